@@ -1,0 +1,1 @@
+"""One database: its URL, its backend, the programs that serve it."""

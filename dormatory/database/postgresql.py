@@ -1,0 +1,175 @@
+"""PostgreSQL: databases created and dropped through psql, looked at through psycopg2."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from sqlalchemy import NullPool, create_engine
+
+from dormatory.database import programs
+from dormatory.database.backend import Stock
+from dormatory.database.process import run
+from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+    from dormatory.database.url import Target
+    from dormatory.errors import DormatoryError
+
+_CONNECT_SECONDS = 10
+_MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
+MARK = "dormatory.environment"  # the setting by which a database says what it is for
+_MISSING = ("does not exist", "3D000")
+
+# What libpq's words mean, and what to do: (part of the message, why, what next).
+_MEANINGS = (
+    ("password authentication failed", "the server refused the password", "correct the password in DATABASE_URL"),
+    ("no password supplied", "the server wants a password", "put one into DATABASE_URL or ~/.pgpass"),
+    ("no pg_hba.conf entry", "the server does not let this user in from here", "ask its administrator"),
+    ("could not translate host name", "its host name is not known", "correct the host in DATABASE_URL"),
+    ("Connection refused", "nothing listens there", "start the server, or correct host and port"),
+    ("No such file or directory", "no server has its socket there", "start the server, or correct the host"),
+    ("timeout expired", f"no answer in {_CONNECT_SECONDS} s", "see that host, port and network are right"),
+    ("too many connections", "the server takes no more connections", "wait, or end some sessions"),
+    ("server does not support SSL", "sslmode asks for what it cannot do", "correct sslmode in DATABASE_URL"),
+)
+
+_STOCK = """
+SELECT current_user,
+       coalesce((SELECT split_part(setting, '=', 2)
+                   FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
+                  WHERE s.setrole = 0 AND s.setdatabase = d.oid AND setting LIKE %(mark)s || '=%%'), 'production'),
+       (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'),
+       (SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables),
+       (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND pid <> pg_backend_pid())
+  FROM pg_database d
+ WHERE datname = current_database()
+"""
+
+_INVALID_INDEXES = """
+SELECT format('%I.%I', n.nspname, c.relname)
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_%'
+ ORDER BY 1
+"""
+
+
+class PostgreSQL:
+    """A database on a server."""
+
+    name = "postgresql"
+    transaction_per_migration = True
+
+    def engine(self, target: Target, *, writing: bool) -> Engine:  # noqa: ARG002  # transactions are the server's
+        """Return an engine that opens one connection at a time and gives up on a silent server."""
+        defaults = {"application_name": "dormatory", "connect_timeout": str(_CONNECT_SECONDS)}
+        arguments = {key: value for key, value in defaults.items() if key not in target.url.query}
+        return create_engine(target.url, poolclass=NullPool, connect_args=arguments)
+
+    def exists(self, target: Target) -> bool:
+        """Say whether the database is there; raises when its server cannot be asked."""
+        try:
+            with self._connected(target):
+                return True
+        except MissingDatabaseError:
+            return False
+
+    def create(self, target: Target) -> None:
+        """Create the database through a maintenance database and mark it as a development database."""
+        self._administer(
+            target,
+            'CREATE DATABASE :"name";\n'
+            f"ALTER DATABASE :\"name\" SET {MARK} = 'development';\n",
+        )
+
+    def drop(self, target: Target) -> None:
+        """Drop the database, ending the sessions in it in the same moment, before they can come back."""
+        self._administer(target, 'DROP DATABASE IF EXISTS :"name" WITH (FORCE);\n')
+
+    def stock(self, target: Target) -> Stock:
+        """Ask the server what the database is, holds and serves."""
+        with self._connected(target) as connection, connection.cursor() as cursor:
+            cursor.execute(_STOCK, {"mark": MARK})
+            user, environment, tables, rows, sessions = cursor.fetchone()
+            where = connection.info.host or "local socket"
+            server = f"PostgreSQL {_dotted(connection.server_version)} at {where}:{connection.info.port}"
+        return Stock(server, target.database, user, environment, tables, int(rows), sessions)
+
+    def version(self, connection: Connection) -> str:
+        """Return the server's version."""
+        driver: Any = connection.connection.dbapi_connection
+        return f"PostgreSQL {_dotted(driver.server_version)}"
+
+    def refuse_remains(self, connection: Connection) -> None:
+        """Do nothing: a failed transaction leaves nothing, and a failed index build is met as invalid."""
+
+    def refuse_damage(self, connection: Connection) -> None:
+        """Do nothing: the server has checked its foreign keys."""
+
+    def refuse_invalid(self, connection: Connection) -> None:
+        """Raise InvalidIndexError for an index that a failed CREATE INDEX CONCURRENTLY left behind."""
+        if names := connection.exec_driver_sql(_INVALID_INDEXES).scalars().all():
+            raise InvalidIndexError([str(name) for name in names])
+
+    def shell(self, target: Target) -> list[str]:  # noqa: ARG002  # the target travels in the environment
+        """Return the psql program."""
+        return [str(programs.client("psql"))]
+
+    def explain(self, error: BaseException, target: Target) -> DormatoryError:
+        """Return what the server or libpq said, and what to do."""
+        cause = getattr(error, "orig", None) or error
+        lines = [line.strip() for line in target.mask(str(cause)).splitlines() if line.strip()]
+        said = lines[0] if lines else type(cause).__name__
+        if any(part in said for part in _MISSING) and f'database "{target.database}"' in said:
+            return MissingDatabaseError(str(target))
+        for part, why, fix in _MEANINGS:
+            if any(part in line for line in lines):
+                return DatabaseFailedError(f"cannot reach {target}", why=why, fix=fix)
+        return DatabaseFailedError(f"{target} failed", why=said, fix="see the server's log, then try again")
+
+    @contextlib.contextmanager
+    def _connected(self, target: Target) -> Iterator[Any]:
+        arguments = self.engine(target, writing=False).dialect.create_connect_args(target.url)[1]
+        try:
+            connection = psycopg2.connect(**{"connect_timeout": _CONNECT_SECONDS, **arguments})
+        except psycopg2.Error as error:
+            raise self.explain(error, target) from error
+        try:
+            yield connection
+        except psycopg2.Error as error:
+            raise self.explain(error, target) from error
+        finally:
+            connection.close()
+
+    def _administer(self, target: Target, script: str) -> None:
+        """Run a script in psql on the first maintenance database that lets us in."""
+        psql = [str(programs.client("psql")), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
+        for name in _MAINTENANCE:
+            maintenance = target.renamed(name)
+            try:
+                with self._connected(maintenance):
+                    pass
+            except MissingDatabaseError:
+                continue
+            environment = maintenance.environment()
+            finished = run([*psql, f"--set=name={target.database}"], env=environment, text=script, check=False)
+            if finished.code == 0:
+                return
+            said = target.mask(finished.stderr or finished.stdout).strip().splitlines()
+            raise DatabaseFailedError(
+                f"psql could not change {target}",
+                why=said[0] if said else f"exit code {finished.code}",
+                fix="see that the user may create databases, then try again",
+            )
+        raise MissingDatabaseError(str(target.renamed(_MAINTENANCE[0])))
+
+
+def _dotted(number: int) -> str:
+    """Return 180006 as 18.6."""
+    return f"{number // 10000}.{number % 10000}"

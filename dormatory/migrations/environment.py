@@ -1,0 +1,173 @@
+"""What every env.py needs: the engine, its transactions, and what is checked before and after.
+
+`alembic/env.py` calls run(); so plain `alembic upgrade head` behaves exactly as `inv db.upgrade` does.
+"""
+
+from __future__ import annotations
+
+from logging.config import fileConfig
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import context
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.util import CommandError
+from sqlalchemy import create_engine
+
+from dormatory.database.backend import backend_for, backend_named
+from dormatory.errors import MissingDatabaseError, NotAppliedError
+from dormatory.migrations import guard, numbering
+from dormatory.migrations.failures import explained
+from dormatory.migrations.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sqlalchemy import Connection, MetaData
+
+    from dormatory.database.url import Target
+
+
+def run(metadata: MetaData) -> None:
+    """Do what the Alembic command asked for, on the database that DATABASE_URL names.
+
+    A connection in `config.attributes["connection"]` is used as it is; who gives one is responsible for it.
+    Raises CommandError, which Alembic's command line prints in one line; its cause is the DormatoryError.
+    """
+    config = context.config
+    project = Project.read(Path(config.config_file_name or "alembic.ini").absolute())
+    if hasattr(config.cmd_opts, "cmd") and config.file_config.has_section("loggers"):  # the command line's own
+        fileConfig(project.ini, disable_existing_loggers=False)  # true would mute the application's loggers
+    given = config.attributes.get("connection")
+    if given is not None:
+        _migrate(given, metadata)
+        return
+    target: Target | None = None
+    try:
+        target = project.target()
+        if context.is_offline_mode():
+            _offline(target, metadata)
+        elif _needs_no_database():
+            with create_engine("sqlite://").connect() as connection:
+                _migrate(connection, metadata)
+        else:
+            _online(target, metadata)
+    except Exception as error:
+        known = explained(error, target=target, project=project)
+        if known is None:
+            raise
+        raise CommandError(str(known)) from known
+
+
+def _online(target: Target, metadata: MetaData) -> None:
+    """Run on the target, then let a second connection confirm what the first believes to have done."""
+    backend = backend_for(target)
+    writing = _is_writing()
+    if not writing and not backend.exists(target):
+        raise MissingDatabaseError(str(target))
+    engine = backend.engine(target, writing=writing)
+    applied: dict[str, set[str]] = {}
+    with engine.connect() as connection:
+        _migrate(
+            connection,
+            metadata,
+            dont_mutate=not writing,
+            on_version_apply=lambda heads, **_: applied.update(heads=set(heads)),
+            wrap=lambda steps: _guarded(steps, target),
+        )
+    if writing:
+        with backend.engine(target, writing=False).connect() as second:
+            _confirm(second, applied.get("heads"))
+            backend.refuse_invalid(second)
+
+
+def _migrate(
+    connection: Connection,
+    metadata: MetaData,
+    *,
+    wrap: Callable[[Any], Any] | None = None,
+    **options: Any,
+) -> None:
+    backend = backend_named(connection.dialect.name)
+    # Nothing may be executed before this: what SQLAlchemy began by itself, Alembic takes for the caller's own
+    # transaction, and leaves it uncommitted.
+    context.configure(
+        connection=connection,
+        transactional_ddl=True,
+        transaction_per_migration=backend.transaction_per_migration,
+        **_options(metadata),
+        **options,
+    )
+    migration_context = context.get_context()
+    if wrap:
+        # The only place where a step can be refused before its first statement.
+        migration_context._migrations_fn = wrap(migration_context._migrations_fn)  # noqa: SLF001
+    with context.begin_transaction():
+        backend.refuse_remains(connection)
+        context.run_migrations()
+        backend.refuse_damage(connection)
+
+
+def _offline(target: Target, metadata: MetaData) -> None:
+    """Write the SQL instead of running it; a revision that asks the database cannot be written."""
+    backend = backend_for(target)
+    context.configure(
+        url=target.url,
+        literal_binds=True,
+        dialect_opts={"paramstyle": "named"},
+        transactional_ddl=True,
+        transaction_per_migration=backend.transaction_per_migration,
+        **_options(metadata),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _options(metadata: MetaData) -> dict[str, Any]:
+    return {
+        "target_metadata": metadata,
+        "render_as_batch": True,  # revisions must run on both backends, whichever they were generated on
+        "compare_server_default": True,
+        "process_revision_directives": numbering.process,
+    }
+
+
+def _guarded(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable[..., Iterator[Any]]:
+    """Refuse what must not happen before the first statement of the step that would do it."""
+
+    def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
+        guard.refuse_foreign(context.script, heads, str(target))
+        for step in steps_of(heads, migration_context):
+            if isinstance(step, RevisionStep) and step.is_downgrade:
+                confirmed = context.get_x_argument(as_dictionary=True).get("confirm")
+                guard.refuse_production(target, action="downgrade", confirmed=confirmed)
+            yield step
+
+    return steps
+
+
+def _confirm(connection: Connection, expected: set[str] | None) -> None:
+    """Raise NotAppliedError when the database is not where the run said it went; None expects nothing."""
+    opts = context.get_context().opts
+    names = {key: opts[key] for key in ("version_table", "version_table_schema") if key in opts}
+    found = set(MigrationContext.configure(connection, opts=names).get_current_heads())
+    if expected is not None and found != expected:
+        raise NotAppliedError(sorted(expected), sorted(found))
+
+
+def _is_writing() -> bool:
+    """Say whether the command moves the database: upgrade, downgrade and stamp name a destination."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
+
+
+def _needs_no_database() -> bool:
+    """Say whether env.py runs only because `revision_environment` makes it run: plain `revision`, `history`."""
+    options = context.config.cmd_opts
+    name = options.cmd[0].__name__ if hasattr(options, "cmd") else "revision"
+    if name == "history":
+        return not options.indicate_current and "current" not in (options.rev_range or "")
+    return name == "revision" and getattr(options, "autogenerate", None) is False

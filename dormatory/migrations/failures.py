@@ -1,0 +1,88 @@
+"""What an exception raised while migrating means to the person who asked for the migration."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from typing import TYPE_CHECKING
+
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+
+from dormatory.database.backend import backend_for
+from dormatory.errors import (
+    DormatoryError,
+    MultipleHeadsError,
+    RefusedError,
+    RevisionFailedError,
+    RevisionImportError,
+    UnknownRevisionError,
+)
+from dormatory.migrations.history import History
+
+if TYPE_CHECKING:
+    from dormatory.database.url import Target
+    from dormatory.migrations.project import Project
+
+
+def explained(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
+    """Return the error in the user's words, or None for what only a programmer could have caused.
+
+    An error that comes out of a revision's own lines names its file and line.
+    """
+    for known in (error, error.__cause__):
+        if isinstance(known, DormatoryError):
+            return known
+    if isinstance(error, CommandError):
+        return _command_error(error, project)
+    if frame := _revision_frame(error, project):
+        return _revision_error(error, frame, project, _said(error, target))
+    if isinstance(error, DBAPIError) and target is not None:
+        return backend_for(target).explain(error, target)
+    return RefusedError(_said(error, target)) if isinstance(error, SQLAlchemyError) else None
+
+
+def _revision_error(
+    error: BaseException, frame: traceback.FrameSummary, project: Project, said: str
+) -> DormatoryError:
+    where = f"{frame.filename.removeprefix(f'{project.root}/')}:{frame.lineno}"
+    if frame.name == "<module>":
+        return RevisionImportError(where, said)
+    return RevisionFailedError(where, said, fix=_fix(error))
+
+
+def _said(error: BaseException, target: Target | None) -> str:
+    """Return the first line of what was said, without the statement and its parameters."""
+    cause = getattr(error, "orig", None) or error
+    text = str(cause) or type(cause).__name__
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(cause).__name__)
+    first = target.mask(first) if target else first
+    return first if isinstance(cause, NotImplementedError) else f"{type(cause).__name__}: {first}"
+
+
+def _fix(error: BaseException) -> str:
+    if isinstance(error, StatementError) and "bind parameter" in str(error):
+        return r"in raw SQL, escape a colon that is no parameter: \:"
+    if isinstance(error, NotImplementedError):
+        return "this revision has no way back: restore a backup instead"
+    return "nothing of it was kept; mend the revision or the rows, then run the command again"
+
+
+def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSummary | None:
+    """Return the innermost line of a revision file that the error came through."""
+    homes = tuple(f"{location}/" for location in project.version_locations)
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith(homes):
+        return traceback.FrameSummary(error.filename or "", error.lineno or 1, "<module>")
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame for frame in reversed(frames) if frame.filename.startswith(homes)), None)
+
+
+def _command_error(error: CommandError, project: Project) -> DormatoryError:
+    """Return Alembic's own complaints in our words."""
+    said = " ".join(str(error).split())
+    history = History.read(project)
+    if match := re.search(r"locate revision identified by '([^']+)'", said):
+        return UnknownRevisionError(match[1], known=[item.id for item in history.revisions])
+    if len(history.heads) > 1 and "head" in said:
+        return MultipleHeadsError(history.heads)
+    return RefusedError(said)

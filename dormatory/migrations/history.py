@@ -1,0 +1,202 @@
+"""The revision graph, read from the files' syntax trees: no revision is imported, no database touched."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from dormatory.errors import BrokenHistoryError, MultipleHeadsError, UnknownRevisionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from dormatory.migrations.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision file: its name for itself, its parents, and its title."""
+
+    id: str
+    parents: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    labels: tuple[str, ...]
+    title: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All revisions, parents before children; siblings in the order of their ids."""
+
+    revisions: tuple[Revision, ...]
+
+    @classmethod
+    def read(cls, project: Project) -> History:
+        """Read the history of a project.
+
+        Raises BrokenHistoryError for a file that does not parse, an id used twice, a parent that no file has,
+        or a cycle.
+        """
+        return cls(_ordered(item for path in _files(project) if (item := _revision(path))))
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The revisions that no other revision builds on."""
+        parents = {parent for revision in self.revisions for parent in revision.parents}
+        return tuple(revision.id for revision in self.revisions if revision.id not in parents)
+
+    @property
+    def head(self) -> str:
+        """The only head; raises MultipleHeadsError when there are more, UnknownRevisionError when none."""
+        heads = self.heads
+        if len(heads) > 1:
+            raise MultipleHeadsError(heads)
+        if not heads:
+            raise UnknownRevisionError("head", known=())
+        return heads[0]
+
+    def get(self, name: str) -> Revision:
+        """Return the revision that `name` means: an id, the start of one, a label, or `head`.
+
+        Raises UnknownRevisionError when it means none, or several.
+        """
+        if name == "head":
+            name = self.head
+        found = [item for item in self.revisions if name == item.id or name in item.labels]
+        found = found or [item for item in self.revisions if name and item.id.startswith(name)]
+        if len(found) != 1:
+            raise UnknownRevisionError(name, known=[item.id for item in self.revisions])
+        return found[0]
+
+    def pending(self, current: Iterable[str]) -> tuple[Revision, ...]:
+        """Return the revisions that a database at `current` still lacks, in the order of upgrade."""
+        applied = self._ancestors(current)
+        return tuple(revision for revision in self.revisions if revision.id not in applied)
+
+    def missing(self, current: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `current` that no file has: the database knows revisions this checkout does not."""
+        known = {revision.id for revision in self.revisions}
+        return tuple(sorted(set(current) - known))
+
+    def next_id(self) -> str:
+        """Return the number after the highest, three digits wide; ids that are no numbers do not count."""
+        numbers = [int(revision.id) for revision in self.revisions if revision.id.isdecimal()]
+        return f"{max(numbers, default=0) + 1:03d}"
+
+    def _ancestors(self, ids: Iterable[str]) -> set[str]:
+        by_id = {revision.id: revision for revision in self.revisions}
+        found: set[str] = set()
+        waiting = [name for name in ids if name in by_id]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += by_id[name].parents + by_id[name].depends_on
+        return found
+
+
+def _files(project: Project) -> Iterator[Path]:
+    for location in project.version_locations:
+        found = location.rglob("*.py") if project.recursive else location.glob("*.py")
+        yield from sorted(path for path in found if not path.name.startswith(("_", ".")))
+
+
+def _revision(path: Path) -> Revision | None:
+    """Return the revision in a file, or None when the file assigns no `revision`, as Alembic sees it."""
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError, OSError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise BrokenHistoryError(
+            f"{path}:{line} does not parse", why=str(error).splitlines()[0], fix="mend the file"
+        ) from error
+    values = dict(_assignments(tree))
+    name = values.get("revision")
+    if not isinstance(name, str):
+        return None
+    title = (ast.get_docstring(tree) or "").strip().splitlines()
+    return Revision(
+        id=name,
+        parents=_names(values.get("down_revision")),
+        depends_on=_names(values.get("depends_on")),
+        labels=_names(values.get("branch_labels")),
+        title=title[0].strip() if title else "",
+        path=path,
+    )
+
+
+def _assignments(tree: ast.Module) -> Iterator[tuple[str, object]]:
+    """Yield the module's top-level names that are given a literal."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        else:
+            continue
+        try:
+            value = ast.literal_eval(node.value) if node.value is not None else None
+        except ValueError:
+            continue
+        yield from ((name, value) for name in names)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(str(item) for item in value) if isinstance(value, (tuple, list, set)) else ()
+
+
+def _ordered(found: Iterable[Revision]) -> tuple[Revision, ...]:
+    """Sort parents before children, or raise BrokenHistoryError with the files' names."""
+    by_id: dict[str, Revision] = {}
+    for revision in found:
+        if twin := by_id.get(revision.id):
+            raise BrokenHistoryError(
+                f"revision {revision.id} exists twice",
+                why=f"{twin.path} and {revision.path} both claim it",
+                fix="give one of them the next free number",
+            )
+        by_id[revision.id] = revision
+    resolved = {revision.id: _resolved(revision, by_id) for revision in by_id.values()}
+    sorter = TopologicalSorter({item.id: item.parents + item.depends_on for item in resolved.values()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise BrokenHistoryError(
+            f"revisions {' → '.join(reversed(error.args[1]))} form a cycle",
+            why="each of them comes before the others",
+            fix="correct their down_revision",
+        ) from error
+    ordered: list[Revision] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        ordered += [resolved[name] for name in ready]
+        sorter.done(*ready)
+    return tuple(ordered)
+
+
+def _resolved(revision: Revision, by_id: dict[str, Revision]) -> Revision:
+    """Return the revision with whole ids for its parents, which may be shortened, or labels in depends_on."""
+
+    def whole(name: str) -> str:
+        if name in by_id:
+            return name
+        found = [item.id for item in by_id.values() if name in item.labels or item.id.startswith(name)]
+        if len(found) != 1:
+            raise BrokenHistoryError(
+                f"{revision.path} builds on {name}, which no file has",
+                why="its down_revision or depends_on names an unknown revision",
+                fix="restore that file, or correct the name",
+            )
+        return found[0]
+
+    return replace(
+        revision,
+        parents=tuple(whole(name) for name in revision.parents),
+        depends_on=tuple(whole(name) for name in revision.depends_on),
+    )

@@ -1,0 +1,47 @@
+"""New revisions: the next number, a title that says something, and no file when nothing changed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dormatory.errors import PoorTitleError
+from dormatory.migrations.history import History
+from dormatory.migrations.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from alembic.operations import MigrationScript
+    from alembic.runtime.migration import MigrationContext
+
+_FEWEST_WORDS = 2
+
+
+def checked_title(message: str | None) -> str:
+    """Return a revision's title without stray white space; raises PoorTitleError for fewer than two words."""
+    words = (message or "").split()
+    if len(words) < _FEWEST_WORDS:
+        raise PoorTitleError(" ".join(words))
+    return " ".join(words)
+
+
+def process(context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]) -> None:
+    """Give the revision that Alembic is about to write its number, or keep it from writing an empty one.
+
+    Serves as `process_revision_directives` of every `alembic revision`.
+    """
+    config = context.config
+    if not directives or config is None:
+        return
+    directive, options = directives[0], config.cmd_opts
+    directive.message = checked_title(directive.message)
+    operations = directive.upgrade_ops
+    if getattr(options, "autogenerate", False) and operations is not None and operations.is_empty():
+        print("no change found: the models match the history, nothing written", file=sys.stderr)  # noqa: T201
+        directives.clear()
+        return
+    if getattr(options, "rev_id", None) is None:
+        project = Project.read(Path(config.config_file_name or "alembic.ini").absolute())
+        directive.rev_id = History.read(project).next_id()

@@ -1,0 +1,158 @@
+"""Runs Alembic on a project: the one place that enters its environment, whoever wrote that project's env.py."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+
+from dormatory.errors import DormatoryError
+from dormatory.migrations import guard
+from dormatory.migrations.failures import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Connection
+
+    from dormatory.database.url import Target
+    from dormatory.migrations.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One revision about to be applied or taken back."""
+
+    revision: str
+    title: str
+    is_upgrade: bool
+
+
+class Listener(Protocol):
+    """Whoever wants to know how far a run is."""
+
+    def planned(self, moves: tuple[Move, ...]) -> None:
+        """Take note of all the moves to come; called once, before the first."""
+
+    def started(self, move: Move) -> None:
+        """Take note that a move begins."""
+
+    def finished(self, move: Move, seconds: float) -> None:
+        """Take note that a move has ended."""
+
+
+class _Silent:
+    def planned(self, moves: tuple[Move, ...]) -> None: ...
+    def started(self, move: Move) -> None: ...
+    def finished(self, move: Move, seconds: float) -> None: ...
+
+
+class Runner:
+    """A project, ready to be moved.
+
+    Without a `connection` the project's own env.py decides where to connect; with one it is handed over in
+    `config.attributes["connection"]`. Every error becomes a DormatoryError that hides the target's secrets.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        target: Target | None = None,
+        connection: Connection | None = None,
+        confirm: str | None = None,
+    ) -> None:
+        self.project, self.target = project, target
+        # What env.py may ask for: get_x_argument(), and `autogenerate` where a file is written.
+        self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [])
+        toml = project.ini.suffix == ".toml"
+        self.config = Config(None if toml else str(project.ini), cmd_opts=self.options)
+        if toml:
+            self.config.toml_file_name = str(project.ini)
+        if connection is not None:
+            self.config.attributes["connection"] = connection
+
+    def upgrade(self, to: str = "head", listener: Listener | None = None) -> None:
+        """Upgrade to a revision."""
+        self._move(to, listener or _Silent(), lambda script, heads: script._upgrade_revs(to, heads))  # noqa: SLF001  # as alembic.command does
+
+    def downgrade(self, to: str, listener: Listener | None = None) -> None:
+        """Downgrade to a revision."""
+        self._move(to, listener or _Silent(), lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
+
+    def stamp(self, to: str) -> None:
+        """Write a revision into the version table without running anything."""
+        with self._explained():
+            command.stamp(self.config, to)
+
+    def sql(self, span: str) -> None:
+        """Write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
+        with self._explained():
+            command.upgrade(self.config, span, sql=True)
+
+    def current(self) -> tuple[str, ...]:
+        """Return the revisions the database is at, as the project's own version table tells."""
+        found: list[str] = []
+
+        def look(heads: tuple[str, ...], _context: MigrationContext) -> list[Any]:
+            found.extend(heads)
+            return []
+
+        self._enter(look, dont_mutate=True)
+        return tuple(sorted(found))
+
+    def revision(self, message: str, *, autogenerate: bool) -> Path | None:
+        """Write the next revision and return its file, or None when there was nothing to write."""
+        self.options.autogenerate = autogenerate
+        with self._explained():
+            script = command.revision(self.config, message, autogenerate=autogenerate)
+        if isinstance(script, list):
+            script = script[0] if script else None
+        return Path(script.path) if script else None
+
+    def _move(self, to: str, listener: Listener, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
+        def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+            script = context.script or ScriptDirectory.from_config(self.config)
+            guard.refuse_foreign(script, heads, str(self.target or "the database"))
+            planned = [(step, _move_of(step)) for step in plan(script, heads)]
+            listener.planned(tuple(move for _, move in planned))
+            for step, move in planned:
+                listener.started(move)
+                began = perf_counter()
+                yield step  # back here, the step is done, and committed where each one commits
+                listener.finished(move, perf_counter() - began)
+
+        self._enter(steps, destination_rev=to)
+
+    def _enter(self, steps: Callable[..., Any], **options: Any) -> None:
+        """Load the scripts and run env.py once, with `steps` as what is to be done."""
+        with self._explained():
+            script = ScriptDirectory.from_config(self.config)
+            with EnvironmentContext(self.config, script, fn=steps, as_sql=False, **options):
+                script.run_env()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except DormatoryError:
+            raise
+        except Exception as error:
+            known = explained(error, target=self.target, project=self.project)
+            if known is None:
+                raise
+            raise known from error
+
+
+def _move_of(step: Any) -> Move:
+    revision = step.revision
+    return Move(revision.revision, revision.doc or "", step.is_upgrade)

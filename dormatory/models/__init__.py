@@ -1,0 +1,65 @@
+"""What the database should hold; `load()` imports every module below, so none is listed by hand."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from traceback import walk_tb
+from typing import TYPE_CHECKING
+
+from dormatory.errors import CircularModelsError, ModelImportError
+from dormatory.models.base import Base
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from sqlalchemy import MetaData
+
+__all__ = ["Base", "load"]
+
+
+def load(package: str = __name__) -> MetaData:
+    """Import every module below a package, however deep, and return the metadata they registered on.
+
+    Raises ModelImportError, with the cause attached, for the first module that does not import.
+    """
+    pending = [package]
+    while pending:
+        name = pending.pop()
+        module = _imported(name, package)
+        # Only a package has a path. Last in, first out: sorted backwards, they are imported in order.
+        below = iter_modules(getattr(module, "__path__", []), f"{name}.")
+        pending += sorted((found.name for found in below), reverse=True)
+    return Base.metadata
+
+
+def _imported(name: str, package: str) -> ModuleType:
+    """Return a module; whatever its code raises becomes an error that names the way to the fault."""
+    try:
+        return import_module(name)
+    except Exception as error:
+        chain = _import_chain(error, package) or [name]
+        again = _half_imported(error)
+        if again in chain:
+            raise CircularModelsError([*chain[chain.index(again) :], again]) from error
+        raise ModelImportError(chain, why=f"{type(error).__name__}: {error}") from error
+
+
+def _import_chain(error: Exception, package: str) -> list[str]:
+    """Return the modules of the package that were being imported, the one at fault last."""
+    names = (
+        frame.f_globals.get("__name__", "")
+        for frame, _ in walk_tb(error.__traceback__)
+        if frame.f_code.co_name == "<module>"
+    )
+    # This module's own frame is not there: it was imported long before.
+    return [name for name in names if name == package or name.startswith(f"{package}.")]
+
+
+def _half_imported(error: Exception) -> str | None:
+    """Return the module that an error found half imported, the sign of a cycle."""
+    if isinstance(error, ImportError):
+        return error.name if "partially initialized" in str(error) else None
+    module = getattr(error, "obj", None)  # an AttributeError's
+    spec = getattr(module, "__spec__", None)
+    return spec.name if getattr(spec, "_initializing", False) else None

@@ -1,0 +1,1 @@
+"""Findings and recordings rendered for people and programs."""

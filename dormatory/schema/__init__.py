@@ -1,0 +1,1 @@
+"""The structure of a database as a value."""

@@ -1,0 +1,274 @@
+"""The values a database's structure is made of: plain data, equal exactly when the structures are.
+
+Every field takes part in equality.  Text that came out of a database is canonical already (see `tokens`), collections
+are tuples in a fixed order, and columns stand in physical order.  `name` is bare; `namespace` is what PostgreSQL calls
+a schema and None on SQLite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table, a view or a composite type."""
+
+    name: str
+    type: str  # with modifiers
+    nullable: bool = True
+    not_null_note: str | None = None  # what a NOT NULL says beyond that: NOT VALID, NO INHERIT, ON CONFLICT ...
+    default: str | None = None
+    identity: str | None = None
+    generated: str | None = None  # the expression
+    storage: str | None = None  # where a generated value lives: STORED, VIRTUAL
+    collation: str | None = None  # None: the one the type brings
+    options: tuple[str, ...] = ()  # storage, compression, statistics target, ... where not the default
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a foreign key points, and what happens to its rows."""
+
+    namespace: str | None
+    table: str
+    columns: tuple[str, ...]
+    on_update: str = "NO ACTION"
+    on_delete: str = "NO ACTION"
+    match: str = "SIMPLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A constraint of a table or a domain; `definition` is all of it but the name, the rest is drawn from it."""
+
+    kind: str  # PRIMARY KEY, UNIQUE, FOREIGN KEY, CHECK, EXCLUDE
+    name: str | None  # None: SQLite knows constraints without a name
+    definition: str
+    columns: tuple[str, ...] = ()
+    expression: str | None = None  # of a CHECK
+    references: Reference | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that no constraint owns; `definition` is all of it but its name and table."""
+
+    name: str
+    definition: str
+    unique: bool = False
+    keys: tuple[str, ...] = ()  # columns or expressions, with their collation, operator class and direction
+    predicate: str | None = None
+    valid: bool = True
+    options: tuple[str, ...] = ()  # CLUSTER, REPLICA IDENTITY
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger of a table or a view."""
+
+    name: str
+    definition: str
+    enabled: str = "yes"  # or no, replica, always
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rewrite rule of a table or a view."""
+
+    name: str
+    definition: str
+    enabled: str = "yes"
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A row security policy of a table."""
+
+    name: str
+    command: str
+    permissive: bool = True
+    roles: tuple[str, ...] = ("public",)
+    using: str | None = None
+    check: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with all that belongs to it and goes when it goes."""
+
+    namespace: str | None
+    name: str
+    kind: str = "table"  # or partitioned table, foreign table, virtual table
+    columns: tuple[Column, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    persistence: str = "permanent"  # or unlogged
+    options: tuple[str, ...] = ()  # storage parameters, STRICT, WITHOUT ROWID, access method, replica identity
+    row_security: str | None = None  # enabled, forced
+    partition_key: str | None = None
+    partition_bound: str | None = None
+    inherits: tuple[str, ...] = ()
+    definition: str | None = None  # what is not said by the other fields, e.g. all of a virtual table
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view or a materialised view."""
+
+    namespace: str | None
+    name: str
+    definition: str
+    kind: str = "view"  # or materialized view
+    columns: tuple[Column, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    options: tuple[str, ...] = ()
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """An enumeration; its values are in their sort order."""
+
+    namespace: str | None
+    name: str
+    values: tuple[str, ...]
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain."""
+
+    namespace: str | None
+    name: str
+    type: str
+    nullable: bool = True
+    default: str | None = None
+    collation: str | None = None
+    constraints: tuple[Constraint, ...] = ()
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """A composite type that is no table's row."""
+
+    namespace: str | None
+    name: str
+    columns: tuple[Column, ...]
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range type; its multirange goes with it."""
+
+    namespace: str | None
+    name: str
+    definition: str
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence; `owner` is the column it belongs to, as namespace.table.column."""
+
+    namespace: str | None
+    name: str
+    type: str = "bigint"
+    start: int = 1
+    increment: int = 1
+    minimum: int = 1
+    maximum: int = 2**63 - 1
+    cache: int = 1
+    cycle: bool = False
+    owner: str | None = None
+    persistence: str = "permanent"
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function, procedure, window function or aggregate; `arguments` tells overloads apart."""
+
+    namespace: str | None
+    name: str
+    arguments: str
+    definition: str
+    kind: str = "function"
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """What PostgreSQL calls a schema."""
+
+    name: str
+    comment: str | None = None
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An installed extension; its members are not listed. `version` None: the server's default."""
+
+    name: str
+    namespace: str
+    version: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An object of a kind that is compared by its presence and comment only; `Snapshot.not_compared` names it too."""
+
+    kind: str
+    name: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The structure of a whole database."""
+
+    tables: tuple[Table, ...] = ()
+    views: tuple[View, ...] = ()
+    sequences: tuple[Sequence, ...] = ()
+    functions: tuple[Function, ...] = ()
+    enums: tuple[Enum, ...] = ()
+    domains: tuple[Domain, ...] = ()
+    composites: tuple[Composite, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    namespaces: tuple[Namespace, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    others: tuple[Other, ...] = ()
+    not_compared: tuple[str, ...] = ()
+
+    def table(self, name: str, namespace: str | None = None) -> Table:
+        """Return a table by its name, in any namespace unless one is given; KeyError when there is none."""
+        for table in self.tables:
+            if table.name == name and namespace in {None, table.namespace}:
+                return table
+        raise KeyError(name)

@@ -1,0 +1,193 @@
+"""SQL text as tokens: what makes two texts the same although they are typed differently.
+
+White space, comments, the case of keywords and needless quotes around a name make no difference; anything
+inside a string, a dollar quote or a name that needs its quotes does.  Nothing here knows about lines.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    WORD = "word"  # a keyword or a name without quotes
+    NAME = "name"  # a name in quotes; the text is what stands between them
+    STRING = "string"
+    NUMBER = "number"
+    SYMBOL = "symbol"  # an operator, a parameter or a punctuation mark
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word, name, literal or symbol; `quote` tells how a name was quoted."""
+
+    kind: Kind
+    text: str
+    quote: str = ""
+
+
+class Syntax(Enum):
+    """Whose lexical rules hold."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+_SHARED = r"""
+      (?P<space>\s+ | --[^\n]*)
+    | (?P<comment>/\*)
+    | (?P<string>(?:[bBxXnN] | [uU]&)?'(?:[^']|'')*')
+    | (?P<name>(?:[uU]&)?"(?:[^"]|"")*")
+    | (?P<number>0[xX][0-9a-fA-F_]+ | (?:\d[\d_]*(?:\.[\d_]*)? | \.\d[\d_]*)(?:[eE][+-]?\d+)?)
+    | (?P<word>[^\W\d][\w$]*)
+"""
+_LEXERS = {
+    Syntax.SQLITE: re.compile(
+        _SHARED
+        + r"""
+    | (?P<ticked>`(?:[^`]|``)*` | \[[^\]]*\])
+    | (?P<symbol>[?:@$#][\w:]+ | \|\| | ->>? | <[<=>]? | >[>=]? | == | != | .)
+    """,
+        re.VERBOSE | re.DOTALL,
+    ),
+    Syntax.POSTGRESQL: re.compile(
+        r"""
+      (?P<dollar>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
+    | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
+    | """
+        + _SHARED
+        + r"""
+    | (?P<symbol>\$\d+ | :: | := | \.\. | (?:(?!--|/\*)[+\-*/<>=~!@\#%^&|`?])+ | .)
+    """,
+        re.VERBOSE | re.DOTALL,
+    ),
+}
+
+# A word from this list can never be a name without quotes, so it is shown in capitals and a name that is spelled
+# like it keeps its quotes.  https://sqlite.org/lang_keywords.html less the words with a %fallback in parse.y
+_RESERVED_SQLITE = frozenset(
+    """add all alter and as autoincrement between case check collate commit constraint create default deferrable
+    delete distinct drop else escape except exists foreign from group having in index insert intersect into is isnull
+    join limit not nothing notnull null on or order primary references returning select set table then to transaction
+    union unique update using values when where""".split()
+)
+# Not reserved, but something else than a name when they stand without quotes.
+_MEANING_SQLITE = frozenset("current_date current_time current_timestamp true false raise cast rowid".split())
+# https://www.postgresql.org/docs/current/sql-keywords-appendix.html: reserved, with or without "can be function"
+_RESERVED_POSTGRESQL = frozenset(
+    """all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
+    column concurrently constraint create cross current_catalog current_date current_role current_schema current_time
+    current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze
+    from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit
+    localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references
+    returning right select session_user similar some symmetric system_user table tablesample then to trailing true
+    union unique user using variadic verbose when where window with""".split()
+)
+_MEANING_POSTGRESQL = frozenset(
+    """between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout int
+    integer interval least national nchar none normalize nullif numeric out overlay position precision real row setof
+    smallint substring time timestamp treat trim values varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest
+    xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable begin declare if loop return""".split()
+)
+_RESERVED = {Syntax.SQLITE: _RESERVED_SQLITE, Syntax.POSTGRESQL: _RESERVED_POSTGRESQL}
+_QUOTED = {
+    Syntax.SQLITE: _RESERVED_SQLITE | _MEANING_SQLITE,
+    Syntax.POSTGRESQL: _RESERVED_POSTGRESQL | _MEANING_POSTGRESQL,
+}
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def tokenize(sql: str, syntax: Syntax) -> list[Token]:
+    """Return the tokens of `sql`, without comments; text that no rule knows becomes symbols, never an error."""
+    return list(_scan(sql, syntax))
+
+
+def canonical(sql: str, syntax: Syntax) -> str:
+    """Return the one spelling that every text with the same tokens has."""
+    return render(tokenize(sql, syntax), syntax)
+
+
+def render(tokens: Iterable[Token], syntax: Syntax) -> str:
+    """Return tokens as one line of SQL: keywords in capitals, other words small, one space where one is wanted."""
+    reserved = _RESERVED[syntax]
+    parts: list[str] = []
+    previous = ""
+    for token in tokens:
+        text = _spelled(token, syntax)
+        if previous and _spaced(previous, text, token.kind, reserved):
+            parts.append(" ")
+        parts.append(text)
+        previous = text
+    return "".join(parts)
+
+
+def identifier(name: str, syntax: Syntax) -> str:
+    """Return a name as SQL writes it: in quotes only where it needs them."""
+    if _PLAIN.fullmatch(name) and name not in _QUOTED[syntax]:
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _scan(sql: str, syntax: Syntax) -> Iterator[Token]:
+    match, position, length = _LEXERS[syntax].match, 0, len(sql)
+    while position < length:
+        found = match(sql, position)
+        if found is None:  # cannot happen: the last alternative takes any character
+            message = f"no token at {position} in {sql!r}"
+            raise AssertionError(message)
+        position = found.end()
+        group, text = found.lastgroup, found[0]
+        if group == "comment":
+            position = _comment_end(sql, position, nested=syntax is Syntax.POSTGRESQL)
+        elif group == "word":
+            yield Token(Kind.WORD, text)
+        elif group == "name" and text[0] == '"':
+            yield Token(Kind.NAME, text[1:-1].replace('""', '"'), '"')
+        elif group == "ticked":
+            closing = text[-1]
+            yield Token(Kind.NAME, text[1:-1].replace(closing * 2, closing), text[0])
+        elif group == "number":
+            yield Token(Kind.NUMBER, text.lower())
+        elif group in {"string", "escaped", "dollar", "name", "tag"}:
+            yield Token(Kind.STRING, text)
+        elif group != "space":
+            yield Token(Kind.SYMBOL, text)
+
+
+def _comment_end(sql: str, position: int, *, nested: bool) -> int:
+    """Return where the comment that was opened just before `position` ends; PostgreSQL's nest, SQLite's do not."""
+    depth = 1
+    for mark in re.compile(r"/\*|\*/").finditer(sql, position):
+        if mark[0] == "*/":
+            depth -= 1
+        elif nested:
+            depth += 1
+        if not depth:
+            return mark.end()
+    return len(sql)
+
+
+def _spelled(token: Token, syntax: Syntax) -> str:
+    if token.kind is Kind.WORD:
+        small = token.text.lower()
+        return small.upper() if small in _RESERVED[syntax] else small
+    if token.kind is Kind.NAME:
+        return identifier(token.text.lower() if syntax is Syntax.SQLITE else token.text, syntax)
+    return token.text
+
+
+def _spaced(previous: str, text: str, kind: Kind, reserved: frozenset[str]) -> bool:
+    """Tell whether a space stands between two tokens."""
+    if text in {",", ")", ".", ";", "::", "]"} or previous in {"(", ".", "::", "["}:
+        return False
+    if text in {"(", "["}:  # after a keyword or an operator, not after the name of a function or a type
+        return previous.lower() in reserved or not (previous[-1].isalnum() or previous[-1] in '_"])')
+    return not (kind is Kind.NUMBER and previous == "-")
