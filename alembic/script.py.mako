@@ -1,5 +1,5 @@
 <%
-    title = message.strip().rstrip(".")
+    title = message.strip().rstrip(".").replace("\\", "\\\\").replace(chr(34) * 3, chr(39) * 3)
 %>"""${title}.
 
 Revision ID: ${up_revision}
@@ -9,8 +9,7 @@ Revises:${" " if down_revision else ""}${down_revision | comma,n}
 from __future__ import annotations
 
 import sqlalchemy as sa
-${imports + "\n" if imports else ""}
-from alembic import op
+${imports + "\n" if imports else ""}from alembic import op
 
 revision: str = ${repr(up_revision)}
 down_revision: str | tuple[str, ...] | None = ${repr(down_revision)}

@@ -141,6 +141,31 @@ class InvalidIndexError(DatabaseFailedError):
         )
 
 
+class NotEmptyError(DormatoryError):
+    """A dump was to be loaded into a database that holds something already."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} is not empty",
+            why="a dump is loaded into an empty database only",
+            fix="name a new database, or remove this one first: inv db.drop",
+        )
+
+
+class DumpNotWrittenError(DormatoryError):
+    """A file of the dump could not be replaced; the old one stands."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, path: str, said: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} was not written",
+            why=said,
+            fix="see that there is room and that its directory may be written",
+        )
+
+
 class NoProjectError(DormatoryError):
     """There is no Alembic project where one was looked for."""
 
@@ -272,3 +297,12 @@ class ProductionError(DormatoryError):
             why=f"it counts as {environment}" + (f", and {given!r} is not its name" if given else ""),
             fix=f"if that is what you want, name it in the call: {confirm}",
         )
+
+
+class UnwritableError(DormatoryError):
+    """A file of the project could not be written."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, path: Path | str, why: str) -> None:
+        super().__init__(f"{path} cannot be written", why=why, fix="see its owner and mode with: ls -l")

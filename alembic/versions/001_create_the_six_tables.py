@@ -10,7 +10,6 @@ Revises:
 from __future__ import annotations
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision: str = "001"
@@ -106,10 +105,11 @@ def _moment(table: str, column: str, *, optional: bool = False) -> tuple[sa.Colu
         real = f"""to_char({column}::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') = {column}"""
     else:
         now = "(strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"
-        # The fraction is looked at as text: SQLite rounds it to milliseconds, and so into the next second.
+        # Only a modifier makes SQLite count the 30th of February as another day. The fraction is looked at as text: it
+        # would be rounded to milliseconds, and so into the next second.
         real = (
             f"substr({column}, 1, 4) > '0000'"
-            f" AND strftime('%Y-%m-%dT%H:%M:%S', substr({column}, 1, 19)) IS substr({column}, 1, 19)"
+            f" AND strftime('%Y-%m-%dT%H:%M:%S', substr({column}, 1, 19), '+0 days') IS substr({column}, 1, 19)"
             f" AND substr({column}, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]Z'"
         )
     default = None if optional else sa.text(now)

@@ -7,7 +7,6 @@ Revises: 002
 from __future__ import annotations
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision: str = "003"
@@ -25,16 +24,12 @@ def upgrade() -> None:
             _drop_checks(table, columns, "iso")
             _convert_on_postgresql(table, columns, "timestamptz", using="{0}::timestamptz", default="now()")
             # The years that ISO text and Python can write: no infinity, nothing before Christ.
-            _create_checks(
-                table, columns, "range", "EXTRACT(year FROM {0} AT TIME ZONE 'UTC') BETWEEN 1 AND 9999"
-            )
+            _create_checks(table, columns, "range", "EXTRACT(year FROM {0} AT TIME ZONE 'UTC') BETWEEN 1 AND 9999")
         else:
             now = "(strftime('%Y-%m-%d %H:%M:%f000', 'now'))"
             _rebuild_on_sqlite(table, columns, sa.DateTime(timezone=True), default=now, old="iso")
             for column in columns:
-                op.execute(
-                    f"UPDATE {table} SET {column} = substr({column}, 1, 10) || ' ' || substr({column}, 12, 15)"
-                )
+                op.execute(f"UPDATE {table} SET {column} = substr({column}, 1, 10) || ' ' || substr({column}, 12, 15)")
             _create_checks(table, columns, "range", _sqlite_form(length=26, separator=" ", end=""))
 
 
@@ -97,10 +92,11 @@ def _rebuild_on_sqlite(
 
 def _sqlite_form(*, length: int, separator: str, end: str) -> str:
     # parity: SQLite has no type for moments; a CHECK holds the column to one form, and to the same years.
-    # The fraction is looked at as text: SQLite rounds it to milliseconds, and so into the next second.
+    # Only a modifier makes SQLite count the 30th of February as another day. The fraction is looked at as text: it
+    # would be rounded to milliseconds, and so into the next second.
     seconds = "substr({0}, 1, 19)"
     return (
         f"length({{0}}) = {length} AND substr({{0}}, 1, 4) > '0000'"
-        f" AND strftime('%Y-%m-%d{separator}%H:%M:%S', {seconds}) IS {seconds}"
+        f" AND strftime('%Y-%m-%d{separator}%H:%M:%S', {seconds}, '+0 days') IS {seconds}"
         f" AND substr({{0}}, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]{end}'"
     )

@@ -11,7 +11,6 @@ Revises: 004
 from __future__ import annotations
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision: str = "005"
@@ -78,7 +77,7 @@ def _upgrade_on_sqlite() -> None:
     # parity: SQLite has no type jsonb; a CHECK refuses what it would refuse.
     with op.batch_alter_table("attributes") as batch:
         batch.alter_column("value", type_=sa.JSON())
-        batch.create_check_constraint(op.f(CHECK), "json_valid(value)")
+        batch.create_check_constraint(op.f(CHECK), "value IS NULL OR json_valid(value)")
 
 
 def _downgrade_on_sqlite() -> None:

@@ -74,16 +74,20 @@ class Backend(Protocol):
         """Return what a driver's error means to the user, with nothing secret in it."""
 
 
+def known(name: str) -> str:
+    """Return the name of a backend; raises UnsupportedBackendError for one we do not know."""
+    if name not in NAMES:
+        raise UnsupportedBackendError(name, known=NAMES)
+    return name
+
+
 def backend_named(name: str) -> Backend:
     """Return the backend of a dialect; raises UnsupportedBackendError for one we do not know."""
     from dormatory.database.postgresql import PostgreSQL  # noqa: PLC0415  # the drivers load when one is needed
     from dormatory.database.sqlite import SQLite  # noqa: PLC0415
 
     backends: dict[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
-    try:
-        return backends[name]
-    except KeyError:
-        raise UnsupportedBackendError(name, known=NAMES) from None
+    return backends[known(name)]
 
 
 def backend_for(target: Target) -> Backend:

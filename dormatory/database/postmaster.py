@@ -71,11 +71,13 @@ def running(binaries: Path, home: Path, account: process.Account | None) -> Iter
                 _stop(child)
 
 
-def connect(socket_directory: Path, database: str = SUPERUSER) -> psycopg2.extensions.connection:
+def connect(socket_directory: Path) -> psycopg2.extensions.connection:
     """Return a connection for administration, in autocommit mode, whatever the caller's PG* settings say."""
     # An empty value keeps libpq from taking the caller's PGHOSTADDR or PGOPTIONS instead.
-    settings = {"hostaddr": "", "options": "", "user": SUPERUSER, "dbname": database}
-    connection = psycopg2.connect(host=str(socket_directory), port=PORT, **settings)
+    host = str(socket_directory)
+    connection = psycopg2.connect(
+        host=host, hostaddr="", port=PORT, user=SUPERUSER, dbname=SUPERUSER, options=""
+    )  # fmt: skip
     connection.autocommit = True
     return connection
 

@@ -11,7 +11,7 @@ from sqlalchemy import NullPool, create_engine, event
 
 from dormatory.database import programs
 from dormatory.database.backend import Stock
-from dormatory.errors import DanglingRowsError, DatabaseFailedError, RemainsError
+from dormatory.errors import DanglingRowsError, DatabaseFailedError, ProgramMissingError, RemainsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,8 +127,13 @@ class SQLite:
         """Do nothing: every object in an SQLite file is valid."""
 
     def shell(self, target: Target) -> list[str]:
-        """Return the sqlite3 program on this file."""
-        return [str(programs.client("sqlite3")), target.database]
+        """Return the sqlite3 program on this file, or Python's own shell where there is none."""
+        try:
+            return [str(programs.client("sqlite3")), target.database]
+        except ProgramMissingError:
+            if sys.version_info < (3, 12):
+                raise
+            return [sys.executable, "-m", "sqlite3", target.database]
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what SQLite or the file system said about this file, and what to do."""

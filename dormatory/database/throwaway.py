@@ -79,9 +79,23 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
     account = installation.unprivileged()
     with process.unwinding_on_termination(), private.directory(account) as home:
         installed = installation.reachable(found, home, account)
-        template.populate(installed, home, account)
-        with postmaster.running(installed.binaries, home, account):
+        with _running(installed, home, account):
             yield Server(installed.major, found, home)
+
+
+@contextlib.contextmanager
+def _running(installed: installation.Installation, home: Path, account: process.Account | None) -> Iterator[None]:
+    from_cache = template.populate(installed, home, account)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(postmaster.running(installed.binaries, home, account))
+        except DatabaseFailedError:
+            if not from_cache:
+                raise
+            template.discard(installed)
+            template.initdb(installed, home, account)
+            stack.enter_context(postmaster.running(installed.binaries, home, account))
+        yield
 
 
 @contextlib.contextmanager

@@ -166,7 +166,7 @@ def _is_writing() -> bool:
 
 def _needs_no_database() -> bool:
     """Say whether env.py runs only because `revision_environment` makes it run: plain `revision`, `history`."""
-    options = context.config.cmd_opts
+    options: Any = context.config.cmd_opts
     name = options.cmd[0].__name__ if hasattr(options, "cmd") else "revision"
     if name == "history":
         return not options.indicate_current and "current" not in (options.rev_range or "")

@@ -25,6 +25,7 @@ class Revision:
     depends_on: tuple[str, ...]
     labels: tuple[str, ...]
     title: str
+    description: str
     path: Path
 
 
@@ -49,15 +50,10 @@ class History:
         parents = {parent for revision in self.revisions for parent in revision.parents}
         return tuple(revision.id for revision in self.revisions if revision.id not in parents)
 
-    @property
-    def head(self) -> str:
-        """The only head; raises MultipleHeadsError when there are more, UnknownRevisionError when none."""
-        heads = self.heads
-        if len(heads) > 1:
-            raise MultipleHeadsError(heads)
-        if not heads:
-            raise UnknownRevisionError("head", known=())
-        return heads[0]
+    def refuse_branches(self) -> None:
+        """Raise MultipleHeadsError when the history ends in more than one revision."""
+        if len(self.heads) > 1:
+            raise MultipleHeadsError(self.heads)
 
     def get(self, name: str) -> Revision:
         """Return the revision that `name` means: an id, the start of one, a label, or `head`.
@@ -65,7 +61,8 @@ class History:
         Raises UnknownRevisionError when it means none, or several.
         """
         if name == "head":
-            name = self.head
+            self.refuse_branches()
+            name = self.heads[0] if self.heads else name
         found = [item for item in self.revisions if name == item.id or name in item.labels]
         found = found or [item for item in self.revisions if name and item.id.startswith(name)]
         if len(found) != 1:
@@ -118,13 +115,14 @@ def _revision(path: Path) -> Revision | None:
     name = values.get("revision")
     if not isinstance(name, str):
         return None
-    title = (ast.get_docstring(tree) or "").strip().splitlines()
+    description = (ast.get_docstring(tree) or "").strip()
     return Revision(
         id=name,
         parents=_names(values.get("down_revision")),
         depends_on=_names(values.get("depends_on")),
         labels=_names(values.get("branch_labels")),
-        title=title[0].strip() if title else "",
+        title=description.partition("\n")[0].strip(),
+        description=description,
         path=path,
     )
 

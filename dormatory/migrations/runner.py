@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, MetaData
 
     from dormatory.database.url import Target
     from dormatory.migrations.project import Project
@@ -35,6 +35,14 @@ class Move:
     revision: str
     title: str
     is_upgrade: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What an env.py says: the models' metadata, and the table that keeps the revision."""
+
+    metadata: tuple[MetaData, ...]
+    version_table: str
 
 
 class Listener(Protocol):
@@ -109,6 +117,21 @@ class Runner:
 
         self._enter(look, dont_mutate=True)
         return tuple(sorted(found))
+
+    def environment(self) -> Environment:
+        """Return what the project's env.py configures Alembic with."""
+        found: list[MigrationContext] = []
+
+        def look(_heads: tuple[str, ...], context: MigrationContext) -> list[Any]:
+            found.append(context)
+            return []
+
+        self._enter(look, dont_mutate=True)
+        opts = found[0].opts
+        metadata = opts.get("target_metadata")
+        several = tuple(metadata) if isinstance(metadata, (list, tuple)) else (metadata,) if metadata is not None else ()
+        table, namespace = found[0].version_table, found[0].version_table_schema
+        return Environment(several, f"{namespace}.{table}" if namespace else table)
 
     def revision(self, message: str, *, autogenerate: bool) -> Path | None:
         """Write the next revision and return its file, or None when there was nothing to write."""

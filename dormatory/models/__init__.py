@@ -62,4 +62,4 @@ def _half_imported(error: Exception) -> str | None:
         return error.name if "partially initialized" in str(error) else None
     module = getattr(error, "obj", None)  # an AttributeError's
     spec = getattr(module, "__spec__", None)
-    return spec.name if getattr(spec, "_initializing", False) else None
+    return str(getattr(spec, "name", "")) if getattr(spec, "_initializing", False) else None

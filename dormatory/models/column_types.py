@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -12,8 +13,6 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from sqlalchemy.sql.compiler import SQLCompiler
 
 #: uuid on PostgreSQL; CHAR(32) on SQLite: lower-case hexadecimal without hyphens.
@@ -67,7 +66,7 @@ class Timestamp(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class new_key(FunctionElement["UUID"]):  # noqa: N801 - reads as the SQL function it stands for
+class new_key(FunctionElement[UUID]):  # noqa: N801 - reads as the SQL function it stands for
     """A random key, drawn by the database."""
 
     type = Key()
@@ -82,22 +81,22 @@ class utc_now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL funct
 
 
 @compiles(new_key, "postgresql")
-def _(element: new_key, compiler: SQLCompiler, **_: Any) -> str:
+def _(_element: new_key, _compiler: SQLCompiler, **_: Any) -> str:
     return "gen_random_uuid()"
 
 
 @compiles(new_key, "sqlite")
-def _(element: new_key, compiler: SQLCompiler, **_: Any) -> str:
+def _(_element: new_key, _compiler: SQLCompiler, **_: Any) -> str:
     return "lower(hex(randomblob(16)))"
 
 
 @compiles(utc_now, "postgresql")
-def _(element: utc_now, compiler: SQLCompiler, **_: Any) -> str:
+def _(_element: utc_now, _compiler: SQLCompiler, **_: Any) -> str:
     return "now()"
 
 
 @compiles(utc_now, "sqlite")
-def _(element: utc_now, compiler: SQLCompiler, **_: Any) -> str:
+def _(_element: utc_now, _compiler: SQLCompiler, **_: Any) -> str:
     # CURRENT_TIMESTAMP has no fraction; of one width, timestamps sort and compare as text.
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
@@ -114,7 +113,7 @@ def timestamp_checks(column: str) -> tuple[sa.CheckConstraint, sa.CheckConstrain
         ).ddl_if(dialect="postgresql"),
         sa.CheckConstraint(
             f"length({column}) = 26 AND substr({column}, 1, 4) > '0000'"
-            f" AND strftime('%Y-%m-%d %H:%M:%S', {seconds}) IS {seconds}"
+            f" AND strftime('%Y-%m-%d %H:%M:%S', {seconds}, '+0 days') IS {seconds}"
             f" AND substr({column}, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'",
             name=f"{column}_range",
         ).ddl_if(dialect="sqlite"),

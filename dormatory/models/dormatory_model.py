@@ -38,19 +38,15 @@ class Type(Base):
     __tablename__ = "type"
     __table_args__ = (
         sa.UniqueConstraint("type_name"),
-        sa.CheckConstraint('"type_name" <> \'\'', name="type_name_not_empty"),
+        sa.CheckConstraint("type_name <> ''", name="type_name_not_empty"),
     )
 
     id: Mapped[_Id]
     type_name: Mapped[_Name]
 
     objects: Mapped[list[Object]] = relationship(back_populates="type")
-    links_as_parent: Mapped[list[Link]] = relationship(
-        back_populates="parent_type", foreign_keys="Link.parent_type_id"
-    )
-    links_as_child: Mapped[list[Link]] = relationship(
-        back_populates="child_type", foreign_keys="Link.child_type_id"
-    )
+    links_as_parent: Mapped[list[Link]] = relationship(back_populates="parent_type", foreign_keys="Link.parent_type_id")
+    links_as_child: Mapped[list[Link]] = relationship(back_populates="child_type", foreign_keys="Link.child_type_id")
 
 
 class Object(Base):
@@ -66,7 +62,7 @@ class Object(Base):
     created_by: Mapped[str | None] = mapped_column(sa.String(100))
 
     __table_args__ = (
-        sa.CheckConstraint('"name" <> \'\'', name="name_not_empty"),
+        sa.CheckConstraint("name <> ''", name="name_not_empty"),
         *timestamp_checks("created_on"),
         sa.Index("ix_object_lower_name", sa.func.lower(name)),
     )
@@ -95,7 +91,7 @@ class Link(Base):
     __table_args__ = (
         sa.UniqueConstraint("parent", "child", "r_name"),
         sa.CheckConstraint("parent <> child", name="not_to_itself"),
-        sa.CheckConstraint('"r_name" <> \'\'', name="r_name_not_empty"),
+        sa.CheckConstraint("r_name <> ''", name="r_name_not_empty"),
         sa.Index(None, "child"),
     )
 
@@ -165,11 +161,11 @@ class Attribute(Base):
 
     __table_args__ = (
         sa.UniqueConstraint("object", "name"),
-        sa.CheckConstraint('"name" <> \'\'', name="name_not_empty"),
+        sa.CheckConstraint("name <> ''", name="name_not_empty"),
         *timestamp_checks("created_on"),
         *timestamp_checks("updated_on"),
         # What jsonb refuses by itself.
-        sa.CheckConstraint("json_valid(value)", name="value_json").ddl_if(dialect="sqlite"),
+        sa.CheckConstraint("value IS NULL OR json_valid(value)", name="value_json").ddl_if(dialect="sqlite"),
         sa.Index(
             "ix_attributes_value",
             "value",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.errors import DormatoryError
-from dormatory.schema import reflect_sqlite
+from dormatory.schema import reflect_postgresql, reflect_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
 
 _READERS: dict[str, Callable[[Connection, Collection[str]], Snapshot]] = {
+    "postgresql": reflect_postgresql.reflect,
     "sqlite": reflect_sqlite.reflect,
 }
 

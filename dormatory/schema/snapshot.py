@@ -242,10 +242,11 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """An object of a kind that is compared by its presence and comment only; `Snapshot.not_compared` names it too."""
+    """An object of a rarer kind; without a definition only its presence is compared, and `not_compared` says so."""
 
     kind: str
     name: str
+    definition: str | None = None
     comment: str | None = None
 
 

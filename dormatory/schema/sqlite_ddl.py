@@ -106,24 +106,7 @@ def split(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     yield run
 
 
-def unwrapped(tokens: Sequence[Token]) -> list[Token]:
-    """Return an expression without the parentheses that enclose all of it."""
-    inner = list(tokens)
-    while len(inner) > 1 and inner[0] == _OPEN and inner[-1] == _CLOSE and _encloses(inner):
-        inner = inner[1:-1]
-    return inner
-
-
 _OPEN, _CLOSE = Token(Kind.SYMBOL, "("), Token(Kind.SYMBOL, ")")
-
-
-def _encloses(tokens: Sequence[Token]) -> bool:
-    depth = 0
-    for token in tokens[:-1]:
-        depth += (token == _OPEN) - (token == _CLOSE)
-        if not depth:
-            return False
-    return True
 
 
 class _Parser:

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference
-from dormatory.schema.sqlite_ddl import index_parts, named, unwrapped
-from dormatory.schema.tokens import Kind, Syntax, Token, canonical, identifier, render, tokenize
+from dormatory.schema.sqlite_ddl import index_parts, named
+from dormatory.schema.tokens import Kind, Syntax, Token, canonical, identifier, render, tokenize, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

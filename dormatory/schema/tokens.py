@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class Kind(Enum):
@@ -134,6 +134,26 @@ def identifier(name: str, syntax: Syntax) -> str:
     if _PLAIN.fullmatch(name) and name not in _QUOTED[syntax]:
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def unwrapped(tokens: Sequence[Token]) -> list[Token]:
+    """Return an expression without the parentheses that enclose all of it."""
+    inner = list(tokens)
+    while len(inner) > 1 and inner[0] == _OPEN and inner[-1] == _CLOSE and _encloses(inner):
+        inner = inner[1:-1]
+    return inner
+
+
+_OPEN, _CLOSE = Token(Kind.SYMBOL, "("), Token(Kind.SYMBOL, ")")
+
+
+def _encloses(tokens: Sequence[Token]) -> bool:
+    depth = 0
+    for token in tokens[:-1]:
+        depth += (token == _OPEN) - (token == _CLOSE)
+        if not depth:
+            return False
+    return True
 
 
 def _scan(sql: str, syntax: Syntax) -> Iterator[Token]:

@@ -1,0 +1,81 @@
+"""Alembic as the tasks start it: `python -m dormatory upgrade --to head`, with our words and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from dormatory.database.process import TerminatedError, unwinding_on_termination
+from dormatory.errors import DormatoryError, ExitCode
+from dormatory.migrations.project import Project
+from dormatory.migrations.runner import Runner
+from dormatory.report.progress import ProgressLines
+from dormatory.report.text import arrival
+
+DEBUG_VARIABLE = "DORMATORY_DEBUG"
+
+
+def main(arguments: list[str] | None = None) -> ExitCode:
+    """Run one command and return its exit code; the message of an error goes to standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        with unwinding_on_termination():
+            _act(options)
+    except DormatoryError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except TerminatedError:
+        return ExitCode.TERMINATED
+    except Exception as error:  # noqa: BLE001  # the last line of defence: a crash must not look like a finding
+        if os.environ.get(DEBUG_VARIABLE):
+            traceback.print_exc()
+        else:
+            text = f"internal error: {type(error).__name__} (a bug of this workflow); run again with: inv --debug"
+            print(text, file=sys.stderr)  # noqa: T201
+        return ExitCode.CRASHED
+    return ExitCode.FINE
+
+
+def _act(options: argparse.Namespace) -> None:
+    project = Project.locate(Path.cwd())
+    target = project.target()
+    runner = Runner(project, target=target, confirm=options.confirm)
+    if options.verbose:
+        _show_statements()
+    if options.sql:
+        runner.sql(options.to)
+    elif options.command == "stamp":
+        runner.stamp(options.to)
+        print(arrival(target, runner.current(), moved=1))  # noqa: T201
+    else:
+        lines = ProgressLines(str(target))
+        with lines.watched():
+            move = runner.upgrade if options.command == "upgrade" else runner.downgrade
+            move(options.to, lines)
+        print(arrival(target, runner.current(), moved=len(lines.moves)))  # noqa: T201
+
+
+def _show_statements() -> None:
+    """Show every statement on standard error as it is executed."""
+    logging.basicConfig(stream=sys.stderr, format="    %(message)s")
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dormatory", description=__doc__)
+    parser.add_argument("command", choices=("upgrade", "downgrade", "stamp"))
+    parser.add_argument("--to", default="head")
+    parser.add_argument("--confirm")
+    parser.add_argument("--sql", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

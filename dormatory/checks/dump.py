@@ -1,0 +1,28 @@
+"""Checks that the committed schema dump is what the history gives: pure, over two texts."""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+from dormatory.checks.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def stale_dump(path: Path, committed: str, fresh: str, *, backend: str) -> Iterator[Finding]:
+    """Report a committed dump that differs from a fresh one, with its first differing line."""
+    if committed == fresh:
+        return
+    changed = [line for line in unified_diff(committed.splitlines(), fresh.splitlines(), lineterm="", n=0)][2:]
+    first = next((line for line in changed if not line.startswith("@@")), "")
+    yield Finding(
+        rule="stale-dump",
+        severity=Severity.ERROR,
+        message=f"{path.name} is not what the history gives: {first}" if committed else f"{path.name} is missing",
+        hint="write it anew with: inv db.schema-dump",
+        backend=backend,
+        file=str(path),
+    )

@@ -1,0 +1,29 @@
+"""What a check finds: one value, whatever the rule and wherever it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """How bad a finding is: an error breaks or loses something, a warning is worth a thought."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, where it is, and what to do about it."""
+
+    rule: str
+    severity: Severity
+    message: str
+    hint: str
+    backend: str = ""
+    object: str = ""
+    revision: str = ""
+    file: str = ""
+    line: int = 0

@@ -1,0 +1,26 @@
+"""Checks of the revision graph: pure, without a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.checks.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.migrations.history import History
+
+
+def several_heads(history: History) -> Iterator[Finding]:
+    """Report a history that ends in more than one revision, so that "head" is ambiguous."""
+    heads = history.heads
+    if len(heads) > 1:
+        yield Finding(
+            rule="several-heads",
+            severity=Severity.ERROR,
+            message=f"the history has {len(heads)} heads: {', '.join(heads)}",
+            hint=f"re-parent the newer one, or join them with: alembic merge {' '.join(heads)}",
+            revision=heads[-1],
+            file=str(history.get(heads[-1]).path),
+        )

@@ -1,0 +1,51 @@
+"""One verdict on a project: gathers what the checks need, backend by backend, and runs them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dormatory.checks.drift import drift
+from dormatory.checks.dump import stale_dump
+from dormatory.checks.graph import several_heads
+from dormatory.migrations import scratch
+from dormatory.migrations.comparison import compare
+from dormatory.migrations.dumping import committed_file, fresh_dump
+from dormatory.migrations.history import History
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dormatory.checks.findings import Finding
+    from dormatory.migrations.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings, and the servers on which they were looked for."""
+
+    findings: tuple[Finding, ...]
+    servers: tuple[str, ...]
+
+
+def inspect(project: Project, backends: Sequence[str]) -> Verdict:
+    """Check a project's history on the backends; with several heads nothing is played."""
+    history = History.read(project)
+    if findings := tuple(several_heads(history)):
+        return Verdict(findings, ())
+    servers: list[str] = []
+    found: list[Finding] = []
+    for backend in backends:
+        found += _inspect_backend(project, backend, servers)
+    return Verdict(tuple(found), tuple(servers))
+
+
+def _inspect_backend(project: Project, backend: str, servers: list[str]) -> Iterator[Finding]:
+    with scratch.databases(backend) as maker:
+        comparison = compare(project, maker)
+        servers.append(comparison.server)
+        yield from drift(comparison)
+        file = committed_file(project, backend)
+        if file.exists() or file.parent.is_dir():
+            committed = file.read_text(encoding="utf-8") if file.exists() else ""
+            yield from stale_dump(file, committed, fresh_dump(project, maker), backend=backend)

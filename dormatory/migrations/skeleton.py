@@ -1,0 +1,38 @@
+"""The files a checkout needs before it can have migrations; they are written only where they are missing."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from dormatory.errors import UnwritableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FILES = {
+    "alembic.ini": "alembic.ini",
+    "alembic/env.py": "env.py.template",
+    "alembic/script.py.mako": "script.py.mako",
+}
+_DIRECTORIES = ("alembic/versions", "alembic/schema")
+
+
+def lay_out(home: Path) -> Iterator[tuple[Path, bool]]:
+    """Yield each file and directory of the skeleton below `home`, and whether it had to be made."""
+    templates = files("dormatory.migrations") / "templates"
+    try:
+        for name in _DIRECTORIES:
+            directory = home / name
+            is_new = not directory.is_dir()
+            directory.mkdir(parents=True, exist_ok=True)
+            yield directory, is_new
+        for name, template in _FILES.items():
+            file = home / name
+            is_new = not file.exists()
+            if is_new:
+                file.write_text((templates / template).read_text(encoding="utf-8"), encoding="utf-8")
+            yield file, is_new
+    except OSError as error:
+        raise UnwritableError(error.filename or home, error.strerror or str(error)) from error

@@ -1,0 +1,55 @@
+"""Where a database stands against the history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dormatory.database.backend import backend_for
+from dormatory.migrations.history import History
+from dormatory.migrations.runner import Runner
+
+if TYPE_CHECKING:
+    from dormatory.database.url import Target
+    from dormatory.migrations.history import Revision
+    from dormatory.migrations.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A database and the history side by side; `target` hides secrets, `unknown` are revisions no file has."""
+
+    target: str
+    server: str
+    exists: bool
+    current: tuple[str, ...]
+    heads: tuple[str, ...]
+    unknown: tuple[str, ...]
+    pending: tuple[Revision, ...]
+
+
+def status(project: Project, target: Target) -> Status:
+    """Look at the target without changing it; a database that is not there yet has everything pending."""
+    history = History.read(project)
+    backend = backend_for(target)
+    server = "-"
+    current: tuple[str, ...] = ()
+    exists = backend.exists(target)
+    if exists:
+        current = Runner(project, target=target).current()
+        try:
+            with backend.engine(target, writing=False).connect() as connection:
+                server = backend.version(connection)
+        except SQLAlchemyError as error:
+            raise backend.explain(error, target) from error
+    return Status(
+        target=str(target),
+        server=server,
+        exists=exists,
+        current=current,
+        heads=history.heads,
+        unknown=history.missing(current),
+        pending=history.pending(current),
+    )

@@ -1,0 +1,130 @@
+"""What commands tell people: the wording of every result, in plain text."""
+
+from __future__ import annotations
+
+import json
+from difflib import unified_diff
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dormatory.checks.findings import Finding
+    from dormatory.database.backend import Stock
+    from dormatory.database.url import Target
+    from dormatory.migrations.authoring import Preview
+    from dormatory.migrations.history import History, Revision
+    from dormatory.migrations.status import Status
+
+_JSON_VERSION = 1
+
+
+def arrival(target: Target, current: Sequence[str], *, moved: int) -> str:
+    """Say where a database is after a run."""
+    where = ", ".join(current) or "base"
+    return f"{target} is at {where}" + ("" if moved else ", nothing to do")
+
+
+def revision_line(revision: Revision, *, marks: Sequence[str] = ()) -> str:
+    """Return a revision in one line: parents, id, what it is, title."""
+    parents = ", ".join(revision.parents) or "base"
+    notes = f" ({', '.join(marks)})" if marks else ""
+    return f"{parents} -> {revision.id}{notes}  {revision.title}"
+
+
+def history_lines(history: History) -> Iterator[str]:
+    """Yield the history, newest first, with the heads marked."""
+    heads = history.heads
+    for revision in reversed(history.revisions):
+        yield revision_line(revision, marks=[*(["head"] if revision.id in heads else []), *revision.labels])
+
+
+def current_lines(history: History, current: Sequence[str]) -> Iterator[str]:
+    """Yield the revisions a database is at, with their titles where this checkout has them."""
+    known = {revision.id: revision for revision in history.revisions}
+    for name in current or ("base",):
+        marks = " (head)" if name in history.heads else "" if name in known or name == "base" else " (not in this checkout)"
+        title = known[name].title if name in known else ""
+        yield f"{name}{marks}  {title}".rstrip()
+
+
+def revision_details(revision: Revision) -> str:
+    """Return all that a revision says of itself."""
+    rows = [
+        ("revision", revision.id),
+        ("parents", ", ".join(revision.parents) or "base"),
+        *((("depends on", ", ".join(revision.depends_on)),) if revision.depends_on else ()),
+        *((("labels", ", ".join(revision.labels)),) if revision.labels else ()),
+        ("file", str(revision.path)),
+    ]
+    return _table(rows) + f"\n\n{revision.description}"
+
+
+def status_text(status: Status) -> str:
+    """Return the state of a database for a reader."""
+    current = ", ".join(status.current) or "base"
+    rows = [
+        ("target", status.target),
+        ("server", status.server),
+        ("current", current if status.exists else "none, the database does not exist yet"),
+        ("head", ", ".join(status.heads)),
+        *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
+    ]
+    pending = [f"{item.id}  {item.title}" for item in status.pending] or ["nothing"]
+    return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
+
+
+def status_json(status: Status) -> str:
+    """Return the state of a database for a program; the document is versioned."""
+    document = {
+        "version": _JSON_VERSION,
+        "target": status.target,
+        "server": status.server,
+        "exists": status.exists,
+        "current": list(status.current),
+        "heads": list(status.heads),
+        "unknown": list(status.unknown),
+        "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def stakes(action: str, target: Target, stock: Stock) -> str:
+    """Say what a destructive command is about to destroy."""
+    sessions = f", {stock.sessions} open sessions are ended" if stock.sessions else ""
+    holds = f"{stock.tables} tables, {stock.rows} rows"
+    who = f"{stock.environment} database on {stock.server}, user {stock.user}"
+    return f"{action} {target}: {who}; {holds}{sessions}"
+
+
+def text_diff(file: Path, before: str, after: str) -> str:
+    """Return what turns a file's text into another, as a unified diff; empty when they are the same."""
+    names = (f"{file} (committed)", f"{file} (from the history)")
+    return "".join(unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names))
+
+
+def preview_lines(preview: Preview) -> Iterator[str]:
+    """Yield the SQL that a new revision runs on one backend."""
+    yield f"-- {preview.backend}"
+    if preview.problem:
+        yield f"-- not shown: {preview.problem}"
+    elif not preview.statements:
+        yield "-- nothing"
+    yield from (f"{statement};" for statement in preview.statements)
+
+
+def verdict_lines(findings: Sequence[Finding], servers: Sequence[str]) -> Iterator[str]:
+    """Yield each finding with its remedy, and last the verdict with the servers that really ran."""
+    for finding in findings:
+        place = " ".join(part for part in (finding.backend, finding.file) if part)
+        yield f"{finding.severity.value}[{finding.rule}] {place}: {finding.message}"
+        yield f"    {finding.hint}"
+    ran = f" on {', '.join(servers)}" if servers else ""
+    count = len(findings)
+    yield f"{count} finding{'s' * (count != 1)}{ran}" if count else f"no findings{ran}"
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)

@@ -1,0 +1,82 @@
+"""The text of an SQLite database: the statements it keeps in sqlite_schema, arranged by table."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+from dormatory.database.backend import backend_for
+from dormatory.errors import MissingDatabaseError, NotEmptyError
+from dormatory.schema.pieces import Kind, pieces, without_trailing_space
+from dormatory.schema.tokens import Syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.database.url import Target
+
+# What SQLite makes by itself is left out: its own tables, the indexes behind constraints, which have no text, and the
+# tables in which a virtual table keeps its content.
+_STATEMENTS = """
+SELECT type, name, tbl_name, sql FROM sqlite_master
+ WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'
+   AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
+"""
+_PLACES = {"table": 0, "view": 1, "index": 2, "trigger": 3}
+
+
+def dump(target: Target, version_table: str) -> str:
+    """Return the text of a database; see `dormatory.schema.dump.dump`.
+
+    Tables need no order of their own here: SQLite looks for the other table of a foreign key, and for the tables of a
+    view or a trigger, only when rows are touched.
+    """
+    if not target.path.exists():  # to open it would create it
+        raise MissingDatabaseError(str(target))
+    with _connected(target) as driver:
+        found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_PLACES[row[0]], row[1]))
+        owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}
+        rows = _revisions(driver, version_table) if version_table.lower() in owners else []
+    blocks: dict[tuple[bool, bool, str], list[str]] = {}
+    for _, _, table, sql in found:
+        is_view, name = owners[table.lower()]  # a trigger keeps the table's name as it was typed there
+        key = (name.lower() == version_table.lower(), is_view, name)
+        blocks.setdefault(key, [f"-- {'view' if is_view else 'table'} {name}"]).append(_ended(sql))
+    texts = ["\n".join(statements) + "\n" for _, statements in sorted(blocks.items())]
+    return "\n".join([*texts, *rows])
+
+
+def load(target: Target, text: str) -> None:
+    """Run a dump in an empty database; see `dormatory.schema.dump.load`."""
+    with _connected(target) as driver:
+        if driver.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise NotEmptyError(str(target))
+        # Closing the connection rolls back what a failing statement leaves.
+        driver.executescript(f"BEGIN IMMEDIATE;\n{text}\nCOMMIT;")
+
+
+def _revisions(driver: sqlite3.Connection, table: str) -> list[str]:
+    """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
+    name = '"' + table.replace('"', '""') + '"'
+    found = driver.execute(f"SELECT quote(version_num) FROM {name} ORDER BY version_num COLLATE BINARY")  # noqa: S608  # quoted
+    return [f"INSERT INTO {table} (version_num) VALUES ({row});\n" for (row,) in found]
+
+
+def _ended(sql: str) -> str:
+    """Return a statement with its semicolon, below a comment that would swallow it."""
+    text = without_trailing_space(sql, Syntax.SQLITE)
+    *_, end = pieces(text, Syntax.SQLITE)
+    return text + ("\n;" if end.kind is Kind.COMMENT else ";")
+
+
+@contextlib.contextmanager
+def _connected(target: Target) -> Iterator[Any]:
+    """Open the driver's own connection, its errors told as ours, and close it."""
+    backend = backend_for(target)
+    engine = backend.engine(target, writing=True)
+    try:
+        with contextlib.closing(engine.raw_connection()) as connection:
+            yield connection.driver_connection
+    except sqlite3.Error as error:
+        raise backend.explain(error, target) from error

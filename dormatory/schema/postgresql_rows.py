@@ -1,0 +1,372 @@
+"""Rows of PostgreSQL's catalogs as values: one row type and one function for each kind of object."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from dormatory.schema.postgresql_views import view_definition
+from dormatory.schema.snapshot import (
+    Column,
+    Constraint,
+    Function,
+    Index,
+    Policy,
+    Reference,
+    Rule,
+    Sequence,
+    Table,
+    Trigger,
+    View,
+)
+from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, tokenize, unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Sequence as Many
+
+_TABLES = {"r": "table", "p": "partitioned table", "f": "foreign table"}
+_VIEWS = {"v": "view", "m": "materialized view"}
+_PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
+_STORAGE = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
+_COMPRESSION = {"p": "pglz", "l": "lz4"}
+_IDENTITY = {"a": "ALWAYS", "d": "BY DEFAULT"}
+_GENERATED = {"s": "STORED", "v": "VIRTUAL"}
+_CONSTRAINTS = {"c": "CHECK", "f": "FOREIGN KEY", "p": "PRIMARY KEY", "u": "UNIQUE", "x": "EXCLUDE"}
+_ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", " ": "NO ACTION"}
+_MATCHES = {"f": "FULL", "p": "PARTIAL", "s": "SIMPLE", " ": "SIMPLE"}
+_FUNCTIONS = {"f": "function", "p": "procedure", "w": "window function", "a": "aggregate"}
+_ENABLED = {"O": "yes", "D": "no", "R": "replica", "A": "always"}
+_COMMANDS = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "*": "ALL"}
+_LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(]+)'
+_INDEX_HEAD = re.compile(rf"CREATE (UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_NAME}(?:\.{_NAME})? (?:USING btree )?")
+
+
+class RelationRow(NamedTuple):
+    oid: int
+    namespace: str
+    name: str
+    kind: str
+    persistence: str
+    options: list[str]
+    toast_options: list[str]
+    access_method: str | None
+    row_security: bool
+    forced: bool
+    replica_identity: str
+    populated: bool
+    bound: str | None
+    partition_key: str | None
+    parents: list[str]
+    of_type: str | None
+    foreign: str
+    view: str | None
+
+
+class ColumnRow(NamedTuple):
+    relation: int
+    number: int
+    name: str
+    type: str
+    not_null: bool
+    default: str | None
+    identity: str
+    generated: str
+    collation: str | None
+    storage: str | None
+    compression: str
+    statistics: int | None
+    options: list[str]
+    foreign_options: list[str]
+    local: bool
+
+
+class ConstraintRow(NamedTuple):
+    oid: int
+    relation: int
+    domain: int
+    name: str
+    kind: str
+    definition: str
+    columns: list[int] | None
+    referred: int
+    referred_namespace: str | None
+    referred_table: str | None
+    referred_columns: list[int] | None
+    on_update: str
+    on_delete: str
+    match: str
+    expression: str | None
+    validated: bool
+    no_inherit: bool
+    options: list[str]
+    clustered: bool | None
+    replica_identity: bool | None
+
+
+class IndexRow(NamedTuple):
+    oid: int
+    relation: int
+    name: str
+    definition: str
+    unique: bool
+    valid: bool
+    clustered: bool
+    replica_identity: bool
+    predicate: str | None
+
+
+class TypeRow(NamedTuple):
+    oid: int
+    namespace: str
+    name: str
+    kind: str
+    relation: int
+    labels: list[str]
+    base: str
+    not_null: bool
+    default: str | None
+    collation: str | None
+    range: str | None
+
+
+class SequenceRow(NamedTuple):
+    oid: int
+    namespace: str
+    name: str
+    type: str
+    start: int
+    increment: int
+    minimum: int
+    maximum: int
+    cache: int
+    cycle: bool
+    persistence: str
+    dependency: str | None
+    relation: int | None
+    column: int | None
+
+
+class FunctionRow(NamedTuple):
+    oid: int
+    namespace: str
+    name: str
+    kind: str
+    arguments: str
+    language: str
+    source: str | None
+    definition: str
+
+
+class AttachedRow(NamedTuple):
+    kind: str
+    oid: int
+    relation: int
+    name: str
+    state: str
+    definition: str | None
+    permissive: bool | None
+    roles: list[str] | None
+    using: str | None
+    check: str | None
+
+
+def table(row: RelationRow) -> Table:
+    """Return a table without its parts."""
+    security = "forced" if row.forced else "enabled" if row.row_security else None
+    if row.forced and not row.row_security:
+        security = "forced but not enabled"
+    return Table(
+        row.namespace,
+        row.name,
+        _TABLES[row.kind],
+        persistence=_PERSISTENCE[row.persistence],
+        options=_options(row),
+        row_security=security,
+        partition_key=row.partition_key,
+        partition_bound=row.bound,
+        inherits=tuple(row.parents),
+        definition=row.foreign or None,
+    )
+
+
+def view(row: RelationRow, version: int) -> View:
+    """Return a view without its parts."""
+    return View(
+        row.namespace, row.name, view_definition(row.view or "", version), _VIEWS[row.kind], options=_options(row)
+    )
+
+
+def _options(row: RelationRow) -> tuple[str, ...]:
+    found = [*row.options, *(f"toast.{option}" for option in row.toast_options)]
+    if row.access_method not in {None, "heap"}:
+        found.append(f"access method {row.access_method}")
+    if row.replica_identity in {"n", "f"}:
+        found.append(f"replica identity {'nothing' if row.replica_identity == 'n' else 'full'}")
+    if row.of_type:
+        found.append(f"of type {row.of_type}")
+    if not row.populated:
+        found.append("not populated")
+    return tuple(sorted(found))
+
+
+def column(row: ColumnRow, identity: str, not_null_note: str | None, *, is_partition: bool) -> Column:
+    """Return a column; `identity` holds the options of its sequence, which are the column's own."""
+    options = [*row.options, *(f"foreign {option}" for option in row.foreign_options)]
+    if row.storage:
+        options.append(f"storage {_STORAGE.get(row.storage, row.storage)}")
+    if row.compression in _COMPRESSION:
+        options.append(f"compression {_COMPRESSION[row.compression]}")
+    if row.statistics is not None and row.statistics >= 0:
+        options.append(f"statistics {row.statistics}")
+    kind = _IDENTITY.get(row.identity)
+    return Column(
+        row.name,
+        row.type,
+        nullable=not row.not_null,
+        not_null_note=not_null_note,
+        default=None if row.generated in _GENERATED else row.default,
+        # Since 17 a partition shows the identity of its parent; the parent tells it either way.
+        identity=f"{kind}{identity}" if kind and not is_partition else None,
+        generated=row.default if row.generated in _GENERATED else None,
+        storage=_GENERATED.get(row.generated),
+        collation=row.collation,
+        options=tuple(sorted(options)),
+    )
+
+
+def constraint(row: ConstraintRow, columns: Mapping[tuple[int, int], str]) -> Constraint:
+    """Return a constraint of a table or a domain; `columns` maps (OID, number) to names."""
+    definition, kind = row.definition, _CONSTRAINTS[row.kind]
+    if row.expression:
+        bare = _unwrapped(row.expression)
+        definition = f"CHECK ({bare}){definition.removeprefix(f'CHECK ({row.expression})')}"
+    if row.options:
+        definition += f" WITH ({', '.join(sorted(row.options))})"
+    definition += " CLUSTER" * bool(row.clustered) + " REPLICA IDENTITY" * bool(row.replica_identity)
+    reference = None
+    if row.kind == "f":
+        referred = tuple(columns.get((row.referred, number), "?") for number in row.referred_columns or ())
+        reference = Reference(
+            row.referred_namespace,
+            row.referred_table or "?",
+            referred,
+            _ACTIONS[row.on_update],
+            _ACTIONS[row.on_delete],
+            _MATCHES[row.match],
+        )
+    return Constraint(
+        kind,
+        row.name,
+        definition,
+        tuple(columns.get((row.relation, number), "?") for number in row.columns or ()),
+        _unwrapped(row.expression) if row.expression else None,
+        reference,
+    )
+
+
+def index(row: IndexRow) -> Index:
+    """Return an index."""
+    rest = _INDEX_HEAD.sub("", row.definition, count=1)
+    predicate = _unwrapped(row.predicate) if row.predicate else None
+    if row.predicate and predicate:
+        rest = rest.removesuffix(row.predicate) + predicate
+    options = ["CLUSTER"] * row.clustered + ["REPLICA IDENTITY"] * row.replica_identity
+    return Index(
+        row.name,
+        "UNIQUE " * row.unique + rest,
+        row.unique,
+        _index_keys(rest),
+        predicate,
+        row.valid,
+        tuple(options),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _index_keys(definition: str) -> tuple[str, ...]:
+    """Return what stands between the first parentheses, cut at its commas."""
+    start = definition.index("(") + 1
+    if "(" not in definition[start:] and '"' not in definition:
+        return tuple(definition[start : definition.index(")", start)].split(", "))
+    depth, keys, run = 0, list[str](), list[Token]()
+    for token in tokenize(definition[start:], Syntax.POSTGRESQL):
+        mark = token.text if token.kind is Kind.SYMBOL else ""
+        if not depth and mark in {",", ")"}:
+            keys.append(render(run, Syntax.POSTGRESQL))
+            run = []
+            if mark == ")":
+                break
+        else:
+            depth += (mark == "(") - (mark == ")")
+            run.append(token)
+    return tuple(keys)
+
+
+def sequence(row: SequenceRow, owner: str | None) -> Sequence:
+    """Return a sequence."""
+    return Sequence(
+        row.namespace, row.name, *row[3:10], owner=owner, persistence=_PERSISTENCE[row.persistence]
+    )
+
+
+def identity_options(row: SequenceRow) -> str:
+    """Return what an identity column's sequence has that is not the default for its type."""
+    low, high = (1, _LARGEST[row.type]) if row.increment > 0 else (-_LARGEST[row.type] - 1, -1)
+    start = row.minimum if row.increment > 0 else row.maximum
+    facts = (
+        ("INCREMENT", row.increment, 1),
+        ("START", row.start, start),
+        ("MINVALUE", row.minimum, low),
+        ("MAXVALUE", row.maximum, high),
+        ("CACHE", row.cache, 1),
+        ("CYCLE", row.cycle, False),
+    )
+    said = [f"{word} {value}" for word, value, usual in facts if value != usual]
+    return f" ({' '.join(said)})" if said else ""
+
+
+def function(row: FunctionRow) -> Function:
+    """Return a function; the text of a SQL or PL/pgSQL body is compared as tokens, too."""
+    definition = row.definition
+    if row.kind != "a":
+        tokens = tokenize(definition, Syntax.POSTGRESQL)
+        if row.language in {"sql", "plpgsql"} and row.source and tokens[-1].kind is Kind.STRING:
+            tokens[-1] = Token(Kind.STRING, f"$${canonical(row.source, Syntax.POSTGRESQL)}$$")
+        definition = render(tokens, Syntax.POSTGRESQL)
+    return Function(row.namespace, row.name, row.arguments, definition, _FUNCTIONS[row.kind])
+
+
+def attached(row: AttachedRow) -> Trigger | Rule | Policy:
+    """Return a trigger, a rule or a policy."""
+    if row.kind == "policy":
+        return Policy(
+            row.name,
+            _COMMANDS[row.state],
+            bool(row.permissive),
+            tuple(row.roles or ("public",)),
+            _unwrapped(row.using) if row.using else None,
+            _unwrapped(row.check) if row.check else None,
+        )
+    kind = Trigger if row.kind == "trigger" else Rule
+    return kind(row.name, canonical(row.definition or "", Syntax.POSTGRESQL), _ENABLED[row.state])
+
+
+def grant(who: str, can_grant: bool, given: bool, privileges: list[str], all_of_them: int) -> str:  # noqa: FBT001
+    """Return a grant in words; ALL is said for all, since what all is depends on the version."""
+    named = "ALL" if len(privileges) == all_of_them > 1 else ", ".join(privileges)
+    return f"{named} {'to' if given else 'revoked from'} {who}{' with grant option' if can_grant else ''}"
+
+
+@lru_cache(maxsize=4096)
+def _unwrapped(expression: str) -> str:
+    """Return an expression without the parentheses around all of it."""
+    if not expression.startswith("("):
+        return expression
+    inner = expression[1:-1]
+    if "(" not in inner and ")" not in inner:
+        return inner
+    tokens = tokenize(expression, Syntax.POSTGRESQL)
+    return inner if len(unwrapped(tokens)) < len(tokens) else expression

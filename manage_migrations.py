@@ -1,0 +1,59 @@
+"""The documented commands, `python manage_migrations.py upgrade` and its kin: a thin front on the tasks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from invoke.program import Program
+
+HOME = Path(__file__).resolve().parent
+
+USAGE = """\
+usage: python manage_migrations.py COMMAND
+
+  init                    set up alembic.ini, alembic/ and the database; changes nothing that exists
+  create "MESSAGE"        write the next migration from what changed in the models
+  upgrade [REV]           upgrade to a revision, default head; --verbose shows every statement
+  downgrade [REV]         downgrade to a revision, default one step
+  current                 show the revision that the database is at
+  history                 show all revisions
+  stamp REV               write a revision into the database without running anything
+  show REV                show one revision
+"""
+
+
+def task_arguments(command: str, rest: list[str]) -> list[str] | None:
+    """Return the words that `inv` takes for a command, or None for one that is not known."""
+    words = [word for word in rest if not word.startswith("--")]
+    flags = [word for word in rest if word.startswith("--")]
+    revision = [f"--to={words[0]}"] if len(words) == 1 else []
+    if len(words) > 1:
+        return None
+    match command, words:
+        case ("init" | "current" | "history"), []:
+            return [f"db.{command}", *flags]
+        case ("upgrade" | "downgrade"), _:
+            return [f"db.{command}", *revision, *flags]
+        case "stamp", [_]:
+            return ["db.stamp", *revision, *flags]
+        case "show", [name]:
+            return ["db.show", name, *flags]
+        case "create", [message]:
+            return ["db.create", f"--message={message}", *flags]
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command as its task and return the exit code."""
+    asked = task_arguments(arguments[0], arguments[1:]) if arguments else None
+    if asked is None:
+        is_help = arguments[:1] in (["--help"], ["-h"], ["help"])
+        print(USAGE, end="", file=sys.stdout if is_help else sys.stderr)
+        return 0 if is_help else 2
+    Program().run(["inv", "--search-root", str(HOME), *asked])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,329 @@
+"""The tasks of DORMATORY: what a person types. Each one parses, calls and prints; `inv -l` reads like a manual.
+
+Nothing of the package is imported before a task runs, so that `inv -l` and completion are instant.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit
+from invoke.parser.parser import ParseMachine
+from invoke.tasks import task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from invoke.context import Context
+
+    from dormatory.database.backend import Backend
+    from dormatory.database.url import Target
+    from dormatory.migrations.project import Project
+
+HOME = Path(__file__).resolve().parent
+_CONFIRM = "the database's name, to act on one that is not marked as a development database"
+_BACKENDS = "comma-separated: sqlite, postgresql; default: both"
+_USAGE, _CRASHED, _INTERRUPTED, _TERMINATED = 2, 70, 130, 143  # as in dormatory.errors, not yet imported
+
+
+@task(help={"message": "write the next migration too, under this title"})
+def create(_: Context, message: str = "") -> None:
+    """Create the database if it is missing."""
+    with reported():
+        project, target, backend = here()
+        make_sure_it_exists(target, backend)
+        if message:
+            write(project, message, empty=False)
+
+
+@task
+def init(_: Context) -> None:
+    """Set a checkout up for the first time; changes nothing that exists."""
+    from dormatory.migrations.skeleton import lay_out
+
+    with reported():
+        for path, is_new in lay_out(HOME):
+            print(f"{path} {'created' if is_new else 'exists'}")
+        _project, target, backend = here()
+        make_sure_it_exists(target, backend)
+
+
+@task(help={"message": "what the migration does, in a few words", "empty": "write it even if nothing changed"})
+def revision(_: Context, message: str = "", *, empty: bool = False) -> None:
+    """Write the next migration from what changed in the models, and show its SQL."""
+    with reported():
+        write(project_here(), message, empty=empty)
+
+
+@task(
+    help={
+        "to": "revision to stop at; default: head",
+        "sql": "print the SQL instead of running it",
+        "verbose": "show every statement",
+    }
+)
+def upgrade(_: Context, to: str = "head", *, sql: bool = False, verbose: bool = False) -> None:
+    """Upgrade the database, creating it first if it is missing."""
+    with reported():
+        project, target, backend = here()
+        if not sql and not backend.exists(target):
+            backend.create(target)
+        alembic(project, target, "upgrade", f"--to={to}", *flags(sql=sql, verbose=verbose))
+
+
+@task(help={"to": "revision to go back to, or -N for N steps; default: -1", "confirm": _CONFIRM})
+def downgrade(_: Context, to: str = "-1", confirm: str = "") -> None:
+    """Downgrade the database, by default one revision."""
+    with reported():
+        project, target, _backend = here()
+        alembic(project, target, "downgrade", f"--to={to}", *([f"--confirm={confirm}"] if confirm else []))
+
+
+@task(help={"to": "revision to write; default: head"})
+def stamp(_: Context, to: str = "head") -> None:
+    """Write a revision into the database without running anything."""
+    with reported():
+        project, target, _backend = here()
+        alembic(project, target, "stamp", f"--to={to}")
+
+
+@task
+def current(_: Context) -> None:
+    """Show the revision that the database is at."""
+    from dormatory.migrations.history import History
+    from dormatory.migrations.runner import Runner
+    from dormatory.report.text import current_lines
+
+    with reported():
+        project, target, _backend = here()
+        for line in current_lines(History.read(project), Runner(project, target=target).current()):
+            print(line)
+
+
+@task
+def history(_: Context) -> None:
+    """Show all revisions, newest first."""
+    from dormatory.migrations.history import History
+    from dormatory.report.text import history_lines
+
+    with reported():
+        for line in history_lines(History.read(project_here())):
+            print(line)
+
+
+@task(positional=["rev"], help={"rev": "revision, or head"})
+def show(_: Context, rev: str) -> None:
+    """Show one revision."""
+    from dormatory.migrations.history import History
+    from dormatory.report.text import revision_details
+
+    with reported():
+        print(revision_details(History.read(project_here()).get(rev)))
+
+
+@task
+def heads(_: Context) -> None:
+    """Show the revisions that nothing builds on; there should be one."""
+    from dormatory.migrations.history import History
+    from dormatory.report.text import revision_line
+
+    with reported():
+        known = History.read(project_here())
+        for head in known.heads:
+            print(revision_line(known.get(head)))
+
+
+@task(help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending"})
+def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
+    """Show where the database stands: target, server, current, head, pending."""
+    from dormatory.migrations import status as state
+    from dormatory.report.text import status_json, status_text
+
+    with reported():
+        project, target, _backend = here()
+        found = state.status(project, target)
+        print(status_json(found) if json else status_text(found))
+        if exit_code and found.pending:
+            raise Exit(code=1)
+
+
+@task(help={"confirm": _CONFIRM})
+def reset(_: Context, confirm: str = "") -> None:
+    """Destroy the database, create it anew and upgrade it."""
+    from dormatory.migrations.guard import refuse_production
+    from dormatory.report.text import stakes
+
+    with reported():
+        project, target, backend = here()
+        if backend.exists(target):
+            refuse_production(target, action="reset", confirmed=confirm)
+            tell(stakes("destroying", target, backend.stock(target)))
+            backend.drop(target)
+        backend.create(target)
+        alembic(project, target, "upgrade")
+
+
+@task(help={"check": "write nothing; exit with 1 and a diff when a file is stale", "backend": _BACKENDS})
+def schema_dump(_: Context, *, check: bool = False, backend: str = "") -> None:
+    """Write the schema at head to alembic/schema/, for reviewers to read."""
+    from dormatory.migrations import dumping, scratch
+    from dormatory.report.text import text_diff
+    from dormatory.schema.dump import write
+
+    with reported():
+        project = project_here()
+        stale = False
+        for name in backends(backend):
+            file = dumping.committed_file(project, name)
+            with scratch.databases(name) as maker:
+                fresh = dumping.fresh_dump(project, maker)
+            if check:
+                before = file.read_text(encoding="utf-8") if file.exists() else ""
+                difference = text_diff(file, before, fresh)
+                stale = stale or bool(difference)
+                print(difference, end="")
+            else:
+                print(f"{file} {'written' if write(file, fresh) else 'unchanged'}")
+        if stale:
+            raise Exit(code=1)
+
+
+@task(name="check", help={"backend": _BACKENDS})
+def check_(_: Context, backend: str = "") -> None:
+    """Check the migrations: one head, models and schema agree, the committed dump is current."""
+    from dormatory.inspection import inspect
+    from dormatory.report.text import verdict_lines
+
+    with reported():
+        verdict = inspect(project_here(), backends(backend))
+        for line in verdict_lines(verdict.findings, verdict.servers):
+            print(line)
+        if verdict.findings:
+            raise Exit(code=1)
+
+
+@task
+def shell(_: Context) -> None:
+    """Open sqlite3 or psql on the database."""
+    from dormatory.database.process import hand_over
+
+    with reported():
+        project, target, backend = here()
+        if code := hand_over(backend.shell(target), env=target.environment(), cwd=project.root):
+            raise Exit(code=code)
+
+
+def project_here() -> Project:
+    """Return the project to act on: ALEMBIC_CONFIG's, or the one these tasks belong to."""
+    from dormatory.migrations.project import Project
+
+    return Project.locate(HOME)
+
+
+def here() -> tuple[Project, Target, Backend]:
+    """Return the project, its database and what knows that kind of database."""
+    from dormatory.database.backend import backend_for
+
+    project = project_here()
+    target = project.target()
+    return project, target, backend_for(target)
+
+
+def backends(listed: str) -> tuple[str, ...]:
+    """Return the backends that an option lists, all of them for an empty one."""
+    from dormatory.database.backend import NAMES, known
+
+    return tuple(known(name.strip()) for name in listed.split(",")) if listed else NAMES
+
+
+def make_sure_it_exists(target: Target, backend: Backend) -> None:
+    """Create the database if it is missing, and say which it was."""
+    exists = backend.exists(target)
+    if not exists:
+        backend.create(target)
+    print(f"{target} {'exists' if exists else 'created'}")
+
+
+def write(project: Project, message: str, *, empty: bool) -> None:
+    """Write the next migration, and print its file and the SQL it runs on each backend."""
+    from dormatory.migrations.authoring import previews, write_revision
+    from dormatory.report.text import preview_lines
+
+    file = write_revision(project, message, empty=empty)
+    if file is None:
+        return
+    print(file)
+    for preview in previews(project, file):
+        for line in preview_lines(preview):
+            print(line)
+
+
+def alembic(project: Project, target: Target, *arguments: str) -> None:
+    """Run Alembic in a process of its own, the URL in its environment; its failure is this task's."""
+    from dormatory.database.process import relay
+
+    env = {**target.environment(), "ALEMBIC_CONFIG": str(project.ini)}
+    if debugging():
+        env["DORMATORY_DEBUG"] = "1"
+    if code := relay([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root):
+        raise Exit(code=code)
+
+
+def flags(**options: bool) -> list[str]:
+    """Return the options that are on, as a command line has them."""
+    return [f"--{name}" for name, is_on in options.items() if is_on]
+
+
+def tell(message: str) -> None:
+    """Say something that is no result."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def debugging() -> bool:
+    """Say whether Invoke was asked for --debug."""
+    return logging.getLogger("invoke").isEnabledFor(logging.DEBUG) or bool(os.environ.get("INVOKE_DEBUG"))
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn whatever ends a task early into one line on standard error and an exit code."""
+    from dormatory.database.process import TerminatedError, unwinding_on_termination
+    from dormatory.errors import DormatoryError
+
+    try:
+        with unwinding_on_termination():
+            yield
+    except Exit:
+        raise
+    except DormatoryError as error:
+        raise Exit(f"error: {error}", code=int(error.exit_code)) from error
+    except KeyboardInterrupt:
+        raise Exit("interrupted", code=_INTERRUPTED) from None
+    except TerminatedError:
+        raise Exit("terminated", code=_TERMINATED) from None
+    except Exception as error:
+        if debugging():
+            raise
+        what = f"internal error: {type(error).__name__} (a bug of this workflow); run again with: inv --debug"
+        raise Exit(what, code=_CRASHED) from error
+
+
+def _refuse(machine: ParseMachine, message: str) -> NoReturn:
+    """Say what is wrong with a command line, and exit as wrong use does: Invoke itself would exit with 1."""
+    name = machine.context.name if machine.context else None
+    hint = f"options are flags, such as --to 003; see: inv --help {name}" if name else "see: inv --list"
+    raise Exit(f"error: {message.rstrip('!')}; {hint}", code=_USAGE)
+
+
+ParseMachine.error = _refuse  # type: ignore[method-assign]  # Invoke has no hook for it
+
+db = Collection("db", create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
+for each in (status, reset, schema_dump, check_, shell):
+    db.add_task(each)
+namespace = Collection(db)
