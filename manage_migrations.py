@@ -25,23 +25,19 @@ usage: python manage_migrations.py COMMAND
 
 def task_arguments(command: str, rest: list[str]) -> list[str] | None:
     """Return the words that `inv` takes for a command, or None for one that is not known."""
-    words = [word for word in rest if not word.startswith("--")]
     flags = [word for word in rest if word.startswith("--")]
-    revision = [f"--to={words[0]}"] if len(words) == 1 else []
-    if len(words) > 1:
-        return None
-    match command, words:
-        case ("init" | "current" | "history"), []:
-            return [f"db.{command}", *flags]
-        case ("upgrade" | "downgrade"), _:
-            return [f"db.{command}", *revision, *flags]
-        case "stamp", [_]:
-            return ["db.stamp", *revision, *flags]
-        case "show", [name]:
-            return ["db.show", name, *flags]
+    match command, [word for word in rest if not word.startswith("--")]:
+        case ("init" | "current" | "history" | "upgrade" | "downgrade"), []:
+            arguments = [f"db.{command}"]
+        case ("upgrade" | "downgrade" | "stamp"), [revision]:
+            arguments = [f"db.{command}", f"--to={revision}"]
+        case "show", [revision]:
+            arguments = ["db.show", revision]
         case "create", [message]:
-            return ["db.create", f"--message={message}", *flags]
-    return None
+            arguments = ["db.create", f"--message={message}"]
+        case _:
+            return None
+    return arguments + flags
 
 
 def main(arguments: list[str]) -> int:

@@ -45,9 +45,9 @@ def create(_: Context, message: str = "") -> None:
 @task
 def init(_: Context) -> None:
     """Set a checkout up for the first time; changes nothing that exists."""
-    from dormatory.migrations.skeleton import lay_out
-
     with reported():
+        from dormatory.migrations.skeleton import lay_out
+
         for path, is_new in lay_out(HOME):
             print(f"{path} {'created' if is_new else 'exists'}")
         _project, target, backend = here()
@@ -96,11 +96,11 @@ def stamp(_: Context, to: str = "head") -> None:
 @task
 def current(_: Context) -> None:
     """Show the revision that the database is at."""
-    from dormatory.migrations.history import History
-    from dormatory.migrations.runner import Runner
-    from dormatory.report.text import current_lines
-
     with reported():
+        from dormatory.migrations.history import History
+        from dormatory.migrations.runner import Runner
+        from dormatory.report.text import current_lines
+
         project, target, _backend = here()
         for line in current_lines(History.read(project), Runner(project, target=target).current()):
             print(line)
@@ -109,10 +109,10 @@ def current(_: Context) -> None:
 @task
 def history(_: Context) -> None:
     """Show all revisions, newest first."""
-    from dormatory.migrations.history import History
-    from dormatory.report.text import history_lines
-
     with reported():
+        from dormatory.migrations.history import History
+        from dormatory.report.text import history_lines
+
         for line in history_lines(History.read(project_here())):
             print(line)
 
@@ -120,20 +120,20 @@ def history(_: Context) -> None:
 @task(positional=["rev"], help={"rev": "revision, or head"})
 def show(_: Context, rev: str) -> None:
     """Show one revision."""
-    from dormatory.migrations.history import History
-    from dormatory.report.text import revision_details
-
     with reported():
+        from dormatory.migrations.history import History
+        from dormatory.report.text import revision_details
+
         print(revision_details(History.read(project_here()).get(rev)))
 
 
 @task
 def heads(_: Context) -> None:
     """Show the revisions that nothing builds on; there should be one."""
-    from dormatory.migrations.history import History
-    from dormatory.report.text import revision_line
-
     with reported():
+        from dormatory.migrations.history import History
+        from dormatory.report.text import revision_line
+
         known = History.read(project_here())
         for head in known.heads:
             print(revision_line(known.get(head)))
@@ -142,10 +142,10 @@ def heads(_: Context) -> None:
 @task(help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending"})
 def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
     """Show where the database stands: target, server, current, head, pending."""
-    from dormatory.migrations import status as state
-    from dormatory.report.text import status_json, status_text
-
     with reported():
+        from dormatory.migrations import status as state
+        from dormatory.report.text import status_json, status_text
+
         project, target, _backend = here()
         found = state.status(project, target)
         print(status_json(found) if json else status_text(found))
@@ -156,10 +156,10 @@ def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
 @task(help={"confirm": _CONFIRM})
 def reset(_: Context, confirm: str = "") -> None:
     """Destroy the database, create it anew and upgrade it."""
-    from dormatory.migrations.guard import refuse_production
-    from dormatory.report.text import stakes
-
     with reported():
+        from dormatory.migrations.guard import refuse_production
+        from dormatory.report.text import stakes
+
         project, target, backend = here()
         if backend.exists(target):
             refuse_production(target, action="reset", confirmed=confirm)
@@ -172,11 +172,11 @@ def reset(_: Context, confirm: str = "") -> None:
 @task(help={"check": "write nothing; exit with 1 and a diff when a file is stale", "backend": _BACKENDS})
 def schema_dump(_: Context, *, check: bool = False, backend: str = "") -> None:
     """Write the schema at head to alembic/schema/, for reviewers to read."""
-    from dormatory.migrations import dumping, scratch
-    from dormatory.report.text import text_diff
-    from dormatory.schema.dump import write
-
     with reported():
+        from dormatory.migrations import dumping, scratch
+        from dormatory.report.text import text_diff
+        from dormatory.schema.dump import write
+
         project = project_here()
         stale = False
         for name in backends(backend):
@@ -197,10 +197,10 @@ def schema_dump(_: Context, *, check: bool = False, backend: str = "") -> None:
 @task(name="check", help={"backend": _BACKENDS})
 def check_(_: Context, backend: str = "") -> None:
     """Check the migrations: one head, models and schema agree, the committed dump is current."""
-    from dormatory.inspection import inspect
-    from dormatory.report.text import verdict_lines
-
     with reported():
+        from dormatory.inspection import inspect
+        from dormatory.report.text import verdict_lines
+
         verdict = inspect(project_here(), backends(backend))
         for line in verdict_lines(verdict.findings, verdict.servers):
             print(line)
@@ -211,9 +211,9 @@ def check_(_: Context, backend: str = "") -> None:
 @task
 def shell(_: Context) -> None:
     """Open sqlite3 or psql on the database."""
-    from dormatory.database.process import hand_over
-
     with reported():
+        from dormatory.database.process import hand_over
+
         project, target, backend = here()
         if code := hand_over(backend.shell(target), env=target.environment(), cwd=project.root):
             raise Exit(code=code)
@@ -314,16 +314,14 @@ def reported() -> Iterator[None]:
         raise Exit(what, code=_CRASHED) from error
 
 
-def _refuse(machine: ParseMachine, message: str) -> NoReturn:
+def _refuse(machine: ParseMachine, msg: str) -> NoReturn:
     """Say what is wrong with a command line, and exit as wrong use does: Invoke itself would exit with 1."""
     name = machine.context.name if machine.context else None
     hint = f"options are flags, such as --to 003; see: inv --help {name}" if name else "see: inv --list"
-    raise Exit(f"error: {message.rstrip('!')}; {hint}", code=_USAGE)
+    raise Exit(f"error: {msg.rstrip('!')}; {hint}", code=_USAGE)
 
 
-ParseMachine.error = _refuse  # type: ignore[method-assign]  # Invoke has no hook for it
+ParseMachine.error = _refuse  # type: ignore[method-assign,assignment]  # Invoke has no hook for it
 
-db = Collection("db", create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
-for each in (status, reset, schema_dump, check_, shell):
-    db.add_task(each)
-namespace = Collection(db)
+_TASKS = (create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
+namespace = Collection(Collection("db", *_TASKS, status, reset, schema_dump, check_, shell))

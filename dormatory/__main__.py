@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dormatory.database.process import TerminatedError, unwinding_on_termination
 from dormatory.errors import DormatoryError, ExitCode
+from dormatory.migrations import guard
 from dormatory.migrations.project import Project
 from dormatory.migrations.runner import Runner
 from dormatory.report.progress import ProgressLines
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
         with unwinding_on_termination():
             _act(options)
     except DormatoryError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
             traceback.print_exc()
         else:
             text = f"internal error: {type(error).__name__} (a bug of this workflow); run again with: inv --debug"
-            print(text, file=sys.stderr)  # noqa: T201
+            print(text, file=sys.stderr)
         return ExitCode.CRASHED
     return ExitCode.FINE
 
@@ -52,13 +53,15 @@ def _act(options: argparse.Namespace) -> None:
         runner.sql(options.to)
     elif options.command == "stamp":
         runner.stamp(options.to)
-        print(arrival(target, runner.current(), moved=1))  # noqa: T201
+        print(arrival(target, runner.current(), moved=1))
     else:
+        if options.command == "downgrade":
+            guard.refuse_production(target, action="downgrade", confirmed=options.confirm)
         lines = ProgressLines(str(target))
         with lines.watched():
             move = runner.upgrade if options.command == "upgrade" else runner.downgrade
             move(options.to, lines)
-        print(arrival(target, runner.current(), moved=len(lines.moves)))  # noqa: T201
+        print(arrival(target, runner.current(), moved=len(lines.moves)))
 
 
 def _show_statements() -> None:

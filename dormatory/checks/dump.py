@@ -16,7 +16,7 @@ def stale_dump(path: Path, committed: str, fresh: str, *, backend: str) -> Itera
     """Report a committed dump that differs from a fresh one, with its first differing line."""
     if committed == fresh:
         return
-    changed = [line for line in unified_diff(committed.splitlines(), fresh.splitlines(), lineterm="", n=0)][2:]
+    changed = list(unified_diff(committed.splitlines(), fresh.splitlines(), lineterm="", n=0))[2:]
     first = next((line for line in changed if not line.startswith("@@")), "")
     yield Finding(
         rule="stale-dump",

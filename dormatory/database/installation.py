@@ -7,18 +7,23 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dormatory.database import postmaster, process, programs
+from dormatory.database import process, programs
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _ACCOUNTS = ("postgres", "nobody")
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Server programs that run: their directory, what initdb calls itself, and the major version in it."""
+    """Server programs that run: their directory and environment, initdb's words on its version, the major in it."""
 
     binaries: Path
+    environment: Mapping[str, str]
     version: str
     major: int
 
@@ -45,21 +50,31 @@ def unprivileged() -> process.Account | None:
 def reachable(binaries: Path, home: Path, account: process.Account | None) -> Installation:
     """Return the programs in `binaries`, or, where `account` cannot run them there, a copy of them below `home`."""
     try:
-        return _asked(binaries, home, account)
+        return _asked(binaries, _environment(), home, account)
     except ProgramFailedError:
         if account is None:
             raise
-    return _asked(_staged(binaries.resolve(), home / "programs"), home, account)
+    staged = _staged(binaries.resolve(), home / "programs")
+    # What was built for one prefix names it in its programs, and is not let in there.
+    libraries = [str(staged.parent / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+    environment = _environment() | {"LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
+    return _asked(staged, environment, home, account)
 
 
-def _asked(binaries: Path, home: Path, account: process.Account | None) -> Installation:
+def _environment() -> dict[str, str]:
+    """Return the environment for initdb and the server: nothing of the caller's PG* settings or language."""
+    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    return {key: os.environ[key] for key in kept if key in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def _asked(binaries: Path, environment: Mapping[str, str], home: Path, account: process.Account | None) -> Installation:
     """Run initdb for its version: whether it can be reached and executed is seen by doing so."""
     program = binaries / "initdb"
     version = process.run(
-        [str(program), "--version"], env=postmaster.environment(), cwd=home, account=account, timeout=20,
+        [str(program), "--version"], env=environment, cwd=home, account=account, timeout=20,
         fix=f"set {programs.VARIABLE} to a directory with programs that run",
     ).stdout.strip()  # fmt: skip
-    return Installation(binaries, version, programs.major_in(version, program))
+    return Installation(binaries, environment, version, programs.major_in(version, program))
 
 
 def _staged(binaries: Path, stage: Path) -> Path:

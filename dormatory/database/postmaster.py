@@ -19,6 +19,8 @@ from dormatory.errors import DatabaseFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.database.installation import Installation
+
 SUPERUSER = "postgres"
 PORT = 5432  # names the socket file; nothing listens on TCP
 DATA = "data"
@@ -33,6 +35,8 @@ _SETTINGS = {
     "autovacuum": "off",
     "shared_buffers": "32MB",
     "max_connections": "100",
+    "max_wal_size": "128MB",  # a gigabyte by default, and nobody will recover from it
+    "checkpoint_warning": "0",
     "dynamic_shared_memory_type": "mmap",  # in the data directory: /dev/shm is small in containers, and outlives us
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -43,26 +47,20 @@ _FAST_SECONDS, _IMMEDIATE_SECONDS = 10.0, 5.0
 _TAIL_LINES = 15
 
 
-def environment() -> dict[str, str]:
-    """Return the environment for initdb and the server: nothing of the caller's PG* settings or language."""
-    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME")
-    return {key: os.environ[key] for key in kept if key in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
-
-
 @contextlib.contextmanager
-def running(binaries: Path, home: Path, account: process.Account | None) -> Iterator[None]:
+def running(installed: Installation, home: Path, account: process.Account | None) -> Iterator[None]:
     """Run a server on the data directory in `home`, its socket beside it, ready when the block begins.
 
     Raises DatabaseFailedError with the end of the server's log when it does not get ready. A child forked
     inside the block leaves the server to its parent.
     """
     settings = _SETTINGS | {"unix_socket_directories": str(home)}
-    arguments = [str(binaries / "postgres"), "-D", str(home / DATA)]
+    arguments = [str(installed.binaries / "postgres"), "-D", str(home / DATA)]
     arguments += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     owner, child = os.getpid(), None
     try:
         with process.deferring_signals():
-            child = process.serve(arguments, env=environment(), cwd=home, log=home / _LOG, account=account)
+            child = process.serve(arguments, env=installed.environment, cwd=home, log=home / _LOG, account=account)
         _await_ready(child, home)
         yield
     finally:

@@ -30,6 +30,7 @@ _LOCK = "owner.lock"
 _SOCKET_BYTES = 107 if sys.platform == "linux" else 103
 _SOCKET = ".s.PGSQL.5432"
 _RETRIES, _PAUSE_SECONDS = 100, 0.05
+_locks: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _made(account: process.Account | None) -> _Held:
                 if _locked(path, lock):
                     if account is not None:
                         os.chown(path, account.uid, account.gid)
+                    _locks.add(lock)
                     return _Held(path, lock)
                 os.close(lock)
     raise DatabaseFailedError(
@@ -138,6 +140,7 @@ def _remove(held: _Held) -> None:
         _empty(held.path)
     finally:
         if held.lock is not None:
+            _locks.discard(held.lock)
             os.close(held.lock)
 
 
@@ -157,3 +160,13 @@ def _empty(path: Path) -> None:
             time.sleep(_PAUSE_SECONDS)
     (path / _LOCK).unlink(missing_ok=True)
     path.rmdir()
+
+
+def _let_go() -> None:
+    """Close the locks in a forked child, which would hold them beyond the life of the owner."""
+    while _locks:
+        os.close(_locks.pop())
+
+
+if fcntl is not None:
+    os.register_at_fork(after_in_child=_let_go)

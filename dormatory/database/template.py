@@ -58,7 +58,7 @@ def initdb(installation: Installation, home: Path, account: process.Account | No
     shutil.rmtree(home / postmaster.DATA, ignore_errors=True)
     process.run(
         [str(installation.binaries / "initdb"), "-D", str(home / postmaster.DATA), *_OPTIONS],
-        env=postmaster.environment(), cwd=home, account=account,
+        env=installation.environment, cwd=home, account=account,
         fix="remove what initdb complains of",
     )  # fmt: skip
 

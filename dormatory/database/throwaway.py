@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DRIVER = "postgresql+psycopg2"
+_STRATEGY_SINCE = 15
 _NAME_BYTES = 63  # PostgreSQL cuts longer names off and goes on
 
 
@@ -48,8 +49,11 @@ class Server:
                 why=f"PostgreSQL cuts names at {_NAME_BYTES} bytes",
                 fix="choose a shorter name",
             )
-        copied = sql.Identifier(template or "template0")
-        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), copied))
+        statement = "CREATE DATABASE {} TEMPLATE {}"
+        if self.version >= _STRATEGY_SINCE:
+            statement += " STRATEGY file_copy"  # without fsync less than half the time of writing it to the WAL
+        names = sql.Identifier(name), sql.Identifier(template or "template0")
+        self._execute(sql.SQL(statement).format(*names))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
@@ -88,13 +92,13 @@ def _running(installed: installation.Installation, home: Path, account: process.
     from_cache = template.populate(installed, home, account)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(postmaster.running(installed.binaries, home, account))
+            stack.enter_context(postmaster.running(installed, home, account))
         except DatabaseFailedError:
             if not from_cache:
                 raise
             template.discard(installed)
             template.initdb(installed, home, account)
-            stack.enter_context(postmaster.running(installed.binaries, home, account))
+            stack.enter_context(postmaster.running(installed, home, account))
         yield
 
 

@@ -77,7 +77,7 @@ class Target:
     def __str__(self) -> str:
         query = {key: MASK if key in _SECRET_OPTIONS else value for key, value in self.url.query.items()}
         shown = self.url.set(query=query).render_as_string(hide_password=True)
-        return shown.replace(quote_plus(MASK), MASK)
+        return shown.replace(quote_plus(MASK), MASK).replace("%2F", "/")
 
     __repr__ = __str__
 

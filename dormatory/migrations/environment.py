@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 
 from dormatory.database.backend import backend_for, backend_named
 from dormatory.errors import MissingDatabaseError, NotAppliedError
-from dormatory.migrations import guard, numbering
+from dormatory.migrations import autogenerate, guard, numbering
 from dormatory.migrations.failures import explained
 from dormatory.migrations.project import Project
 
@@ -129,6 +129,8 @@ def _options(metadata: MetaData) -> dict[str, Any]:
         "render_as_batch": True,  # revisions must run on both backends, whichever they were generated on
         "compare_server_default": True,
         "process_revision_directives": numbering.process,
+        "include_object": autogenerate.include_object,
+        "render_item": autogenerate.render_item,
     }
 
 

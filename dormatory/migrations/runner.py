@@ -97,6 +97,14 @@ class Runner:
         """Downgrade to a revision."""
         self._move(to, listener or _Silent(), lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
 
+    def walk(self, steps: Callable[[ScriptDirectory, MigrationContext], Iterator[Any]]) -> None:
+        """Run whatever steps are yielded, one after the other, in one run of env.py."""
+
+        def walk(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+            return steps(context.script or ScriptDirectory.from_config(self.config), context)
+
+        self._enter(walk, destination_rev="heads")
+
     def stamp(self, to: str) -> None:
         """Write a revision into the version table without running anything."""
         with self._explained():
@@ -128,10 +136,10 @@ class Runner:
 
         self._enter(look, dont_mutate=True)
         opts = found[0].opts
-        metadata = opts.get("target_metadata")
-        several = tuple(metadata) if isinstance(metadata, (list, tuple)) else (metadata,) if metadata is not None else ()
+        metadata = opts.get("target_metadata") or ()
+        several = metadata if isinstance(metadata, (list, tuple)) else (metadata,)
         table, namespace = found[0].version_table, found[0].version_table_schema
-        return Environment(several, f"{namespace}.{table}" if namespace else table)
+        return Environment(tuple(several), f"{namespace}.{table}" if namespace else table)
 
     def revision(self, message: str, *, autogenerate: bool) -> Path | None:
         """Write the next revision and return its file, or None when there was nothing to write."""

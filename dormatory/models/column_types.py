@@ -22,6 +22,11 @@ Key = sa.Uuid
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
+#: In the `info` of a schema item: the one backend it exists on. Copies keep it, but not `ddl_if`, and autogenerate
+#: works on copies.
+ONLY_ON = "only_on"
+
+
 class PermissionLevel(Enum):
     """What a user may do with an object; each level includes those before it."""
 
@@ -101,20 +106,22 @@ def _(_element: utc_now, _compiler: SQLCompiler, **_: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
+def check_on(backend: str, condition: str, *, name: str) -> sa.CheckConstraint:
+    """Return a CHECK that exists on one backend only."""
+    check = sa.CheckConstraint(condition, name=name, info={ONLY_ON: backend})
+    return check.ddl_if(dialect=backend)
+
+
 def timestamp_checks(column: str) -> tuple[sa.CheckConstraint, sa.CheckConstraint]:
     """Return what keeps a timestamp within the years 1 to 9999, all that Python can read, one CHECK per backend.
 
     SQLite has no type for it, so its CHECK holds the column to the one form in which `Timestamp` writes.
     """
     seconds = f"substr({column}, 1, 19)"
-    return (
-        sa.CheckConstraint(
-            f"EXTRACT(year FROM {column} AT TIME ZONE 'UTC') BETWEEN 1 AND 9999", name=f"{column}_range"
-        ).ddl_if(dialect="postgresql"),
-        sa.CheckConstraint(
-            f"length({column}) = 26 AND substr({column}, 1, 4) > '0000'"
-            f" AND strftime('%Y-%m-%d %H:%M:%S', {seconds}, '+0 days') IS {seconds}"
-            f" AND substr({column}, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'",
-            name=f"{column}_range",
-        ).ddl_if(dialect="sqlite"),
+    years = f"EXTRACT(year FROM {column} AT TIME ZONE 'UTC') BETWEEN 1 AND 9999"
+    form = (
+        f"length({column}) = 26 AND substr({column}, 1, 4) > '0000'"
+        f" AND strftime('%Y-%m-%d %H:%M:%S', {seconds}, '+0 days') IS {seconds}"
+        f" AND substr({column}, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'"
     )
+    return check_on("postgresql", years, name=f"{column}_range"), check_on("sqlite", form, name=f"{column}_range")

@@ -15,11 +15,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from dormatory.models.base import Base
 from dormatory.models.column_types import (
+    ONLY_ON,
     Json,
     Key,
     Level,
     PermissionLevel,
     Timestamp,
+    check_on,
     new_key,
     timestamp_checks,
     utc_now,
@@ -165,12 +167,13 @@ class Attribute(Base):
         *timestamp_checks("created_on"),
         *timestamp_checks("updated_on"),
         # What jsonb refuses by itself.
-        sa.CheckConstraint("value IS NULL OR json_valid(value)", name="value_json").ddl_if(dialect="sqlite"),
+        check_on("sqlite", "value IS NULL OR json_valid(value)", name="value_json"),
         sa.Index(
             "ix_attributes_value",
             "value",
             postgresql_using="gin",
             postgresql_ops={"value": "jsonb_path_ops"},
+            info={ONLY_ON: "postgresql"},
         ).ddl_if(dialect="postgresql"),
     )
 

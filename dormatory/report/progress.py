@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dormatory.report.text import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,7 +46,7 @@ class ProgressLines:
         if not moves:
             return
         verb = "upgrade" if moves[0].is_upgrade else "downgrade"
-        count = f"{len(moves)} revision{'s' * (len(moves) > 1)}"
+        count = counted(len(moves), "revision")
         span = moves[0].revision if len(moves) == 1 else f"{moves[0].revision} to {moves[-1].revision}"
         self._console.print(f"{verb} {self.shown}: {count}, {span}")
         if self._bar:

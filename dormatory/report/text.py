@@ -43,10 +43,13 @@ def history_lines(history: History) -> Iterator[str]:
 def current_lines(history: History, current: Sequence[str]) -> Iterator[str]:
     """Yield the revisions a database is at, with their titles where this checkout has them."""
     known = {revision.id: revision for revision in history.revisions}
-    for name in current or ("base",):
-        marks = " (head)" if name in history.heads else "" if name in known or name == "base" else " (not in this checkout)"
-        title = known[name].title if name in known else ""
-        yield f"{name}{marks}  {title}".rstrip()
+    if not current:
+        yield "base"
+    for name in current:
+        if name not in known:
+            yield f"{name} (not in this checkout)"
+        else:
+            yield f"{name}{' (head)' if name in history.heads else ''}  {known[name].title}"
 
 
 def revision_details(revision: Revision) -> str:
@@ -92,10 +95,13 @@ def status_json(status: Status) -> str:
 
 def stakes(action: str, target: Target, stock: Stock) -> str:
     """Say what a destructive command is about to destroy."""
-    sessions = f", {stock.sessions} open sessions are ended" if stock.sessions else ""
-    holds = f"{stock.tables} tables, {stock.rows} rows"
-    who = f"{stock.environment} database on {stock.server}, user {stock.user}"
-    return f"{action} {target}: {who}; {holds}{sessions}"
+    holds = f"{counted(stock.tables, 'table')}, {counted(stock.rows, 'row')}, {counted(stock.sessions, 'open session')}"
+    return f"{action} {target}: {stock.environment} database on {stock.server}, user {stock.user}; {holds}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts, such as `1 row` or `2 rows`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def text_diff(file: Path, before: str, after: str) -> str:
@@ -121,8 +127,7 @@ def verdict_lines(findings: Sequence[Finding], servers: Sequence[str]) -> Iterat
         yield f"{finding.severity.value}[{finding.rule}] {place}: {finding.message}"
         yield f"    {finding.hint}"
     ran = f" on {', '.join(servers)}" if servers else ""
-    count = len(findings)
-    yield f"{count} finding{'s' * (count != 1)}{ran}" if count else f"no findings{ran}"
+    yield (counted(len(findings), "finding") if findings else "no findings") + ran
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from dormatory.schema.snapshot import (
-    Column,
-    Composite,
-    Constraint,
-    Domain,
-    Enum,
-    Extension,
-    Function,
-    Index,
-    Namespace,
-    Other,
-    Policy,
-    Range,
-    Rule,
-    Sequence,
-    Table,
-    Trigger,
-    View,
-)
+from dormatory.schema.wording import described, differences, fact, name_of, outline, part_of, shown, told
 
 if TYPE_CHECKING:
-    from typing import Self
-
-Object: TypeAlias = (
-    Composite | Domain | Enum | Extension | Function | Namespace | Other | Range | Sequence | Table | View
-)
-Part: TypeAlias = Constraint | Index | Policy | Rule | Trigger
-Value: TypeAlias = object  # str, int, bool, None or a tuple of them
-
-
-def name_of(value: Object) -> str:
-    """Return an object's name as people say it: with its namespace unless that is public."""
-    namespace = getattr(value, "namespace", None)
-    bare = f"{value.name}({value.arguments})" if isinstance(value, Function) else value.name
-    return bare if namespace in {None, "public"} or isinstance(value, Extension) else f"{namespace}.{bare}"
-
-
-def kind_of(value: Object | Part) -> str:
-    """Return what an object is, in one or two words."""
-    if isinstance(value, Function | View | Other):
-        return value.kind
-    if isinstance(value, Composite):
-        return "composite type"
-    if isinstance(value, Range):
-        return "range type"
-    return type(value).__name__.lower()
-
-
-def part_name(part: Part, owner: str) -> str:
-    """Return a part of a table or view with its owner; a constraint without a name goes by its definition."""
-    name = part.name or (part.definition if isinstance(part, Constraint) else "")
-    return f"{kind_of(part)} {name} on {owner}"
+    from dormatory.schema.snapshot import Column, Table
+    from dormatory.schema.wording import Object, Part, Value
 
 
 class Change(ABC):
@@ -139,15 +93,19 @@ class ObjectAltered(Change):
     """A fact about an object at the top differs."""
 
     kind: str
-    owner: str
+    name: str
     attribute: str
     before: Value
     after: Value
     rank = 1
 
     @property
+    def owner(self) -> str:
+        return self.name
+
+    @property
     def object(self) -> str:
-        return f"{self.kind} {self.owner}"
+        return f"{self.kind} {self.name}"
 
     @property
     def predicate(self) -> str:
@@ -183,50 +141,58 @@ class TableRenamed(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnAdded(Change):
+class _Within(Change, ABC):
+    """A change of something that lies within a table, a view, a domain or a composite type."""
+
+    within: str
+
+    @property
+    def owner(self) -> str:
+        return self.within
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnAdded(_Within):
     """A column is there that was not."""
 
-    owner: str
     column: Column
     rank = 2
 
     @property
     def object(self) -> str:
-        return f"column {self.owner}.{self.column.name}"
+        return f"column {self.within}.{self.column.name}"
 
     @property
     def predicate(self) -> str:
         return f"added ({outline(self.column)})"
 
     def mirrored(self) -> ColumnRemoved:
-        return ColumnRemoved(self.owner, self.column)
+        return ColumnRemoved(self.within, self.column)
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnRemoved(Change):
+class ColumnRemoved(_Within):
     """A column is gone."""
 
-    owner: str
     column: Column
     rank = 2
 
     @property
     def object(self) -> str:
-        return f"column {self.owner}.{self.column.name}"
+        return f"column {self.within}.{self.column.name}"
 
     @property
     def predicate(self) -> str:
         return f"removed ({outline(self.column)})"
 
     def mirrored(self) -> ColumnAdded:
-        return ColumnAdded(self.owner, self.column)
+        return ColumnAdded(self.within, self.column)
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnRenamed(Change):
+class ColumnRenamed(_Within):
     """A column is gone and its like stands in its place: proposed as a rename, a guess with its evidence."""
 
-    owner: str
     before: Column
     after: Column
     evidence: str
@@ -234,7 +200,7 @@ class ColumnRenamed(Change):
 
     @property
     def object(self) -> str:
-        return f"column {self.owner}.{self.before.name}"
+        return f"column {self.within}.{self.before.name}"
 
     @property
     def predicate(self) -> str:
@@ -245,10 +211,9 @@ class ColumnRenamed(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnAltered(Change):
+class ColumnAltered(_Within):
     """A fact about a column differs."""
 
-    owner: str
     column: str
     attribute: str
     before: Value
@@ -257,7 +222,7 @@ class ColumnAltered(Change):
 
     @property
     def object(self) -> str:
-        return f"column {self.owner}.{self.column}"
+        return f"column {self.within}.{self.column}"
 
     @property
     def predicate(self) -> str:
@@ -268,11 +233,10 @@ class ColumnAltered(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnsReordered(Change):
+class ColumnsReordered(_Within):
     """The columns that both sides have stand in another order."""
 
     kind: str
-    owner: str
     before: tuple[str, ...]
     after: tuple[str, ...]
     rank = 5
@@ -280,7 +244,7 @@ class ColumnsReordered(Change):
 
     @property
     def object(self) -> str:
-        return f"{self.kind} {self.owner}"
+        return f"{self.kind} {self.within}"
 
     @property
     def predicate(self) -> str:
@@ -291,57 +255,54 @@ class ColumnsReordered(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class PartAdded(Change):
+class PartAdded(_Within):
     """A constraint, index, trigger, rule or policy is there that was not."""
 
-    owner: str
     part: Part
     rank = 4
 
     @property
     def object(self) -> str:
-        return part_of(self.part, self.owner)
+        return part_of(self.part, self.within)
 
     @property
     def predicate(self) -> str:
         return f"added{told(self.part)}"
 
     def mirrored(self) -> PartRemoved:
-        return PartRemoved(self.owner, self.part)
+        return PartRemoved(self.within, self.part)
 
 
 @dataclass(frozen=True, slots=True)
-class PartRemoved(Change):
+class PartRemoved(_Within):
     """A constraint, index, trigger, rule or policy is gone."""
 
-    owner: str
     part: Part
     rank = 4
 
     @property
     def object(self) -> str:
-        return part_of(self.part, self.owner)
+        return part_of(self.part, self.within)
 
     @property
     def predicate(self) -> str:
         return f"removed{told(self.part)}"
 
     def mirrored(self) -> PartAdded:
-        return PartAdded(self.owner, self.part)
+        return PartAdded(self.within, self.part)
 
 
 @dataclass(frozen=True, slots=True)
-class PartAltered(Change):
+class PartAltered(_Within):
     """A constraint, index, trigger, rule or policy differs; its name may, too."""
 
-    owner: str
     before: Part
     after: Part
     rank = 4
 
     @property
     def object(self) -> str:
-        return part_of(self.before, self.owner)
+        return part_of(self.before, self.within)
 
     @property
     def predicate(self) -> str:
@@ -352,17 +313,16 @@ class PartAltered(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class PartRenamed(Change):
+class PartRenamed(_Within):
     """A constraint, index, ... is the same but for its name."""
 
-    owner: str
     before: Part
     after: Part
     rank = 4
 
     @property
     def object(self) -> str:
-        return part_of(self.before, self.owner)
+        return part_of(self.before, self.within)
 
     @property
     def predicate(self) -> str:

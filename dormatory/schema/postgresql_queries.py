@@ -177,4 +177,4 @@ FROM ({_OTHER_OBJECTS}
     WHERE t.typtype = 'b' AND t.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_type AS b WHERE b.typarray = t.oid)) AS o,
     LATERAL pg_identify_object(o.class, o.oid, 0) AS i
 WHERE NOT EXISTS (
-    SELECT FROM pg_depend AS e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e')"""
+    SELECT FROM pg_depend AS e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype IN ('e', 'i'))"""

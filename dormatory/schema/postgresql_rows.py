@@ -295,7 +295,7 @@ def _index_keys(definition: str) -> tuple[str, ...]:
     for token in tokenize(definition[start:], Syntax.POSTGRESQL):
         mark = token.text if token.kind is Kind.SYMBOL else ""
         if not depth and mark in {",", ")"}:
-            keys.append(render(run, Syntax.POSTGRESQL))
+            keys.append(render(run, Syntax.POSTGRESQL, fold=False))
             run = []
             if mark == ")":
                 break
@@ -335,7 +335,7 @@ def function(row: FunctionRow) -> Function:
         tokens = tokenize(definition, Syntax.POSTGRESQL)
         if row.language in {"sql", "plpgsql"} and row.source and tokens[-1].kind is Kind.STRING:
             tokens[-1] = Token(Kind.STRING, f"$${canonical(row.source, Syntax.POSTGRESQL)}$$")
-        definition = render(tokens, Syntax.POSTGRESQL)
+        definition = render(tokens, Syntax.POSTGRESQL, fold=False)
     return Function(row.namespace, row.name, row.arguments, definition, _FUNCTIONS[row.kind])
 
 
@@ -351,7 +351,8 @@ def attached(row: AttachedRow) -> Trigger | Rule | Policy:
             _unwrapped(row.check) if row.check else None,
         )
     kind = Trigger if row.kind == "trigger" else Rule
-    return kind(row.name, canonical(row.definition or "", Syntax.POSTGRESQL), _ENABLED[row.state])
+    definition = render(tokenize(row.definition or "", Syntax.POSTGRESQL), Syntax.POSTGRESQL, fold=False)
+    return kind(row.name, definition, _ENABLED[row.state])
 
 
 def grant(who: str, can_grant: bool, given: bool, privileges: list[str], all_of_them: int) -> str:  # noqa: FBT001

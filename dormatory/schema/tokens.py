@@ -71,8 +71,8 @@ _LEXERS = {
     ),
 }
 
-# A word from this list can never be a name without quotes, so it is shown in capitals and a name that is spelled
-# like it keeps its quotes.  https://sqlite.org/lang_keywords.html less the words with a %fallback in parse.y
+# A word from this list can never be a name without quotes, so a name that is spelled like it keeps its quotes.
+#  https://sqlite.org/lang_keywords.html less the words with a %fallback in parse.y
 _RESERVED_SQLITE = frozenset(
     """add all alter and as autoincrement between case check collate commit constraint create default deferrable
     delete distinct drop else escape except exists foreign from group having in index insert intersect into is isnull
@@ -115,17 +115,20 @@ def canonical(sql: str, syntax: Syntax) -> str:
     return render(tokenize(sql, syntax), syntax)
 
 
-def render(tokens: Iterable[Token], syntax: Syntax) -> str:
-    """Return tokens as one line of SQL: keywords in capitals, other words small, one space where one is wanted."""
+def render(tokens: Iterable[Token], syntax: Syntax, *, fold: bool = True) -> str:
+    """Return tokens as one line of SQL, with one space where one is wanted.
+
+    Words become small unless `fold` is off, as it is for text that a server wrote and that is folded already.
+    """
     reserved = _RESERVED[syntax]
     parts: list[str] = []
-    previous = ""
+    previous, before = "", ""  # the last two texts
     for token in tokens:
-        text = _spelled(token, syntax)
-        if previous and _spaced(previous, text, token.kind, reserved):
+        text = _spelled(token, syntax, fold=fold)
+        if previous and _spaced(before, previous, text, token.kind, reserved):
             parts.append(" ")
         parts.append(text)
-        previous = text
+        before, previous = previous, text
     return "".join(parts)
 
 
@@ -195,19 +198,24 @@ def _comment_end(sql: str, position: int, *, nested: bool) -> int:
     return len(sql)
 
 
-def _spelled(token: Token, syntax: Syntax) -> str:
+def _spelled(token: Token, syntax: Syntax, *, fold: bool) -> str:
     if token.kind is Kind.WORD:
-        small = token.text.lower()
-        return small.upper() if small in _RESERVED[syntax] else small
+        return token.text.lower() if fold else token.text
     if token.kind is Kind.NAME:
         return identifier(token.text.lower() if syntax is Syntax.SQLITE else token.text, syntax)
     return token.text
 
 
-def _spaced(previous: str, text: str, kind: Kind, reserved: frozenset[str]) -> bool:
-    """Tell whether a space stands between two tokens."""
+def _spaced(before: str, previous: str, text: str, kind: Kind, reserved: frozenset[str]) -> bool:
+    """Tell whether a space stands between the token `previous`, which came after `before`, and the next one."""
     if text in {",", ")", ".", ";", "::", "]"} or previous in {"(", ".", "::", "["}:
         return False
     if text in {"(", "["}:  # after a keyword or an operator, not after the name of a function or a type
-        return previous.lower() in reserved or not (previous[-1].isalnum() or previous[-1] in '_"])')
-    return not (kind is Kind.NUMBER and previous == "-")
+        return previous.lower() in reserved or not _ends_operand(previous)
+    # A sign stays with its number where there is nothing to subtract from.
+    signed = kind is Kind.NUMBER and previous in {"-", "+"}
+    return not signed or (_ends_operand(before) and before.lower() not in reserved)
+
+
+def _ends_operand(text: str) -> bool:
+    return bool(text) and (text[-1].isalnum() or text[-1] in "_\"'])")

@@ -1,0 +1,43 @@
+"""How autogenerate sees the models: what belongs to the backend at hand, and how a revision writes it down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from alembic import context
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from alembic.autogenerate.api import AutogenContext
+
+
+def include_object(item: Any, _name: str | None, _kind: str, _reflected: object, _other: object) -> bool:
+    """Say whether a schema item exists on this backend: Alembic takes no notice of `ddl_if(dialect=…)`."""
+    return item.info.get("only_on") in (None, context.get_context().dialect.name)
+
+
+def render_item(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
+    """Return how a revision writes an item, so that it runs on both backends; False leaves it to Alembic.
+
+    A type of ours is written as what it stores, since a revision imports nothing of the application. A CHECK for
+    one backend keeps its condition; Alembic would drop that, and double its percent signs on PostgreSQL. A default
+    that each backend words in its own way is written in both.
+    """
+    if kind == "type" and isinstance(item, TypeDecorator):
+        stored = item.impl_instance
+        return f"sa.{stored!r}" if type(stored).__module__ == "sqlalchemy.sql.sqltypes" else False
+    if kind == "check" and (dialect := item.info.get("only_on")):
+        return f"sa.CheckConstraint({str(item.sqltext)!r}, name=op.f({str(item.name)!r})).ddl_if(dialect={dialect!r})"
+    if kind == "server_default" and isinstance(item.arg, FunctionElement):
+        return _in_both_words(item.arg)
+    return False
+
+
+def _in_both_words(function: FunctionElement[Any]) -> str | Literal[False]:
+    on_postgresql = str(function.compile(dialect=postgresql.dialect()))
+    on_sqlite = f"({function.compile(dialect=sqlite.dialect())})"  # SQLite wants an expression in parentheses
+    if on_sqlite == f"({on_postgresql})":
+        return False
+    return f"sa.text({on_postgresql!r} if op.get_context().dialect.name == 'postgresql' else {on_sqlite!r})"

@@ -1,0 +1,178 @@
+"""The difference between two snapshots: pure, complete, in a stable order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dormatory.schema.changes import (
+    Change,
+    ColumnAdded,
+    ColumnAltered,
+    ColumnRemoved,
+    ColumnRenamed,
+    ColumnsReordered,
+    CoverageChanged,
+    ObjectAdded,
+    ObjectAltered,
+    ObjectRemoved,
+    PartAdded,
+    PartAltered,
+    PartRemoved,
+    PartRenamed,
+    TableRenamed,
+)
+from dormatory.schema.renames import (
+    Pairs,
+    column_evidence,
+    renamed_columns,
+    renamed_tables,
+    same,
+    table_evidence,
+)
+from dormatory.schema.snapshot import Constraint, Snapshot, Table
+from dormatory.schema.wording import kind_of, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+    from dormatory.schema.snapshot import Column
+    from dormatory.schema.wording import Object, Part
+
+_PARTS = ("constraints", "indexes", "triggers", "rules", "policies")
+_T = TypeVar("_T")
+
+
+def diff(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
+    """Return the changes that turn `before` into `after`; there are none exactly when the two are equal.
+
+    The same structure under another name is proposed as a rename, and texts that differ only by such a rename are
+    not reported again.  `diff(after, before)` holds the mirrored changes.
+    """
+    if before == after:
+        return ()
+    return tuple(sorted(_Comparison(before, after).changes(), key=lambda change: change.sort_key))
+
+
+class _Comparison:
+    """Two snapshots and what is thought to be renamed between them."""
+
+    def __init__(self, before: Snapshot, after: Snapshot) -> None:
+        self._before, self._after = before, after
+        old, new = _keyed(before.tables), _keyed(after.tables)
+        self._tables = renamed_tables(
+            [old[key] for key in old if key not in new], [new[key] for key in new if key not in old]
+        )
+        self._columns: dict[int, list[tuple[Column, Column]]] = {}
+        for key in old.keys() & new.keys():
+            self._columns[id(old[key])] = renamed_columns(old[key], new[key])
+        self._renamed: Pairs = frozenset(
+            [(one.name, other.name) for one, other in self._tables]
+            + [(one.name, other.name) for pairs in self._columns.values() for one, other in pairs]
+        )
+
+    def changes(self) -> Iterator[Change]:
+        """Yield all changes, in no order."""
+        for one, other in self._tables:
+            yield TableRenamed(one, other, table_evidence(one))
+            yield from self._altered(one, other)
+        gone = {id(one) for one, _ in self._tables}
+        come = {id(other) for _, other in self._tables}
+        for field in fields(Snapshot):
+            if field.name != "not_compared":
+                old, new = _keyed(getattr(self._before, field.name)), _keyed(getattr(self._after, field.name))
+                for key in old.keys() | new.keys():
+                    if key not in new:
+                        yield from () if id(old[key]) in gone else (ObjectRemoved(old[key]),)
+                    elif key not in old:
+                        yield from () if id(new[key]) in come else (ObjectAdded(new[key]),)
+                    else:
+                        yield from self._altered(old[key], new[key])
+        if self._before.not_compared != self._after.not_compared:
+            yield CoverageChanged(self._before.not_compared, self._after.not_compared)
+
+    def _altered(self, before: Object, after: Object) -> Iterator[Change]:
+        """Yield what differs in an object that both sides have."""
+        if before == after:
+            return
+        name = name_of(before)
+        where = name if isinstance(before, Table) or hasattr(before, "triggers") else f"{kind_of(before)} {name}"
+        for field in fields(before):
+            old, new = getattr(before, field.name), getattr(after, field.name)
+            if field.name == "columns":
+                yield from self._columns_altered(before, old, new)
+            elif field.name in _PARTS:
+                yield from self._parts_altered(where, old, new)
+            elif field.name not in {"name", "namespace"} and not same(old, new, self._renamed):
+                yield ObjectAltered(kind_of(before), name, field.name, old, new)
+
+    def _columns_altered(self, owner: Object, before: Sequence[Column], after: Sequence[Column]) -> Iterator[Change]:
+        name = name_of(owner)
+        pairs = self._columns.get(id(owner), [])
+        for one, other in pairs:
+            yield ColumnRenamed(name, one, other, column_evidence(one, owner))
+        new_names = {one.name: other.name for one, other in pairs}
+        old = {new_names.get(column.name, column.name): column for column in before}
+        new = {column.name: column for column in after}
+        for key in old.keys() - new.keys():
+            yield ColumnRemoved(name, old[key])
+        for key in new.keys() - old.keys():
+            yield ColumnAdded(name, new[key])
+        for key in old.keys() & new.keys():
+            for field in fields(old[key]):
+                one, other = getattr(old[key], field.name), getattr(new[key], field.name)
+                if field.name != "name" and not same(one, other, self._renamed):
+                    yield ColumnAltered(name, key, field.name, one, other)
+        order = [key for key in old if key in new], [key for key in new if key in old]
+        if order[0] != order[1]:
+            yield ColumnsReordered(name, kind_of(owner), tuple(order[0]), tuple(order[1]))
+
+    def _parts_altered(self, where: str, before: Sequence[Part], after: Sequence[Part]) -> Iterator[Change]:
+        """Yield changes of parts: matched by name, then by content, then by what can stand only once."""
+        old, new = list(before), list(after)
+        for one, other in _taken(old, new, lambda part: part.name):
+            if not same(one, other, self._renamed):
+                yield PartAltered(where, one, other)
+        for one, other in list(_product(old, new)):
+            if one in old and other in new and same(replace(one, name=other.name), other, self._renamed):
+                old.remove(one)
+                new.remove(other)
+                if one.name != other.name:
+                    yield PartRenamed(where, one, other)
+        for one, other in _taken(old, new, _only):
+            yield PartAltered(where, one, other)
+        yield from (PartRemoved(where, part) for part in old)
+        yield from (PartAdded(where, part) for part in new)
+
+
+def _keyed(objects: Iterable[Any]) -> dict[tuple[Any, ...], Any]:
+    return {
+        (getattr(it, "namespace", None) or "", getattr(it, "kind", ""), it.name, getattr(it, "arguments", "")): it
+        for it in objects
+    }
+
+
+def _product(old: Sequence[_T], new: Sequence[_T]) -> Iterator[tuple[_T, _T]]:
+    return ((one, other) for one in old for other in new)
+
+
+def _only(part: Part) -> Hashable:
+    """Return what makes a part the one of its kind: the primary key, or a nameless constraint on its columns."""
+    if not isinstance(part, Constraint):
+        return None
+    if part.kind == "PRIMARY KEY":
+        return part.kind
+    return None if part.name else (part.kind, part.columns)
+
+
+def _taken(old: list[Any], new: list[Any], key: Any) -> Iterator[tuple[Any, Any]]:
+    """Take the pairs that agree in a key which is not None and stands once on either side."""
+    counts = Counter(map(key, old)), Counter(map(key, new))
+    others = {key(part): part for part in new}
+    for one in list(old):
+        found = key(one)
+        if found is not None and counts[0][found] == counts[1][found] == 1:
+            old.remove(one)
+            new.remove(others[found])
+            yield one, others[found]

@@ -1,0 +1,140 @@
+"""What looks like a rename: a pair of a removed and an added thing that are the same but for their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dormatory.schema.snapshot import Column, Table
+
+Pairs = frozenset[tuple[str, str]]  # (name before, name after)
+_WORDS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|[^\w\s]""")
+
+
+def same(before: Any, after: Any, renamed: Pairs) -> bool:
+    """Tell whether two values are equal once names in their texts are taken for what they were renamed to."""
+    if before == after:
+        return True
+    if not renamed or type(before) is not type(after):
+        return False
+    if isinstance(before, str):
+        return _explained(before, after, renamed)
+    if isinstance(before, tuple):
+        return len(before) == len(after) and all(map(same, before, after, [renamed] * len(before)))
+    if is_dataclass(before):
+        return all(same(getattr(before, it.name), getattr(after, it.name), renamed) for it in fields(before))
+    return False
+
+
+def renamed_tables(removed: Sequence[Table], added: Sequence[Table]) -> list[tuple[Table, Table]]:
+    """Return the pairs of tables that are alike in all but their names and that have no other like."""
+    likes = [(old, new) for old in removed for new in added if old.columns and _alike(old, new)]
+    return _unambiguous(likes)
+
+
+def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column]]:
+    """Return the pairs of a removed and an added column that agree in place, in all facts and in constraints."""
+    old_names = [column.name for column in before.columns]
+    new_names = [column.name for column in after.columns]
+    old_slots = _slots(old_names, set(new_names))
+    new_slots = {slot: name for name, slot in _slots(new_names, set(old_names)).items()}
+    old = {column.name: column for column in before.columns}
+    new = {column.name: column for column in after.columns}
+    pairs = [(old[name], new[new_slots[slot]]) for name, slot in old_slots.items() if slot in new_slots]
+    while True:
+        names = frozenset((one.name, other.name) for one, other in pairs)
+        kept = [(one, other) for one, other in pairs if _same_column(one, other, names, before, after)]
+        if len(kept) == len(pairs):
+            return kept
+        pairs = kept
+
+
+def column_evidence(column: Column, before: Table) -> str:
+    """Return why a column is thought to be renamed."""
+    mentions = sum(_mentions(text, column.name) for text in _texts(before))
+    named = f" and {mentions} constraint{'s' * (mentions > 1)} or index{'es' * (mentions > 1)}" if mentions else ""
+    return f"same type {column.type or 'none'}, facts{named}, in the same place"
+
+
+def table_evidence(table: Table) -> str:
+    """Return why a table is thought to be renamed."""
+    count = len(table.columns)
+    return f"same {count} column{'s' * (count > 1)} and constraints"
+
+
+def _explained(before: str, after: str, renamed: Pairs) -> bool:
+    old, new = _WORDS.findall(before), _WORDS.findall(after)
+    return len(old) == len(new) and all(
+        one == other or (one.strip('"'), other.strip('"')) in renamed for one, other in zip(old, new, strict=True)
+    )
+
+
+def _alike(before: Table, after: Table) -> bool:
+    if before.namespace != after.namespace:
+        return False
+    renamed = frozenset({(before.name, after.name)})
+    parts = {
+        field: tuple(sorted(getattr(after, field), key=lambda it: it.definition)) for field in ("constraints", "indexes")
+    }
+    old = replace(
+        before,
+        name=after.name,
+        constraints=_nameless(before.constraints),
+        indexes=_nameless(before.indexes),
+    )
+    del parts
+    new = replace(after, constraints=_nameless(after.constraints), indexes=_nameless(after.indexes))
+    return same(old, new, renamed)
+
+
+def _nameless(parts: Iterable[Any]) -> tuple[Any, ...]:
+    """Return constraints or indexes without their names, which often change with the table's."""
+    return tuple(sorted((replace(part, name="") for part in parts), key=lambda part: part.definition))
+
+
+def _unambiguous(pairs: list[tuple[Table, Table]]) -> list[tuple[Table, Table]]:
+    return [
+        (old, new)
+        for old, new in pairs
+        if sum(one is old for one, _ in pairs) == 1 and sum(other is new for _, other in pairs) == 1
+    ]
+
+
+def _slots(names: Sequence[str], kept: set[str]) -> dict[str, tuple[str | None, int]]:
+    """Return for each name that is not kept the kept one before it and its distance from that."""
+    slots, anchor, distance = dict[str, tuple[str | None, int]](), None, 0
+    for name in names:
+        if name in kept:
+            anchor, distance = name, 0
+        else:
+            distance += 1
+            slots[name] = (anchor, distance)
+    return slots
+
+
+def _same_column(one: Column, other: Column, renamed: Pairs, before: Table, after: Table) -> bool:
+    if not same(replace(one, name=other.name), other, renamed):
+        return False
+    mapping = dict(renamed)
+    expected = sorted(_renamed_text(text, mapping) for text in _texts(before) if _mentions(text, one.name))
+    return expected == sorted(text for text in _texts(after) if _mentions(text, other.name))
+
+
+def _texts(table: Table) -> list[str]:
+    return [part.definition for part in (*table.constraints, *table.indexes)]
+
+
+def _mentions(text: str, name: str) -> bool:
+    return any(word.strip('"') == name for word in _WORDS.findall(text))
+
+
+def _renamed_text(text: str, mapping: dict[str, str]) -> str:
+    def renamed(found: re.Match[str]) -> str:
+        word = found[0].strip('"')
+        return mapping.get(word, found[0]) if not found[0].startswith("'") else found[0]
+
+    return _WORDS.sub(renamed, text)

@@ -1,0 +1,309 @@
+"""What becomes of servers and directories, however their owner ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.database import postmaster, private, throwaway
+from dormatory.errors import DatabaseFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).parents[2]
+
+# Tells where the server is and what its process number is, then waits until its standard input ends.
+SCRIPT = """
+import sys
+from pathlib import Path
+from dormatory.database import throwaway
+
+with throwaway.server(Path(sys.argv[1]) if len(sys.argv) > 1 else None) as server:
+    home = server.socket_directory
+    server.drop_database(server.create_database().database)
+    print(home, (home / "data/postmaster.pid").read_text().split()[0], server.version, flush=True)
+    sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process with a throwaway server of its own."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    postmaster: int
+    version: int
+
+    def end(self) -> int:
+        """Let the process leave the block in the ordinary way, and return its exit code."""
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+
+def started(*arguments: str, script: str = SCRIPT, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a process that owns a server, in its own session, all three streams piped."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT, env=None if env is None else os.environ | env, text=True, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def introduced(process: subprocess.Popen[str]) -> Owner:
+    """Wait until the process says that its server is ready."""
+    assert process.stdout is not None
+    words = process.stdout.readline().split()
+    assert len(words) == 3, process.communicate()[1]
+    return Owner(process, Path(words[0]), int(words[1]), int(words[2]))
+
+
+@contextmanager
+def owner(*arguments: str, script: str = SCRIPT, env: Mapping[str, str] | None = None) -> Iterator[Owner]:
+    """Run a process with a ready server, killed at the end if it still lives."""
+    process = started(*arguments, script=script, env=env)
+    with process:
+        try:
+            yield introduced(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process lives; one that is dead but not yet reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def homes() -> set[Path]:
+    """Return the private directories there are, whoever owns them."""
+    return {path for base in (tempfile.gettempdir(), "/tmp", "/var/tmp") for path in Path(base).glob("dorm-*")}  # noqa: S108
+
+
+def abandoned(name: str = "dorm-abandoned") -> Path:
+    """Make a directory as a killed owner leaves it, its lock free."""
+    home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tempfile.gettempdir()))
+    (home / "owner.lock").touch(mode=0o600)
+    (home / "data").mkdir()
+    return home
+
+
+class TestOrdinaryEnds:
+    """What is left when an owner could clean up."""
+
+    def test_the_end_of_the_block_leaves_no_process_and_no_directory(self) -> None:
+        with owner() as found:
+            code = found.end()
+        assert (code, runs(found.postmaster), found.home.exists()) == (0, False, False)
+
+    def test_an_exception_passes_through_and_leaves_nothing(self) -> None:
+        with pytest.raises(ZeroDivisionError), throwaway.server() as server:
+            home = server.socket_directory
+            raise ZeroDivisionError
+        assert not home.exists()
+
+    def test_a_stopped_server_leaves_no_shared_memory(self) -> None:
+        with owner() as found:
+            found.end()
+        creators = [line.split()[4] for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
+        assert str(found.postmaster) not in creators
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_a_signal_leaves_no_process_and_no_directory(self, number: signal.Signals) -> None:
+        with owner() as found:
+            found.process.send_signal(number)
+            found.process.communicate(timeout=60)
+        assert (runs(found.postmaster), found.home.exists()) == (False, False)
+
+    def test_a_second_ctrl_c_does_not_break_off_the_cleaning_up(self) -> None:
+        with owner() as found:
+            for _ in range(20):
+                found.process.send_signal(signal.SIGINT)
+                time.sleep(0.005)
+            found.process.communicate(timeout=60)
+        assert (runs(found.postmaster), found.home.exists()) == (False, False)
+
+    @pytest.mark.parametrize("seconds", [0.4, 0.5, 0.6, 0.8])
+    def test_a_signal_during_the_start_leaves_no_directory(self, seconds: float) -> None:
+        marked = "import os, tempfile; tempfile.tempdir = os.environ['PLACE']\n" + SCRIPT
+        with tempfile.TemporaryDirectory(prefix="d", dir="/tmp") as place:  # noqa: S108
+            Path(place).chmod(0o755)
+            process = started(script=marked, env={"PLACE": place})
+            time.sleep(seconds)
+            process.terminate()
+            process.communicate(timeout=60)
+            left = list(Path(place).iterdir())
+        assert left == []
+
+    def test_a_forked_child_leaves_the_server_to_its_parent(self) -> None:
+        forking = SCRIPT.replace(
+            "    print(home", "    if not (child := __import__('os').fork()): sys.exit()\n"
+            "    __import__('os').waitpid(child, 0)\n    print(home",
+        )  # fmt: skip
+        with owner(script=forking) as found:
+            assert runs(found.postmaster)
+            with closing(postmaster.connect(found.home)) as connection:
+                assert connection.status
+            assert found.end() == 0
+        assert not found.home.exists()
+
+    def test_a_server_that_ignores_both_requests_is_killed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(postmaster, "_FAST_SECONDS", 0.1)
+        monkeypatch.setattr(postmaster, "_IMMEDIATE_SECONDS", 0.1)
+        deaf = (
+            "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK, [2, 3]); print(flush=True); time.sleep(99)"
+        )
+        with subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            postmaster._stop(process)
+        assert process.returncode == -signal.SIGKILL
+
+
+class TestKilledOwners:
+    """What the next run does about owners that could not clean up."""
+
+    def test_the_next_run_removes_process_and_directory_of_a_killed_owner(self) -> None:
+        with owner() as found:
+            found.process.kill()
+        assert runs(found.postmaster)
+        with private.directory():
+            assert (runs(found.postmaster), found.home.exists()) == (False, False)
+
+    def test_the_next_run_leaves_living_servers_alone(self) -> None:
+        with owner() as living:
+            with owner() as killed:
+                killed.process.kill()
+            private.sweep()
+            assert (killed.home.exists(), runs(living.postmaster)) == (False, True)
+            assert living.end() == 0
+
+    def test_a_forked_child_that_lives_on_does_not_keep_the_directory(self) -> None:
+        forking = SCRIPT.replace(
+            "    print(home", "    __import__('os').fork() or __import__('time').sleep(99)\n    print(home"
+        )
+        with owner(script=forking) as found:
+            found.process.kill()
+            found.process.wait()
+            private.sweep()
+            left = found.home.exists()
+            os.killpg(found.process.pid, signal.SIGKILL)
+        assert not left
+
+    def test_the_output_of_a_killed_owner_ends_with_it(self) -> None:
+        """The server holds no pipe of its owner's: a CI job that waits for the end of output is not stuck."""
+        with owner() as found:
+            found.process.kill()
+            found.process.communicate(timeout=10)
+            assert runs(found.postmaster)
+        private.sweep()
+
+    def test_twenty_at_once_and_their_sweeps_do_not_collide(self) -> None:
+        with owner() as killed:
+            killed.process.kill()
+        processes = [started() for _ in range(20)]
+        owners = [introduced(process) for process in processes]
+        alive = [runs(found.postmaster) for found in owners]
+        codes = [found.end() for found in owners]
+        assert (len({found.home for found in owners}), alive, codes) == (20, [True] * 20, [0] * 20)
+        assert not [found for found in [killed, *owners] if found.home.exists() or runs(found.postmaster)]
+
+
+class TestSweep:
+    """What is never taken for an orphan."""
+
+    def test_a_recycled_process_number_is_never_signalled(self) -> None:
+        home = abandoned()
+        with subprocess.Popen(["postgres", "99"], executable="/bin/sleep") as innocent:
+            lines = [str(innocent.pid), str(home / "data"), str(int(time.time())), "5432", str(home), "", "", "ready"]
+            (home / "data" / "postmaster.pid").write_text("\n".join(lines))
+            private.sweep()
+            assert (innocent.poll(), home.exists()) == (None, False)
+            innocent.kill()
+
+    def test_a_process_that_only_mentions_the_directory_is_never_signalled(self) -> None:
+        home = abandoned()
+        with subprocess.Popen(
+            [sys.executable, "-c", "input()", "-D", home / "data"], stdin=subprocess.PIPE
+        ) as innocent:
+            private.sweep()
+            assert (innocent.poll(), home.exists()) == (None, False)
+
+    @pytest.mark.parametrize("name", ["dormitory", "pgdorm"])
+    def test_a_directory_of_another_name_stays(self, name: str) -> None:
+        home = abandoned(name)
+        private.sweep()
+        assert (home / "owner.lock").exists()
+        (home / "data").rmdir()
+        (home / "owner.lock").unlink()
+        home.rmdir()
+
+    def test_a_directory_without_our_lock_stays_unless_it_is_empty(self) -> None:
+        home = abandoned()
+        (home / "owner.lock").unlink()
+        private.sweep()
+        assert (home / "data").exists()
+        (home / "data").rmdir()
+        private.sweep()
+        assert not home.exists()
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to somebody else")
+    @pytest.mark.parametrize("below", ["", "owner.lock"])
+    def test_what_belongs_to_somebody_else_stays(self, below: str) -> None:
+        home = abandoned()
+        os.chown(home / below, 4242, 4242)
+        private.sweep()
+        assert (home / "data").exists()
+        os.chown(home / below, 0, 0)
+        private.sweep()
+        assert not home.exists()
+
+    def test_a_link_of_our_naming_is_not_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "owner.lock").touch()
+        link = Path(tempfile.gettempdir(), "dorm-link0000")
+        link.symlink_to(tmp_path)
+        private.sweep()
+        link.unlink()
+        assert (tmp_path / "owner.lock").exists()
+
+
+class TestPlace:
+    """Where private directories are made."""
+
+    def test_a_directory_too_deep_for_a_socket_is_not_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deep = tmp_path / ("d" * 100) / ("e" * 100)
+        deep.mkdir(parents=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(deep))
+        with throwaway.server() as server:
+            assert len(str(server.socket_directory / ".s.PGSQL.5432")) < 100
+
+    def test_without_any_short_place_the_message_tells_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(private, "_SOCKET_BYTES", 20)
+        monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108
+        with pytest.raises(DatabaseFailedError) as caught, private.directory():
+            pass
+        assert str(caught.value) == (
+            "no directory for a scratch database could be made "
+            "(/tmp and /tmp are missing, closed, or too deep for a socket of 20 bytes); "
+            "set TMPDIR to a short path that every user may enter"
+        )
+
+    def test_nobody_else_may_enter(self) -> None:
+        with private.directory() as home:
+            assert home.stat().st_mode & 0o777 == 0o700
