@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a session choose what the migrations are played on."""
+    group = parser.getgroup("migrations")
+    group.addoption("--backend", action="append", help="play on this backend only: sqlite or postgresql")
+    group.addoption("--server-major", help="fail unless the server is of this major version")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[throwaway.Server]:
     """One throwaway PostgreSQL for the session, or per worker of pytest-xdist; without binaries the test fails.

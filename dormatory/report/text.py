@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dormatory.database.url import Target
     from dormatory.migrations.authoring import Preview
     from dormatory.migrations.history import History, Revision
+    from dormatory.migrations.recording import Step
     from dormatory.migrations.status import Status
 
 _JSON_VERSION = 1
@@ -128,6 +129,15 @@ def verdict_lines(findings: Sequence[Finding], servers: Sequence[str]) -> Iterat
         yield f"    {finding.hint}"
     ran = f" on {', '.join(servers)}" if servers else ""
     yield (counted(len(findings), "finding") if findings else "no findings") + ran
+
+
+def step_lines(step: Step) -> Iterator[str]:
+    """Yield what went wrong with one revision's round trip, leg by leg."""
+    for leg in step.legs:
+        if leg.error:
+            yield f"{step.revision}: the {leg.direction.value} failed: {leg.error}"
+        for change in leg.trace:
+            yield f"{step.revision}: after the {leg.direction.value}: {change}"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

