@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from dormatory.database.backend import Backend
+    from dormatory.database.contract import Backend
     from dormatory.database.url import Target
     from dormatory.migrations.project import Project
 

@@ -306,3 +306,25 @@ class UnwritableError(DormatoryError):
 
     def __init__(self, path: Path | str, why: str) -> None:
         super().__init__(f"{path} cannot be written", why=why, fix="see its owner and mode with: ls -l")
+
+
+class BusyError(DatabaseFailedError):
+    """Another migration keeps the lock."""
+
+    def __init__(self, shown: str, holder: str, seconds: float) -> None:
+        super().__init__(
+            f"{shown} is being migrated by somebody else",
+            why=f"{holder}; waited {seconds:.0f} s",
+            fix="wait for it to end; if its client is gone: SELECT pg_terminate_backend(pid)",
+        )
+
+
+class PoolerError(DatabaseFailedError):
+    """A connection pooler stands between us and the server."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} is reached through a transaction pooler",
+            why="the lock against a second migration would be left in somebody else's session",
+            fix="give the server's own address in DATABASE_URL",
+        )

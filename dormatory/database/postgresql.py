@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.database import programs
-from dormatory.database.backend import Stock
+from dormatory.database import advisory, programs
+from dormatory.database.contract import Stock
 from dormatory.database.process import run
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
 
 _CONNECT_SECONDS = 10
+_CONNECTION: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": str(_CONNECT_SECONDS)}
 _MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
 MARK = "dormatory.environment"  # the setting by which a database says what it is for
 _MISSING = ("does not exist", "3D000")
@@ -53,7 +54,7 @@ SELECT current_user,
 """
 
 _INVALID_INDEXES = """
-SELECT format('%I.%I', n.nspname, c.relname)
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_%%'
  ORDER BY 1
@@ -68,8 +69,7 @@ class PostgreSQL:
 
     def engine(self, target: Target, *, writing: bool) -> Engine:  # noqa: ARG002  # transactions are the server's
         """Return an engine that opens one connection at a time and gives up on a silent server."""
-        defaults = {"application_name": "dormatory", "connect_timeout": str(_CONNECT_SECONDS)}
-        arguments = {key: value for key, value in defaults.items() if key not in target.url.query}
+        arguments = {key: value for key, value in _CONNECTION.items() if key not in target.url.query}
         return create_engine(target.url, poolclass=NullPool, connect_args=arguments)
 
     def exists(self, target: Target) -> bool:
@@ -106,6 +106,13 @@ class PostgreSQL:
         driver: Any = connection.connection.dbapi_connection
         return f"PostgreSQL {_dotted(driver.server_version)}"
 
+    @contextlib.contextmanager
+    def exclusive(self, target: Target, version_table: str) -> Iterator[None]:
+        """Hold an advisory lock on a connection of its own, which no commit of the migration gives back."""
+        name = f"dormatory {target.database} {version_table}"
+        with self._connected(target) as connection, advisory.held(connection, name, shown=str(target)):
+            yield
+
     def refuse_remains(self, connection: Connection) -> None:
         """Do nothing: a failed transaction leaves nothing, and a failed index build is met as invalid."""
 
@@ -137,7 +144,7 @@ class PostgreSQL:
     def _connected(self, target: Target) -> Iterator[Any]:
         arguments = self.engine(target, writing=False).dialect.create_connect_args(target.url)[1]
         try:
-            connection = psycopg2.connect(**{"connect_timeout": _CONNECT_SECONDS, **arguments})
+            connection = psycopg2.connect(**{**_CONNECTION, **arguments})
         except psycopg2.Error as error:
             raise self.explain(error, target) from error
         try:

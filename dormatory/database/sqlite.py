@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import NullPool, create_engine, event
 
 from dormatory.database import programs
-from dormatory.database.backend import Stock
+from dormatory.database.contract import Stock
 from dormatory.errors import DanglingRowsError, DatabaseFailedError, ProgramMissingError, RemainsError
 
 if TYPE_CHECKING:
@@ -109,6 +109,10 @@ class SQLite:
     def version(self, connection: Connection) -> str:
         """Return the version of the SQLite library in this process."""
         return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}"
+
+    def exclusive(self, target: Target, version_table: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
+        """Do nothing: BEGIN IMMEDIATE lets one writer in and makes the others wait."""
+        return contextlib.nullcontext()
 
     def refuse_remains(self, connection: Connection) -> None:
         """Raise RemainsError for a batch rebuild's temporary table that another tool left behind."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from alembic import context
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
@@ -36,8 +36,12 @@ def render_item(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]
 
 
 def _in_both_words(function: FunctionElement[Any]) -> str | Literal[False]:
-    on_postgresql = str(function.compile(dialect=postgresql.dialect()))
-    on_sqlite = f"({function.compile(dialect=sqlite.dialect())})"  # SQLite wants an expression in parentheses
+    on_postgresql = _compiled(function, "postgresql+psycopg2")
+    on_sqlite = f"({_compiled(function, 'sqlite')})"  # SQLite wants an expression in parentheses
     if on_sqlite == f"({on_postgresql})":
         return False
     return f"sa.text({on_postgresql!r} if op.get_context().dialect.name == 'postgresql' else {on_sqlite!r})"
+
+
+def _compiled(function: FunctionElement[Any], backend: str) -> str:
+    return str(function.compile(dialect=URL.create(backend).get_dialect()()))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from logging.config import fileConfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,9 +66,9 @@ def _online(target: Target, metadata: MetaData) -> None:
     writing = _is_writing()
     if not writing and not backend.exists(target):
         raise MissingDatabaseError(str(target))
-    engine = backend.engine(target, writing=writing)
     applied: dict[str, set[str]] = {}
-    with engine.connect() as connection:
+    alone = backend.exclusive(target, "alembic_version") if writing else nullcontext()
+    with alone, backend.engine(target, writing=writing).connect() as connection:
         _migrate(
             connection,
             metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pkgutil import iter_modules
 from traceback import walk_tb
@@ -57,9 +58,11 @@ def _import_chain(error: Exception, package: str) -> list[str]:
 
 
 def _half_imported(error: Exception) -> str | None:
-    """Return the module that an error found half imported, the sign of a cycle."""
-    if isinstance(error, ImportError):
-        return error.name if "partially initialized" in str(error) else None
-    module = getattr(error, "obj", None)  # an AttributeError's
-    spec = getattr(module, "__spec__", None)
-    return str(getattr(spec, "name", "")) if getattr(spec, "_initializing", False) else None
+    """Return the module that an error found half imported, the sign of a cycle; only the message names it."""
+    if not isinstance(error, ImportError | AttributeError):
+        return None
+    if found := re.search(r"partially initialized module '([^']+)'", str(error)):
+        return found[1]
+    if found := re.search(r"cannot access submodule '([^']+)' of module '([^']+)'", str(error)):
+        return f"{found[2]}.{found[1]}"
+    return None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.findings import Finding
-    from dormatory.database.backend import Stock
+    from dormatory.database.contract import Stock
     from dormatory.database.url import Target
     from dormatory.migrations.authoring import Preview
     from dormatory.migrations.history import History, Revision

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from psycopg2 import sql
+
 from dormatory.database.backend import backend_for
 from dormatory.errors import NotEmptyError
 from dormatory.schema import archive
@@ -35,9 +37,9 @@ def dump(target: Target, version_table: str) -> str:
         entries = archive.read(target, driver.server_version // 10000)
         versions = [entry for entry in entries if entry.kind == "TABLE" and entry.name == version_table]
         table = min(versions, key=lambda entry: (entry.namespace != "public", entry.namespace), default=None)
-        rows = _revisions(driver, table) if table else []
+        rows = _revisions(driver, table) if table else ""
     blocks = ["\n".join((f"-- {block.title}", *block.statements)) + "\n" for block in arrange(entries, last=table)]
-    return "\n".join([_PREAMBLE, *blocks, *rows])
+    return "\n".join([_PREAMBLE, *blocks, rows] if rows else [_PREAMBLE, *blocks])
 
 
 def load(target: Target, text: str) -> None:
@@ -55,14 +57,16 @@ def load(target: Target, text: str) -> None:
         driver.commit()
 
 
-def _revisions(driver: Any, table: Entry) -> list[str]:
+def _revisions(driver: Any, table: Entry) -> str:
     """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
-    query = "SELECT format('%I.%I', %s::text, %s::text)"
+    name = sql.Identifier(table.namespace, table.name)
     with driver.cursor() as cursor:
-        cursor.execute(query.replace("%I", "%%I"), (table.namespace, table.name))
-        name = cursor.fetchone()[0]
-        cursor.execute(f'SELECT quote_literal(version_num) FROM {name} ORDER BY version_num COLLATE "C"')  # noqa: S608  # quoted by the server
-        return [f"INSERT INTO {name} (version_num) VALUES ({row});\n" for (row,) in cursor.fetchall()]
+        query = 'SELECT quote_literal(version_num) FROM {} ORDER BY version_num COLLATE "C"'
+        cursor.execute(sql.SQL(query).format(name))
+        rows = cursor.fetchall()
+        cursor.execute("SELECT format('%%I.%%I', %s::text, %s::text)", (table.namespace, table.name))
+        shown = cursor.fetchone()[0]
+    return "".join(f"INSERT INTO {shown} (version_num) VALUES ({row});\n" for (row,) in rows)
 
 
 @contextlib.contextmanager

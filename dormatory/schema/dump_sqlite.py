@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import MissingDatabaseError, NotEmptyError
+from dormatory.schema.constraint_order import with_sorted_constraints
 from dormatory.schema.pieces import Kind, pieces, without_trailing_space
-from dormatory.schema.tokens import Syntax
+from dormatory.schema.tokens import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +38,15 @@ def dump(target: Target, version_table: str) -> str:
     with _connected(target) as driver:
         found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_PLACES[row[0]], row[1]))
         owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}
-        rows = _revisions(driver, version_table) if version_table.lower() in owners else []
+        rows = _revisions(driver, version_table) if version_table.lower() in owners else ""
     blocks: dict[tuple[bool, bool, str], list[str]] = {}
-    for _, _, table, sql in found:
+    for kind, _, table, sql in found:
         is_view, name = owners[table.lower()]  # a trigger keeps the table's name as it was typed there
         key = (name.lower() == version_table.lower(), is_view, name)
-        blocks.setdefault(key, [f"-- {'view' if is_view else 'table'} {name}"]).append(_ended(sql))
+        text = with_sorted_constraints(sql) if kind == "table" else sql
+        blocks.setdefault(key, [f"-- {kind} {name}"]).append(_ended(text))
     texts = ["\n".join(statements) + "\n" for _, statements in sorted(blocks.items())]
-    return "\n".join([*texts, *rows])
+    return "\n".join([*texts, rows] if rows else texts)
 
 
 def load(target: Target, text: str) -> None:
@@ -56,15 +58,16 @@ def load(target: Target, text: str) -> None:
         driver.executescript(f"BEGIN IMMEDIATE;\n{text}\nCOMMIT;")
 
 
-def _revisions(driver: sqlite3.Connection, table: str) -> list[str]:
+def _revisions(driver: sqlite3.Connection, table: str) -> str:
     """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
-    name = '"' + table.replace('"', '""') + '"'
-    found = driver.execute(f"SELECT quote(version_num) FROM {name} ORDER BY version_num COLLATE BINARY")  # noqa: S608  # quoted
-    return [f"INSERT INTO {table} (version_num) VALUES ({row});\n" for (row,) in found]
+    name = identifier(table, Syntax.SQLITE)
+    query = "SELECT quote(version_num) FROM {} ORDER BY version_num COLLATE BINARY"
+    statement = "INSERT INTO {} (version_num) VALUES ({});\n"
+    return "".join(statement.format(name, row) for (row,) in driver.execute(query.format(name)))
 
 
 def _ended(sql: str) -> str:
-    """Return a statement with its semicolon, below a comment that would swallow it."""
+    """Return a statement with its semicolon, which must not end up in a comment."""
     text = without_trailing_space(sql, Syntax.SQLITE)
     *_, end = pieces(text, Syntax.SQLITE)
     return text + ("\n;" if end.kind is Kind.COMMENT else ";")
@@ -78,5 +81,5 @@ def _connected(target: Target) -> Iterator[Any]:
     try:
         with contextlib.closing(engine.raw_connection()) as connection:
             yield connection.driver_connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, sqlalchemy.exc.DBAPIError) as error:
         raise backend.explain(error, target) from error

@@ -5,7 +5,9 @@ sign: some drivers would take it for a parameter.
 """
 
 # Objects the database came with have smaller OIDs (FirstNormalObjectId in access/transam.h).
-_OWN = "NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = '{}'::regclass AND e.objid = {}.oid AND e.deptype = 'e')"
+_OWN = (
+    "NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = '{}'::regclass AND e.objid = {}.oid AND e.deptype = 'e')"
+)
 _NAMESPACE = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 # What is deparsed names everything outside of this path in full; temporary tables must not get in front.

@@ -307,9 +307,7 @@ def _index_keys(definition: str) -> tuple[str, ...]:
 
 def sequence(row: SequenceRow, owner: str | None) -> Sequence:
     """Return a sequence."""
-    return Sequence(
-        row.namespace, row.name, *row[3:10], owner=owner, persistence=_PERSISTENCE[row.persistence]
-    )
+    return Sequence(row.namespace, row.name, *row[3:10], owner=owner, persistence=_PERSISTENCE[row.persistence])
 
 
 def identity_options(row: SequenceRow) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.schema.tokens import Kind, Syntax, Token, render, split, tokenize
+from dormatory.schema.tokens import CLOSE, OPEN, Kind, Syntax, Token, render, split, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _BARE_SINCE = 160000  # server_version_num
 _QUERIES = frozenset({"SELECT", "WITH", "VALUES"})
@@ -32,14 +32,64 @@ def _without_prefix(tokens: list[Token]) -> list[Token]:
     Up to 15 the two entries for rules in a view's range table made ruleutils.c name the table of every column at the
     top of the query; since 16 it does so only where there are several tables, as it always did below the top.
     """
-    top = _top_level(tokens)
-    words = [tokens[place].text if place in top and tokens[place].kind is Kind.WORD else "" for place in range(len(tokens))]
-    if "FROM" not in words or _SETS.intersection(words):
+    depths, nested = _places(tokens)
+    # Keywords of the query itself: EXTRACT(year FROM ...) has a FROM of its own, one level down.
+    words = [
+        "" if depth or token.kind is not Kind.WORD else token.text for token, depth in zip(tokens, depths, strict=True)
+    ]
+    if "FROM" not in words or not _SETS.isdisjoint(words):
         return tokens
     start = words.index("FROM") + 1
     end = next((place for place in range(start, len(words)) if words[place] in _AFTER_FROM), len(words))
-    item = tokens[start:end]
-    if _JOINS.intersection(words[start:end]) or len(list(split(item))) != 1:
+    alias = _only_alias(tokens[start:end])
+    if alias is None:
         return tokens
-    alias = _alias(item)
-    return [token for place, token in enumerate(tokens) if not _is_prefix(tokens, place, top, alias)]
+    kept, place = list[Token](), 0
+    while place < len(tokens):
+        if not (nested[place] or start <= place < end) and _is_prefix(tokens, place, alias):
+            place += 2
+        kept.append(tokens[place])
+        place += 1
+    return kept
+
+
+def _places(tokens: Sequence[Token]) -> tuple[list[int], list[bool]]:
+    """Return for each token how many parentheses enclose it, and whether one of them is a query's."""
+    depths, nested, opened = list[int](), list[bool](), list[bool]()
+    for place, token in enumerate(tokens):
+        if token == CLOSE:
+            opened.pop()
+        depths.append(len(opened))
+        nested.append(any(opened))
+        if token == OPEN:
+            opened.append(tokens[place + 1].text in _QUERIES)
+    return depths, nested
+
+
+def _only_alias(item: Sequence[Token]) -> str | None:
+    """Return the name of what stands after FROM, None if that is more than one thing."""
+    first = next((token.text for token in item if token != OPEN), "")
+    if len(list(split(item))) > 1 or (item[0] == OPEN and first not in _QUERIES):
+        return None  # a join is in parentheses
+    depths, _ = _places(item)
+    outer = [token for token, depth in zip(item, depths, strict=True) if not depth]
+    if any(token.kind is Kind.WORD and token.text in _JOINS for token in outer):
+        return None
+    texts = [token.text for token in outer]
+    if "TABLESAMPLE" in texts:
+        outer = outer[: texts.index("TABLESAMPLE")]
+    return [token.text for token in outer if token.kind in {Kind.WORD, Kind.NAME}][-1]
+
+
+def _is_prefix(tokens: Sequence[Token], place: int, alias: str) -> bool:
+    """Tell whether a token is the table's name before one of its columns, and not a schema, nor that of a whole row."""
+    after = [token.text for token in tokens[place + 1 : place + 4]]
+    before = tokens[place - 1].text if place else ""
+    return (
+        tokens[place].text == alias
+        and tokens[place].kind in {Kind.WORD, Kind.NAME}
+        and before not in {".", "::"}
+        and after[:1] == ["."]
+        and after[1:2] != ["*"]
+        and after[2:3] != ["("]
+    )

@@ -31,6 +31,7 @@ ORDER BY m.name, x.cid"""
 _SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
 _SHADOW_ENDS = "_config _content _data _docsize _idx _node _parent _rowid _segdir _segments _stat".split()
 
+
 class _Object(NamedTuple):
     type: str
     name: str
@@ -117,7 +118,9 @@ class _Reader:
                 raise DdlError(message)
             written = WrittenTable(found.name, rows, text, self._keys_of)
             indexes = [
-                written.index(other.name, other.sql) for other in self._by_table[found.name.lower()] if other.type == "index"
+                written.index(other.name, other.sql)
+                for other in self._by_table[found.name.lower()]
+                if other.type == "index"
             ]
         except DdlError:
             return self._unread(table, found, rows)

@@ -78,7 +78,8 @@ def _alike(before: Table, after: Table) -> bool:
         return False
     renamed = frozenset({(before.name, after.name)})
     parts = {
-        field: tuple(sorted(getattr(after, field), key=lambda it: it.definition)) for field in ("constraints", "indexes")
+        field: tuple(sorted(getattr(after, field), key=lambda it: it.definition))
+        for field in ("constraints", "indexes")
     }
     old = replace(
         before,

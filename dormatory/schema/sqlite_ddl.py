@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dormatory.schema.tokens import Kind, Syntax, Token, render, tokenize
+from dormatory.schema.tokens import CLOSE, OPEN, Kind, Syntax, Token, render, split, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _COLUMN_STARTS = frozenset(
     "constraint primary unique check foreign references collate default not null generated as deferrable".split()
@@ -90,23 +90,6 @@ def _named(token: Token, names: frozenset[str], *, strings: bool) -> Token:
     if token.kind is Kind.NAME and token.quote == '"' and strings and token.text.lower() not in names:
         return Token(Kind.STRING, "'" + token.text.replace("'", "''") + "'")
     return token
-
-
-def split(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """Yield the runs of tokens between the commas that stand in no parentheses."""
-    depth, run = 0, list[Token]()
-    for token in tokens:
-        if token.kind is Kind.SYMBOL and token.text in "()":
-            depth += 1 if token.text == "(" else -1
-        if token.kind is Kind.SYMBOL and token.text == "," and not depth:
-            yield run
-            run = []
-        else:
-            run.append(token)
-    yield run
-
-
-_OPEN, _CLOSE = Token(Kind.SYMBOL, "("), Token(Kind.SYMBOL, ")")
 
 
 class _Parser:
@@ -192,7 +175,7 @@ class _Parser:
         depth, inner = 1, list[Token]()
         while True:
             token = self.take()
-            depth += (token == _OPEN) - (token == _CLOSE)
+            depth += (token == OPEN) - (token == CLOSE)
             if not depth:
                 return inner
             inner.append(token)

@@ -34,6 +34,9 @@ class Token:
     quote: str = ""
 
 
+OPEN, CLOSE = Token(Kind.SYMBOL, "("), Token(Kind.SYMBOL, ")")
+
+
 class Syntax(Enum):
     """Whose lexical rules hold."""
 
@@ -139,21 +142,32 @@ def identifier(name: str, syntax: Syntax) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def split(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    """Yield the runs of tokens between the commas that stand in no parentheses."""
+    depth, run = 0, list[Token]()
+    for token in tokens:
+        if token.kind is Kind.SYMBOL and token.text in "()":
+            depth += 1 if token.text == "(" else -1
+        if token.kind is Kind.SYMBOL and token.text == "," and not depth:
+            yield run
+            run = []
+        else:
+            run.append(token)
+    yield run
+
+
 def unwrapped(tokens: Sequence[Token]) -> list[Token]:
     """Return an expression without the parentheses that enclose all of it."""
     inner = list(tokens)
-    while len(inner) > 1 and inner[0] == _OPEN and inner[-1] == _CLOSE and _encloses(inner):
+    while len(inner) > 1 and inner[0] == OPEN and inner[-1] == CLOSE and _encloses(inner):
         inner = inner[1:-1]
     return inner
-
-
-_OPEN, _CLOSE = Token(Kind.SYMBOL, "("), Token(Kind.SYMBOL, ")")
 
 
 def _encloses(tokens: Sequence[Token]) -> bool:
     depth = 0
     for token in tokens[:-1]:
-        depth += (token == _OPEN) - (token == _CLOSE)
+        depth += (token == OPEN) - (token == CLOSE)
         if not depth:
             return False
     return True

@@ -25,7 +25,9 @@ from dormatory.schema.snapshot import (
     View,
 )
 
-Object: TypeAlias = Composite | Domain | Enum | Extension | Function | Namespace | Other | Range | Sequence | Table | View
+Object: TypeAlias = (
+    Composite | Domain | Enum | Extension | Function | Namespace | Other | Range | Sequence | Table | View
+)
 Part: TypeAlias = Constraint | Index | Policy | Rule | Trigger
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 

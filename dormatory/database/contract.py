@@ -1,0 +1,75 @@
+"""What a kind of database must answer; the rest of the workflow asks and never branches on a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection, Engine
+
+    from dormatory.database.url import Target
+    from dormatory.errors import DormatoryError
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What a database holds and who uses it: what a destructive command shows before it acts.
+
+    `environment` is what the database says of itself: development, or production when it says nothing.
+    `rows` counts SQLite's exactly and PostgreSQL's as its statistics know them.
+    """
+
+    server: str
+    database: str
+    user: str
+    environment: str
+    tables: int
+    rows: int
+    sessions: int
+
+
+class Backend(Protocol):
+    """One kind of database; every method takes the target it acts on."""
+
+    name: str
+    transaction_per_migration: bool
+    """Whether each revision commits on its own, or all pending ones together."""
+
+    def engine(self, target: Target, *, writing: bool) -> Engine:
+        """Return an engine that migrates (`writing`) or only looks, without a pool."""
+
+    def exists(self, target: Target) -> bool:
+        """Say whether the database is there."""
+
+    def create(self, target: Target) -> None:
+        """Create the database, empty and marked as a development database."""
+
+    def drop(self, target: Target) -> None:
+        """Remove the database and everything that belongs to it."""
+
+    def stock(self, target: Target) -> Stock:
+        """Look at what would be lost with the database."""
+
+    def version(self, connection: Connection) -> str:
+        """Return the product and its version, such as `PostgreSQL 18.6`."""
+
+    def exclusive(self, target: Target, version_table: str) -> AbstractContextManager[None]:
+        """Keep other migrations of the same target out for the length of the block, waiting for them if need be."""
+
+    def refuse_remains(self, connection: Connection) -> None:
+        """Raise when an earlier failure left something that the next run would trip over."""
+
+    def refuse_damage(self, connection: Connection) -> None:
+        """Raise when the rows do not hold together, while what was done can still be rolled back."""
+
+    def refuse_invalid(self, connection: Connection) -> None:
+        """Raise when an object stands in the schema and does not work."""
+
+    def shell(self, target: Target) -> list[str]:
+        """Return the command line of the database's own client, without any secret."""
+
+    def explain(self, error: BaseException, target: Target) -> DormatoryError:
+        """Return what a driver's error means to the user, with nothing secret in it."""

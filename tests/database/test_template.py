@@ -1,0 +1,138 @@
+"""The cache of data directories: used when it fits, ignored when it cannot be, never across versions."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.database import installation, postmaster, private, process, programs, template, throwaway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dormatory.database.installation import Installation
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that is empty and ours alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "dormatory"
+
+
+@pytest.fixture
+def runs_of_initdb(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The versions that initdb was run for, most recent last."""
+    versions: list[str] = []
+    real = template.initdb
+
+    def counted(installed: Installation, home: Path, account: process.Account | None) -> None:
+        versions.append(installed.version)
+        real(installed, home, account)
+
+    monkeypatch.setattr(template, "initdb", counted)
+    return versions
+
+
+@pytest.fixture
+def place() -> Iterator[tuple[Path, process.Account | None]]:
+    """A private directory for one data directory, and the user who is to own it."""
+    account = installation.unprivileged()
+    with private.directory(account) as home:
+        yield home, account
+
+
+def start() -> None:
+    with throwaway.server() as server:
+        server.create_database()
+
+
+def packed(cache: Path) -> list[Path]:
+    return sorted(cache.glob("postgresql-*"))
+
+
+def test_the_second_server_needs_no_initdb_and_less_than_a_second(cache: Path, runs_of_initdb: list[str]) -> None:
+    start()
+    began = time.monotonic()
+    with throwaway.server():
+        ready = time.monotonic() - began
+    assert (len(runs_of_initdb), len(packed(cache))) == (1, 1)
+    # On a file system without a journal, files that were just deleted slow new ones down tenfold.
+    assert ready < 2
+
+
+def test_the_cache_is_closed_to_others(cache: Path) -> None:
+    start()
+    assert [path.stat().st_mode & 0o077 for path in (cache, *cache.iterdir())] == [0, 0, 0]
+
+
+def test_the_cache_is_never_used_across_versions(
+    cache: Path, runs_of_initdb: list[str], place: tuple[Path, process.Account | None]
+) -> None:
+    home, account = place
+    binaries = programs.server_binaries()
+    for version in ("initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"):
+        installed = installation.Installation(binaries, installation._environment(), version, 18)
+        template.populate(installed, home, account)
+    assert (len(packed(cache)), runs_of_initdb) == (2, ["initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"])
+
+
+def test_a_cut_off_cache_is_made_anew(cache: Path, runs_of_initdb: list[str]) -> None:
+    start()
+    whole = packed(cache)[0].stat().st_size
+    os.truncate(packed(cache)[0], whole // 2)
+    start()
+    start()
+    assert (len(runs_of_initdb), packed(cache)[0].stat().st_size) == (3, whole)
+
+
+def test_a_cache_whose_content_does_not_start_is_made_anew(cache: Path, runs_of_initdb: list[str]) -> None:
+    start()
+    file = packed(cache)[0]
+    file.write_bytes(file.read_bytes().replace(b"max_connections", b"max_confections"))
+    start()
+    start()
+    assert len(runs_of_initdb) == 3
+
+
+@pytest.mark.parametrize("kind", ["a file in its place", "open to others", "no home"])
+def test_a_cache_that_cannot_be_used_only_costs_time(
+    cache: Path, runs_of_initdb: list[str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.parent.mkdir()
+    if kind == "a file in its place":
+        cache.touch()
+    elif kind == "open to others":
+        cache.mkdir()
+        cache.chmod(0o777)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", "relative, hence ignored")
+        monkeypatch.setenv("HOME", "/dev/null")
+    start()
+    assert (len(runs_of_initdb), packed(cache)) == (1, [])
+
+
+def test_what_is_unpacked_equals_what_initdb_made(cache: Path, place: tuple[Path, process.Account | None]) -> None:
+    home, account = place
+    installed = installation.reachable(programs.server_binaries(), home, account)
+
+    def populated() -> dict[str, tuple[int, int, bytes]]:
+        template.populate(installed, home, account)
+        paths = sorted((home / postmaster.DATA).rglob("*"))
+        states = {str(path): path.stat() for path in paths}
+        return {
+            str(path): (
+                states[str(path)].st_mode,
+                states[str(path)].st_uid,
+                path.read_bytes() if path.is_file() else b"",
+            )
+            for path in paths
+        }
+
+    made = populated()
+    (home / postmaster.DATA).rename(home / "first")
+    assert (populated(), len(packed(cache))) == (made, 1)

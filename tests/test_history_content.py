@@ -1,0 +1,454 @@
+"""DORMATORY's own history: what each revision that moves data makes of it, there and back, on both backends."""
+
+from __future__ import annotations
+
+import ast
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command, util
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from dormatory import models
+from dormatory.database import throwaway
+from dormatory.database.backend import backend_for
+from dormatory.migrations import autogenerate
+from dormatory.schema.diff import diff
+from dormatory.schema.reflect import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Engine
+
+    from dormatory.schema.snapshot import Snapshot
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "alembic" / "versions").glob("*.py"))
+REVISIONS = [file.name[:3] for file in FILES]
+
+# Text that looks like something else, or is awkward to quote.
+TEXTS = [
+    "",
+    "abc",
+    "12",
+    "007",
+    "1.0",
+    "1e5",
+    "null",
+    "true",
+    '{"a": 1}',
+    '"quoted"',
+    "it's",
+    "a\\u0041",
+    "%s :x",
+    "é🐘",
+]
+TEXTS += ["new\nline\t", "\x1e", "\x1ealmost", '\x1e"text"', "9" * 30, "x" * 5000]
+
+MOMENTS = ["2024-02-29T23:59:59.999999Z", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
+MOMENTS += ["2024-03-31T02:30:00.000001Z", "1582-10-10T12:00:00.500000Z", "1970-01-01T00:00:00.000000Z"]
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A scratch database that the history can be played on."""
+
+    engine: Engine
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.engine.dialect.name == "postgresql"
+
+    def upgrade(self, revision: str) -> None:
+        self._run(command.upgrade, revision)
+
+    def downgrade(self, revision: str) -> None:
+        self._run(command.downgrade, revision)
+
+    def execute(self, statement: str, **values: Any) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(statement), values)
+
+    def column(self, query: str) -> list[Any]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(sa.text(query)).scalars())
+
+    def structure(self) -> Snapshot:
+        with self.engine.connect() as connection:
+            return snapshot(connection, ignore=("alembic_version",))
+
+    def add_type(self, name: str = "room") -> str:
+        key = uuid.uuid4().hex
+        self.execute("INSERT INTO type (id, type_name) VALUES (:key, :name)", key=key, name=name)
+        return key
+
+    def add_object(self, kind: str, name: str = "Room", **values: Any) -> str:
+        key = uuid.uuid4().hex
+        self._insert("object", {"id": key, "name": name, "type": kind, **values})
+        return key
+
+    def add_link(self, kind: str, parent: str, child: str, role: str = "contains") -> str:
+        key = uuid.uuid4().hex
+        types = {"parent_type": kind, "child_type": kind}
+        self._insert("link", {"id": key, "parent": parent, "child": child, "r_name": role, **types})
+        return key
+
+    def add_attributes(self, owner: str, values: Sequence[Any]) -> None:
+        for number, value in enumerate(values):
+            self._insert("attributes", {"object": owner, "name": f"{number:03}", "value": value})
+
+    def _insert(self, table: str, values: dict[str, Any]) -> None:
+        columns = ", ".join(f'"{name}"' for name in values)
+        self.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(f':{name}' for name in values)})", **values)
+
+    def _run(self, move: Any, revision: str) -> None:
+        config = Config(ROOT / "alembic.ini")
+        with self.engine.connect() as connection:
+            config.attributes["connection"] = connection
+            move(config, revision)
+            connection.commit()
+
+
+def _scratch(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    if kind == "sqlite":
+        maker = throwaway.scratch_sqlite()
+    else:
+        maker = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
+    with maker as target:
+        yield Database(backend_for(target).engine(target, writing=True))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database, once per backend."""
+    yield from _scratch(request.param, request)
+
+
+@pytest.fixture
+def second(database: Database, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Another empty database of the same kind."""
+    yield from _scratch(database.engine.dialect.name, request)
+
+
+@pytest.fixture
+def on_postgresql(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty PostgreSQL database."""
+    yield from _scratch("postgresql", request)
+
+
+class TestStructure:
+    def test_the_history_ends_where_the_models_are(self, database: Database, second: Database) -> None:
+        database.upgrade("head")
+        models.load().create_all(second.engine)
+
+        assert diff(second.structure(), database.structure()) == ()
+
+    def test_every_downgrade_restores_what_was_there(self, database: Database) -> None:
+        before = database.structure()
+        for revision in REVISIONS:
+            database.upgrade(revision)
+            after = database.structure()
+            database.downgrade("-1")
+            assert diff(before, database.structure()) == (), f"{revision} leaves a trace"
+            database.upgrade(revision)
+            assert diff(after, database.structure()) == (), f"{revision} does something else the second time"
+            before = after
+
+    @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
+    @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+    def test_autogenerate_finds_nothing_to_do(self, database: Database) -> None:
+        database.upgrade("head")
+        backend = database.engine.dialect.name
+        options = {
+            "compare_server_default": True,
+            "include_object": lambda item, *_: item.info.get("only_on") in (None, backend),
+            "render_item": autogenerate.render_item,
+        }
+
+        with database.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts=options)
+            assert compare_metadata(context, models.load()) == []
+
+
+class TestKeys:
+    def test_postgresql_stores_the_same_key_as_uuid_and_as_text_again(self, on_postgresql: Database) -> None:
+        on_postgresql.upgrade("001")
+        kind = on_postgresql.add_type()
+        room = on_postgresql.add_object(kind)
+
+        on_postgresql.upgrade("002")
+        assert on_postgresql.column("SELECT id FROM object WHERE type = (SELECT id FROM type)") == [uuid.UUID(room)]
+
+        on_postgresql.downgrade("001")
+        assert on_postgresql.column("SELECT type FROM object") == [kind]
+
+
+class TestMoments:
+    def test_each_comes_back_to_the_microsecond(self, database: Database) -> None:
+        database.upgrade("002")
+        kind = database.add_type()
+        for moment in MOMENTS:
+            database.add_object(kind, moment, created_on=moment)
+
+        database.upgrade("003")
+        stored = database.column("SELECT created_on FROM object ORDER BY name")
+        database.downgrade("002")
+
+        forms = [str(moment).replace("+00:00", "") for moment in stored]
+        assert [form.ljust(20, ".").ljust(26, "0") for form in forms] == [
+            moment.replace("T", " ").replace("Z", "") for moment in sorted(MOMENTS)
+        ]
+        assert database.column("SELECT created_on FROM object ORDER BY name") == sorted(MOMENTS)
+
+    def test_the_default_of_either_form_passes_its_own_check(self, database: Database) -> None:
+        database.upgrade("002")
+        kind = database.add_type()
+        database.add_object(kind)
+        database.upgrade("003")
+        database.add_object(kind)
+        before = database.column("SELECT created_on FROM object ORDER BY id")
+
+        database.downgrade("002")
+        database.upgrade("003")
+
+        assert database.column("SELECT created_on FROM object ORDER BY id") == before
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("", id="empty"),
+            pytest.param("now", id="a word for one"),
+            pytest.param("infinity", id="no moment"),
+            pytest.param("2024-02-30T00:00:00.000000Z", id="a day that is not"),
+            pytest.param("2024-01-01T24:00:00.000000Z", id="an hour too many"),
+            pytest.param("0000-01-01T00:00:00.000000Z", id="no such year"),
+            pytest.param("2024-01-01T00:00:00Z", id="another width"),
+            pytest.param("2024-01-01 00:00:00.000000Z", id="another form"),
+            pytest.param("2024-01-01T00:00:00.000+00", id="another zone"),
+        ],
+    )
+    def test_text_that_is_none_is_refused_from_the_start(self, database: Database, text: str) -> None:
+        database.upgrade("001")
+        kind = database.add_type()
+
+        with pytest.raises(DBAPIError):
+            database.add_object(kind, created_on=text)
+
+    @pytest.mark.parametrize("moment", ["infinity", "-infinity", "0001-01-01 BC", "10000-01-01"])
+    def test_postgresql_takes_none_that_text_could_not_hold(self, on_postgresql: Database, moment: str) -> None:
+        on_postgresql.upgrade("003")
+        kind = on_postgresql.add_type()
+
+        with pytest.raises(IntegrityError, match="ck_object_created_on_range"):
+            on_postgresql.add_object(kind, created_on=moment)
+
+
+class TestPermissionLevels:
+    def test_numbers_become_names_and_numbers_again(self, database: Database) -> None:
+        database.upgrade("003")
+        room = database.add_object(database.add_type())
+        statement = 'INSERT INTO permissions (object, "user", permission_level) VALUES (:room, :user, :level)'
+        for level in (1, 2, 3):
+            database.execute(statement, room=room, user=f"user {level}", level=level)
+        levels = 'SELECT permission_level FROM permissions ORDER BY "user"'
+
+        database.upgrade("004")
+        database.execute('INSERT INTO permissions (object, "user") VALUES (:room, :user)', room=room, user="user 4")
+        assert database.column(levels) == ["read", "write", "admin", "read"]
+
+        database.downgrade("003")
+        assert database.column(levels) == [1, 2, 3, 1]
+
+    def test_the_downgrade_removes_the_type(self, on_postgresql: Database) -> None:
+        types = "SELECT typname FROM pg_type WHERE typtype = 'e'"
+        on_postgresql.upgrade("004")
+        assert on_postgresql.column(types) == ["permission_level"]
+
+        on_postgresql.downgrade("003")
+
+        assert on_postgresql.column(types) == []
+
+
+class TestAttributeValues:
+    def test_every_text_comes_back_as_it_was(self, database: Database) -> None:
+        database.upgrade("004")
+        database.add_attributes(database.add_object(database.add_type()), [*TEXTS, None])
+        values = "SELECT value FROM attributes ORDER BY name"
+
+        database.upgrade("005")
+        of_type = "jsonb_typeof(value)" if database.is_postgresql else "replace(json_type(value), 'text', 'string')"
+        assert database.column(f"SELECT {of_type} FROM attributes ORDER BY name") == ["string"] * len(TEXTS) + [None]
+        database.downgrade("004")
+
+        assert database.column(values) == [*TEXTS, None]
+
+    def test_every_json_comes_back_as_it_was(self, database: Database) -> None:
+        database.upgrade("005")
+        documents = ["null", "true", "12", "1.5", "0.30000000000000004", "1.7976931348623157e+308", "[]", '{"a": [1]}']
+        database.add_attributes(database.add_object(database.add_type()), [*documents, '"text"', None])
+        values = "SELECT value FROM attributes ORDER BY name"
+        before = database.column(values)
+
+        database.downgrade("004")
+        assert database.column(values)[-4:] == ["\x1e[]", '\x1e{"a": [1]}', "text", None]
+        database.upgrade("005")
+
+        assert database.column(values) == before
+
+    def test_sqlite_refuses_what_is_no_json(self) -> None:
+        with throwaway.scratch_sqlite() as target:
+            database = Database(backend_for(target).engine(target, writing=True))
+            database.upgrade("005")
+            room = database.add_object(database.add_type())
+
+            with pytest.raises(IntegrityError, match="ck_attributes_value_json"):
+                database.add_attributes(room, ["{no json"])
+
+
+class TestBelongings:
+    def test_rebuilding_tables_below_cascading_keys_keeps_every_row(self, database: Database) -> None:
+        database.upgrade("005")
+        kind = database.add_type()
+        rooms = [database.add_object(kind, f"Room {number}") for number in range(3)]
+        database.add_link(kind, rooms[0], rooms[1])
+        for room in rooms:
+            database.add_attributes(room, ['"big"'])
+            database.execute("INSERT INTO versioning (object, version) VALUES (:room, 1)", room=room)
+            database.execute('INSERT INTO permissions (object, "user") VALUES (:room, :user)', room=room, user="ann")
+        counts = "SELECT (SELECT count(*) FROM {}) FROM (SELECT 1) AS one"
+        tables = ("type", "object", "link", "attributes", "versioning", "permissions")
+
+        for revision in ("006", "head", "005"):
+            (database.downgrade if revision == "005" else database.upgrade)(revision)
+            counted = [database.column(counts.format(table))[0] for table in tables]
+            assert counted == [1, 3, 1, 3, 3, 3], revision
+
+    def test_an_object_takes_its_belongings_along(self, database: Database) -> None:
+        database.upgrade("006")
+        kind = database.add_type()
+        house, room = database.add_object(kind), database.add_object(kind)
+        database.add_link(kind, house, room)
+        database.add_attributes(room, ["12", "13"])
+        database.add_attributes(house, ["14"])
+
+        with database.engine.connect() as connection:
+            if not database.is_postgresql:
+                connection.connection.cursor().execute("PRAGMA foreign_keys = ON")
+            connection.execute(sa.text("DELETE FROM object WHERE id = :room"), {"room": room})
+            connection.commit()
+
+        assert database.column("SELECT count(*) FROM attributes") == [1]
+        assert database.column("SELECT count(*) FROM link") == [0]
+
+
+class TestLinks:
+    def test_only_links_to_itself_are_deleted(self, database: Database) -> None:
+        database.upgrade("006")
+        kind = database.add_type()
+        house, room = database.add_object(kind), database.add_object(kind)
+        kept = [database.add_link(kind, house, room), database.add_link(kind, room, house)]
+        database.add_link(kind, room, room)
+
+        database.upgrade("007")
+
+        found = [uuid.UUID(str(key)).hex for key in database.column("SELECT id FROM link")]
+        assert sorted(found) == sorted(kept)
+
+    def test_one_of_equal_links_is_kept(self, database: Database) -> None:
+        database.upgrade("007")
+        kind = database.add_type()
+        house, room = database.add_object(kind), database.add_object(kind)
+        equal = [database.add_link(kind, house, room) for _ in range(3)]
+        others = [database.add_link(kind, house, room, "Contains"), database.add_link(kind, room, house)]
+
+        database.upgrade("008")
+
+        found = [uuid.UUID(str(key)).hex for key in database.column("SELECT id FROM link")]
+        assert sorted(found) == sorted([min(equal), *others])
+
+
+class TestNames:
+    def test_what_has_an_empty_name_gets_its_key_for_one_and_loses_it_again(self, database: Database) -> None:
+        database.upgrade("008")
+        kind = database.add_type("")
+        rooms = [database.add_object(kind, name) for name in ("", "", "Room")]
+        database.add_link(kind, rooms[0], rooms[1], "")
+        names = "SELECT name FROM object ORDER BY name"
+
+        database.upgrade("009")
+        keys = database.column("SELECT CAST(id AS text) FROM object WHERE name <> 'Room'")
+        assert database.column(names) == ["Room", *sorted(f"unnamed {key}" for key in keys)]
+
+        database.downgrade("008")
+        assert database.column(names) == ["", "", "Room"]
+        assert database.column("SELECT type_name FROM type") == database.column("SELECT r_name FROM link") == [""]
+
+
+class TestConcurrentIndex:
+    def test_what_a_failed_build_has_left_is_built_again(self, on_postgresql: Database) -> None:
+        on_postgresql.upgrade("011")
+        on_postgresql.execute("CREATE INDEX ix_link_child ON link (child)")
+        on_postgresql.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_link_child'::regclass")
+
+        on_postgresql.upgrade("012")
+
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_link_child'::regclass"
+        assert on_postgresql.column(valid) == [True]
+
+
+class TestFiles:
+    @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+    def test_each_is_numbered_after_the_one_before(self, file: Path) -> None:
+        script = ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_revision(file.name[:3])
+        number = REVISIONS.index(file.name[:3])
+
+        assert script is not None
+        assert script.revision == f"{number + 1:03}"
+        assert script.down_revision == (REVISIONS[number - 1] if number else None)
+
+    @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+    def test_each_imports_nothing_of_the_application(self, file: Path) -> None:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
+
+        assert {name.split(".")[0] for name in imported} <= {"__future__", "alembic", "sqlalchemy"}
+
+    @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+    def test_each_downgrade_says_what_is_lost(self, file: Path) -> None:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+        assert "lost" in (ast.get_docstring(functions["downgrade"]) or "")
+
+    def test_a_new_one_is_python_whatever_its_title_holds(self, tmp_path: Path) -> None:
+        new = tmp_path / "014_new.py"
+        title = 'Quote "this", \\that and """those"""'
+
+        util.template_to_file(
+            str(ROOT / "alembic" / "script.py.mako"),
+            str(new),
+            "utf-8",
+            message=title,
+            comma=util.format_as_comma,
+            up_revision="014",
+            down_revision="013",
+            branch_labels=None,
+            depends_on=None,
+            imports="",
+            upgrades="",
+            downgrades="",
+        )
+
+        tree = ast.parse(new.read_text(encoding="utf-8"))
+        first, *_ = (ast.get_docstring(tree) or "").splitlines()
+        assert first == "Quote \"this\", \\that and '''those'''."
