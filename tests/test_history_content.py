@@ -36,23 +36,8 @@ FILES = sorted((ROOT / "alembic" / "versions").glob("*.py"))
 REVISIONS = [file.name[:3] for file in FILES]
 
 # Text that looks like something else, or is awkward to quote.
-TEXTS = [
-    "",
-    "abc",
-    "12",
-    "007",
-    "1.0",
-    "1e5",
-    "null",
-    "true",
-    '{"a": 1}',
-    '"quoted"',
-    "it's",
-    "a\\u0041",
-    "%s :x",
-    "é🐘",
-]
-TEXTS += ["new\nline\t", "\x1e", "\x1ealmost", '\x1e"text"', "9" * 30, "x" * 5000]
+TEXTS = ["", "abc", "12", "007", "1.0", "1e5", "null", "true", '{"a": 1}', '"quoted"', "it's", "a\\u0041", "%s :x"]
+TEXTS += ["é🐘", "new\nline\t", "\x1e", "\x1ealmost", '\x1e"text"', "9" * 30, "x" * 5000]
 
 MOMENTS = ["2024-02-29T23:59:59.999999Z", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
 MOMENTS += ["2024-03-31T02:30:00.000001Z", "1582-10-10T12:00:00.500000Z", "1970-01-01T00:00:00.000000Z"]

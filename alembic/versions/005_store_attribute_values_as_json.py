@@ -81,11 +81,16 @@ def _upgrade_on_sqlite() -> None:
 
 
 def _downgrade_on_sqlite() -> None:
-    # Marked, every value is a JSON string, which the rebuild leaves alone. A number needs 17 digits to come back.
+    # Marked, every value is a JSON string, which the rebuild leaves alone. A number that SQLite's own 15 digits do not
+    # bring back is written with 18.
     op.execute(
         """
         UPDATE attributes SET value = json_quote(
-            char(30) || CASE typeof(value) WHEN 'real' THEN printf('%!.17g', value) ELSE value END
+            char(30) || CASE
+                WHEN typeof(value) <> 'real' THEN value
+                WHEN CAST(CAST(value AS TEXT) AS REAL) = value THEN value
+                ELSE printf('%!.18g', value)
+            END
         )
         WHERE json_type(value) <> 'text'
         """

@@ -38,6 +38,9 @@ class Backend(Protocol):
     transaction_per_migration: bool
     """Whether each revision commits on its own, or all pending ones together."""
 
+    compares_defaults: bool
+    """Whether Alembic can tell two spellings of a server default from two defaults: only a server can evaluate them."""
+
     def engine(self, target: Target, *, writing: bool) -> Engine:
         """Return an engine that migrates (`writing`) or only looks, without a pool."""
 

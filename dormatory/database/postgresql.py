@@ -66,6 +66,7 @@ class PostgreSQL:
 
     name = "postgresql"
     transaction_per_migration = True
+    compares_defaults = True
 
     def engine(self, target: Target, *, writing: bool) -> Engine:  # noqa: ARG002  # transactions are the server's
         """Return an engine that opens one connection at a time and gives up on a silent server."""

@@ -45,6 +45,7 @@ class SQLite:
 
     name = "sqlite"
     transaction_per_migration = False
+    compares_defaults = False
 
     def engine(self, target: Target, *, writing: bool) -> Engine:
         """Return an engine whose transactions SQLAlchemy alone begins and ends.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from alembic import context
 from sqlalchemy.engine import URL
+from sqlalchemy.sql.elements import False_, True_
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
@@ -23,13 +24,15 @@ def render_item(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]
 
     A type of ours is written as what it stores, since a revision imports nothing of the application. A CHECK for
     one backend keeps its condition; Alembic would drop that, and double its percent signs on PostgreSQL. A default
-    that each backend words in its own way is written in both.
+    that each backend words in its own way is written in both: true is 1 on SQLite.
     """
     if kind == "type" and isinstance(item, TypeDecorator):
         stored = item.impl_instance
         return f"sa.{stored!r}" if type(stored).__module__ == "sqlalchemy.sql.sqltypes" else False
     if kind == "check" and (dialect := item.info.get("only_on")):
         return f"sa.CheckConstraint({str(item.sqltext)!r}, name=op.f({str(item.name)!r})).ddl_if(dialect={dialect!r})"
+    if kind == "server_default" and isinstance(item.arg, (True_, False_)):
+        return "sa.true()" if isinstance(item.arg, True_) else "sa.false()"
     if kind == "server_default" and isinstance(item.arg, FunctionElement):
         return _in_both_words(item.arg)
     return False

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, MetaData
 
+    from dormatory.database.contract import Backend
     from dormatory.database.url import Target
 
 
@@ -96,7 +97,7 @@ def _migrate(
         connection=connection,
         transactional_ddl=True,
         transaction_per_migration=backend.transaction_per_migration,
-        **_options(metadata),
+        **_options(metadata, backend),
         **options,
     )
     migration_context = context.get_context()
@@ -118,17 +119,17 @@ def _offline(target: Target, metadata: MetaData) -> None:
         dialect_opts={"paramstyle": "named"},
         transactional_ddl=True,
         transaction_per_migration=backend.transaction_per_migration,
-        **_options(metadata),
+        **_options(metadata, backend),
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
-def _options(metadata: MetaData) -> dict[str, Any]:
+def _options(metadata: MetaData, backend: Backend) -> dict[str, Any]:
     return {
         "target_metadata": metadata,
         "render_as_batch": True,  # revisions must run on both backends, whichever they were generated on
-        "compare_server_default": True,
+        "compare_server_default": backend.compares_defaults,
         "process_revision_directives": numbering.process,
         "include_object": autogenerate.include_object,
         "render_item": autogenerate.render_item,

@@ -33,10 +33,10 @@ def explained(error: BaseException, *, target: Target | None, project: Project) 
     for known in (error, error.__cause__):
         if isinstance(known, DormatoryError):
             return known
-    if isinstance(error, CommandError):
-        return _command_error(error, project)
     if frame := _revision_frame(error, project):
         return _revision_error(error, frame, project, _said(error, target))
+    if isinstance(error, CommandError):
+        return _command_error(error, project)
     if isinstance(error, DBAPIError) and target is not None:
         return backend_for(target).explain(error, target)
     return RefusedError(_said(error, target)) if isinstance(error, SQLAlchemyError) else None
@@ -48,6 +48,9 @@ def _revision_error(
     where = f"{frame.filename.removeprefix(f'{project.root}/')}:{frame.lineno}"
     if frame.name == "<module>":
         return RevisionImportError(where, said)
+    if isinstance(error, CommandError) and "--sql mode" in said:
+        fix = "inv db.upgrade --verbose shows the SQL that it runs"
+        return RevisionFailedError(where, "it reads the database, and --sql has none", fix=fix)
     return RevisionFailedError(where, said, fix=_fix(error))
 
 

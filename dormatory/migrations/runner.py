@@ -81,7 +81,7 @@ class Runner:
     ) -> None:
         self.project, self.target = project, target
         # What env.py may ask for: get_x_argument(), and `autogenerate` where a file is written.
-        self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [])
+        self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [], quiet=True)
         toml = project.ini.suffix == ".toml"
         self.config = Config(None if toml else str(project.ini), cmd_opts=self.options)
         if toml:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dormatory.database.backend import backend_for
+from dormatory.database.driver import connected
 from dormatory.errors import MissingDatabaseError, NotEmptyError
 from dormatory.schema.constraint_order import with_sorted_constraints
 from dormatory.schema.pieces import Kind, pieces, without_trailing_space
 from dormatory.schema.tokens import Syntax, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import sqlite3
 
     from dormatory.database.url import Target
 
@@ -35,7 +33,7 @@ def dump(target: Target, version_table: str) -> str:
     """
     if not target.path.exists():  # to open it would create it
         raise MissingDatabaseError(str(target))
-    with _connected(target) as driver:
+    with connected(target, writing=False) as driver:
         found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_PLACES[row[0]], row[1]))
         owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}
         rows = _revisions(driver, version_table) if version_table.lower() in owners else ""
@@ -51,7 +49,7 @@ def dump(target: Target, version_table: str) -> str:
 
 def load(target: Target, text: str) -> None:
     """Run a dump in an empty database; see `dormatory.schema.dump.load`."""
-    with _connected(target) as driver:
+    with connected(target, writing=True) as driver:
         if driver.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise NotEmptyError(str(target))
         # Closing the connection rolls back what a failing statement leaves.
@@ -71,15 +69,3 @@ def _ended(sql: str) -> str:
     text = without_trailing_space(sql, Syntax.SQLITE)
     *_, end = pieces(text, Syntax.SQLITE)
     return text + ("\n;" if end.kind is Kind.COMMENT else ";")
-
-
-@contextlib.contextmanager
-def _connected(target: Target) -> Iterator[Any]:
-    """Open the driver's own connection, its errors told as ours, and close it."""
-    backend = backend_for(target)
-    engine = backend.engine(target, writing=True)
-    try:
-        with contextlib.closing(engine.raw_connection()) as connection:
-            yield connection.driver_connection
-    except (sqlite3.Error, sqlalchemy.exc.DBAPIError) as error:
-        raise backend.explain(error, target) from error

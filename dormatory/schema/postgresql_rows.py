@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from dormatory.schema.cursor import unwrapped
 from dormatory.schema.postgresql_views import view_definition
 from dormatory.schema.snapshot import (
     Column,
@@ -20,7 +21,7 @@ from dormatory.schema.snapshot import (
     Trigger,
     View,
 )
-from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, tokenize, unwrapped
+from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

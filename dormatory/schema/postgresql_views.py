@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.schema.tokens import CLOSE, OPEN, Kind, Syntax, Token, render, split, tokenize
+from dormatory.schema.cursor import split
+from dormatory.schema.tokens import Kind, Syntax, Token, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,19 +58,19 @@ def _places(tokens: Sequence[Token]) -> tuple[list[int], list[bool]]:
     """Return for each token how many parentheses enclose it, and whether one of them is a query's."""
     depths, nested, opened = list[int](), list[bool](), list[bool]()
     for place, token in enumerate(tokens):
-        if token == CLOSE:
+        if token.word == ")":
             opened.pop()
         depths.append(len(opened))
         nested.append(any(opened))
-        if token == OPEN:
+        if token.word == "(":
             opened.append(tokens[place + 1].text in _QUERIES)
     return depths, nested
 
 
 def _only_alias(item: Sequence[Token]) -> str | None:
     """Return the name of what stands after FROM, None if that is more than one thing."""
-    first = next((token.text for token in item if token != OPEN), "")
-    if len(list(split(item))) > 1 or (item[0] == OPEN and first not in _QUERIES):
+    first = next((token.text for token in item if token.word != "("), "")
+    if len(split(item)) > 1 or (item[0].word == "(" and first not in _QUERIES):
         return None  # a join is in parentheses
     depths, _ = _places(item)
     outer = [token for token, depth in zip(item, depths, strict=True) if not depth]

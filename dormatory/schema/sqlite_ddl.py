@@ -1,23 +1,35 @@
-"""SQLite's CREATE statements, read for what no PRAGMA tells: constraint names, CHECKs, COLLATE, ON CONFLICT, ..."""
+"""SQLite's CREATE statements, read for what no PRAGMA tells: constraint names, CHECKs, COLLATE, ON CONFLICT, ...
+
+The grammar is the one of https://sqlite.org/lang_createtable.html and parse.y; both let a statement pass that no
+manual would show, e.g. table constraints without commas between them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from dormatory.schema.tokens import CLOSE, OPEN, Kind, Syntax, Token, render, split, tokenize
+from dormatory.schema.cursor import Cursor, split
+from dormatory.schema.tokens import Kind, Syntax, Token, render, tokenize
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_COLUMN_STARTS = frozenset(
-    "constraint primary unique check foreign references collate default not null generated as deferrable".split()
+_COLUMN_CONSTRAINTS = frozenset(
+    {
+        "constraint",
+        "primary",
+        "unique",
+        "check",
+        "references",
+        "collate",
+        "default",
+        "not",
+        "null",
+        "generated",
+        "as",
+        "deferrable",
+    }
 )
-_TABLE_STARTS = frozenset("constraint primary unique check foreign".split())
-
-
-class DdlError(ValueError):
-    """A statement is not of the form this module knows; its reader falls back to the whole text."""
+_TABLE_CONSTRAINTS = frozenset({"constraint", "primary", "unique", "check", "foreign"})
+_SIGNS = frozenset({"+", "-"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,277 +62,197 @@ class ColumnText:
     not_null_conflict: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TableText:
     """What a CREATE TABLE statement says."""
 
-    columns: list[ColumnText] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
+    columns: tuple[ColumnText, ...]
+    parts: tuple[Part, ...]
+    options: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class IndexText:
+    """What a CREATE INDEX statement says."""
+
+    unique: bool
+    keys: tuple[tuple[Token, ...], ...]
+    where: tuple[Token, ...]
+
+
+@lru_cache(maxsize=4096)
 def parse_table(sql: str) -> TableText:
-    """Return what a CREATE TABLE statement says; DdlError if it is not of the expected form."""
-    return _Parser(sql).table()
+    """Return what a CREATE TABLE statement says; UnreadableError is raised if it is not of the expected form."""
+    cursor = Cursor(tokenize(sql, Syntax.SQLITE))
+    cursor.expect("create")
+    cursor.expect("table")
+    cursor.name()
+    body = _Body(Cursor(cursor.group()))
+    body.read()
+    options = [render(run, Syntax.SQLITE).upper() for run in split(cursor.rest()) if run]
+    return TableText(tuple(body.columns), tuple(body.parts), tuple(sorted(options)))
 
 
-def index_parts(sql: str) -> tuple[list[list[Token]], list[Token]]:
-    """Return the keys of a CREATE INDEX statement and the tokens of its WHERE clause."""
-    parser = _Parser(sql)
-    while not parser.skip("on"):
-        parser.take()
-    parser.name()
-    keys = list(split(parser.group()))
-    if not parser.skip("where"):
-        parser.end()
-        return keys, []
-    return keys, parser.rest()
+@lru_cache(maxsize=4096)
+def parse_index(sql: str) -> IndexText:
+    """Return what a CREATE INDEX statement says; UnreadableError is raised if it is not of the expected form."""
+    cursor = Cursor(tokenize(sql, Syntax.SQLITE))
+    cursor.expect("create")
+    unique = cursor.skip("unique")
+    cursor.expect("index")
+    cursor.name()
+    cursor.expect("on")
+    cursor.name()
+    keys = tuple(tuple(run) for run in split(cursor.group()))
+    if not cursor.done:
+        cursor.expect("where")
+    return IndexText(unique, keys, tuple(cursor.rest()))
 
 
-def named(tokens: Sequence[Token], names: frozenset[str], *, strings: bool) -> list[Token]:
-    """Return tokens with double quotes read as SQLite reads them.
+class _Body:
+    """Reads what stands between the parentheses of CREATE TABLE."""
 
-    A name among `names` is a column or table.  Any other is a string literal where `strings` says that an expression
-    on one table is read (https://sqlite.org/quirks.html#dblquote), and otherwise keeps its quotes and its case.
-    """
-    return [_named(token, names, strings=strings) for token in tokens]
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self.columns: list[ColumnText] = []
+        self.parts: list[Part] = []
 
-
-def _named(token: Token, names: frozenset[str], *, strings: bool) -> Token:
-    if token.kind is Kind.NAME and token.quote == '"' and strings and token.text.lower() not in names:
-        return Token(Kind.STRING, "'" + token.text.replace("'", "''") + "'")
-    return token
-
-
-class _Parser:
-    """A cursor over the tokens of one statement."""
-
-    def __init__(self, sql: str) -> None:
-        self._tokens = tokenize(sql, Syntax.SQLITE)
-        self._at = 0
-
-    def table(self) -> TableText:
-        """Read CREATE TABLE."""
-        self.expect("create")
-        self.expect("table")
-        self.name()
-        found = TableText()
-        inner = _Parser.over(self.group())
-        while not inner.done:
-            if inner.peek() in _TABLE_STARTS:
-                inner.table_constraint(found)
+    def read(self) -> None:
+        """Read columns and constraints to the end."""
+        while not self._cursor.done:
+            if self._cursor.word in _TABLE_CONSTRAINTS:
+                self._table_constraint()
             else:
-                inner.column(found)
-            inner.skip(",")  # SQLite wants no comma between the constraints of a table
-        while not self.done:
-            found.options.append(render(self.until_comma(), Syntax.SQLITE).upper())
-        found.options.sort()
-        return found
+                self._column()
+            self._cursor.skip(",")
 
-    @classmethod
-    def over(cls, tokens: list[Token]) -> _Parser:
-        """Return a parser of tokens that were cut out of a statement."""
-        parser = cls("")
-        parser._tokens = tokens
-        return parser
-
-    @property
-    def done(self) -> bool:
-        return self._at >= len(self._tokens)
-
-    def peek(self, ahead: int = 0) -> str:
-        """Return the keyword or symbol that comes next, "" for anything else."""
-        if self._at + ahead >= len(self._tokens):
-            return ""
-        token = self._tokens[self._at + ahead]
-        return token.text.lower() if token.kind in {Kind.WORD, Kind.SYMBOL} else ""
-
-    def take(self) -> Token:
-        if self.done:
-            message = "the statement ends too early"
-            raise DdlError(message)
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def skip(self, *words: str) -> bool:
-        """Take these words if they come next, and tell whether they did."""
-        if any(self.peek(ahead) != word for ahead, word in enumerate(words)):
-            return False
-        self._at += len(words)
-        return True
-
-    def expect(self, word: str) -> None:
-        if not self.skip(word):
-            message = f"{word!r} expected, {self.peek()!r} found"
-            raise DdlError(message)
-
-    def end(self) -> None:
-        if not self.done:
-            message = f"{self.peek()!r} not expected"
-            raise DdlError(message)
-
-    def name(self) -> str:
-        """Take a name; SQLite takes a string for one as well."""
-        token = self.take()
-        if token.kind is Kind.STRING:
-            return token.text[1:-1].replace("''", "'")
-        if token.kind not in {Kind.WORD, Kind.NAME}:
-            message = f"a name expected, {token.text!r} found"
-            raise DdlError(message)
-        return token.text
-
-    def group(self) -> list[Token]:
-        """Take what stands in parentheses, without them."""
-        self.expect("(")
-        depth, inner = 1, list[Token]()
-        while True:
-            token = self.take()
-            depth += (token == OPEN) - (token == CLOSE)
-            if not depth:
-                return inner
-            inner.append(token)
-
-    def rest(self) -> list[Token]:
-        self._at, rest = len(self._tokens), self._tokens[self._at :]
-        return rest
-
-    def until_comma(self) -> list[Token]:
-        run = list[Token]()
-        while not self.done and not self.skip(","):
-            run.append(self.take())
-        return run
-
-    def column(self, found: TableText) -> None:
+    def _column(self) -> None:
         """Read a column: a name, a type of any words and numbers, its constraints."""
-        column = ColumnText(self.name())
-        found.columns.append(column)
-        while not self.done and self.peek() not in _COLUMN_STARTS and self.peek() != ",":
-            if self.peek() == "(":
-                self.group()
+        cursor = self._cursor
+        column = ColumnText(cursor.name())
+        self.columns.append(column)
+        while not cursor.done and cursor.word != "," and cursor.word not in _COLUMN_CONSTRAINTS:
+            if cursor.word == "(":
+                cursor.group()
             else:
-                self.take()
+                cursor.take()
         label: str | None = None
-        while not self.done and self.peek() != ",":
-            if self.skip("constraint"):
-                label = self.name()
+        while not cursor.done and cursor.word != ",":
+            if cursor.skip("constraint"):
+                label = cursor.name()
                 continue
-            part = self.column_constraint(column, label, found)
-            if part is not None:
-                found.parts.append(part)
+            part = self._column_constraint(column, label)
+            self.parts += [] if part is None else [part]
             label = None
 
-    def column_constraint(self, column: ColumnText, label: str | None, found: TableText) -> Part | None:
-        """Read one constraint of a column, into the column where it is the column's own affair."""
-        key = (Token(Kind.NAME, column.name, "["),)
-        if self.skip("primary", "key"):
-            part = Part("PRIMARY KEY", label, keys=((*key, *self.direction()),), inline=True)
-            return replace(part, conflict=self.conflict(), autoincrement=self.skip("autoincrement"))
-        if self.skip("unique"):
-            return Part("UNIQUE", label, keys=(key,), conflict=self.conflict())
-        if self.skip("check"):
-            return self.check(label)
-        if self.skip("references"):
-            return self.reference(label, (column.name,))
-        if self.peek() in {"deferrable", "not"} and self.peek(self.peek() == "not") == "deferrable":
-            # It belongs to the REFERENCES before it, wherever that stands.
-            last = next(index for index in reversed(range(len(found.parts))) if found.parts[index].table)
-            found.parts[last] = replace(found.parts[last], deferrable=self.deferrable())
-            return None
-        self.column_fact(column)
+    def _column_constraint(self, column: ColumnText, label: str | None) -> Part | None:
+        """Read one constraint of a column; what is a fact about the column goes into it."""
+        cursor, key = self._cursor, Token(Kind.NAME, column.name, quote="[")
+        if cursor.skip("primary", "key"):
+            direction = [cursor.take()] if cursor.word in {"asc", "desc"} else []
+            part = Part("PRIMARY KEY", label, keys=((key, *direction),), conflict=self._conflict(), inline=True)
+            return replace(part, autoincrement=True) if cursor.skip("autoincrement") else part
+        if cursor.skip("unique"):
+            return Part("UNIQUE", label, keys=((key,),), conflict=self._conflict())
+        if cursor.skip("check"):
+            return self._check(label)
+        if cursor.skip("references"):
+            return self._reference(label, (column.name,))
+        if cursor.skip("not", "null"):
+            column.not_null_conflict = self._conflict()
+        elif cursor.skip("null"):
+            self._conflict()
+        elif cursor.skip("collate"):
+            column.collation = cursor.name().upper()
+        elif cursor.skip("default"):
+            self._default()
+        elif cursor.skip("generated", "always", "as") or cursor.skip("as"):
+            column.generated = tuple(cursor.group())
+            _ = cursor.skip("stored") or cursor.skip("virtual")
+        elif (deferrable := self._deferrable()) is not None:
+            self._defer_last(deferrable)
+        else:
+            cursor.refuse()
         return None
 
-    def column_fact(self, column: ColumnText) -> None:
-        """Read what a column says of itself."""
-        if self.skip("not", "null"):
-            column.not_null_conflict = self.conflict()
-        elif self.skip("null"):
-            self.conflict()
-        elif self.skip("collate"):
-            column.collation = self.name().upper()
-        elif self.skip("default"):
-            self.default()
-        elif self.skip("generated", "always", "as") or self.skip("as"):
-            column.generated = tuple(self.group())
-            _ = self.skip("stored") or self.skip("virtual")
-        else:
-            message = f"{self.peek()!r} not expected in a column"
-            raise DdlError(message)
+    def _defer_last(self, deferrable: str) -> None:
+        """Give a DEFERRABLE that stands apart to the foreign key before it, as SQLite does."""
+        for place in reversed(range(len(self.parts))):
+            if self.parts[place].kind == "FOREIGN KEY":
+                self.parts[place] = replace(self.parts[place], deferrable=deferrable)
+                return
 
-    def default(self) -> None:
+    def _default(self) -> None:
         """Pass over a default: PRAGMA table_xinfo tells it."""
-        if self.peek() == "(":
-            self.group()
-            return
-        if self.peek() in {"+", "-"}:
-            self.take()
-        self.take()
+        if self._cursor.word == "(":
+            self._cursor.group()
+        elif self._cursor.take().word in _SIGNS:
+            self._cursor.take()
 
-    def table_constraint(self, found: TableText) -> None:
-        """Read one constraint of the table."""
-        label = self.name() if self.skip("constraint") else None
-        if self.skip("primary", "key"):
-            found.parts.append(self.key("PRIMARY KEY", label))
-        elif self.skip("unique"):
-            found.parts.append(self.key("UNIQUE", label))
-        elif self.skip("check"):
-            found.parts.append(self.check(label))
-        elif self.skip("foreign", "key"):
-            columns = tuple(_Parser.over(run).name() for run in split(self.group()))
-            self.expect("references")
-            found.parts.append(self.reference(label, columns))
+    def _table_constraint(self) -> None:
+        cursor = self._cursor
+        label = cursor.name() if cursor.skip("constraint") else None
+        if cursor.skip("primary", "key"):
+            self.parts.append(self._key("PRIMARY KEY", label))
+        elif cursor.skip("unique"):
+            self.parts.append(self._key("UNIQUE", label))
+        elif cursor.skip("check"):
+            self.parts.append(self._check(label))
+        elif cursor.skip("foreign", "key"):
+            columns = cursor.names()
+            cursor.expect("references")
+            self.parts.append(self._reference(label, columns))
         elif label is None:
-            message = f"{self.peek()!r} not expected in a table"
-            raise DdlError(message)
+            cursor.refuse()
 
-    def key(self, kind: str, label: str | None) -> Part:
+    def _key(self, kind: str, label: str | None) -> Part:
         """Read the columns of a key; AUTOINCREMENT may stand among them."""
-        runs, auto = list[tuple[Token, ...]](), False
-        for run in split(self.group()):
-            if run[-1].text.lower() == "autoincrement":
-                run, auto = run[:-1], True
-            runs.append(tuple(run))
-        return Part(kind, label, keys=tuple(runs), conflict=self.conflict(), autoincrement=auto)
+        runs = [tuple(run) for run in split(self._cursor.group())]
+        auto = bool(runs[-1]) and runs[-1][-1].word == "autoincrement"
+        if auto:
+            runs[-1] = runs[-1][:-1]
+        if not all(runs):
+            self._cursor.refuse()
+        return Part(kind, label, keys=tuple(runs), conflict=self._conflict(), autoincrement=auto)
 
-    def check(self, label: str | None) -> Part:
+    def _check(self, label: str | None) -> Part:
         """Read a CHECK; SQLite takes ON CONFLICT after it and makes nothing of it."""
-        part = Part("CHECK", label, expression=tuple(self.group()))
-        self.conflict()
+        part = Part("CHECK", label, expression=tuple(self._cursor.group()))
+        self._conflict()
         return part
 
-    def reference(self, label: str | None, columns: tuple[str, ...]) -> Part:
+    def _reference(self, label: str | None, columns: tuple[str, ...]) -> Part:
         """Read what follows REFERENCES."""
-        part = Part("FOREIGN KEY", label, columns, table=self.name())
-        if self.peek() == "(":
-            part = replace(part, referred=tuple(_Parser.over(run).name() for run in split(self.group())))
+        cursor, facts = self._cursor, dict[str, str]()
+        table = cursor.name()
+        referred = cursor.names() if cursor.word == "(" else ()
         while True:
-            if self.skip("on"):
-                event = self.take().text.lower()
-                action = " ".join(self.take().text for _ in range(1 + (self.peek() in {"set", "no"}))).upper()
-                if event == "delete":
-                    part = replace(part, on_delete=action)
-                elif event == "update":
-                    part = replace(part, on_update=action)
-            elif self.skip("match"):
-                part = replace(part, match=self.name().upper())
-            elif self.peek() in {"deferrable", "not"} and self.peek(self.peek() == "not") == "deferrable":
-                part = replace(part, deferrable=self.deferrable())
+            if cursor.skip("on"):
+                event = cursor.take().word
+                action = [cursor.take().word]
+                if action[0] in {"set", "no"}:
+                    action.append(cursor.take().word)
+                if event in {"update", "delete"}:
+                    facts[f"on_{event}"] = " ".join(action).upper()
+            elif cursor.skip("match"):
+                facts["match"] = cursor.name().upper()
+            elif (deferrable := self._deferrable()) is not None:
+                facts["deferrable"] = deferrable
             else:
-                return part
+                return replace(Part("FOREIGN KEY", label, columns, table=table, referred=referred), **facts)
 
-    def deferrable(self) -> str:
-        """Read [NOT] DEFERRABLE [INITIALLY ...]; only one form of it has an effect in SQLite."""
-        refused = self.skip("not")
-        self.expect("deferrable")
-        initially = self.take().text.lower() if self.skip("initially") else ""
+    def _deferrable(self) -> str | None:
+        """Read [NOT] DEFERRABLE [INITIALLY ...] if it is there; only one form of it has an effect in SQLite."""
+        refused = self._cursor.skip("not", "deferrable")
+        if not refused and not self._cursor.skip("deferrable"):
+            return None
+        initially = self._cursor.take().word if self._cursor.skip("initially") else ""
         return "DEFERRABLE INITIALLY DEFERRED" if initially == "deferred" and not refused else ""
 
-    def direction(self) -> list[Token]:
-        """Take ASC or DESC if it comes next."""
-        return [self.take()] if self.peek() in {"asc", "desc"} else []
-
-    def conflict(self) -> str:
-        """Read ON CONFLICT; ABORT is what holds without it."""
-        if not self.skip("on", "conflict"):
+    def _conflict(self) -> str:
+        """Read ON CONFLICT if it is there; ABORT is what holds without it."""
+        if not self._cursor.skip("on", "conflict"):
             return ""
-        found = self.take().text.upper()
+        found = self._cursor.take().word.upper()
         return "" if found == "ABORT" else f"ON CONFLICT {found}"
+

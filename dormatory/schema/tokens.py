@@ -7,12 +7,11 @@ inside a string, a dollar quote or a name that needs its quotes does.  Nothing h
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 
 class Kind(Enum):
@@ -25,16 +24,13 @@ class Kind(Enum):
     SYMBOL = "symbol"  # an operator, a parameter or a punctuation mark
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One word, name, literal or symbol; `quote` tells how a name was quoted."""
+class Token(NamedTuple):
+    """One word, name, literal or symbol."""
 
     kind: Kind
     text: str
-    quote: str = ""
-
-
-OPEN, CLOSE = Token(Kind.SYMBOL, "("), Token(Kind.SYMBOL, ")")
+    word: str = ""  # of a word or a symbol: the text in small letters, which is how a parser asks for it
+    quote: str = ""  # how a name was quoted
 
 
 class Syntax(Enum):
@@ -45,31 +41,32 @@ class Syntax(Enum):
 
 
 _SHARED = r"""
-      (?P<space>\s+ | --[^\n]*)
-    | (?P<comment>/\*)
+      (?P<word>[^\W\d][\w$]*(?![\w$'&]))
+    | (?P<comma>[(),])
     | (?P<string>(?:[bBxXnN] | [uU]&)?'(?:[^']|'')*')
     | (?P<name>(?:[uU]&)?"(?:[^"]|"")*")
     | (?P<number>0[xX][0-9a-fA-F_]+ | (?:\d[\d_]*(?:\.[\d_]*)? | \.\d[\d_]*)(?:[eE][+-]?\d+)?)
-    | (?P<word>[^\W\d][\w$]*)
+    | (?P<line>--[^\n]*)
 """
 _LEXERS = {
     Syntax.SQLITE: re.compile(
-        _SHARED
-        + r"""
+        rf"""\s*(?:{_SHARED}
+    | (?P<comment>/\*.*?(?:\*/|\Z))
+    | (?P<lone>[^\W\d][\w$]*)
     | (?P<ticked>`(?:[^`]|``)*` | \[[^\]]*\])
     | (?P<symbol>[?:@$#][\w:]+ | \|\| | ->>? | <[<=>]? | >[>=]? | == | != | .)
-    """,
+    )""",
         re.VERBOSE | re.DOTALL,
     ),
     Syntax.POSTGRESQL: re.compile(
-        r"""
+        rf"""\s*(?:
       (?P<dollar>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
     | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
-    | """
-        + _SHARED
-        + r"""
+    | {_SHARED}
+    | (?P<comment>/\*)
+    | (?P<lone>[^\W\d][\w$]*)
     | (?P<symbol>\$\d+ | :: | := | \.\. | (?:(?!--|/\*)[+\-*/<>=~!@\#%^&|`?])+ | .)
-    """,
+    )""",
         re.VERBOSE | re.DOTALL,
     ),
 }
@@ -105,6 +102,7 @@ _QUOTED = {
     Syntax.SQLITE: _RESERVED_SQLITE | _MEANING_SQLITE,
     Syntax.POSTGRESQL: _RESERVED_POSTGRESQL | _MEANING_POSTGRESQL,
 }
+_COMMENT_MARKS = re.compile(r"/\*|\*/")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -142,71 +140,35 @@ def identifier(name: str, syntax: Syntax) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def split(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """Yield the runs of tokens between the commas that stand in no parentheses."""
-    depth, run = 0, list[Token]()
-    for token in tokens:
-        if token.kind is Kind.SYMBOL and token.text in "()":
-            depth += 1 if token.text == "(" else -1
-        if token.kind is Kind.SYMBOL and token.text == "," and not depth:
-            yield run
-            run = []
-        else:
-            run.append(token)
-    yield run
-
-
-def unwrapped(tokens: Sequence[Token]) -> list[Token]:
-    """Return an expression without the parentheses that enclose all of it."""
-    inner = list(tokens)
-    while len(inner) > 1 and inner[0] == OPEN and inner[-1] == CLOSE and _encloses(inner):
-        inner = inner[1:-1]
-    return inner
-
-
-def _encloses(tokens: Sequence[Token]) -> bool:
-    depth = 0
-    for token in tokens[:-1]:
-        depth += (token == OPEN) - (token == CLOSE)
-        if not depth:
-            return False
-    return True
-
-
 def _scan(sql: str, syntax: Syntax) -> Iterator[Token]:
-    match, position, length = _LEXERS[syntax].match, 0, len(sql)
-    while position < length:
-        found = match(sql, position)
-        if found is None:  # cannot happen: the last alternative takes any character
-            message = f"no token at {position} in {sql!r}"
-            raise AssertionError(message)
+    sql = sql.rstrip()  # white space is taken with the token after it
+    match, position = _LEXERS[syntax].match, 0
+    nested = syntax is Syntax.POSTGRESQL
+    while found := match(sql, position):  # until the end: the last alternative takes any character
         position = found.end()
-        group, text = found.lastgroup, found[0]
-        if group == "comment":
-            position = _comment_end(sql, position, nested=syntax is Syntax.POSTGRESQL)
-        elif group == "word":
-            yield Token(Kind.WORD, text)
-        elif group == "name" and text[0] == '"':
-            yield Token(Kind.NAME, text[1:-1].replace('""', '"'), '"')
-        elif group == "ticked":
-            closing = text[-1]
-            yield Token(Kind.NAME, text[1:-1].replace(closing * 2, closing), text[0])
+        group = found.lastgroup or ""
+        text = found[group]
+        if group in {"word", "lone"}:
+            yield Token(Kind.WORD, text, text.lower())
+        elif group in {"comma", "symbol"}:
+            yield Token(Kind.SYMBOL, text, text)
         elif group == "number":
             yield Token(Kind.NUMBER, text.lower())
-        elif group in {"string", "escaped", "dollar", "name", "tag"}:
+        elif group == "name" and text[0] == '"':
+            yield Token(Kind.NAME, text[1:-1].replace('""', '"'), quote='"')
+        elif group == "ticked":
+            yield Token(Kind.NAME, text[1:-1].replace("``", "`") if text[0] == "`" else text[1:-1], quote=text[0])
+        elif group == "comment":
+            position = _comment_end(sql, position) if nested else position
+        elif group != "line":  # a string of any form
             yield Token(Kind.STRING, text)
-        elif group != "space":
-            yield Token(Kind.SYMBOL, text)
 
 
-def _comment_end(sql: str, position: int, *, nested: bool) -> int:
-    """Return where the comment that was opened just before `position` ends; PostgreSQL's nest, SQLite's do not."""
+def _comment_end(sql: str, position: int) -> int:
+    """Return where the comment that was opened just before `position` ends; comments nest in PostgreSQL."""
     depth = 1
-    for mark in re.compile(r"/\*|\*/").finditer(sql, position):
-        if mark[0] == "*/":
-            depth -= 1
-        elif nested:
-            depth += 1
+    for mark in _COMMENT_MARKS.finditer(sql, position):
+        depth += 1 if mark[0] == "/*" else -1
         if not depth:
             return mark.end()
     return len(sql)
@@ -214,7 +176,7 @@ def _comment_end(sql: str, position: int, *, nested: bool) -> int:
 
 def _spelled(token: Token, syntax: Syntax, *, fold: bool) -> str:
     if token.kind is Kind.WORD:
-        return token.text.lower() if fold else token.text
+        return token.word if fold else token.text
     if token.kind is Kind.NAME:
         return identifier(token.text.lower() if syntax is Syntax.SQLITE else token.text, syntax)
     return token.text

@@ -1,0 +1,28 @@
+"""The driver's own connection, for what SQLAlchemy has no word for: many statements in one text."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from dormatory.database.backend import backend_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.database.url import Target
+
+
+@contextlib.contextmanager
+def connected(target: Target, *, writing: bool) -> Iterator[Any]:
+    """Open a connection of the driver and close it, which rolls back what was not committed.
+
+    Raises DatabaseFailedError in place of the driver's errors.
+    """
+    backend = backend_for(target)
+    engine = backend.engine(target, writing=writing)
+    try:
+        with contextlib.closing(engine.raw_connection()) as connection:
+            yield connection.driver_connection
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise backend.explain(error, target) from error

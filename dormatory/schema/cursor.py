@@ -1,0 +1,126 @@
+"""A cursor over the tokens of one SQL statement, for parsers that read it from left to right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.schema.tokens import Kind, Token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_END = Token(Kind.SYMBOL, "")
+_AHEAD = 3  # words that `skip` looks at beyond the last token
+
+
+class UnreadableError(ValueError):
+    """A statement is not of the form its parser knows; the reader falls back to the whole text."""
+
+
+class Cursor:
+    """Reads tokens one after the other; UnreadableError says that something else was expected."""
+
+    __slots__ = ("_at", "_length", "_tokens")
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self._tokens, self._at, self._length = [*tokens, *[_END] * _AHEAD], 0, len(tokens)
+
+    @property
+    def done(self) -> bool:
+        """Tell whether all tokens are read."""
+        return self._at >= self._length
+
+    @property
+    def word(self) -> str:
+        """The word or symbol that comes next, "" for anything else."""
+        return self._tokens[self._at].word
+
+    def take(self) -> Token:
+        """Take the next token, whatever it is."""
+        if self._at >= self._length:
+            message = "the statement ends too early"
+            raise UnreadableError(message)
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def skip(self, *words: str) -> bool:
+        """Take these words if they come next, and tell whether they did."""
+        at = self._at
+        for word in words:
+            if self._tokens[at].word != word:
+                return False
+            at += 1
+        self._at = at
+        return True
+
+    def expect(self, word: str) -> None:
+        """Take a word that must come next."""
+        if not self.skip(word):
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Say that the statement cannot be read from here on."""
+        message = f"{self._tokens[self._at].text!r} was not expected"
+        raise UnreadableError(message)
+
+    def name(self) -> str:
+        """Take a name; SQLite takes a string for one as well."""
+        token = self.take()
+        if token.kind is Kind.STRING:
+            return token.text[1:-1].replace("''", "'")
+        if token.kind is not Kind.WORD and token.kind is not Kind.NAME:
+            self._at -= 1
+            self.refuse()
+        return token.text
+
+    def names(self) -> tuple[str, ...]:
+        """Take the names that stand in parentheses."""
+        return tuple(Cursor(run).name() for run in split(self.group()))
+
+    def group(self) -> list[Token]:
+        """Take what stands in parentheses, and return it without them."""
+        self.expect("(")
+        start, depth = self._at, 1
+        while depth:
+            word = self.take().word
+            if word == "(":
+                depth += 1
+            elif word == ")":
+                depth -= 1
+        return self._tokens[start : self._at - 1]
+
+    def rest(self) -> list[Token]:
+        """Take all that is left."""
+        rest = self._tokens[self._at : self._length]
+        self._at = self._length
+        return rest
+
+
+def split(tokens: Sequence[Token]) -> list[list[Token]]:
+    """Return the runs of tokens between the commas that stand in no parentheses."""
+    depth, runs = 0, [list[Token]()]
+    for token in tokens:
+        depth += (token.word == "(") - (token.word == ")")
+        if token.word == "," and not depth:
+            runs.append([])
+        else:
+            runs[-1].append(token)
+    return runs
+
+
+def unwrapped(tokens: Sequence[Token]) -> list[Token]:
+    """Return an expression without the parentheses that enclose all of it."""
+    inner = list(tokens)
+    while len(inner) > 1 and inner[0].word == "(" and inner[-1].word == ")" and _is_enclosed(inner):
+        inner = inner[1:-1]
+    return inner
+
+
+def _is_enclosed(tokens: Sequence[Token]) -> bool:
+    """Tell whether the first parenthesis closes with the last token."""
+    depth = 0
+    for token in tokens[:-1]:
+        depth += (token.word == "(") - (token.word == ")")
+        if not depth:
+            return False
+    return True
