@@ -204,7 +204,7 @@ def check_(_: Context, backend: str = "") -> None:
         verdict = inspect(project_here(), backends(backend))
         for line in verdict_lines(verdict.findings, verdict.servers):
             print(line)
-        if verdict.findings:
+        if not verdict.is_clean:
             raise Exit(code=1)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.drift import drift
 from dormatory.checks.dump import stale_dump
+from dormatory.checks.findings import Severity
 from dormatory.checks.graph import several_heads
 from dormatory.migrations import scratch
 from dormatory.migrations.comparison import compare
@@ -26,6 +27,11 @@ class Verdict:
 
     findings: tuple[Finding, ...]
     servers: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was found that a change should wait for."""
+        return all(finding.severity is not Severity.ERROR for finding in self.findings)
 
 
 def inspect(project: Project, backends: Sequence[str]) -> Verdict:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import context as environment
 from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
@@ -93,7 +94,7 @@ class TestComparison:
         metadata.create_all(connection)
         sa.Index("ix_visit_id", table.c.id, info={column_types.ONLY_ON: backend}).ddl_if(dialect=backend)
         context = MigrationContext.configure(connection, opts={"include_object": autogenerate.include_object})
-        monkeypatch.setattr(autogenerate.context, "get_context", lambda: context, raising=False)
+        monkeypatch.setattr(environment, "get_context", lambda: context)
 
         found = compare_metadata(context, metadata)
 

@@ -9,10 +9,10 @@ CREATE TABLE "attributes" (
 	CONSTRAINT pk_attributes PRIMARY KEY (id),
 	CONSTRAINT uq_attributes_object_name UNIQUE (object, name),
 	CONSTRAINT ck_attributes_created_on_range CHECK (length(created_on) = 26 AND substr(created_on, 1, 4) > '0000' AND strftime('%Y-%m-%d %H:%M:%S', substr(created_on, 1, 19), '+0 days') IS substr(created_on, 1, 19) AND substr(created_on, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'),
+	CONSTRAINT ck_attributes_name_not_empty CHECK (name <> ''),
 	CONSTRAINT ck_attributes_updated_on_range CHECK (length(updated_on) = 26 AND substr(updated_on, 1, 4) > '0000' AND strftime('%Y-%m-%d %H:%M:%S', substr(updated_on, 1, 19), '+0 days') IS substr(updated_on, 1, 19) AND substr(updated_on, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT fk_attributes_object_object FOREIGN KEY(object) REFERENCES object (id) ON DELETE CASCADE,
 	CONSTRAINT ck_attributes_value_json CHECK (value IS NULL OR json_valid(value)),
-	CONSTRAINT ck_attributes_name_not_empty CHECK (name <> '')
+	CONSTRAINT fk_attributes_object_object FOREIGN KEY(object) REFERENCES object (id) ON DELETE CASCADE
 );
 
 -- table link
@@ -24,13 +24,13 @@ CREATE TABLE "link" (
 	child_type CHAR(32) NOT NULL,
 	r_name VARCHAR(100) NOT NULL,
 	CONSTRAINT pk_link PRIMARY KEY (id),
-	CONSTRAINT fk_link_parent_type_type FOREIGN KEY(parent_type) REFERENCES type (id),
-	CONSTRAINT fk_link_child_type_type FOREIGN KEY(child_type) REFERENCES type (id),
 	CONSTRAINT uq_link_parent_child_r_name UNIQUE (parent, child, r_name),
-	CONSTRAINT fk_link_child_object FOREIGN KEY(child) REFERENCES object (id) ON DELETE CASCADE,
 	CONSTRAINT ck_link_not_to_itself CHECK (parent <> child),
+	CONSTRAINT ck_link_r_name_not_empty CHECK (r_name <> ''),
+	CONSTRAINT fk_link_child_object FOREIGN KEY(child) REFERENCES object (id) ON DELETE CASCADE,
+	CONSTRAINT fk_link_child_type_type FOREIGN KEY(child_type) REFERENCES type (id),
 	CONSTRAINT fk_link_parent_object FOREIGN KEY(parent) REFERENCES object (id) ON DELETE CASCADE,
-	CONSTRAINT ck_link_r_name_not_empty CHECK (r_name <> '')
+	CONSTRAINT fk_link_parent_type_type FOREIGN KEY(parent_type) REFERENCES type (id)
 );
 CREATE INDEX ix_link_child ON link (child);
 
@@ -44,8 +44,8 @@ CREATE TABLE "object" (
 	created_by VARCHAR(100),
 	CONSTRAINT pk_object PRIMARY KEY (id),
 	CONSTRAINT ck_object_created_on_range CHECK (length(created_on) = 26 AND substr(created_on, 1, 4) > '0000' AND strftime('%Y-%m-%d %H:%M:%S', substr(created_on, 1, 19), '+0 days') IS substr(created_on, 1, 19) AND substr(created_on, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'),
-	CONSTRAINT fk_object_type_type FOREIGN KEY(type) REFERENCES type (id),
-	CONSTRAINT ck_object_name_not_empty CHECK (name <> '')
+	CONSTRAINT ck_object_name_not_empty CHECK (name <> ''),
+	CONSTRAINT fk_object_type_type FOREIGN KEY(type) REFERENCES type (id)
 );
 CREATE INDEX ix_object_lower_name ON object (lower(name));
 
@@ -56,10 +56,10 @@ CREATE TABLE "permissions" (
 	user VARCHAR(100) NOT NULL,
 	permission_level VARCHAR(5) DEFAULT 'read' NOT NULL,
 	CONSTRAINT pk_permissions PRIMARY KEY (id),
-	CONSTRAINT ck_permissions_permission_level CHECK (permission_level IN ('read', 'write', 'admin')),
-	CONSTRAINT fk_permissions_object_object FOREIGN KEY(object) REFERENCES object (id) ON DELETE CASCADE,
 	CONSTRAINT uq_permissions_object_user UNIQUE (object, user),
-	CONSTRAINT ck_permissions_user_not_empty CHECK ("user" <> '')
+	CONSTRAINT ck_permissions_permission_level CHECK (permission_level IN ('read', 'write', 'admin')),
+	CONSTRAINT ck_permissions_user_not_empty CHECK ("user" <> ''),
+	CONSTRAINT fk_permissions_object_object FOREIGN KEY(object) REFERENCES object (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_permissions_admin ON permissions (object) WHERE permission_level = 'admin';
 

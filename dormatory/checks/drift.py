@@ -5,22 +5,99 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks.findings import Finding, Severity
+from dormatory.schema.changes import ColumnAltered, ColumnsReordered, ObjectAltered, ObjectRemoved, PartRemoved
 from dormatory.schema.diff import diff
+from dormatory.schema.snapshot import (
+    Composite,
+    Domain,
+    Extension,
+    Function,
+    Namespace,
+    Other,
+    Policy,
+    Range,
+    Rule,
+    Snapshot,
+    Table,
+    Trigger,
+    View,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.migrations.comparison import Comparison
+    from dormatory.schema.changes import Change
+
+# Models describe these only through DDL events of their own; a project that writes none leaves them to revisions.
+_BY_HAND = (View, Function, Trigger, Rule, Policy, Composite, Domain, Range, Extension, Namespace, Other)
+_BY_HAND_ATTRIBUTES = ("grants", "row_security", "enabled")
 
 
 def drift(comparison: Comparison) -> Iterator[Finding]:
-    """Report each difference between the migrated schema and the models'."""
-    for change in diff(comparison.migrated, comparison.modelled):
-        yield Finding(
-            rule="drift",
+    """Report each difference between the migrated schema and the models', or that the models are not all there.
+
+    What no model describes, such as a view that a revision made, is a note; so is the mere order of columns.
+    """
+    yield from _missing_models(comparison) or _differences(comparison)
+
+
+def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
+    """Report metadata that lacks most of the tables: a forgotten import, not a wish to drop them."""
+    there = {(table.namespace, table.name) for table in comparison.migrated.tables if table.partition_bound is None}
+    covered = there & {(table.namespace, table.name) for table in comparison.modelled.tables}
+    if not there or 2 * len(covered) >= len(there):
+        return ()
+    known = f"{len(covered)} of the {len(there)} tables" if comparison.modelled.tables else "none of the tables"
+    return (
+        Finding(
+            rule="models-missing",
             severity=Severity.ERROR,
+            message=f"the models describe {known} that the history makes",
+            hint="import every module with models before env.py passes their metadata to Alembic",
+            backend=comparison.backend,
+        ),
+    )
+
+
+def _differences(comparison: Comparison) -> Iterator[Finding]:
+    for change in diff(comparison.migrated, comparison.modelled):
+        if isinstance(change, ColumnsReordered):
+            rule, severity = "column-order", Severity.NOTE
+            hint = "harmless unless something relies on positions; a rebuild of the table would restore the order"
+        elif _is_left_to_revisions(change, comparison.modelled):
+            rule, severity = "outside-models", Severity.NOTE
+            hint = "no model describes it, so only the committed dump shows when it changes"
+        else:
+            rule, severity = "drift", Severity.ERROR
+            hint = 'write the missing migration with: inv db.revision --message "..."'
+        yield Finding(
+            rule=rule,
+            severity=severity,
             message=f"{change} (migrations → models)",
-            hint='write the missing migration with: inv db.revision --message "..."',
+            hint=hint,
             backend=comparison.backend,
             object=change.object,
         )
+
+
+def _is_left_to_revisions(change: Change, modelled: Snapshot) -> bool:
+    """Say whether only the history has it, and the models describe nothing of its kind."""
+    match change:
+        case ObjectRemoved(value=Table() as table):
+            return table.partition_bound is not None or table.kind not in ("table", "partitioned table")
+        case ObjectRemoved(value=value):
+            return isinstance(value, _BY_HAND) and type(value) not in _kinds(modelled)
+        case PartRemoved(part=part):
+            return isinstance(part, _BY_HAND) and type(part) not in _kinds(modelled)
+        case ObjectAltered(attribute=attribute, after=after) | ColumnAltered(attribute=attribute, after=after):
+            return attribute in _BY_HAND_ATTRIBUTES and not after
+    return False
+
+
+def _kinds(snapshot: Snapshot) -> set[type]:
+    """Return the kinds of things that a snapshot holds."""
+    groups = (snapshot.views, snapshot.functions, snapshot.domains, snapshot.composites, snapshot.ranges)
+    found = {type(item) for group in (*groups, snapshot.extensions, snapshot.others) for item in group}
+    parts = (part for table in snapshot.tables for part in (*table.triggers, *table.rules, *table.policies))
+    return found | {type(part) for part in parts}

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 10
 _CONNECTION: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": str(_CONNECT_SECONDS)}
 _MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
-MARK = "dormatory.environment"  # the setting by which a database says what it is for
+# The comment by which a database says what it is for: its owner may write it. A setting of the database would want a
+# superuser, PostgreSQL lets nobody else store one that it does not know.
+MARK = "dormatory: development"
 _MISSING = ("does not exist", "3D000")
 
 # What libpq's words mean, and what to do: (part of the message, why, what next).
@@ -42,9 +44,7 @@ _MEANINGS = (
 
 _STOCK = """
 SELECT current_user,
-       coalesce((SELECT split_part(setting, '=', 2)
-                   FROM pg_db_role_setting s, unnest(s.setconfig) AS setting
-                  WHERE s.setrole = 0 AND s.setdatabase = d.oid AND setting LIKE %(mark)s || '=%%'), 'production'),
+       CASE WHEN shobj_description(d.oid, 'pg_database') = %(mark)s THEN 'development' ELSE 'production' END,
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'),
        (SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables),
@@ -86,7 +86,7 @@ class PostgreSQL:
         self._administer(
             target,
             'CREATE DATABASE :"name";\n'
-            f"ALTER DATABASE :\"name\" SET {MARK} = 'development';\n",
+            f"COMMENT ON DATABASE :\"name\" IS '{MARK}';\n",
         )
 
     def drop(self, target: Target) -> None:

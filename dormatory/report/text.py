@@ -6,6 +6,8 @@ import json
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
+from dormatory.checks.findings import Severity
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
@@ -122,13 +124,15 @@ def preview_lines(preview: Preview) -> Iterator[str]:
 
 
 def verdict_lines(findings: Sequence[Finding], servers: Sequence[str]) -> Iterator[str]:
-    """Yield each finding with its remedy, and last the verdict with the servers that really ran."""
-    for finding in findings:
+    """Yield each finding with its remedy, the worst first, and last the verdict with the servers that really ran."""
+    severities = list(Severity)
+    for finding in sorted(findings, key=lambda finding: severities.index(finding.severity)):
         place = " ".join(part for part in (finding.backend, finding.file) if part)
         yield f"{finding.severity.value}[{finding.rule}] {place}: {finding.message}"
         yield f"    {finding.hint}"
     ran = f" on {', '.join(servers)}" if servers else ""
-    yield (counted(len(findings), "finding") if findings else "no findings") + ran
+    counts = [(sum(finding.severity is severity for finding in findings), severity.value) for severity in severities]
+    yield (", ".join(counted(number, word) for number, word in counts if number) or "no findings") + ran
 
 
 def step_lines(step: Step) -> Iterator[str]:

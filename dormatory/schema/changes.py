@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from dormatory.schema.wording import described, differences, fact, name_of, outline, part_of, shown, told
 
@@ -12,107 +12,113 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Column, Table
     from dormatory.schema.wording import Object, Part, Value
 
+_Two = TypeVar("_Two", bound=Any)
 
+
+@dataclass(frozen=True, slots=True)
 class Change(ABC):
-    """One difference; `str()` gives it as a sentence, `object` what it is about, e.g. `column object.version`."""
+    """One difference; `str()` gives it as a sentence, e.g. `column object.version: default 1 → none`."""
 
-    __slots__ = ()
-    minor: ClassVar[bool] = False  # changes nothing that a query by name could see
-    rank: ClassVar[int]  # among the changes of one owner
-
-    @property
-    @abstractmethod
-    def owner(self) -> str:
-        """The table, or other object at the top, that the change belongs to."""
+    minor: ClassVar[bool] = False  # no statement that names its columns can tell
+    rank: ClassVar[int] = 0  # among the changes of one table, view, ...
 
     @property
     @abstractmethod
     def object(self) -> str:
-        """What the change is about."""
+        """What the change is about, e.g. `column object.version`."""
 
     @property
     @abstractmethod
-    def predicate(self) -> str:
-        """What became of it."""
+    def top(self) -> str:
+        """The name of the table, view, ... that the change belongs to."""
+
+    @property
+    def sort_key(self) -> tuple[bool, str, int, str]:
+        """What changes are ordered by: those of one table stand together, minor ones at the end of all."""
+        return (self.minor, self.top, self.rank, str(self))
 
     @abstractmethod
     def mirrored(self) -> Change:
         """Return the change that undoes this one."""
 
-    @property
-    def sort_key(self) -> tuple[bool, str, int, str, str]:
-        """What changes are ordered by: those of one owner stand together, minor ones at the end of all."""
-        return (self.minor, self.owner, self.rank, self.object, self.predicate)
+    @abstractmethod
+    def _said(self) -> str:
+        """Return what became of the object."""
 
     def __str__(self) -> str:
-        return f"{self.object}: {self.predicate}"
+        return f"{self.object}: {self._said()}"
+
+
+def _swapped(change: _Two) -> _Two:
+    return replace(change, before=change.after, after=change.before)
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectAdded(Change):
+class _OfObject(Change):
+    value: Object
+
+    @property
+    def object(self) -> str:
+        """The kind and the name of the object."""
+        return described(self.value)
+
+    @property
+    def top(self) -> str:
+        """The name of the object."""
+        return name_of(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectAdded(_OfObject):
     """A table, view, type, ... is there that was not; what belongs to it is not reported again."""
 
-    value: Object
-    rank = 0
-    predicate = "added"
-
-    @property
-    def owner(self) -> str:
-        return name_of(self.value)
-
-    @property
-    def object(self) -> str:
-        return described(self.value)
-
     def mirrored(self) -> ObjectRemoved:
+        """Return the removal."""
         return ObjectRemoved(self.value)
+
+    def _said(self) -> str:
+        return "added"
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectRemoved(Change):
-    """A table, view, type, ... is gone, with what belongs to it."""
-
-    value: Object
-    rank = 0
-    predicate = "removed"
-
-    @property
-    def owner(self) -> str:
-        return name_of(self.value)
-
-    @property
-    def object(self) -> str:
-        return described(self.value)
+class ObjectRemoved(_OfObject):
+    """A table, view, type, ... is gone, with what belonged to it."""
 
     def mirrored(self) -> ObjectAdded:
+        """Return the addition."""
         return ObjectAdded(self.value)
+
+    def _said(self) -> str:
+        return "removed"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectAltered(Change):
-    """A fact about an object at the top differs."""
+    """One fact about a table, view, type, ... differs."""
 
+    rank = 1
     kind: str
     name: str
-    attribute: str
+    attribute: str  # a field of the value
     before: Value
     after: Value
-    rank = 1
-
-    @property
-    def owner(self) -> str:
-        return self.name
 
     @property
     def object(self) -> str:
+        """The kind and the name of the object."""
         return f"{self.kind} {self.name}"
 
     @property
-    def predicate(self) -> str:
-        return fact(self.attribute, self.before, self.after)
+    def top(self) -> str:
+        """The name of the object."""
+        return self.name
 
     def mirrored(self) -> ObjectAltered:
-        return replace(self, before=self.after, after=self.before)
+        """Return the change back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
+        return fact(self.attribute, self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,214 +128,209 @@ class TableRenamed(Change):
     before: Table
     after: Table
     evidence: str
-    rank = 0
-
-    @property
-    def owner(self) -> str:
-        return name_of(self.before)
 
     @property
     def object(self) -> str:
+        """The table under its old name."""
         return described(self.before)
 
     @property
-    def predicate(self) -> str:
-        return f"renamed to {name_of(self.after)}, it seems ({self.evidence})"
+    def top(self) -> str:
+        """The old name."""
+        return name_of(self.before)
 
     def mirrored(self) -> TableRenamed:
-        return replace(self, before=self.after, after=self.before)
+        """Return the rename back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
+        return f"renamed to {name_of(self.after)}, it seems ({self.evidence})"
 
 
 @dataclass(frozen=True, slots=True)
-class _Within(Change, ABC):
-    """A change of something that lies within a table, a view, a domain or a composite type."""
+class _Within(Change):
+    """Something that lies within a table, a view, a domain or a composite type."""
 
     within: str
 
     @property
-    def owner(self) -> str:
+    def top(self) -> str:
+        """What it lies within."""
         return self.within
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnAdded(_Within):
-    """A column is there that was not."""
-
-    column: Column
+class _OfColumn(_Within):
     rank = 2
+    column: Column
 
     @property
     def object(self) -> str:
+        """The column with its table."""
         return f"column {self.within}.{self.column.name}"
-
-    @property
-    def predicate(self) -> str:
-        return f"added ({outline(self.column)})"
-
-    def mirrored(self) -> ColumnRemoved:
-        return ColumnRemoved(self.within, self.column)
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnRemoved(_Within):
+class ColumnAdded(_OfColumn):
+    """A column is there that was not."""
+
+    def mirrored(self) -> ColumnRemoved:
+        """Return the removal."""
+        return ColumnRemoved(self.within, self.column)
+
+    def _said(self) -> str:
+        return f"added ({outline(self.column)})"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRemoved(_OfColumn):
     """A column is gone."""
 
-    column: Column
-    rank = 2
-
-    @property
-    def object(self) -> str:
-        return f"column {self.within}.{self.column.name}"
-
-    @property
-    def predicate(self) -> str:
-        return f"removed ({outline(self.column)})"
-
     def mirrored(self) -> ColumnAdded:
+        """Return the addition."""
         return ColumnAdded(self.within, self.column)
+
+    def _said(self) -> str:
+        return f"removed ({outline(self.column)})"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnRenamed(_Within):
     """A column is gone and its like stands in its place: proposed as a rename, a guess with its evidence."""
 
+    rank = 2
     before: Column
     after: Column
     evidence: str
-    rank = 2
 
     @property
     def object(self) -> str:
+        """The column under its old name."""
         return f"column {self.within}.{self.before.name}"
 
-    @property
-    def predicate(self) -> str:
-        return f"renamed to {self.after.name}, it seems ({self.evidence})"
-
     def mirrored(self) -> ColumnRenamed:
-        return replace(self, before=self.after, after=self.before)
+        """Return the rename back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
+        return f"renamed to {self.after.name}, it seems ({self.evidence})"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnAltered(_Within):
-    """A fact about a column differs."""
+    """One fact about a column differs."""
 
+    rank = 3
     column: str
-    attribute: str
+    attribute: str  # a field of Column
     before: Value
     after: Value
-    rank = 3
 
     @property
     def object(self) -> str:
+        """The column with its table."""
         return f"column {self.within}.{self.column}"
 
-    @property
-    def predicate(self) -> str:
-        return fact(self.attribute, self.before, self.after)
-
     def mirrored(self) -> ColumnAltered:
-        return replace(self, before=self.after, after=self.before)
+        """Return the change back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
+        return fact(self.attribute, self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnsReordered(_Within):
     """The columns that both sides have stand in another order."""
 
+    minor = True
+    rank = 5
     kind: str
     before: tuple[str, ...]
     after: tuple[str, ...]
-    rank = 5
-    minor = True
 
     @property
     def object(self) -> str:
+        """The table."""
         return f"{self.kind} {self.within}"
 
-    @property
-    def predicate(self) -> str:
+    def mirrored(self) -> ColumnsReordered:
+        """Return the change back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
         return f"order of columns {shown(self.before)} → {shown(self.after)}"
 
-    def mirrored(self) -> ColumnsReordered:
-        return replace(self, before=self.after, after=self.before)
+
+@dataclass(frozen=True, slots=True)
+class _OfPart(_Within):
+    rank = 4
+    part: Part
+
+    @property
+    def object(self) -> str:
+        """The constraint, index, ... with its table."""
+        return part_of(self.part, self.within)
 
 
 @dataclass(frozen=True, slots=True)
-class PartAdded(_Within):
+class PartAdded(_OfPart):
     """A constraint, index, trigger, rule or policy is there that was not."""
 
-    part: Part
-    rank = 4
-
-    @property
-    def object(self) -> str:
-        return part_of(self.part, self.within)
-
-    @property
-    def predicate(self) -> str:
-        return f"added{told(self.part)}"
-
     def mirrored(self) -> PartRemoved:
+        """Return the removal."""
         return PartRemoved(self.within, self.part)
 
+    def _said(self) -> str:
+        return f"added{told(self.part)}"
+
 
 @dataclass(frozen=True, slots=True)
-class PartRemoved(_Within):
+class PartRemoved(_OfPart):
     """A constraint, index, trigger, rule or policy is gone."""
 
-    part: Part
-    rank = 4
-
-    @property
-    def object(self) -> str:
-        return part_of(self.part, self.within)
-
-    @property
-    def predicate(self) -> str:
-        return f"removed{told(self.part)}"
-
     def mirrored(self) -> PartAdded:
+        """Return the addition."""
         return PartAdded(self.within, self.part)
 
+    def _said(self) -> str:
+        return f"removed{told(self.part)}"
+
 
 @dataclass(frozen=True, slots=True)
-class PartAltered(_Within):
+class _OfTwoParts(_Within):
+    rank = 4
+    before: Part
+    after: Part
+
+    @property
+    def object(self) -> str:
+        """The constraint, index, ... as it was, with its table."""
+        return part_of(self.before, self.within)
+
+
+@dataclass(frozen=True, slots=True)
+class PartAltered(_OfTwoParts):
     """A constraint, index, trigger, rule or policy differs; its name may, too."""
 
-    before: Part
-    after: Part
-    rank = 4
-
-    @property
-    def object(self) -> str:
-        return part_of(self.before, self.within)
-
-    @property
-    def predicate(self) -> str:
-        return differences(self.before, self.after)
-
     def mirrored(self) -> PartAltered:
-        return replace(self, before=self.after, after=self.before)
+        """Return the change back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
+        return differences(self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
-class PartRenamed(_Within):
+class PartRenamed(_OfTwoParts):
     """A constraint, index, ... is the same but for its name."""
 
-    before: Part
-    after: Part
-    rank = 4
-
-    @property
-    def object(self) -> str:
-        return part_of(self.before, self.within)
-
-    @property
-    def predicate(self) -> str:
-        return f"name {shown(self.before.name)} → {shown(self.after.name)}"
-
     def mirrored(self) -> PartRenamed:
-        return replace(self, before=self.after, after=self.before)
+        """Return the rename back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
+        return f"name {shown(self.before.name)} → {shown(self.after.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,13 +339,22 @@ class CoverageChanged(Change):
 
     before: tuple[str, ...]
     after: tuple[str, ...]
-    owner = ""
-    object = "what is not compared"
-    rank = 9
 
     @property
-    def predicate(self) -> str:
-        return fact("", self.before, self.after).strip()
+    def object(self) -> str:
+        """No object: the comparison."""
+        return "what is not compared"
+
+    @property
+    def top(self) -> str:
+        """No table."""
+        return ""
 
     def mirrored(self) -> CoverageChanged:
-        return CoverageChanged(self.after, self.before)
+        """Return the change back."""
+        return _swapped(self)
+
+    def _said(self) -> str:
+        only_before = tuple(name for name in self.before if name not in self.after)
+        only_after = tuple(name for name in self.after if name not in self.before)
+        return f"{shown(only_before)} → {shown(only_after)}"

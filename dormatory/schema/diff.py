@@ -25,7 +25,6 @@ from dormatory.schema.changes import (
 )
 from dormatory.schema.renames import (
     Pairs,
-    column_evidence,
     renamed_columns,
     renamed_tables,
     same,
@@ -64,12 +63,10 @@ class _Comparison:
         self._tables = renamed_tables(
             [old[key] for key in old if key not in new], [new[key] for key in new if key not in old]
         )
-        self._columns: dict[int, list[tuple[Column, Column]]] = {}
-        for key in old.keys() & new.keys():
-            self._columns[id(old[key])] = renamed_columns(old[key], new[key])
+        self._columns = {id(old[key]): renamed_columns(old[key], new[key]) for key in old.keys() & new.keys()}
         self._renamed: Pairs = frozenset(
             [(one.name, other.name) for one, other in self._tables]
-            + [(one.name, other.name) for pairs in self._columns.values() for one, other in pairs]
+            + [(one.name, other.name) for found in self._columns.values() for one, other, _ in found]
         )
 
     def changes(self) -> Iterator[Change]:
@@ -110,9 +107,9 @@ class _Comparison:
     def _columns_altered(self, owner: Object, before: Sequence[Column], after: Sequence[Column]) -> Iterator[Change]:
         name = name_of(owner)
         pairs = self._columns.get(id(owner), [])
-        for one, other in pairs:
-            yield ColumnRenamed(name, one, other, column_evidence(one, owner))
-        new_names = {one.name: other.name for one, other in pairs}
+        for one, other, evidence in pairs:
+            yield ColumnRenamed(name, one, other, evidence)
+        new_names = {one.name: other.name for one, other, _ in pairs}
         old = {new_names.get(column.name, column.name): column for column in before}
         new = {column.name: column for column in after}
         for key in old.keys() - new.keys():
@@ -135,7 +132,7 @@ class _Comparison:
             if not same(one, other, self._renamed):
                 yield PartAltered(where, one, other)
         for one, other in list(_product(old, new)):
-            if one in old and other in new and same(replace(one, name=other.name), other, self._renamed):
+            if one in old and other in new and same(_named_like(one, other), other, self._renamed):
                 old.remove(one)
                 new.remove(other)
                 if one.name != other.name:
@@ -155,6 +152,11 @@ def _keyed(objects: Iterable[Any]) -> dict[tuple[Any, ...], Any]:
 
 def _product(old: Sequence[_T], new: Sequence[_T]) -> Iterator[tuple[_T, _T]]:
     return ((one, other) for one in old for other in new)
+
+
+def _named_like(part: Any, other: Part) -> Part:
+    renamed: Part = replace(part, name=other.name)
+    return renamed
 
 
 def _only(part: Part) -> Hashable:

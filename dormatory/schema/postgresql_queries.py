@@ -3,6 +3,7 @@
 Rows come without order and with OIDs; the reader sorts by name and forgets the OIDs.  No statement holds a percent
 sign: some drivers would take it for a parameter.
 """
+# ruff: noqa: S608  # what is put into the statements are the constants of this module
 
 # Objects the database came with have smaller OIDs (FirstNormalObjectId in access/transam.h).
 _OWN = (
@@ -45,16 +46,17 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.att
 
 # What a partition or a child has from its parent goes with the parent: conparentid and conislocal tell.
 CONSTRAINTS = f"""
-SELECT k.oid, k.conrelid, k.contypid, k.conname::text, k.contype::text, pg_get_constraintdef(k.oid),
+SELECT k.oid, k.conrelid, k.contypid, k.conname::text, k.contype::text,
+    CASE WHEN k.contype <> 'n' THEN pg_get_constraintdef(k.oid) ELSE '' END,
     k.conkey::int[], k.confrelid, f.nspname::text, r.relname::text, k.confkey::int[], k.confupdtype::text,
     k.confdeltype::text, k.confmatchtype::text,
-    CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END,
     k.convalidated, k.connoinherit, coalesce(i.reloptions, '{{}}'), x.indisclustered, x.indisreplident
 FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
     LEFT JOIN pg_class AS r ON r.oid = k.confrelid LEFT JOIN pg_namespace AS f ON f.oid = r.relnamespace
     LEFT JOIN pg_class AS i ON i.oid = k.conindid AND k.contype IN ('p', 'u', 'x')
     LEFT JOIN pg_index AS x ON x.indexrelid = i.oid
-WHERE k.contype IN ('c', 'f', 'n', 'p', 'u', 'x') AND k.conparentid = 0 AND (k.conislocal OR k.contypid <> 0)
+WHERE (k.contype IN ('c', 'f', 'p', 'u', 'x') OR k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated))
+    AND k.conparentid = 0 AND (k.conislocal OR k.contypid <> 0)
     AND {_NAMESPACE}"""
 
 INDEXES = f"""
@@ -90,7 +92,8 @@ FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid JOIN pg_namespace
 WHERE {_NAMESPACE} AND {_OWN.format("pg_class", "c")}"""
 
 FUNCTIONS = f"""
-SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, pg_get_function_identity_arguments(p.oid), l.lanname::text,
+SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text,
+    pg_get_function_identity_arguments(p.oid), l.lanname::text,
     p.prosrc, CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE
         concat_ws(', ', 'sfunc = ' || a.aggtransfn::text, 'stype = ' || format_type(a.aggtranstype, NULL),
             'sspace = ' || nullif(a.aggtransspace, 0), 'finalfunc = ' || nullif(a.aggfinalfn::text, '-'),
@@ -107,7 +110,8 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text, pg_get_function
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
     LEFT JOIN pg_aggregate AS a ON a.aggfnoid = p.oid
 WHERE {_NAMESPACE} AND {_OWN.format("pg_proc", "p")}
-    AND NOT EXISTS (SELECT FROM pg_depend AS i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')"""
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')"""
 
 ATTACHED = f"""
 SELECT 'trigger', t.oid, t.tgrelid, t.tgname::text, t.tgenabled::text, pg_get_triggerdef(t.oid),
@@ -127,7 +131,7 @@ COMMENTS = """
 SELECT classoid::regclass::text, objoid, objsubid, description FROM pg_description
 WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200"""
 
-# Privileges beside those that every object of the kind is born with, so that MAINTAIN (PostgreSQL 17) makes no difference.
+# Privileges beside those that every object of the kind is born with: so MAINTAIN, new in 17, makes no difference.
 GRANTS = """
 WITH held AS (
     SELECT 'pg_class' AS class, c.oid, 0 AS part, c.relowner AS owner, c.relacl AS acl,
@@ -135,16 +139,19 @@ WITH held AS (
     FROM pg_class AS c WHERE c.relacl IS NOT NULL AND c.oid >= 16384
     UNION ALL
     SELECT 'pg_class', c.oid, a.attnum, c.relowner, a.attacl, 'c'
-    FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND c.oid >= 16384
+    FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND a.attrelid >= 16384
     UNION ALL
-    SELECT 'pg_proc', p.oid, 0, p.proowner, p.proacl, 'f' FROM pg_proc AS p WHERE p.proacl IS NOT NULL AND p.oid >= 16384
+    SELECT 'pg_proc', p.oid, 0, p.proowner, p.proacl, 'f' FROM pg_proc AS p
+    WHERE p.proacl IS NOT NULL AND p.oid >= 16384
     UNION ALL
-    SELECT 'pg_type', t.oid, 0, t.typowner, t.typacl, 'T' FROM pg_type AS t WHERE t.typacl IS NOT NULL AND t.oid >= 16384
+    SELECT 'pg_type', t.oid, 0, t.typowner, t.typacl, 'T' FROM pg_type AS t
+    WHERE t.typacl IS NOT NULL AND t.oid >= 16384
     UNION ALL
     SELECT 'pg_namespace', n.oid, 0, n.nspowner, n.nspacl, 'n' FROM pg_namespace AS n
     WHERE n.nspacl IS NOT NULL AND (n.oid >= 16384 OR n.oid = 2200))
 SELECT h.class, h.oid, h.part,
-    CASE WHEN g.grantee = 0 THEN 'public' WHEN g.grantee = h.owner THEN 'its owner' ELSE pg_get_userbyid(g.grantee)::text END,
+    CASE WHEN g.grantee = 0 THEN 'public' WHEN g.grantee = h.owner THEN 'its owner'
+        ELSE pg_get_userbyid(g.grantee)::text END,
     g.is_grantable, g.granted, array_agg(g.privilege_type::text ORDER BY g.privilege_type),
     (SELECT count(*) FROM aclexplode(acldefault(h.kind, h.owner)) AS b WHERE b.grantee = h.owner)
 FROM held AS h, LATERAL (
@@ -163,9 +170,27 @@ SELECT 'extension', e.oid, e.extname::text, n.nspname::text, e.extversion
 FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace"""
 EXTENSION_DEFAULTS = "SELECT name::text, default_version FROM pg_available_extensions()"
 
-_OTHER_CATALOGS = """pg_am pg_cast pg_collation pg_conversion pg_default_acl pg_event_trigger pg_foreign_data_wrapper
-pg_foreign_server pg_language pg_opclass pg_operator pg_opfamily pg_publication pg_statistic_ext pg_transform pg_ts_config
-pg_ts_dict pg_ts_parser pg_ts_template""".split()
+_OTHER_CATALOGS = [
+    "pg_am",
+    "pg_cast",
+    "pg_collation",
+    "pg_conversion",
+    "pg_default_acl",
+    "pg_event_trigger",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_language",
+    "pg_opclass",
+    "pg_operator",
+    "pg_opfamily",
+    "pg_publication",
+    "pg_statistic_ext",
+    "pg_transform",
+    "pg_ts_config",
+    "pg_ts_dict",
+    "pg_ts_parser",
+    "pg_ts_template",
+]
 _OTHER_OBJECTS = " UNION ALL ".join(
     f"SELECT '{catalog}'::regclass AS class, oid FROM {catalog} WHERE oid >= 16384" for catalog in _OTHER_CATALOGS
 )
@@ -173,7 +198,8 @@ OTHERS = f"""
 SELECT i.type, i.identity, o.class::text, o.oid,
     CASE WHEN o.class = 'pg_statistic_ext'::regclass THEN pg_get_statisticsobjdef(o.oid) END
 FROM ({_OTHER_OBJECTS}
-    UNION ALL SELECT 'pg_subscription'::regclass, s.oid FROM pg_subscription AS s JOIN pg_database AS d ON d.oid = s.subdbid
+    UNION ALL SELECT 'pg_subscription'::regclass, s.oid
+    FROM pg_subscription AS s JOIN pg_database AS d ON d.oid = s.subdbid
     WHERE d.datname = current_database()
     UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type AS t
     WHERE t.typtype = 'b' AND t.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_type AS b WHERE b.typarray = t.oid)) AS o,

@@ -25,7 +25,6 @@ from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, toke
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from collections.abc import Sequence as Many
 
 _TABLES = {"r": "table", "p": "partitioned table", "f": "foreign table"}
 _VIEWS = {"v": "view", "m": "materialized view"}
@@ -42,10 +41,13 @@ _ENABLED = {"O": "yes", "D": "no", "R": "replica", "A": "always"}
 _COMMANDS = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "*": "ALL"}
 _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(]+)'
+_CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?P<rest>[A-Z ]*)", re.DOTALL)
 _INDEX_HEAD = re.compile(rf"CREATE (UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_NAME}(?:\.{_NAME})? (?:USING btree )?")
 
 
 class RelationRow(NamedTuple):
+    """A table or view of pg_class."""
+
     oid: int
     namespace: str
     name: str
@@ -67,6 +69,8 @@ class RelationRow(NamedTuple):
 
 
 class ColumnRow(NamedTuple):
+    """A column of pg_attribute."""
+
     relation: int
     number: int
     name: str
@@ -85,6 +89,8 @@ class ColumnRow(NamedTuple):
 
 
 class ConstraintRow(NamedTuple):
+    """A constraint of pg_constraint, of a table or a domain."""
+
     oid: int
     relation: int
     domain: int
@@ -99,7 +105,6 @@ class ConstraintRow(NamedTuple):
     on_update: str
     on_delete: str
     match: str
-    expression: str | None
     validated: bool
     no_inherit: bool
     options: list[str]
@@ -108,6 +113,8 @@ class ConstraintRow(NamedTuple):
 
 
 class IndexRow(NamedTuple):
+    """An index that no constraint owns."""
+
     oid: int
     relation: int
     name: str
@@ -120,6 +127,8 @@ class IndexRow(NamedTuple):
 
 
 class TypeRow(NamedTuple):
+    """A type that is no table's row."""
+
     oid: int
     namespace: str
     name: str
@@ -134,6 +143,8 @@ class TypeRow(NamedTuple):
 
 
 class SequenceRow(NamedTuple):
+    """A sequence, with the column it depends on."""
+
     oid: int
     namespace: str
     name: str
@@ -151,6 +162,8 @@ class SequenceRow(NamedTuple):
 
 
 class FunctionRow(NamedTuple):
+    """A function, procedure or aggregate of pg_proc."""
+
     oid: int
     namespace: str
     name: str
@@ -162,6 +175,8 @@ class FunctionRow(NamedTuple):
 
 
 class AttachedRow(NamedTuple):
+    """A trigger, rule or policy."""
+
     kind: str
     oid: int
     relation: int
@@ -204,11 +219,11 @@ def _options(row: RelationRow) -> tuple[str, ...]:
     found = [*row.options, *(f"toast.{option}" for option in row.toast_options)]
     if row.access_method not in {None, "heap"}:
         found.append(f"access method {row.access_method}")
-    if row.replica_identity in {"n", "f"}:
+    if row.kind not in _VIEWS and row.replica_identity in {"n", "f"}:
         found.append(f"replica identity {'nothing' if row.replica_identity == 'n' else 'full'}")
     if row.of_type:
         found.append(f"of type {row.of_type}")
-    if not row.populated:
+    if row.kind == "m" and not row.populated:
         found.append("not populated")
     return tuple(sorted(found))
 
@@ -240,10 +255,10 @@ def column(row: ColumnRow, identity: str, not_null_note: str | None, *, is_parti
 
 def constraint(row: ConstraintRow, columns: Mapping[tuple[int, int], str]) -> Constraint:
     """Return a constraint of a table or a domain; `columns` maps (OID, number) to names."""
-    definition, kind = row.definition, _CONSTRAINTS[row.kind]
-    if row.expression:
-        bare = _unwrapped(row.expression)
-        definition = f"CHECK ({bare}){definition.removeprefix(f'CHECK ({row.expression})')}"
+    definition, expression = row.definition, None
+    if row.kind == "c" and (found := _CHECK.fullmatch(definition)):
+        expression = _unwrapped(found["expression"])
+        definition = f"CHECK ({expression}){found['rest']}"
     if row.options:
         definition += f" WITH ({', '.join(sorted(row.options))})"
     definition += " CLUSTER" * bool(row.clustered) + " REPLICA IDENTITY" * bool(row.replica_identity)
@@ -259,11 +274,11 @@ def constraint(row: ConstraintRow, columns: Mapping[tuple[int, int], str]) -> Co
             _MATCHES[row.match],
         )
     return Constraint(
-        kind,
+        _CONSTRAINTS[row.kind],
         row.name,
         definition,
         tuple(columns.get((row.relation, number), "?") for number in row.columns or ()),
-        _unwrapped(row.expression) if row.expression else None,
+        expression,
         reference,
     )
 

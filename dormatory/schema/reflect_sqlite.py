@@ -6,13 +6,14 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from dormatory.schema.cursor import UnreadableError
 from dormatory.schema.snapshot import Index, Snapshot, Table, Trigger, View
-from dormatory.schema.sqlite_ddl import DdlError, parse_table
-from dormatory.schema.sqlite_table import ColumnRow, WrittenTable
+from dormatory.schema.sqlite_ddl import parse_table
+from dormatory.schema.sqlite_table import ColumnRow, written_table
 from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -29,7 +30,8 @@ FROM main.sqlite_schema AS m, pragma_table_xinfo(m.name, 'main') AS x
 WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.sql NOT LIKE 'create virtual%'
 ORDER BY m.name, x.cid"""
 _SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
-_SHADOW_ENDS = "_config _content _data _docsize _idx _node _parent _rowid _segdir _segments _stat".split()
+_HAS_TABLE_LIST = "SELECT count(*) FROM pragma_pragma_list WHERE name = 'table_list'"  # since 3.37
+_SHADOW_ENDS = ("config", "content", "data", "docsize", "idx", "node", "parent", "rowid", "segdir", "segments", "stat")
 
 
 class _Object(NamedTuple):
@@ -45,7 +47,7 @@ def reflect(connection: Connection, ignore: Collection[str]) -> Snapshot:
     columns: dict[str, list[ColumnRow]] = defaultdict(list)
     for row in connection.exec_driver_sql(_COLUMNS):
         columns[row[0]].append(ColumnRow(*row))
-    left_out = {name.lower() for name in ignore} | _shadows(connection, objects)
+    left_out = {name.lower().removeprefix("main.") for name in ignore} | _shadows(connection, objects)
     kept = [found for found in objects if found.table.lower() not in left_out]
     return _Reader(kept, columns).snapshot()
 
@@ -55,9 +57,9 @@ def _shadows(connection: Connection, objects: Sequence[_Object]) -> set[str]:
     virtual = [found.name.lower() for found in objects if _is_virtual(found)]
     if not virtual:
         return set()
-    if connection.exec_driver_sql("SELECT sqlite_version()").scalar_one() in _WITHOUT_TABLE_LIST:
-        return {name + end for name in virtual for end in _SHADOW_ENDS}
-    return {row[0].lower() for row in connection.exec_driver_sql(_SHADOWS)}
+    if connection.exec_driver_sql(_HAS_TABLE_LIST).scalar_one():
+        return {row[0].lower() for row in connection.exec_driver_sql(_SHADOWS)}
+    return {f"{name}_{end}" for name in virtual for end in _SHADOW_ENDS}
 
 
 def _is_virtual(found: _Object) -> bool:
@@ -107,42 +109,34 @@ class _Reader:
         )
 
     def _table(self, found: _Object) -> Table:
-        table = Table(None, found.name, triggers=self._triggers(found.name))
         if _is_virtual(found):
-            return replace(table, kind="virtual table", definition=self._body(found, 4))
-        rows = self._columns[found.name]
+            return Table(None, found.name, "virtual table", definition=self._body(found, 4))
+        rows = tuple(self._columns[found.name])
         try:
             text = parse_table(found.sql)
-            if [column.name.lower() for column in text.columns] != [row.name.lower() for row in rows]:
-                message = "the columns read are not the columns there are"
-                raise DdlError(message)
-            written = WrittenTable(found.name, rows, text, self._keys_of)
-            indexes = [
-                written.index(other.name, other.sql)
-                for other in self._by_table[found.name.lower()]
-                if other.type == "index"
-            ]
-        except DdlError:
-            return self._unread(table, found, rows)
-        return replace(
-            table,
-            columns=written.columns(),
-            constraints=written.constraints(),
-            indexes=tuple(indexes),
-            options=tuple(text.options),
-        )
+            parents = tuple((part.table, *self._keys_of(part.table)) for part in text.parts if part.table)
+            indexes = tuple(
+                (other.name, other.sql) for other in self._by_table[found.name.lower()] if other.type == "index"
+            )
+            table = written_table(found.name, rows, found.sql, indexes, parents)
+        except UnreadableError:
+            return self._unread(found, rows)
+        triggers = self._triggers(found.name)
+        return replace(table, triggers=triggers) if triggers else table
 
-    def _unread(self, table: Table, found: _Object, rows: Sequence[ColumnRow]) -> Table:
+    def _unread(self, found: _Object, rows: Sequence[ColumnRow]) -> Table:
         """Return a table whose statement the parser does not know: its text stands for what is in it."""
         self._not_compared.append(f"constraints of table {found.name}, one by one: its statement could not be read")
-        return replace(
-            table,
+        return Table(
+            None,
+            found.name,
             columns=tuple(row.column() for row in rows),
             indexes=tuple(
                 Index(other.name, canonical(other.sql, Syntax.SQLITE))
                 for other in self._by_table[found.name.lower()]
                 if other.type == "index"
             ),
+            triggers=self._triggers(found.name),
             definition=canonical(found.sql, Syntax.SQLITE),
         )
 

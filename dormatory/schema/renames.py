@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dormatory.schema.snapshot import Column, Table
 
@@ -36,8 +36,8 @@ def renamed_tables(removed: Sequence[Table], added: Sequence[Table]) -> list[tup
     return _unambiguous(likes)
 
 
-def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column]]:
-    """Return the pairs of a removed and an added column that agree in place, in all facts and in constraints."""
+def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, str]]:
+    """Return a removed and an added column that agree in place, facts and constraints, with that as evidence."""
     old_names = [column.name for column in before.columns]
     new_names = [column.name for column in after.columns]
     old_slots = _slots(old_names, set(new_names))
@@ -49,21 +49,20 @@ def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column]]:
         names = frozenset((one.name, other.name) for one, other in pairs)
         kept = [(one, other) for one, other in pairs if _same_column(one, other, names, before, after)]
         if len(kept) == len(pairs):
-            return kept
+            return [(one, other, _column_evidence(one, before)) for one, other in kept]
         pairs = kept
-
-
-def column_evidence(column: Column, before: Table) -> str:
-    """Return why a column is thought to be renamed."""
-    mentions = sum(_mentions(text, column.name) for text in _texts(before))
-    named = f" and {mentions} constraint{'s' * (mentions > 1)} or index{'es' * (mentions > 1)}" if mentions else ""
-    return f"same type {column.type or 'none'}, facts{named}, in the same place"
 
 
 def table_evidence(table: Table) -> str:
     """Return why a table is thought to be renamed."""
     count = len(table.columns)
     return f"same {count} column{'s' * (count > 1)} and constraints"
+
+
+def _column_evidence(column: Column, table: Table) -> str:
+    words = f"same place, type {column.type or 'none'} and facts"
+    mentions = sum(_mentions(text, column.name) for text in _texts(table))
+    return f"{words}, also in {mentions} of the constraints and indexes" if mentions else words
 
 
 def _explained(before: str, after: str, renamed: Pairs) -> bool:
@@ -77,24 +76,18 @@ def _alike(before: Table, after: Table) -> bool:
     if before.namespace != after.namespace:
         return False
     renamed = frozenset({(before.name, after.name)})
-    parts = {
-        field: tuple(sorted(getattr(after, field), key=lambda it: it.definition))
-        for field in ("constraints", "indexes")
-    }
-    old = replace(
-        before,
-        name=after.name,
-        constraints=_nameless(before.constraints),
-        indexes=_nameless(before.indexes),
+    return same(replace(_nameless(before), name=after.name), _nameless(after), renamed)
+
+
+def _nameless(table: Table) -> Table:
+    """Return a table without the names of its constraints and indexes, which often change with the table's."""
+    constraints = (replace(constraint, name=None) for constraint in table.constraints)
+    indexes = (replace(index, name="") for index in table.indexes)
+    return replace(
+        table,
+        constraints=tuple(sorted(constraints, key=lambda it: it.definition)),
+        indexes=tuple(sorted(indexes, key=lambda it: it.definition)),
     )
-    del parts
-    new = replace(after, constraints=_nameless(after.constraints), indexes=_nameless(after.indexes))
-    return same(old, new, renamed)
-
-
-def _nameless(parts: Iterable[Any]) -> tuple[Any, ...]:
-    """Return constraints or indexes without their names, which often change with the table's."""
-    return tuple(sorted((replace(part, name="") for part in parts), key=lambda part: part.definition))
 
 
 def _unambiguous(pairs: list[tuple[Table, Table]]) -> list[tuple[Table, Table]]:
@@ -126,7 +119,7 @@ def _same_column(one: Column, other: Column, renamed: Pairs, before: Table, afte
 
 
 def _texts(table: Table) -> list[str]:
-    return [part.definition for part in (*table.constraints, *table.indexes)]
+    return [*(part.definition for part in table.constraints), *(part.definition for part in table.indexes)]
 
 
 def _mentions(text: str, name: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from dormatory.schema.cursor import Cursor, split
 from dormatory.schema.tokens import Kind, Syntax, Token, render, tokenize
@@ -146,7 +147,7 @@ class _Body:
             label = None
 
     def _column_constraint(self, column: ColumnText, label: str | None) -> Part | None:
-        """Read one constraint of a column; what is a fact about the column goes into it."""
+        """Read one constraint of a column; None stands for a fact that went into the column."""
         cursor, key = self._cursor, Token(Kind.NAME, column.name, quote="[")
         if cursor.skip("primary", "key"):
             direction = [cursor.take()] if cursor.word in {"asc", "desc"} else []
@@ -158,6 +159,15 @@ class _Body:
             return self._check(label)
         if cursor.skip("references"):
             return self._reference(label, (column.name,))
+        if (deferrable := self._deferrable()) is not None:
+            self._defer_last(deferrable)
+        else:
+            self._column_fact(column)
+        return None
+
+    def _column_fact(self, column: ColumnText) -> None:
+        """Read what a column says of itself."""
+        cursor = self._cursor
         if cursor.skip("not", "null"):
             column.not_null_conflict = self._conflict()
         elif cursor.skip("null"):
@@ -169,11 +179,8 @@ class _Body:
         elif cursor.skip("generated", "always", "as") or cursor.skip("as"):
             column.generated = tuple(cursor.group())
             _ = cursor.skip("stored") or cursor.skip("virtual")
-        elif (deferrable := self._deferrable()) is not None:
-            self._defer_last(deferrable)
         else:
             cursor.refuse()
-        return None
 
     def _defer_last(self, deferrable: str) -> None:
         """Give a DEFERRABLE that stands apart to the foreign key before it, as SQLite does."""
@@ -223,7 +230,7 @@ class _Body:
 
     def _reference(self, label: str | None, columns: tuple[str, ...]) -> Part:
         """Read what follows REFERENCES."""
-        cursor, facts = self._cursor, dict[str, str]()
+        cursor, facts = self._cursor, dict[str, Any]()
         table = cursor.name()
         referred = cursor.names() if cursor.word == "(" else ()
         while True:
@@ -255,4 +262,3 @@ class _Body:
             return ""
         found = self._cursor.take().word.upper()
         return "" if found == "ABORT" else f"ON CONFLICT {found}"
-

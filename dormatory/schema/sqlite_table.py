@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from dormatory.schema.snapshot import Column, Constraint, Index, Reference
-from dormatory.schema.sqlite_ddl import index_parts, named
-from dormatory.schema.tokens import Kind, Syntax, Token, canonical, identifier, render, tokenize, unwrapped
+from dormatory.schema.cursor import UnreadableError, unwrapped
+from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Table
+from dormatory.schema.sqlite_ddl import parse_index, parse_table
+from dormatory.schema.tokens import Kind, Syntax, Token, canonical, identifier, render, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from dormatory.schema.sqlite_ddl import ColumnText, Part, TableText
 
 _GENERATED = {2: "VIRTUAL", 3: "STORED"}
-_CONSTANTS = frozenset("true false current_date current_time current_timestamp".split())
+_CONSTANTS = frozenset({"true", "false", "current_date", "current_time", "current_timestamp"})
+_ROWID_NAMES = frozenset({"rowid", "oid", "_rowid_"})
 
 
 class ColumnRow(NamedTuple):
@@ -34,7 +36,35 @@ class ColumnRow(NamedTuple):
         return Column(self.name, _type(self.type), nullable=not self.not_null, default=_default(self.default))
 
 
-class WrittenTable:
+@lru_cache(maxsize=4096)
+def written_table(
+    name: str,
+    rows: tuple[ColumnRow, ...],
+    sql: str,
+    indexes: tuple[tuple[str, str], ...],
+    parents: tuple[tuple[str, str, tuple[str, ...]], ...],
+) -> Table:
+    """Return a table without its triggers; UnreadableError is raised for a statement that cannot be read.
+
+    `indexes` are names and statements; `parents` are the tables that foreign keys point to: as written, as declared,
+    and their primary keys.  The same arguments come again with each step of a history, so results are kept.
+    """
+    text = parse_table(sql)
+    if [column.name.lower() for column in text.columns] != [row.name.lower() for row in rows]:
+        message = f"the columns read from the statement of {name} are not the columns it has"
+        raise UnreadableError(message)
+    written = _Written(name, rows, text, {as_written: (table, keys) for as_written, table, keys in parents})
+    return Table(
+        None,
+        name,
+        columns=written.columns(),
+        constraints=written.constraints(),
+        indexes=tuple(sorted((written.index(*index) for index in indexes), key=lambda index: index.name)),
+        options=text.options,
+    )
+
+
+class _Written:
     """Joins the two sources; names come from the PRAGMA, which has them as they were declared."""
 
     def __init__(
@@ -42,11 +72,11 @@ class WrittenTable:
         name: str,
         rows: Sequence[ColumnRow],
         text: TableText,
-        keys_of: Callable[[str], tuple[str, tuple[str, ...]]],
+        parents: Mapping[str, tuple[str, tuple[str, ...]]],
     ) -> None:
-        self._rows, self._text, self._keys_of = rows, text, keys_of
+        self._rows, self._text, self._parents = rows, text, parents
         self._declared = {row.name.lower(): row.name for row in rows}
-        self._names = frozenset(self._declared) | {name.lower(), "rowid", "oid", "_rowid_"}
+        self._names = frozenset(self._declared) | {name.lower()} | _ROWID_NAMES
         self._collations = {column.name.lower(): column.collation or "BINARY" for column in text.columns}
 
     def columns(self) -> tuple[Column, ...]:
@@ -64,14 +94,11 @@ class WrittenTable:
 
     def index(self, name: str, sql: str) -> Index:
         """Return an index of the table."""
-        runs, where = index_parts(sql)
-        unique = tokenize(sql, Syntax.SQLITE)[1].text.lower() == "unique"
-        keys = tuple(self._key(run) for run in runs)
-        predicate = self._expression(where) if where else None
-        definition = f"{'UNIQUE ' if unique else ''}({', '.join(keys)})"
-        if predicate:
-            definition += f" WHERE {predicate}"
-        return Index(name, definition, unique, keys, predicate)
+        text = parse_index(sql)
+        keys = tuple(self._key(run) for run in text.keys)
+        predicate = self._expression(text.where) if text.where else None
+        definition = f"{'UNIQUE ' * text.unique}({', '.join(keys)}){f' WHERE {predicate}' if predicate else ''}"
+        return Index(name, definition, text.unique, keys, predicate)
 
     def _column(self, row: ColumnRow, text: ColumnText, *, is_alias: bool) -> Column:
         return Column(
@@ -96,8 +123,7 @@ class WrittenTable:
     def _descends_inline(self) -> bool:
         """Tell whether the key is written `x INTEGER PRIMARY KEY DESC`: an old bug, kept, makes it no alias."""
         return any(
-            part.inline and part.kind == "PRIMARY KEY" and part.keys[0][-1].text.lower() == "desc"
-            for part in self._text.parts
+            part.inline and part.kind == "PRIMARY KEY" and part.keys[0][-1].word == "desc" for part in self._text.parts
         )
 
     def _constraint(self, part: Part) -> Constraint:
@@ -115,7 +141,7 @@ class WrittenTable:
         return Constraint(part.kind, part.name, " ".join(words), columns)
 
     def _foreign_key(self, part: Part) -> Constraint:
-        table, keys = self._keys_of(part.table)
+        table, keys = self._parents[part.table]
         columns = tuple(self._declared.get(name.lower(), name) for name in part.columns)
         there = {name.lower(): name for name in keys}
         referred = tuple(there.get(name.lower(), name) for name in part.referred) or keys
@@ -130,9 +156,9 @@ class WrittenTable:
     def _key(self, run: Sequence[Token]) -> str:
         """Return a key of an index or constraint without what holds anyway: ASC, the column's own collation."""
         tokens, ending = list(run), ""
-        if tokens[-1].kind is Kind.WORD and tokens[-1].text.lower() in {"asc", "desc"}:
-            ending = " DESC" * (tokens.pop().text.lower() == "desc")
-        if len(tokens) > 2 and tokens[-2].kind is Kind.WORD and tokens[-2].text.lower() == "collate":
+        if tokens[-1].word in {"asc", "desc"}:
+            ending = " DESC" * (tokens.pop().word == "desc")
+        if [token.word for token in tokens[-2:-1]] == ["collate"]:
             collation = tokens[-1].text.upper()
             del tokens[-2:]
             own = self._collations.get(tokens[0].text.lower(), "BINARY") if len(tokens) == 1 else ""
@@ -140,7 +166,18 @@ class WrittenTable:
         return self._expression(tokens) + ending
 
     def _expression(self, tokens: Sequence[Token]) -> str:
-        return render(unwrapped(named(tokens, self._names, strings=True)), Syntax.SQLITE)
+        """Return an expression on the columns of the table.
+
+        What stands in double quotes and names no column is a string to SQLite: https://sqlite.org/quirks.html#dblquote
+        """
+        if len(tokens) == 1 and tokens[0].text.lower() in self._declared:
+            return identifier(tokens[0].text.lower(), Syntax.SQLITE)
+        return render(unwrapped([self._name_or_string(token) for token in tokens]), Syntax.SQLITE)
+
+    def _name_or_string(self, token: Token) -> Token:
+        if token.quote == '"' and token.text.lower() not in self._names:
+            return Token(Kind.STRING, "'" + token.text.replace("'", "''") + "'")
+        return token
 
 
 @lru_cache(maxsize=4096)

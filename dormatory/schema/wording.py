@@ -45,6 +45,7 @@ _LABELS = {
     "check": "WITH CHECK",
     "": "",
 }
+_DRAWN = frozenset({"columns", "expression", "references", "keys", "predicate", "unique"})  # from the definition
 _LONG = 60  # characters; longer texts are cut to where they differ
 
 
@@ -68,10 +69,10 @@ def described(value: Object) -> str:
     return f"{kind_of(value)} {name_of(value)}"
 
 
-def part_of(part: Part, owner: str) -> str:
-    """Return a part's kind and name with its owner; a constraint without a name goes by its definition."""
+def part_of(part: Part, within: str) -> str:
+    """Return a part's kind and name with its table; a constraint without a name goes by its definition."""
     name = part.name or (part.definition if isinstance(part, Constraint) else "")
-    return f"{kind_of(part)} {name} on {owner}"
+    return f"{kind_of(part)} {name} on {within}"
 
 
 def shown(value: Value) -> str:
@@ -80,7 +81,7 @@ def shown(value: Value) -> str:
         return "yes" if value else "no"
     if value is None or value in ((), ""):
         return "none"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def fact(attribute: str, before: Value, after: Value) -> str:
@@ -114,12 +115,11 @@ def told(part: Part) -> str:
 def differences(before: Part, after: Part) -> str:
     """Return what differs between two states of a part."""
     said = list[str]()
-    drawn = {"columns", "expression", "references", "keys", "predicate", "unique"}  # all in the definition
+    redefined = getattr(before, "definition", None) != getattr(after, "definition", None)
     for field in fields(before):
-        old, new = getattr(before, field.name), getattr(after, field.name, None)
-        if old != new and not (field.name in drawn and before.definition != after.definition):
-            attribute = "" if field.name == "definition" else field.name
-            said.append(fact(attribute, old, new))
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if old != new and not (redefined and field.name in _DRAWN):
+            said.append(fact("" if field.name == "definition" else field.name, old, new))
     return "; ".join(said)
 
 

