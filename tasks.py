@@ -18,7 +18,7 @@ from invoke.parser.parser import ParseMachine
 from invoke.tasks import task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from invoke.context import Context
 
@@ -32,19 +32,33 @@ _BACKENDS = "comma-separated: sqlite, postgresql; default: both"
 _USAGE, _CRASHED, _INTERRUPTED, _TERMINATED = 2, 70, 130, 143  # as in dormatory.errors, not yet imported
 
 
-@task(help={"message": "write the next migration too, under this title"})
-def create(_: Context, message: str = "") -> None:
+@task(
+    help={
+        "message": "write the next migration too, under this title",
+        "from-dump": "fill it from the committed schema file, for test databases",
+    }
+)
+def create(_: Context, message: str = "", *, from_dump: bool = False) -> None:
     """Create the database if it is missing."""
     with reported():
+        if message:
+            from dormatory.migrations.numbering import checked_title
+
+            checked_title(message)  # nothing is created for a title that will not do
         project, target, backend = here()
         make_sure_it_exists(target, backend)
+        if from_dump:
+            from dormatory.migrations.dumping import create_from_dump
+
+            create_from_dump(project, target)
+            print(f"{target} filled from the schema file")
         if message:
             write(project, message, empty=False)
 
 
 @task
 def init(_: Context) -> None:
-    """Set a checkout up for the first time; changes nothing that exists."""
+    """Set a checkout up once; change nothing that exists."""
     with reported():
         from dormatory.migrations.skeleton import lay_out
 
@@ -56,7 +70,7 @@ def init(_: Context) -> None:
 
 @task(help={"message": "what the migration does, in a few words", "empty": "write it even if nothing changed"})
 def revision(_: Context, message: str = "", *, empty: bool = False) -> None:
-    """Write the next migration from what changed in the models, and show its SQL."""
+    """Write the next migration from the models, and show its SQL."""
     with reported():
         write(project_here(), message, empty=empty)
 
@@ -71,9 +85,7 @@ def revision(_: Context, message: str = "", *, empty: bool = False) -> None:
 def upgrade(_: Context, to: str = "head", *, sql: bool = False, verbose: bool = False) -> None:
     """Upgrade the database, creating it first if it is missing."""
     with reported():
-        project, target, backend = here()
-        if not sql and not backend.exists(target):
-            backend.create(target)
+        project, target, _backend = here()
         alembic(project, target, "upgrade", f"--to={to}", *flags(sql=sql, verbose=verbose))
 
 
@@ -102,8 +114,7 @@ def current(_: Context) -> None:
         from dormatory.report.text import current_lines
 
         project, target, _backend = here()
-        for line in current_lines(History.read(project), Runner(project, target=target).current()):
-            print(line)
+        show_lines(current_lines(History.read(project), Runner(project, target=target).current()))
 
 
 @task
@@ -113,8 +124,7 @@ def history(_: Context) -> None:
         from dormatory.migrations.history import History
         from dormatory.report.text import history_lines
 
-        for line in history_lines(History.read(project_here())):
-            print(line)
+        show_lines(history_lines(History.read(project_here())))
 
 
 @task(positional=["rev"], help={"rev": "revision, or head"})
@@ -129,7 +139,7 @@ def show(_: Context, rev: str) -> None:
 
 @task
 def heads(_: Context) -> None:
-    """Show the revisions that nothing builds on; there should be one."""
+    """Show the revisions that nothing builds on; one is right."""
     with reported():
         from dormatory.migrations.history import History
         from dormatory.report.text import revision_line
@@ -141,7 +151,7 @@ def heads(_: Context) -> None:
 
 @task(help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending"})
 def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
-    """Show where the database stands: target, server, current, head, pending."""
+    """Show where the database stands, and what is pending."""
     with reported():
         from dormatory.migrations import status as state
         from dormatory.report.text import status_json, status_text
@@ -158,9 +168,11 @@ def reset(_: Context, confirm: str = "") -> None:
     """Destroy the database, create it anew and upgrade it."""
     with reported():
         from dormatory.migrations.guard import refuse_production
+        from dormatory.migrations.runner import Runner
         from dormatory.report.text import stakes
 
         project, target, backend = here()
+        Runner(project, target=target).foresee()
         if backend.exists(target):
             refuse_production(target, action="reset", confirmed=confirm)
             tell(stakes("destroying", target, backend.stock(target)))
@@ -169,41 +181,55 @@ def reset(_: Context, confirm: str = "") -> None:
         alembic(project, target, "upgrade")
 
 
-@task(help={"check": "write nothing; exit with 1 and a diff when a file is stale", "backend": _BACKENDS})
-def schema_dump(_: Context, *, check: bool = False, backend: str = "") -> None:
+@task(
+    optional=["diff"],
+    help={
+        "check": "write nothing; exit with 1 and a diff when a file is stale",
+        "diff": "write nothing; show what changed since the committed files, or since a git reference",
+        "live": "print the schema of the database itself",
+        "output": "directory to write to; default: alembic/schema",
+        "backend": _BACKENDS,
+    },
+)
+def schema_dump(
+    _: Context,
+    *,
+    check: bool = False,
+    diff: str | bool | None = None,
+    live: bool = False,
+    output: str = "",
+    backend: str = "",
+) -> None:
     """Write the schema at head to alembic/schema/, for reviewers to read."""
     with reported():
-        from dormatory.migrations import dumping, scratch
-        from dormatory.report.text import text_diff
-        from dormatory.schema.dump import write
+        from dormatory.migrations import dumping
+        from dormatory.report.text import difference_lines, text_diff
 
-        project = project_here()
-        stale = False
-        for name in backends(backend):
-            file = dumping.committed_file(project, name)
-            with scratch.databases(name) as maker:
-                fresh = dumping.fresh_dump(project, maker)
-            if check:
-                before = file.read_text(encoding="utf-8") if file.exists() else ""
-                difference = text_diff(file, before, fresh)
-                stale = stale or bool(difference)
-                print(difference, end="")
-            else:
-                print(f"{file} {'written' if write(file, fresh) else 'unchanged'}")
-        if stale:
-            raise Exit(code=1)
+        project, names = project_here(), backends(backend)
+        if live:
+            print(dumping.live_dump(project, project.target()), end="")
+        elif diff is not None:
+            for name in names:
+                show_lines(difference_lines(dumping.difference(project, name, diff if isinstance(diff, str) else "")))
+        elif check:
+            stale = [text_diff(*dumping.stale(project, name)) for name in names]
+            print("".join(stale), end="")
+            raise Exit(code=1 if any(stale) else 0)
+        else:
+            for file, is_new in dumping.write_all(project, names, Path(output).absolute() if output else None):
+                print(f"{file} {'written' if is_new else 'unchanged'}")
 
 
-@task(name="check", help={"backend": _BACKENDS})
-def check_(_: Context, backend: str = "") -> None:
-    """Check the migrations: one head, models and schema agree, the committed dump is current."""
+@task(name="check", help={"backend": _BACKENDS, "live": "check the database itself: was it changed by hand?"})
+def check_(_: Context, backend: str = "", *, live: bool = False) -> None:
+    """Check heads, models against schema, and the committed dumps."""
     with reported():
-        from dormatory.inspection import inspect
+        from dormatory import inspection
         from dormatory.report.text import verdict_lines
 
-        verdict = inspect(project_here(), backends(backend))
-        for line in verdict_lines(verdict.findings, verdict.servers):
-            print(line)
+        project = project_here()
+        verdict = inspection.inspect_live(project) if live else inspection.inspect(project, backends(backend))
+        show_lines(verdict_lines(verdict.findings, verdict.servers))
         if not verdict.is_clean:
             raise Exit(code=1)
 
@@ -260,19 +286,28 @@ def write(project: Project, message: str, *, empty: bool) -> None:
         return
     print(file)
     for preview in previews(project, file):
-        for line in preview_lines(preview):
-            print(line)
+        show_lines(preview_lines(preview))
 
 
 def alembic(project: Project, target: Target, *arguments: str) -> None:
     """Run Alembic in a process of its own, the URL in its environment; its failure is this task's."""
     from dormatory.database.process import relay
+    from dormatory.errors import KilledError
 
     env = {**target.environment(), "ALEMBIC_CONFIG": str(project.ini)}
     if debugging():
         env["DORMATORY_DEBUG"] = "1"
-    if code := relay([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root):
+    code = relay([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root)
+    if code < 0:
+        raise KilledError("alembic", -code)
+    if code:
         raise Exit(code=code)
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Print a result, line by line, as it comes."""
+    for line in lines:
+        print(line, flush=True)
 
 
 def flags(**options: bool) -> list[str]:

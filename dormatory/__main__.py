@@ -8,14 +8,14 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dormatory.database.process import TerminatedError, unwinding_on_termination
-from dormatory.errors import DormatoryError, ExitCode
-from dormatory.migrations import guard
-from dormatory.migrations.project import Project
-from dormatory.migrations.runner import Runner
-from dormatory.report.progress import ProgressLines
-from dormatory.report.text import arrival
+from dormatory.errors import DormatoryError, ExitCode, NoDestinationError
+
+if TYPE_CHECKING:
+    from dormatory.database.url import Target
+    from dormatory.migrations.runner import Runner
 
 DEBUG_VARIABLE = "DORMATORY_DEBUG"
 
@@ -44,11 +44,22 @@ def main(arguments: list[str] | None = None) -> ExitCode:
 
 
 def _act(options: argparse.Namespace) -> None:
+    # Imported here, where Ctrl-C and SIGTERM are met already: loading Alembic takes a while.
+    from dormatory.migrations import guard
+    from dormatory.migrations.project import Project
+    from dormatory.migrations.runner import Runner
+    from dormatory.report.progress import ProgressLines
+    from dormatory.report.text import arrival
+
+    if not options.to:
+        raise NoDestinationError
     project = Project.locate(Path.cwd())
     target = project.target()
     runner = Runner(project, target=target, confirm=options.confirm)
     if options.verbose:
         _show_statements()
+    if options.command == "upgrade" and not options.sql:
+        _make_sure_of(target, runner, options.to)
     if options.sql:
         runner.sql(options.to)
     elif options.command == "stamp":
@@ -62,6 +73,16 @@ def _act(options: argparse.Namespace) -> None:
             move = runner.upgrade if options.command == "upgrade" else runner.downgrade
             move(options.to, lines)
         print(arrival(target, runner.current(), moved=len(lines.moves)))
+
+
+def _make_sure_of(target: Target, runner: Runner, to: str) -> None:
+    """Create the database if it is missing, but not for an upgrade that cannot begin."""
+    from dormatory.database.backend import backend_for
+
+    backend = backend_for(target)
+    if not backend.exists(target):
+        runner.foresee(to)
+        backend.create(target)
 
 
 def _show_statements() -> None:

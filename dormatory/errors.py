@@ -82,6 +82,20 @@ class ProgramFailedError(DormatoryError):
         super().__init__(f"{program} ended with exit code {code}", why=why, fix=fix)
 
 
+class KilledError(DormatoryError):
+    """A program that was started was ended by a signal that we did not send."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, number: int) -> None:
+        self.program, self.number = program, number
+        super().__init__(
+            f"{program} was killed by signal {number}",
+            why="something else ended it, or the machine ran out of memory",
+            fix="look with inv db.status at what was committed, then run the command again",
+        )
+
+
 class ProgramTooOldError(DormatoryError):
     """Every copy of a client program that was found is older than the server, which such a program refuses."""
 
@@ -100,9 +114,7 @@ class MissingDatabaseError(DatabaseFailedError):
     """The server is there, the database is not."""
 
     def __init__(self, shown: str) -> None:
-        super().__init__(
-            f"{shown} does not exist", why="nobody created it yet", fix="create it with: inv db.create"
-        )
+        super().__init__(f"{shown} does not exist", why="nobody created it yet", fix="create it with: inv db.create")
 
 
 class RemainsError(DatabaseFailedError):
@@ -223,8 +235,40 @@ class UnknownRevisionError(DormatoryError):
     def __init__(self, name: str, *, known: Sequence[str]) -> None:
         self.name = name
         span = f"it runs from {known[0]} to {known[-1]}" if known else "it is empty"
+        super().__init__(f"there is no revision {name} in this history", why=span, fix="list them with: inv db.history")
+
+
+class NoDestinationError(DormatoryError):
+    """The user gave an empty text where a revision belongs."""
+
+    def __init__(self) -> None:
         super().__init__(
-            f"there is no revision {name} in this history", why=span, fix="list them with: inv db.history"
+            "--to names no revision",
+            why="it is empty, perhaps a variable that is not set",
+            fix="give one, such as --to 003, or leave --to out",
+        )
+
+
+class TooFarError(DormatoryError):
+    """The user asked for more steps than there are."""
+
+    def __init__(self, steps: str) -> None:
+        self.steps = steps
+        super().__init__(
+            f"there is no revision {steps} from here",
+            why="the history has fewer steps in that direction",
+            fix="see where the database is with: inv db.status",
+        )
+
+
+class BehindError(DormatoryError):
+    """Alembic would generate a revision against a database that lacks some."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database is not at head",
+            why="Alembic compares the models with it as it stands",
+            fix="run inv db.upgrade first, or inv db.revision, which compares with a scratch database",
         )
 
 
@@ -328,3 +372,28 @@ class PoolerError(DatabaseFailedError):
             why="the lock against a second migration would be left in somebody else's session",
             fix="give the server's own address in DATABASE_URL",
         )
+
+
+class NoDumpError(DormatoryError):
+    """There is no schema file to read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is missing", why="nobody wrote it yet", fix="write it with: inv db.schema-dump")
+
+
+class LoadedDifferentlyError(DatabaseFailedError):
+    """A database made from a schema file is not what the file says."""
+
+    def __init__(self, shown: str, path: str) -> None:
+        super().__init__(
+            f"{shown} differs from {path}",
+            why="its own dump is not the same text",
+            fix="write the file anew with inv db.schema-dump, or use inv db.upgrade",
+        )
+
+
+class NotComparedError(DatabaseFailedError):
+    """Two schemas could not be compared, which is not the same as equal."""
+
+    def __init__(self, shown: str, why: str) -> None:
+        super().__init__(f"{shown} was not compared", why=why, fix="remove that cause and try again")

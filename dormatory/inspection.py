@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.drift import drift
+from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.dump import stale_dump
 from dormatory.checks.findings import Severity
 from dormatory.checks.graph import several_heads
+from dormatory.database.backend import backend_for
+from dormatory.errors import NotComparedError
 from dormatory.migrations import scratch
 from dormatory.migrations.comparison import compare
 from dormatory.migrations.dumping import committed_file, fresh_dump
 from dormatory.migrations.history import History
+from dormatory.migrations.live import live_drift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +47,20 @@ def inspect(project: Project, backends: Sequence[str]) -> Verdict:
     for backend in backends:
         found += _inspect_backend(project, backend, servers)
     return Verdict(tuple(found), tuple(servers))
+
+
+def inspect_live(project: Project) -> Verdict:
+    """Check that the target is what the history gives at the target's own revision.
+
+    Raises NotComparedError when that cannot be told, which is never taken for agreement.
+    """
+    target = project.target()
+    backend = backend_for(target)
+    found = live_drift(project, target)
+    if found.problem:
+        raise NotComparedError(str(target), found.problem)
+    with backend.engine(target, writing=False).connect() as connection:
+        return Verdict(tuple(changed_by_hand(found, target.backend_name)), (backend.version(connection),))
 
 
 def _inspect_backend(project: Project, backend: str, servers: list[str]) -> Iterator[Finding]:

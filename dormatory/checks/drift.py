@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.migrations.comparison import Comparison
+    from dormatory.migrations.live import LiveDrift
     from dormatory.schema.changes import Change
 
 # Models describe these only through DDL events of their own; a project that writes none leaves them to revisions.
@@ -40,6 +41,20 @@ def drift(comparison: Comparison) -> Iterator[Finding]:
     What no model describes, such as a view that a revision made, is a note; so is the mere order of columns.
     """
     yield from _missing_models(comparison) or _differences(comparison)
+
+
+def changed_by_hand(found: LiveDrift, backend: str) -> Iterator[Finding]:
+    """Report each difference between a live database and the history at the database's own revision."""
+    for change in found.changes:
+        order = isinstance(change, ColumnsReordered)
+        yield Finding(
+            rule="column-order" if order else "live-drift",
+            severity=Severity.NOTE if order else Severity.ERROR,
+            message=f"{change} (history at {', '.join(found.at) or 'base'} → database)",
+            hint="somebody changed it by hand: take the change back, or write the migration that makes it",
+            backend=backend,
+            object=change.object,
+        )
 
 
 def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:

@@ -11,7 +11,13 @@ from sqlalchemy import NullPool, create_engine, event
 
 from dormatory.database import programs
 from dormatory.database.contract import Stock
-from dormatory.errors import DanglingRowsError, DatabaseFailedError, ProgramMissingError, RemainsError
+from dormatory.errors import (
+    DanglingRowsError,
+    DatabaseFailedError,
+    MissingDatabaseError,
+    ProgramMissingError,
+    RemainsError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +35,18 @@ _SHOWN_ROWS = 3
 _MEANINGS = (
     ("file is not a database", "its first bytes are not SQLite's", "name another file in DATABASE_URL"),
     ("readonly database", "the file or its directory may not be written", "see its owner and mode with: ls -l"),
-    (
-        "unable to open database file",
-        "it cannot be opened or its directory is not there",
-        "see that the directory exists and may be written",
-    ),
+    ("unable to open", "it, or its directory, may not be opened or written", "see owner and mode with: ls -l"),
     ("disk is full", "there is no room left for it", "free some space and run the command again"),
-    ("database is locked", f"another program kept it for {_WAIT_SECONDS:.0f} s", "end that program, then try again"),
+    ("disk I/O error", "there is no room left, or the disk is failing", "free some space and run the command again"),
+    ("database is locked", "another program is writing to it", "end that program, then try again"),
     ("malformed", "the file is damaged", "restore it from a backup"),
+    ("No such file", "its directory is not there", "create the directory, or correct DATABASE_URL"),
+    ("Not a directory", "its path leads through a file", "correct DATABASE_URL"),
+    ("Is a directory", "the path names a directory", "name a file in DATABASE_URL"),
+    ("Permission denied", "its directory may not be written", "see owner and mode with: ls -ld"),
+    ("Read-only file system", "nothing can be written there", "name a file elsewhere in DATABASE_URL"),
+    ("No space left", "the disk is full", "free some space and run the command again"),
+    ("name too long", "the system takes no file name of that length", "shorten it in DATABASE_URL"),
 )
 
 
@@ -68,13 +78,16 @@ class SQLite:
         return engine
 
     def exists(self, target: Target) -> bool:
-        """Say whether the file is there."""
-        return target.path.exists()
+        """Say whether the file is there; raises when its directory may not be looked into."""
+        try:
+            return target.path.is_file()
+        except OSError as error:
+            raise self.explain(error, target) from error
 
     def create(self, target: Target) -> None:
         """Create an empty file, which is an empty database."""
         try:
-            target.path.touch(exist_ok=True)
+            target.path.open("ab").close()
         except OSError as error:
             raise self.explain(error, target) from error
 
@@ -84,7 +97,7 @@ class SQLite:
         A side file left behind would be taken for the next file's own and damage it.
         """
         path = target.path
-        if not path.exists():
+        if not self.exists(target):
             return
         with contextlib.closing(_plain_connection(path)) as connection:
             try:
@@ -98,6 +111,8 @@ class SQLite:
 
     def stock(self, target: Target) -> Stock:
         """Count the tables and rows of the file; a file cannot tell who has it open."""
+        if not self.exists(target):
+            raise MissingDatabaseError(str(target))
         try:
             with contextlib.closing(_plain_connection(target.path)) as connection:
                 query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"

@@ -39,6 +39,7 @@ _LIBPQ = {
     "connect_timeout": "PGCONNECT_TIMEOUT", "client_encoding": "PGCLIENTENCODING",
     "target_session_attrs": "PGTARGETSESSIONATTRS", "load_balance_hosts": "PGLOADBALANCEHOSTS",
 }  # fmt: skip
+_NAME_BYTES = 63
 _SECRET_OPTIONS = frozenset({"password", "sslpassword", "passfile", "options"})
 
 
@@ -76,7 +77,7 @@ class Target:
 
     def __str__(self) -> str:
         query = {key: MASK if key in _SECRET_OPTIONS else value for key, value in self.url.query.items()}
-        shown = self.url.set(query=query).render_as_string(hide_password=True)
+        shown = self.url.set(drivername=self.driver, query=query).render_as_string(hide_password=True)
         return shown.replace(quote_plus(MASK), MASK).replace("%2F", "/")
 
     __repr__ = __str__
@@ -195,6 +196,10 @@ def _postgresql(url: URL) -> URL:
         )
     if not url.database and "service" not in query:
         raise MalformedURLError("it names no database", fix="end it with /NAME")
+    if len((url.database or "").encode()) > _NAME_BYTES:
+        raise MalformedURLError(
+            f"its database name is longer than the {_NAME_BYTES} bytes PostgreSQL keeps", fix="shorten the name"
+        )
     return url.set(query=query)
 
 

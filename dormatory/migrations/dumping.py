@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dormatory.database.backend import backend_for
+from dormatory.database.process import run
+from dormatory.errors import LoadedDifferentlyError, MissingDatabaseError, NoDumpError
 from dormatory.migrations import scratch
-from dormatory.schema.dump import dump
+from dormatory.schema.diff import diff
+from dormatory.schema.dump import dump, load, write
+from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from dormatory.database.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
+    from dormatory.schema.changes import Change
+    from dormatory.schema.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class DumpDifference:
+    """Two dumps of one backend: as texts, and as the changes of structure from the first to the second."""
+
+    backend: str
+    before: str
+    after: str
+    changes: tuple[Change, ...]
 
 
 def committed_file(project: Project, backend: str) -> Path:
@@ -19,7 +39,76 @@ def committed_file(project: Project, backend: str) -> Path:
     return project.script_location / "schema" / f"{backend}.sql"
 
 
+def committed_text(project: Project, backend: str, reference: str = "") -> str:
+    """Return a schema file as it stands, or as a git reference has it.
+
+    Raises NoDumpError when there is none, ProgramFailedError when git does not know the reference.
+    """
+    file = committed_file(project, backend)
+    if not reference:
+        try:
+            return file.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise NoDumpError(str(file)) from error
+    # `./` makes git look from the directory it is started in; a bare path would be taken from the repository's root
+    asked = f"{reference}:./{file.name}"
+    fix = f"see that it exists there: git ls-tree {reference} {file}"
+    return run(["git", "show", asked], cwd=file.parent, fix=fix).stdout
+
+
 def fresh_dump(project: Project, maker: Scratch) -> str:
     """Return the dump of a scratch database at head; no developer's database is involved."""
     with scratch.at_revision(project, maker) as target:
-        return dump(target)
+        return dump(target, version_table=scratch.version_table(project, target))
+
+
+def live_dump(project: Project, target: Target) -> str:
+    """Return the dump of a database as it stands."""
+    if not backend_for(target).exists(target):
+        raise MissingDatabaseError(str(target))
+    return dump(target, version_table=scratch.version_table(project, target))
+
+
+def stale(project: Project, backend: str) -> tuple[Path, str, str]:
+    """Return a schema file's path, its text, empty if it is missing, and the text it should have."""
+    file = committed_file(project, backend)
+    with scratch.databases(backend) as maker:
+        return file, file.read_text(encoding="utf-8") if file.exists() else "", fresh_dump(project, maker)
+
+
+def write_all(project: Project, backends: Sequence[str], directory: Path | None) -> Iterator[tuple[Path, bool]]:
+    """Write the schema files, and yield each with whether that changed it."""
+    for backend in backends:
+        file = directory / f"{backend}.sql" if directory else committed_file(project, backend)
+        with scratch.databases(backend) as maker:
+            text = fresh_dump(project, maker)
+        yield file, write(file, text)
+
+
+def difference(project: Project, backend: str, reference: str = "") -> DumpDifference:
+    """Compare the committed file, or a git reference's, with what the history gives now."""
+    before = committed_text(project, backend, reference)
+    with scratch.databases(backend) as maker:
+        with scratch.at_revision(project, maker) as target:
+            after = dump(target, version_table=scratch.version_table(project, target))
+            new = _structure(project, target)
+        with maker() as target:
+            load(target, before)
+            old = _structure(project, target)
+    return DumpDifference(backend, before, after, diff(old, new))
+
+
+def create_from_dump(project: Project, target: Target) -> None:
+    """Fill an empty database from the committed file, and see that it dumps to the same bytes again.
+
+    Raises NotEmptyError, LoadedDifferentlyError, NoDumpError.
+    """
+    text = committed_text(project, target.backend_name)
+    load(target, text)
+    if dump(target, version_table=scratch.version_table(project, target)) != text:
+        raise LoadedDifferentlyError(str(target), str(committed_file(project, target.backend_name)))
+
+
+def _structure(project: Project, target: Target) -> Snapshot:
+    with backend_for(target).engine(target, writing=False).connect() as connection:
+        return snapshot(connection, ignore=(scratch.version_table(project, target),))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from logging.config import fileConfig
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
@@ -37,7 +36,7 @@ def run(metadata: MetaData) -> None:
     Raises CommandError, which Alembic's command line prints in one line; its cause is the DormatoryError.
     """
     config = context.config
-    project = Project.read(Path(config.config_file_name or "alembic.ini").absolute())
+    project = Project.of(config)
     if hasattr(config.cmd_opts, "cmd") and config.file_config.has_section("loggers"):  # the command line's own
         fileConfig(project.ini, disable_existing_loggers=False)  # true would mute the application's loggers
     given = config.attributes.get("connection")
@@ -47,6 +46,7 @@ def run(metadata: MetaData) -> None:
     target: Target | None = None
     try:
         target = project.target()
+        guard.refuse_broken(context.script, project)
         if context.is_offline_mode():
             _offline(target, metadata)
         elif _needs_no_database():

@@ -11,11 +11,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import (
+    BehindError,
     DormatoryError,
     MultipleHeadsError,
     RefusedError,
     RevisionFailedError,
     RevisionImportError,
+    TooFarError,
     UnknownRevisionError,
 )
 from dormatory.migrations.history import History
@@ -42,9 +44,7 @@ def explained(error: BaseException, *, target: Target | None, project: Project) 
     return RefusedError(_said(error, target)) if isinstance(error, SQLAlchemyError) else None
 
 
-def _revision_error(
-    error: BaseException, frame: traceback.FrameSummary, project: Project, said: str
-) -> DormatoryError:
+def _revision_error(error: BaseException, frame: traceback.FrameSummary, project: Project, said: str) -> DormatoryError:
     where = f"{frame.filename.removeprefix(f'{project.root}/')}:{frame.lineno}"
     if frame.name == "<module>":
         return RevisionImportError(where, said)
@@ -83,9 +83,16 @@ def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSu
 def _command_error(error: CommandError, project: Project) -> DormatoryError:
     """Return Alembic's own complaints in our words."""
     said = " ".join(str(error).split())
-    history = History.read(project)
+    try:
+        history = History.read(project)
+    except DormatoryError as broken:
+        return broken
     if match := re.search(r"locate revision identified by '([^']+)'", said):
         return UnknownRevisionError(match[1], known=[item.id for item in history.revisions])
+    if match := re.search(r"Relative revision (\S+) didn't produce", said):
+        return TooFarError(match[1])
+    if "not up to date" in said:
+        return BehindError()
     if len(history.heads) > 1 and "head" in said:
         return MultipleHeadsError(history.heads)
     return RefusedError(said)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import ForeignRevisionError, ProductionError
+from dormatory.migrations.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
     from dormatory.database.url import Target
+    from dormatory.migrations.project import Project
 
 
 def refuse_production(target: Target, *, action: str, confirmed: str | None) -> None:
@@ -26,6 +29,20 @@ def refuse_production(target: Target, *, action: str, confirmed: str | None) -> 
     stock = backend_for(target).stock(target)
     if stock.environment != "development":
         raise ProductionError(str(target), stock.environment, action=action, name=target.database, given=confirmed)
+
+
+def refuse_broken(script: ScriptDirectory, project: Project) -> None:
+    """Load every revision, and raise BrokenHistoryError for what Alembic only warns of or trips over later.
+
+    An id used twice makes Alembic drop one of the two files; a parent that no file has, a KeyError.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            list(script.walk_revisions())
+    except (UserWarning, KeyError):
+        History.read(project)  # says what is wrong, and where
+        list(script.walk_revisions())  # the warning was a revision's own
 
 
 def refuse_foreign(script: ScriptDirectory, heads: Iterable[str], shown: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import PoorTitleError
@@ -30,10 +29,10 @@ def checked_title(message: str | None) -> str:
 def process(context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]) -> None:
     """Give the revision that Alembic is about to write its number, or keep it from writing an empty one.
 
-    Serves as `process_revision_directives` of every `alembic revision`.
+    Serves as `process_revision_directives` of every `alembic revision`; `alembic check` writes none.
     """
     config = context.config
-    if not directives or config is None:
+    if not directives or config is None or not hasattr(config.cmd_opts, "autogenerate"):
         return
     directive, options = directives[0], config.cmd_opts
     directive.message = checked_title(directive.message)
@@ -43,5 +42,4 @@ def process(context: MigrationContext, _heads: Iterable[Any] | str, directives: 
         directives.clear()
         return
     if getattr(options, "rev_id", None) is None:
-        project = Project.read(Path(config.config_file_name or "alembic.ini").absolute())
-        directive.rev_id = History.read(project).next_id()
+        directive.rev_id = History.read(Project.of(config)).next_id()

@@ -14,6 +14,8 @@ from dormatory.errors import NoProjectError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from alembic.config import Config
+
     from dormatory.database.url import Target
 
 CONFIG_VARIABLE = "ALEMBIC_CONFIG"  # Alembic's own
@@ -37,6 +39,13 @@ class Project:
         Raises NoProjectError when the file is not there or does not read as one.
         """
         return cls.read(Path(environ.get(CONFIG_VARIABLE) or home / "alembic.ini").expanduser().absolute())
+
+    @classmethod
+    def of(cls, config: Config) -> Project:
+        """Return the project that Alembic itself was started on."""
+        ini = Path(config.config_file_name or "alembic.ini")
+        toml = getattr(config, "toml_file_name", None)  # since Alembic 1.16
+        return cls.read((ini if ini.exists() or toml is None else Path(toml)).absolute())
 
     @classmethod
     def read(cls, ini: Path) -> Project:
@@ -69,9 +78,7 @@ def _options(ini: Path) -> dict[str, str]:
         text = ini.read_text(encoding="utf-8")
         if ini.suffix == ".toml":
             section = tomllib.loads(text).get("tool", {}).get("alembic", {})
-            return {
-                key: _here(value, ini) if isinstance(value, str) else value for key, value in section.items()
-            }
+            return {key: _here(value, ini) if isinstance(value, str) else value for key, value in section.items()}
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(text)
         name = "alembic"

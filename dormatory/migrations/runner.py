@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
@@ -89,6 +90,18 @@ class Runner:
         if connection is not None:
             self.config.attributes["connection"] = connection
 
+    @cached_property
+    def script(self) -> ScriptDirectory:
+        """The project's revisions, loaded once."""
+        script = ScriptDirectory.from_config(self.config)
+        guard.refuse_broken(script, self.project)
+        return script
+
+    def foresee(self, to: str = "head") -> None:
+        """Load every revision and find the way from base to `to`: what cannot be upgraded must not be created."""
+        with self._explained():
+            self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
+
     def upgrade(self, to: str = "head", listener: Listener | None = None) -> None:
         """Upgrade to a revision."""
         self._move(to, listener or _Silent(), lambda script, heads: script._upgrade_revs(to, heads))  # noqa: SLF001  # as alembic.command does
@@ -101,7 +114,7 @@ class Runner:
         """Run whatever steps are yielded, one after the other, in one run of env.py."""
 
         def walk(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
-            return steps(context.script or ScriptDirectory.from_config(self.config), context)
+            return steps(self.script, context)
 
         self._enter(walk, destination_rev="heads")
 
@@ -151,10 +164,9 @@ class Runner:
         return Path(script.path) if script else None
 
     def _move(self, to: str, listener: Listener, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
-        def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
-            script = context.script or ScriptDirectory.from_config(self.config)
-            guard.refuse_foreign(script, heads, str(self.target or "the database"))
-            planned = [(step, _move_of(step)) for step in plan(script, heads)]
+        def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[Any]:
+            guard.refuse_foreign(self.script, heads, str(self.target or "the database"))
+            planned = [(step, _move_of(step)) for step in plan(self.script, heads)]
             listener.planned(tuple(move for _, move in planned))
             for step, move in planned:
                 listener.started(move)
@@ -166,10 +178,8 @@ class Runner:
 
     def _enter(self, steps: Callable[..., Any], **options: Any) -> None:
         """Load the scripts and run env.py once, with `steps` as what is to be done."""
-        with self._explained():
-            script = ScriptDirectory.from_config(self.config)
-            with EnvironmentContext(self.config, script, fn=steps, as_sql=False, **options):
-                script.run_env()
+        with self._explained(), EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
+            self.script.run_env()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -47,3 +47,9 @@ def upgrade(project: Project, target: Target, revision: str) -> None:
     with backend_for(target).engine(target, writing=True).connect() as connection:
         Runner(project, target=target, connection=connection).upgrade(revision)
         connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
+
+
+def version_table(project: Project, target: Target) -> str:
+    """Return the table in which the project's env.py keeps the revision, with its namespace if it names one."""
+    with backend_for(target).engine(target, writing=False).connect() as connection:
+        return Runner(project, target=target, connection=connection).environment().version_table

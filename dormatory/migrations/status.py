@@ -9,17 +9,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.database.backend import backend_for
 from dormatory.migrations.history import History
+from dormatory.migrations.live import live_drift
 from dormatory.migrations.runner import Runner
 
 if TYPE_CHECKING:
     from dormatory.database.url import Target
     from dormatory.migrations.history import Revision
+    from dormatory.migrations.live import LiveDrift
     from dormatory.migrations.project import Project
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A database and the history side by side; `target` hides secrets, `unknown` are revisions no file has."""
+    """A database and the history side by side.
+
+    `target` hides secrets, `unknown` are revisions no file has; there is no `drift` without a database.
+    """
 
     target: str
     server: str
@@ -28,6 +33,7 @@ class Status:
     heads: tuple[str, ...]
     unknown: tuple[str, ...]
     pending: tuple[Revision, ...]
+    drift: LiveDrift | None
 
 
 def status(project: Project, target: Target) -> Status:
@@ -52,4 +58,5 @@ def status(project: Project, target: Target) -> Status:
         heads=history.heads,
         unknown=history.missing(current),
         pending=history.pending(current),
+        drift=live_drift(project, target) if exists else None,
     )

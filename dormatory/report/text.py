@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dormatory.database.contract import Stock
     from dormatory.database.url import Target
     from dormatory.migrations.authoring import Preview
+    from dormatory.migrations.dumping import DumpDifference
     from dormatory.migrations.history import History, Revision
     from dormatory.migrations.recording import Step
     from dormatory.migrations.status import Status
@@ -77,6 +78,11 @@ def status_text(status: Status) -> str:
         ("head", ", ".join(status.heads)),
         *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
     ]
+    drift = status.drift
+    if drift is not None:
+        count = counted(len(drift.changes), "difference")
+        said = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
+        rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else said))
     pending = [f"{item.id}  {item.title}" for item in status.pending] or ["nothing"]
     return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
 
@@ -91,6 +97,12 @@ def status_json(status: Status) -> str:
         "current": list(status.current),
         "heads": list(status.heads),
         "unknown": list(status.unknown),
+        "drift": None
+        if status.drift is None
+        else {
+            "problem": status.drift.problem,
+            "changes": [str(change) for change in status.drift.changes],
+        },
         "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
@@ -111,6 +123,17 @@ def text_diff(file: Path, before: str, after: str) -> str:
     """Return what turns a file's text into another, as a unified diff; empty when they are the same."""
     names = (f"{file} (committed)", f"{file} (from the history)")
     return "".join(unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names))
+
+
+def difference_lines(difference: DumpDifference) -> Iterator[str]:
+    """Yield how two dumps differ, first in sentences, then as SQL."""
+    yield f"-- {difference.backend}"
+    if difference.before == difference.after:
+        yield "no difference"
+        return
+    yield from (str(change) for change in difference.changes)
+    before, after = difference.before.splitlines(), difference.after.splitlines()
+    yield from unified_diff(before, after, "before", "after", lineterm="")
 
 
 def preview_lines(preview: Preview) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.database import programs
 from dormatory.database.process import run
+from dormatory.errors import ProgramFailedError
 from dormatory.schema.pieces import Kind, pieces
 from dormatory.schema.tokens import Syntax
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.database.url import Target
 
+_TAIL_LINES = 8
 _TIMEOUT_SECONDS = 600.0  # reading the catalogs of many thousand objects takes its time
 # Nothing of the machine: who owns what, who may read it and on which disk it lies differ between a laptop and a
 # server.  A subscription and a user mapping hold passwords.
@@ -64,23 +66,24 @@ def read(target: Target, server_major: int) -> tuple[Entry, ...]:
     """
     pg_dump = programs.client("pg_dump", server_major=server_major)
     pg_restore = programs.client("pg_restore", server_major=server_major)
+    with tempfile.TemporaryDirectory(prefix="dormatory-") as directory:
+        archive, script = Path(directory) / "archive", Path(directory) / "script"
+        # The custom format is the only one that keeps the dependencies.
+        _run(target, pg_dump, "--no-password", "--format=custom", "--compress=0", f"--file={archive}")
+        _run(target, pg_restore, "--verbose", f"--file={script}", str(archive))
+        text = script.read_bytes().decode()  # a pipe would turn the line ends in a function body into ours
+    return tuple(entry for entry in parse(text) if not _is_environment(entry))
+
+
+def _run(target: Target, program: Path, *options: str) -> None:
+    """Run one of the two programs on the database."""
     # Bounds and defaults of type timestamptz are shown in the session's time zone.
     environment = target.environment() | {"PGTZ": "UTC", "PGCLIENTENCODING": "UTF8"}
-    with tempfile.TemporaryDirectory(prefix="dormatory-") as directory:
-        archive = str(Path(directory) / "archive")
-        # The custom format is the only one that keeps the dependencies.
-        run(
-            [str(pg_dump), *_WITHOUT, "--no-password", "--format=custom", "--compress=0", f"--file={archive}"],
-            env=environment,
-            timeout=_TIMEOUT_SECONDS,
-            fix=f"see that the user may read every object of {target}",
-        )
-        script = run(
-            [str(pg_restore), *_WITHOUT, "--verbose", "--file=-", archive],
-            env=environment,
-            timeout=_TIMEOUT_SECONDS,
-        ).stdout
-    return tuple(entry for entry in parse(script) if not _is_environment(entry))
+    fix = f"see that the user may read every object of {target}"
+    finished = run([str(program), *_WITHOUT, *options], env=environment, timeout=_TIMEOUT_SECONDS, check=False)
+    if finished.code:
+        said = target.mask(finished.stderr or finished.stdout).strip().splitlines()
+        raise ProgramFailedError(program.name, code=finished.code, tail="\n".join(said[-_TAIL_LINES:]), fix=fix)
 
 
 def parse(script: str) -> Iterator[Entry]:

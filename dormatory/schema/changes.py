@@ -1,56 +1,35 @@
-"""The kinds of change between two snapshots: what each is about, how it says itself, and what undoes it."""
+"""The kinds of change between two snapshots, one small type each."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from dormatory.schema.change import Change, Within
 from dormatory.schema.wording import described, differences, fact, name_of, outline, part_of, shown, told
 
 if TYPE_CHECKING:
     from dormatory.schema.snapshot import Column, Table
     from dormatory.schema.wording import Object, Part, Value
 
-_Two = TypeVar("_Two", bound=Any)
 
-
-@dataclass(frozen=True, slots=True)
-class Change(ABC):
-    """One difference; `str()` gives it as a sentence, e.g. `column object.version: default 1 → none`."""
-
-    minor: ClassVar[bool] = False  # no statement that names its columns can tell
-    rank: ClassVar[int] = 0  # among the changes of one table, view, ...
-
-    @property
-    @abstractmethod
-    def object(self) -> str:
-        """What the change is about, e.g. `column object.version`."""
-
-    @property
-    @abstractmethod
-    def top(self) -> str:
-        """The name of the table, view, ... that the change belongs to."""
-
-    @property
-    def sort_key(self) -> tuple[bool, str, int, str]:
-        """What changes are ordered by: those of one table stand together, minor ones at the end of all."""
-        return (self.minor, self.top, self.rank, str(self))
-
-    @abstractmethod
-    def mirrored(self) -> Change:
-        """Return the change that undoes this one."""
-
-    @abstractmethod
-    def _said(self) -> str:
-        """Return what became of the object."""
-
-    def __str__(self) -> str:
-        return f"{self.object}: {self._said()}"
-
-
-def _swapped(change: _Two) -> _Two:
-    return replace(change, before=change.after, after=change.before)
+__all__ = [
+    "Change",
+    "ColumnAdded",
+    "ColumnAltered",
+    "ColumnRemoved",
+    "ColumnRenamed",
+    "ColumnsReordered",
+    "CoverageChanged",
+    "ObjectAdded",
+    "ObjectAltered",
+    "ObjectRemoved",
+    "PartAdded",
+    "PartAltered",
+    "PartRemoved",
+    "PartRenamed",
+    "TableRenamed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +92,6 @@ class ObjectAltered(Change):
         """The name of the object."""
         return self.name
 
-    def mirrored(self) -> ObjectAltered:
-        """Return the change back."""
-        return _swapped(self)
-
     def _said(self) -> str:
         return fact(self.attribute, self.before, self.after)
 
@@ -139,28 +114,12 @@ class TableRenamed(Change):
         """The old name."""
         return name_of(self.before)
 
-    def mirrored(self) -> TableRenamed:
-        """Return the rename back."""
-        return _swapped(self)
-
     def _said(self) -> str:
         return f"renamed to {name_of(self.after)}, it seems ({self.evidence})"
 
 
 @dataclass(frozen=True, slots=True)
-class _Within(Change):
-    """Something that lies within a table, a view, a domain or a composite type."""
-
-    within: str
-
-    @property
-    def top(self) -> str:
-        """What it lies within."""
-        return self.within
-
-
-@dataclass(frozen=True, slots=True)
-class _OfColumn(_Within):
+class _OfColumn(Within):
     rank = 2
     column: Column
 
@@ -195,7 +154,7 @@ class ColumnRemoved(_OfColumn):
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnRenamed(_Within):
+class ColumnRenamed(Within):
     """A column is gone and its like stands in its place: proposed as a rename, a guess with its evidence."""
 
     rank = 2
@@ -208,16 +167,12 @@ class ColumnRenamed(_Within):
         """The column under its old name."""
         return f"column {self.within}.{self.before.name}"
 
-    def mirrored(self) -> ColumnRenamed:
-        """Return the rename back."""
-        return _swapped(self)
-
     def _said(self) -> str:
         return f"renamed to {self.after.name}, it seems ({self.evidence})"
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnAltered(_Within):
+class ColumnAltered(Within):
     """One fact about a column differs."""
 
     rank = 3
@@ -231,16 +186,12 @@ class ColumnAltered(_Within):
         """The column with its table."""
         return f"column {self.within}.{self.column}"
 
-    def mirrored(self) -> ColumnAltered:
-        """Return the change back."""
-        return _swapped(self)
-
     def _said(self) -> str:
         return fact(self.attribute, self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnsReordered(_Within):
+class ColumnsReordered(Within):
     """The columns that both sides have stand in another order."""
 
     minor = True
@@ -254,16 +205,12 @@ class ColumnsReordered(_Within):
         """The table."""
         return f"{self.kind} {self.within}"
 
-    def mirrored(self) -> ColumnsReordered:
-        """Return the change back."""
-        return _swapped(self)
-
     def _said(self) -> str:
         return f"order of columns {shown(self.before)} → {shown(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
-class _OfPart(_Within):
+class _OfPart(Within):
     rank = 4
     part: Part
 
@@ -298,7 +245,7 @@ class PartRemoved(_OfPart):
 
 
 @dataclass(frozen=True, slots=True)
-class _OfTwoParts(_Within):
+class _OfTwoParts(Within):
     rank = 4
     before: Part
     after: Part
@@ -313,10 +260,6 @@ class _OfTwoParts(_Within):
 class PartAltered(_OfTwoParts):
     """A constraint, index, trigger, rule or policy differs; its name may, too."""
 
-    def mirrored(self) -> PartAltered:
-        """Return the change back."""
-        return _swapped(self)
-
     def _said(self) -> str:
         return differences(self.before, self.after)
 
@@ -324,10 +267,6 @@ class PartAltered(_OfTwoParts):
 @dataclass(frozen=True, slots=True)
 class PartRenamed(_OfTwoParts):
     """A constraint, index, ... is the same but for its name."""
-
-    def mirrored(self) -> PartRenamed:
-        """Return the rename back."""
-        return _swapped(self)
 
     def _said(self) -> str:
         return f"name {shown(self.before.name)} → {shown(self.after.name)}"
@@ -349,10 +288,6 @@ class CoverageChanged(Change):
     def top(self) -> str:
         """No table."""
         return ""
-
-    def mirrored(self) -> CoverageChanged:
-        """Return the change back."""
-        return _swapped(self)
 
     def _said(self) -> str:
         only_before = tuple(name for name in self.before if name not in self.after)

@@ -30,7 +30,7 @@ from dormatory.schema.renames import (
     same,
     table_evidence,
 )
-from dormatory.schema.snapshot import Constraint, Snapshot, Table
+from dormatory.schema.snapshot import Constraint, Other, Snapshot, Table, View
 from dormatory.schema.wording import kind_of, name_of
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ class _Comparison:
         if before == after:
             return
         name = name_of(before)
-        where = name if isinstance(before, Table) or hasattr(before, "triggers") else f"{kind_of(before)} {name}"
+        where = name if isinstance(before, Table | View) else f"{kind_of(before)} {name}"
+        if isinstance(before, View) and isinstance(after, View):
+            after = self._with_own_columns(before, after)
         for field in fields(before):
             old, new = getattr(before, field.name), getattr(after, field.name)
             if field.name == "columns":
@@ -103,6 +105,18 @@ class _Comparison:
                 yield from self._parts_altered(where, old, new)
             elif field.name not in {"name", "namespace"} and not same(old, new, self._renamed):
                 yield ObjectAltered(kind_of(before), name, field.name, old, new)
+
+    def _with_own_columns(self, before: View, after: View) -> View:
+        """Return a view with the columns it had, but for facts of their own, if another definition gives it others."""
+        if same(before.definition, after.definition, self._renamed):
+            return after
+        new = {column.name: column for column in after.columns}
+        kept = [
+            replace(column, default=it.default, comment=it.comment, grants=it.grants, options=it.options)
+            for column in before.columns
+            for it in (new.get(column.name, column),)
+        ]
+        return replace(after, columns=tuple(kept))
 
     def _columns_altered(self, owner: Object, before: Sequence[Column], after: Sequence[Column]) -> Iterator[Change]:
         name = name_of(owner)
@@ -143,9 +157,15 @@ class _Comparison:
         yield from (PartAdded(where, part) for part in new)
 
 
-def _keyed(objects: Iterable[Any]) -> dict[tuple[Any, ...], Any]:
+def _keyed(objects: Iterable[Any]) -> dict[tuple[str, ...], Any]:
+    """Return objects by what tells them apart: overloads by their arguments, rarer objects by their kind."""
     return {
-        (getattr(it, "namespace", None) or "", getattr(it, "kind", ""), it.name, getattr(it, "arguments", "")): it
+        (
+            getattr(it, "namespace", None) or "",
+            it.name,
+            getattr(it, "arguments", ""),
+            it.kind if isinstance(it, Other) else "",
+        ): it
         for it in objects
     }
 

@@ -1,10 +1,10 @@
-"""Rows of PostgreSQL's catalogs as values: one row type and one function for each kind of object."""
+"""Rows of PostgreSQL's catalogs as values of a snapshot, one function for each kind of object."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dormatory.schema.cursor import unwrapped
 from dormatory.schema.postgresql_views import view_definition
@@ -26,6 +26,16 @@ from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, toke
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dormatory.schema.postgresql_catalog import (
+        AttachedRow,
+        ColumnRow,
+        ConstraintRow,
+        FunctionRow,
+        IndexRow,
+        RelationRow,
+        SequenceRow,
+    )
+
 _TABLES = {"r": "table", "p": "partitioned table", "f": "foreign table"}
 _VIEWS = {"v": "view", "m": "materialized view"}
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
@@ -43,150 +53,6 @@ _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(]+)'
 _CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?P<rest>[A-Z ]*)", re.DOTALL)
 _INDEX_HEAD = re.compile(rf"CREATE (UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_NAME}(?:\.{_NAME})? (?:USING btree )?")
-
-
-class RelationRow(NamedTuple):
-    """A table or view of pg_class."""
-
-    oid: int
-    namespace: str
-    name: str
-    kind: str
-    persistence: str
-    options: list[str]
-    toast_options: list[str]
-    access_method: str | None
-    row_security: bool
-    forced: bool
-    replica_identity: str
-    populated: bool
-    bound: str | None
-    partition_key: str | None
-    parents: list[str]
-    of_type: str | None
-    foreign: str
-    view: str | None
-
-
-class ColumnRow(NamedTuple):
-    """A column of pg_attribute."""
-
-    relation: int
-    number: int
-    name: str
-    type: str
-    not_null: bool
-    default: str | None
-    identity: str
-    generated: str
-    collation: str | None
-    storage: str | None
-    compression: str
-    statistics: int | None
-    options: list[str]
-    foreign_options: list[str]
-    local: bool
-
-
-class ConstraintRow(NamedTuple):
-    """A constraint of pg_constraint, of a table or a domain."""
-
-    oid: int
-    relation: int
-    domain: int
-    name: str
-    kind: str
-    definition: str
-    columns: list[int] | None
-    referred: int
-    referred_namespace: str | None
-    referred_table: str | None
-    referred_columns: list[int] | None
-    on_update: str
-    on_delete: str
-    match: str
-    validated: bool
-    no_inherit: bool
-    options: list[str]
-    clustered: bool | None
-    replica_identity: bool | None
-
-
-class IndexRow(NamedTuple):
-    """An index that no constraint owns."""
-
-    oid: int
-    relation: int
-    name: str
-    definition: str
-    unique: bool
-    valid: bool
-    clustered: bool
-    replica_identity: bool
-    predicate: str | None
-
-
-class TypeRow(NamedTuple):
-    """A type that is no table's row."""
-
-    oid: int
-    namespace: str
-    name: str
-    kind: str
-    relation: int
-    labels: list[str]
-    base: str
-    not_null: bool
-    default: str | None
-    collation: str | None
-    range: str | None
-
-
-class SequenceRow(NamedTuple):
-    """A sequence, with the column it depends on."""
-
-    oid: int
-    namespace: str
-    name: str
-    type: str
-    start: int
-    increment: int
-    minimum: int
-    maximum: int
-    cache: int
-    cycle: bool
-    persistence: str
-    dependency: str | None
-    relation: int | None
-    column: int | None
-
-
-class FunctionRow(NamedTuple):
-    """A function, procedure or aggregate of pg_proc."""
-
-    oid: int
-    namespace: str
-    name: str
-    kind: str
-    arguments: str
-    language: str
-    source: str | None
-    definition: str
-
-
-class AttachedRow(NamedTuple):
-    """A trigger, rule or policy."""
-
-    kind: str
-    oid: int
-    relation: int
-    name: str
-    state: str
-    definition: str | None
-    permissive: bool | None
-    roles: list[str] | None
-    using: str | None
-    check: str | None
 
 
 def table(row: RelationRow) -> Table:

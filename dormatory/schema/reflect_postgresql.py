@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import text
 
+from dormatory.schema import postgresql_catalog as catalog
 from dormatory.schema import postgresql_queries as queries
 from dormatory.schema import postgresql_rows as rows
 from dormatory.schema.snapshot import (
@@ -55,7 +56,11 @@ _KINDS: dict[str, type] = {
     "domains": Domain,
     "composites": Composite,
     "ranges": Range,
+    "namespaces": Namespace,
+    "extensions": Extension,
+    "others": Other,
 }
+_SORTED_BY = ("namespace", "name", "arguments", "kind")
 _ATTACHED_CATALOGS = {"trigger": "pg_trigger", "rule": "pg_rewrite", "policy": "pg_policy"}
 _SET_PATH = text("SELECT set_config('search_path', :path, :local)")
 _T = TypeVar("_T")
@@ -100,10 +105,10 @@ class _Reader:
         for row in self._ask(queries.GRANTS):
             grants[row[0], row[1], row[2]].append(rows.grant(*row[3:]))
         self._grants = {key: tuple(sorted(found)) for key, found in grants.items()}
-        self._relations: dict[int, rows.RelationRow] = {}
+        self._relations: dict[int, catalog.RelationRow] = {}
         self._left_out: set[int] = set()
         for row in self._ask(queries.RELATIONS):
-            relation = rows.RelationRow._make(row)
+            relation = catalog.RelationRow._make(row)
             if relation.name in ignore or f"{relation.namespace}.{relation.name}" in ignore:
                 self._left_out.add(relation.oid)
             else:
@@ -111,47 +116,41 @@ class _Reader:
 
     def snapshot(self) -> Snapshot:
         """Return all of it, each collection by name."""
-        sequences = [rows.SequenceRow._make(row) for row in self._ask(queries.SEQUENCES)]
-        constraints = [rows.ConstraintRow._make(row) for row in self._ask(queries.CONSTRAINTS)]
-        columns = [rows.ColumnRow._make(row) for row in self._ask(queries.COLUMNS)]
+        sequences = [catalog.SequenceRow._make(row) for row in self._ask(queries.SEQUENCES)]
+        constraints = [catalog.ConstraintRow._make(row) for row in self._ask(queries.CONSTRAINTS)]
+        columns = [catalog.ColumnRow._make(row) for row in self._ask(queries.COLUMNS)]
         self._names = {(row.relation, row.number): row.name for row in columns}
         self._columns = self._columns_by_relation(columns, constraints, sequences)
         self._constraints = self._constraints_by_owner(constraints)
         self._indexes = self._indexes_by_relation()
         self._attached = self._attached_by_relation()
-        found = [*self._relations_built(), *self._types(), *self._sequences(sequences), *self._functions()]
-        places = list(self._places())
-        others = sorted(self._others(), key=lambda other: (other.kind, other.name))
-        kinds = {field: _sorted(found, kind) for field, kind in _KINDS.items()}
+        built = [*self._relations_built(), *self._types(), *self._sequences(sequences), *self._functions()]
+        found = [*built, *self._places(), *self._others()]
+        unknown = [f"definition of {it.kind} {it.name}" for it in found if isinstance(it, Other) and not it.definition]
         return Snapshot(
-            **kinds,
-            namespaces=tuple(sorted((it for it in places if isinstance(it, Namespace)), key=attrgetter("name"))),
-            extensions=tuple(sorted((it for it in places if isinstance(it, Extension)), key=attrgetter("name"))),
-            others=tuple(others),
-            not_compared=tuple(
-                sorted((*NOT_COMPARED, *(f"definition of {it.kind} {it.name}" for it in others if not it.definition)))
-            ),
+            **{field: _sorted(found, kind) for field, kind in _KINDS.items()},
+            not_compared=tuple(sorted((*NOT_COMPARED, *unknown))),
         )
 
-    def _facts(self, catalog: str, oid: int, part: int = 0) -> dict[str, Any]:
+    def _facts(self, kept_in: str, oid: int, part: int = 0) -> dict[str, Any]:
         """Return the comment and the grants of an object, as far as it has any."""
         facts: dict[str, Any] = {}
-        comment, grants = self._comments.get((catalog, oid, part)), self._grants.get((catalog, oid, part))
+        comment, grants = self._comments.get((kept_in, oid, part)), self._grants.get((kept_in, oid, part))
         if comment is not None:
             facts["comment"] = comment
         if grants:
             facts["grants"] = grants
         return facts
 
-    def _with_facts(self, value: _T, catalog: str, oid: int, part: int = 0) -> _T:
-        facts = self._facts(catalog, oid, part)
+    def _with_facts(self, value: _T, kept_in: str, oid: int, part: int = 0) -> _T:
+        facts = self._facts(kept_in, oid, part)
         return replace(value, **facts) if facts else value  # type: ignore[type-var]
 
     def _columns_by_relation(
         self,
-        columns: list[rows.ColumnRow],
-        constraints: list[rows.ConstraintRow],
-        sequences: list[rows.SequenceRow],
+        columns: list[catalog.ColumnRow],
+        constraints: list[catalog.ConstraintRow],
+        sequences: list[catalog.SequenceRow],
     ) -> dict[int, tuple[Column, ...]]:
         notes = {
             (row.relation, number): note
@@ -172,7 +171,7 @@ class _Reader:
             found[row.relation].append(self._with_facts(column, "pg_class", *place))
         return {oid: tuple(its) for oid, its in found.items()}
 
-    def _constraints_by_owner(self, constraints: list[rows.ConstraintRow]) -> dict[int, tuple[Constraint, ...]]:
+    def _constraints_by_owner(self, constraints: list[catalog.ConstraintRow]) -> dict[int, tuple[Constraint, ...]]:
         """Return constraints by the OID of their table or domain."""
         found: dict[int, list[Constraint]] = defaultdict(list)
         for row in constraints:
@@ -183,15 +182,15 @@ class _Reader:
 
     def _indexes_by_relation(self) -> dict[int, tuple[Index, ...]]:
         found: dict[int, list[Index]] = defaultdict(list)
-        for row in map(rows.IndexRow._make, self._ask(queries.INDEXES)):
+        for row in map(catalog.IndexRow._make, self._ask(queries.INDEXES)):
             found[row.relation].append(self._with_facts(rows.index(row), "pg_class", row.oid))
         return {oid: tuple(sorted(its, key=attrgetter("name"))) for oid, its in found.items()}
 
     def _attached_by_relation(self) -> dict[tuple[str, int], tuple[Any, ...]]:
         found: dict[tuple[str, int], list[Any]] = defaultdict(list)
-        for row in map(rows.AttachedRow._make, self._ask(queries.ATTACHED)):
-            catalog = _ATTACHED_CATALOGS[row.kind]
-            found[row.kind, row.relation].append(self._with_facts(rows.attached(row), catalog, row.oid))
+        for row in map(catalog.AttachedRow._make, self._ask(queries.ATTACHED)):
+            value = self._with_facts(rows.attached(row), _ATTACHED_CATALOGS[row.kind], row.oid)
+            found[row.kind, row.relation].append(value)
         return {key: tuple(sorted(its, key=attrgetter("name"))) for key, its in found.items()}
 
     def _relations_built(self) -> Iterator[Table | View]:
@@ -214,7 +213,7 @@ class _Reader:
             )
 
     def _types(self) -> Iterator[Enum | Domain | Composite | Range]:
-        for row in map(rows.TypeRow._make, self._ask(queries.TYPES)):
+        for row in map(catalog.TypeRow._make, self._ask(queries.TYPES)):
             facts = self._facts("pg_type", row.oid)
             if row.kind == "e":
                 yield Enum(row.namespace, row.name, tuple(row.labels), **facts)
@@ -234,7 +233,7 @@ class _Reader:
                     **facts,
                 )
 
-    def _sequences(self, sequences: list[rows.SequenceRow]) -> Iterator[Sequence]:
+    def _sequences(self, sequences: list[catalog.SequenceRow]) -> Iterator[Sequence]:
         for row in sequences:
             if row.dependency == "i" or row.relation in self._left_out:
                 continue
@@ -246,7 +245,7 @@ class _Reader:
             yield self._with_facts(rows.sequence(row, owner), "pg_class", row.oid)
 
     def _functions(self) -> Iterator[Function]:
-        for row in map(rows.FunctionRow._make, self._ask(queries.FUNCTIONS)):
+        for row in map(catalog.FunctionRow._make, self._ask(queries.FUNCTIONS)):
             yield self._with_facts(rows.function(row), "pg_proc", row.oid)
 
     def _places(self) -> Iterator[Namespace | Extension]:
@@ -261,15 +260,15 @@ class _Reader:
             yield Extension(name, namespace, None if usual else version)
 
     def _others(self) -> Iterator[Other]:
-        for kind, name, catalog, oid, definition in self._ask(queries.OTHERS):
-            yield Other(kind, name, definition, self._comments.get((catalog, oid, 0)))
+        for kind, name, kept_in, oid, definition in self._ask(queries.OTHERS):
+            yield Other(kind, name, definition, self._comments.get((kept_in, oid, 0)))
 
 
-def _not_null_note(row: rows.ConstraintRow) -> str:
+def _not_null_note(row: catalog.ConstraintRow) -> str:
     """Return what a NOT NULL of PostgreSQL 18 says that no older version can."""
     return " ".join(["NO INHERIT"] * row.no_inherit + ["NOT VALID"] * (not row.validated))
 
 
 def _sorted(found: list[Any], kind: type) -> tuple[Any, ...]:
     its = [value for value in found if isinstance(value, kind)]
-    return tuple(sorted(its, key=lambda it: (it.namespace, it.name, getattr(it, "arguments", ""))))
+    return tuple(sorted(its, key=lambda it: [getattr(it, field, "") for field in _SORTED_BY]))

@@ -113,9 +113,14 @@ def _slots(names: Sequence[str], kept: set[str]) -> dict[str, tuple[str | None, 
 def _same_column(one: Column, other: Column, renamed: Pairs, before: Table, after: Table) -> bool:
     if not same(replace(one, name=other.name), other, renamed):
         return False
-    mapping = dict(renamed)
-    expected = sorted(_renamed_text(text, mapping) for text in _texts(before) if _mentions(text, one.name))
-    return expected == sorted(text for text in _texts(after) if _mentions(text, other.name))
+    left = [text for text in _texts(after) if _mentions(text, other.name)]
+    for text in _texts(before):
+        if _mentions(text, one.name):
+            like = next((it for it in left if same(text, it, renamed)), None)
+            if like is None:
+                return False
+            left.remove(like)
+    return not left
 
 
 def _texts(table: Table) -> list[str]:
@@ -124,11 +129,3 @@ def _texts(table: Table) -> list[str]:
 
 def _mentions(text: str, name: str) -> bool:
     return any(word.strip('"') == name for word in _WORDS.findall(text))
-
-
-def _renamed_text(text: str, mapping: dict[str, str]) -> str:
-    def renamed(found: re.Match[str]) -> str:
-        word = found[0].strip('"')
-        return mapping.get(word, found[0]) if not found[0].startswith("'") else found[0]
-
-    return _WORDS.sub(renamed, text)

@@ -1,0 +1,145 @@
+"""The order of a dump: for reading, and for loading."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dormatory.schema.archive import Entry
+from dormatory.schema.arrangement import arrange
+from dormatory.schema.constraint_order import with_sorted_constraints
+from dormatory.schema.pieces import pieces, without_trailing_space
+from dormatory.schema.tokens import Syntax
+
+KINDS = ["TABLE", "TABLE", "VIEW", "TYPE", "FUNCTION", "SEQUENCE", "PUBLICATION", "OPERATOR"]
+PARTS = ["FK CONSTRAINT", "CONSTRAINT", "INDEX", "TRIGGER", "POLICY", "COMMENT", "DEFAULT", "RULE"]
+
+
+def entry(number: int, kind: str, name: str, *needs: int) -> Entry:
+    return Entry(number, frozenset(needs), kind, "public", name, f"{number};")
+
+
+@st.composite
+def archives(draw: st.DrawFn) -> list[Entry]:
+    """What pg_dump could give: each entry needs only such as come before it."""
+    found: list[Entry] = []
+    for number in range(draw(st.integers(1, 25))):
+        earlier = st.sampled_from(found) if found else st.nothing()
+        needs = draw(st.lists(earlier, max_size=3)) if found else []
+        part = draw(st.booleans()) and bool(needs)
+        kind = draw(st.sampled_from(PARTS if part else KINDS))
+        name = f"{needs[0].name.split()[0]} p{number}" if part else draw(st.sampled_from("abc")) + str(number)
+        found.append(entry(number, kind, name, *(other.number for other in needs)))
+    return found
+
+
+@given(archives())
+def test_every_statement_is_written_once_and_after_what_it_needs(entries: list[Entry]) -> None:
+    blocks = arrange(entries)
+
+    written = [int(statement.rstrip(";")) for block in blocks for statement in block.statements]
+    assert sorted(written) == [entry.number for entry in entries]
+    places = {number: place for place, number in enumerate(written)}
+    assert all(places[need] < places[entry.number] for entry in entries for need in entry.needs)
+
+
+@given(archives(), st.randoms(use_true_random=False))
+def test_the_numbers_of_an_archive_do_not_matter(entries: list[Entry], random: object) -> None:
+    numbers = [entry.number for entry in entries]
+    shuffled = sorted(numbers, key=lambda _: random.random())  # type: ignore[attr-defined]
+    other = [
+        Entry(
+            shuffled[entry.number], frozenset(shuffled[need] for need in entry.needs), entry.kind, entry.namespace,
+            entry.name, entry.sql,
+        )
+        for entry in entries
+    ]  # fmt: skip
+
+    assert arrange(other) == arrange(entries)
+
+
+def titles(*entries: Entry) -> list[str]:
+    return [block.title for block in arrange(entries)]
+
+
+def test_tables_stand_by_name_and_what_others_need_right_before_the_first_of_them() -> None:
+    zone = entry(1, "TABLE", "zone")
+    link, attributes, page = entry(2, "TABLE", "link"), entry(3, "TABLE", "attributes"), entry(4, "TABLE", "page")
+    key = entry(5, "FK CONSTRAINT", "link fk_link_zone", 1, 2)
+
+    assert titles(zone, link, attributes, page, key) == ["table attributes", "table zone", "table link", "table page"]
+
+
+def test_a_chain_of_references_longer_than_the_stack_is_put_in_order() -> None:
+    names = [f"t{number:04}" for number in range(1500)]
+    tables = [entry(number, "TABLE", name) for number, name in enumerate(names)]
+    keys = [entry(2000 + n, "FK CONSTRAINT", f"{name} fk", n, n + 1) for n, name in enumerate(names[:-1])]
+
+    assert titles(*tables, *keys) == [f"table {name}" for name in reversed(names)]
+
+
+def test_a_circle_is_closed_in_a_block_that_says_so() -> None:
+    keys = entry(3, "FK CONSTRAINT", "a fk_a_b", 1, 2), entry(4, "FK CONSTRAINT", "b fk_b_a", 1, 2)
+
+    blocks = arrange([entry(1, "TABLE", "a"), entry(2, "TABLE", "b"), *keys])
+
+    assert [(block.title, block.statements) for block in blocks] == [
+        ("table b", ("2;",)),
+        ("table a", ("1;", "3;")),
+        ("table b, continued", ("4;",)),
+    ]
+
+
+def test_a_function_that_needs_a_table_does_not_bring_it_forward() -> None:
+    table, function, plain = entry(1, "TABLE", "b"), entry(2, "FUNCTION", "f()", 1), entry(3, "FUNCTION", "g()")
+
+    assert titles(entry(4, "TABLE", "a"), table, function, plain) == [
+        "function g()",
+        "table a",
+        "table b",
+        "function f()",
+    ]
+
+
+def test_a_policy_does_not_bring_the_table_it_reads_forward() -> None:
+    tables = entry(1, "TABLE", "a"), entry(2, "TABLE", "b")
+
+    assert titles(*tables, entry(3, "POLICY", "a p", 1, 2)) == ["table a", "table b", "table a, continued"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    {
+        "by kind, then by name": (
+            "CREATE TABLE t (b, CHECK (a > 0), CONSTRAINT z UNIQUE (a),\n\tCONSTRAINT y UNIQUE (b), PRIMARY KEY (a))",
+            "CREATE TABLE t (b, PRIMARY KEY (a), CONSTRAINT y UNIQUE (b),\n\tCONSTRAINT z UNIQUE (a), CHECK (a > 0))",
+        ),
+        "quoted commas and parentheses": (
+            """CREATE TABLE "(," ([a,)] INT, CONSTRAINT "b)" CHECK (x IN (',', ')')), UNIQUE ([a,)])) STRICT""",
+            """CREATE TABLE "(," ([a,)] INT, UNIQUE ([a,)]), CONSTRAINT "b)" CHECK (x IN (',', ')'))) STRICT""",
+        ),
+        "columns named like constraints": (
+            'CREATE TABLE t ("unique" INT, checked INT, uniques INT)',
+            'CREATE TABLE t ("unique" INT, checked INT, uniques INT)',
+        ),
+        "a text with comments stays": (
+            "CREATE TABLE t (a INT, CHECK (a > 0), -- positive\n UNIQUE (a))",
+            "CREATE TABLE t (a INT, CHECK (a > 0), -- positive\n UNIQUE (a))",
+        ),
+    }.values(),
+)
+def test_the_constraints_of_an_sqlite_table_are_sorted(before: str, after: str) -> None:
+    assert with_sorted_constraints(before) == after
+    assert with_sorted_constraints(after) == after
+
+
+@given(st.text(alphabet="ab$'\"`[]\\-*/eE \n\t;("), st.sampled_from(Syntax))
+def test_pieces_give_the_text_back(text: str, syntax: Syntax) -> None:
+    assert "".join(piece.text for piece in pieces(text, syntax)) == text
+
+
+def test_blanks_at_the_end_of_a_line_go_unless_they_are_quoted() -> None:
+    text = "a  \n'b  \nc' , -- d \n\te \t\n$x$ f  \n$x$  "
+
+    assert without_trailing_space(text, Syntax.POSTGRESQL) == "a\n'b  \nc' , -- d\n\te\n$x$ f  \n$x$"

@@ -1,0 +1,242 @@
+"""What the dump of a PostgreSQL database is the same in spite of, and how it fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from psycopg2 import sql
+
+from dormatory.database import programs
+from dormatory.database.driver import connected
+from dormatory.database.url import Target
+from dormatory.errors import ProgramFailedError, ProgramTooOldError
+from dormatory.schema import archive
+from dormatory.schema.dump import dump, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dormatory.database.throwaway import Server
+
+EVERYTHING = (Path(__file__).parent / "everything_postgresql.sql").read_text()
+# What pg_restore writes around the objects; the two \ lines came with the releases of August 2025.
+SCRIPT = """\
+--
+-- PostgreSQL database dump
+--
+{restrict}
+-- Dumped from database version 15.18 (Debian 15.18-0+deb12u1)
+-- Dumped by pg_dump version 18.6
+
+-- Started on 2026-11-22 19:21:13 UTC
+
+SET statement_timeout = 0;
+
+--
+-- TOC entry 6 (class 1259 OID 16690)
+-- Dependencies: 3 4
+-- Name: object; Type: TABLE; Schema: public; Owner: -
+-- Data Pos: 0
+--
+
+CREATE TABLE public.object (
+    id integer
+);
+
+
+-- Completed on 2026-11-22 19:21:13 UTC
+
+--
+-- PostgreSQL database dump complete
+--
+{unrestrict}
+"""
+
+
+@pytest.fixture
+def new(postgres_server: Server) -> Callable[[], Target]:
+    """What makes an empty database."""
+    return lambda: Target.parse(postgres_server.create_database().render_as_string(hide_password=False), root=Path("/"))
+
+
+def run(target: Target, script: str | sql.Composed) -> Target:
+    with connected(target, writing=True) as driver, driver.cursor() as cursor:
+        cursor.execute(script)
+        driver.commit()
+    return target
+
+
+def value(target: Target, query: str) -> object:
+    with connected(target, writing=False) as driver, driver.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchone()[0]
+
+
+def test_bodies_and_literals_that_look_like_a_dump_survive(new: Callable[[], Target]) -> None:
+    windows = "CREATE FUNCTION crlf() RETURNS integer LANGUAGE sql AS 'SELECT 1\r\n+ 1  \r\n';"
+    original, copy = run(new(), EVERYTHING + windows), new()
+    queries = (
+        "SELECT prosrc FROM pg_proc WHERE proname = 'touch'",
+        "SELECT prosrc FROM pg_proc WHERE proname = 'crlf'",
+        "SELECT obj_description('mood'::regtype)",
+        "SELECT col_description('object'::regclass, attnum) FROM pg_attribute WHERE attname = 'body'",
+        "SELECT string_agg(pg_get_expr(adbin, adrelid), '|' ORDER BY adnum) FROM pg_attrdef WHERE adnum < 4",
+    )
+
+    load(copy, dump(original))
+
+    before = [value(original, query) for query in queries]
+    assert [value(copy, query) for query in queries] == before
+    assert "-- TOC entry 2" in str(before[0])
+    assert "\r\n" in str(before[1])
+
+
+def test_psql_loads_it_whatever_the_locale_of_the_terminal(new: Callable[[], Target], tmp_path: Path) -> None:
+    text = dump(run(new(), EVERYTHING + "COMMENT ON TABLE zone IS 'Größe, 區';"))
+    copy, file = new(), tmp_path / "dump.sql"
+    file.write_text(text, encoding="utf-8")
+    psql = [str(programs.client("psql")), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={file}"]
+
+    loaded = subprocess.run(psql, env=copy.environment() | {"LC_ALL": "C"}, capture_output=True, text=True, check=False)
+
+    assert (loaded.returncode, loaded.stdout, loaded.stderr) == (0, "", "")
+    assert dump(copy) == text
+
+
+def test_a_plain_owner_and_a_superuser_get_the_same_bytes(new: Callable[[], Target]) -> None:
+    superuser = new()
+    role = f"owner_{superuser.database}"
+    name = sql.Identifier(role)
+    database = sql.Identifier(superuser.database)
+    run(superuser, sql.SQL("CREATE ROLE {} LOGIN; ALTER DATABASE {} OWNER TO {}").format(name, database, name))
+    owner = Target(superuser.url.set(username=role), superuser.driver)
+    run(
+        owner,
+        EVERYTHING + "GRANT SELECT ON object TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;",
+    )
+
+    text = dump(owner)
+
+    assert text == dump(superuser)
+    assert role not in text
+    assert "GRANT" not in text
+
+
+def test_the_settings_of_a_session_change_nothing(new: Callable[[], Target], monkeypatch: pytest.MonkeyPatch) -> None:
+    target = run(new(), EVERYTHING)
+    before = dump(target)
+    name = sql.Identifier(target.database)
+    settings = "ALTER DATABASE {0} SET timezone TO 'Asia/Tokyo'; ALTER DATABASE {0} SET datestyle TO 'German, DMY'"
+    run(target, sql.SQL(settings).format(name))
+    for variable, setting in {"PGTZ": "America/Lima", "PGCLIENTENCODING": "LATIN1", "LC_ALL": "C"}.items():
+        monkeypatch.setenv(variable, setting)
+
+    assert dump(target) == before
+
+
+def test_a_schema_public_that_was_dropped_and_created_is_no_difference(new: Callable[[], Target]) -> None:
+    recreated = run(new(), "DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+
+    assert dump(run(recreated, "CREATE TABLE a (x integer);")) == dump(run(new(), "CREATE TABLE a (x integer);"))
+
+
+def test_a_comment_on_schema_public_is_kept(new: Callable[[], Target]) -> None:
+    target = run(new(), "COMMENT ON SCHEMA public IS 'ours';")
+
+    assert "COMMENT ON SCHEMA public IS 'ours';" in dump(target)
+
+
+def test_an_extension_comes_without_the_comment_of_its_packager(new: Callable[[], Target]) -> None:
+    target = new()
+    query = "SELECT min(name) FROM pg_available_extensions WHERE name IN ('citext', 'vector')"
+    extension = value(target, query)
+    run(target, f"CREATE EXTENSION {extension}; CREATE TABLE a (x {extension});")
+    copy = new()
+
+    text = dump(target)
+    load(copy, text)
+
+    assert f"CREATE EXTENSION IF NOT EXISTS {extension} WITH SCHEMA public;" in text
+    assert "COMMENT" not in text
+    assert dump(copy) == text
+
+
+def test_a_name_of_not_null_that_the_server_made_up_is_left_out(new: Callable[[], Target]) -> None:
+    renamed = (
+        "CREATE TABLE before (id int NOT NULL, \"Up\" int NOT NULL, t text DEFAULT ' CONSTRAINT a_not_null NOT NULL');"
+    )
+    renamed += (
+        'ALTER TABLE before RENAME TO b; ALTER TABLE b RENAME COLUMN "Up" TO "Down"; ALTER TABLE b RENAME id TO "Id"'
+    )
+    created = (
+        'CREATE TABLE b ("Id" int NOT NULL, "Down" int NOT NULL, t text DEFAULT \' CONSTRAINT a_not_null NOT NULL\')'
+    )
+
+    text = dump(run(new(), renamed))
+
+    assert text == dump(run(new(), created))
+    assert "' CONSTRAINT a_not_null NOT NULL'" in text
+
+
+@pytest.mark.parametrize("line", ["", "\n\\restrict abc123\n"], ids=["before August 2025", "after"])
+def test_only_objects_are_read_from_what_the_tool_writes(line: str) -> None:
+    script = SCRIPT.format(restrict=line, unrestrict=line.replace("restrict", "unrestrict"))
+
+    (entry,) = archive.parse(script)
+
+    assert entry == archive.Entry(
+        number=6,
+        needs=frozenset({3, 4}),
+        kind="TABLE",
+        namespace="public",
+        name="object",
+        sql="CREATE TABLE public.object (\n    id integer\n);",
+    )
+
+
+def programs_that(tmp_path: Path, body: str, version: int) -> str:
+    for name in ("pg_dump", "pg_restore"):
+        program = tmp_path / name
+        program.write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && echo "{name} (PostgreSQL) {version}.1" && exit\n{body}\n'
+        )
+        program.chmod(0o755)
+    return str(tmp_path)
+
+
+def test_a_pg_dump_that_fails_is_an_error_without_a_secret(
+    new: Callable[[], Target], postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = new()
+    target = Target(target.url.set(password="canary%secret"), target.driver)  # noqa: S106  # made for this test
+    body = 'echo "$@" "$PGPASSWORD" >&2; exit 1'
+    monkeypatch.setenv(programs.VARIABLE, programs_that(tmp_path, body, postgres_server.version))
+
+    with pytest.raises(ProgramFailedError, match=r"pg_dump ended with exit code 1 \(--schema-only") as caught:
+        dump(target)
+
+    assert "canary" not in str(caught.value)
+
+
+def test_a_pg_dump_older_than_the_server_is_an_error_that_tells_both_versions(
+    new: Callable[[], Target], postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = programs_that(tmp_path, "exit 0", 9)
+    monkeypatch.setattr(programs, "_client_places", lambda: iter([("a test", Path(directory))]))
+
+    with pytest.raises(ProgramTooOldError, match=f"{postgres_server.version} server.*version 9 at {directory}"):
+        dump(new())
+
+
+def test_the_archive_on_the_way_is_removed(
+    new: Callable[[], Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    dump(new())
+
+    assert os.listdir(tmp_path) == []  # noqa: PTH208  # names are enough
