@@ -23,7 +23,7 @@ nox.options.stop_on_first_error = False
 def installed(version: str) -> bool:
     """Say whether an interpreter really runs: a version manager's stand-in may be all that is there."""
     program = shutil.which(f"python{version}")
-    return bool(program) and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0
+    return program is not None and not subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode
 
 
 def from_dev(*names: str) -> list[str]:

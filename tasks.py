@@ -200,7 +200,7 @@ def schema_dump(
     output: str = "",
     backend: str = "",
 ) -> None:
-    """Write the schema at head to alembic/schema/, for reviewers to read."""
+    """Write the schema at head to alembic/schema/, for reviewers."""
     with reported():
         from dormatory.migrations import dumping
         from dormatory.report.text import difference_lines, text_diff
@@ -278,15 +278,16 @@ def make_sure_it_exists(target: Target, backend: Backend) -> None:
 
 def write(project: Project, message: str, *, empty: bool) -> None:
     """Write the next migration, and print its file and the SQL it runs on each backend."""
-    from dormatory.migrations.authoring import previews, write_revision
+    from dormatory.migrations.authoring import Desk
     from dormatory.report.text import preview_lines
 
-    file = write_revision(project, message, empty=empty)
-    if file is None:
-        return
-    print(file)
-    for preview in previews(project, file):
-        show_lines(preview_lines(preview))
+    with Desk(project) as desk:
+        file = desk.write(message, empty=empty)
+        if file is None:
+            return
+        print(file)
+        for preview in desk.previews(file):
+            show_lines(preview_lines(preview))
 
 
 def alembic(project: Project, target: Target, *arguments: str) -> None:

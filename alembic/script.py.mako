@@ -32,5 +32,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take it back; nothing is lost."""
+    """Take it back; what was stored in what the upgrade added is lost."""
     ${downgrades if downgrades else "pass"}

@@ -160,7 +160,7 @@ class NotEmptyError(DormatoryError):
         super().__init__(
             f"{shown} is not empty",
             why="a dump is loaded into an empty database only",
-            fix="name a new database, or remove this one first: inv db.drop",
+            fix="name a new database in DATABASE_URL",
         )
 
 
@@ -292,6 +292,20 @@ class RevisionFailedError(DormatoryError):
     def __init__(self, where: str, said: str, *, fix: str) -> None:
         self.where = where
         super().__init__(f"the revision failed at {where}", why=said, fix=fix)
+
+
+class TransactionEndedError(DormatoryError):
+    """A revision committed or rolled back by itself; what it did and what the version table says may differ."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+        super().__init__(
+            f"revision {revision} ended its transaction by itself",
+            why="a commit() or rollback() in it parts what it does from the entry in the version table",
+            fix="see what of it is there, then use op.get_context().autocommit_block() in place of that call",
+        )
 
 
 class RevisionImportError(DormatoryError):

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dormatory.database import throwaway
+from dormatory.migrations.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,3 +41,108 @@ def postgres_server() -> Iterator[throwaway.Server]:
             yield server
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command left: its exit code, results and messages."""
+
+    code: int
+    out: str
+    err: str
+
+
+class SmallProject:
+    """An Alembic project of a test's own, and commands that act on it in an environment without settings."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.versions = root / "scripts" / "versions"
+        self.versions.mkdir(parents=True)
+        inherited = ("PG", "DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "COVERAGE")
+        self.environ = {key: value for key, value in os.environ.items() if not key.startswith(inherited)}
+        self.environ |= {"ALEMBIC_CONFIG": str(root / "alembic.ini"), "PYTHONPATH": str(REPOSITORY)}
+        template = REPOSITORY / "dormatory" / "migrations" / "templates" / "script.py.mako"
+        (root / "scripts" / "script.py.mako").write_text(template.read_text())
+        self.ini("script_location = %(here)s/scripts", "revision_environment = true")
+        self.env("import sqlalchemy as sa", "environment.run(sa.MetaData())")
+
+    @property
+    def project(self) -> Project:
+        """The project as the workflow reads it."""
+        return Project.read(self.root / "alembic.ini")
+
+    def ini(self, *lines: str) -> None:
+        """Write alembic.ini."""
+        (self.root / "alembic.ini").write_text("\n".join(("[alembic]", *lines, "")))
+
+    def env(self, *lines: str) -> None:
+        """Write env.py."""
+        (self.root / "scripts" / "env.py").write_text(
+            "\n".join(("from dormatory.migrations import environment", *lines, ""))
+        )
+
+    def revision(
+        self, name: str, upgrade: str = "pass", downgrade: str = "pass", *, after: object = "", extra: str = ""
+    ) -> Path:
+        """Write a revision; without `after` it follows the number before its own."""
+        parent = after if after != "" else (None if name == "001" else f"{int(name) - 1:03d}")
+        head = f"revision = {name!r}\ndown_revision = {parent!r}\n{extra}\n"
+        body = [
+            f"def {function}():\n{textwrap.indent(textwrap.dedent(code).strip(), '    ')}\n"
+            for function, code in (("upgrade", upgrade), ("downgrade", downgrade))
+        ]
+        file = self.versions / f"{name}_x.py"
+        imports = "import sqlalchemy as sa\nfrom alembic import op\n"
+        file.write_text("\n".join((f'"""Do step {name}."""\n', imports, head, *body)))
+        return file
+
+    def tables(self, *names: str) -> None:
+        """Write one revision per table, 001 and on, each of which creates it."""
+        for number, name in enumerate(names, start=1):
+            create = f'op.create_table("{name}", sa.Column("id", sa.Integer, primary_key=True))'
+            self.revision(f"{number:03d}", create, f'op.drop_table("{name}")')
+
+    def start(self, *arguments: str, url: object = None, **environ: str) -> subprocess.Popen[str]:
+        """Start `python -m` with these arguments, in the repository, as a group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", *arguments], cwd=REPOSITORY, env=self._environ(url, environ), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, url: object = None, **environ: str) -> Ended:
+        """Run `python -m` with these arguments to its end, at most two minutes."""
+        with self.start(*arguments, url=url, **environ) as child:
+            out, err = child.communicate(timeout=120)
+            return Ended(child.returncode, out, err)
+
+    def run_code(self, code: str, *arguments: str, url: object = None) -> Ended:
+        """Run Python code in an interpreter of its own."""
+        command = [sys.executable, "-c", code, *arguments]
+        environ = self._environ(url, {})
+        ended = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def inv(self, *arguments: str, url: object = None, **environ: str) -> Ended:
+        """Run a task."""
+        return self.run("invoke", *arguments, url=url, **environ)
+
+    def alembic(self, *arguments: str, url: object = None, **environ: str) -> Ended:
+        """Run plain Alembic on this project."""
+        return self.run("alembic", "-c", str(self.root / "alembic.ini"), *arguments, url=url, **environ)
+
+    def _environ(self, url: object, environ: dict[str, str]) -> dict[str, str]:
+        text = None if url is None else url if isinstance(url, str) else self._text(url)
+        return {**self.environ, **({} if text is None else {"DATABASE_URL": text}), **environ}
+
+    @staticmethod
+    def _text(url: object) -> str:
+        return str(url.render_as_string(hide_password=False)) if hasattr(url, "render_as_string") else str(url)
+
+
+@pytest.fixture
+def small_project(tmp_path: Path) -> SmallProject:
+    """A project without a revision."""
+    home = tmp_path / "project"
+    home.mkdir()
+    return SmallProject(home)

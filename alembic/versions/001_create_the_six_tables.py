@@ -87,7 +87,7 @@ def _key(table: str) -> tuple[sa.SchemaItem, ...]:
     key = sa.Column("id", sa.CHAR(32), server_default=sa.text(random), nullable=False)
     primary = sa.PrimaryKeyConstraint("id", name=op.f(f"pk_{table}"))
     if not _on_postgresql():
-        # parity: SQLite has no type uuid to come, so its key stays CHAR(32) and no text in it can be wrong.
+        # SQLite has no type uuid to come, so its key stays CHAR(32) and no text in it can be wrong.
         return key, primary
     return key, primary, sa.CheckConstraint("id ~ '^[0-9a-f]{32}$'", name=op.f(f"ck_{table}_id"))
 

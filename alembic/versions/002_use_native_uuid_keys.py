@@ -29,7 +29,7 @@ REFERENCES = (
 
 def upgrade() -> None:
     """Turn the hexadecimal keys into UUIDs on PostgreSQL; on SQLite they stay as they are."""
-    # parity: SQLite has no type uuid; CHAR(32) is how SQLAlchemy stores one there.
+    # SQLite has no type uuid; CHAR(32) is how SQLAlchemy stores one there.
     if op.get_context().dialect.name != "postgresql":
         return
     for table in TABLES:

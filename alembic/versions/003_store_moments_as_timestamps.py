@@ -91,7 +91,9 @@ def _rebuild_on_sqlite(
 
 
 def _sqlite_form(*, length: int, separator: str, end: str) -> str:
-    # parity: SQLite has no type for moments; a CHECK holds the column to one form, and to the same years.
+    # parity: ck_object_created_on_range, ck_versioning_created_at_range, ck_attributes_created_on_range,
+    # ck_attributes_updated_on_range: SQLite has no type for moments; its CHECK asks for one form, and the same years.
+    #
     # Only a modifier makes SQLite count the 30th of February as another day. The fraction is looked at as text: it
     # would be rounded to milliseconds, and so into the next second.
     seconds = "substr({0}, 1, 19)"

@@ -25,7 +25,7 @@ def upgrade() -> None:
         named = " ".join(f"WHEN {number} THEN '{name}'" for number, name in LEVELS.items())
         _convert_on_postgresql("permission_level", f"(CASE permission_level {named} END)::permission_level", "'read'")
         return
-    # parity: SQLite has no enumerations; a CHECK of the same values stands for the type.
+    # SQLite has no enumerations; a CHECK of the same values stands for the type.
     with op.batch_alter_table("permissions") as batch:
         batch.drop_constraint(op.f(CHECK), type_="check")
         batch.alter_column("permission_level", type_=sa.String(5), server_default="read")

@@ -74,7 +74,7 @@ def _upgrade_on_sqlite() -> None:
         WHERE value IS NOT NULL
         """
     )
-    # parity: SQLite has no type jsonb; a CHECK refuses what it would refuse.
+    # SQLite has no type jsonb; a CHECK refuses what it would refuse.
     with op.batch_alter_table("attributes") as batch:
         batch.alter_column("value", type_=sa.JSON())
         batch.create_check_constraint(op.f(CHECK), "value IS NULL OR json_valid(value)")

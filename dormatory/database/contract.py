@@ -62,6 +62,9 @@ class Backend(Protocol):
     def exclusive(self, target: Target, version_table: str) -> AbstractContextManager[None]:
         """Keep other migrations of the same target out for the length of the block, waiting for them if need be."""
 
+    def cancel(self, connection: Connection) -> None:
+        """Break off the statement that a connection is busy with; called from another thread."""
+
     def refuse_remains(self, connection: Connection) -> None:
         """Raise when an earlier failure left something that the next run would trip over."""
 

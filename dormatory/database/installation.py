@@ -62,7 +62,10 @@ def reachable(binaries: Path, home: Path, account: process.Account | None) -> In
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment for initdb and the server: nothing of the caller's PG* settings or language."""
+    """Return the environment for initdb and the server: nothing of the caller's PG* settings or language.
+
+    initdb writes the time zone it finds here into the server's configuration; without one it searches long.
+    """
     kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {key: os.environ[key] for key in kept if key in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import NullPool, create_engine, event
 
 from dormatory.database import advisory, programs
 from dormatory.database.contract import Stock
 from dormatory.database.process import run
-from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
+from dormatory.database.url import detours
+from dormatory.errors import DatabaseFailedError, InvalidIndexError, MalformedURLError, MissingDatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +26,20 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 10
 _CONNECTION: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": str(_CONNECT_SECONDS)}
 _MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
-# The comment by which a database says what it is for: its owner may write it. A setting of the database would want a
-# superuser, PostgreSQL lets nobody else store one that it does not know.
-MARK = "dormatory: development"
+# How a database says what it is for: a setting of its own, where a superuser creates it, for PostgreSQL lets nobody
+# else store a setting that it does not know; otherwise a comment, which its owner may write.
+_SETTING = "dormatory.environment=development"
+_COMMENT = "dormatory: development"
+_CREATE = r"""
+CREATE DATABASE :"name";
+SELECT rolsuper FROM pg_roles WHERE rolname = current_user
+\gset
+\if :rolsuper
+ALTER DATABASE :"name" SET dormatory.environment = 'development';
+\else
+COMMENT ON DATABASE :"name" IS 'dormatory: development';
+\endif
+"""
 _MISSING = ("does not exist", "3D000")
 
 # What libpq's words mean, and what to do: (part of the message, why, what next).
@@ -36,15 +49,33 @@ _MEANINGS = (
     ("no pg_hba.conf entry", "the server does not let this user in from here", "ask its administrator"),
     ("could not translate host name", "its host name is not known", "correct the host in DATABASE_URL"),
     ("Connection refused", "nothing listens there", "start the server, or correct host and port"),
-    ("No such file or directory", "no server has its socket there", "start the server, or correct the host"),
+    ("failed: No such file or directory", "no server has its socket there", "start the server, or correct the host"),
+    ("failed: Permission denied", "its socket may not be opened", "ask its administrator, or correct the host"),
+    ("invalid response to SSL negotiation", "what listens there is no PostgreSQL", "correct host and port"),
+    ('FATAL:  role "', "the server knows no such user", "correct the user in DATABASE_URL, or create it"),
+    ("permission denied for database", "this user may not connect to it", "ask its owner"),
+    ("the database system is", "the server is starting or stopping", "wait a moment, then try again"),
     ("timeout expired", f"no answer in {_CONNECT_SECONDS} s", "see that host, port and network are right"),
     ("too many connections", "the server takes no more connections", "wait, or end some sessions"),
     ("server does not support SSL", "sslmode asks for what it cannot do", "correct sslmode in DATABASE_URL"),
 )
 
+# What to do about errors that tell their own why: (part of the message, what next).
+_REMEDIES = (
+    ("permission denied", "connect as the owner, or have the right granted"),
+    ("must be owner", "connect as the owner"),
+    ("No space left on device", "free some space on the server, then try again"),
+    ("already exists", "see whether another tool has made it"),
+    ("server closed the connection", "see the server's log: it ended, or somebody ended the session"),
+    ("terminating connection", "somebody ended the session; try again"),
+)
+
 _STOCK = """
 SELECT current_user,
-       CASE WHEN shobj_description(d.oid, 'pg_database') = %(mark)s THEN 'development' ELSE 'production' END,
+       CASE WHEN shobj_description(d.oid, 'pg_database') = %(comment)s
+              OR EXISTS (SELECT FROM pg_db_role_setting s
+                          WHERE s.setdatabase = d.oid AND s.setrole = 0 AND %(setting)s = ANY (s.setconfig))
+            THEN 'development' ELSE 'production' END,
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'),
        (SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables),
@@ -71,7 +102,14 @@ class PostgreSQL:
     def engine(self, target: Target, *, writing: bool) -> Engine:  # noqa: ARG002  # transactions are the server's
         """Return an engine that opens one connection at a time and gives up on a silent server."""
         arguments = {key: value for key, value in _CONNECTION.items() if key not in target.url.query}
-        return create_engine(target.url, poolclass=NullPool, connect_args=arguments)
+        engine = create_engine(target.url, poolclass=NullPool, connect_args=arguments)
+
+        @event.listens_for(engine, "do_connect")
+        def _connect(dialect: Any, _record: object, positional: Any, named: Any) -> Any:
+            with _straight(target):
+                return dialect.connect(*positional, **named)
+
+        return engine
 
     def exists(self, target: Target) -> bool:
         """Say whether the database is there; raises when its server cannot be asked."""
@@ -83,11 +121,11 @@ class PostgreSQL:
 
     def create(self, target: Target) -> None:
         """Create the database through a maintenance database and mark it as a development database."""
-        self._administer(
-            target,
-            'CREATE DATABASE :"name";\n'
-            f"COMMENT ON DATABASE :\"name\" IS '{MARK}';\n",
-        )
+        try:
+            self._administer(target, _CREATE)
+        except DatabaseFailedError:
+            if not self.exists(target):  # else another run created it at the same moment
+                raise
 
     def drop(self, target: Target) -> None:
         """Drop the database, ending the sessions in it in the same moment, before they can come back."""
@@ -96,7 +134,7 @@ class PostgreSQL:
     def stock(self, target: Target) -> Stock:
         """Ask the server what the database is, holds and serves."""
         with self._connected(target) as connection, connection.cursor() as cursor:
-            cursor.execute(_STOCK, {"mark": MARK})
+            cursor.execute(_STOCK, {"comment": _COMMENT, "setting": _SETTING})
             user, environment, tables, rows, sessions = cursor.fetchone()
             where = connection.info.host or "local socket"
             server = f"PostgreSQL {_dotted(connection.server_version)} at {where}:{connection.info.port}"
@@ -113,6 +151,11 @@ class PostgreSQL:
         name = f"dormatory {target.database} {version_table}"
         with self._connected(target) as connection, advisory.held(connection, name, shown=str(target)):
             yield
+
+    def cancel(self, connection: Connection) -> None:
+        """Ask the server to break the statement off; it would finish it, whoever has gone away meanwhile."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.cancel()
 
     def refuse_remains(self, connection: Connection) -> None:
         """Do nothing: a failed transaction leaves nothing, and a failed index build is met as invalid."""
@@ -139,13 +182,17 @@ class PostgreSQL:
         for part, why, fix in _MEANINGS:
             if any(part in line for line in lines):
                 return DatabaseFailedError(f"cannot reach {target}", why=why, fix=fix)
-        return DatabaseFailedError(f"{target} failed", why=said, fix="see the server's log, then try again")
+        if said.startswith("invalid "):
+            return MalformedURLError(said, fix="correct that value")
+        fix = next((fix for part, fix in _REMEDIES if part in said), "see the server's log, then try again")
+        return DatabaseFailedError(f"{target} failed", why=said, fix=fix)
 
     @contextlib.contextmanager
     def _connected(self, target: Target) -> Iterator[Any]:
         arguments = self.engine(target, writing=False).dialect.create_connect_args(target.url)[1]
         try:
-            connection = psycopg2.connect(**{**_CONNECTION, **arguments})
+            with _straight(target):
+                connection = psycopg2.connect(**{**_CONNECTION, **arguments})
         except psycopg2.Error as error:
             raise self.explain(error, target) from error
         try:
@@ -172,10 +219,24 @@ class PostgreSQL:
             said = target.mask(finished.stderr or finished.stdout).strip().splitlines()
             raise DatabaseFailedError(
                 f"psql could not change {target}",
-                why=said[0] if said else f"exit code {finished.code}",
+                why=said[0].removeprefix("ERROR:").strip() if said else f"exit code {finished.code}",
                 fix="see that the user may create databases, then try again",
             )
         raise MissingDatabaseError(str(target.renamed(_MAINTENANCE[0])))
+
+
+@contextlib.contextmanager
+def _straight(target: Target) -> Iterator[None]:
+    """Hide from libpq, for as long as it connects, the inherited settings that would lead it to another server.
+
+    Children do not get them either (Target.environment), so that psql and this process meet the same database.
+    """
+    names = detours(target)
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _dotted(number: int) -> str:

@@ -38,9 +38,6 @@ _SETTINGS = {
     "max_wal_size": "128MB",  # a gigabyte by default, and nobody will recover from it
     "checkpoint_warning": "0",
     "dynamic_shared_memory_type": "mmap",  # in the data directory: /dev/shm is small in containers, and outlives us
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "lc_messages": "C",
 }
 _START_SECONDS, _POLL_SECONDS = 60.0, 0.005
 _FAST_SECONDS, _IMMEDIATE_SECONDS = 10.0, 5.0
@@ -57,14 +54,14 @@ def running(installed: Installation, home: Path, account: process.Account | None
     settings = _SETTINGS | {"unix_socket_directories": str(home)}
     arguments = [str(installed.binaries / "postgres"), "-D", str(home / DATA)]
     arguments += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    owner, child = os.getpid(), None
+    child = None
     try:
         with process.deferring_signals():
             child = process.serve(arguments, env=installed.environment, cwd=home, log=home / _LOG, account=account)
         _await_ready(child, home)
         yield
     finally:
-        if child is not None and os.getpid() == owner:
+        if child is not None:
             with process.deferring_signals():
                 _stop(child)
 
@@ -128,7 +125,10 @@ def _not_started(home: Path, reason: str) -> DatabaseFailedError:
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """Shut the server down: fast, then immediately; killed last, since that leaves its shared memory behind."""
+    """Shut the server down: fast, then immediately; killed last, since that leaves its shared memory behind.
+
+    In a fork of ours nothing happens: Popen signals nobody but a child of the process that asks.
+    """
     for number, patience in (
         (signal.SIGINT, _FAST_SECONDS),
         (signal.SIGQUIT, _IMMEDIATE_SECONDS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -90,6 +91,36 @@ def deferring_signals() -> Iterator[None]:
             signal.signal(number, handler)
         for number in dict.fromkeys(arrived):
             signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def calling_on_signals(act: Callable[[], object]) -> Iterator[None]:
+    """Call `act` as soon as a signal arrives that has a handler, even while the main thread is inside a driver.
+
+    A driver that waits for its database in C lets no handler run until the answer is there; `act` is what makes
+    it answer, and runs in a thread of its own. Outside the main thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+
+    def watch() -> None:
+        while reader.recv(1) not in (b"", b"\0"):  # each signal writes its number, the end a 0
+            with contextlib.suppress(Exception):  # what was to be broken off has just ended by itself
+                act()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with reader, writer:
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        watcher.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            writer.send(b"\0")
+            watcher.join()
 
 
 def run(

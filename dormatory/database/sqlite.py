@@ -130,6 +130,11 @@ class SQLite:
         """Do nothing: BEGIN IMMEDIATE lets one writer in and makes the others wait."""
         return contextlib.nullcontext()
 
+    def cancel(self, connection: Connection) -> None:
+        """Break the statement off."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.interrupt()
+
     def refuse_remains(self, connection: Connection) -> None:
         """Raise RemainsError for a batch rebuild's temporary table that another tool left behind."""
         query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_alembic\\_tmp\\_%' ESCAPE '\\'"
@@ -147,13 +152,12 @@ class SQLite:
         """Do nothing: every object in an SQLite file is valid."""
 
     def shell(self, target: Target) -> list[str]:
-        """Return the sqlite3 program on this file, or Python's own shell where there is none."""
+        """Return the sqlite3 program on this file, Python's own where there is none, or the one we bring."""
         try:
             return [str(programs.client("sqlite3")), target.database]
         except ProgramMissingError:
-            if sys.version_info < (3, 12):
-                raise
-            return [sys.executable, "-m", "sqlite3", target.database]
+            module = "sqlite3" if sys.version_info >= (3, 12) else "dormatory.database.sqlite_shell"
+            return [sys.executable, "-m", module, target.database]
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what SQLite or the file system said about this file, and what to do."""

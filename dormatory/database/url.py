@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -102,12 +102,12 @@ class Target:
         return Target(self.url.set(database=database), self.driver)
 
     def mask(self, text: str) -> str:
-        """Return `text` with each secret of this URL replaced, raw and in every encoding a tool may print."""
+        """Return `text` with each secret of this URL replaced, raw and in every encoding a tool may print.
+
+        Character by character, since tools differ in what they encode: SQLAlchemy leaves spaces as they are.
+        """
         for secret in self._secrets():
-            encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-            quoted = {repr(secret)[1:-1], secret.replace("'", "''"), secret.replace("'", "\\'")}
-            for form in sorted({secret} | encoded | quoted, key=len, reverse=True):
-                text = text.replace(form, MASK)
+            text = re.sub("".join(_any_form(character) for character in secret), lambda _: MASK, text)
         return text
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -116,7 +116,7 @@ class Target:
         libpq expands a URI only in its dbname argument, never in PGDATABASE, so the URL is split. Inherited
         settings that would lead a child elsewhere than SQLAlchemy goes are left out.
         """
-        child = {key: value for key, value in base.items() if key not in ("PGSERVICE", "PGDATABASE")}
+        child = {key: value for key, value in base.items() if key not in detours(self)}
         child[VARIABLE] = self.url.set(drivername=self.driver).render_as_string(hide_password=False)
         if self.backend_name != "postgresql":
             return child
@@ -128,10 +128,8 @@ class Target:
             ("password", self.url.password),
             ("dbname", self.url.database),
         ):
-            if value is not None:
+            if value not in (None, ""):
                 given[key] = str(value)
-        if "host" in given:
-            child.pop("PGHOSTADDR", None)
         return child | {_LIBPQ[key]: value for key, value in given.items()}
 
     def _secrets(self) -> list[str]:
@@ -139,6 +137,21 @@ class Target:
         if self.url.password is not None:
             found.append(str(self.url.password))
         return [secret for secret in found if secret]
+
+
+def _any_form(character: str) -> str:
+    """Return a pattern for a character as such, percent-encoded, quoted, or escaped."""
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode())
+    escaped = {character.encode("unicode_escape").decode(), f"\\u{ord(character):04x}"}
+    special = {" ": "+", "'": "''", "%": "%%", "\\": "\\\\"}.get(character, character)
+    others = sorted(escaped | {special, f"\\{character}", character}, key=len, reverse=True)
+    return f"(?:(?i:{encoded})|{'|'.join(map(re.escape, others))})"
+
+
+def detours(target: Target) -> tuple[str, ...]:
+    """Return the variables by which libpq would go elsewhere than the URL says."""
+    has_host = bool(target.url.host or "host" in target.url.query)
+    return ("PGSERVICE", "PGDATABASE", *(("PGHOSTADDR",) if has_host else ()))
 
 
 def _joined(value: str | tuple[str, ...]) -> str:
@@ -154,9 +167,7 @@ def _parsed(text: str) -> URL:
         # The cause would repeat the URL, password included.
         raise MalformedURLError("it does not read as a URL") from None
     if url.host and "@" in url.host:
-        raise MalformedURLError(
-            "user name or password holds an unescaped @", fix="write it percent-encoded: %40"
-        )
+        raise MalformedURLError("user name or password holds an unescaped @", fix="write it percent-encoded: %40")
     return url
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import event
 
 from dormatory.database.backend import NAMES, backend_for
+from dormatory.database.process import run
 from dormatory.errors import DormatoryError, ProgramMissingError
 from dormatory.migrations import numbering, scratch
 from dormatory.migrations.history import History
@@ -32,38 +35,72 @@ class Preview:
     problem: str = ""
 
 
-def write_revision(project: Project, message: str, *, empty: bool) -> Path | None:
-    """Write the next revision and return its file, or None when the models match the history.
+class Desk:
+    """Where revisions are written: the scratch servers it needs are started once, and end with the block."""
 
-    PostgreSQL is preferred to generate against: SQLite writes its own forms, such as a boolean default of 0,
-    which PostgreSQL refuses. Raises PoorTitleError for a message that says too little, MultipleHeadsError
-    when there is no single place to put a revision.
-    """
-    title = numbering.checked_title(message)
-    History.read(project).refuse_branches()
-    if empty:
-        return Runner(project).revision(title, autogenerate=False)
-    with contextlib.ExitStack() as stack:
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._servers = contextlib.ExitStack()
+        self._makers: dict[str, scratch.Scratch | DormatoryError] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._servers.close()
+
+    def write(self, message: str, *, empty: bool) -> Path | None:
+        """Write the next revision and return its file, or None when the models match the history.
+
+        PostgreSQL is preferred to generate against: SQLite writes its own forms, such as a boolean default of 0,
+        which PostgreSQL refuses. Raises PoorTitleError for a message that says too little, MultipleHeadsError
+        when there is no single place to put a revision.
+        """
+        title = numbering.checked_title(message)
+        History.read(self.project).refuse_branches()
+        if empty:
+            return Runner(self.project).revision(title, autogenerate=False)
         try:
-            maker = stack.enter_context(scratch.databases("postgresql"))
+            maker = self._maker("postgresql")
         except ProgramMissingError:
-            maker = stack.enter_context(scratch.databases("sqlite"))
-        target = stack.enter_context(scratch.at_revision(project, maker))
-        connection = stack.enter_context(backend_for(target).engine(target, writing=False).connect())
-        return Runner(project, target=target, connection=connection).revision(title, autogenerate=True)
+            maker = self._maker("sqlite")
+        with (
+            scratch.at_revision(self.project, maker) as target,
+            backend_for(target).engine(target, writing=False).connect() as connection,
+        ):
+            file = Runner(self.project, target=target, connection=connection).revision(title, autogenerate=True)
+        if file is not None:
+            _format(file)
+        return file
+
+    def previews(self, file: Path) -> Iterator[Preview]:
+        """Yield, backend by backend, the SQL that a revision's upgrade really executes."""
+        revision = next(item for item in History.read(self.project).revisions if item.path == file)
+        for backend in NAMES:
+            try:
+                with self._maker(backend)() as target:
+                    for parent in revision.parents:
+                        scratch.upgrade(self.project, target, parent)
+                    yield Preview(backend, tuple(_executed(self.project, target, revision.id)))
+            except DormatoryError as error:
+                yield Preview(backend, (), str(error))
+
+    def _maker(self, backend: str) -> scratch.Scratch:
+        if backend not in self._makers:
+            try:
+                self._makers[backend] = self._servers.enter_context(scratch.databases(backend))
+            except DormatoryError as error:
+                self._makers[backend] = error
+        found = self._makers[backend]
+        if isinstance(found, DormatoryError):
+            raise found
+        return found
 
 
-def previews(project: Project, file: Path) -> Iterator[Preview]:
-    """Yield, backend by backend, the SQL that a revision's upgrade really executes."""
-    revision = next(item for item in History.read(project).revisions if item.path == file)
-    for backend in NAMES:
-        try:
-            with scratch.databases(backend) as maker, maker() as target:
-                for parent in revision.parents:
-                    scratch.upgrade(project, target, parent)
-                yield Preview(backend, tuple(_executed(project, target, revision.id)))
-        except DormatoryError as error:
-            yield Preview(backend, (), str(error))
+def _format(file: Path) -> None:
+    """Lay a generated file out as Ruff does, where Ruff is installed; Alembic's layout would fail `nox -s lint`."""
+    if find_spec("ruff"):
+        run([sys.executable, "-m", "ruff", "format", "--quiet", str(file)], cwd=file.parent)
 
 
 def _executed(project: Project, target: Target, revision: str) -> list[str]:

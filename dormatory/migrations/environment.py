@@ -15,7 +15,8 @@ from alembic.util import CommandError
 from sqlalchemy import create_engine
 
 from dormatory.database.backend import backend_for, backend_named
-from dormatory.errors import MissingDatabaseError, NotAppliedError
+from dormatory.database.process import calling_on_signals
+from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
 from dormatory.migrations import autogenerate, guard, numbering
 from dormatory.migrations.failures import explained
 from dormatory.migrations.project import Project
@@ -69,7 +70,11 @@ def _online(target: Target, metadata: MetaData) -> None:
         raise MissingDatabaseError(str(target))
     applied: dict[str, set[str]] = {}
     alone = backend.exclusive(target, "alembic_version") if writing else nullcontext()
-    with alone, backend.engine(target, writing=writing).connect() as connection:
+    with (
+        alone,
+        backend.engine(target, writing=writing).connect() as connection,
+        calling_on_signals(lambda: backend.cancel(connection)),
+    ):
         _migrate(
             connection,
             metadata,
@@ -101,10 +106,13 @@ def _migrate(
         **options,
     )
     migration_context = context.get_context()
-    if wrap:
-        # The only place where a step can be refused before its first statement.
-        migration_context._migrations_fn = wrap(migration_context._migrations_fn)  # noqa: SLF001
+    # The only place where a step can be refused before its first statement, or watched until its last.
+    steps = _whole(migration_context._migrations_fn)  # noqa: SLF001
+    migration_context._migrations_fn = wrap(steps) if wrap else steps  # noqa: SLF001
     with context.begin_transaction():
+        if options.get("dont_mutate"):  # who only looks is shown a damaged database, too
+            context.run_migrations()
+            return
         backend.refuse_remains(connection)
         context.run_migrations()
         backend.refuse_damage(connection)
@@ -148,6 +156,30 @@ def _guarded(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable
             yield step
 
     return steps
+
+
+def _whole(steps_of: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[Any]]:
+    """Refuse a revision that ends the transaction it runs in before it is written down as applied."""
+
+    def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
+        for step in steps_of(heads, migration_context):
+            if isinstance(step, RevisionStep):
+                step.migration_fn = _watched(step, migration_context)
+            yield step
+
+    return steps
+
+
+def _watched(step: RevisionStep, migration_context: MigrationContext) -> Callable[..., None]:
+    migrate, connection = step.migration_fn, migration_context.connection
+
+    def run(**arguments: Any) -> None:
+        had_one = connection is not None and connection.in_transaction()
+        migrate(**arguments)
+        if had_one and connection is not None and not connection.in_transaction():
+            raise TransactionEndedError(str(step.revision.revision))
+
+    return run
 
 
 def _confirm(connection: Connection, expected: set[str] | None) -> None:

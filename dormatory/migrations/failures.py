@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from dormatory.migrations.project import Project
 
 
+# What a revision cannot help, however it is written.
+_SURROUNDINGS = (
+    "disk is full", "disk I/O error", "No space left on device", "readonly database", "database is locked",
+    "server closed the connection", "terminating connection",
+)  # fmt: skip
+
+
 def explained(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
     """Return the error in the user's words, or None for what only a programmer could have caused.
 
@@ -35,6 +42,8 @@ def explained(error: BaseException, *, target: Target | None, project: Project) 
     for known in (error, error.__cause__):
         if isinstance(known, DormatoryError):
             return known
+    if target and isinstance(error, DBAPIError) and any(part in str(error.orig) for part in _SURROUNDINGS):
+        return backend_for(target).explain(error, target)
     if frame := _revision_frame(error, project):
         return _revision_error(error, frame, project, _said(error, target))
     if isinstance(error, CommandError):

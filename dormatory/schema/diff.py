@@ -24,13 +24,13 @@ from dormatory.schema.changes import (
     TableRenamed,
 )
 from dormatory.schema.renames import (
-    Pairs,
+    pairs,
     renamed_columns,
     renamed_tables,
     same,
     table_evidence,
 )
-from dormatory.schema.snapshot import Constraint, Other, Snapshot, Table, View
+from dormatory.schema.snapshot import Constraint, Snapshot, Table, View
 from dormatory.schema.wording import kind_of, name_of
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dormatory.schema.wording import Object, Part
 
 _PARTS = ("constraints", "indexes", "triggers", "rules", "policies")
+_IDENTITY = ("namespace", "name", "arguments", "kind")
 _T = TypeVar("_T")
 
 
@@ -64,7 +65,7 @@ class _Comparison:
             [old[key] for key in old if key not in new], [new[key] for key in new if key not in old]
         )
         self._columns = {id(old[key]): renamed_columns(old[key], new[key]) for key in old.keys() & new.keys()}
-        self._renamed: Pairs = frozenset(
+        self._renamed = pairs(
             [(one.name, other.name) for one, other in self._tables]
             + [(one.name, other.name) for found in self._columns.values() for one, other, _ in found]
         )
@@ -120,10 +121,10 @@ class _Comparison:
 
     def _columns_altered(self, owner: Object, before: Sequence[Column], after: Sequence[Column]) -> Iterator[Change]:
         name = name_of(owner)
-        pairs = self._columns.get(id(owner), [])
-        for one, other, evidence in pairs:
+        renamed = self._columns.get(id(owner), [])
+        for one, other, evidence in renamed:
             yield ColumnRenamed(name, one, other, evidence)
-        new_names = {one.name: other.name for one, other, _ in pairs}
+        new_names = {one.name: other.name for one, other, _ in renamed}
         old = {new_names.get(column.name, column.name): column for column in before}
         new = {column.name: column for column in after}
         for key in old.keys() - new.keys():
@@ -158,16 +159,8 @@ class _Comparison:
 
 
 def _keyed(objects: Iterable[Any]) -> dict[tuple[str, ...], Any]:
-    """Return objects by what tells them apart: overloads by their arguments, rarer objects by their kind."""
-    return {
-        (
-            getattr(it, "namespace", None) or "",
-            it.name,
-            getattr(it, "arguments", ""),
-            it.kind if isinstance(it, Other) else "",
-        ): it
-        for it in objects
-    }
+    """Return objects by what tells them apart: nothing turns into an object of another kind but by being replaced."""
+    return {tuple(getattr(it, field, None) or "" for field in _IDENTITY): it for it in objects}
 
 
 def _product(old: Sequence[_T], new: Sequence[_T]) -> Iterator[tuple[_T, _T]]:

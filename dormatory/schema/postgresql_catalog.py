@@ -13,8 +13,8 @@ class RelationRow(NamedTuple):
     name: str
     kind: str
     persistence: str
-    options: list[str]
-    toast_options: list[str]
+    options: list[str] | None
+    toast_options: list[str] | None
     access_method: str | None
     row_security: bool
     forced: bool
@@ -43,8 +43,8 @@ class ColumnRow(NamedTuple):
     storage: str | None
     compression: str
     statistics: int | None
-    options: list[str]
-    foreign_options: list[str]
+    options: list[str] | None
+    foreign_options: list[str] | None
     local: bool
 
 
@@ -67,7 +67,7 @@ class ConstraintRow(NamedTuple):
     match: str
     validated: bool
     no_inherit: bool
-    options: list[str]
+    options: list[str] | None
     clustered: bool | None
     replica_identity: bool | None
 
@@ -83,7 +83,7 @@ class IndexRow(NamedTuple):
     valid: bool
     clustered: bool
     replica_identity: bool
-    predicate: str | None
+    partial: bool
 
 
 class TypeRow(NamedTuple):

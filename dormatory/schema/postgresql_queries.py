@@ -18,9 +18,7 @@ CURRENT_PATH = "SELECT current_setting('search_path')"
 
 RELATIONS = f"""
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
-    coalesce(c.reloptions, '{{}}'),
-    coalesce((SELECT t.reloptions FROM pg_class AS t WHERE t.oid = c.reltoastrelid), '{{}}'),
-    (SELECT m.amname::text FROM pg_am AS m WHERE m.oid = c.relam),
+    c.reloptions, t.reloptions, m.amname::text,
     c.relrowsecurity, c.relforcerowsecurity, c.relreplident::text, c.relispopulated,
     CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END,
     CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END,
@@ -29,7 +27,8 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
     (SELECT concat_ws(' ', quote_ident(s.srvname), f.ftoptions::text)
      FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
     CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_am AS m ON m.oid = c.relam
+    LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND {_NAMESPACE} AND {_OWN.format("pg_class", "c")}"""
 
 COLUMNS = f"""
@@ -37,7 +36,7 @@ SELECT a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmo
     pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text,
     CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
     CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END,
-    a.attcompression::text, a.attstattarget::int, coalesce(a.attoptions, '{{}}'), coalesce(a.attfdwoptions, '{{}}'),
+    a.attcompression::text, a.attstattarget::int, a.attoptions, a.attfdwoptions,
     a.attislocal
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_type AS t ON t.oid = a.atttypid
@@ -50,7 +49,7 @@ SELECT k.oid, k.conrelid, k.contypid, k.conname::text, k.contype::text,
     CASE WHEN k.contype <> 'n' THEN pg_get_constraintdef(k.oid) ELSE '' END,
     k.conkey::int[], k.confrelid, f.nspname::text, r.relname::text, k.confkey::int[], k.confupdtype::text,
     k.confdeltype::text, k.confmatchtype::text,
-    k.convalidated, k.connoinherit, coalesce(i.reloptions, '{{}}'), x.indisclustered, x.indisreplident
+    k.convalidated, k.connoinherit, i.reloptions, x.indisclustered, x.indisreplident
 FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
     LEFT JOIN pg_class AS r ON r.oid = k.confrelid LEFT JOIN pg_namespace AS f ON f.oid = r.relnamespace
     LEFT JOIN pg_class AS i ON i.oid = k.conindid AND k.contype IN ('p', 'u', 'x')
@@ -61,7 +60,7 @@ WHERE (k.contype IN ('c', 'f', 'p', 'u', 'x') OR k.contype = 'n' AND (k.connoinh
 
 INDEXES = f"""
 SELECT i.indexrelid, i.indrelid, c.relname::text, pg_get_indexdef(i.indexrelid), i.indisunique, i.indisvalid,
-    i.indisclustered, i.indisreplident, pg_get_expr(i.indpred, i.indrelid)
+    i.indisclustered, i.indisreplident, i.indpred IS NOT NULL
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE {_NAMESPACE} AND NOT c.relispartition AND NOT EXISTS (
     SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))"""
@@ -139,7 +138,9 @@ WITH held AS (
     FROM pg_class AS c WHERE c.relacl IS NOT NULL AND c.oid >= 16384
     UNION ALL
     SELECT 'pg_class', c.oid, a.attnum, c.relowner, a.attacl, 'c'
-    FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid WHERE a.attacl IS NOT NULL AND a.attrelid >= 16384
+    FROM (SELECT attrelid, attnum, attacl FROM pg_attribute WHERE attacl IS NOT NULL OFFSET 0) AS a
+        JOIN pg_class AS c ON c.oid = a.attrelid
+    WHERE c.oid >= 16384
     UNION ALL
     SELECT 'pg_proc', p.oid, 0, p.proowner, p.proacl, 'f' FROM pg_proc AS p
     WHERE p.proacl IS NOT NULL AND p.oid >= 16384

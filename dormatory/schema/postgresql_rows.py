@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from dormatory.schema.cursor import unwrapped
@@ -82,7 +83,7 @@ def view(row: RelationRow, version: int) -> View:
 
 
 def _options(row: RelationRow) -> tuple[str, ...]:
-    found = [*row.options, *(f"toast.{option}" for option in row.toast_options)]
+    found = [*(row.options or ()), *(f"toast.{option}" for option in row.toast_options or ())]
     if row.access_method not in {None, "heap"}:
         found.append(f"access method {row.access_method}")
     if row.kind not in _VIEWS and row.replica_identity in {"n", "f"}:
@@ -96,7 +97,7 @@ def _options(row: RelationRow) -> tuple[str, ...]:
 
 def column(row: ColumnRow, identity: str, not_null_note: str | None, *, is_partition: bool) -> Column:
     """Return a column; `identity` holds the options of its sequence, which are the column's own."""
-    options = [*row.options, *(f"foreign {option}" for option in row.foreign_options)]
+    options = [*(row.options or ()), *(f"foreign {option}" for option in row.foreign_options or ())]
     if row.storage:
         options.append(f"storage {_STORAGE.get(row.storage, row.storage)}")
     if row.compression in _COMPRESSION:
@@ -151,20 +152,32 @@ def constraint(row: ConstraintRow, columns: Mapping[tuple[int, int], str]) -> Co
 
 def index(row: IndexRow) -> Index:
     """Return an index."""
-    rest = _INDEX_HEAD.sub("", row.definition, count=1)
-    predicate = _unwrapped(row.predicate) if row.predicate else None
-    if row.predicate and predicate:
-        rest = rest.removesuffix(row.predicate) + predicate
+    rest, predicate = _INDEX_HEAD.sub("", row.definition, count=1), None
+    if row.partial:
+        rest, predicate = _without_predicate(rest)
     options = ["CLUSTER"] * row.clustered + ["REPLICA IDENTITY"] * row.replica_identity
     return Index(
         row.name,
-        "UNIQUE " * row.unique + rest,
+        f"{'UNIQUE ' * row.unique}{rest}{f' WHERE {predicate}' if predicate else ''}",
         row.unique,
         _index_keys(rest),
         predicate,
         row.valid,
         tuple(options),
     )
+
+
+@lru_cache(maxsize=4096)
+def _without_predicate(definition: str) -> tuple[str, str]:
+    """Return an index up to its WHERE, and the condition after that."""
+    head, found, condition = definition.partition(" WHERE ")
+    if found and " WHERE " not in condition:
+        return head, _unwrapped(condition)
+    tokens = tokenize(definition, Syntax.POSTGRESQL)
+    depths = list(accumulate((token.word == "(") - (token.word == ")") for token in tokens))
+    where = next(place for place, token in enumerate(tokens) if token.text == "WHERE" and not depths[place])
+    condition = render(unwrapped(tokens[where + 1 :]), Syntax.POSTGRESQL, fold=False)
+    return render(tokens[:where], Syntax.POSTGRESQL, fold=False), condition
 
 
 @lru_cache(maxsize=4096)

@@ -33,8 +33,9 @@ from dormatory.schema.snapshot import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from collections.abc import Sequence as Answer
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 NOT_COMPARED = (
     "default versions of extensions",
@@ -99,7 +100,7 @@ class _Reader:
     """Asks the catalogs and puts the answers together."""
 
     def __init__(self, connection: Connection, ignore: frozenset[str], version: int) -> None:
-        self._ask, self._ignore, self._version = connection.exec_driver_sql, ignore, version
+        self._connection, self._version = connection, version
         self._comments = {(row[0], row[1], row[2]): row[3] for row in self._ask(queries.COMMENTS)}
         grants: dict[tuple[str, int, int], list[str]] = defaultdict(list)
         for row in self._ask(queries.GRANTS):
@@ -107,18 +108,20 @@ class _Reader:
         self._grants = {key: tuple(sorted(found)) for key, found in grants.items()}
         self._relations: dict[int, catalog.RelationRow] = {}
         self._left_out: set[int] = set()
-        for row in self._ask(queries.RELATIONS):
-            relation = catalog.RelationRow._make(row)
+        for relation in map(catalog.RelationRow._make, self._ask(queries.RELATIONS)):
             if relation.name in ignore or f"{relation.namespace}.{relation.name}" in ignore:
                 self._left_out.add(relation.oid)
             else:
                 self._relations[relation.oid] = relation
 
+    def _ask(self, query: str) -> Answer[Row[Any]]:
+        return self._connection.exec_driver_sql(query).all()
+
     def snapshot(self) -> Snapshot:
         """Return all of it, each collection by name."""
-        sequences = [catalog.SequenceRow._make(row) for row in self._ask(queries.SEQUENCES)]
-        constraints = [catalog.ConstraintRow._make(row) for row in self._ask(queries.CONSTRAINTS)]
-        columns = [catalog.ColumnRow._make(row) for row in self._ask(queries.COLUMNS)]
+        sequences = list(map(catalog.SequenceRow._make, self._ask(queries.SEQUENCES)))
+        constraints = list(map(catalog.ConstraintRow._make, self._ask(queries.CONSTRAINTS)))
+        columns = list(map(catalog.ColumnRow._make, self._ask(queries.COLUMNS)))
         self._names = {(row.relation, row.number): row.name for row in columns}
         self._columns = self._columns_by_relation(columns, constraints, sequences)
         self._constraints = self._constraints_by_owner(constraints)
@@ -163,7 +166,7 @@ class _Reader:
         }
         partitions = {oid for oid, row in self._relations.items() if row.bound is not None}
         found: dict[int, list[Column]] = defaultdict(list)
-        for row in sorted(columns, key=lambda row: (row.relation, row.number)):
+        for row in sorted(columns):
             place = (row.relation, row.number)
             column = rows.column(
                 row, identities.get(place, ""), notes.get(place), is_partition=row.relation in partitions
@@ -250,12 +253,12 @@ class _Reader:
 
     def _places(self) -> Iterator[Namespace | Extension]:
         defaults: dict[str, str] = {}
-        for kind, oid, name, namespace, version in sorted(self._ask(queries.PLACES).all()):
+        for kind, oid, name, namespace, version in sorted(self._ask(queries.PLACES)):
             if kind == "namespace":
                 yield Namespace(name, **self._facts("pg_namespace", oid))
                 continue
             if name != "plpgsql" and not defaults:
-                defaults = dict(self._ask(queries.EXTENSION_DEFAULTS).all())
+                defaults = {row[0]: row[1] for row in self._ask(queries.EXTENSION_DEFAULTS)}
             usual = name == "plpgsql" or defaults.get(name) == version
             yield Extension(name, namespace, None if usual else version)
 

@@ -7,12 +7,17 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dormatory.schema.snapshot import Column, Table
 
 Pairs = frozenset[tuple[str, str]]  # (name before, name after)
 _WORDS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|[^\w\s]""")
+
+
+def pairs(names: Iterable[tuple[str, str]]) -> Pairs:
+    """Return names before and after as `same` looks them up: SQLite's texts have them in small letters."""
+    return frozenset(pair for old, new in names for pair in ((old, new), (old.lower(), new.lower())))
 
 
 def same(before: Any, after: Any, renamed: Pairs) -> bool:
@@ -44,13 +49,13 @@ def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, s
     new_slots = {slot: name for name, slot in _slots(new_names, set(old_names)).items()}
     old = {column.name: column for column in before.columns}
     new = {column.name: column for column in after.columns}
-    pairs = [(old[name], new[new_slots[slot]]) for name, slot in old_slots.items() if slot in new_slots]
+    found = [(old[name], new[new_slots[slot]]) for name, slot in old_slots.items() if slot in new_slots]
     while True:
-        names = frozenset((one.name, other.name) for one, other in pairs)
-        kept = [(one, other) for one, other in pairs if _same_column(one, other, names, before, after)]
-        if len(kept) == len(pairs):
+        names = pairs((one.name, other.name) for one, other in found)
+        kept = [(one, other) for one, other in found if _same_column(one, other, names, before, after)]
+        if len(kept) == len(found):
             return [(one, other, _column_evidence(one, before)) for one, other in kept]
-        pairs = kept
+        found = kept
 
 
 def table_evidence(table: Table) -> str:
@@ -62,20 +67,39 @@ def table_evidence(table: Table) -> str:
 def _column_evidence(column: Column, table: Table) -> str:
     words = f"same place, type {column.type or 'none'} and facts"
     mentions = sum(_mentions(text, column.name) for text in _texts(table))
-    return f"{words}, also in {mentions} of the constraints and indexes" if mentions else words
+    parts = "constraint or index" if mentions == 1 else "constraints or indexes"
+    return f"{words}, also in {mentions} {parts}" if mentions else words
 
 
 def _explained(before: str, after: str, renamed: Pairs) -> bool:
-    old, new = _WORDS.findall(before), _WORDS.findall(after)
-    return len(old) == len(new) and all(
-        one == other or (one.strip('"'), other.strip('"')) in renamed for one, other in zip(old, new, strict=True)
-    )
+    """Tell whether two texts are the same word for word, or the one renamed to the other.
+
+    PostgreSQL keeps the name that a column of a view had: `SELECT old` becomes `SELECT new AS old`.
+    """
+    if (before, after) in renamed:
+        return True
+    old, new = (_WORDS.findall(text) for text in (before, after))
+    place = there = 0
+    while place < len(old) and there < len(new):
+        one, other = old[place].strip('"'), new[there].strip('"')
+        place, there = place + 1, there + 1
+        if one != other:
+            if (one, other) not in renamed:
+                return False
+            place, there = _after_alias(old, place, other), _after_alias(new, there, one)
+    return place == len(old) and there == len(new)
+
+
+def _after_alias(words: Sequence[str], place: int, name: str) -> int:
+    """Return the place behind `AS name`, if that comes next."""
+    alias = [word.strip('"') for word in words[place : place + 2]]
+    return place + 2 if alias == ["AS", name] else place
 
 
 def _alike(before: Table, after: Table) -> bool:
     if before.namespace != after.namespace:
         return False
-    renamed = frozenset({(before.name, after.name)})
+    renamed = pairs([(before.name, after.name)])
     return same(replace(_nameless(before), name=after.name), _nameless(after), renamed)
 
 
@@ -128,4 +152,4 @@ def _texts(table: Table) -> list[str]:
 
 
 def _mentions(text: str, name: str) -> bool:
-    return any(word.strip('"') == name for word in _WORDS.findall(text))
+    return any(word.strip('"') in {name, name.lower()} for word in _WORDS.findall(text))

@@ -46,6 +46,7 @@ _LABELS = {
     "": "",
 }
 _DRAWN = frozenset({"columns", "expression", "references", "keys", "predicate", "unique"})  # from the definition
+_CONTEXT = 2  # words kept of what two long texts have in common
 _LONG = 60  # characters; longer texts are cut to where they differ
 
 
@@ -124,7 +125,7 @@ def differences(before: Part, after: Part) -> str:
 
 
 def _contrast(before: str, after: str) -> tuple[str, str]:
-    """Return two texts without the words they have in common at either end, an ellipsis standing for them."""
+    """Return two texts without most of what they have in common at either end, an ellipsis standing for it."""
     old, new = before.split(" "), after.split(" ")
     head = _common(old, new)
     tail = _common(old[head:][::-1], new[head:][::-1])
@@ -141,5 +142,5 @@ def _common(old: list[str], new: list[str]) -> int:
 
 
 def _cut(words: list[str], head: int, tail: int) -> str:
-    kept = words[head : len(words) - tail]
-    return " ".join(["…"] * bool(head) + (kept or ["nothing"]) + ["…"] * bool(tail))
+    start, end = max(0, head - _CONTEXT), min(len(words), len(words) - tail + _CONTEXT)
+    return " ".join(["…"] * bool(start) + words[start:end] + ["…"] * (end < len(words)))

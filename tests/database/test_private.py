@@ -19,20 +19,19 @@ from dormatory.database import installation, postmaster, private, throwaway
 from dormatory.errors import DatabaseFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 
 # Tells where the server is and what its process number is, then waits until its standard input ends.
 SCRIPT = """
 import sys
-from pathlib import Path
 from dormatory.database import throwaway
 
-with throwaway.server(Path(sys.argv[1]) if len(sys.argv) > 1 else None) as server:
+with throwaway.server() as server:
     home = server.socket_directory
     server.drop_database(server.create_database().database)
-    print(home, (home / "data/postmaster.pid").read_text().split()[0], server.version, flush=True)
+    print(home, (home / "data/postmaster.pid").read_text().split()[0], flush=True)
     sys.stdin.read()
 """
 
@@ -44,7 +43,6 @@ class Owner:
     process: subprocess.Popen[str]
     home: Path
     postmaster: int
-    version: int
 
     def end(self) -> int:
         """Let the process leave the block in the ordinary way, and return its exit code."""
@@ -52,11 +50,10 @@ class Owner:
         return self.process.returncode
 
 
-def started(*arguments: str, script: str = SCRIPT, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def started(script: str = SCRIPT) -> subprocess.Popen[str]:
     """Start a process that owns a server, in its own session, all three streams piped."""
     return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        cwd=ROOT, env=None if env is None else os.environ | env, text=True, start_new_session=True,
+        [sys.executable, "-c", script], cwd=ROOT, text=True, start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -65,14 +62,14 @@ def introduced(process: subprocess.Popen[str]) -> Owner:
     """Wait until the process says that its server is ready."""
     assert process.stdout is not None
     words = process.stdout.readline().split()
-    assert len(words) == 3, process.communicate()[1]
-    return Owner(process, Path(words[0]), int(words[1]), int(words[2]))
+    assert len(words) == 2, process.communicate()[1]
+    return Owner(process, Path(words[0]), int(words[1]))
 
 
 @contextmanager
-def owner(*arguments: str, script: str = SCRIPT, env: Mapping[str, str] | None = None) -> Iterator[Owner]:
+def owner(script: str = SCRIPT) -> Iterator[Owner]:
     """Run a process with a ready server, killed at the end if it still lives."""
-    process = started(*arguments, script=script, env=env)
+    process = started(script)
     with process:
         try:
             yield introduced(process)
@@ -95,6 +92,18 @@ def abandoned(name: str = "dorm-abandoned") -> Path:
     (home / "owner.lock").touch(mode=0o600)
     (home / "data").mkdir()
     return home
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A place for private directories where no other test, and no other user of the machine, cleans up."""
+    tmp_path_factory.getbasetemp()  # which would else be made in here
+    with tempfile.TemporaryDirectory(prefix="d") as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setenv("TMPDIR", name)
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        yield Path(name)
+        sweep()
 
 
 def sweep() -> None:
@@ -137,23 +146,19 @@ class TestOrdinaryEnds:
         assert (runs(found.postmaster), found.home.exists()) == (False, False)
 
     @pytest.mark.parametrize("seconds", [0.4, 0.5, 0.6, 0.8])
-    def test_a_signal_during_the_start_leaves_no_directory(self, seconds: float) -> None:
-        marked = "import os, tempfile; tempfile.tempdir = os.environ['PLACE']\n" + SCRIPT
-        with tempfile.TemporaryDirectory(prefix="d", dir="/tmp") as place:
-            Path(place).chmod(0o755)
-            process = started(script=marked, env={"PLACE": place})
-            time.sleep(seconds)
-            process.terminate()
-            process.communicate(timeout=60)
-            left = list(Path(place).iterdir())
-        assert left == []
+    def test_a_signal_during_the_start_leaves_no_directory(self, seconds: float, place: Path) -> None:
+        process = started()
+        time.sleep(seconds)
+        process.terminate()
+        process.communicate(timeout=60)
+        assert list(place.iterdir()) == []
 
     def test_a_forked_child_leaves_the_server_to_its_parent(self) -> None:
         forking = SCRIPT.replace(
             "    print(home", "    if not (child := __import__('os').fork()): sys.exit()\n"
             "    __import__('os').waitpid(child, 0)\n    print(home",
         )  # fmt: skip
-        with owner(script=forking) as found:
+        with owner(forking) as found:
             assert runs(found.postmaster)
             with closing(postmaster.connect(found.home)) as connection:
                 assert connection.status
@@ -196,7 +201,7 @@ class TestKilledOwners:
             "    print(home",
             "    __import__('os').fork() or __import__('signal').pause()\n    print(home",
         )
-        with owner(script=forking) as found:
+        with owner(forking) as found:
             found.process.kill()
             found.process.wait()
             sweep()
@@ -279,31 +284,3 @@ class TestSweep:
         sweep()
         link.unlink()
         assert (tmp_path / "owner.lock").exists()
-
-
-class TestPlace:
-    """Where private directories are made."""
-
-    def test_a_directory_too_deep_for_a_socket_is_not_used(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        deep = tmp_path / ("d" * 100) / ("e" * 100)
-        deep.mkdir(parents=True)
-        monkeypatch.setattr(tempfile, "tempdir", str(deep))
-        with throwaway.server() as server:
-            assert len(str(server.socket_directory / ".s.PGSQL.5432")) < 100
-
-    def test_without_any_short_place_the_message_tells_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(private, "_SOCKET_BYTES", 20)
-        monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108
-        with pytest.raises(DatabaseFailedError) as caught, private.directory():
-            pass
-        assert str(caught.value) == (
-            "no directory for a scratch database could be made "
-            "(/tmp and /tmp are missing, closed, or too deep for a socket of 20 bytes); "
-            "set TMPDIR to a short path that every user may enter"
-        )
-
-    def test_nobody_else_may_enter(self) -> None:
-        with private.directory() as home:
-            assert home.stat().st_mode & 0o777 == 0o700

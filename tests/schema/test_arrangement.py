@@ -16,8 +16,8 @@ KINDS = ["TABLE", "TABLE", "VIEW", "TYPE", "FUNCTION", "SEQUENCE", "PUBLICATION"
 PARTS = ["FK CONSTRAINT", "CONSTRAINT", "INDEX", "TRIGGER", "POLICY", "COMMENT", "DEFAULT", "RULE"]
 
 
-def entry(number: int, kind: str, name: str, *needs: int) -> Entry:
-    return Entry(number, frozenset(needs), kind, "public", name, f"{number};")
+def entry(number: int, kind: str, name: str, *needs: int, namespace: str = "public") -> Entry:
+    return Entry(number, frozenset(needs), kind, namespace, name, f"{number};")
 
 
 @st.composite
@@ -89,6 +89,27 @@ def test_a_circle_is_closed_in_a_block_that_says_so() -> None:
         ("table a", ("1;", "3;")),
         ("table b, continued", ("4;",)),
     ]
+
+
+def test_tables_of_the_same_name_in_two_schemas_keep_their_own_keys() -> None:
+    ours, theirs = entry(1, "TABLE", "object"), entry(2, "TABLE", "object", namespace="a")
+    keys = entry(3, "CONSTRAINT", "object pk", 1), entry(4, "FK CONSTRAINT", "object fk", 1, 2, 3, namespace="a")
+
+    blocks = arrange([ours, theirs, *keys])
+
+    assert [(block.title, block.statements) for block in blocks] == [
+        ("table object", ("1;", "3;")),
+        ("table a.object", ("2;", "4;")),
+    ]
+
+
+def test_comments_stay_in_the_order_of_the_columns_and_all_else_is_by_kind_and_name() -> None:
+    comments = [entry(number, "COMMENT", f"COLUMN a.{name}", 1) for number, name in ((2, "z"), (3, "b"))]
+    indexes = [entry(number, "INDEX", name, 1) for number, name in ((4, "iz"), (5, "ib"))]
+
+    (block,) = arrange([entry(1, "TABLE", "a"), *comments, *indexes, entry(6, "CONSTRAINT", "a pk", 1)])
+
+    assert block.statements == ("1;", "6;", "5;", "4;", "2;", "3;")
 
 
 def test_a_function_that_needs_a_table_does_not_bring_it_forward() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,6 +115,24 @@ def test_a_table_stands_together_with_all_that_is_its_own(new: Callable[[], Targ
     assert "CREATE VIEW" not in block
 
 
+def test_blank_lines_stand_between_blocks_and_no_line_ends_in_a_blank(new: Callable[[], Target]) -> None:
+    target = run(new(), "CREATE TABLE b (x integer,   \n y integer DEFAULT 1);  CREATE INDEX i ON b (x);")
+    if target.backend_name == "postgresql":
+        run(target, "ALTER TABLE b CLUSTER ON i;")  # pg_dump writes this below the index, after a blank line
+
+    lines = dump(target).splitlines()
+
+    assert all(following.startswith("--") for line, following in pairwise(lines) if not line)
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_the_order_in_which_a_rebuild_writes_constraints_changes_nothing(new: Callable[[], Target]) -> None:
+    one = run(new(), "CREATE TABLE a (x integer, CONSTRAINT c CHECK (x > 0), CONSTRAINT u UNIQUE (x));")
+    other = run(new(), "CREATE TABLE a (x integer, CONSTRAINT u UNIQUE (x), CONSTRAINT c CHECK (x > 0));")
+
+    assert dump(one) == dump(other)
+
+
 def test_an_empty_database_gives_a_text_that_loads(new: Callable[[], Target]) -> None:
     copy = new()
 
@@ -196,3 +217,24 @@ def test_two_branches_conflict_in_the_line_of_the_revision_only(
     (conflict,) = re.findall(r"^<{7}.*?\n(.*?)^={7}\n(.*?)^>{7}", merged, re.MULTILINE | re.DOTALL)
     assert [side.count("\n") for side in conflict] == [1, 1]
     assert all("INSERT INTO" in side for side in conflict)
+
+
+def test_the_linter_accepts_a_dump_and_still_finds_what_is_wrong_with_one(tmp_path: Path) -> None:
+    good = (COMMITTED / "postgresql.sql").read_text()
+    (tmp_path / "good.sql").write_text(good)
+    (tmp_path / "cut.sql").write_text(good.removesuffix(";\n"))
+    (tmp_path / "broken.sql").write_text(good.replace("NOT NULL,", "NOT NUL,", 1))
+    (tmp_path / "conflict.sql").write_text("<<<<<<< ours\n" + good)
+    (tmp_path / "names.sql").write_text(good + 'CREATE TABLE public."an odd name" (\n    id integer\n);\n')
+    command = [sys.executable, "-m", "sqlfluff", "lint", "--dialect=postgres", "--format=json", str(tmp_path)]
+    command.insert(4, f"--config={HERE.parents[1] / 'pyproject.toml'}")
+
+    answer = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False).stdout
+
+    codes = {
+        Path(file["filepath"]).name: {found["code"] for found in file["violations"]} for file in json.loads(answer)
+    }
+    assert codes.pop("good.sql") == set()
+    assert codes.pop("cut.sql") >= {"CV06"}
+    assert codes.pop("names.sql") == {"RF05"}
+    assert codes == {"broken.sql": {"PRS"}, "conflict.sql": {"PRS"}}

@@ -95,6 +95,26 @@ def test_bodies_and_literals_that_look_like_a_dump_survive(new: Callable[[], Tar
     assert "\r\n" in str(before[1])
 
 
+def test_it_loads_whatever_encoding_the_environment_asks_for(
+    new: Callable[[], Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    text = dump(run(new(), "CREATE TABLE zone (); COMMENT ON TABLE zone IS U&'Gr\\00f6\\00dfe, \\5340';"))
+    copy = new()
+
+    load(copy, text)
+
+    assert "'Größe, 區'" in text
+    assert dump(copy) == text
+
+
+def test_a_view_is_written_once_where_pg_dump_writes_an_empty_one_first(new: Callable[[], Target]) -> None:
+    text = dump(run(new(), EVERYTHING))
+
+    assert "CREATE VIEW public.grouped AS\n SELECT" in text
+    assert "CREATE OR REPLACE" not in text
+
+
 def test_psql_loads_it_whatever_the_locale_of_the_terminal(new: Callable[[], Target], tmp_path: Path) -> None:
     text = dump(run(new(), EVERYTHING + "COMMENT ON TABLE zone IS 'Größe, 區';"))
     copy, file = new(), tmp_path / "dump.sql"

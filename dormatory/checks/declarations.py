@@ -1,0 +1,93 @@
+"""Comments in revisions that say why the two backends differ, read without importing a revision.
+
+    # parity: ix_attributes_value: GIN has no SQLite counterpart
+    # parity: docs.tags type, docs.tags default: SQLite has no arrays
+
+names what differs: an index, a constraint, a view, a trigger or a table by its name, a column as `table.column`.
+Without names,
+
+    # parity: GIN has no SQLite counterpart
+    op.create_index("ix_attributes_value", "attributes", ["value"], postgresql_using="gin")
+
+it speaks of what the statement below it, or beside it, makes, alters or drops: of the index here, of no table and no
+column.  The text goes on in the comment lines that follow, up to an empty one.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dormatory.checks.statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dormatory.migrations.history import History
+
+_COMMENT = re.compile(r"#\s*parity:\s*(.*)")
+_NAME = r'[\w.$"]+(?: (?:[a-z]+ )?[a-z]+)?'  # a name and, where it matters, the way in which it differs
+_NAMED = re.compile(rf"({_NAME}(?:,\s*{_NAME})*)\s*:\s+(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A difference that is meant: the names it is about, as written or found, and the reason."""
+
+    names: tuple[str, ...]
+    explicit: bool  # written in the comment, not found in the statement
+    reason: str
+    revision: str
+    file: str
+    line: int
+
+
+def declarations(history: History) -> tuple[Declaration, ...]:
+    """Return every `# parity:` comment of a history, in the order of the revisions; it only reads files."""
+    return tuple(found for revision in history.revisions for found in _in_file(revision.path, revision.id))
+
+
+def _in_file(path: Path, revision: str) -> Iterator[Declaration]:
+    source = path.read_bytes()
+    if b"parity:" not in source:
+        return
+    statements = Statements(ast.parse(source))
+    for line, code, text in _comments(source):
+        named = _NAMED.fullmatch(text)
+        if named:
+            names, reason = tuple(re.split(r",\s*", named[1])), named[2]
+        else:
+            names, reason = statements.names_at(code), text
+        plain = tuple(name.replace('"', "").lower() for name in names)
+        yield Declaration(plain, named is not None, reason, revision, str(path), line)
+
+
+def _comments(source: bytes) -> Iterator[tuple[int, int, str]]:
+    """Yield the line of each declaration, the line of code that it stands at, and its whole text."""
+    waiting = list[tuple[int, str]]()  # for the code below them
+    has_code = is_open = False  # on the current line; for more of the text
+    for token in tokenize.tokenize(io.BytesIO(source).readline):
+        line = token.start[0]
+        if token.type == tokenize.COMMENT:
+            found = _COMMENT.fullmatch(token.string)
+            if found and has_code:
+                yield line, line, found[1].strip()
+            elif found:
+                waiting.append((line, found[1].strip()))
+                is_open = True
+            elif not token.string.strip("# "):
+                is_open = False
+            elif waiting and is_open:
+                waiting[-1] = waiting[-1][0], f"{waiting[-1][1]} {token.string.lstrip('# ')}"
+        elif token.type in {tokenize.NEWLINE, tokenize.NL}:
+            has_code = False
+        elif token.type not in {tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING}:
+            has_code = True
+            yield from ((start, line, text) for start, text in waiting)
+            waiting.clear()
+            is_open = False

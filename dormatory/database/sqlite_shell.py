@@ -1,0 +1,57 @@
+"""A small shell on an SQLite file, for machines that have neither the sqlite3 program nor Python 3.12's own."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PROMPT, _CONTINUED = "sqlite> ", "   ...> "
+
+
+def main(path: str) -> int:
+    """Read statements from standard input until it ends, and print their rows, columns divided by `|`."""
+    code = 0
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in _statements():
+            if statement.strip() in (".quit", ".exit"):
+                break
+            try:
+                for row in connection.execute(statement):
+                    print("|".join("" if value is None else str(value) for value in row))
+            except sqlite3.Error as error:
+                code = 1
+                print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def _statements() -> Iterator[str]:
+    """Yield what was typed, statement by statement."""
+    waiting = ""
+    while True:
+        if sys.stdin.isatty():
+            sys.stdout.write(_CONTINUED if waiting else _PROMPT)
+            sys.stdout.flush()
+        line = sys.stdin.readline()
+        if not line:
+            break
+        if line.startswith(".") and not waiting:
+            yield line
+            continue
+        for part in re.split(r"(?<=;)", line):  # complete_statement tells which semicolons end one
+            waiting += part
+            if sqlite3.complete_statement(waiting):
+                yield waiting
+                waiting = ""
+        waiting = waiting if waiting.strip() else ""
+    if waiting.strip():
+        yield waiting
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

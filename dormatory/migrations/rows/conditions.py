@@ -1,0 +1,310 @@
+"""Whether a row would pass a condition, as far as the text of the condition can be understood.
+
+Where SQL has true, false and NULL there is a fourth answer here, UNKNOWN: the database has to be asked.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+
+class _Unknown:
+    __slots__ = ()
+
+
+UNKNOWN: Final = _Unknown()
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<>": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+_CLASSES = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s"}
+_CLASSES |= {"xdigit": "0-9A-Fa-f", "word": r"\w", "punct": r"!-/:-@\[-`{-~"}
+
+
+def evaluate(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
+    """Return the value of an expression for a row, whose columns are named in small letters."""
+    word = node[0]
+    if word == "name":
+        return row.get(node[1], UNKNOWN)
+    if word == "string":
+        return _text(node[1])
+    if word == "number":
+        return _number(node[1])
+    if word == "null":
+        return None
+    if word in {"and", "or"}:
+        return _joined(word, (evaluate(part, row) for part in node[1:]))
+    if word == "not":
+        return _negated(evaluate(node[1], row))
+    if word in {"is", "is not"}:
+        return _is(evaluate(node[1], row), evaluate(node[2], row), word)
+    if word == "case":
+        return _case(node[1:], row)
+    if word in {"collate", "cast"}:
+        return _cast(evaluate(node[1], row), node[2] if word == "cast" else "text")
+    handler = _STRICT.get(word)
+    if handler is None and word != "call":
+        return UNKNOWN
+    values = [evaluate(part, row) for part in node[2 if word == "call" else 1 :]]
+    if any(value is UNKNOWN for value in values):
+        return UNKNOWN
+    return _call(node[1], values) if handler is None else handler(word, values)
+
+
+def refuses(node: Sequence[Any], row: Mapping[str, Any]) -> bool:
+    """Tell whether a CHECK surely refuses a row; NULL passes."""
+    found = evaluate(node, row)
+    return found is False or (isinstance(found, int) and not found)
+
+
+def conjuncts(node: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Yield the conditions that must all hold."""
+    if node[0] == "and":
+        for part in node[1:]:
+            yield from conjuncts(part)
+    else:
+        yield node
+
+
+def names(node: Any) -> set[str]:
+    """Return the columns that an expression may be about; one that could not be read is about none."""
+    if not isinstance(node, tuple):
+        return set()
+    if node[:1] == ("name",):
+        return {node[1]}
+    return set().union(*(names(part) for part in node))
+
+
+def _text(text: str) -> str:
+    """Return what a literal says; escapes of PostgreSQL's E'' form are still in it."""
+    if text[:2] in {"E'", "e'"}:
+        inner = text[2:-1].replace("''", "'")
+        return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), inner)
+    return text
+
+
+def _number(text: str) -> Any:
+    try:
+        return int(text, 0) if text.lower().startswith("0x") else int(text) if text.lstrip("-").isdigit() else Decimal(text)
+    except (InvalidOperation, ValueError):
+        return UNKNOWN
+
+
+def _joined(word: str, values: Iterator[Any]) -> Any:
+    decisive = word == "or"
+    found = {_condition(value) for value in values}
+    return next((value for value in (decisive, UNKNOWN, None) if value in found), not decisive)
+
+
+def _condition(value: Any) -> Any:
+    return bool(value) if isinstance(value, (int, Decimal, float)) else value
+
+
+def _negated(value: Any) -> Any:
+    return value if value is UNKNOWN or value is None else not _condition(value)
+
+
+def _is(left: Any, right: Any, word: str) -> Any:
+    if left is UNKNOWN or right is UNKNOWN:
+        return UNKNOWN
+    same = left is right if left is None or right is None else _compared("=", [left, right])
+    return same if word == "is" else _negated(same)
+
+
+def _case(parts: Sequence[Any], row: Mapping[str, Any]) -> Any:
+    if parts[0] != "when":
+        return UNKNOWN
+    for word, condition, _, result in zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=False):
+        if word != "when":
+            break
+        found = evaluate(condition, row)
+        if found is UNKNOWN:
+            return UNKNOWN
+        if found:
+            return evaluate(result, row)
+    return evaluate(parts[-1], row) if len(parts) % 4 == 2 else None  # noqa: PLR2004  # ELSE and its result
+
+
+def _cast(value: Any, to: str) -> Any:
+    if value is UNKNOWN or value is None or to.startswith(("text", "varchar")):
+        return value
+    if to in {"integer", "numeric", "float"} and isinstance(value, (int, float, Decimal, str)):
+        number = _as_number(value)
+        return int(number) if to == "integer" and number is not UNKNOWN else number
+    return UNKNOWN
+
+
+def _as_number(value: Any) -> Any:
+    try:
+        return Decimal(str(value)) if isinstance(value, str) else value
+    except InvalidOperation:
+        return UNKNOWN
+
+
+def _compared(word: str, values: Sequence[Any]) -> Any:
+    left, right = values
+    if left is None or right is None:
+        return None
+    if isinstance(left, str) is not isinstance(right, str):
+        left, right = _as_number(left), _as_number(right)
+    try:
+        return _COMPARISONS[word](left, right)
+    except (TypeError, InvalidOperation):
+        return UNKNOWN
+
+
+def _member(word: str, values: Sequence[Any]) -> Any:
+    found = _joined("or", (_compared("=", [values[0], value]) for value in values[1:]))
+    return found if word == "in" else _negated(found)
+
+
+def _calculated(word: str, values: Sequence[Any]) -> Any:
+    if any(value is None for value in values):
+        return None
+    if word == "||":
+        return "".join(map(str, values)) if all(isinstance(value, (str, int)) for value in values) else UNKNOWN
+    try:
+        if len(values) == 1:
+            return -values[0]
+        left, right = (Decimal(repr(value)) if isinstance(value, float) else value for value in values)
+        if word in _ARITHMETIC:
+            return _ARITHMETIC[word](left, right)
+        whole = isinstance(left, int) and isinstance(right, int)
+        if word == "%":
+            return int(Decimal(left) % Decimal(right)) if whole else left % right
+        return int(Decimal(left) / Decimal(right)) if whole else left / right
+    except (TypeError, ArithmeticError):
+        return UNKNOWN
+
+
+def _matched(word: str, values: Sequence[Any]) -> Any:
+    if values[0] is None or values[1] is None:
+        return None
+    if not all(isinstance(value, str) for value in values):
+        return UNKNOWN
+    kind = word.removeprefix("not ").lstrip("!")
+    wanted = pattern(kind, *values[1:])
+    if wanted is None:
+        return UNKNOWN
+    found = wanted.search(values[0]) is not None
+    return not found if word.startswith(("not ", "!")) else found
+
+
+@lru_cache(maxsize=1024)
+def pattern(kind: str, text: str, escape: str = "\\") -> re.Pattern[str] | None:
+    """Return what LIKE, ILIKE, GLOB or a regular expression of PostgreSQL look for; None if it cannot be said."""
+    if kind in {"like", "ilike"}:
+        written = "".join(_like_signs(text, escape))
+        return re.compile(rf"\A(?:{written})\Z", re.DOTALL | (re.IGNORECASE if kind == "ilike" else 0))
+    if kind == "glob":
+        return _compiled(rf"\A(?:{''.join(_glob_signs(text))})\Z", re.DOTALL)
+    translated = re.sub(r"\[:(\w+):\]", lambda found: _CLASSES.get(found[1], found[0]), text)
+    translated = re.sub(r"(?<!\\)\$$", r"\\Z", translated).replace(r"\m", r"\b").replace(r"\M", r"\b")
+    return _compiled(translated, re.IGNORECASE if kind == "~*" else 0)
+
+
+def _compiled(text: str, flags: int) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text, flags)
+    except (re.error, OverflowError):
+        return None
+
+
+def _like_signs(text: str, escape: str) -> Iterator[str]:
+    signs = iter(text)
+    for sign in signs:
+        if sign == escape:
+            yield re.escape(next(signs, ""))
+        else:
+            yield {"%": ".*", "_": "."}.get(sign) or re.escape(sign)
+
+
+def _glob_signs(text: str) -> Iterator[str]:
+    for part in re.findall(r"\[\^?\]?[^]]*\]|.", text, re.DOTALL):
+        if len(part) > 1:
+            yield part.replace("\\", r"\\")
+        else:
+            yield {"*": ".*", "?": "."}.get(part) or re.escape(part)
+
+
+def _call(name: str, values: list[Any]) -> Any:
+    if name == "coalesce":
+        return next((value for value in values if value is not None), None)
+    if name in {"num_nonnulls", "num_nulls"}:
+        return sum((value is None) is (name == "num_nulls") for value in values)
+    function = _FUNCTIONS.get(name)
+    if function is None:
+        return UNKNOWN
+    if any(value is None for value in values):
+        return None
+    try:
+        return function(*values)
+    except (TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
+        return UNKNOWN
+
+
+def _part_of(text: str, start: int, length: int | None = None) -> str:
+    if start < 1:
+        raise ValueError(start)
+    return text[start - 1 :] if length is None else text[start - 1 : start - 1 + length]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _field(name: str, moment: str) -> int:
+    """Return a part of a moment; its columns hold moments as ISO text here."""
+    fields = {"year": moment[:4], "month": moment[5:7], "day": moment[8:10], "hour": moment[11:13]}
+    return int(fields[name])
+
+
+def _json_type(text: str) -> str:
+    found = json.loads(text)
+    types = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return types.get(type(found), "number")
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "length": len,
+    "lower": str.lower,
+    "upper": str.upper,
+    "trim": lambda text, signs=" ": text.strip(signs),
+    "ltrim": lambda text, signs=" ": text.lstrip(signs),
+    "rtrim": lambda text, signs=" ": text.rstrip(signs),
+    "substr": _part_of,
+    "abs": abs,
+    "replace": str.replace,
+    "json_valid": _is_json,
+    "json_typeof": _json_type,
+    "jsonb_typeof": _json_type,
+    "octet_length": lambda value: len(value if isinstance(value, bytes) else value.encode()),
+    "instr": lambda text, part: text.find(part) + 1,
+    "strpos": lambda text, part: text.find(part) + 1,
+    "mod": lambda left, right: _calculated("%", [left, right]),
+    "nullif": lambda left, right: None if left == right else left,
+}
+_STRICT: dict[str, Callable[[str, Sequence[Any]], Any]] = {
+    **dict.fromkeys(_COMPARISONS, _compared),
+    **dict.fromkeys(("in", "not in"), _member),
+    **dict.fromkeys((*_ARITHMETIC, "/", "%", "||"), _calculated),
+    **dict.fromkeys(("like", "not like", "ilike", "not ilike", "glob", "~", "~*", "!~", "!~*"), _matched),
+}

@@ -1,0 +1,219 @@
+"""Makes rows for one table, in memory: each by its turn, then changed until nothing known speaks against it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dormatory.migrations.rows import conditions
+from dormatory.migrations.rows.conditions import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dormatory.migrations.rows.plan import ColumnPlan, Key, Link, TablePlan
+    from dormatory.migrations.rows.values import Value
+
+    # What is not in it is left to the database.
+    Row: TypeAlias = dict[str, Value]
+
+_ATTEMPTS = 40
+_BARE, _DEFAULTS, _EDGES = 1, 2, 3  # turns: NULL wherever it may be, defaults wherever they are, one edge after another
+_MANY_LISTED = 64  # of an enumeration, more are not all tried
+
+
+class Maker:
+    """Makes rows that differ where they must, from each other and from those that are there.
+
+    `there` are the rows the table holds, as far as its keys are concerned; `parents` are the keys that each foreign
+    key may name; `promised` are keys that rows of other tables already name.
+    """
+
+    def __init__(
+        self,
+        plan: TablePlan,
+        *,
+        there: Sequence[Mapping[str, Any]] = (),
+        count: int = 0,
+        edges: bool = True,
+        promised: Sequence[Mapping[str, Value]] = (),
+    ) -> None:
+        self.plan, self._count, self._edges, self._promised = plan, count, edges, promised
+        self.parents: dict[Link, Sequence[tuple[Value, ...]]] = {}
+        self._columns = [column for column in plan.columns if not column.left_out]
+        self._by_word = {column.word: column for column in self._columns}
+        self._single = {next(iter(key.columns)) for key in plan.keys if len(key.columns) == 1 and not key.predicate}
+        self._streams = {column.word: column.fresh(count) for column in self._columns}
+        self._taken: dict[Key, set[Any]] = {key: set() for key in plan.keys}
+        self._refused: list[tuple[frozenset[str], Row]] = []
+        self._accepted: list[Row] = []
+        for row in there:
+            self._take(row)
+
+    @property
+    def wanted(self) -> int:
+        """How many rows it takes to show every value of each enumeration."""
+        listed = [len(column.plausible) for column in self._columns if column.enumerated]
+        return min(_MANY_LISTED, max(listed, default=0) + _EDGES)
+
+    def row(self, turn: int, of: int) -> Row | None:
+        """Return the row for a turn, None if none was found; the last of them repeats the first where it can."""
+        draft = self._drafted(turn, of)
+        return None if draft is None else self._mended(draft, turn)
+
+    def another(self, row: Row, words: Iterable[str], turn: int) -> Row | None:
+        """Return a row instead of one that the database refused because of these columns."""
+        about = frozenset(words)
+        self._refused.append((about, {word: row[word] for word in about if word in row}))
+        return self._mended(row, turn, len(self._refused))
+
+    def forget(self, row: Row) -> None:
+        """Let the values of a row that was not inserted be used again."""
+        typed = self._typed(row)
+        for key in self.plan.keys:
+            self._taken[key].discard(_key_of(key, typed))
+
+    def accept(self, row: Row) -> None:
+        """Remember a row that the database took."""
+        self._accepted.append(row)
+
+    def _mended(self, draft: Row, turn: int, again: int = 0) -> Row | None:
+        row = dict(draft)
+        for attempt in range(_ATTEMPTS):
+            blamed = self._blamed(row)
+            if not blamed:
+                self._take(self._typed(row))
+                return row
+            by_chance = Random(f"{self.plan.table.name}:{self._count}:{turn}:{again}:{attempt}")  # noqa: S311  # the same each time
+            if not self._redraw(row, blamed, by_chance):
+                return None
+        return None
+
+    def _drafted(self, turn: int, of: int) -> Row | None:
+        if turn and turn == of - 1 and self._accepted:
+            return dict(self._accepted[0])
+        row: Row = {}
+        if turn < len(self._promised):
+            row |= self._promised[turn]
+        for link in self.plan.links:
+            if not self._linked(row, link, turn):
+                return None
+        for place, column in enumerate(self._columns):
+            if column.word not in row and not self._is_defaulted(column, turn):
+                row[column.word] = self._turned(column, turn, place)
+        return row
+
+    def _linked(self, row: Row, link: Link, turn: int) -> bool:
+        """Give the columns of a foreign key a parent, and tell whether there is one."""
+        words = [column.word for column in link.columns]
+        known = self.parents.get(link, ())
+        fitting = [keys for keys in known if all(row.get(word, key) == key for word, key in zip(words, keys, strict=True))]
+        alone = turn == _BARE or (self._edges and turn % 7 == 5)  # noqa: PLR2004
+        if (alone or not fitting) and not link.is_required:
+            loose = [column for column in link.columns if column.nullable and column.word not in row]
+            if loose and not (link.is_full and len(loose) < len(words)):
+                row |= dict.fromkeys((column.word for column in loose), None)
+                if not link.is_full and fitting:
+                    keys = fitting[turn % len(fitting)]
+                    row |= {word: row.get(word, key) for word, key in zip(words, keys, strict=True)}
+                return True
+        if not fitting:
+            return any(row.get(word, 0) is None for word in words)
+        row |= zip(words, fitting[(turn + len(self._refused)) % len(fitting)], strict=True)
+        return True
+
+    def _is_defaulted(self, column: ColumnPlan, turn: int) -> bool:
+        if column.numbered and column.kind.family != "integer":
+            return True
+        steady = column.is_steady and turn == _DEFAULTS and column.word not in self._single
+        return column.has_default and (steady or not (column.plausible or column.nullable))
+
+    def _turned(self, column: ColumnPlan, turn: int, place: int) -> Value:
+        """Return the value that a column has its turn for."""
+        if column.nullable and (turn == _BARE or not column.plausible or (self._edges and self._is_null(turn, place))):
+            return None
+        if column.word in self._single or column.word in self.plan.apart or column.numbered:
+            return next(self._streams[column.word], None)
+        if column.extreme and self._edges and turn >= _EDGES:
+            step = turn - _EDGES + (place * 5 if turn > _EDGES + 1 else 0)
+            return column.extreme[step % len(column.extreme)]
+        if not column.plausible:
+            return None
+        step = turn - _EDGES if column.enumerated and turn >= _EDGES else turn
+        return column.plausible[step % len(column.plausible)]
+
+    @staticmethod
+    def _is_null(turn: int, place: int) -> bool:
+        return turn > _EDGES + 1 and (turn + place) % 6 == 0
+
+    def _redraw(self, row: Row, blamed: frozenset[str], by_chance: Random) -> bool:
+        """Change what is blamed, and tell whether there was anything to change."""
+        links = [link for link in self.plan.links if any(column.word in blamed for column in link.columns)]
+        linked = {column.word for link in links for column in link.columns}
+        changed = False
+        for link in links:
+            known = self.parents.get(link, ())
+            if known and any(column.word in row and row[column.word] is not None for column in link.columns):
+                row |= zip((column.word for column in link.columns), by_chance.choice(known), strict=True)
+                changed = True
+        for word in sorted(blamed - linked):
+            column = self._by_word.get(word)
+            if column is not None:
+                self._put(row, column, by_chance)
+                changed = True
+        return changed
+
+    def _put(self, row: Row, column: ColumnPlan, by_chance: Random) -> None:
+        accepted = [it[column.word] for it in self._accepted if column.word in it]
+        if column.word in self._single or column.word in self.plan.apart or by_chance.random() < 0.3:  # noqa: PLR2004
+            found = next(self._streams[column.word], None)
+            if found is not None or column.nullable:
+                row[column.word] = found
+        elif accepted and self._refused and by_chance.random() < 0.5:  # noqa: PLR2004
+            row[column.word] = by_chance.choice(accepted)
+        elif column.has_default and self._refused and by_chance.random() < 0.2:  # noqa: PLR2004
+            row.pop(column.word, None)
+        elif column.plausible:
+            row[column.word] = by_chance.choice(column.plausible)
+
+    def _blamed(self, row: Row) -> frozenset[str]:
+        """Return the columns because of which a row will surely not do; none if it may."""
+        for column in self._columns:
+            if row.get(column.word, UNKNOWN) is None and not column.nullable:
+                return frozenset({column.word})
+        typed = self._typed(row)
+        for condition in self.plan.conditions:
+            if conditions.refuses(condition, typed):
+                return frozenset(conditions.names(condition) & self._by_word.keys())
+        for about, values in self._refused:
+            if values == {word: row[word] for word in about if word in row} and about:
+                return about
+        for key in self.plan.keys:
+            found = _key_of(key, typed)
+            if found is not None and found in self._taken[key]:
+                return key.columns
+        return frozenset()
+
+    def _typed(self, row: Row) -> dict[str, Any]:
+        """Return a row as conditions look at it: with its defaults."""
+        missing = {column.word: column.default for column in self._columns if column.word not in row}
+        return {**row, **missing}
+
+    def _take(self, row: Mapping[str, Any]) -> None:
+        for key, taken in self._taken.items():
+            found = _key_of(key, row, self._by_word)
+            if found is not None:
+                taken.add(found)
+
+
+def _key_of(key: Key, row: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """Return what must not be there twice, None for a row that cannot be in the way of another."""
+    if key.predicate is not None and conditions.refuses(key.predicate, row):
+        return None
+    found = tuple(conditions.evaluate(part, row) for part in key.parts)
+    if any(value is UNKNOWN for value in found) or (key.nulls_distinct and any(value is None for value in found)):
+        return None
+    return found

@@ -1,0 +1,80 @@
+"""What an SQL expression is made of in portable terms, and the rules by which different texts become one value."""
+
+from __future__ import annotations
+
+from typing import TypeAlias, Union
+
+from dormatory.schema.portable_types import MEANINGLESS_CASTS, NUMBERS
+
+# What it is comes first: ("name", "x"), ("number", "1"), ("string", "a"), ("and", …), ("call", "lower", …), ("=", …).
+Node: TypeAlias = tuple[Union[str, "Node"], ...]
+
+NOW: Node = ("now",)
+TODAY: Node = ("today",)
+TIME_OF_DAY: Node = ("time of day",)
+RANDOM_KEY: Node = ("random key",)
+NULL: Node = ("null",)
+ONE: Node = ("number", "1")
+ZERO: Node = ("number", "0")
+
+_OPPOSITES = {"=": "<>", "<": ">=", ">": "<=", "in": "not in", "is": "is not", "like": "not like", "ilike": "not ilike"}
+_OPPOSITES |= {opposite: word for word, opposite in _OPPOSITES.items()}
+_CLOCKS = frozenset({"now", "transaction_timestamp", "statement_timestamp", "clock_timestamp"})
+_RANDOM = frozenset({"gen_random_uuid", "uuid_generate_v4", "uuidv4"})
+_SIXTEEN_BYTES: Node = ("call", "hex", ("call", "randomblob", ("number", "16")))
+
+
+def negation(node: Node) -> Node:
+    """Return the opposite of a condition."""
+    if node[0] == "not":
+        return node[1]  # type: ignore[return-value]
+    opposite = _OPPOSITES.get(str(node[0]))
+    return (opposite, *node[1:]) if opposite else ("not", node)
+
+
+def joined(word: str, *parts: Node) -> Node:
+    """Return an AND or OR of all that is joined by it, in an order of our own."""
+    flat = [item for part in parts for item in (part[1:] if part[0] == word else (part,))]
+    return (word, *sorted(flat, key=repr))
+
+
+def membership(left: Node, values: Node, *, negated: bool) -> Node:
+    """Return `left IN (values)`, or NOT IN, in an order of our own; of one value it is a comparison."""
+    if values[0] != "array":
+        return ("<> all" if negated else "= any", left, values)
+    several = sorted(set(values[1:]), key=repr)
+    if len(several) == 1:
+        return ("<>" if negated else "=", left, several[0])
+    return ("not in" if negated else "in", left, *several)
+
+
+def signed(sign: str, node: Node) -> Node:
+    """Return an operand with its sign."""
+    if sign == "+":
+        return node
+    return ("number", f"-{node[1]}") if node[0] == "number" else ("-", node)
+
+
+def converted(node: Node, to: str, *, is_array: bool) -> Node:
+    """Return a cast to a portable type, or the operand itself where the cast says nothing that counts here."""
+    if node[0] == "string" and to in NUMBERS and not is_array:
+        return ("number", node[1])
+    if node in {NOW, TODAY, TIME_OF_DAY}:
+        return {"date": TODAY, "time": TIME_OF_DAY}.get(to, node)
+    said = node[0] in {"string", "number", "null", "array"} or to in MEANINGLESS_CASTS
+    return node if said else ("cast", node, to)
+
+
+def called(name: str, items: list[Node]) -> Node:
+    """Return a call, or what it is for where each backend has functions of its own for that."""
+    now = items[-1:] == [("string", "now")]
+    if (name in _CLOCKS and not items) or (name == "timezone" and items[-1:] == [NOW]):
+        return NOW
+    if now and name in {"datetime", "strftime"}:
+        return NOW
+    if now and len(items) == 1 and name in {"date", "time"}:
+        return TODAY if name == "date" else TIME_OF_DAY
+    if name in _RANDOM and not items:
+        return RANDOM_KEY
+    node: Node = ("call", name, *items)
+    return RANDOM_KEY if node in {_SIXTEEN_BYTES, ("call", "lower", RANDOM_KEY)} else node

@@ -1,0 +1,58 @@
+"""Column types in portable terms: one name for what is one type to an application, however each backend spells it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_FAMILIES = {
+    "integer": "int, int2, int4, int8, integer, smallint, mediumint, bigint, tinyint, serial, bigserial, smallserial",
+    "float": "real, float, float4, float8, double, double precision",
+    "numeric": "numeric, decimal",
+    "boolean": "boolean, bool",
+    "varchar": "varchar, character varying, nvarchar, varying character",
+    "char": "char, character, nchar, bpchar",
+    "text": "text, clob",
+    "binary": "bytea, blob, binary, varbinary",
+    "json": "json, jsonb",
+    "timestamp": "datetime, timestamp, timestamptz, timestamp with time zone, timestamp without time zone",
+    "time": "time, timetz, time with time zone, time without time zone",
+}
+_NAMES = {name: family for family, names in _FAMILIES.items() for name in names.split(", ")}
+# The width of a whole number, the precision of a moment and of a float are not the same thing on both backends.
+_WITHOUT_MODIFIERS = frozenset({"integer", "float", "boolean", "text", "json", "timestamp", "time"})
+_DECLARED = re.compile(r"([^(]*)(?:\(([^)]*)\))?([^()\[]*)((?:\[\d*\])*)")
+
+NUMBERS = frozenset({"integer", "float", "numeric"})
+# A comparison or a function that wants text or an exact number gets one, with or without a cast.
+MEANINGLESS_CASTS = frozenset({"text", "char", "numeric", "float"})
+# What stands for a type that SQLite lacks, as SQLAlchemy or people write it.
+_STAND_INS = {
+    "uuid": frozenset({"char(32)", "char(36)", "varchar(32)", "varchar(36)", "binary(16)"}),
+    "interval": frozenset({"timestamp"}),  # SQLAlchemy counts it from 1970
+}
+
+
+@lru_cache(maxsize=4096)
+def portable_type(declared: str) -> str:
+    """Return the family of a type, with the modifiers that count: length, precision and scale."""
+    found = _DECLARED.fullmatch(" ".join(declared.lower().replace('"', "").split()))
+    if not found:
+        return declared.lower()
+    words, modifiers, tail, brackets = (part or "" for part in found.groups())
+    name = " ".join(f"{words} {tail}".split())
+    family = _NAMES.get(name, name)
+    numbers = [number for number in re.split(r"[, ]+", modifiers) if number]
+    if family == "numeric" and numbers[1:] == ["0"]:
+        del numbers[1:]
+    if family == "varchar" and not numbers:
+        family = "text"
+    if family == "char" and not numbers and "bpchar" not in name:
+        numbers = ["1"]
+    kept = f"({', '.join(numbers)})" if numbers and family not in _WITHOUT_MODIFIERS else ""
+    return family + kept + "[]" * bool(brackets)
+
+
+def stands_for(sqlite: str, postgresql: str) -> bool:
+    """Tell whether a portable type of SQLite is what an application takes for one of PostgreSQL."""
+    return sqlite == postgresql or sqlite in _STAND_INS.get(postgresql, ())

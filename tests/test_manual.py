@@ -1,0 +1,133 @@
+"""README.md and MIGRATIONS.md say what the code does: tasks, options, exit codes, errors, files, links."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.database import process
+from dormatory.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from invoke.collection import Collection
+    from invoke.parser.argument import Argument
+
+ROOT = Path(__file__).resolve().parents[1]
+README, MIGRATIONS, CHANGELOG = (ROOT / f"{name}.md" for name in ("README", "MIGRATIONS", "CHANGELOG"))
+SETUP, TEST = (f"pip install -e '.[dev]' && {command}" for command in ("inv db.upgrade", "nox"))
+
+
+@pytest.fixture
+def namespace() -> Collection:
+    """The tasks, read anew: Invoke hands each help text out only once."""
+    spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: Collection = module.namespace
+    return found
+
+
+def typed(document: str) -> list[str]:
+    return re.findall(r"^\$ (.+)$", document, re.MULTILINE)
+
+
+def below(heading: str) -> str:
+    """Return the text of one section of the manual."""
+    return MIGRATIONS.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_two_commands_do_all_the_set_up() -> None:
+    assert typed(README.read_text()) == [SETUP, TEST]
+    assert typed(MIGRATIONS.read_text())[0] == SETUP  # test_documents.py runs it there
+    assert TEST in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def test_every_task_and_option_is_in_the_manual(namespace: Collection) -> None:
+    documented: dict[str, set[str]] = {}
+    task = ""
+    for row in re.finditer(r"^\| (?:`(db\.[\w-]+)`)? ?\| (?:`([^`]+)`)? ?\|", below("Commands"), re.MULTILINE):
+        task = row[1] or task
+        documented.setdefault(task, set()).update([re.sub(r"(?<= )\W?[A-Z]+", "VALUE", row[2])] if row[2] else [])
+
+    tasks = {name: {usage(item) for item in namespace[name].get_arguments()} for name in namespace.task_names}
+    assert documented == tasks
+
+
+def test_every_task_and_option_has_help(namespace: Collection) -> None:
+    for name in namespace.task_names:
+        assert namespace[name].__doc__, name
+        assert all(item.help for item in namespace[name].get_arguments()), name
+
+
+def usage(item: Argument) -> str:
+    """Return an argument as the manual writes it."""
+    if item.positional:
+        return str(item.name).upper()
+    return f"--{item.names[0]}" + (" VALUE]" if item.optional else " VALUE" if item.takes_value else "")
+
+
+def test_only_tasks_that_exist_are_recommended(namespace: Collection) -> None:
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("*.py"), *ROOT.glob("dormatory/**/*.py")]
+    recommended = {name for path in texts for name in re.findall(r"inv (db\.[\w-]+)", path.read_text())}
+
+    assert recommended <= set(namespace.task_names)
+
+
+def test_every_exit_code_is_in_the_manual() -> None:
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", below("Exit codes"), re.MULTILINE)] == sorted(ExitCode)
+
+
+def test_every_family_of_errors_is_in_the_troubleshooting() -> None:
+    assert [words for words in families() if words not in below("Troubleshooting")] == []
+
+
+def families() -> Iterator[str]:
+    """Yield of each error the longest piece of its first words that is always the same."""
+    for node in ast.walk(ast.parse((ROOT / "dormatory/errors.py").read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__" and len(node.args) == 1:
+            whole = node.args[0]
+            for words in (whole.body, whole.orelse) if isinstance(whole, ast.IfExp) else (whole,):
+                pieces = [item.value for item in ast.walk(words) if isinstance(item, ast.Constant)]
+                yield max((str(piece).strip(" :,") for piece in pieces), key=len)
+
+
+@pytest.mark.parametrize("document", [README, MIGRATIONS], ids=lambda path: path.stem)
+def test_every_file_that_a_layout_names_exists(document: Path) -> None:
+    blocks = re.findall(r"^```text\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+
+    assert blocks
+    for line in "".join(blocks).splitlines():
+        assert (ROOT / line.split()[0]).exists(), line
+
+
+@pytest.mark.parametrize("document", [README, MIGRATIONS, CHANGELOG], ids=lambda path: path.stem)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        path, _, anchor = target.partition("#")
+        if path.startswith("https:"):
+            continue
+        page = document.parent / path if path else document
+        headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in anchors, target
+
+
+def test_every_nox_session_that_is_named_exists() -> None:
+    known = process.run([sys.executable, "-m", "nox", "--list", "--json"], cwd=ROOT).stdout
+    names = {item[key] for item in json.loads(known) for key in ("name", "session")}
+
+    named = re.findall(r"nox -s \"?([\w-]+(?:\([\w-]+\))?)", README.read_text() + MIGRATIONS.read_text())
+
+    assert named
+    assert set(named) <= names

@@ -1,0 +1,222 @@
+"""A password is in no output, no error and no argument list, in any encoding, whatever goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
+
+import pytest
+from psycopg2 import sql
+from sqlalchemy.engine import URL
+
+from dormatory.database import postmaster
+from dormatory.database.backend import backend_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.database.throwaway import Server
+    from tests.conftest import Ended, SmallProject
+
+CANARY = "ca%na@ry:7/x'y zü#?&=\\\"$!"
+WRONG = "wrong%na@ry:7/x'y zü"
+PRINTABLE = "".join(map(chr, range(32, 127)))
+
+
+def forms(secret: str) -> set[str]:
+    """Return every way in which a secret may be written down."""
+    return {
+        secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1],
+        secret.replace("'", "''"), secret.replace("%", "%%"), secret.encode("unicode_escape").decode(),
+        URL.create("x", "u", secret, "h").render_as_string(hide_password=False)[6:-2],
+    }  # fmt: skip
+
+
+def refuse_traces(text: str, *secrets: str) -> None:
+    for secret in secrets:
+        assert not [form for form in forms(secret) if form in text], text
+
+
+class Password:
+    """A user of the throwaway server who has to give a password, and databases of that user."""
+
+    def __init__(self, server: Server, user: str, password: str) -> None:
+        self.server, self.user, self.password = server, user, password
+
+    def url(self, name: str = "postgres", *, password: str | None = None) -> str:
+        """Return a URL with the password in its user-info."""
+        url = self.server.url(name).set(username=self.user, password=password or self.password)
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def query_url(self, name: str) -> str:
+        """Return a URL with the password among its options."""
+        host = quote(str(self.server.socket_directory), safe="")
+        return f"postgresql://{self.user}@/{name}?host={host}&password={quote(self.password, safe='')}"
+
+
+@pytest.fixture
+def scram(postgres_server: Server) -> Iterator[dict[str, Password]]:
+    """Users whom the server asks for their passwords, though it trusts everybody else."""
+    users = {"canary": CANARY, "printable": PRINTABLE}
+    access = postgres_server.socket_directory / postmaster.DATA / "pg_hba.conf"
+    before = access.read_text()
+    with contextlib.closing(postmaster.connect(postgres_server.socket_directory)) as connection:
+        with connection.cursor() as cursor:
+            for user, password in users.items():
+                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (user,))
+                if cursor.fetchone() is None:
+                    role = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
+                    cursor.execute(role.format(sql.Identifier(user), sql.Literal(password)))
+        access.write_text("".join(f"local all {user} scram-sha-256\n" for user in users) + before)
+        reload(connection)
+        try:
+            yield {user: Password(postgres_server, user, password) for user, password in users.items()}
+        finally:
+            access.write_text(before)
+            reload(connection)
+
+
+def reload(connection: object) -> None:
+    with connection.cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute("SELECT pg_reload_conf()")
+    time.sleep(0.2)
+
+
+class Arguments(threading.Thread):
+    """Collects the argument lists of every process that carries our mark in its environment."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[str] = set()
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        while not self._ending.is_set():
+            for entry in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    self.seen.add(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            time.sleep(0.01)
+
+    def end(self) -> str:
+        self._ending.set()
+        self.join()
+        return "\n".join(self.seen)
+
+
+@pytest.fixture
+def arguments() -> Iterator[Arguments]:
+    """Argument lists, from the start of the test."""
+    if not Path("/proc/self/cmdline").exists():
+        pytest.fail("argument lists can be read on Linux only; run this test there")
+    watching = Arguments()
+    watching.start()
+    yield watching
+    watching.end()
+
+
+def everything(ended: Ended) -> str:
+    return ended.out + ended.err
+
+
+class TestCanary:
+    @pytest.mark.parametrize("place", ["user-info", "query"])
+    def test_a_whole_day_shows_no_password(
+        self, small_project: SmallProject, scram: dict[str, Password], arguments: Arguments, place: str
+    ) -> None:
+        small_project.tables("a", "b")
+        canary = scram["canary"]
+        name = f"day_{place.replace('-', '_')}"
+        url = canary.url(name) if place == "user-info" else canary.query_url(name)
+        shown = ""
+        for command in (
+            ["-e", "db.create"], ["-d", "db.upgrade", "--verbose"], ["--dry", "db.status"], ["-e", "db.status", "--json"],
+            ["-d", "db.reset"], ["db.upgrade", "--sql"],
+        ):  # fmt: skip
+            ended = small_project.inv(*command, url=url)
+            assert ended.code == 0, ended
+            shown += everything(ended)
+        for plain in (["current"], ["downgrade", "-1"], ["upgrade", "head", "--sql"], ["current", "--verbose"]):
+            ended = small_project.alembic(*plain, url=url)
+            assert ended.code == 0, ended
+            shown += everything(ended)
+        target = small_project.project.target({"DATABASE_URL": url})
+        backend_for(target).drop(target)
+        refuse_traces(shown, CANARY)
+        assert "***" in shown
+        lists = arguments.end()
+        refuse_traces(lists, CANARY)
+        assert "-m dormatory upgrade" in lists
+        assert "psql --no-psqlrc" in lists
+
+    def test_what_fails_shows_no_password(self, small_project: SmallProject, scram: dict[str, Password]) -> None:
+        small_project.tables("a")
+        small_project.revision("002", "raise ValueError(op.get_bind().engine.url.render_as_string(False))")
+        canary = scram["canary"]
+        name = "failing"
+        target = small_project.project.target({"DATABASE_URL": canary.url(name)})
+        backend_for(target).create(target)
+        for url in (canary.url(name), canary.query_url(name)):
+            for command in (["-e", "db.upgrade"], ["-d", "db.upgrade"]):
+                ended = small_project.inv(*command, url=url)
+                assert ended.code == 3
+                assert "the revision failed at scripts/versions/002_x.py:11" in ended.err
+                refuse_traces(everything(ended), CANARY)
+            refuse_traces(everything(small_project.alembic("upgrade", "head", url=url)), CANARY)
+        backend_for(target).drop(target)
+
+    def test_a_wrong_password_is_one_line_without_it(
+        self, small_project: SmallProject, scram: dict[str, Password]
+    ) -> None:
+        small_project.tables("a")
+        url = scram["canary"].url(password=WRONG)
+        target = small_project.project.target({"DATABASE_URL": url})
+        expected = f"cannot reach {target} (the server refused the password); correct the password in DATABASE_URL\n"
+        for task in ("db.status", "db.upgrade", "db.create", "db.reset"):
+            ended = small_project.inv(task, url=url)
+            assert (ended.code, ended.out, ended.err) == (3, "", f"error: {expected}")
+        plain = small_project.alembic("upgrade", "head", url=url)
+        assert (plain.code, plain.err) == (255, "")
+        assert plain.out.strip() == f"FAILED: {expected}".strip()
+        assert "***" in expected
+        refuse_traces(expected, WRONG)
+
+    def test_no_password_at_all_is_asked_for_in_the_message(
+        self, small_project: SmallProject, scram: dict[str, Password]
+    ) -> None:
+        small_project.tables("a")
+        url = f"postgresql://canary@/postgres?host={scram['canary'].server.socket_directory}"
+        ended = small_project.run("dormatory", "upgrade", url=url, PGPASSFILE="/nonexistent")
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err == (
+            f"error: cannot reach {url} (the server wants a password); put one into DATABASE_URL or ~/.pgpass\n"
+        )
+
+
+def test_a_password_of_every_printable_character_works_everywhere(
+    small_project: SmallProject, scram: dict[str, Password]
+) -> None:
+    small_project.tables("a", "b")
+    user = scram["printable"]
+    for url in (user.url("printable"), user.query_url("printable")):
+        for command in (["db.create"], ["db.upgrade", "--to=001"], ["db.status"], ["db.reset"]):
+            ended = small_project.inv(*command, url=url)
+            assert ended.code == 0, ended
+            refuse_traces(everything(ended), PRINTABLE)
+        assert small_project.alembic("current", url=url).out == "002 (head)\n"
+        target = small_project.project.target({"DATABASE_URL": url})
+        backend_for(target).drop(target)
+
+
+def test_a_crash_shows_no_password(small_project: SmallProject) -> None:
+    small_project.env("import os", "raise LookupError(os.environ['DATABASE_URL'])")
+    url = f"postgresql://u:{quote(CANARY, safe='')}@h/n"
+    small_project.tables("a")
+    ended = small_project.run("dormatory", "stamp", url=url)
+    assert ended.code == 70
+    assert ended.err == "internal error: LookupError (a bug of this workflow); run again with: inv --debug\n"
+
+

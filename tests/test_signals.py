@@ -1,0 +1,193 @@
+"""Ctrl-C and SIGTERM in the middle of a migration, and tasks without a terminal or standard input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import psycopg2
+import pytest
+
+from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dormatory.database.throwaway import Server
+    from tests.conftest import SmallProject
+
+_WAIT_SECONDS = 30
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, small_project: SmallProject) -> str:
+    """An empty database on each backend."""
+    if request.param == "sqlite":
+        return f"sqlite:///{small_project.root}/x.db"
+    server: Server = request.getfixturevalue("postgres_server")
+    return server.create_database().render_as_string(hide_password=False).replace("+psycopg2", "")
+
+
+class TestInterrupted:
+    """A signal to `inv` alone, as a supervisor or an editor sends it."""
+
+    @pytest.mark.parametrize(
+        ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    )
+    def test_the_migration_is_rolled_back_and_no_process_remains(
+        self, small_project: SmallProject, url: str, number: signal.Signals, code: int, word: str
+    ) -> None:
+        small_project.tables("a", "b")
+        assert small_project.run("dormatory", "upgrade", "--to=001", url=url).code == 0
+        marker = small_project.root / "started"
+        small_project.revision("002", slow(marker))
+        with small_project.start("invoke", "db.upgrade", url=url) as inv:
+            until(marker.exists)
+            children = running_below(inv.pid)
+            inv.send_signal(number)
+            out, err = inv.communicate(timeout=_WAIT_SECONDS)
+        assert (inv.returncode, out) == (code, "")
+        assert err.splitlines()[1:] == [word]
+        assert children
+        until(lambda: not any(is_running(pid) for pid in children))
+        small_project.tables("a", "b")
+        after = small_project.run("dormatory", "upgrade", url=url)
+        assert (after.code, "+ 002" in after.err) == (0, True), "nothing of the interrupted revision was kept"
+
+    def test_a_killed_alembic_is_a_failure_that_says_so(self, small_project: SmallProject) -> None:
+        small_project.tables("a")
+        marker = small_project.root / "started"
+        small_project.revision("001", slow(marker))
+        with small_project.start("invoke", "db.upgrade", url=f"sqlite:///{small_project.root}/x.db") as inv:
+            until(marker.exists)
+            (child,) = running_below(inv.pid)
+            os.kill(child, signal.SIGKILL)
+            _, err = inv.communicate(timeout=_WAIT_SECONDS)
+        assert inv.returncode == 3
+        assert err.splitlines()[1:] == [
+            "error: alembic was killed by signal 9 (something else ended it, or the machine ran out of memory); "
+            "look with inv db.status at what was committed, then run the command again"
+        ]
+
+    def test_a_statement_that_the_server_is_busy_with_is_broken_off(
+        self, small_project: SmallProject, postgres_server: Server
+    ) -> None:
+        target = postgres_server.create_database()
+        text = target.render_as_string(hide_password=False)
+        small_project.revision("001", "op.execute('CREATE TABLE a (x int)'); op.execute('SELECT pg_sleep(60)')")
+        with closing(psycopg2.connect(text.replace("+psycopg2", ""))) as watcher:
+            watcher.autocommit = True
+            with small_project.start("invoke", "db.upgrade", url=text) as inv:
+                until(lambda: sleeping(watcher) == 1)
+                inv.send_signal(signal.SIGTERM)
+                inv.communicate(timeout=10)  # well below the time after which it would be killed
+            assert inv.returncode == 143
+            assert sleeping(watcher) == 0
+            assert asked(watcher, "SELECT to_regclass('a')") is None
+
+    def test_a_statement_that_sqlite_is_busy_with_is_broken_off(self, small_project: SmallProject) -> None:
+        endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+        marker = small_project.root / "started"
+        small_project.revision("001", f"import pathlib; pathlib.Path({str(marker)!r}).touch(); op.execute({endless!r})")
+        with small_project.start("invoke", "db.upgrade", url=f"sqlite:///{small_project.root}/x.db") as inv:
+            until(marker.exists)
+            time.sleep(0.2)  # until the statement runs, which nothing outside can see
+            inv.send_signal(signal.SIGINT)
+            _, err = inv.communicate(timeout=10)
+        assert (inv.returncode, err.splitlines()[1:]) == (130, ["interrupted"])
+
+
+class TestWithoutATerminal:
+    """Hooks, cron and CI: no terminal, and sometimes not even a standard input."""
+
+    def test_a_task_runs_with_standard_input_closed(self, small_project: SmallProject) -> None:
+        small_project.tables("a")
+        url = f"sqlite:///{small_project.root}/x.db"
+        ended = subprocess.run(
+            ["/bin/sh", "-c", 'exec "$0" -m invoke db.upgrade <&-', sys.executable], cwd=REPOSITORY,
+            env={**small_project.environ, "DATABASE_URL": url}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stdout) == (0, f"{url} is at 001\n")
+        assert "\x1b" not in ended.stderr
+        assert "\r" not in ended.stderr
+
+    def test_a_task_reads_nothing_from_standard_input(self, small_project: SmallProject) -> None:
+        small_project.tables("a")
+        reader, writer = os.pipe()
+        os.write(writer, b"refs/heads/main 0 1\n")
+        ended = subprocess.run(
+            [sys.executable, "-m", "invoke", "db.upgrade"], cwd=REPOSITORY, stdin=reader, capture_output=True,
+            env={**small_project.environ, "DATABASE_URL": f"sqlite:///{small_project.root}/x.db"}, check=False,
+        )  # fmt: skip
+        os.close(writer)
+        assert ended.returncode == 0
+        assert os.read(reader, 100) == b"refs/heads/main 0 1\n"
+        os.close(reader)
+
+    def test_a_bar_is_drawn_on_a_terminal_only_and_never_in_the_result(self, small_project: SmallProject) -> None:
+        small_project.tables("a", "b")
+        terminal, inner = os.openpty()
+        ended = subprocess.run(
+            [sys.executable, "-m", "invoke", "db.upgrade"], cwd=REPOSITORY, stdin=inner, stdout=subprocess.PIPE,
+            stderr=inner, check=False, text=True,
+            env={
+                **small_project.environ, "TERM": "xterm", "DATABASE_URL": f"sqlite:///{small_project.root}/x.db",
+            },
+        )  # fmt: skip
+        os.close(inner)
+        shown = os.read(terminal, 100_000).decode()
+        os.close(terminal)
+        assert ended.returncode == 0
+        assert "\x1b" not in ended.stdout
+        assert "\x1b" in shown
+        assert "━" in shown
+
+
+def slow(marker: Path) -> str:
+    """Return the code of a revision that changes something, says so, and then takes its time."""
+    return f"""
+        import pathlib, time
+        op.create_table("b", sa.Column("id", sa.Integer, primary_key=True))
+        pathlib.Path({str(marker)!r}).touch()
+        time.sleep(60)
+    """
+
+
+def until(happens: Callable[[], bool]) -> None:
+    """Wait for something, with a limit."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not happens():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def running_below(pid: int) -> list[int]:
+    """Return the child processes of a process."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
+    return [int(word) for word in listed.stdout.split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def asked(connection: psycopg2.extensions.connection, query: str) -> object:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        row = cursor.fetchone()
+        return row[0] if row else None
+
+
+def sleeping(connection: psycopg2.extensions.connection) -> object:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid() "
+    return asked(connection, query + "AND datname = current_database() AND state = 'active'")

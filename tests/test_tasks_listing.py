@@ -1,0 +1,119 @@
+"""What a person meets first: `inv --list`, wrong use, and the same answers from every directory of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.database import process
+
+if TYPE_CHECKING:
+    from dormatory.database.process import Finished
+
+ROOT = Path(__file__).resolve().parents[1]
+READING = ("--list", "db.current", "db.history", "db.show 003", "db.heads", "db.status")
+
+# Invoke, which at its end names those of the heavy libraries that were imported.
+WATCHED = """
+import atexit, sys
+from invoke.main import program
+heavy = {"sqlalchemy", "alembic", "psycopg2", "rich"}
+atexit.register(lambda: print("imported:", *sorted(heavy & sys.modules.keys()), file=sys.stderr))
+program.run()
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project without a database; every test leaves it as it is."""
+    copy = tmp_path_factory.mktemp("listing") / "dormatory"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "*.db*", "*.egg-info", "build", "dist", "tests"))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def upgraded(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+    """Another copy, with its database at head."""
+    copy = tmp_path_factory.mktemp("reading") / "dormatory"
+    shutil.copytree(project, copy)
+    assert inv("db.upgrade", cwd=copy).code == 0
+    return copy
+
+
+def inv(*arguments: str, cwd: Path) -> Finished:
+    return python("-m", "invoke", *arguments, cwd=cwd)
+
+
+def python(*arguments: str, cwd: Path) -> Finished:
+    """Run this interpreter without any setting, and without byte code: reading would seem to create files."""
+    ours = re.compile("DATABASE_URL|ALEMBIC_CONFIG|INVOKE_.*|PG.*|PYTHON.*|COLUMNS")
+    clean = {key: value for key, value in os.environ.items() if not ours.fullmatch(key)}
+    return process.run([sys.executable, *arguments], env=clean | {"PYTHONDONTWRITEBYTECODE": "1"}, cwd=cwd, check=False)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    files = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def test_the_list_has_one_line_for_each_documented_task(project: Path) -> None:
+    manual = re.findall(r"^\| `(db\.[\w-]+)` \|", (ROOT / "MIGRATIONS.md").read_text(), re.MULTILINE)
+
+    listed = inv("--list", cwd=project)
+
+    heading, _, *lines = listed.stdout.rstrip().splitlines()
+    assert (heading, listed.code, listed.stderr) == ("Available tasks:", 0, "")
+    found = [re.fullmatch(r"  (db\.[\w-]+)  +[A-Z].*\.", line) for line in lines]
+    assert [match and match[1] for match in found] == sorted(manual)
+
+
+def test_the_list_loads_no_database_library(project: Path, upgraded: Path) -> None:
+    listed = python("-c", WATCHED, "--list", cwd=project)
+    current = python("-c", WATCHED, "db.current", cwd=upgraded)
+
+    assert (listed.code, listed.stderr) == (0, "imported:\n")
+    assert "sqlalchemy" in current.stderr  # the watch would have seen it
+
+
+@pytest.mark.parametrize("use", READING)
+def test_a_reading_task_answers_the_same_everywhere_and_creates_nothing(upgraded: Path, use: str) -> None:
+    nested = upgraded / "dormatory" / "migrations" / "templates"
+    before = contents(upgraded)
+
+    above, below = inv(*use.split(), cwd=upgraded), inv(*use.split(), cwd=nested)
+
+    assert (above.code, above.stderr) == (0, "")
+    assert below == above
+    assert contents(upgraded) == before
+
+
+@pytest.mark.parametrize(("use", "code"), [("db.status", 0), ("db.current", 3)])
+def test_reading_does_not_create_a_missing_database(project: Path, use: str, code: int) -> None:
+    before = contents(project)
+
+    assert inv(use, cwd=project).code == code
+
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        ("db.upgrade 003", "No idea what '003' is; options are flags, such as --to 003; see: inv --help db.upgrade"),
+        ("db.nothing", "No idea what 'db.nothing' is; see: inv --list"),
+    ],
+)
+def test_a_bare_word_is_wrong_use_and_touches_nothing(project: Path, use: str, message: str) -> None:
+    before = contents(project)
+
+    refused = inv(*use.split(), cwd=project)
+
+    assert (refused.code, refused.stdout) == (2, "")
+    assert refused.stderr == f"error: {message}\n"
+    assert contents(project) == before
