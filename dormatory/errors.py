@@ -316,6 +316,18 @@ class RevisionImportError(DormatoryError):
         super().__init__(f"{where} cannot be imported", why=said, fix="mend the revision file")
 
 
+class OwnRowsError(DormatoryError):
+    """A statement in a project's own file of rows for a revision failed."""
+
+    def __init__(self, where: str, statement: str, said: str) -> None:
+        self.where, self.statement = where, statement
+        super().__init__(
+            f"{where} failed: {' '.join(statement.split())}",
+            why=said,
+            fix="make it fit the schema of its revision, which is the one in its name",
+        )
+
+
 class RefusedError(DormatoryError):
     """Alembic or SQLAlchemy would not do what it was asked."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dormatory.checks.declarations import declarations
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.dump import stale_dump
 from dormatory.checks.findings import Severity
 from dormatory.checks.graph import several_heads
+from dormatory.checks.parity import parity
 from dormatory.database.backend import backend_for
 from dormatory.errors import NotComparedError
 from dormatory.migrations import scratch
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.findings import Finding
+    from dormatory.migrations.comparison import Comparison
     from dormatory.migrations.project import Project
+    from dormatory.migrations.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,17 @@ def inspect(project: Project, backends: Sequence[str]) -> Verdict:
     history = History.read(project)
     if findings := tuple(several_heads(history)):
         return Verdict(findings, ())
-    servers: list[str] = []
+    comparisons: dict[str, Comparison] = {}
     found: list[Finding] = []
     for backend in backends:
-        found += _inspect_backend(project, backend, servers)
-    return Verdict(tuple(found), tuple(servers))
+        with scratch.databases(backend) as maker:
+            comparisons[backend] = compared = compare(project, maker)
+            found += drift(compared)
+            found += _stale(project, backend, maker)
+    if comparisons.keys() == {"sqlite", "postgresql"}:
+        sqlite, postgresql = comparisons["sqlite"].migrated, comparisons["postgresql"].migrated
+        found += parity(sqlite, postgresql, declarations(history))
+    return Verdict(tuple(found), tuple(compared.server for compared in comparisons.values()))
 
 
 def inspect_live(project: Project) -> Verdict:
@@ -63,12 +73,9 @@ def inspect_live(project: Project) -> Verdict:
         return Verdict(tuple(changed_by_hand(found, target.backend_name)), (backend.version(connection),))
 
 
-def _inspect_backend(project: Project, backend: str, servers: list[str]) -> Iterator[Finding]:
-    with scratch.databases(backend) as maker:
-        comparison = compare(project, maker)
-        servers.append(comparison.server)
-        yield from drift(comparison)
-        file = committed_file(project, backend)
-        if file.exists() or file.parent.is_dir():
-            committed = file.read_text(encoding="utf-8") if file.exists() else ""
-            yield from stale_dump(file, committed, fresh_dump(project, maker), backend=backend)
+def _stale(project: Project, backend: str, maker: Scratch) -> Iterator[Finding]:
+    """Check the committed dump, where the project keeps one."""
+    file = committed_file(project, backend)
+    if file.parent.is_dir():
+        committed = file.read_bytes().decode() if file.exists() else ""
+        yield from stale_dump(file, committed, fresh_dump(project, maker), backend=backend)

@@ -43,10 +43,11 @@ def inv(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, capfd: pyt
             text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
             monkeypatch.setenv("DATABASE_URL", text)
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        code: object = 0
+        try:
             Program().run(["inv", "--search-root", str(REPOSITORY), *arguments])
-            raise SystemExit(0)
-        code = ended.value.code
+        except SystemExit as ended:
+            code = ended.code
         assert isinstance(code, int)
         return Ended(code, *capfd.readouterr())
 
@@ -124,13 +125,13 @@ class TestURL:
             ),
             pytest.param(
                 "sqlite://u:canary@h/x.db",
-                "DATABASE_URL is not usable (SQLite has no host); "
-                "use sqlite:///file.db or sqlite:////absolute/file.db",
+                "DATABASE_URL is not usable (SQLite has no host); use sqlite:///file.db or sqlite:////absolute/file.db",
                 id="sqlite-with-host",
             ),
             pytest.param(
                 " ",
-                "DATABASE_URL is not usable (it is set but empty); unset it to use sqlite:///dormatory.db, or give a URL",
+                "DATABASE_URL is not usable (it is set but empty); "
+                "unset it to use sqlite:///dormatory.db, or give a URL",
                 id="empty",
             ),
         ],
@@ -259,13 +260,17 @@ class TestRevision:
             ),
             (
                 ("db.downgrade", "--to=-9"),
-                "there is no revision -9 from here (the history has fewer steps in that direction); "
-                "see where the database is with: inv db.status",
+                (
+                    "there is no revision -9 from here (the history has fewer steps in that direction); "
+                    "see where the database is with: inv db.status"
+                ),
             ),
             (
                 ("db.upgrade", "--to="),
-                "--to names no revision (it is empty, perhaps a variable that is not set); "
-                "give one, such as --to 003, or leave --to out",
+                (
+                    "--to names no revision (it is empty, perhaps a variable that is not set); "
+                    "give one, such as --to 003, or leave --to out"
+                ),
             ),
             (
                 ("db.upgrade", "001"),
@@ -315,9 +320,7 @@ class TestRevision:
 class TestHistory:
     """What can be wrong with the files; nothing is created, and above all nothing is destroyed."""
 
-    def test_two_heads_are_named_with_the_command_that_joins_them(
-        self, small_project: SmallProject, inv: Inv
-    ) -> None:
+    def test_two_heads_are_named_with_the_command_that_joins_them(self, small_project: SmallProject, inv: Inv) -> None:
         self.upgraded(small_project, inv)
         small_project.revision("002", after="001")
         small_project.revision("003", after="001")
@@ -344,9 +347,7 @@ class TestHistory:
                 "(ModuleNotFoundError: No module named 'no_such_module'); mend the revision file",
             )
 
-    def test_a_revision_that_does_not_parse_is_named_with_its_line(
-        self, small_project: SmallProject, inv: Inv
-    ) -> None:
+    def test_a_revision_that_does_not_parse_is_named_with_its_line(self, small_project: SmallProject, inv: Inv) -> None:
         self.upgraded(small_project, inv)
         small_project.revision("002", extra="def oops(:")
         for task in ("db.upgrade", "db.reset"):
@@ -480,8 +481,10 @@ class TestModes:
         ended = ordinary.run(small_project, task, *(["--to=base"] if task == "downgrade" else []))
         assert (ended.code, ended.out) == (3, "")
         assert ended.err.splitlines()[1:] == [
-            f"error: sqlite:///{file}: attempt to write a readonly database "
-            "(the file or its directory may not be written); see its owner and mode with: ls -l"
+            (
+                f"error: sqlite:///{file}: attempt to write a readonly database "
+                "(the file or its directory may not be written); see its owner and mode with: ls -l"
+            )
         ]
         assert file.read_bytes() == before
 

@@ -133,8 +133,8 @@ class TestCanary:
         url = canary.url(name) if place == "user-info" else canary.query_url(name)
         shown = ""
         for command in (
-            ["-e", "db.create"], ["-d", "db.upgrade", "--verbose"], ["--dry", "db.status"], ["-e", "db.status", "--json"],
-            ["-d", "db.reset"], ["db.upgrade", "--sql"],
+            ["-e", "db.create"], ["-d", "db.upgrade", "--verbose"], ["--dry", "db.status"],
+            ["-e", "db.status", "--json"], ["-d", "db.reset"], ["db.upgrade", "--sql"],
         ):  # fmt: skip
             ended = small_project.inv(*command, url=url)
             assert ended.code == 0, ended
@@ -218,5 +218,3 @@ def test_a_crash_shows_no_password(small_project: SmallProject) -> None:
     ended = small_project.run("dormatory", "stamp", url=url)
     assert ended.code == 70
     assert ended.err == "internal error: LookupError (a bug of this workflow); run again with: inv --debug\n"
-
-

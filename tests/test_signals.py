@@ -48,14 +48,12 @@ class TestInterrupted:
         marker = small_project.root / "started"
         small_project.revision("002", slow(marker))
         with small_project.start("invoke", "db.upgrade", url=url) as inv:
-            until(marker.exists)
-            children = running_below(inv.pid)
+            child = migrating(marker)
             inv.send_signal(number)
             out, err = inv.communicate(timeout=_WAIT_SECONDS)
         assert (inv.returncode, out) == (code, "")
         assert err.splitlines()[1:] == [word]
-        assert children
-        until(lambda: not any(is_running(pid) for pid in children))
+        until(lambda: not is_running(child))
         small_project.tables("a", "b")
         after = small_project.run("dormatory", "upgrade", url=url)
         assert (after.code, "+ 002" in after.err) == (0, True), "nothing of the interrupted revision was kept"
@@ -65,14 +63,14 @@ class TestInterrupted:
         marker = small_project.root / "started"
         small_project.revision("001", slow(marker))
         with small_project.start("invoke", "db.upgrade", url=f"sqlite:///{small_project.root}/x.db") as inv:
-            until(marker.exists)
-            (child,) = running_below(inv.pid)
-            os.kill(child, signal.SIGKILL)
+            os.kill(migrating(marker), signal.SIGKILL)
             _, err = inv.communicate(timeout=_WAIT_SECONDS)
         assert inv.returncode == 3
         assert err.splitlines()[1:] == [
-            "error: alembic was killed by signal 9 (something else ended it, or the machine ran out of memory); "
-            "look with inv db.status at what was committed, then run the command again"
+            (
+                "error: alembic was killed by signal 9 (something else ended it, or the machine ran out of memory); "
+                "look with inv db.status at what was committed, then run the command again"
+            )
         ]
 
     def test_a_statement_that_the_server_is_busy_with_is_broken_off(
@@ -152,11 +150,17 @@ class TestWithoutATerminal:
 def slow(marker: Path) -> str:
     """Return the code of a revision that changes something, says so, and then takes its time."""
     return f"""
-        import pathlib, time
+        import os, pathlib, time
         op.create_table("b", sa.Column("id", sa.Integer, primary_key=True))
-        pathlib.Path({str(marker)!r}).touch()
+        pathlib.Path({str(marker)!r}).write_text(str(os.getpid()))
         time.sleep(60)
     """
+
+
+def migrating(marker: Path) -> int:
+    """Wait for a slow revision to begin, and return the process that runs it."""
+    until(lambda: marker.exists() and bool(marker.read_text()))
+    return int(marker.read_text())
 
 
 def until(happens: Callable[[], bool]) -> None:
@@ -165,12 +169,6 @@ def until(happens: Callable[[], bool]) -> None:
     while not happens():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
-
-
-def running_below(pid: int) -> list[int]:
-    """Return the child processes of a process."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
-    return [int(word) for word in listed.stdout.split()]
 
 
 def is_running(pid: int) -> bool:

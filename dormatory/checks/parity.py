@@ -31,7 +31,7 @@ def parity(sqlite: Snapshot, postgresql: Snapshot, declared: Sequence[Declaratio
                 rule="parity",
                 severity=Severity.WARNING,
                 message=str(difference),
-                hint=f"make them agree, or give the reason in a revision: # parity: {_label(difference, found)}: ...",
+                hint=_hint(difference, found),
                 object=difference.object,
             )
     for declaration in declared:
@@ -51,9 +51,11 @@ def _labels(difference: Difference) -> tuple[str, ...]:
     return (*bare, *(f"{label} {difference.aspect}" for label in bare if difference.aspect))
 
 
-def _label(difference: Difference, found: Sequence[Difference]) -> str:
-    labels = _labels(difference)
-    return next((label for label in labels if len(_meant(label, found)) == 1), labels[-1])
+def _hint(difference: Difference, found: Sequence[Difference]) -> str:
+    alone = [label for label in _labels(difference) if len(_meant(label, found)) == 1]
+    if not alone:
+        return "make them agree, or name the constraint, so that a revision can give the reason"
+    return f"make them agree, or give the reason in a revision: # parity: {alone[0]}: ..."
 
 
 def _unused(declaration: Declaration, idle: Sequence[str]) -> Finding:

@@ -47,7 +47,7 @@ def committed_text(project: Project, backend: str, reference: str = "") -> str:
     file = committed_file(project, backend)
     if not reference:
         try:
-            return file.read_text(encoding="utf-8")
+            return file.read_bytes().decode()
         except FileNotFoundError as error:
             raise NoDumpError(str(file)) from error
     # `./` makes git look from the directory it is started in; a bare path would be taken from the repository's root
@@ -73,7 +73,7 @@ def stale(project: Project, backend: str) -> tuple[Path, str, str]:
     """Return a schema file's path, its text, empty if it is missing, and the text it should have."""
     file = committed_file(project, backend)
     with scratch.databases(backend) as maker:
-        return file, file.read_text(encoding="utf-8") if file.exists() else "", fresh_dump(project, maker)
+        return file, file.read_bytes().decode() if file.exists() else "", fresh_dump(project, maker)
 
 
 def write_all(project: Project, backends: Sequence[str], directory: Path | None) -> Iterator[tuple[Path, bool]]:

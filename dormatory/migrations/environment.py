@@ -107,7 +107,8 @@ def _migrate(
     )
     migration_context = context.get_context()
     # The only place where a step can be refused before its first statement, or watched until its last.
-    steps = _whole(migration_context._migrations_fn)  # noqa: SLF001
+    steps_of: Any = migration_context._migrations_fn  # noqa: SLF001
+    steps = _whole(steps_of)
     migration_context._migrations_fn = wrap(steps) if wrap else steps  # noqa: SLF001
     with context.begin_transaction():
         if options.get("dont_mutate"):  # who only looks is shown a damaged database, too

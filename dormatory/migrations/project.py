@@ -7,7 +7,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import NoProjectError
 
@@ -78,7 +78,7 @@ def _options(ini: Path) -> dict[str, str]:
         text = ini.read_text(encoding="utf-8")
         if ini.suffix == ".toml":
             section = tomllib.loads(text).get("tool", {}).get("alembic", {})
-            return {key: _here(value, ini) if isinstance(value, str) else value for key, value in section.items()}
+            return {key: _expanded(value, ini) for key, value in section.items()}
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(text)
         name = "alembic"
@@ -87,6 +87,13 @@ def _options(ini: Path) -> dict[str, str]:
         raise NoProjectError(ini, "there is no such file") from error
     except (OSError, UnicodeError, KeyError, configparser.Error, tomllib.TOMLDecodeError) as error:
         raise NoProjectError(ini, f"it does not read as a configuration: {error}".splitlines()[0]) from error
+
+
+def _expanded(value: Any, ini: Path) -> Any:
+    """Expand a value of a TOML file, where version_locations is a list."""
+    if isinstance(value, list):
+        return [_expanded(item, ini) for item in value]
+    return _here(value, ini) if isinstance(value, str) else value
 
 
 def _here(value: str, ini: Path) -> str:

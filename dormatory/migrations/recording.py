@@ -20,6 +20,22 @@ class Direction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement as it was executed, and the line of the revision that issued it.
+
+    `parameters` are the types of its parameters, never their values. `line` is 0 where no line of a revision issued
+    it, such as Alembic's own book-keeping. `rows` is what the driver counted, -1 where it did not.
+    """
+
+    sql: str
+    parameters: tuple[str, ...]
+    file: str
+    line: int
+    seconds: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
     """One revision played in one direction.
 
@@ -29,6 +45,7 @@ class Leg:
 
     direction: Direction
     seconds: float
+    statements: tuple[Statement, ...] = ()
     trace: tuple[Change, ...] = ()
     error: DormatoryError | None = None
 

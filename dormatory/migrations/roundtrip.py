@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationStep
 from dormatory.database.backend import backend_for
 from dormatory.errors import DormatoryError
 from dormatory.migrations.history import History
+from dormatory.migrations.observer import Observer
 from dormatory.migrations.recording import Direction, Leg, Recording, Step
 from dormatory.migrations.runner import Runner
 from dormatory.schema.diff import diff
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
     from dormatory.database.url import Target
     from dormatory.migrations.project import Project
+    from dormatory.migrations.recording import Statement
     from dormatory.migrations.scratch import Scratch
+    from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 
 
@@ -67,6 +70,7 @@ class _Walk:
         self._legs: list[Leg] = []
         self._playing: tuple[str, Direction] | None = None
         self._began = 0.0
+        self._played: tuple[float, tuple[Statement, ...]] = (0.0, ())
 
     def run(self, done: Sequence[str], waiting: Sequence[str]) -> None:
         """Upgrade straight through what was `done`, then make the round trip of each that is `waiting`."""
@@ -74,6 +78,7 @@ class _Walk:
         with backend.engine(self.target, writing=True).connect() as connection:
             self.server = backend.version(connection)
             connection.rollback()
+            self._observer = Observer(connection, self.project)
             runner = Runner(self.project, target=self.target, connection=connection)
             try:
                 runner.walk(lambda script, context: self._steps(script, context, done, waiting))
@@ -81,7 +86,8 @@ class _Walk:
                 if self._playing is None:
                     raise
                 revision, direction = self._playing
-                self._legs.append(Leg(direction, perf_counter() - self._began, error=error))
+                seconds = perf_counter() - self._began
+                self._legs.append(Leg(direction, seconds, self._observer.stop(), error=error))
                 self.keep(Step(revision, tuple(self._legs)))
 
     def _steps(
@@ -113,10 +119,12 @@ class _Walk:
         up = direction is not Direction.DOWNGRADE
         make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
         self._playing, self._began = (revision, direction), perf_counter()
+        self._observer.start()
         yield make(script.revision_map, found)
+        self._played = perf_counter() - self._began, self._observer.stop()
 
-    def _ended(self, direction: Direction, trace: Any) -> None:
-        self._legs.append(Leg(direction, perf_counter() - self._began, trace=trace))
+    def _ended(self, direction: Direction, trace: tuple[Change, ...]) -> None:
+        self._legs.append(Leg(direction, *self._played, trace=trace))
 
     def _look(self, context: MigrationContext) -> Snapshot:
         """Read the structure, and leave no transaction open where each revision has its own."""

@@ -189,9 +189,9 @@ def without_null(node: Node) -> Node:
     if node[0] != "or" or len(node) != 3:  # noqa: PLR2004  # OR and its two sides
         return node
     for one, other in ((node[1], node[2]), (node[2], node[1])):
-        if isinstance(one, tuple) and isinstance(other, tuple) and one[0] == "is" and one[2] == NULL:
-            if _follows(other, one[1]):
-                return other
+        is_null = isinstance(one, tuple) and one[0] == "is" and one[2] == NULL
+        if is_null and isinstance(other, tuple) and _follows(other, one[1]):
+            return other
     return node
 
 

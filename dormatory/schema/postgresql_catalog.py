@@ -43,8 +43,8 @@ class ColumnRow(NamedTuple):
     storage: str | None
     compression: str
     statistics: int | None
-    options: list[str] | None
-    foreign_options: list[str] | None
+    options: str | None
+    foreign_options: str | None
     local: bool
 
 
@@ -67,7 +67,7 @@ class ConstraintRow(NamedTuple):
     match: str
     validated: bool
     no_inherit: bool
-    options: list[str] | None
+    options: str | None
     clustered: bool | None
     replica_identity: bool | None
 

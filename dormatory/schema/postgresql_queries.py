@@ -36,7 +36,8 @@ SELECT a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmo
     pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text,
     CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
     CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END,
-    a.attcompression::text, a.attstattarget::int, a.attoptions, a.attfdwoptions,
+    a.attcompression::text, a.attstattarget::int, array_to_string(a.attoptions, ', '),
+    array_to_string(a.attfdwoptions, ', '),
     a.attislocal
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_type AS t ON t.oid = a.atttypid
@@ -49,7 +50,7 @@ SELECT k.oid, k.conrelid, k.contypid, k.conname::text, k.contype::text,
     CASE WHEN k.contype <> 'n' THEN pg_get_constraintdef(k.oid) ELSE '' END,
     k.conkey::int[], k.confrelid, f.nspname::text, r.relname::text, k.confkey::int[], k.confupdtype::text,
     k.confdeltype::text, k.confmatchtype::text,
-    k.convalidated, k.connoinherit, i.reloptions, x.indisclustered, x.indisreplident
+    k.convalidated, k.connoinherit, array_to_string(i.reloptions, ', '), x.indisclustered, x.indisreplident
 FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
     LEFT JOIN pg_class AS r ON r.oid = k.confrelid LEFT JOIN pg_namespace AS f ON f.oid = r.relnamespace
     LEFT JOIN pg_class AS i ON i.oid = k.conindid AND k.contype IN ('p', 'u', 'x')

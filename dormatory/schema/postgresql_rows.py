@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SequenceRow,
     )
 
+_KEPT = 1 << 14  # values
 _TABLES = {"r": "table", "p": "partitioned table", "f": "foreign table"}
 _VIEWS = {"v": "view", "m": "materialized view"}
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
@@ -97,7 +98,13 @@ def _options(row: RelationRow) -> tuple[str, ...]:
 
 def column(row: ColumnRow, identity: str, not_null_note: str | None, *, is_partition: bool) -> Column:
     """Return a column; `identity` holds the options of its sequence, which are the column's own."""
-    options = [*(row.options or ()), *(f"foreign {option}" for option in row.foreign_options or ())]
+    return _column(row._replace(relation=0, number=0), identity, not_null_note, is_partition)
+
+
+# Most of a schema is the same from one step of a history to the next: so are the values, and quickly compared.
+@lru_cache(maxsize=_KEPT)
+def _column(row: ColumnRow, identity: str, not_null_note: str | None, is_partition: bool) -> Column:  # noqa: FBT001
+    options = [row.options] * bool(row.options) + [f"foreign {row.foreign_options}"] * bool(row.foreign_options)
     if row.storage:
         options.append(f"storage {_STORAGE.get(row.storage, row.storage)}")
     if row.compression in _COMPRESSION:
@@ -116,42 +123,40 @@ def column(row: ColumnRow, identity: str, not_null_note: str | None, *, is_parti
         generated=row.default if row.generated in _GENERATED else None,
         storage=_GENERATED.get(row.generated),
         collation=row.collation,
-        options=tuple(sorted(options)),
+        options=tuple(sorted(filter(None, options))),
     )
 
 
-def constraint(row: ConstraintRow, columns: Mapping[tuple[int, int], str]) -> Constraint:
-    """Return a constraint of a table or a domain; `columns` maps (OID, number) to names."""
-    definition, expression = row.definition, None
+def constraint(row: ConstraintRow, names: Mapping[tuple[int, int], str]) -> Constraint:
+    """Return a constraint of a table or a domain; `names` tells the columns by (OID of the table, number)."""
+    columns = tuple(names.get((row.relation, number), "?") for number in row.columns or ())
+    referred = tuple(names.get((row.referred, number), "?") for number in row.referred_columns or ())
+    stripped = row._replace(oid=0, relation=0, domain=0, referred=0, columns=None, referred_columns=None)
+    return _constraint(stripped, columns, referred)
+
+
+@lru_cache(maxsize=_KEPT)
+def _constraint(row: ConstraintRow, columns: tuple[str, ...], referred: tuple[str, ...]) -> Constraint:
+    definition, expression, reference = row.definition, None, None
     if row.kind == "c" and (found := _CHECK.fullmatch(definition)):
         expression = _unwrapped(found["expression"])
         definition = f"CHECK ({expression}){found['rest']}"
     if row.options:
-        definition += f" WITH ({', '.join(sorted(row.options))})"
+        definition += f" WITH ({row.options})"
     definition += " CLUSTER" * bool(row.clustered) + " REPLICA IDENTITY" * bool(row.replica_identity)
-    reference = None
     if row.kind == "f":
-        referred = tuple(columns.get((row.referred, number), "?") for number in row.referred_columns or ())
-        reference = Reference(
-            row.referred_namespace,
-            row.referred_table or "?",
-            referred,
-            _ACTIONS[row.on_update],
-            _ACTIONS[row.on_delete],
-            _MATCHES[row.match],
-        )
-    return Constraint(
-        _CONSTRAINTS[row.kind],
-        row.name,
-        definition,
-        tuple(columns.get((row.relation, number), "?") for number in row.columns or ()),
-        expression,
-        reference,
-    )
+        actions = (_ACTIONS[row.on_update], _ACTIONS[row.on_delete], _MATCHES[row.match])
+        reference = Reference(row.referred_namespace, row.referred_table or "?", referred, *actions)
+    return Constraint(_CONSTRAINTS[row.kind], row.name, definition, columns, expression, reference)
 
 
 def index(row: IndexRow) -> Index:
     """Return an index."""
+    return _index(row._replace(oid=0, relation=0))
+
+
+@lru_cache(maxsize=_KEPT)
+def _index(row: IndexRow) -> Index:
     rest, predicate = _INDEX_HEAD.sub("", row.definition, count=1), None
     if row.partial:
         rest, predicate = _without_predicate(rest)
@@ -167,7 +172,6 @@ def index(row: IndexRow) -> Index:
     )
 
 
-@lru_cache(maxsize=4096)
 def _without_predicate(definition: str) -> tuple[str, str]:
     """Return an index up to its WHERE, and the condition after that."""
     head, found, condition = definition.partition(" WHERE ")
@@ -180,7 +184,6 @@ def _without_predicate(definition: str) -> tuple[str, str]:
     return render(tokens[:where], Syntax.POSTGRESQL, fold=False), condition
 
 
-@lru_cache(maxsize=4096)
 def _index_keys(definition: str) -> tuple[str, ...]:
     """Return what stands between the first parentheses, cut at its commas."""
     start = definition.index("(") + 1
@@ -254,7 +257,7 @@ def grant(who: str, can_grant: bool, given: bool, privileges: list[str], all_of_
     return f"{named} {'to' if given else 'revoked from'} {who}{' with grant option' if can_grant else ''}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_KEPT)
 def _unwrapped(expression: str) -> str:
     """Return an expression without the parentheses around all of it."""
     if not expression.startswith("("):

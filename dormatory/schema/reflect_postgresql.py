@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from collections.abc import Sequence as Answer
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
 NOT_COMPARED = (
     "default versions of extensions",
@@ -114,7 +114,7 @@ class _Reader:
             else:
                 self._relations[relation.oid] = relation
 
-    def _ask(self, query: str) -> Answer[Row[Any]]:
+    def _ask(self, query: str) -> Answer[Any]:
         return self._connection.exec_driver_sql(query).all()
 
     def snapshot(self) -> Snapshot:

@@ -23,30 +23,54 @@ class Case(NamedTuple):
 
 CASES = [
     Case("written", "# parity: ix_a: no GIN\npass", ("ix_a",)),
-    Case("several written", "# parity: docs.tags type, docs.tags default: no arrays\npass", ("docs.tags type", "docs.tags default")),
+    Case(
+        "several written",
+        "# parity: docs.tags type, docs.tags default: no arrays\npass",
+        ("docs.tags type", "docs.tags default"),
+    ),
     Case("written over two lines", "# parity: ix_a,\n# ix_b: no GIN\npass", ("ix_a", "ix_b")),
     Case("written beside capitals", '# parity: "Docs"."Tags": no arrays\npass', ("docs.tags",)),
     Case("index", '# parity: no GIN\nop.create_index("ix_a", "docs", ["tags"])', ("ix_a",)),
     Case("index beside", 'op.create_index("ix_a", "docs", ["tags"])  # parity: no GIN', ("ix_a",)),
     Case("index after its last line", 'op.create_index(\n    "ix_a", "docs", ["tags"]\n)  # parity: no GIN', ("ix_a",)),
-    Case("index inside a condition", '# parity: no GIN\nif op.get_bind():\n    op.create_index(op.f("ix_a"), "docs", [])', ("ix_a",)),
-    Case("index by keyword", '# parity: no GIN\nop.create_index(index_name=INDEX, table_name="docs")', ("ix_constant",)),
+    Case(
+        "index inside a condition",
+        '# parity: no GIN\nif op.get_bind():\n    op.create_index(op.f("ix_a"), "docs", [])',
+        ("ix_a",),
+    ),
+    Case(
+        "index by keyword", '# parity: no GIN\nop.create_index(index_name=INDEX, table_name="docs")', ("ix_constant",)
+    ),
     Case("constraint", '# parity: no regex\nop.create_check_constraint("ck_a", "docs", "a ~ b")', ("ck_a",)),
-    Case("constraint in a batch", '# parity: no regex\nwith op.batch_alter_table("docs") as b:\n    b.drop_constraint("ck_a")', ("ck_a",)),
+    Case(
+        "constraint in a batch",
+        '# parity: no regex\nwith op.batch_alter_table("docs") as b:\n    b.drop_constraint("ck_a")',
+        ("ck_a",),
+    ),
     Case("column altered", '# parity: no arrays\nop.alter_column("docs", "tags", type_=sa.JSON())', ("docs.tags",)),
-    Case("column in a batch", 'with op.batch_alter_table("docs") as b:\n    # parity: no arrays\n    b.drop_column("tags")', ("docs.tags",)),
+    Case(
+        "column in a batch",
+        'with op.batch_alter_table("docs") as b:\n    # parity: no arrays\n    b.drop_column("tags")',
+        ("docs.tags",),
+    ),
     Case("column added", '# parity: no arrays\nop.add_column("docs", sa.Column("tags", sa.JSON()))', ("docs.tags",)),
     Case(
         "column of a new table",
-        'op.create_table(\n    "docs",\n    sa.Column("id", sa.Integer()),\n    # parity: no arrays\n    sa.Column("tags", sa.JSON()),\n)',
+        'op.create_table(\n    "docs",\n    # parity: no arrays\n    sa.Column("tags", sa.JSON()),\n)',
         ("docs.tags",),
     ),
-    Case("table and nothing in it", '# parity: no FTS\nop.create_table("docs", sa.Column("tags", sa.JSON()))', ("docs",)),
-    Case("index in SQL", '# parity: no GIN\nop.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS app.ix_a ON docs (a)")', ("ix_a",)),
+    Case(
+        "table and nothing in it", '# parity: no FTS\nop.create_table("docs", sa.Column("tags", sa.JSON()))', ("docs",)
+    ),
+    Case(
+        "index in SQL",
+        '# parity: no GIN\nop.execute("CREATE INDEX CONCURRENTLY IF NOT EXISTS app.ix_a ON docs (a)")',
+        ("ix_a",),
+    ),
     Case("column in SQL", '# parity: no arrays\nop.execute("ALTER TABLE docs ADD COLUMN tags text[]")', ("docs.tags",)),
     Case("nothing with a name", "# parity: no uuid\nconvert('uuid')", ()),
     Case("nothing below", "pass\n# parity: no uuid", ()),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -16,7 +16,7 @@ from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
 from dormatory.schema.reflect import snapshot
-from dormatory.schema.snapshot import Column, Index, Snapshot, Table
+from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
 if TYPE_CHECKING:
     from dormatory.database.throwaway import Server
@@ -85,6 +85,18 @@ def test_a_name_that_two_tables_use_covers_neither() -> None:
 
     assert reported(sides, declared("ix_tags")) == ["parity index ix_tags on docs", "parity index ix_tags on notes"]
     assert reported(sides, declared("docs.ix_tags")) == ["parity index ix_tags on notes"]
+
+
+def test_constraints_without_a_name_are_told_apart_only_by_one() -> None:
+    checks = tuple(Constraint("CHECK", None, f"CHECK (tags {sign} '')", expression=f"tags {sign} ''") for sign in "<>")
+    table = Table(None, "docs", constraints=checks)
+    sides = Snapshot(tables=(table,)), Snapshot(tables=(Table("public", "docs"),))
+
+    found = list(parity(*sides, (declared("docs check"),)))
+
+    assert [finding.hint for finding in found] == [
+        "make them agree, or name the constraint, so that a revision can give the reason"
+    ] * 2
 
 
 def test_a_declaration_of_no_difference_is_reported_where_it_stands() -> None:

@@ -26,15 +26,22 @@ def parse(text: str) -> Target:
 class TestSpelling:
     @pytest.mark.parametrize(
         "scheme",
-        ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg", "postgresql+asyncpg", "postgres+asyncpg"],
+        [
+            "postgres",
+            "postgresql",
+            "postgresql+psycopg2",
+            "postgresql+psycopg",
+            "postgresql+asyncpg",
+            "postgres+asyncpg",
+        ],
     )
     def test_every_spelling_of_postgresql_reaches_psycopg2(self, scheme: str) -> None:
         target = parse(f"{scheme}://u:p@h:5433/n?sslmode=require")
         assert target.url.drivername == "postgresql+psycopg2"
         assert target.backend_name == "postgresql"
-        assert target.environment({})["DATABASE_URL"].startswith(scheme.replace("postgres+", "postgresql+") + "://") or (
-            scheme == "postgres"
-        )
+        assert target.environment({})["DATABASE_URL"].startswith(
+            scheme.replace("postgres+", "postgresql+") + "://"
+        ) or (scheme == "postgres")
 
     @pytest.mark.parametrize(
         ("text", "path"),
@@ -52,7 +59,9 @@ class TestSpelling:
     def test_an_unset_variable_means_the_development_database(self) -> None:
         assert Target.from_environment(ROOT, {}).path == Path("/project/dormatory.db")
 
-    @pytest.mark.parametrize("text", ["", "  ", "foo", "://", "postgresql://h:port/n", "sqlite://", "sqlite:///:memory:"])
+    @pytest.mark.parametrize(
+        "text", ["", "  ", "foo", "://", "postgresql://h:port/n", "sqlite://", "sqlite:///:memory:"]
+    )
     def test_what_is_no_url_is_refused_without_being_repeated(self, text: str) -> None:
         with pytest.raises(MalformedURLError) as raised:
             parse(text)

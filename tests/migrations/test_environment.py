@@ -50,9 +50,7 @@ def sqlite(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> Targ
 @pytest.fixture
 def postgresql(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, postgres_server: Server) -> Target:
     """An empty database, as the target of this process."""
-    return targeted(
-        small_project, monkeypatch, postgres_server.create_database().render_as_string(hide_password=False)
-    )
+    return targeted(small_project, monkeypatch, postgres_server.create_database().render_as_string(hide_password=False))
 
 
 def targeted(project: SmallProject, monkeypatch: pytest.MonkeyPatch, url: str) -> Target:
@@ -102,7 +100,7 @@ class TestSQLiteTransactions:
         assert schema(sqlite) == schema_before
         assert sqlite.path.read_bytes() == before
         assert current(small_project, sqlite) == ("001",)
-        assert not [name for name in os.listdir(sqlite.path.parent) if name.startswith("x.db-")]
+        assert not [path for path in sqlite.path.parent.iterdir() if path.name.startswith("x.db-")]
         small_project.revision("003", f'{rebuild}with batch as b: b.add_column(sa.Column("y", sa.Text))')
         upgrade(small_project, sqlite)
         assert current(small_project, sqlite) == ("004",)
@@ -141,7 +139,7 @@ class TestSQLiteTransactions:
 
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="the driver has no autocommit attribute before 3.12")
     def test_a_driver_of_the_coming_default_is_taken_over_too(self) -> None:
-        with closing(sqlite3.connect(":memory:", autocommit=False)) as driver:
+        with closing(sqlite3.connect(":memory:", autocommit=False)) as driver:  # type: ignore[call-overload]  # since 3.12
             take_transactions_over(driver)
             assert not driver.in_transaction
 
@@ -341,7 +339,9 @@ class TestOffline:
     def test_the_revision_that_cannot_be_written_is_named(self, small_project: SmallProject) -> None:
         small_project.tables("a")
         small_project.revision("002", "op.get_bind().execute(sa.text('SELECT 1')).scalar()")
-        small_project.revision("003", 'with op.batch_alter_table("a", recreate="always") as batch: batch.drop_column("x")')
+        small_project.revision(
+            "003", 'with op.batch_alter_table("a", recreate="always") as batch: batch.drop_column("x")'
+        )
         for last, line in (("002", 11), ("003", 11)):
             if last == "003":
                 small_project.revision("002")
@@ -358,10 +358,11 @@ class TestWhereItActs:
         small_project.tables("a", "b")
         nested = small_project.root / "deep" / "down"
         nested.mkdir(parents=True)
-        code = "import os, sys; os.chdir(sys.argv.pop(1)); from dormatory.__main__ import main; sys.exit(main(sys.argv[1:]))"
+        code = "import os, sys; os.chdir(sys.argv.pop(1)); from dormatory.__main__ import main; "
+        code += "sys.exit(main(sys.argv[1:]))"
         for command in (["upgrade"], ["downgrade", "--to=-1"], ["upgrade", "--to=+1"]):
             ended = small_project.run_code(code, str(nested), *command, url="sqlite:///x.db")
-            assert (ended.code, os.listdir(nested)) == (0, []), ended
+            assert (ended.code, list(nested.iterdir())) == (0, []), ended
         assert asked(small_project.project.target({"DATABASE_URL": "sqlite:///x.db"}), "SELECT count(*) FROM b") == [0]
 
     @pytest.mark.parametrize("variable", ["PGSERVICE", "PGHOSTADDR", "PGDATABASE"])

@@ -203,7 +203,7 @@ class TestSQLiteReset:
             path.with_name("copy.db").write_bytes(path.read_bytes())
         target = target_of(small_project, f"sqlite:///{small_project.root}/copy.db")
         backend_for(target).drop(target)
-        assert [name for name in os.listdir(small_project.root) if name.startswith("copy.db")] == []
+        assert [path for path in small_project.root.iterdir() if path.name.startswith("copy.db")] == []
 
     def test_what_is_destroyed_is_said_before(self, small_project: SmallProject, file_url: str) -> None:
         with closing(sqlite3.connect(target_of(small_project, file_url).path)) as connection:

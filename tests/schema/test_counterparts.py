@@ -192,8 +192,14 @@ SAME = [
     Case("default null", *column("text DEFAULT NULL", "text DEFAULT NULL::text")),
     Case("text that is checked to be json", *column("text CHECK (json_valid(c))", "jsonb")),
     Case("length that is checked", *column("varchar(5) CHECK (c IS NULL OR length(c) <= 5)", "varchar(5)")),
-    Case("no case", *column("text COLLATE NOCASE", "text")[:1], ["CREATE DOMAIN citext AS text", "CREATE TABLE t (c citext)"]),
-    Case("unique index or constraint", [T, "CREATE UNIQUE INDEX x ON t (b, c)"], [T, "ALTER TABLE t ADD UNIQUE (c, b)"]),
+    Case(
+        "no case",
+        *column("text COLLATE NOCASE", "text")[:1],
+        ["CREATE DOMAIN citext AS text", "CREATE TABLE t (c citext)"],
+    ),
+    Case(
+        "unique index or constraint", [T, "CREATE UNIQUE INDEX x ON t (b, c)"], [T, "ALTER TABLE t ADD UNIQUE (c, b)"]
+    ),
     Case("namespace", [T], ["CREATE SCHEMA app", T.replace("t (", "app.t (")]),
     Case(
         "partitions",
@@ -202,10 +208,14 @@ SAME = [
     ),
     Case("functions", [T], [T, "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1'"]),
     Case("views by name", ["CREATE VIEW v AS SELECT 1 AS one"], ["CREATE MATERIALIZED VIEW v AS SELECT 2 AS two"]),
-]  # fmt: skip
+]
 ENUM = "CREATE TYPE mood AS ENUM ('ok', 'sad')"
 TOUCH = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
 TRIGGER = "CREATE TRIGGER touch BEFORE INSERT ON t FOR EACH ROW"
+FOREIGN_KEYS = (
+    "foreign key t_b_fkey on t: FOREIGN KEY (b) REFERENCES t (a) ON DELETE CASCADE on SQLite, "
+    "FOREIGN KEY (b) REFERENCES t(a) on PostgreSQL"
+)
 DIFFERENT = [
     Case("type", *column("json", "text[]"), ["column t.c: type JSON on SQLite, text[] on PostgreSQL"]),
     Case("unchecked json", *column("text", "json"), ["column t.c: type TEXT on SQLite, json on PostgreSQL"]),
@@ -219,9 +229,21 @@ DIFFERENT = [
         *column("numeric(8, 2)", "numeric(8, 3)"),
         ["column t.c: type NUMERIC(8, 2) on SQLite, numeric(8,3) on PostgreSQL"],
     ),
-    Case("nullability", *column("text", "text NOT NULL"), ["column t.c: nullability NULL on SQLite, NOT NULL on PostgreSQL"]),
-    Case("default", *column("text DEFAULT 'a'", "text DEFAULT 'b'"), ["column t.c: default 'a' on SQLite, 'b'::text on PostgreSQL"]),
-    Case("no default", *column("boolean", "boolean DEFAULT false"), ["column t.c: default none on SQLite, false on PostgreSQL"]),
+    Case(
+        "nullability",
+        *column("text", "text NOT NULL"),
+        ["column t.c: nullability NULL on SQLite, NOT NULL on PostgreSQL"],
+    ),
+    Case(
+        "default",
+        *column("text DEFAULT 'a'", "text DEFAULT 'b'"),
+        ["column t.c: default 'a' on SQLite, 'b'::text on PostgreSQL"],
+    ),
+    Case(
+        "no default",
+        *column("boolean", "boolean DEFAULT false"),
+        ["column t.c: default none on SQLite, false on PostgreSQL"],
+    ),
     Case(
         "a big key does not number itself",
         *column("bigint NOT NULL PRIMARY KEY", "bigserial PRIMARY KEY"),
@@ -232,7 +254,11 @@ DIFFERENT = [
         *column("integer, d integer AS (c + 1)", "integer, d integer GENERATED ALWAYS AS (c + 2) STORED"),
         ["column t.d: generated as c + 1 on SQLite, (c + 2) on PostgreSQL"],
     ),
-    Case("collation", *column("text COLLATE NOCASE", "text"), ["column t.c: collation NOCASE on SQLite, the usual on PostgreSQL"]),
+    Case(
+        "collation",
+        *column("text COLLATE NOCASE", "text"),
+        ["column t.c: collation NOCASE on SQLite, the usual on PostgreSQL"],
+    ),
     Case(
         "unchecked values",
         column("varchar(3)", "")[0],
@@ -253,10 +279,15 @@ DIFFERENT = [
         [T],
         ["table t: kind virtual table on SQLite, table on PostgreSQL"],
     ),
-    Case("primary key", [KEYED], [T.replace("c text", "PRIMARY KEY (a, b)"), "ALTER TABLE t ALTER b TYPE integer USING 1"], [
-        "table t: primary key a on SQLite, a, b on PostgreSQL",
-        "column t.b: nullability NULL on SQLite, NOT NULL on PostgreSQL",
-    ]),
+    Case(
+        "primary key",
+        [KEYED],
+        [T.replace("c text", "PRIMARY KEY (a, b)"), "ALTER TABLE t ALTER b TYPE integer USING 1"],
+        [
+            "table t: primary key a on SQLite, a, b on PostgreSQL",
+            "column t.b: nullability NULL on SQLite, NOT NULL on PostgreSQL",
+        ],
+    ),
     Case(
         "check without names",
         *column("integer CHECK (c > 0)", "integer CHECK (c > 1)"),
@@ -277,12 +308,14 @@ DIFFERENT = [
         "action of a foreign key",
         [KEYED.replace("b integer", "b integer REFERENCES t (a) ON DELETE CASCADE")],
         [KEYED.replace("b integer", "b integer REFERENCES t (a)")],
-        [
-            "foreign key t_b_fkey on t: FOREIGN KEY (b) REFERENCES t (a) ON DELETE CASCADE on SQLite, "
-            "FOREIGN KEY (b) REFERENCES t(a) on PostgreSQL"
-        ],
+        [FOREIGN_KEYS],
     ),
-    Case("unique", [T], [T, "ALTER TABLE t ADD CONSTRAINT u UNIQUE (b)"], ["unique u on t: only on PostgreSQL (UNIQUE (b))"]),
+    Case(
+        "unique",
+        [T],
+        [T, "ALTER TABLE t ADD CONSTRAINT u UNIQUE (b)"],
+        ["unique u on t: only on PostgreSQL (UNIQUE (b))"],
+    ),
     Case(
         "distinct NULLs",
         [T, "CREATE UNIQUE INDEX u ON t (b)"],
@@ -301,9 +334,14 @@ DIFFERENT = [
         [T, "CREATE INDEX i ON t (b) WHERE a > 1"],
         ["index i on t: (b) WHERE a > 0 on SQLite, (b) WHERE a > 1 on PostgreSQL"],
     ),
-    Case("order", [T, "CREATE INDEX i ON t (b)"], [T, "CREATE INDEX i ON t (b DESC)"], [
-        "index i on t: (b) on SQLite, (b DESC) on PostgreSQL",
-    ]),
+    Case(
+        "order",
+        [T, "CREATE INDEX i ON t (b)"],
+        [T, "CREATE INDEX i ON t (b DESC)"],
+        [
+            "index i on t: (b) on SQLite, (b DESC) on PostgreSQL",
+        ],
+    ),
     Case(
         "method",
         [T, "CREATE INDEX i ON t (b)"],
@@ -318,7 +356,7 @@ DIFFERENT = [
     ),
     Case("view", ["CREATE VIEW v AS SELECT 1 AS one"], [], ["view v: only on SQLite"]),
     Case("trigger", [T], [T, TOUCH, f"{TRIGGER} EXECUTE FUNCTION f()"], ["trigger touch on t: only on PostgreSQL"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", SAME, ids=lambda case: case.name)

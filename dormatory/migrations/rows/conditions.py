@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from dormatory.schema.meanings import Node
+
 
 class _Unknown:
     __slots__ = ()
@@ -71,22 +73,23 @@ def refuses(node: Sequence[Any], row: Mapping[str, Any]) -> bool:
     return found is False or (isinstance(found, int) and not found)
 
 
-def conjuncts(node: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def conjuncts(node: Node) -> Iterator[Node]:
     """Yield the conditions that must all hold."""
     if node[0] == "and":
         for part in node[1:]:
-            yield from conjuncts(part)
+            yield from conjuncts(part)  # type: ignore[arg-type]  # a word comes first only
     else:
         yield node
 
 
-def names(node: Any) -> set[str]:
+@lru_cache(maxsize=8192)
+def names(node: Any) -> frozenset[str]:
     """Return the columns that an expression may be about; one that could not be read is about none."""
     if not isinstance(node, tuple):
-        return set()
+        return frozenset()
     if node[:1] == ("name",):
-        return {node[1]}
-    return set().union(*(names(part) for part in node))
+        return frozenset(node[1:])
+    return frozenset().union(*(names(part) for part in node if isinstance(part, tuple)))
 
 
 def _text(text: str) -> str:
@@ -99,7 +102,13 @@ def _text(text: str) -> str:
 
 def _number(text: str) -> Any:
     try:
-        return int(text, 0) if text.lower().startswith("0x") else int(text) if text.lstrip("-").isdigit() else Decimal(text)
+        return (
+            int(text, 0)
+            if text.lower().startswith("0x")
+            else int(text)
+            if text.lstrip("-").isdigit()
+            else Decimal(text)
+        )
     except (InvalidOperation, ValueError):
         return UNKNOWN
 

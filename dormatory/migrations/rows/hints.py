@@ -6,18 +6,36 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dormatory.migrations.rows import conditions, patterns, values
+from dormatory.migrations.rows import conditions, patterns, series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.rows.values import Value
+    from dormatory.migrations.rows.series import Value
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">=", "is", "is not", "in", "not in"})
 _PATTERNS = frozenset({"like", "ilike", "glob", "~", "~*"})
-_ISO = ("{day}T{time}Z", "{day} {time}", "{day}T{time}", "{day}T{time}+00:00", "{day}", "{day}T{short}Z", "{day} {short}")
+_ISO = (
+    "{day}T{time}Z",
+    "{day} {time}",
+    "{day}T{time}",
+    "{day}T{time}+00:00",
+    "{day}",
+    "{day}T{short}Z",
+    "{day} {short}",
+)
 _FORMS = ("{hex}", "{uuid}", "{number}", "guest{number}@example.org", "https://example.org/{number}", "room-{number}")
-_FORMS += ("+4930{number:07}", "#{number:06x}", "10.0.0.{byte}", "de", "EUR", "UTC", "Europe/Berlin", "1.{number}.0", "{{}}")
+_FORMS += (
+    "+4930{number:07}",
+    "#{number:06x}",
+    "10.0.0.{byte}",
+    "de",
+    "EUR",
+    "UTC",
+    "Europe/Berlin",
+    "1.{number}.0",
+    "{{}}",
+)
 _NEAR = (Decimal(0), Decimal(1), Decimal(-1))
 
 
@@ -47,6 +65,8 @@ def _compared(condition: Sequence[Any]) -> Iterator[tuple[str, Value]]:
             yield from ((columns[0], int(found) if found == int(found) else found) for found in near)
         else:
             yield columns[0], value
+            beside = (series.later(value, days) for days in (1, -1) if isinstance(value, str))
+            yield from ((columns[0], text) for text in beside if text)
 
 
 def _literals(parts: Sequence[Any]) -> Iterator[Any]:
@@ -75,12 +95,12 @@ def matching(condition: Sequence[Any], number: int) -> tuple[str, str] | None:
 
 def forms(label: str, number: int) -> Iterator[str]:
     """Yield texts of the shapes that a CHECK on a text may ask for, other ones for each number."""
-    day, time = values.moment(number).split(" ")
+    day, time = series.moment(number).split(" ")
     for form in _ISO:
         yield form.format(day=day, time=time, short=time[:8])
-    key: UUID = values.key(label, number)
+    key: UUID = series.key(label, number)
     for form in _FORMS:
         yield form.format(hex=key.hex, uuid=key, number=number, byte=number % 255)
-    yield values.based(number)
+    yield series.based(number)
     yield str(number).zfill(10)
-    yield values.based(number).upper().rjust(8, "A")
+    yield series.based(number).upper().rjust(8, "A")

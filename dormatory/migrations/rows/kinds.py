@@ -180,4 +180,3 @@ def _spellings(namespace: str | None, name: str) -> Iterator[str]:
     yield f"{identifier(namespace or 'public', Syntax.POSTGRESQL)}.{quoted}"
     if namespace in {None, "public"}:
         yield quoted
-

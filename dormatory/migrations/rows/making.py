@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,10 +10,10 @@ from dormatory.migrations.rows import conditions
 from dormatory.migrations.rows.conditions import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from dormatory.migrations.rows.plan import ColumnPlan, Key, Link, TablePlan
-    from dormatory.migrations.rows.values import Value
+    from dormatory.migrations.rows.series import Value
 
     # What is not in it is left to the database.
     Row: TypeAlias = dict[str, Value]
@@ -49,6 +47,7 @@ class Maker:
         self._streams = {column.word: column.fresh(count) for column in self._columns}
         self._taken: dict[Key, set[Any]] = {key: set() for key in plan.keys}
         self._refused: list[tuple[frozenset[str], Row]] = []
+        self._first: Row | None = None
         self._accepted: list[Row] = []
         for row in there:
             self._take(row)
@@ -62,7 +61,9 @@ class Maker:
     def row(self, turn: int, of: int) -> Row | None:
         """Return the row for a turn, None if none was found; the last of them repeats the first where it can."""
         draft = self._drafted(turn, of)
-        return None if draft is None else self._mended(draft, turn)
+        found = None if draft is None else self._mended(draft, turn)
+        self._first = self._first or found
+        return found
 
     def another(self, row: Row, words: Iterable[str], turn: int) -> Row | None:
         """Return a row instead of one that the database refused because of these columns."""
@@ -74,7 +75,7 @@ class Maker:
         """Let the values of a row that was not inserted be used again."""
         typed = self._typed(row)
         for key in self.plan.keys:
-            self._taken[key].discard(_key_of(key, typed))
+            self._taken[key].discard(_key_of(key, typed, self._by_word))
 
     def accept(self, row: Row) -> None:
         """Remember a row that the database took."""
@@ -93,8 +94,12 @@ class Maker:
         return None
 
     def _drafted(self, turn: int, of: int) -> Row | None:
-        if turn and turn == of - 1 and self._accepted:
-            return dict(self._accepted[0])
+        if turn == of - 1 and self._first is not None:
+            row = dict(self._first)
+            alone = self._single | self.plan.apart
+            return row | {
+                word: next(self._streams[word], None) for word in row if word in alone and row[word] is not None
+            }
         row: Row = {}
         if turn < len(self._promised):
             row |= self._promised[turn]
@@ -110,7 +115,8 @@ class Maker:
         """Give the columns of a foreign key a parent, and tell whether there is one."""
         words = [column.word for column in link.columns]
         known = self.parents.get(link, ())
-        fitting = [keys for keys in known if all(row.get(word, key) == key for word, key in zip(words, keys, strict=True))]
+        settled = row.keys() & set(words)
+        fitting = [keys for keys in known if _agree(row, words, keys, settled)] if settled else known
         alone = turn == _BARE or (self._edges and turn % 7 == 5)  # noqa: PLR2004
         if (alone or not fitting) and not link.is_required:
             loose = [column for column in link.columns if column.nullable and column.word not in row]
@@ -120,9 +126,20 @@ class Maker:
                     keys = fitting[turn % len(fitting)]
                     row |= {word: row.get(word, key) for word, key in zip(words, keys, strict=True)}
                 return True
+        if not fitting and not known and link.parent == self.plan.id:
+            return self._rooted(row, link)
         if not fitting:
             return any(row.get(word, 0) is None for word in words)
         row |= zip(words, fitting[(turn + len(self._refused)) % len(fitting)], strict=True)
+        return True
+
+    def _rooted(self, row: Row, link: Link) -> bool:
+        """Let the first row of a table that must refer to itself refer to itself, and tell whether it can."""
+        for column, referred in zip(link.columns, link.referred, strict=True):
+            if referred.lower() not in self._by_word:
+                return False
+            own = row.get(referred.lower()) or next(self._streams[referred.lower()], None)
+            row |= {referred.lower(): own, column.word: own}
         return True
 
     def _is_defaulted(self, column: ColumnPlan, turn: int) -> bool:
@@ -154,10 +171,12 @@ class Maker:
         links = [link for link in self.plan.links if any(column.word in blamed for column in link.columns)]
         linked = {column.word for link in links for column in link.columns}
         changed = False
-        for link in links:
-            known = self.parents.get(link, ())
-            if known and any(column.word in row and row[column.word] is not None for column in link.columns):
-                row |= zip((column.word for column in link.columns), by_chance.choice(known), strict=True)
+        for place, link in enumerate(links):
+            words = [column.word for column in link.columns]
+            settled = {column.word for before in links[:place] for column in before.columns}
+            fitting = [keys for keys in self.parents.get(link, ()) if _agree(row, words, keys, settled)]
+            if fitting and not any(row.get(word, 0) is None for word in words if word not in settled):
+                row |= zip(words, by_chance.choice(fitting), strict=True)
                 changed = True
         for word in sorted(blamed - linked):
             column = self._by_word.get(word)
@@ -174,10 +193,13 @@ class Maker:
                 row[column.word] = found
         elif accepted and self._refused and by_chance.random() < 0.5:  # noqa: PLR2004
             row[column.word] = by_chance.choice(accepted)
+        elif column.nullable and self._refused and by_chance.random() < 0.2:  # noqa: PLR2004
+            row[column.word] = None
         elif column.has_default and self._refused and by_chance.random() < 0.2:  # noqa: PLR2004
             row.pop(column.word, None)
         elif column.plausible:
-            row[column.word] = by_chance.choice(column.plausible)
+            wider = self._refused and by_chance.random() < 0.3  # noqa: PLR2004
+            row[column.word] = by_chance.choice(column.extreme if wider and column.extreme else column.plausible)
 
     def _blamed(self, row: Row) -> frozenset[str]:
         """Return the columns because of which a row will surely not do; none if it may."""
@@ -192,10 +214,18 @@ class Maker:
             if values == {word: row[word] for word in about if word in row} and about:
                 return about
         for key in self.plan.keys:
-            found = _key_of(key, typed)
+            found = _key_of(key, typed, self._by_word)
             if found is not None and found in self._taken[key]:
                 return key.columns
-        return frozenset()
+        return next((about for link in self.plan.links if (about := self._dangling(row, link))), frozenset())
+
+    def _dangling(self, row: Row, link: Link) -> frozenset[str]:
+        """Return the columns of a foreign key that names no row; one with a NULL in it names none on purpose."""
+        words = [column.word for column in link.columns]
+        keys = tuple(row.get(word) for word in words)
+        known = self.parents.get(link, ())
+        itself = link.parent == self.plan.id and keys == tuple(row.get(name.lower()) for name in link.referred)
+        return frozenset() if None in keys or keys in known or itself else frozenset(words)
 
     def _typed(self, row: Row) -> dict[str, Any]:
         """Return a row as conditions look at it: with its defaults."""
@@ -209,11 +239,36 @@ class Maker:
                 taken.add(found)
 
 
-def _key_of(key: Key, row: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def _agree(row: Mapping[str, Any], words: Sequence[str], keys: Sequence[Value], settled: Container[str]) -> bool:
+    """Tell whether a key of a parent is what stands in the columns that are settled already."""
+    return all(row[word] == key for word, key in zip(words, keys, strict=True) if word in settled)
+
+
+def _key_of(key: Key, row: Mapping[str, Any], columns: Mapping[str, ColumnPlan]) -> tuple[Any, ...] | None:
     """Return what must not be there twice, None for a row that cannot be in the way of another."""
     if key.predicate is not None and conditions.refuses(key.predicate, row):
         return None
-    found = tuple(conditions.evaluate(part, row) for part in key.parts)
+    found = tuple(
+        _same(row.get(part[1], UNKNOWN), columns.get(str(part[1])))
+        if part[0] == "name"
+        else conditions.evaluate(part, row)
+        for part in key.parts
+    )
     if any(value is UNKNOWN for value in found) or (key.nulls_distinct and any(value is None for value in found)):
         return None
     return found
+
+
+def _same(value: Any, column: ColumnPlan | None) -> Any:
+    """Return one form for all values that the database takes for the same."""
+    if not isinstance(value, str) or column is None:
+        return value
+    if column.kind.family == "timestamptz":
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return value
+    if column.kind.family in {"timestamp", "time"}:
+        return value.removesuffix(".000000")
+    value = value.rstrip(" ") if column.kind.padded else value
+    return value.lower() if column.kind.caseless else value

@@ -1,0 +1,50 @@
+"""The order in which tables are filled: parents before children, as far as there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dormatory.migrations.rows.plan import TablePlan
+
+
+def in_turn(plans: Iterable[TablePlan]) -> Iterator[tuple[TablePlan, ...]]:
+    """Yield tables one by one, each after those it cannot do without; those that need one another come together."""
+    waiting = {plan.id: plan for plan in sorted(plans, key=lambda plan: (plan.id[0] or "", plan.id[1]))}
+    needs = {
+        id_: {link.parent for link in plan.links if link.is_required and link.parent in waiting} - {id_}
+        for id_, plan in waiting.items()
+    }
+    likes = {id_: {link.parent for link in plan.links} - {id_} for id_, plan in waiting.items()}
+    while waiting:
+        ready = [id_ for id_ in waiting if not needs[id_] & waiting.keys()]
+        if ready:
+            chosen = {min(ready, key=lambda id_: len(likes[id_] & waiting.keys()))}
+        else:
+            chosen = _circle(needs, waiting.keys())
+        yield tuple(waiting.pop(id_) for id_ in sorted(chosen, key=str))
+
+
+def _circle(
+    needs: dict[tuple[str | None, str], set[tuple[str | None, str]]], waiting: Iterable[tuple[str | None, str]]
+) -> set[tuple[str | None, str]]:
+    """Return tables that need one another and nobody else who waits."""
+    left = set(waiting)
+    reached = {id_: _reached(id_, needs, left) for id_ in left}
+    first = min(left, key=lambda id_: (len(reached[id_]), str(id_)))
+    return reached[first] | {first}
+
+
+def _reached(
+    start: tuple[str | None, str],
+    needs: dict[tuple[str | None, str], set[tuple[str | None, str]]],
+    left: set[tuple[str | None, str]],
+) -> set[tuple[str | None, str]]:
+    found: set[tuple[str | None, str]] = set()
+    fresh = {start}
+    while fresh:
+        fresh = {to for id_ in fresh for to in needs[id_] & left} - found
+        found |= fresh
+    return found

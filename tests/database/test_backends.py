@@ -1,0 +1,120 @@
+"""What every backend promises, one suite on each."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from dormatory.database import backend as chooser
+from dormatory.database.backend import backend_for
+from dormatory.database.url import Target
+from dormatory.errors import DatabaseFailedError, MissingDatabaseError, UnsupportedBackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dormatory.database.throwaway import Server
+
+NAMES = ["plain", "with space", "Größe", "quo'te\"d", "per%cent"]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def target(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
+    """A database that does not exist yet."""
+    name = getattr(request.node, "callspec", None)
+    chosen = f"{name.params.get('name', 'x') if name else 'x'}_{secrets.token_hex(4)}"
+    if kind == "sqlite":
+        yield Target.parse("sqlite:///x.db", root=tmp_path).renamed(str(tmp_path / f"{chosen}.db"))
+        return
+    server: Server = request.getfixturevalue("postgres_server")
+    made = Target(server.url(chosen), "postgresql+psycopg2")
+    yield made
+    backend_for(made).drop(made)
+
+
+class TestLifecycle:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_database_exists_from_its_creation_to_its_drop(self, target: Target, name: str) -> None:
+        backend = backend_for(target)
+        assert name in target.database
+        assert not backend.exists(target)
+        backend.create(target)
+        assert backend.exists(target)
+        backend.drop(target)
+        assert not backend.exists(target)
+
+    def test_creating_twice_and_dropping_twice_change_nothing(self, target: Target) -> None:
+        backend = backend_for(target)
+        backend.drop(target)
+        backend.create(target)
+        with backend.engine(target, writing=True).begin() as connection:
+            connection.execute(text("CREATE TABLE kept (x int)"))
+        backend.create(target)
+        assert backend.stock(target).tables == 1
+        backend.drop(target)
+        backend.drop(target)
+
+    def test_what_it_created_calls_itself_a_development_database(self, target: Target) -> None:
+        backend = backend_for(target)
+        backend.create(target)
+        stock = backend.stock(target)
+        assert (stock.environment, stock.tables, stock.sessions) == ("development", 0, 0)
+        assert stock.database == target.database
+
+    def test_the_stock_of_a_missing_database_cannot_be_taken(self, target: Target) -> None:
+        with pytest.raises(MissingDatabaseError, match=r"create it with: inv db\.create"):
+            backend_for(target).stock(target)
+
+
+class TestTransactions:
+    @pytest.fixture(autouse=True)
+    def created(self, target: Target) -> None:
+        backend_for(target).create(target)
+
+    def test_ddl_is_rolled_back(self, target: Target) -> None:
+        engine = backend_for(target).engine(target, writing=True)
+        with engine.connect() as connection:
+            connection.execute(text("CREATE TABLE a (x int)"))
+            connection.execute(text("INSERT INTO a VALUES (1)"))
+            connection.execute(text("ALTER TABLE a ADD COLUMN y int"))
+            connection.rollback()
+        assert backend_for(target).stock(target).tables == 0
+
+    def test_a_sound_database_is_refused_for_nothing(self, target: Target) -> None:
+        backend = backend_for(target)
+        with backend.engine(target, writing=True).begin() as connection:
+            connection.execute(text("CREATE TABLE a (x int)"))
+            backend.refuse_remains(connection)
+            backend.refuse_damage(connection)
+            backend.refuse_invalid(connection)
+
+    def test_the_version_names_product_and_number(self, target: Target, kind: str) -> None:
+        backend = backend_for(target)
+        with backend.engine(target, writing=False).connect() as connection:
+            product, number = backend.version(connection).split()
+        assert product.lower() == kind
+        assert float(".".join(number.split(".")[:2])) >= 3
+
+    def test_a_failed_statement_is_explained_with_the_database_in_it(self, target: Target) -> None:
+        backend = backend_for(target)
+        with backend.engine(target, writing=False).connect() as connection, pytest.raises(Exception) as raised:  # noqa: PT011
+            connection.execute(text("SELECT * FROM nothing_there"))
+        explained = backend.explain(raised.value, target)
+        assert isinstance(explained, DatabaseFailedError)
+        assert str(explained).startswith(f"{target} failed (")
+        assert "nothing_there" in str(explained)
+        assert len(str(explained).splitlines()) == 1
+
+
+def test_another_backend_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(UnsupportedBackendError, match="this workflow knows sqlite and postgresql"):
+        chooser.known("mysql")

@@ -1,0 +1,132 @@
+"""Programs are started with argument lists, ended with their whole group, and reported without their arguments."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dormatory.database import process
+from dormatory.errors import ProgramFailedError
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", code, *arguments]
+
+
+class TestRun:
+    def test_what_was_written_and_the_exit_code_come_back(self) -> None:
+        finished = process.run(python("import sys; print(input()); print('e', file=sys.stderr)"), text="ü\n")
+        assert finished == process.Finished(0, "ü\n", "e\n")
+
+    def test_arguments_reach_the_program_as_they_are(self) -> None:
+        odd = ["a b", "$(touch x)", "'", '"', "*", "", "%PATH%"]
+        assert process.run(python("import sys; print(sys.argv[1:])", *odd)).stdout == f"{odd}\n"
+
+    def test_a_failure_names_the_program_and_its_last_words_but_no_argument(self) -> None:
+        with pytest.raises(ProgramFailedError) as raised:
+            process.run(python("import sys; sys.exit('first\\n\\nlast')", "canary"), fix="do this")
+        assert str(raised.value) == f"{Path(sys.executable).name} ended with exit code 1 (first / last); do this"
+
+    def test_unchecked_failures_are_results(self) -> None:
+        assert process.run(python("raise SystemExit(7)"), check=False).code == 7
+
+    def test_a_program_that_is_not_there_is_a_failure(self) -> None:
+        with pytest.raises(
+            ProgramFailedError, match=r"^no-such ended with exit code 127 \(No such file or directory\)"
+        ):
+            process.run(["/nowhere/no-such", "canary"])
+
+    def test_a_program_that_takes_too_long_is_ended_with_its_children(self, tmp_path: Path) -> None:
+        code = "import subprocess, sys, pathlib; c = subprocess.Popen(['sleep', '60']); "
+        code += "pathlib.Path(sys.argv[1]).write_text(str(c.pid)); c.wait()"
+        with pytest.raises(ProgramFailedError, match="no answer in 2 s"):
+            process.run(python(code, str(tmp_path / "pid")), timeout=2)
+        wait_for_end(int((tmp_path / "pid").read_text()))
+
+    def test_standard_input_is_closed_unless_given(self) -> None:
+        assert process.run(python("import sys; print(repr(sys.stdin.read()))")).stdout == "''\n"
+
+    def test_output_that_is_no_utf_8_is_no_crash(self) -> None:
+        assert process.run(python(r"import sys; sys.stdout.buffer.write(b'\xff')")).stdout == "�"
+
+
+class TestSignals:
+    def test_termination_unwinds_the_block_once(self) -> None:
+        cleaned: list[str] = []
+        with pytest.raises(process.TerminatedError), process.unwinding_on_termination():  # noqa: PT012  # the order is the point
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            finally:
+                os.kill(os.getpid(), signal.SIGTERM)  # a second one does not break the cleaning up off
+                cleaned.append("done")
+        assert cleaned == ["done"]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def test_handlers_of_somebody_else_stay(self) -> None:
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            with process.unwinding_on_termination():
+                assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def test_other_threads_are_left_alone(self) -> None:
+        failures: list[BaseException] = []
+
+        def enter() -> None:
+            try:
+                with process.unwinding_on_termination(), process.calling_on_signals(failures.clear):
+                    pass
+            except BaseException as error:  # noqa: BLE001  # a thread's error would be lost
+                failures.append(error)
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        assert failures == []
+
+    def test_something_is_called_while_the_main_thread_waits_in_c(self) -> None:
+        with subprocess.Popen(["/bin/sleep", "60"]) as sleeper:
+            timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            began = time.monotonic()
+            with pytest.raises(KeyboardInterrupt), process.calling_on_signals(sleeper.kill):
+                threading.Event().wait(20)
+            timer.join()
+            assert sleeper.wait(10) == -signal.SIGKILL
+            assert time.monotonic() - began < 10
+
+    def test_deferred_signals_arrive_when_the_block_has_ended(self) -> None:
+        reached: list[str] = []
+        with pytest.raises(KeyboardInterrupt), process.deferring_signals():  # noqa: PT012  # the order is the point
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            reached.append("end")
+        assert reached == ["end"]
+
+
+class TestRelay:
+    def test_the_childs_output_and_code_are_its_own(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        code = process.relay(python("import os; print(os.getcwd()); raise SystemExit(3)"), env=os.environ, cwd=tmp_path)
+        assert (code, capfd.readouterr().out) == (3, f"{tmp_path}\n")
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{pid}/stat").exists() and " Z " in Path(f"/proc/{pid}/stat").read_text():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"process {pid} is still there")
