@@ -234,6 +234,21 @@ def check_(_: Context, backend: str = "", *, live: bool = False) -> None:
             raise Exit(code=1)
 
 
+@task(help={"backend": _BACKENDS})
+def round_trip(_: Context, backend: str = "") -> None:
+    """Play every revision up, down and up again on scratch databases."""
+    with reported():
+        from dormatory.inspection import inspect_round_trip
+        from dormatory.report.progress import counting
+        from dormatory.report.text import verdict_lines
+
+        with counting() as on_step:
+            verdict = inspect_round_trip(project_here(), backends(backend), on_step)
+        show_lines(verdict_lines(verdict.findings, verdict.servers))
+        if not verdict.is_clean:
+            raise Exit(code=1)
+
+
 @task
 def shell(_: Context) -> None:
     """Open sqlite3 or psql on the database."""
@@ -360,4 +375,4 @@ def _refuse(machine: ParseMachine, msg: str) -> NoReturn:
 ParseMachine.error = _refuse  # type: ignore[method-assign,assignment]  # Invoke has no hook for it
 
 _TASKS = (create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
-namespace = Collection(Collection("db", *_TASKS, status, reset, schema_dump, check_, shell))
+namespace = Collection(Collection("db", *_TASKS, status, reset, schema_dump, check_, round_trip, shell))

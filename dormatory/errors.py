@@ -308,6 +308,18 @@ class TransactionEndedError(DormatoryError):
         )
 
 
+class NoDowngradeError(DormatoryError):
+    """A revision has no downgrade function."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"{where} has no downgrade",
+            why="the file defines no such function",
+            fix='write it, or declare irreversible = "why" at the top of the module',
+        )
+
+
 class RevisionImportError(DormatoryError):
     """A revision file cannot be imported."""
 

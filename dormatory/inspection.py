@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.checks.declarations import declarations
@@ -11,6 +12,7 @@ from dormatory.checks.dump import stale_dump
 from dormatory.checks.findings import Severity
 from dormatory.checks.graph import several_heads
 from dormatory.checks.parity import parity
+from dormatory.checks.roundtrip import round_trip
 from dormatory.database.backend import backend_for
 from dormatory.errors import NotComparedError
 from dormatory.migrations import scratch
@@ -18,13 +20,15 @@ from dormatory.migrations.comparison import compare
 from dormatory.migrations.dumping import committed_file, fresh_dump
 from dormatory.migrations.history import History
 from dormatory.migrations.live import live_drift
+from dormatory.migrations.roundtrip import play
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.comparison import Comparison
     from dormatory.migrations.project import Project
+    from dormatory.migrations.recording import Step
     from dormatory.migrations.scratch import Scratch
 
 
@@ -57,6 +61,19 @@ def inspect(project: Project, backends: Sequence[str]) -> Verdict:
         sqlite, postgresql = comparisons["sqlite"].migrated, comparisons["postgresql"].migrated
         found += parity(sqlite, postgresql, declarations(history))
     return Verdict(tuple(found), tuple(compared.server for compared in comparisons.values()))
+
+
+def inspect_round_trip(
+    project: Project, backends: Sequence[str], on_step: Callable[[str, int, Step], None] = lambda *_: None
+) -> Verdict:
+    """Play the history up, down and up again on the backends; `on_step` hears the backend, how many, and each step."""
+    history = History.read(project)
+    recordings = []
+    for backend in backends:
+        with scratch.databases(backend) as maker:
+            recordings.append(play(project, maker, partial(on_step, backend, len(history.revisions))))
+    found = tuple(finding for recording in recordings for finding in round_trip(recording, history))
+    return Verdict(found, tuple(recording.server for recording in recordings))
 
 
 def inspect_live(project: Project) -> Verdict:

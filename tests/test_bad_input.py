@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from invoke.program import Program
 from psycopg2 import sql
 
 from dormatory.database import postmaster, programs
@@ -19,39 +18,10 @@ from dormatory.errors import ProgramMissingError
 from tests.conftest import REPOSITORY, Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from sqlalchemy.engine import URL
-
     from dormatory.database.throwaway import Server
-    from tests.conftest import SmallProject
-
-    Inv = Callable[..., Ended]
-
-
-@pytest.fixture
-def inv(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Inv:
-    """Run a task in this process; whatever it starts runs in a process of its own."""
-
-    def run(*arguments: str, url: URL | str | None = None) -> Ended:
-        for name in os.environ.keys() - small_project.environ.keys():
-            monkeypatch.delenv(name)
-        for name, value in small_project.environ.items():
-            monkeypatch.setenv(name, value)
-        if url is not None:
-            text = url if isinstance(url, str) else url.render_as_string(hide_password=False)
-            monkeypatch.setenv("DATABASE_URL", text)
-        capfd.readouterr()
-        code: object = 0
-        try:
-            Program().run(["inv", "--search-root", str(REPOSITORY), *arguments])
-        except SystemExit as ended:
-            code = ended.code
-        assert isinstance(code, int)
-        return Ended(code, *capfd.readouterr())
-
-    return run
+    from tests.conftest import Inv, SmallProject
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -285,7 +255,7 @@ class TestRevision:
         small_project.tables("a", "b")
         url = f"sqlite:///{small_project.root}/x.db"
         assert small_project.project.target({"DATABASE_URL": url}).path.name == "x.db"
-        assert inv("db.upgrade", "--to", "001", url=url).code == 0
+        small_project.upgrade(url, "001")
         before = contents(small_project.root)
         assert inv(*arguments, url=url) == Ended(2, "", f"error: {message}\n")
         assert contents(small_project.root) == before
@@ -304,7 +274,7 @@ class TestRevision:
     ) -> None:
         small_project.tables("a", "b")
         url = f"sqlite:///{small_project.root}/x.db"
-        assert inv("db.upgrade", url=url).code == 0
+        small_project.upgrade(url)
         (small_project.versions / "002_x.py").unlink()
         before = contents(small_project.root)
         assert inv(task, url=url) == Ended(
@@ -321,7 +291,7 @@ class TestHistory:
     """What can be wrong with the files; nothing is created, and above all nothing is destroyed."""
 
     def test_two_heads_are_named_with_the_command_that_joins_them(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project, inv)
+        self.upgraded(small_project)
         small_project.revision("002", after="001")
         small_project.revision("003", after="001")
         for task in ("db.upgrade", "db.reset", "db.revision --message=Two heads"):
@@ -336,7 +306,7 @@ class TestHistory:
     def test_a_revision_that_does_not_import_is_named_with_its_line(
         self, small_project: SmallProject, inv: Inv
     ) -> None:
-        self.upgraded(small_project, inv)
+        self.upgraded(small_project)
         small_project.revision("002", extra="import no_such_module")
         for task in ("db.upgrade", "db.reset", "db.current"):
             self.refuses(
@@ -348,7 +318,7 @@ class TestHistory:
             )
 
     def test_a_revision_that_does_not_parse_is_named_with_its_line(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project, inv)
+        self.upgraded(small_project)
         small_project.revision("002", extra="def oops(:")
         for task in ("db.upgrade", "db.reset"):
             self.refuses(
@@ -360,7 +330,7 @@ class TestHistory:
             )
 
     def test_a_parent_that_no_file_has_is_named(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project, inv)
+        self.upgraded(small_project)
         file = small_project.revision("002", after="gone")
         for task in ("db.upgrade", "db.reset", "db.history"):
             self.refuses(
@@ -375,7 +345,7 @@ class TestHistory:
         assert "builds on gone, which no file has" in plain.out
 
     def test_an_id_used_twice_is_named_with_both_files(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project, inv)
+        self.upgraded(small_project)
         first = small_project.revision("002")
         second = first.with_name("002_y.py")
         shutil.copy(first, second)
@@ -389,9 +359,9 @@ class TestHistory:
             )
 
     @staticmethod
-    def upgraded(project: SmallProject, inv: Inv) -> None:
+    def upgraded(project: SmallProject) -> None:
         project.tables("a")
-        assert inv("db.upgrade", url=f"sqlite:///{project.root}/x.db").code == 0
+        project.upgrade(f"sqlite:///{project.root}/x.db")
 
     @staticmethod
     def refuses(project: SmallProject, inv: Inv, task: str, message: str) -> None:
@@ -447,7 +417,7 @@ class TestFile:
         fill = "op.execute('CREATE TABLE big (x)'); op.execute('INSERT INTO big VALUES (zeroblob(5000000))')"
         file = small_project.root / "x.db"
         url = f"sqlite:///{file}"
-        assert inv("db.upgrade", url=url).code == 0
+        small_project.upgrade(url)
         small_project.revision("002", fill)
         before = file.read_bytes()
         limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
@@ -475,7 +445,7 @@ class TestModes:
     def test_a_read_only_file_is_named(self, small_project: SmallProject, ordinary: Ordinary, task: str) -> None:
         small_project.tables("a")
         file = small_project.root / "x.db"
-        assert small_project.run("dormatory", "upgrade", url=f"sqlite:///{file}").code == 0
+        small_project.upgrade(f"sqlite:///{file}")
         small_project.tables("a", "b")
         before = file.read_bytes()
         ended = ordinary.run(small_project, task, *(["--to=base"] if task == "downgrade" else []))

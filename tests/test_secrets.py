@@ -20,11 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.database.throwaway import Server
-    from tests.conftest import Ended, SmallProject
+    from tests.conftest import Ended, Inv, SmallProject
 
 CANARY = "ca%na@ry:7/x'y zü#?&=\\\"$!"
 WRONG = "wrong%na@ry:7/x'y zü"
 PRINTABLE = "".join(map(chr, range(32, 127)))
+
+
+DAYS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "user-info": (
+        ("-e", "db.create"), ("-d", "db.upgrade", "--verbose"), ("--dry", "db.status"),
+        ("current", "--verbose"), ("downgrade", "-1"),
+    ),
+    "query": (
+        ("-d", "db.create"), ("-e", "db.reset"), ("db.status", "--json"), ("db.upgrade", "--sql"),
+        ("upgrade", "head", "--sql"),
+    ),
+}  # fmt: skip
 
 
 def forms(secret: str) -> set[str]:
@@ -87,18 +99,19 @@ def reload(connection: object) -> None:
 
 
 class Arguments(threading.Thread):
-    """Collects the argument lists of every process that carries our mark in its environment."""
+    """Collects the argument lists of every process that is started meanwhile."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.seen: set[str] = set()
+        self._old = set(Path("/proc").glob("[0-9]*"))
         self._ending = threading.Event()
 
     def run(self) -> None:
         while not self._ending.is_set():
-            for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            for entry in set(Path("/proc").glob("[0-9]*")) - self._old:
                 with contextlib.suppress(OSError):
-                    self.seen.add(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    self.seen.add((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
             time.sleep(0.01)
 
     def end(self) -> str:
@@ -132,15 +145,9 @@ class TestCanary:
         name = f"day_{place.replace('-', '_')}"
         url = canary.url(name) if place == "user-info" else canary.query_url(name)
         shown = ""
-        for command in (
-            ["-e", "db.create"], ["-d", "db.upgrade", "--verbose"], ["--dry", "db.status"],
-            ["-e", "db.status", "--json"], ["-d", "db.reset"], ["db.upgrade", "--sql"],
-        ):  # fmt: skip
-            ended = small_project.inv(*command, url=url)
-            assert ended.code == 0, ended
-            shown += everything(ended)
-        for plain in (["current"], ["downgrade", "-1"], ["upgrade", "head", "--sql"], ["current", "--verbose"]):
-            ended = small_project.alembic(*plain, url=url)
+        for command in DAYS[place]:
+            task = command[-1].startswith("db.") or "db.upgrade" in command or "db.status" in command
+            ended = (small_project.inv if task else small_project.alembic)(*command, url=url)
             assert ended.code == 0, ended
             shown += everything(ended)
         target = small_project.project.target({"DATABASE_URL": url})
@@ -159,24 +166,23 @@ class TestCanary:
         name = "failing"
         target = small_project.project.target({"DATABASE_URL": canary.url(name)})
         backend_for(target).create(target)
-        for url in (canary.url(name), canary.query_url(name)):
-            for command in (["-e", "db.upgrade"], ["-d", "db.upgrade"]):
-                ended = small_project.inv(*command, url=url)
-                assert ended.code == 3
-                assert "the revision failed at scripts/versions/002_x.py:11" in ended.err
-                refuse_traces(everything(ended), CANARY)
-            refuse_traces(everything(small_project.alembic("upgrade", "head", url=url)), CANARY)
+        for option, url in (("-e", canary.url(name)), ("-d", canary.query_url(name))):
+            ended = small_project.inv(option, "db.upgrade", url=url)
+            assert ended.code == 3
+            assert "the revision failed at scripts/versions/002_x.py:11" in ended.err
+            refuse_traces(everything(ended), CANARY)
+        refuse_traces(everything(small_project.alembic("upgrade", "head", url=url)), CANARY)
         backend_for(target).drop(target)
 
     def test_a_wrong_password_is_one_line_without_it(
-        self, small_project: SmallProject, scram: dict[str, Password]
+        self, inv: Inv, small_project: SmallProject, scram: dict[str, Password]
     ) -> None:
         small_project.tables("a")
         url = scram["canary"].url(password=WRONG)
         target = small_project.project.target({"DATABASE_URL": url})
         expected = f"cannot reach {target} (the server refused the password); correct the password in DATABASE_URL\n"
         for task in ("db.status", "db.upgrade", "db.create", "db.reset"):
-            ended = small_project.inv(task, url=url)
+            ended = inv(task, url=url)
             assert (ended.code, ended.out, ended.err) == (3, "", f"error: {expected}")
         plain = small_project.alembic("upgrade", "head", url=url)
         assert (plain.code, plain.err) == (255, "")
@@ -197,18 +203,20 @@ class TestCanary:
 
 
 def test_a_password_of_every_printable_character_works_everywhere(
-    small_project: SmallProject, scram: dict[str, Password]
+    inv: Inv, small_project: SmallProject, scram: dict[str, Password]
 ) -> None:
     small_project.tables("a", "b")
     user = scram["printable"]
-    for url in (user.url("printable"), user.query_url("printable")):
-        for command in (["db.create"], ["db.upgrade", "--to=001"], ["db.status"], ["db.reset"]):
-            ended = small_project.inv(*command, url=url)
-            assert ended.code == 0, ended
-            refuse_traces(everything(ended), PRINTABLE)
-        assert small_project.alembic("current", url=url).out == "002 (head)\n"
-        target = small_project.project.target({"DATABASE_URL": url})
-        backend_for(target).drop(target)
+    url = user.url("printable")
+    for command in (["db.create"], ["db.upgrade", "--to=001"], ["db.status"], ["db.reset"]):
+        ended = inv(*command, url=url)
+        assert ended.code == 0, ended
+        refuse_traces(everything(ended), PRINTABLE)
+    for form in (url, user.query_url("printable")):
+        assert inv("db.current", url=form).out == "002 (head)  Do step 002.\n"
+    assert small_project.alembic("current", url=url).out == "002 (head)\n"
+    target = small_project.project.target({"DATABASE_URL": url})
+    backend_for(target).drop(target)
 
 
 def test_a_crash_shows_no_password(small_project: SmallProject) -> None:

@@ -44,7 +44,7 @@ class TestInterrupted:
         self, small_project: SmallProject, url: str, number: signal.Signals, code: int, word: str
     ) -> None:
         small_project.tables("a", "b")
-        assert small_project.run("dormatory", "upgrade", "--to=001", url=url).code == 0
+        small_project.upgrade(url, "001")
         marker = small_project.root / "started"
         small_project.revision("002", slow(marker))
         with small_project.start("invoke", "db.upgrade", url=url) as inv:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision file: its name for itself, its parents, and its title."""
+    """One revision file: its name for itself, its parents, its title, and what it declares.
+
+    `irreversible` and `lossy` give the reason, or are empty. `downgrade_line` is 0 where there is no downgrade at all.
+    """
 
     id: str
     parents: tuple[str, ...]
@@ -27,6 +30,9 @@ class Revision:
     title: str
     description: str
     path: Path
+    irreversible: str = ""
+    lossy: str = ""
+    downgrade_line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,22 @@ def _revision(path: Path) -> Revision | None:
         title=description.partition("\n")[0].strip(),
         description=description,
         path=path,
+        irreversible=str(values.get("irreversible") or ""),
+        lossy=str(values.get("lossy") or ""),
+        downgrade_line=_line_of(tree, "downgrade"),
     )
+
+
+def _line_of(tree: ast.Module, function: str) -> int:
+    """Return the line of a top-level function, or of the name it is given by; 0 where there is none."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return node.lineno
+        if isinstance(node, ast.ImportFrom) and any(function == (item.asname or item.name) for item in node.names):
+            return node.lineno
+        if isinstance(node, ast.Assign) and any(getattr(item, "id", "") == function for item in node.targets):
+            return node.lineno
+    return 0
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, object]]:

@@ -43,9 +43,9 @@ class Project:
     @classmethod
     def of(cls, config: Config) -> Project:
         """Return the project that Alembic itself was started on."""
-        ini = Path(config.config_file_name or "alembic.ini")
-        toml = getattr(config, "toml_file_name", None)  # since Alembic 1.16
-        return cls.read((ini if ini.exists() or toml is None else Path(toml)).absolute())
+        name, toml = config.config_file_name, getattr(config, "toml_file_name", None)  # since Alembic 1.16
+        is_toml = toml is not None and (name is None or not Path(name).exists())
+        return cls.read(Path((toml if is_toml else name) or "alembic.ini").absolute())
 
     @classmethod
     def read(cls, ini: Path) -> Project:
@@ -65,6 +65,12 @@ class Project:
     def root(self) -> Path:
         """The directory of the ini file, from which relative paths are taken."""
         return self.ini.parent
+
+    @property
+    def has_our_environment(self) -> bool:
+        """Whether env.py leaves everything to dormatory.migrations.environment."""
+        file = self.script_location / "env.py"
+        return file.exists() and "dormatory.migrations" in file.read_text(encoding="utf-8", errors="replace")
 
     def target(self, environ: Mapping[str, str] = os.environ) -> Target:
         """Return the database to act on: DATABASE_URL, else the URL in the ini, else the default file."""

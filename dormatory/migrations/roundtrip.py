@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from alembic.runtime.migration import MigrationStep
 
 from dormatory.database.backend import backend_for
-from dormatory.errors import DormatoryError
+from dormatory.errors import DormatoryError, NoDowngradeError
 from dormatory.migrations.history import History
 from dormatory.migrations.observer import Observer
 from dormatory.migrations.recording import Direction, Leg, Recording, Step
@@ -119,6 +119,8 @@ class _Walk:
         up = direction is not Direction.DOWNGRADE
         make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
         self._playing, self._began = (revision, direction), perf_counter()
+        if not up and not hasattr(found.module, "downgrade"):
+            raise NoDowngradeError(found.path)
         self._observer.start()
         yield make(script.revision_map, found)
         self._played = perf_counter() - self._began, self._observer.stop()

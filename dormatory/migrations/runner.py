@@ -92,14 +92,18 @@ class Runner:
 
     @cached_property
     def script(self) -> ScriptDirectory:
-        """The project's revisions, loaded once."""
-        script = ScriptDirectory.from_config(self.config)
-        guard.refuse_broken(script, self.project)
-        return script
+        """The project's revisions, loaded once, when somebody first asks for one."""
+        return ScriptDirectory.from_config(self.config)
 
     def foresee(self, to: str = "head") -> None:
-        """Load every revision and find the way from base to `to`: what cannot be upgraded must not be created."""
+        """Load every revision and find the way from base to `to`: what cannot be upgraded must not be created.
+
+        An env.py of another project may first make importable what its revisions import, so nothing is foreseen there.
+        """
+        if not self.project.has_our_environment:
+            return
         with self._explained():
+            guard.refuse_broken(self.script, self.project)
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
     def upgrade(self, to: str = "head", listener: Listener | None = None) -> None:
@@ -114,6 +118,7 @@ class Runner:
         """Run whatever steps are yielded, one after the other, in one run of env.py."""
 
         def walk(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+            guard.refuse_broken(self.script, self.project)
             return steps(self.script, context)
 
         self._enter(walk, destination_rev="heads")
@@ -165,6 +170,7 @@ class Runner:
 
     def _move(self, to: str, listener: Listener, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
         def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[Any]:
+            guard.refuse_broken(self.script, self.project)
             guard.refuse_foreign(self.script, heads, str(self.target or "the database"))
             planned = [(step, _move_of(step)) for step in plan(self.script, heads)]
             listener.planned(tuple(move for _, move in planned))

@@ -12,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dormatory.report.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.progress import TaskID
 
+    from dormatory.migrations.recording import Step
     from dormatory.migrations.runner import Move
 
 
@@ -63,3 +64,28 @@ class ProgressLines:
         self._console.print(f"  {sign} {move.revision}  {move.title}  {seconds:.3f} s")
         if self._bar and self._task is not None:
             self._bar.advance(self._task)
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[Callable[[str, int, Step], None]]:
+    """Give a listener to played steps: a bar per backend on a terminal, a line per revision elsewhere."""
+    console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        yield lambda backend, _total, step: console.print(_played(backend, step))
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(backend: str, total: int, step: Step) -> None:
+            if backend not in tasks:
+                tasks[backend] = bar.add_task(backend, total=total)
+            bar.update(tasks[backend], advance=1, description=f"{backend} {step.revision}")
+
+        yield advance
+
+
+def _played(backend: str, step: Step) -> str:
+    seconds = sum(leg.seconds for leg in step.legs)
+    word = "ok" if all(leg.is_clean for leg in step.legs) else "not ok"
+    return f"  {backend} {step.revision}  {word}  {seconds:.3f} s"

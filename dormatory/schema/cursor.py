@@ -81,13 +81,14 @@ class Cursor:
         """Take what stands in parentheses, and return it without them."""
         self.expect("(")
         start, depth = self._at, 1
-        while depth:
-            word = self.take().word
-            if word == "(":
-                depth += 1
-            elif word == ")":
-                depth -= 1
-        return self._tokens[start : self._at - 1]
+        for at in range(start, self._length):
+            word = self._tokens[at].word
+            depth += (word == "(") - (word == ")")
+            if not depth:
+                self._at = at + 1
+                return self._tokens[start:at]
+        message = "a parenthesis stays open"
+        raise UnreadableError(message)
 
     def rest(self) -> list[Token]:
         """Take all that is left."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from dormatory.schema import keywords
@@ -79,6 +80,7 @@ _QUOTED = {
     Syntax.POSTGRESQL: keywords.POSTGRESQL_RESERVED | keywords.POSTGRESQL_MEANING,
 }
 _BEFORE_PARENTHESIS = frozenset({"by", "exists", "filter", "over", "set", "values"})  # reads better with a space
+_NOTHING = frozenset({"comment", "line"})
 _COMMENT_MARKS = re.compile(r"/\*|\*/")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -120,25 +122,28 @@ def identifier(name: str, syntax: Syntax) -> str:
 def _scan(sql: str, syntax: Syntax) -> Iterator[Token]:
     sql = sql.rstrip()  # white space is taken with the token after it
     match, position = _LEXERS[syntax].match, 0
-    nested = syntax is Syntax.POSTGRESQL
     while found := match(sql, position):  # until the end: the last alternative takes any character
-        position = found.end()
-        group = found.lastgroup or ""
-        text = found[group]
-        if group in {"word", "lone"}:
-            yield Token(Kind.WORD, text, text.lower())
-        elif group in {"comma", "symbol"}:
-            yield Token(Kind.SYMBOL, text, text)
-        elif group == "number":
-            yield Token(Kind.NUMBER, text.lower())
-        elif group == "name" and text[0] == '"':
-            yield Token(Kind.NAME, text[1:-1].replace('""', '"'), quote='"')
-        elif group == "ticked":
-            yield Token(Kind.NAME, text[1:-1].replace("``", "`") if text[0] == "`" else text[1:-1], quote=text[0])
-        elif group == "comment":
-            position = _comment_end(sql, position) if nested else position
-        elif group != "line":  # a string of any form
-            yield Token(Kind.STRING, text)
+        position, group = found.end(), found.lastgroup or ""
+        if group == "comment" and syntax is Syntax.POSTGRESQL:
+            position = _comment_end(sql, position)
+        elif group not in _NOTHING:
+            yield _token(group, found[group])
+
+
+@lru_cache(maxsize=1 << 13)  # most texts come again and again
+def _token(group: str, text: str) -> Token:
+    """Return the token that a group of the lexer stands for."""
+    if group in {"word", "lone"}:
+        return Token(Kind.WORD, text, text.lower())
+    if group in {"comma", "symbol"}:
+        return Token(Kind.SYMBOL, text, text)
+    if group == "number":
+        return Token(Kind.NUMBER, text.lower())
+    if group == "name" and text[0] == '"':
+        return Token(Kind.NAME, text[1:-1].replace('""', '"'), quote='"')
+    if group == "ticked":
+        return Token(Kind.NAME, text[1:-1].replace("``", "`") if text[0] == "`" else text[1:-1], quote=text[0])
+    return Token(Kind.STRING, text)
 
 
 def _comment_end(sql: str, position: int) -> int:

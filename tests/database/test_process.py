@@ -9,11 +9,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dormatory.database import process
 from dormatory.errors import ProgramFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def python(code: str, *arguments: str) -> list[str]:
@@ -57,6 +61,15 @@ class TestRun:
         assert process.run(python(r"import sys; sys.stdout.buffer.write(b'\xff')")).stdout == "�"
 
 
+@pytest.fixture
+def _no_handlers() -> Iterator[None]:
+    """SIGTERM as a fresh process has it; the session's throwaway server has set a handler."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_no_handlers")
 class TestSignals:
     def test_termination_unwinds_the_block_once(self) -> None:
         cleaned: list[str] = []

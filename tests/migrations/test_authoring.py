@@ -11,7 +11,7 @@ from tests.conftest import Ended
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import SmallProject
+    from tests.conftest import Inv, SmallProject
 
 MODELS = (
     "import sqlalchemy as sa",
@@ -37,8 +37,10 @@ def files(project: SmallProject) -> list[str]:
 class TestTask:
     """inv db.revision and inv db.create --message."""
 
-    def test_the_next_revision_is_written_and_shown_without_any_database(self, modelled: SmallProject) -> None:
-        ended = modelled.inv("db.revision", "--message", "Add table b", url=ELSEWHERE)
+    def test_the_next_revision_is_written_and_shown_without_any_database(
+        self, inv: Inv, modelled: SmallProject
+    ) -> None:
+        ended = inv("db.revision", "--message", "Add table b", url=ELSEWHERE)
         (file,) = (path for path in modelled.versions.glob("002*.py"))
         assert (ended.code, ended.out.splitlines()[0]) == (0, str(file)), ended
         shown = ended.out
@@ -52,39 +54,39 @@ class TestTask:
         assert 'sa.text("0")' not in written.replace("'", '"'), "generated against PostgreSQL, not in SQLite's form"
         assert "import dormatory" not in written
 
-    def test_the_developers_database_is_not_touched(self, modelled: SmallProject) -> None:
+    def test_the_developers_database_is_not_touched(self, inv: Inv, modelled: SmallProject) -> None:
         database = modelled.root / "dev.db"
         url = f"sqlite:///{database}"
-        ended = modelled.inv("db.create", "--message", "Add table b", url=url)
+        ended = inv("db.create", "--message", "Add table b", url=url)
         assert (ended.code, ended.out.splitlines()[0]) == (0, f"{url} created")
         assert database.read_bytes() == b""
         assert files(modelled) == ["001_x.py", "002_add_table_b.py"]
 
     @pytest.mark.parametrize("message", ["", "   ", "table"], ids=["empty", "blank", "one-word"])
-    def test_a_message_that_says_nothing_is_refused(self, modelled: SmallProject, message: str) -> None:
+    def test_a_message_that_says_nothing_is_refused(self, inv: Inv, modelled: SmallProject, message: str) -> None:
         what = f"the message {message!r} says too little" if message.strip() else "the message is empty"
         expected = (
             f"error: {what} (it becomes the revision's title and file name); "
             'say what it does in a few words: --message "Add user table"\n'
         )
-        assert modelled.inv("db.revision", f"--message={message}", url=ELSEWHERE) == Ended(2, "", expected)
+        assert inv("db.revision", f"--message={message}", url=ELSEWHERE) == Ended(2, "", expected)
         assert files(modelled) == ["001_x.py"]
 
-    def test_without_a_change_nothing_is_written_unless_asked_for(self, small_project: SmallProject) -> None:
+    def test_without_a_change_nothing_is_written_unless_asked_for(self, inv: Inv, small_project: SmallProject) -> None:
         small_project.tables("a")
         small_project.env(*MODELS, "environment.run(metadata)")
-        ended = small_project.inv("db.revision", "--message", "Nothing to do", url=ELSEWHERE)
+        ended = inv("db.revision", "--message", "Nothing to do", url=ELSEWHERE)
         assert (ended.code, ended.out) == (0, "")
         assert ended.err == "no change found: the models match the history, nothing written\n"
         assert files(small_project) == ["001_x.py"]
-        forced = small_project.inv("db.revision", "--message", "Nothing to do", "--empty", url=ELSEWHERE)
+        forced = inv("db.revision", "--message", "Nothing to do", "--empty", url=ELSEWHERE)
         assert forced.code == 0
         assert files(small_project) == ["001_x.py", "002_nothing_to_do.py"]
 
-    def test_two_heads_leave_no_place_for_a_revision(self, modelled: SmallProject) -> None:
+    def test_two_heads_leave_no_place_for_a_revision(self, inv: Inv, modelled: SmallProject) -> None:
         modelled.revision("002", after="001")
         modelled.revision("003", after="001")
-        ended = modelled.inv("db.revision", "--message", "Add table b", "--empty", url=ELSEWHERE)
+        ended = inv("db.revision", "--message", "Add table b", "--empty", url=ELSEWHERE)
         assert (ended.code, ended.out) == (2, "")
         assert ended.err.startswith("error: the history has 2 heads: 002, 003 (")
         assert len(files(modelled)) == 3
@@ -105,7 +107,7 @@ class TestPlainAlembic:
     def test_the_file_has_the_next_number(self, modelled: SmallProject, arguments: tuple[str, ...], name: str) -> None:
         url = f"sqlite:///{modelled.root}/x.db"
         if "--autogenerate" in arguments:
-            assert modelled.run("dormatory", "upgrade", url=url).code == 0
+            modelled.upgrade(url)
         ended = modelled.alembic("revision", *arguments, url=url)
         assert ended.code == 0, ended
         assert files(modelled) == ["001_x.py", name]
@@ -121,7 +123,7 @@ class TestPlainAlembic:
 
     def test_a_database_that_lags_behind_is_not_compared_with(self, modelled: SmallProject) -> None:
         url = f"sqlite:///{modelled.root}/x.db"
-        assert modelled.run("dormatory", "upgrade", url=url).code == 0
+        modelled.upgrade(url)
         modelled.tables("a", "c")
         ended = modelled.alembic("revision", "--autogenerate", "-m", "Add table b", url=url)
         assert (ended.code, ended.err) == (255, "")
@@ -134,7 +136,7 @@ class TestPlainAlembic:
         small_project.tables("a")
         small_project.env(*MODELS, "environment.run(metadata)")
         url = f"sqlite:///{small_project.root}/x.db"
-        assert small_project.run("dormatory", "upgrade", url=url).code == 0
+        small_project.upgrade(url)
         ended = small_project.alembic("revision", "--autogenerate", "-m", "Add nothing new", url=url)
         assert (ended.code, "no change found" in ended.err) == (0, True)
         assert files(small_project) == ["001_x.py"]

@@ -388,6 +388,7 @@ class TestWhereItActs:
         environ = {"ALEMBIC_CONFIG": str(toml)}
         ended = small_project.run("dormatory", "upgrade", url="sqlite:///x.db", **environ)
         assert (ended.code, ended.out) == (0, f"sqlite:///{small_project.root}/x.db is at 001\n")
+        assert (small_project.root / "x.db").exists()
 
 
 def test_psycopg2_is_what_every_spelling_reaches(small_project: SmallProject, postgres_server: Server) -> None:

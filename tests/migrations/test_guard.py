@@ -20,7 +20,7 @@ from dormatory.migrations.runner import Runner
 if TYPE_CHECKING:
     from dormatory.database.throwaway import Server
     from dormatory.database.url import Target
-    from tests.conftest import SmallProject
+    from tests.conftest import Inv, SmallProject
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def unmarked(small_project: SmallProject, postgres_server: Server) -> str:
     """The URL of a database that nobody marked, at head; its name is its last path component."""
     small_project.tables("a", "b")
     url = postgres_server.create_database().render_as_string(hide_password=False)
-    assert small_project.run("dormatory", "upgrade", url=url).code == 0
+    small_project.upgrade(url)
     return url
 
 
@@ -48,13 +48,13 @@ def left(project: SmallProject, url: str) -> tuple[list[str], str]:
 class TestUnmarkedDatabase:
     @pytest.mark.parametrize("settings", [{}, {"CONFIRM": "x"}, {"DORMATORY_CONFIRM": "x"}], ids=len)
     def test_reset_and_downgrade_are_refused_before_any_statement(
-        self, small_project: SmallProject, unmarked: str, settings: dict[str, str]
+        self, inv: Inv, small_project: SmallProject, unmarked: str, settings: dict[str, str]
     ) -> None:
         target = target_of(small_project, unmarked)
         environ = dict.fromkeys(settings, target.database)
         before = left(small_project, unmarked)
         for task in ("reset", "downgrade"):
-            ended = small_project.inv(f"db.{task}", url=unmarked, **environ)
+            ended = inv(f"db.{task}", url=unmarked, **environ)
             assert (ended.code, ended.out) == (2, "")
             assert ended.err == (
                 f"error: {task} refused on {target} (it counts as production); if that is what you want, "
@@ -70,11 +70,11 @@ class TestUnmarkedDatabase:
             assert "downgrade refused on" in ended.out
         assert left(small_project, unmarked) == before
 
-    def test_only_its_own_name_confirms(self, small_project: SmallProject, unmarked: str) -> None:
+    def test_only_its_own_name_confirms(self, inv: Inv, small_project: SmallProject, unmarked: str) -> None:
         name = target_of(small_project, unmarked).database
-        wrong = small_project.inv("db.downgrade", "--confirm=another", url=unmarked)
+        wrong = inv("db.downgrade", "--confirm=another", url=unmarked)
         assert (wrong.code, "it counts as production, and 'another' is not its name" in wrong.err) == (2, True)
-        assert small_project.inv("db.downgrade", f"--confirm={name}", url=unmarked).code == 0
+        assert inv("db.downgrade", f"--confirm={name}", url=unmarked).code == 0
         assert left(small_project, unmarked)[0] == ["a", "alembic_version"]
         plain = small_project.alembic("-x", f"confirm={name}", "downgrade", "base", url=unmarked)
         assert (plain.code, left(small_project, unmarked)[0]) == (0, ["alembic_version"])
@@ -90,23 +90,23 @@ class TestUnmarkedDatabase:
 
     def test_an_upgrade_is_no_destruction(self, small_project: SmallProject, unmarked: str) -> None:
         small_project.tables("a", "b", "c")
-        assert small_project.run("dormatory", "upgrade", url=unmarked).code == 0
+        small_project.upgrade(unmarked)
 
 
 class TestMarkedDatabase:
     def test_what_db_create_made_may_be_reset_and_downgraded(
-        self, small_project: SmallProject, postgres_server: Server
+        self, inv: Inv, small_project: SmallProject, postgres_server: Server
     ) -> None:
         small_project.tables("a", "b")
         url = postgres_server.url(f"made_{os.getpid()}").render_as_string(hide_password=False)
         target = target_of(small_project, url)
-        assert small_project.inv("db.create", url=url).out == f"{target} created\n"
-        assert small_project.inv("db.create", url=url).out == f"{target} exists\n"
+        assert inv("db.create", url=url).out == f"{target} created\n"
+        assert inv("db.create", url=url).out == f"{target} exists\n"
         assert backend_for(target).stock(target).environment == "development"
-        assert small_project.inv("db.upgrade", url=url).code == 0
-        assert small_project.inv("db.downgrade", url=url).code == 0
+        assert inv("db.upgrade", url=url).code == 0
+        assert inv("db.downgrade", url=url).code == 0
         before = left(small_project, url)
-        reset = small_project.inv("db.reset", url=url)
+        reset = inv("db.reset", url=url)
         after = left(small_project, url)
         backend_for(target).drop(target)
         assert reset.code == 0
@@ -122,7 +122,7 @@ class TestMarkedDatabase:
             guard.refuse_production(target, action="reset", confirmed=None)
 
     def test_sessions_that_reconnect_do_not_stop_a_reset(
-        self, small_project: SmallProject, postgres_server: Server
+        self, inv: Inv, small_project: SmallProject, postgres_server: Server
     ) -> None:
         small_project.tables("a")
         url = postgres_server.url(f"busy_{os.getpid()}").render_as_string(hide_password=False)
@@ -132,7 +132,7 @@ class TestMarkedDatabase:
         pool = threading.Thread(target=keep_connecting, args=(url.replace("+psycopg2", ""), connected, ending))
         pool.start()
         assert connected.wait(10)
-        ended = small_project.inv("db.reset", url=url)
+        ended = inv("db.reset", url=url)
         ending.set()
         pool.join()
         backend_for(target).drop(target)
@@ -160,18 +160,18 @@ class TestSQLiteReset:
     def file_url(self, small_project: SmallProject) -> str:
         small_project.tables("a")
         url = f"sqlite:///{small_project.root}/x.db"
-        assert small_project.run("dormatory", "upgrade", url=url).code == 0
+        small_project.upgrade(url)
         return url
 
     @pytest.mark.parametrize("mode", ["delete", "wal"])
-    def test_a_writer_keeps_its_database(self, small_project: SmallProject, file_url: str, mode: str) -> None:
+    def test_a_writer_keeps_its_database(self, inv: Inv, small_project: SmallProject, file_url: str, mode: str) -> None:
         path = target_of(small_project, file_url).path
         with closing(sqlite3.connect(path, isolation_level=None)) as writer:
             writer.execute(f"PRAGMA journal_mode = {mode}")
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("INSERT INTO a VALUES (1)")
             inode = path.stat().st_ino
-            ended = small_project.inv("db.reset", url=file_url)
+            ended = inv("db.reset", url=file_url)
             assert path.stat().st_ino == inode
             writer.execute("COMMIT")
         assert ended.code == 3
@@ -205,11 +205,11 @@ class TestSQLiteReset:
         backend_for(target).drop(target)
         assert [path for path in small_project.root.iterdir() if path.name.startswith("copy.db")] == []
 
-    def test_what_is_destroyed_is_said_before(self, small_project: SmallProject, file_url: str) -> None:
+    def test_what_is_destroyed_is_said_before(self, inv: Inv, small_project: SmallProject, file_url: str) -> None:
         with closing(sqlite3.connect(target_of(small_project, file_url).path)) as connection:
             connection.execute("INSERT INTO a VALUES (1), (2)")
             connection.commit()
-        ended = small_project.inv("db.reset", url=file_url)
+        ended = inv("db.reset", url=file_url)
         assert ended.code == 0
         assert ended.err.splitlines()[0] == (
             f"destroying {file_url}: development database on SQLite {sqlite3.sqlite_version}, user -; "
@@ -218,13 +218,13 @@ class TestSQLiteReset:
         assert ended.out == f"{file_url} is at 001\n"
 
 
-def test_a_history_that_cannot_be_played_destroys_nothing(small_project: SmallProject) -> None:
+def test_a_history_that_cannot_be_played_destroys_nothing(inv: Inv, small_project: SmallProject) -> None:
     small_project.tables("a", "b")
     target = target_of(small_project, f"sqlite:///{small_project.root}/x.db")
     assert Runner(small_project.project, target=target).script is not None
     url = f"sqlite:///{target.path}"
-    assert small_project.run("dormatory", "upgrade", url=url).code == 0
+    small_project.upgrade(url)
     before = target.path.read_bytes()
     small_project.revision("003", after="001")
-    ended = small_project.inv("db.reset", url=url)
+    ended = inv("db.reset", url=url)
     assert (ended.code, target.path.read_bytes() == before) == (2, True)

@@ -12,6 +12,8 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from dormatory.migrations.rows import patterns
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -32,39 +34,12 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
-_CLASSES = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s"}
-_CLASSES |= {"xdigit": "0-9A-Fa-f", "word": r"\w", "punct": r"!-/:-@\[-`{-~"}
 
 
 def evaluate(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
     """Return the value of an expression for a row, whose columns are named in small letters."""
-    word = node[0]
-    if word == "name":
-        return row.get(node[1], UNKNOWN)
-    if word == "string":
-        return _text(node[1])
-    if word == "number":
-        return _number(node[1])
-    if word == "null":
-        return None
-    if word in {"and", "or"}:
-        return _joined(word, (evaluate(part, row) for part in node[1:]))
-    if word == "not":
-        return _negated(evaluate(node[1], row))
-    if word in {"is", "is not"}:
-        return _is(evaluate(node[1], row), evaluate(node[2], row), word)
-    if word == "case":
-        return _case(node[1:], row)
-    if word in {"collate", "cast"}:
-        return _cast(evaluate(node[1], row), node[2] if word == "cast" else "text")
-    handler = _STRICT.get(word)
-    if handler is None and word != "call":
-        return UNKNOWN
-    values = [evaluate(part, row) for part in node[2 if word == "call" else 1 :]]
-    if any(value is UNKNOWN for value in values):
-        return UNKNOWN
-    return _call(node[1], values) if handler is None else handler(word, values)
+    handler = _NODES.get(node[0])
+    return UNKNOWN if handler is None else handler(node, row)
 
 
 def refuses(node: Sequence[Any], row: Mapping[str, Any]) -> bool:
@@ -90,6 +65,15 @@ def names(node: Any) -> frozenset[str]:
     if node[:1] == ("name",):
         return frozenset(node[1:])
     return frozenset().union(*(names(part) for part in node if isinstance(part, tuple)))
+
+
+def _strict(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
+    """Return what an operator or a function makes of its operands, if they are all known."""
+    is_call = node[0] == "call"
+    found = [evaluate(part, row) for part in node[2 if is_call else 1 :]]
+    if any(value is UNKNOWN for value in found):
+        return UNKNOWN
+    return _call(node[1], found) if is_call else _OPERATORS[node[0]](node[0], found)
 
 
 def _text(text: str) -> str:
@@ -127,14 +111,16 @@ def _negated(value: Any) -> Any:
     return value if value is UNKNOWN or value is None else not _condition(value)
 
 
-def _is(left: Any, right: Any, word: str) -> Any:
+def _is(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
+    left, right = evaluate(node[1], row), evaluate(node[2], row)
     if left is UNKNOWN or right is UNKNOWN:
         return UNKNOWN
     same = left is right if left is None or right is None else _compared("=", [left, right])
-    return same if word == "is" else _negated(same)
+    return same if node[0] == "is" else _negated(same)
 
 
-def _case(parts: Sequence[Any], row: Mapping[str, Any]) -> Any:
+def _case(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
+    parts = node[1:]
     if parts[0] != "when":
         return UNKNOWN
     for word, condition, _, result in zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=False):
@@ -186,18 +172,26 @@ def _calculated(word: str, values: Sequence[Any]) -> Any:
         return None
     if word == "||":
         return "".join(map(str, values)) if all(isinstance(value, (str, int)) for value in values) else UNKNOWN
+    numbers = [Decimal(repr(value)) if isinstance(value, float) else value for value in values]
     try:
-        if len(values) == 1:
-            return -values[0]
-        left, right = (Decimal(repr(value)) if isinstance(value, float) else value for value in values)
-        if word in _ARITHMETIC:
-            return _ARITHMETIC[word](left, right)
-        whole = isinstance(left, int) and isinstance(right, int)
-        if word == "%":
-            return int(Decimal(left) % Decimal(right)) if whole else left % right
-        return int(Decimal(left) / Decimal(right)) if whole else left / right
+        return _ARITHMETIC[word](*numbers)
     except (TypeError, ArithmeticError):
         return UNKNOWN
+
+
+def _difference(left: Any, right: Any = None) -> Any:
+    return -left if right is None else left - right
+
+
+def _quotient(left: Any, right: Any) -> Any:
+    """Divide as SQL does: whole numbers are cut off towards zero."""
+    found = Decimal(left) / Decimal(right)
+    return int(found) if isinstance(left, int) and isinstance(right, int) else found
+
+
+def _remainder(left: Any, right: Any) -> Any:
+    """Return what is left of a division; it has the sign of what was divided."""
+    return Decimal(left) % Decimal(right)
 
 
 def _matched(word: str, values: Sequence[Any]) -> Any:
@@ -206,48 +200,11 @@ def _matched(word: str, values: Sequence[Any]) -> Any:
     if not all(isinstance(value, str) for value in values):
         return UNKNOWN
     kind = word.removeprefix("not ").lstrip("!")
-    wanted = pattern(kind, *values[1:])
+    wanted = patterns.pattern(kind, *values[1:])
     if wanted is None:
         return UNKNOWN
     found = wanted.search(values[0]) is not None
     return not found if word.startswith(("not ", "!")) else found
-
-
-@lru_cache(maxsize=1024)
-def pattern(kind: str, text: str, escape: str = "\\") -> re.Pattern[str] | None:
-    """Return what LIKE, ILIKE, GLOB or a regular expression of PostgreSQL look for; None if it cannot be said."""
-    if kind in {"like", "ilike"}:
-        written = "".join(_like_signs(text, escape))
-        return re.compile(rf"\A(?:{written})\Z", re.DOTALL | (re.IGNORECASE if kind == "ilike" else 0))
-    if kind == "glob":
-        return _compiled(rf"\A(?:{''.join(_glob_signs(text))})\Z", re.DOTALL)
-    translated = re.sub(r"\[:(\w+):\]", lambda found: _CLASSES.get(found[1], found[0]), text)
-    translated = re.sub(r"(?<!\\)\$$", r"\\Z", translated).replace(r"\m", r"\b").replace(r"\M", r"\b")
-    return _compiled(translated, re.IGNORECASE if kind == "~*" else 0)
-
-
-def _compiled(text: str, flags: int) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text, flags)
-    except (re.error, OverflowError):
-        return None
-
-
-def _like_signs(text: str, escape: str) -> Iterator[str]:
-    signs = iter(text)
-    for sign in signs:
-        if sign == escape:
-            yield re.escape(next(signs, ""))
-        else:
-            yield {"%": ".*", "_": "."}.get(sign) or re.escape(sign)
-
-
-def _glob_signs(text: str) -> Iterator[str]:
-    for part in re.findall(r"\[\^?\]?[^]]*\]|.", text, re.DOTALL):
-        if len(part) > 1:
-            yield part.replace("\\", r"\\")
-        else:
-            yield {"*": ".*", "?": "."}.get(part) or re.escape(part)
 
 
 def _call(name: str, values: list[Any]) -> Any:
@@ -259,7 +216,7 @@ def _call(name: str, values: list[Any]) -> Any:
     if function is None:
         return UNKNOWN
     if any(value is None for value in values):
-        return None
+        return UNKNOWN if name == "json_valid" else None  # SQLite before 3.42 says no to NULL
     try:
         return function(*values)
     except (TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
@@ -308,12 +265,32 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "octet_length": lambda value: len(value if isinstance(value, bytes) else value.encode()),
     "instr": lambda text, part: text.find(part) + 1,
     "strpos": lambda text, part: text.find(part) + 1,
-    "mod": lambda left, right: _calculated("%", [left, right]),
+    "mod": _remainder,
     "nullif": lambda left, right: None if left == right else left,
 }
-_STRICT: dict[str, Callable[[str, Sequence[Any]], Any]] = {
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "+": operator.add,
+    "-": _difference,
+    "*": operator.mul,
+    "/": _quotient,
+    "%": _remainder,
+}
+_OPERATORS: dict[str, Callable[[str, Sequence[Any]], Any]] = {
     **dict.fromkeys(_COMPARISONS, _compared),
     **dict.fromkeys(("in", "not in"), _member),
-    **dict.fromkeys((*_ARITHMETIC, "/", "%", "||"), _calculated),
+    **dict.fromkeys((*_ARITHMETIC, "||"), _calculated),
     **dict.fromkeys(("like", "not like", "ilike", "not ilike", "glob", "~", "~*", "!~", "!~*"), _matched),
+}
+_NODES: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
+    **dict.fromkeys((*_OPERATORS, "call"), _strict),
+    "name": lambda node, row: row.get(node[1], UNKNOWN),
+    "string": lambda node, _: _text(node[1]),
+    "number": lambda node, _: _number(node[1]),
+    "null": lambda *_: None,
+    **dict.fromkeys(("and", "or"), lambda node, row: _joined(node[0], (evaluate(part, row) for part in node[1:]))),
+    "not": lambda node, row: _negated(evaluate(node[1], row)),
+    **dict.fromkeys(("is", "is not"), _is),
+    "case": _case,
+    "cast": lambda node, row: _cast(evaluate(node[1], row), node[2]),
+    "collate": lambda node, row: evaluate(node[1], row),
 }

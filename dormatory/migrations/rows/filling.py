@@ -14,14 +14,14 @@ from dormatory.migrations.rows.order import in_turn
 from dormatory.migrations.rows.planning import plan as planned
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from dormatory.migrations.rows.making import Row
     from dormatory.migrations.rows.plan import Link, TablePlan
-    from dormatory.schema.snapshot import Snapshot, Table
+    from dormatory.schema.snapshot import Constraint, Snapshot, Table, Trigger
 
     Promises: TypeAlias = dict[tuple[str | None, str], tuple[Row, ...]]
 
@@ -111,9 +111,12 @@ class _Filler:
 
     def _deferred(self) -> list[str]:
         """Return the constraints that wait until the transaction ends unless they are told otherwise."""
-        parts = ((table, part) for table in self._schema.tables for part in (*table.constraints, *table.triggers))
-        waiting = ((table, part.name) for table, part in parts if "INITIALLY DEFERRED" in part.definition)
-        return [store.named(table.namespace, name) for table, name in waiting if table.namespace and name]
+        return [
+            store.named(table.namespace, part.name)
+            for table in self._schema.tables
+            for part in _parts(table)
+            if table.namespace and part.name and "INITIALLY DEFERRED" in part.definition
+        ]
 
     def _plan(self, table: Table) -> TablePlan:
         id_ = table.namespace, table.name
@@ -130,8 +133,9 @@ class _Filler:
             id_ = table.namespace, table.name
             if id_ in found or table.partition_bound is not None:  # a partition is filled through its parent
                 continue
-            if table.kind not in _KINDS or not table.columns:
-                self._reasons[id_] = f"it is a {table.kind}" if table.columns else "it has no columns that are known"
+            hindrance = _hindrance(table)
+            if hindrance:
+                self._reasons[id_] = hindrance
                 continue
             found[id_] = self._plan(table)
             for link in found[id_].links:
@@ -151,15 +155,18 @@ class _Filler:
                 self._store.defer(links)
                 promises = _promised(circle, links)
                 for plan in circle:
-                    self._fill(plan, promises)
-                    if not self._inserted.get(plan.id):
-                        raise store.RefusedRowError(self._reasons.get(plan.id, ""), frozenset())
+                    self._fill_needed(plan, promises)
                 self._store.check_now()
         except (store.RefusedRowError, DBAPIError) as error:
             reason = error.reason if isinstance(error, store.RefusedRowError) else store.said(error)
             for plan in circle:
                 self._inserted.pop(plan.id, None)
                 self._reasons[plan.id] = f"it and {_others(circle, plan)} need one another: {reason}"
+
+    def _fill_needed(self, plan: TablePlan, promises: Promises) -> None:
+        self._fill(plan, promises)
+        if not self._inserted.get(plan.id):
+            raise store.RefusedRowError(self._reasons.get(plan.id, ""), frozenset())
 
     def _fill(self, plan: TablePlan, promises: Promises | None = None) -> None:
         """Insert the rows of one table."""
@@ -172,7 +179,7 @@ class _Filler:
                     tuple(row[name.lower()] for name in link.referred) for row in (promises or {}).get(link.parent, ())
                 ]
                 maker.parents[link] = keys or self._store.parents(link)
-        of = max(_FURTHER if count else self._per_table, maker.wanted)
+        of = max(min(_FURTHER, self._per_table) if count else self._per_table, maker.wanted)
         own = [link for link in plan.links if link.parent == plan.id]
         start = 0
         if own and not count:
@@ -182,14 +189,7 @@ class _Filler:
                 maker.parents[link] = self._store.parents(link)
         self._insert(maker, range(start, of), of)
         if not self._inserted.get(plan.id) and not count:
-            self._reasons.setdefault(plan.id, self._hindrance(plan, maker))
-
-    def _hindrance(self, plan: TablePlan, maker: Maker) -> str:
-        """Tell why no row could be made."""
-        for link in plan.links:
-            if link.is_required and not maker.parents.get(link):
-                return f"its foreign key to {link.parent[1]} has no row to name"
-        return "no row was found that its constraints allow"
+            self._reasons.setdefault(plan.id, _shortage(plan, maker))
 
     def _refer_later(self, plan: TablePlan) -> None:
         """Insert rows that refer to tables which were empty when theirs was filled."""
@@ -254,5 +254,31 @@ def _promised(circle: Sequence[TablePlan], links: Sequence[Link]) -> Promises:
     return found
 
 
+def _hindrance(table: Table) -> str | None:
+    """Tell why a table cannot be filled whatever the rows."""
+    if table.kind not in _KINDS:
+        return f"it is a {table.kind}"
+    if not table.columns:
+        return "it has no columns"
+    texts = [part.definition.lower() for part in _parts(table)]
+    texts += [column.not_null_note.lower() for column in table.columns if column.not_null_note]
+    if any(words in text for text in texts for words in ("on conflict rollback", "raise(rollback")):
+        return "a row that it refuses would roll everything back"
+    return None
+
+
+def _shortage(plan: TablePlan, maker: Maker) -> str:
+    """Tell why no row could be made."""
+    for link in plan.links:
+        if link.is_required and not maker.parents.get(link):
+            return f"its foreign key to {link.parent[1]} has no row to name"
+    return "no row was found that its constraints allow"
+
+
 def _others(circle: Sequence[TablePlan], plan: TablePlan) -> str:
     return " and ".join(it.table.name for it in circle if it is not plan)
+
+
+def _parts(table: Table) -> Iterator[Constraint | Trigger]:
+    yield from table.constraints
+    yield from table.triggers

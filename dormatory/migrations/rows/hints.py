@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from dormatory.migrations.rows import conditions, patterns, series
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">=", "is", "is not", "in", "not in"})
 _PATTERNS = frozenset({"like", "ilike", "glob", "~", "~*"})
-_ISO = (
+_ISO: tuple[str, ...] = (
     "{day}T{time}Z",
     "{day} {time}",
     "{day}T{time}",
@@ -24,7 +23,14 @@ _ISO = (
     "{day}T{short}Z",
     "{day} {short}",
 )
-_FORMS = ("{hex}", "{uuid}", "{number}", "guest{number}@example.org", "https://example.org/{number}", "room-{number}")
+_FORMS: tuple[str, ...] = (
+    "{hex}",
+    "{uuid}",
+    "{number}",
+    "guest{number}@example.org",
+    "https://example.org/{number}",
+    "room-{number}",
+)
 _FORMS += (
     "+4930{number:07}",
     "#{number:06x}",
@@ -36,6 +42,7 @@ _FORMS += (
     "1.{number}.0",
     "{{}}",
 )
+_LONGEST = 10_000  # characters; a longer text shows nothing more
 _NEAR = (Decimal(0), Decimal(1), Decimal(-1))
 
 
@@ -59,7 +66,7 @@ def _compared(condition: Sequence[Any]) -> Iterator[tuple[str, Value]]:
     measured = any(part[:2] == ("call", "length") for part in condition[1:] if isinstance(part, tuple))
     for value in _literals(condition[1:]):
         if measured and isinstance(value, int):
-            yield from ((columns[0], "x" * size) for size in (value, value + 1, value - 1) if 0 <= size <= 10_000)
+            yield from ((columns[0], "x" * size) for size in (value, value + 1, value - 1) if 0 <= size <= _LONGEST)
         elif isinstance(value, (int, Decimal)):
             near = (value + step for step in _NEAR)
             yield from ((columns[0], int(found) if found == int(found) else found) for found in near)
@@ -88,7 +95,7 @@ def matching(condition: Sequence[Any], number: int) -> tuple[str, str] | None:
     """Return the column that must match a pattern, and a text that does; None for any other condition."""
     if condition[0] not in _PATTERNS or condition[1][0] != "name" or condition[2][0] != "string":
         return None
-    pattern = conditions.pattern(condition[0], str(conditions.evaluate(condition[2], {})))
+    pattern = patterns.pattern(condition[0], str(conditions.evaluate(condition[2], {})))
     text = patterns.sample(pattern, number) if pattern else None
     return None if text is None else (str(condition[1][1]), text)
 
@@ -98,7 +105,7 @@ def forms(label: str, number: int) -> Iterator[str]:
     day, time = series.moment(number).split(" ")
     for form in _ISO:
         yield form.format(day=day, time=time, short=time[:8])
-    key: UUID = series.key(label, number)
+    key = series.key(label, number)
     for form in _FORMS:
         yield form.format(hex=key.hex, uuid=key, number=number, byte=number % 255)
     yield series.based(number)

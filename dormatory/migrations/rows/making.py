@@ -95,11 +95,7 @@ class Maker:
 
     def _drafted(self, turn: int, of: int) -> Row | None:
         if turn == of - 1 and self._first is not None:
-            row = dict(self._first)
-            alone = self._single | self.plan.apart
-            return row | {
-                word: next(self._streams[word], None) for word in row if word in alone and row[word] is not None
-            }
+            return self._repeated(self._first)
         row: Row = {}
         if turn < len(self._promised):
             row |= self._promised[turn]
@@ -110,6 +106,11 @@ class Maker:
             if column.word not in row and not self._is_defaulted(column, turn):
                 row[column.word] = self._turned(column, turn, place)
         return row
+
+    def _repeated(self, row: Row) -> Row:
+        """Return the same row but for what may not be there twice."""
+        alone = [word for word in self._single | self.plan.apart if row.get(word) is not None]
+        return row | {word: next(self._streams[word], None) for word in alone}
 
     def _linked(self, row: Row, link: Link, turn: int) -> bool:
         """Give the columns of a foreign key a parent, and tell whether there is one."""
@@ -249,7 +250,7 @@ def _key_of(key: Key, row: Mapping[str, Any], columns: Mapping[str, ColumnPlan])
     if key.predicate is not None and conditions.refuses(key.predicate, row):
         return None
     found = tuple(
-        _same(row.get(part[1], UNKNOWN), columns.get(str(part[1])))
+        _same(row.get(str(part[1]), UNKNOWN), columns.get(str(part[1])))
         if part[0] == "name"
         else conditions.evaluate(part, row)
         for part in key.parts

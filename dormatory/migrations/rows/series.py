@@ -13,7 +13,7 @@ from uuid import UUID
 from zlib import crc32
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from dormatory.migrations.rows.kinds import Kind
 
@@ -38,8 +38,8 @@ def fresh(kind: Kind, label: str, number: int) -> Value:
         return (True, False)[number - 1] if number <= 2 else None  # noqa: PLR2004
     if kind.family == "enum":
         return kind.labels[number - 1] if number <= len(kind.labels) else None
-    samples = _SAMPLES.get(kind.name.rpartition(".")[2], lambda _number, _kind: None)
-    return samples(number, kind)
+    sample = _SAMPLES.get(kind.name.rpartition(".")[2])
+    return sample(number, kind) if sample else None
 
 
 def _fresh_text(kind: Kind, label: str, number: int) -> Value:
@@ -87,7 +87,7 @@ def _fresh_range(kind: Kind, label: str, number: int) -> Value:
 
 def _fresh_multirange(kind: Kind, label: str, number: int) -> Value:
     inner = _fresh_range(kind.parts[0], label, number)
-    return None if inner is None else f"{{{inner}}}"
+    return f"{{{inner}}}" if isinstance(inner, str) else None
 
 
 def _fresh_composite(kind: Kind, label: str, number: int) -> Value:
@@ -174,19 +174,24 @@ def based(number: int) -> str:
     return text or "0"
 
 
-def array(items: tuple[Value, ...] | list[Value]) -> str:
+def array(items: Sequence[Value]) -> str:
     """Return an array as PostgreSQL reads it."""
     return f"{{{','.join('NULL' if item is None else quoted(literal(item)) for item in items)}}}"
 
 
 def quoted(text: str) -> str:
+    """Return a text as an element of an array, a range or a composite."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def literal(value: Value) -> str:
     """Return a value, which is not NULL, in the text form that PostgreSQL reads."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"
-    return repr(value) if isinstance(value, float) else f"{value:f}" if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return repr(value)

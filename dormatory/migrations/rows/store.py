@@ -124,7 +124,7 @@ class SQLite(_Common):
         while at < len(rows):
             columns = [column for column in plan.columns if column.word in rows[at]]
             words = [column.word for column in columns]
-            several = [row for row in _alike(rows[at:])]
+            several = list(_alike(rows[at:]))
             at += len(several)
             listed = ", ".join(quoted(column.name) for column in columns)
             marks = ", ".join("?" * len(columns))
@@ -154,7 +154,7 @@ class PostgreSQL(_Common):
         listed = ", ".join(quoted(column.name) for column in columns)
         lines = (", ".join(_literal(row, column) for column in columns) for row in rows)
         tuples = ", ".join(f"({line})" for line in lines)
-        return self.execute(f"INSERT INTO {named(*plan.id)} ({listed}) VALUES {tuples}").rowcount
+        return self.execute(f"INSERT INTO {named(*plan.id)} ({listed}) VALUES {tuples}").rowcount  # noqa: S608  # quoted
 
     def defer(self, links: Sequence[Link]) -> None:
         """Let these foreign keys wait."""
