@@ -10,11 +10,11 @@ from dormatory.checks.declarations import declarations
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.dump import stale_dump
 from dormatory.checks.findings import Severity
-from dormatory.checks.graph import several_heads
+from dormatory.checks.graph import several_heads, unusable
 from dormatory.checks.parity import parity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.database.backend import backend_for
-from dormatory.errors import NotComparedError
+from dormatory.errors import BrokenHistoryError, NotComparedError, RevisionFailedError, RevisionImportError
 from dormatory.migrations import scratch
 from dormatory.migrations.comparison import compare
 from dormatory.migrations.dumping import committed_file, fresh_dump
@@ -46,15 +46,22 @@ class Verdict:
 
 
 def inspect(project: Project, backends: Sequence[str]) -> Verdict:
-    """Check a project's history on the backends; with several heads nothing is played."""
-    history = History.read(project)
+    """Check a project's history on the backends; a history that is broken or has several heads is not played."""
+    try:
+        history = History.read(project)
+    except BrokenHistoryError as error:
+        return Verdict((unusable(error, "broken-history"),), ())
     if findings := tuple(several_heads(history)):
         return Verdict(findings, ())
     comparisons: dict[str, Comparison] = {}
     found: list[Finding] = []
     for backend in backends:
         with scratch.databases(backend) as maker:
-            comparisons[backend] = compared = compare(project, maker)
+            try:
+                comparisons[backend] = compared = compare(project, maker)
+            except (RevisionFailedError, RevisionImportError) as error:
+                found.append(unusable(error, "upgrade-fails", backend=backend))
+                continue
             found += drift(compared)
             found += _stale(project, backend, maker)
     if comparisons.keys() == {"sqlite", "postgresql"}:

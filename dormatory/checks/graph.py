@@ -9,6 +9,7 @@ from dormatory.checks.findings import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.errors import DormatoryError
     from dormatory.migrations.history import History
 
 
@@ -24,3 +25,17 @@ def several_heads(history: History) -> Iterator[Finding]:
             revision=heads[-1],
             file=str(history.get(heads[-1]).path),
         )
+
+
+def unusable(error: DormatoryError, rule: str, *, backend: str = "") -> Finding:
+    """Report what keeps a history from being read or played at all."""
+    file, _, line = str(getattr(error, "where", "")).rpartition(":")
+    return Finding(
+        rule=rule,
+        severity=Severity.ERROR,
+        message=f"{error.what} ({error.why})",
+        hint=error.fix,
+        backend=backend,
+        file=file,
+        line=int(line) if line.isdecimal() else 0,
+    )

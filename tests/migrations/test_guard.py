@@ -90,7 +90,7 @@ class TestUnmarkedDatabase:
 
     def test_an_upgrade_is_no_destruction(self, small_project: SmallProject, unmarked: str) -> None:
         small_project.tables("a", "b", "c")
-        small_project.upgrade(unmarked)
+        assert small_project.run("dormatory", "upgrade", url=unmarked).code == 0
 
 
 class TestMarkedDatabase:

@@ -179,7 +179,9 @@ class _Filler:
                     tuple(row[name.lower()] for name in link.referred) for row in (promises or {}).get(link.parent, ())
                 ]
                 maker.parents[link] = keys or self._store.parents(link)
-        of = max(min(_FURTHER, self._per_table) if count else self._per_table, maker.wanted)
+        few = min(_FURTHER, self._per_table)
+        named = max((min(len(keys), self._per_table) + 1 for keys in maker.parents.values()), default=0)
+        of = max(few if count else max(self._per_table, named), maker.wanted)  # the last row repeats the first
         own = [link for link in plan.links if link.parent == plan.id]
         start = 0
         if own and not count:

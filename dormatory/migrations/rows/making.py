@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 40
 _BARE, _DEFAULTS, _EDGES = 1, 2, 3  # turns: NULL wherever it may be, defaults wherever they are, one edge after another
+# How a number between 0 and 1 decides what a column gets instead of a value that will not do.
+_FRESH, _KNOWN, _NULL, _DEFAULT, _EXTREME = 0.3, 0.6, 0.7, 0.8, 0.9
 _MANY_LISTED = 64  # of an enumeration, more are not all tried
 
 
@@ -54,9 +56,9 @@ class Maker:
 
     @property
     def wanted(self) -> int:
-        """How many rows it takes to show every value of each enumeration."""
+        """How many rows it takes to show every value of each enumeration, besides those with turns of their own."""
         listed = [len(column.plausible) for column in self._columns if column.enumerated]
-        return min(_MANY_LISTED, max(listed, default=0) + _EDGES)
+        return min(_MANY_LISTED, max(listed, default=0) + _EDGES + 1)
 
     def row(self, turn: int, of: int) -> Row | None:
         """Return the row for a turn, None if none was found; the last of them repeats the first where it can."""
@@ -151,7 +153,11 @@ class Maker:
 
     def _turned(self, column: ColumnPlan, turn: int, place: int) -> Value:
         """Return the value that a column has its turn for."""
-        if column.nullable and (turn == _BARE or not column.plausible or (self._edges and self._is_null(turn, place))):
+        if column.nullable and (
+            turn == _BARE
+            or not column.plausible
+            or (self._edges and not column.enumerated and self._is_null(turn, place))
+        ):
             return None
         if column.word in self._single or column.word in self.plan.apart or column.numbered:
             return next(self._streams[column.word], None)
@@ -187,20 +193,22 @@ class Maker:
         return changed
 
     def _put(self, row: Row, column: ColumnPlan, by_chance: Random) -> None:
-        accepted = [it[column.word] for it in self._accepted if column.word in it]
-        if column.word in self._single or column.word in self.plan.apart or by_chance.random() < 0.3:  # noqa: PLR2004
-            found = next(self._streams[column.word], None)
+        """Give a column another value; where the database refused some, NULL, the default or an extreme may be it."""
+        draw, word = by_chance.random(), column.word
+        accepted = [it[word] for it in self._accepted if word in it]
+        if word in self._single or word in self.plan.apart or draw < _FRESH:
+            found = next(self._streams[word], None)
             if found is not None or column.nullable:
-                row[column.word] = found
-        elif accepted and self._refused and by_chance.random() < 0.5:  # noqa: PLR2004
-            row[column.word] = by_chance.choice(accepted)
-        elif column.nullable and self._refused and by_chance.random() < 0.2:  # noqa: PLR2004
-            row[column.word] = None
-        elif column.has_default and self._refused and by_chance.random() < 0.2:  # noqa: PLR2004
-            row.pop(column.word, None)
+                row[word] = found
+        elif accepted and self._refused and draw < _KNOWN:
+            row[word] = by_chance.choice(accepted)
+        elif column.nullable and self._refused and draw < _NULL:
+            row[word] = None
+        elif column.has_default and self._refused and draw < _DEFAULT:
+            row.pop(word, None)
         elif column.plausible:
-            wider = self._refused and by_chance.random() < 0.3  # noqa: PLR2004
-            row[column.word] = by_chance.choice(column.extreme if wider and column.extreme else column.plausible)
+            extreme = column.extreme if self._refused and draw > _EXTREME else ()
+            row[word] = by_chance.choice(extreme or column.plausible)
 
     def _blamed(self, row: Row) -> frozenset[str]:
         """Return the columns because of which a row will surely not do; none if it may."""

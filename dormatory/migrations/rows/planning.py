@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.rows.kinds import Kind
     from dormatory.migrations.rows.series import Value
     from dormatory.schema.meanings import Node
-    from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
+    from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Snapshot, Table
 
 
 def plan(table: Table, schema: Snapshot, syntax: Syntax) -> TablePlan:
@@ -34,7 +34,7 @@ def plan(table: Table, schema: Snapshot, syntax: Syntax) -> TablePlan:
     return _planned(table, (schema.enums, schema.domains, schema.composites, schema.ranges), bounds, syntax)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _planned(table: Table, own: tuple[tuple[Any, ...], ...], bounds: tuple[str, ...], syntax: Syntax) -> TablePlan:
     return _Planner(table, Kinds(*own, syntax=syntax), bounds, syntax).plan()
 
@@ -56,7 +56,7 @@ class _Planner:
         by_name = {column.name: column for column in columns}
         uniques = [it for it in table.constraints if it.kind in {"PRIMARY KEY", "UNIQUE"}]
         keys = [self._constraint_key(it) for it in uniques] + [self._index_key(it) for it in table.indexes if it.unique]
-        links = (self._link(it, by_name) for it in table.constraints if it.kind == "FOREIGN KEY" and it.references)
+        links = [self._link(it, it.references, by_name) for it in table.constraints if it.references]
         excluded = (it.definition for it in table.constraints if it.kind == "EXCLUDE")
         apart = (word for text in excluded for word in conditions.names(self._read_names(text)))
         return TablePlan(
@@ -140,10 +140,7 @@ class _Planner:
         predicate = self._read(index.predicate) if index.predicate else None
         return Key(frozenset(about), nodes, predicate, "NULLS NOT DISTINCT" not in index.definition)
 
-    def _link(self, constraint: Constraint, columns: Mapping[str, ColumnPlan]) -> Link:
-        reference = constraint.references
-        if reference is None:
-            raise AssertionError
+    def _link(self, constraint: Constraint, reference: Reference, columns: Mapping[str, ColumnPlan]) -> Link:
         return Link(
             self._table.namespace,
             constraint.name,
@@ -155,7 +152,7 @@ class _Planner:
         )
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _with_values(column: ColumnPlan, about: tuple[Node, ...]) -> ColumnPlan:
     """Return a column with its values; `about` are all conditions that speak of it."""
     kind, label = column.kind, column.label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 from zlib import crc32
@@ -78,9 +79,14 @@ def extremes(kind: Kind, label: str) -> tuple[Value, ...]:
 
 def _extreme_texts(kind: Kind, _label: str) -> tuple[Value, ...]:
     size = kind.length or _LONG
-    full = (series.WORDS[0] * (size // len(series.WORDS[0]) + 1))[:size]
-    texts = (full, *_TEXTS, "ü" * size)
+    texts = (_filled(series.WORDS[0], size), *_TEXTS, _filled("ü", size))
     return tuple(dict.fromkeys(text for text in texts if len(text) <= size))
+
+
+@lru_cache(maxsize=256)
+def _filled(text: str, size: int) -> str:
+    """Return a text repeated up to a length in characters; the same one for all columns of that length."""
+    return (text * (size // len(text) + 1))[:size]
 
 
 def _extreme_integers(kind: Kind, _label: str) -> tuple[Value, ...]:
