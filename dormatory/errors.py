@@ -117,6 +117,18 @@ class MissingDatabaseError(DatabaseFailedError):
         super().__init__(f"{shown} does not exist", why="nobody created it yet", fix="create it with: inv db.create")
 
 
+class LeftJournalError(DatabaseFailedError):
+    """A journal stands where a new SQLite file is to be made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is left over",
+            why="it belongs to a database that is gone, and would be replayed into a new one",
+            fix="restore that database beside it, or remove it",
+        )
+
+
 class RemainsError(DatabaseFailedError):
     """A temporary table of a batch rebuild stands in the file and would stop the next one."""
 

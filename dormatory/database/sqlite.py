@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import NullPool, create_engine, event
@@ -14,14 +15,13 @@ from dormatory.database.contract import Stock
 from dormatory.errors import (
     DanglingRowsError,
     DatabaseFailedError,
+    LeftJournalError,
     MissingDatabaseError,
     ProgramMissingError,
     RemainsError,
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy import Connection, Engine
 
     from dormatory.database.url import Target
@@ -85,8 +85,13 @@ class SQLite:
             raise self.explain(error, target) from error
 
     def create(self, target: Target) -> None:
-        """Create an empty file, which is an empty database."""
+        """Create an empty file, which is an empty database.
+
+        Not beside a journal of an earlier one: SQLite would replay that into the new file.
+        """
         try:
+            if not target.path.exists() and (left := next(filter(Path.exists, _side_files(target.path)), None)):
+                raise LeftJournalError(left)
             target.path.open("ab").close()
         except OSError as error:
             raise self.explain(error, target) from error
@@ -104,7 +109,8 @@ class SQLite:
                 # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("BEGIN EXCLUSIVE")
-                for file in (path, *(path.with_name(path.name + suffix) for suffix in _SIDECARS)):
+                # The file last: broken off before, it is still whole, while a journal alone would be a danger.
+                for file in (*_side_files(path), path):
                     file.unlink(missing_ok=True)
             except (sqlite3.Error, OSError) as error:
                 raise self.explain(error, target) from error
@@ -178,6 +184,10 @@ def take_transactions_over(driver: sqlite3.Connection) -> None:
     if sys.version_info >= (3, 12):
         driver.autocommit = sqlite3.LEGACY_TRANSACTION_CONTROL
     driver.isolation_level = None
+
+
+def _side_files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in _SIDECARS]
 
 
 def _plain_connection(path: Path) -> sqlite3.Connection:

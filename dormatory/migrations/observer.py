@@ -41,14 +41,12 @@ class Observer:
     def _before(self, *_: object) -> None:
         self._began = perf_counter()
 
-    def _after(self, _connection: object, cursor: Any, sql: str, parameters: Any, _context: object, many: bool) -> None:  # noqa: FBT001  # SQLAlchemy calls it
+    def _after(self, _connection: object, cursor: Any, sql: str, parameters: Any, *_: object) -> None:
         if not self._listening:
             return
         seconds = perf_counter() - self._began
         file, line = self._issuer()
-        self._statements.append(
-            Statement(sql.strip(), _types(parameters, many=many), file, line, seconds, cursor.rowcount)
-        )
+        self._statements.append(Statement(sql.strip(), _types(parameters), file, line, seconds, cursor.rowcount))
 
     def _issuer(self) -> tuple[str, int]:
         """Return the innermost line of a revision on the way to this call."""
@@ -61,10 +59,8 @@ class Observer:
         return "", 0
 
 
-def _types(parameters: Any, *, many: bool) -> tuple[str, ...]:
+def _types(parameters: Any) -> tuple[str, ...]:
     """Return the types of one set of parameters, in the order of their names or places."""
-    first = parameters[0] if many and parameters else parameters
-    if not first:
-        return ()
-    values = first.values() if hasattr(first, "values") else first
+    first = parameters[0] if isinstance(parameters, list) and parameters else parameters  # a list holds many sets
+    values = first.values() if hasattr(first, "values") else first or ()
     return tuple(type(value).__name__ for value in values)

