@@ -267,7 +267,7 @@ class TestRevision:
         assert inv("db.upgrade", "--to", "999", url=url).code == 2
         assert not (small_project.root / "x.db").exists()
 
-    @pytest.mark.parametrize("task", ["db.upgrade", "db.downgrade", "db.status", "db.current", "db.stamp"])
+    @pytest.mark.parametrize("task", ["db.upgrade", "db.downgrade", "db.current", "db.stamp"])
     def test_a_revision_that_this_checkout_lacks_is_named(
         self, small_project: SmallProject, inv: Inv, task: str
     ) -> None:
@@ -284,6 +284,15 @@ class TestRevision:
             "check that version out, or downgrade there first\n",
         )
         assert contents(small_project.root) == before
+
+    def test_status_shows_a_revision_that_this_checkout_lacks(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.tables("a", "b")
+        url = f"sqlite:///{small_project.root}/x.db"
+        small_project.upgrade(url)
+        (small_project.versions / "002_x.py").unlink()
+        ended = inv("db.status", url=url)
+        assert (ended.code, ended.err) == (0, "")
+        assert "unknown  002: not in this checkout\n" in ended.out
 
 
 class TestHistory:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import context
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 from dormatory.database.backend import backend_for, backend_named
 from dormatory.database.process import calling_on_signals
@@ -51,7 +51,7 @@ def run(metadata: MetaData) -> None:
         if context.is_offline_mode():
             _offline(target, metadata)
         elif _needs_no_database():
-            with create_engine("sqlite://").connect() as connection:
+            with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
                 _migrate(connection, metadata)
         else:
             _online(target, metadata)
@@ -111,7 +111,7 @@ def _migrate(
     steps = _whole(steps_of)
     migration_context._migrations_fn = wrap(steps) if wrap else steps  # noqa: SLF001
     with context.begin_transaction():
-        if options.get("dont_mutate"):  # who only looks is shown a damaged database, too
+        if migration_context.opts.get("dont_mutate"):  # who only looks is shown a damaged database, too
             context.run_migrations()
             return
         backend.refuse_remains(connection)

@@ -105,7 +105,7 @@ class History:
 def _files(project: Project) -> Iterator[Path]:
     for location in project.version_locations:
         found = location.rglob("*.py") if project.recursive else location.glob("*.py")
-        yield from sorted(path for path in found if not path.name.startswith(("_", ".")))
+        yield from sorted(path for path in found if not path.name.startswith(("__init__", ".")))  # as Alembic sees it
 
 
 def _revision(path: Path) -> Revision | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import configparser
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import NoProjectError
+from dormatory.migrations.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from alembic.config import Config
 
@@ -31,6 +34,7 @@ class Project:
     version_locations: tuple[Path, ...]
     recursive: bool
     url: str | None
+    settings: Settings = field(default_factory=Settings)
 
     @classmethod
     def locate(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Project:
@@ -54,12 +58,12 @@ class Project:
         location = options.get("script_location")
         if not location:
             raise NoProjectError(ini, "it names no script_location")
-        scripts = _located(location, ini.parent)
-        listed = options.get("version_locations", "")
-        paths = _split(listed, options) if isinstance(listed, str) else [str(item) for item in listed]
-        versions = tuple(_located(path, ini.parent) for path in paths) or (scripts / "versions",)
+        prepended = _listed("prepend_sys_path", options)
+        scripts = _located(location, ini.parent, prepended)
+        paths = _listed("version_locations", options)
+        versions = tuple(_located(path, ini.parent, prepended) for path in paths) or (scripts / "versions",)
         recursive = str(options.get("recursive_version_locations", "")).lower() in ("true", "1", "yes", "on")
-        return cls(ini, scripts, versions, recursive, options.get("sqlalchemy.url"))
+        return cls(ini, scripts, versions, recursive, options.get("sqlalchemy.url"), Settings.read(ini))
 
     @property
     def root(self) -> Path:
@@ -73,10 +77,18 @@ class Project:
         return file.exists() and "dormatory.migrations" in file.read_text(encoding="utf-8", errors="replace")
 
     def target(self, environ: Mapping[str, str] = os.environ) -> Target:
-        """Return the database to act on: DATABASE_URL, else the URL in the ini, else the default file."""
-        from dormatory.database.url import DEFAULT, VARIABLE, Target  # noqa: PLC0415  # reading needs no SQLAlchemy
+        """Return the database to act on, as declared(), else the default file."""
+        from dormatory.database.url import DEFAULT, Target  # noqa: PLC0415  # reading needs no SQLAlchemy
 
-        return Target.parse(environ.get(VARIABLE, self.url or DEFAULT), root=self.root)
+        declared = self.declared(environ)
+        return Target.parse(DEFAULT if declared is None else declared, root=self.root)
+
+    def declared(self, environ: Mapping[str, str] = os.environ) -> str | None:
+        """Return the URL that DATABASE_URL gives, else the project's own variable, else its ini file."""
+        from dormatory.database.url import VARIABLE  # noqa: PLC0415
+
+        names = (VARIABLE, *self.settings.url_variable)
+        return next((environ[name] for name in names if name in environ), self.url or None)
 
 
 def _options(ini: Path) -> dict[str, str]:
@@ -85,10 +97,11 @@ def _options(ini: Path) -> dict[str, str]:
         if ini.suffix == ".toml":
             section = tomllib.loads(text).get("tool", {}).get("alembic", {})
             return {key: _expanded(value, ini) for key, value in section.items()}
-        parser = configparser.ConfigParser(interpolation=None)
+        parser = configparser.ConfigParser({"here": str(ini.parent)})
         parser.read_string(text)
-        name = "alembic"
-        return {key: _here(value, ini) for key, value in parser[name].items()}
+        found = {key: _value(parser, key, ini) for key in parser["alembic"]}
+        beside = ini.with_name("pyproject.toml")  # Alembic reads both, the ini file first
+        return found if "script_location" in found or not beside.is_file() else {**_options(beside), **found}
     except FileNotFoundError as error:
         raise NoProjectError(ini, "there is no such file") from error
     except (OSError, UnicodeError, KeyError, configparser.Error, tomllib.TOMLDecodeError) as error:
@@ -102,26 +115,40 @@ def _expanded(value: Any, ini: Path) -> Any:
     return _here(value, ini) if isinstance(value, str) else value
 
 
+def _value(parser: configparser.ConfigParser, key: str, ini: Path) -> str:
+    """Return an option with what it refers to; a URL with bare percent signs is taken as it stands."""
+    try:
+        return parser.get("alembic", key)
+    except configparser.InterpolationError:
+        return _here(parser.get("alembic", key, raw=True), ini)
+
+
 def _here(value: str, ini: Path) -> str:
     """Expand what Alembic's interpolation knows; a URL's own percent signs stay as they are."""
     return value.replace("%(here)s", str(ini.parent)).replace("%%", "%")
 
 
-def _split(listed: str, options: dict[str, str]) -> list[str]:
-    """Split version_locations as Alembic does; without a separator it still splits at spaces and commas."""
+def _listed(name: str, options: Mapping[str, Any]) -> list[str]:
+    """Split a list of paths as Alembic does; without a separator it still splits at spaces and commas."""
+    listed = options.get(name) or ""
+    if not isinstance(listed, str):
+        return [str(item) for item in listed]
     key = options.get("path_separator") or options.get("version_path_separator")
     if key is None:
         return listed.replace(",", " ").split()
     return [part.strip() for part in listed.split(_SEPARATORS.get(key, key)) if part.strip()]
 
 
-def _located(name: str, base: Path) -> Path:
-    """Return the directory a location means: a path, or `package:folder` inside an installed package."""
+def _located(name: str, base: Path, prepended: Sequence[str] = ()) -> Path:
+    """Return the directory a location means: a path, or `package:folder` inside a package.
+
+    The package is installed, or lies where prepend_sys_path will make it importable; it is not imported.
+    """
     package, colon, inside = name.partition(":")
     if colon and not os.path.isabs(name) and package.replace(".", "").isidentifier():  # noqa: PTH117  # text, not yet a path
-        from importlib.util import find_spec  # noqa: PLC0415  # few projects need it
-
-        spec = find_spec(package)
+        top, *rest = package.split(".")
+        near = [str(base / path) for path in prepended] or [str(base)]
+        spec = PathFinder.find_spec(top, near) or find_spec(top)
         if spec is not None and spec.submodule_search_locations:
-            return Path(spec.submodule_search_locations[0]) / inside
+            return Path(spec.submodule_search_locations[0]).joinpath(*rest, inside)
     return Path(os.path.normpath(base / name))

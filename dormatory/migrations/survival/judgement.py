@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.migrations.recording import Direction
+from dormatory.migrations.survival import cells, references, rows
+from dormatory.migrations.survival.journey import Journey
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dormatory.migrations.survival.loss import Loss, Trip
 
 
 def judge(trip: Trip) -> tuple[Loss, ...]:
-    """Return what was lost on a round trip, in a stable order, each once and with the leg that lost it."""
-    return ()
+    """Return what was lost on a round trip, in a stable order, each once and with the first leg that lost it.
+
+    What the revision itself created, or drops outright, is no loss when it goes; neither is what the new structure
+    cannot hold.
+    """
+    found: dict[tuple[object, ...], Loss] = {}
+    for loss in _losses(trip):
+        found.setdefault((loss.kind, loss.table, loss.column), loss)
+    order = list(Direction)
+    return tuple(sorted(found.values(), key=lambda it: (order.index(it.direction), it.kind.value, it.table, it.column)))
+
+
+def _losses(trip: Trip) -> Iterator[Loss]:
+    journey = Journey(trip)
+    yield from rows.judged(journey)
+    yield from cells.judged(journey)
+    yield from references.dangling(trip.before, trip.upgraded, Direction.UPGRADE)
+    if trip.downgraded is not None:
+        yield from references.dangling(journey.filled, trip.downgraded, Direction.DOWNGRADE)
+        if trip.upgraded_again is not None:
+            yield from references.dangling(trip.downgraded, trip.upgraded_again, Direction.SECOND_UPGRADE)

@@ -1,0 +1,78 @@
+"""What a project tells of itself that Alembic has no option for: its variable, its preparations, its backends."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dormatory.database.backend import NAMES, known
+from dormatory.errors import NoProjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SECTION = "dormatory"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The section `[dormatory]` of an ini file, or `[tool.dormatory]` of a pyproject.toml.
+
+    `url_variable` names the environment variables, `x_argument` the `-x` key, from which its env.py takes the URL.
+    `backends` are those it runs on, `drivers` what stands before `://` in its URLs (`sqlite+aiosqlite`). The modules
+    of `prelude` are imported before env.py runs; `baseline` fills the empty database: an SQL file, in which
+    `{backend}` stands for the backend's name, or `module:function`, which is called with a connection.
+    """
+
+    url_variable: tuple[str, ...] = ()
+    x_argument: str = ""
+    backends: tuple[str, ...] = NAMES
+    drivers: tuple[str, ...] = ()
+    prelude: tuple[str, ...] = ()
+    baseline: str = ""
+
+    @classmethod
+    def read(cls, ini: Path) -> Settings:
+        """Return the settings beside an Alembic configuration; without any, the defaults.
+
+        Raises NoProjectError for a key that means nothing, UnsupportedBackendError for an unknown backend.
+        """
+        file, given = _section(ini)
+        if unknown := sorted(given.keys() - set(cls.__slots__)):
+            raise NoProjectError(file, f"{SECTION} has no setting {unknown[0]}; it knows {', '.join(cls.__slots__)}")
+        values = {
+            key: _text(value) if key in ("x_argument", "baseline") else _list(value) for key, value in given.items()
+        }
+        found = cls(**values)  # type: ignore[arg-type]  # the keys were compared with the fields
+        for name in found.backends:
+            known(name)
+        return found
+
+
+def _section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
+    """Return the file that holds the section, and what it says; the ini file itself comes first."""
+    if ini.suffix != ".toml":
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(ini.read_text(encoding="utf-8"))
+        if parser.has_section(SECTION):
+            return ini, {key: value for key, value in parser[SECTION].items() if key not in parser.defaults()}
+    for directory in (ini.parent, *ini.parent.parents):
+        file = directory / "pyproject.toml"
+        if file.is_file():
+            try:
+                return file, tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get(SECTION, {})
+            except (UnicodeError, tomllib.TOMLDecodeError) as error:
+                raise NoProjectError(file, f"it does not read as a configuration: {error}".splitlines()[0]) from error
+    return ini, {}
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    """Split a text at commas and blanks; a TOML list stays what it is."""
+    return tuple(value.replace(",", " ").split() if isinstance(value, str) else map(str, value))
+
+
+def _text(value: Any) -> str:
+    return str(value).strip()

@@ -1,0 +1,317 @@
+"""What the statements of a leg do to rows: which columns they write, from which others, and which tables they empty.
+
+A statement is read by its tokens, as far as the few forms go that move data; what is not understood does nothing here.
+Names are in small letters, since both backends fold them or do not care.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dormatory.schema.cursor import split
+from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dormatory.migrations.recording import Statement
+
+_CLAUSES = frozenset({"from", "where", "returning", "on", "order", "limit", "using", "when"})
+_CATALOGS = ("sqlite_", "pg_", "pragma_", "information_schema")
+_ZONE = re.compile(r"[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
+_NAMED = frozenset({Kind.WORD, Kind.NAME})
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A column that is given values, and the names in what they are made of; `copied` is the one column copied as is."""
+
+    table: str
+    column: str
+    reads: frozenset[str]
+    sources: frozenset[str]  # tables
+    verb: str  # UPDATE, INSERT or ALTER
+    place: str
+    copied: str = ""
+
+
+@dataclass(slots=True)
+class Flows:
+    """All that a leg's statements do to rows."""
+
+    writes: list[Write] = field(default_factory=list)
+    deletions: dict[str, str] = field(default_factory=dict)  # table: file and line
+    renamed: dict[str, str] = field(default_factory=dict)  # table: its name at the end
+    literals: set[str] = field(default_factory=set)
+
+    @property
+    def zones(self) -> set[str]:
+        """The time zones that are named, as Europe/Berlin."""
+        return {literal for literal in self.literals if _ZONE.fullmatch(literal)}
+
+    def updated(self, table: str, column: str) -> str:
+        """Return where an UPDATE sets a column, "" where none does."""
+        found = self.into(table, column)
+        return next((write.place for write in found if write.verb == "UPDATE"), "")
+
+    def into(self, table: str, column: str) -> list[Write]:
+        """Return what is written into a column, but for mere copies of itself."""
+        names = table.lower(), column.lower()
+        return [it for it in self.writes if (it.table, it.column) == names and it.copied != it.column]
+
+    def carriers(self, column: str) -> set[tuple[str, str]]:
+        """Return the columns, with their tables, whose new values are made of a column's, directly or through others."""
+        found: set[tuple[str, str]] = set()
+        names, size = {column.lower()}, 0
+        while len(names) != size:
+            size = len(names)
+            for write in self.writes:
+                if write.reads & names and write.column != column.lower():
+                    found.add((write.table, write.column))
+                    names.add(write.column)
+        return found
+
+    def deleted(self, table: str) -> str:
+        """Return where rows of a table are deleted in so many words, "" where they are not."""
+        return self.deletions.get(table.lower(), "")
+
+
+def flows(statements: Sequence[Statement], syntax: Syntax) -> Flows:
+    """Return what the statements of a leg do to rows, in their order."""
+    reader = _Reader(syntax)
+    for statement in statements:
+        place = f"{statement.file}:{statement.line}" if statement.line else ""
+        reader.read(tokenize(statement.sql, syntax), place)
+    return reader.flows
+
+
+class _Reader:
+    def __init__(self, syntax: Syntax) -> None:
+        self._syntax = syntax
+        self.flows = Flows()
+        self._selected: set[str] = set()  # what Python code has read, and may write
+
+    def read(self, tokens: list[Token], place: str) -> None:
+        """Take in the statements that a text holds."""
+        for run in _statements(tokens):
+            first = run[0].word if run else ""
+            if first == "do":
+                for body in (token.text for token in run if token.text.startswith("$")):
+                    self.read(tokenize(body.strip("$").partition("$")[2] if body[1] != "$" else body[2:-2], self._syntax), place)
+            elif first == "alter":
+                self._alter(run, place)
+            elif first == "create":
+                self._create(run, place)
+            else:
+                self._data(run, place)
+
+    def _data(self, run: list[Token], place: str) -> None:
+        words = [token.word for token in run]
+        moves = False
+        for at, word in enumerate(words):
+            following = words[at + 1] if at + 1 < len(words) else ""
+            if word == "delete" and following == "from":
+                self.flows.deletions.setdefault(_table(run, at + 2), _said("DELETE", place))
+            elif word == "truncate":
+                for name in _truncated(run[at + 1 :]):
+                    self.flows.deletions.setdefault(name, _said("TRUNCATE", place))
+            elif word in {"insert", "replace"} and (into := _after(words, at, "into")):
+                self._insert(run, into, place)
+            elif word == "update" and "set" in words[at + 1 :] and words[at - 1 : at] != ["for"]:
+                self._update(run, at + 1, place)
+            else:
+                continue
+            moves = True
+        self.flows.literals.update(_unquoted(token) for token in run if token.kind in {Kind.STRING, Kind.NUMBER})
+        if not moves and "select" in words and not any(word.startswith(_CATALOGS) for word in words if word):
+            self._selected |= _names(run)
+
+    def _update(self, run: list[Token], at: int, place: str) -> None:
+        words = [token.word for token in run]
+        at += words[at] == "only"
+        at += 2 * (words[at] == "or")
+        table = _table(run, at) if words[at] != "set" else self._last_table()
+        start = words.index("set", at) + 1
+        end = _clause(run, start)
+        condition = _names(run[end:])
+        sources = _sources(run[start:])
+        for assignment in split(run[start:end]):
+            texts = [token.word for token in assignment]
+            if "=" not in texts:
+                continue
+            equals = texts.index("=")
+            left, right = assignment[:equals], assignment[equals + 1 :]
+            targets = [it.text.lower() for it in left if it.kind in _NAMED]
+            for column in targets if left[0].word == "(" else targets[-1:]:
+                reads = _names(right) | condition | self._through_python(right)
+                self._write(Write(table, column, frozenset(reads), sources, "UPDATE", _said("UPDATE", place)))
+
+    def _insert(self, run: list[Token], at: int, place: str) -> None:
+        table = _table(run, at)
+        at += _width(run, at)
+        columns: list[str] = []
+        if at < len(run) and run[at].word == "(" and run[at + 1].word not in {"select", "with"}:
+            end = _closing(run, at)
+            columns = [it.text.lower() for it in run[at + 1 : end] if it.kind in _NAMED]
+            at = end + 1
+        self._selection(table, columns, run[at:], place)
+
+    def _selection(self, table: str, columns: list[str], rest: list[Token], place: str) -> None:
+        """Take in what is selected for the columns of a table; VALUES are taken for what Python code has read."""
+        words = [token.word for token in rest]
+        if "select" not in words:
+            for column in columns:
+                self._write(
+                    Write(table, column, frozenset(self._through_python(rest)), frozenset(), "INSERT", _said("INSERT", place))
+                )
+            return
+        start = words.index("select") + 1
+        start += words[start : start + 1] == ["distinct"]
+        items = split(rest[start : _clause(rest, start)])
+        sources = _sources(rest)
+        if not columns:
+            columns = [_alias(item) for item in items]
+        for place_in_list, column in enumerate(columns):
+            item = items[place_in_list] if len(items) == len(columns) else rest
+            write = Write(table, column, frozenset(_names(item)), sources, "INSERT", _said("INSERT", place), _copied(item))
+            self._write(write)
+
+    def _create(self, run: list[Token], place: str) -> None:
+        words = [token.word for token in run]
+        if "table" in words[:4] and "as" in words and "select" in words:
+            at = words.index("table") + 1
+            at += 3 * (words[at : at + 3] == ["if", "not", "exists"])
+            self._selection(_table(run, at), [], run[words.index("as", at) + 1 :], place)
+
+    def _alter(self, run: list[Token], place: str) -> None:
+        words = [token.word for token in run]
+        if words[1:2] != ["table"]:
+            return
+        at = 2 + 2 * (words[2:4] == ["if", "exists"])
+        at += words[at] == "only"
+        table = _table(run, at)
+        at += _width(run, at)
+        if words[at : at + 2] == ["rename", "to"]:
+            self._rename(table, run[at + 2].text.lower())
+            return
+        for action in split(run[at:]):
+            texts = [token.word for token in action]
+            if texts[:1] == ["alter"] and "using" in texts:
+                column = action[1 + (texts[1] == "column")].text.lower()
+                right = action[texts.index("using") + 1 :]
+                self._write(
+                    Write(table, column, frozenset(_names(right)), frozenset({table}), "ALTER", place, _copied(right))
+                )
+            elif texts[:1] == ["rename"] and "to" in texts:
+                old, new = action[texts.index("to") - 1].text.lower(), action[-1].text.lower()
+                self._write(Write(table, new, frozenset({old}), frozenset({table}), "ALTER", place, old))
+        self._data([token for token in run if token.word not in {"delete", "update"}], place)
+
+    def _rename(self, old: str, new: str) -> None:
+        found = self.flows
+        found.writes = [replace(it, table=new) if it.table == old else it for it in found.writes]
+        if old in found.deletions:
+            found.deletions[new] = found.deletions.pop(old)
+        found.renamed = {first: new if last == old else last for first, last in found.renamed.items()}
+        found.renamed.setdefault(old, new)
+
+    def _write(self, write: Write) -> None:
+        self.flows.writes.append(write)
+
+    def _last_table(self) -> str:
+        return self.flows.writes[-1].table if self.flows.writes else ""
+
+    def _through_python(self, tokens: list[Token]) -> set[str]:
+        """Return what Python code has read before, if it gives the values of this expression."""
+        marks = (token.text for token in tokens if token.kind is Kind.SYMBOL)
+        return set(self._selected) if any(mark[0] in "?%:$" and mark != "::" for mark in marks) else set()
+
+
+def _statements(tokens: list[Token]) -> Iterator[list[Token]]:
+    run: list[Token] = []
+    for token in tokens:
+        if token.word == ";":
+            yield run
+            run = []
+        else:
+            run.append(token)
+    yield run
+
+
+def _width(run: Sequence[Token], at: int) -> int:
+    """Return how many tokens a table's name takes."""
+    return 3 if [token.text for token in run[at + 1 : at + 2]] == ["."] else 1
+
+
+def _table(run: Sequence[Token], at: int) -> str:
+    at += at < len(run) and run[at].word == "only"
+    end = at + _width(run, at)
+    return run[end - 1].text.lower() if end <= len(run) else ""
+
+
+def _truncated(run: Sequence[Token]) -> list[str]:
+    words = {"table", "only", "restart", "continue", "identity", "cascade", "restrict"}
+    return [_table(item, 0) for item in split([token for token in run if token.word not in words]) if item]
+
+
+def _after(words: Sequence[str], at: int, word: str) -> int:
+    """Return the place behind a word that follows soon, as INTO does INSERT OR IGNORE, 0 if it does not."""
+    near = words[at + 1 : at + 4]
+    return at + 2 + near.index(word) if word in near else 0
+
+
+def _clause(run: Sequence[Token], start: int) -> int:
+    """Return where the next clause begins outside of parentheses."""
+    depth = 0
+    for at in range(start, len(run)):
+        depth += (run[at].word == "(") - (run[at].word == ")")
+        if not depth and run[at].word in _CLAUSES and run[at].kind is Kind.WORD:
+            return at
+    return len(run)
+
+
+def _closing(run: Sequence[Token], at: int) -> int:
+    depth = 0
+    for place in range(at, len(run)):
+        depth += (run[place].word == "(") - (run[place].word == ")")
+        if not depth:
+            return place
+    return len(run) - 1
+
+
+def _sources(run: Sequence[Token]) -> frozenset[str]:
+    found = [_table(run, at + 1) for at, token in enumerate(run[:-1]) if token.word in {"from", "join"}]
+    return frozenset(found)
+
+
+def _names(run: Sequence[Token]) -> set[str]:
+    return {token.text.lower() for token in run if token.kind in _NAMED}
+
+
+def _alias(item: Sequence[Token]) -> str:
+    return item[-1].text.lower() if item and item[-1].kind in _NAMED else ""
+
+
+def _copied(item: Sequence[Token]) -> str:
+    """Return the column that an expression takes as it is or only casts, "" where there is more to it."""
+    words = [token.word for token in item]
+    inner = list(item)
+    if words[:2] == ["cast", "("] and "as" in words:
+        inner = inner[2 : words.index("as")]
+    elif "::" in words:
+        inner = inner[: words.index("::")]
+    elif "as" in words:
+        inner = inner[: words.index("as")]
+    named = [token for token in inner if token.kind in _NAMED]
+    rest = [token for token in inner if token.kind not in _NAMED and token.text != "."]
+    return named[-1].text.lower() if named and not rest and len(inner) in {1, 3} else ""
+
+
+def _unquoted(token: Token) -> str:
+    return token.text.strip("'").replace("''", "'") if token.kind is Kind.STRING else token.text
+
+
+def _said(verb: str, place: str) -> str:
+    return f"{verb} at {place}" if place else verb

@@ -1,0 +1,129 @@
+"""A round trip laid out for judging: for each table that there was, its rows in every state, found again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dormatory.migrations.survival.flows import flows
+from dormatory.migrations.survival.matching import Correspondence, Pairing, contents_of, key_of, paired
+from dormatory.migrations.survival.restrictions import Restrictions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.migrations.contents import TableContents
+    from dormatory.migrations.survival.flows import Flows
+    from dormatory.migrations.survival.loss import State, Trip
+    from dormatory.schema.snapshot import Table
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One table on one leg, or across several; `now` and `rows_after` are None where it was dropped."""
+
+    table: Table
+    rows: TableContents
+    now: Table | None
+    rows_after: TableContents | None
+    names: dict[str, str]  # columns, before and after
+    state: State  # after
+    flows: Flows
+    journey: Journey
+
+    @cached_property
+    def pairing(self) -> Pairing:
+        """The rows, found again."""
+        if self.rows_after is None:
+            return Pairing((), tuple(range(len(self.rows.rows))), ())
+        return paired(self.rows, self.rows_after, self.names, key_of(self.table))
+
+    @cached_property
+    def restrictions(self) -> Restrictions | None:
+        """What the table no longer lets in."""
+        if self.now is None:
+            return None
+        return Restrictions(self.table, self.now, self.rows, self.state, self.names, self.journey.trip.syntax)
+
+    @cached_property
+    def deleted(self) -> str:
+        """Where rows of the table are deleted in so many words, under either of its names."""
+        names = [self.table.name, self.now.name] if self.now else [self.table.name]
+        return next((said for name in names if (said := self.flows.deleted(name))), "")
+
+
+class Journey:
+    """The round trip, with what its statements do."""
+
+    def __init__(self, trip: Trip) -> None:
+        self.trip = trip
+        self.up, self.down = flows(trip.upgrade, trip.syntax), flows(trip.downgrade, trip.syntax)
+        self.zones = self.up.zones | self.down.zones
+        self._forth = Correspondence(trip.before.schema, trip.upgraded.schema, self.up)
+
+    @cached_property
+    def upgraded(self) -> dict[str, Passage]:
+        """The tables that there were on the first leg, by their names."""
+        return dict(self._passages(self.trip.before, self.trip.upgraded, self._forth, self.up))
+
+    @cached_property
+    def returned(self) -> dict[str, Passage]:
+        """The tables that there were, from before the upgrade to after the downgrade: by the same names, if at all."""
+        after = self.trip.downgraded
+        if after is None:
+            return {}
+        there = {(table.namespace, table.name): table for table in after.schema.tables}
+        found = {}
+        for table in self.trip.before.schema.tables:
+            rows = contents_of(self.trip.before.contents, table)
+            now = there.get((table.namespace, table.name))
+            if rows is None or now is None or (rows_after := contents_of(after.contents, now)) is None:
+                continue
+            names = {name: name for name in rows.columns if name in rows_after.columns}
+            found[_id(table)] = Passage(table, rows, now, rows_after, names, after, self.down, self)
+        return found
+
+    @cached_property
+    def downgraded(self) -> dict[str, Passage]:
+        """The tables that there were after the upgrade and its further rows, on the second leg."""
+        trip = self.trip
+        if trip.downgraded is None:
+            return {}
+        before = self.filled
+        back = Correspondence(before.schema, trip.downgraded.schema, self.down)
+        return dict(self._passages(before, trip.downgraded, back, self.down))
+
+    @cached_property
+    def repeated(self) -> dict[str, Passage]:
+        """The tables that there were after the downgrade, on the third leg."""
+        trip = self.trip
+        if trip.downgraded is None or trip.upgraded_again is None:
+            return {}
+        again = flows(trip.second_upgrade, trip.syntax)
+        forth = Correspondence(trip.downgraded.schema, trip.upgraded_again.schema, again)
+        return dict(self._passages(trip.downgraded, trip.upgraded_again, forth, again))
+
+    @cached_property
+    def filled(self) -> State:
+        """The state in which the downgrade begins."""
+        upgraded, filled = self.trip.upgraded, self.trip.filled
+        return upgraded if filled is None else type(upgraded)(upgraded.schema, filled)
+
+    def _passages(
+        self, before: State, after: State, names: Correspondence, flow: Flows
+    ) -> Iterator[tuple[str, Passage]]:
+        for table in before.schema.tables:
+            rows = contents_of(before.contents, table)
+            if rows is None:
+                continue
+            now = names.table(table)
+            rows_after = contents_of(after.contents, now)
+            if now is not None and rows_after is None:  # too many rows to tell
+                continue
+            columns = {old: new for old, new in names.columns(table).items() if old in rows.columns}
+            yield _id(table), Passage(table, rows, now, rows_after, columns, after, flow, self)
+
+
+def _id(table: Table) -> str:
+    return f"{table.namespace or ''}.{table.name}"

@@ -1,0 +1,66 @@
+"""Foreign keys whose rows name none, where the database did not look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.migrations.survival.loss import Kind, Loss
+from dormatory.migrations.survival.restrictions import is_orphan
+from dormatory.schema.wording import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.migrations.recording import Direction
+    from dormatory.migrations.survival.loss import State
+    from dormatory.schema.snapshot import Constraint, Table
+
+
+def dangling(before: State, after: State, direction: Direction) -> Iterator[Loss]:
+    """Yield the foreign keys that a leg has left with rows that name none.
+
+    A row that broke the same key before the leg is not held against it. A key made NOT VALID says itself that it looks
+    at new rows only.
+    """
+    for table in after.schema.tables:
+        for constraint in table.constraints:
+            if constraint.kind != "FOREIGN KEY" or table.partition_bound is not None:
+                continue
+            orphans, of = _orphans(table, constraint, after)
+            broken, _ = _orphans(table, constraint, before) if _had(before, table, constraint) else ([], 0)
+            count = len([orphan for orphan in orphans if orphan not in broken])
+            if count:
+                yield Loss(
+                    Kind.DANGLING,
+                    direction,
+                    name_of(table),
+                    ", ".join(constraint.columns),
+                    count,
+                    of,
+                    f"foreign key {constraint.name}" if constraint.name else constraint.definition,
+                    is_stated="NOT VALID" in constraint.definition,
+                )
+
+
+def _orphans(table: Table, constraint: Constraint, state: State) -> tuple[list[object], int]:
+    """Return the keys that name no row, and how many keys there are."""
+    for contents in state.contents.tables:
+        if (contents.namespace, contents.name) == (table.namespace, table.name):
+            rows = [dict(zip(contents.columns, row, strict=True)) for row in contents.rows]
+            keys = [row for row in rows if all(row.get(name) is not None for name in constraint.columns)]
+            found = [
+                tuple(row[name] for name in constraint.columns)
+                for row in keys
+                if is_orphan(constraint, row, state) is True
+            ]
+            return list(found), len(keys)
+    return [], 0
+
+
+def _had(state: State, table: Table, constraint: Constraint) -> bool:
+    return any(
+        constraint.definition == it.definition
+        for other in state.schema.tables
+        if (other.namespace, other.name) == (table.namespace, table.name)
+        for it in other.constraints
+    )

@@ -1,0 +1,152 @@
+"""What a later form of a table no longer lets in: rows and values that break it could not have survived."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from dormatory.migrations import values
+from dormatory.migrations.rows import conditions
+from dormatory.migrations.survival.matching import contents_of, projection
+from dormatory.schema.expression import portable_expression
+from dormatory.schema.portable_types import NUMBERS, portable_type
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from dormatory.migrations.contents import TableContents
+    from dormatory.migrations.survival.loss import State
+    from dormatory.migrations.values import Value
+    from dormatory.schema.meanings import Node
+    from dormatory.schema.snapshot import Constraint, Table
+    from dormatory.schema.tokens import Syntax
+
+Row = dict[str, "Value"]
+
+
+class Restrictions:
+    """The constraints that a table has gained between two states, and how its rows stand to them."""
+
+    def __init__(
+        self, before: Table, after: Table, rows: TableContents, state: State, names: Mapping[str, str], syntax: Syntax
+    ) -> None:
+        self._after, self._state, self._names, self._syntax = after, state, names, syntax
+        old = {_plain(it, names) for it in before.constraints}
+        self._constraints = [it for it in after.constraints if _plain(it, {}) not in old]
+        indexes = {(it.keys, it.predicate) for it in before.indexes if it.unique}
+        self._indexes = [it for it in after.indexes if it.unique and (it.keys, it.predicate) not in indexes]
+        was_nullable = {names.get(it.name) for it in before.columns if it.nullable}
+        self._required = {it.name for it in after.columns if not it.nullable and it.name in was_nullable}
+        self._types = {column.name: column.type for column in after.columns}
+        self._labels = {enum.name: enum.values for enum in state.schema.enums}
+        self._columns = rows.columns
+        self._rows = [self._renamed(dict(zip(rows.columns, row, strict=True))) for row in rows.rows]
+        self._kept = contents_of(state.contents, after)
+
+    def requires(self, column: str) -> bool:
+        """Tell whether a column that could be NULL no longer can."""
+        return column in self._required
+
+    def refuses(self, place: int, column: str | None = None) -> bool:
+        """Tell whether a row as it was breaks a new constraint; of all, or of those that look at one column."""
+        row = self._rows[place]
+        if any(row.get(name) is None for name in self._required if column in {None, name}):
+            return True
+        return any(
+            self._breaks(it, row) for it in self._constraints if column is None or self._looks_at(it, column)
+        ) or (column is not None and not self._holds(column, row.get(column)))
+
+    def crowds(self, place: int, column: str | None = None) -> bool:
+        """Tell whether a row shared a key with others that may now stand only once.
+
+        Asked of a whole row, it does so only if one of them was kept.
+        """
+        for keys in self._keys():
+            if column is not None and column.lower() not in frozenset().union(*map(conditions.names, keys)):
+                continue
+            mine = self._key(self._rows[place], keys)
+            if mine is None:
+                continue
+            if column is not None:
+                if Counter(self._key(row, keys) for row in self._rows)[mine] > 1:
+                    return True
+            elif mine in {self._key(row, keys) for row in self._now()}:
+                return True
+        return False
+
+    def _keys(self) -> list[tuple[Node, ...]]:
+        found = [it.columns for it in self._constraints if it.kind in {"UNIQUE", "PRIMARY KEY"}]
+        named: list[tuple[Node, ...]] = [tuple(("name", name.lower()) for name in columns) for columns in found]
+        return named + [tuple(portable_expression(key, self._syntax) for key in it.keys) for it in self._indexes]
+
+    def _key(self, row: Row, keys: tuple[Node, ...]) -> Hashable:
+        """Return what a unique key makes of a row, None where it lets any number stand."""
+        found = []
+        for node in keys:
+            value = self._evaluated(node, row)
+            if value is None or value is conditions.UNKNOWN:
+                return None
+            found.append(values.loose(value))
+        return tuple(found)
+
+    def _evaluated(self, node: Node, row: Row) -> Any:
+        with suppress(TypeError, ValueError, ArithmeticError):
+            return conditions.evaluate(node, {name.lower(): value for name, value in row.items()})
+        return conditions.UNKNOWN
+
+    def _now(self) -> list[Row]:
+        kept = self._kept
+        return [] if kept is None else [dict(zip(kept.columns, row, strict=True)) for row in kept.rows]
+
+    def _breaks(self, constraint: Constraint, row: Row) -> bool:
+        if constraint.kind == "CHECK" and constraint.expression:
+            found = self._evaluated(portable_expression(constraint.expression, self._syntax), row)
+            return found is False or (isinstance(found, int) and not found)
+        if constraint.kind == "FOREIGN KEY" and constraint.references:
+            return is_orphan(constraint, row, self._state) is True
+        return False
+
+    def _looks_at(self, constraint: Constraint, column: str) -> bool:
+        if constraint.kind == "CHECK" and constraint.expression:
+            return column.lower() in conditions.names(portable_expression(constraint.expression, self._syntax))
+        return column in constraint.columns
+
+    def _holds(self, column: str, value: Value) -> bool:
+        """Tell whether a column's type has a place for a value, in whatever form."""
+        declared = self._types.get(column, "")
+        family = portable_type(declared).partition("(")[0]
+        labels = self._labels.get(declared.rpartition(".")[2].strip('"'))
+        if labels is not None:
+            return value is None or value in labels
+        if isinstance(value, str) and family in NUMBERS:
+            return values.number(value) is not None
+        return True
+
+    def _renamed(self, row: Row) -> Row:
+        return {self._names.get(name, name): value for name, value in row.items()}
+
+
+def is_orphan(constraint: Constraint, row: Mapping[str, Value], state: State) -> bool | None:
+    """Tell whether a row's foreign key names no row; None where the parents were not all read."""
+    reference = constraint.references
+    if reference is None or any(row.get(name) is None for name in constraint.columns):
+        return False
+    parents = next(
+        (it for it in state.contents.tables if (it.namespace, it.name) == (reference.namespace, reference.table)), None
+    )
+    if parents is None:
+        gone = all((it.namespace, it.name) != (reference.namespace, reference.table) for it in state.schema.tables)
+        return True if gone else None
+    if not parents.is_whole or not set(reference.columns) <= set(parents.columns):
+        return None
+    places = [parents.columns.index(name) for name in reference.columns]
+    mine = tuple(values.loose(row.get(name)) for name in constraint.columns)
+    return mine not in {projection(parent, places) for parent in parents.rows}
+
+
+def _plain(constraint: Constraint, names: Mapping[str, str]) -> tuple[object, ...]:
+    """Return what a constraint demands, without its name and by the names of today."""
+    columns = tuple(names.get(name, name) for name in constraint.columns)
+    target = (constraint.references.table, constraint.references.columns) if constraint.references else None
+    return constraint.kind, columns, constraint.expression, target
