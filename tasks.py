@@ -153,12 +153,15 @@ def heads(_: Context) -> None:
 def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
     """Show where the database stands, and what is pending."""
     with reported():
+        from dormatory.errors import ForeignRevisionError
         from dormatory.migrations import status as state
         from dormatory.report.text import status_json, status_text
 
         project, target, _backend = here()
         found = state.status(project, target)
         print(status_json(found) if json else status_text(found))
+        if exit_code and found.unknown:
+            raise ForeignRevisionError(found.target, found.unknown)
         if exit_code and found.pending:
             raise Exit(code=1)
 
@@ -236,7 +239,7 @@ def check_(_: Context, backend: str = "", *, live: bool = False) -> None:
 
 @task(help={"backend": _BACKENDS})
 def round_trip(_: Context, backend: str = "") -> None:
-    """Play every revision up, down and up again on scratch databases."""
+    """Play every revision up, down and up again."""
     with reported():
         from dormatory.inspection import inspect_round_trip
         from dormatory.report.progress import counting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,19 @@ class DormatoryError(Exception):
     def __init__(self, what: str, *, why: str, fix: str) -> None:
         self.what, self.why, self.fix = what, why, fix
         super().__init__(f"{what} ({why}); {fix}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error pass from one process to another, with a cause that Python itself knows."""
+        cause = self.__cause__
+        kept = cause if type(cause).__module__ == "builtins" else None
+        return _restored, (type(self), self.args, self.__dict__, kept)
+
+
+def _restored(kind: type[DormatoryError], args: Any, values: Any, cause: BaseException | None) -> DormatoryError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    error.__cause__ = cause
+    return error
 
 
 class MalformedURLError(DormatoryError):
@@ -367,6 +380,51 @@ class NotAppliedError(DatabaseFailedError):
             f"the database is at {', '.join(found) or 'base'}, not at {', '.join(expected) or 'base'}",
             why="a second connection does not see what the run reported",
             fix="look for a revision that commits or rolls back by itself",
+        )
+
+
+class EnvironmentFailedError(DormatoryError):
+    """A project's env.py, or what it imports, raised an error outside any revision."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, where: str, said: str) -> None:
+        self.where = where
+        super().__init__(
+            f"env.py failed at {where}", why=said, fix="see that plain Alembic runs here: python -m alembic current"
+        )
+
+
+class WrongDatabaseError(DatabaseFailedError):
+    """A project's env.py connected to another database than the one that it was told; nothing was run there."""
+
+    def __init__(self, shown: str, why: str) -> None:
+        super().__init__(
+            f"env.py did not go to {shown}",
+            why=why,
+            fix="name the variable it takes its URL from: url_variable in [dormatory] of the ini file",
+        )
+
+
+class BaselineError(DormatoryError):
+    """What a project's settings name to fill the empty database failed."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, name: str, said: str) -> None:
+        super().__init__(f"the baseline {name} failed", why=said, fix="correct baseline in [dormatory], or the file")
+
+
+class ModelsFailedError(DormatoryError):
+    """The database refused the tables that the models describe."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            "the models cannot be created on an empty database",
+            why=said,
+            fix="mend them; what they need beforehand is made by a baseline, see MIGRATIONS.md",
         )
 
 

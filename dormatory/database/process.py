@@ -181,6 +181,17 @@ def hand_over(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) ->
         signal.signal(signal.SIGINT, before)
 
 
+@contextlib.contextmanager
+def conversing(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a program that is asked on its standard input and answers on its standard output, and end it with the block.
+
+    Its messages go where ours go.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with _started(arguments, env=env, cwd=cwd, **pipes) as child:
+        yield child
+
+
 def serve(
     arguments: Sequence[str],
     *,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import contextmanager
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from dormatory.errors import DormatoryError
-from dormatory.migrations import guard
+from dormatory.migrations import foreign, guard
 from dormatory.migrations.failures import explained
 
 if TYPE_CHECKING:
@@ -85,15 +85,18 @@ class Runner:
         self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [], quiet=True)
         toml = project.ini.suffix == ".toml"
         self.config = Config(None if toml else str(project.ini), cmd_opts=self.options)
-        if toml:
-            self.config.toml_file_name = str(project.ini)
+        beside = project.ini if toml else project.ini.with_name("pyproject.toml")
+        if beside.is_file():
+            self.config.toml_file_name = str(beside)
+        self.connection = connection
         if connection is not None:
             self.config.attributes["connection"] = connection
 
     @cached_property
     def script(self) -> ScriptDirectory:
         """The project's revisions, loaded once, when somebody first asks for one."""
-        return ScriptDirectory.from_config(self.config)
+        with contextlib.chdir(self.project.root):  # where other projects' relative paths start
+            return ScriptDirectory.from_config(self.config)
 
     def foresee(self, to: str = "head") -> None:
         """Load every revision and find the way from base to `to`: what cannot be upgraded must not be created.
@@ -121,16 +124,15 @@ class Runner:
             guard.refuse_broken(self.script, self.project)
             return steps(self.script, context)
 
-        self._enter(walk, destination_rev="heads")
+        self._enter(walk, each_commits=True, destination_rev="heads")
 
     def stamp(self, to: str) -> None:
         """Write a revision into the version table without running anything."""
-        with self._explained():
-            command.stamp(self.config, to)
+        self._enter(lambda heads, _: self.script._stamp_revs(to, heads), destination_rev=to)  # noqa: SLF001  # as alembic.command does
 
     def sql(self, span: str) -> None:
         """Write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
-        with self._explained():
+        with self._explained(), self._led():
             command.upgrade(self.config, span, sql=True)
 
     def current(self) -> tuple[str, ...]:
@@ -162,7 +164,7 @@ class Runner:
     def revision(self, message: str, *, autogenerate: bool) -> Path | None:
         """Write the next revision and return its file, or None when there was nothing to write."""
         self.options.autogenerate = autogenerate
-        with self._explained():
+        with self._explained(), self._led():
             script = command.revision(self.config, message, autogenerate=autogenerate)
         if isinstance(script, list):
             script = script[0] if script else None
@@ -182,12 +184,34 @@ class Runner:
 
         self._enter(steps, destination_rev=to)
 
-    def _enter(self, steps: Callable[..., Any], **options: Any) -> None:
-        """Load the scripts and run env.py once, with `steps` as what is to be done."""
-        with self._explained(), EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
-            self.script.run_env()
+    def _enter(self, steps: Callable[..., Any], *, each_commits: bool = False, **options: Any) -> None:
+        """Load the scripts and run env.py once, with `steps` as what is to be done.
 
-    @contextmanager
+        With `each_commits` every step of another project's has a transaction of its own, whatever its env.py says.
+        """
+        with self._explained(), self._led():
+            if self.target is None or self.project.has_our_environment:
+                with EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
+                    self.script.run_env()
+                return
+            foreign.run(
+                self.project,
+                self.target,
+                self.script,
+                self.config,
+                given=self.connection,
+                steps=steps,
+                each_commits=each_commits,
+                **options,
+            )
+
+    def _led(self) -> contextlib.AbstractContextManager[None]:
+        """Tell another project's env.py which database is meant; ours knows where to look."""
+        if self.target is None or self.project.has_our_environment:
+            return contextlib.nullcontext()
+        return foreign.led(self.project, self.target, self.config)
+
+    @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
@@ -195,9 +219,9 @@ class Runner:
             raise
         except Exception as error:
             known = explained(error, target=self.target, project=self.project)
-            if known is None:
+            if known is None and self.project.has_our_environment:
                 raise
-            raise known from error
+            raise known or foreign.failure(error, self.project, self.target) from error
 
 
 def _move_of(step: Any) -> Move:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from contextlib import chdir
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from dormatory.database import throwaway
 from dormatory.database.backend import NAMES, backend_for
-from dormatory.errors import UnsupportedBackendError
+from dormatory.errors import BaselineError, UnsupportedBackendError
+from dormatory.migrations.isolation import isolated
 from dormatory.migrations.runner import Runner
+from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection
 
     from dormatory.database.url import Target
     from dormatory.migrations.project import Project
@@ -44,12 +50,76 @@ def at_revision(project: Project, scratch: Scratch, revision: str = "heads") -> 
 
 def upgrade(project: Project, target: Target, revision: str) -> None:
     """Apply the history to a scratch database, up to a revision."""
+    prepare(project, target)
+    isolated(project, _upgrade, project, target, revision)
+
+
+def prepare(project: Project, target: Target) -> None:
+    """Run the project's baseline, if it has one and the database is still empty.
+
+    Raises BaselineError when it fails.
+    """
+    if project.settings.baseline:
+        isolated(project, _prepare, project, target)
+
+
+def version_table(project: Project, target: Target) -> str:
+    """Return the table in which the project's env.py keeps the revision, with its namespace if it names one."""
+    return isolated(project, _version_table, project, target)
+
+
+def current(project: Project, target: Target) -> tuple[str, ...]:
+    """Return the revisions that a database is at."""
+    return isolated(project, _current, project, target)
+
+
+def _upgrade(project: Project, target: Target, revision: str) -> None:
     with backend_for(target).engine(target, writing=True).connect() as connection:
         Runner(project, target=target, connection=connection).upgrade(revision)
         connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
 
 
-def version_table(project: Project, target: Target) -> str:
-    """Return the table in which the project's env.py keeps the revision, with its namespace if it names one."""
+def _version_table(project: Project, target: Target) -> str:
     with backend_for(target).engine(target, writing=False).connect() as connection:
         return Runner(project, target=target, connection=connection).environment().version_table
+
+
+def _current(project: Project, target: Target) -> tuple[str, ...]:
+    with backend_for(target).engine(target, writing=False).connect() as connection:
+        return Runner(project, target=target, connection=connection).current()
+
+
+def _prepare(project: Project, target: Target) -> None:
+    name = project.settings.baseline.replace("{backend}", target.backend_name)
+    backend = backend_for(target)
+    with backend.engine(target, writing=True).connect() as connection:
+        is_empty = not snapshot(connection).tables
+        connection.rollback()
+        if not is_empty:
+            return
+        try:
+            if name.endswith(".sql"):
+                _execute(connection, (project.root / name).read_text(encoding="utf-8"))
+            else:
+                _call(project, name, connection)
+            connection.commit()
+        except Exception as error:
+            said = next(iter(target.mask(str(error)).splitlines()), "")
+            raise BaselineError(name, f"{type(error).__name__}: {said}") from error
+
+
+def _execute(connection: Connection, text: str) -> None:
+    """Execute a whole file of statements; only the drivers themselves take several at once."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        driver.executescript(text)
+    else:
+        driver.cursor().execute(text)
+
+
+def _call(project: Project, name: str, connection: Connection) -> None:
+    """Call `module:function`, found as env.py finds its imports, with the connection."""
+    module, _, function = name.partition(":")
+    with chdir(project.root):
+        Runner(project).script  # noqa: B018  # loading it is what puts prepend_sys_path before sys.path
+        getattr(import_module(module), function)(connection)

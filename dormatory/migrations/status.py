@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Status:
     """A database and the history side by side.
 
-    `target` hides secrets, `unknown` are revisions no file has; there is no `drift` without a database.
+    `target` hides secrets; `unknown` are revisions no file has, and with one of them nothing is known to be pending.
+    There is no `drift` without a database.
     """
 
     target: str
@@ -50,13 +51,14 @@ def status(project: Project, target: Target) -> Status:
                 server = backend.version(connection)
         except SQLAlchemyError as error:
             raise backend.explain(error, target) from error
+    unknown = history.missing(current)
     return Status(
         target=str(target),
         server=server,
         exists=exists,
         current=current,
         heads=history.heads,
-        unknown=history.missing(current),
-        pending=history.pending(current),
+        unknown=unknown,
+        pending=() if unknown else history.pending(current),
         drift=live_drift(project, target) if exists else None,
     )

@@ -83,7 +83,8 @@ def status_text(status: Status) -> str:
         count = counted(len(drift.changes), "difference")
         said = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
         rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else said))
-    pending = [f"{item.id}  {item.title}" for item in status.pending] or ["nothing"]
+    pending = [f"{item.id}  {item.title}" for item in status.pending]
+    pending = pending or ["cannot be told" if status.unknown else "nothing"]
     return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
 
 

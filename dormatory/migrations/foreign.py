@@ -1,0 +1,203 @@
+"""Leads an env.py that we did not write to the database that is meant, and sees that it went there."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+import traceback
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from dormatory.database.backend import backend_for
+from dormatory.database.url import VARIABLE
+from dormatory.errors import EnvironmentFailedError, NotAppliedError, WrongDatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from dormatory.database.url import Target
+    from dormatory.migrations.project import Project
+
+# Which server, which database; and which file.
+_IDENTITY = {
+    "postgresql": "SELECT pg_postmaster_start_time()::text, current_database()::text",
+    "sqlite": "SELECT '', file FROM pragma_database_list WHERE name = 'main'",
+}
+_ASYNC = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine|asyncio)\b")
+_ASYNC_DRIVERS = {"sqlite": ("aiosqlite",), "postgresql": ("asyncpg", "psycopg")}
+_OURS = ("sqlite", "postgresql+psycopg2")  # the drivers of a scratch database, which nobody asked for
+_BARE_IS_PSYCOPG_3 = tuple(map(int, sqlalchemy.__version__.split(".")[:2])) >= (2, 1)
+
+
+class Wanderer(EnvironmentContext):
+    """Alembic's environment, which looks where env.py connected before Alembic does anything there."""
+
+    def __init__(
+        self, config: Config, script: ScriptDirectory, *, target: Target, each_commits: bool, **options: Any
+    ) -> None:
+        super().__init__(config, script, **options)
+        self._target, self._each_commits = target, each_commits
+        self.is_configured = False
+        self.applied: set[str] | None = None
+        self.names: dict[str, Any] = {}
+
+    def configure(self, connection: Connection | None = None, **options: Any) -> None:  # type: ignore[override]  # the rest are keywords
+        """Refuse a connection to any other database, and keep the version table's name and what is written there."""
+        if connection is not None and not self.is_offline_mode():
+            _refuse_other(connection, self._target)
+        self.is_configured = True
+        self.names = {key: options[key] for key in ("version_table", "version_table_schema") if key in options}
+        theirs = options.pop("on_version_apply", None) or ()
+        options["on_version_apply"] = (*(theirs if isinstance(theirs, (list, tuple, set)) else (theirs,)), self._note)
+        if self._each_commits:
+            options["transaction_per_migration"] = True
+        super().configure(connection, **options)
+
+    def _note(self, *, heads: set[str], **_: Any) -> None:
+        self.applied = set(heads)
+
+    def confirm(self) -> None:
+        """Raise NotAppliedError when the database that is meant does not show what was written."""
+        if self.applied is None:
+            return
+        with backend_for(self._target).engine(self._target, writing=False).connect() as second:
+            found = set(MigrationContext.configure(second, opts=self.names).get_current_heads())
+        if found != self.applied:
+            raise NotAppliedError(sorted(self.applied), sorted(found))
+
+
+def run(
+    project: Project,
+    target: Target,
+    script: ScriptDirectory,
+    config: Config,
+    *,
+    given: Connection | None,
+    steps: Callable[..., Any],
+    each_commits: bool,
+    **options: Any,
+) -> None:
+    """Run env.py once with `steps` to do, in every way it may want its connection until one fits.
+
+    `attributes["connection"]` is a Connection, an Engine where env.py asks that of it, and nothing where both are
+    refused. Whatever env.py leaves uncommitted on what it was given is committed, then a second connection confirms.
+    """
+    engine = backend_for(target).engine(target, writing=True)
+    with contextlib.ExitStack() as stack:
+        connection = given if given is not None else stack.enter_context(engine.connect())
+        for offer in (connection, engine, None):
+            config.attributes["connection"] = offer
+            with Wanderer(
+                config, script, target=target, each_commits=each_commits, fn=steps, as_sql=False, **options
+            ) as environment:
+                try:
+                    _run_env(script, project)
+                except (AttributeError, TypeError, sqlalchemy.exc.ArgumentError) as error:
+                    if offer is None or environment.is_configured or not _is_about_offer(error):
+                        raise
+                    connection.rollback()
+                    continue
+            break
+        if connection.in_transaction():
+            connection.commit()
+        if not environment.is_configured:
+            raise EnvironmentFailedError("env.py", "it ended without calling context.configure()")
+        environment.confirm()
+
+
+@contextlib.contextmanager
+def led(project: Project, target: Target, config: Config) -> Iterator[None]:
+    """Tell env.py the database in every way that it may ask, as the project's own commands would run it."""
+    text = target.url.set(drivername=driver(project, target)).render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
+    if key := project.settings.x_argument:
+        config.cmd_opts.x = [*(config.cmd_opts.x or ()), f"{key}={text}"]  # type: ignore[union-attr]  # the runner gives them
+    names = (VARIABLE, *project.settings.url_variable)
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    os.environ.update(dict.fromkeys(names, text))
+    try:
+        with contextlib.chdir(project.root):
+            yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+def driver(project: Project, target: Target) -> str:
+    """Return what stands before `://` in the URL that env.py is told: the driver that the project works with."""
+    backend = target.backend_name
+    for name in project.settings.drivers:
+        if name.partition("+")[0] == backend:
+            return name
+    if target.driver not in _OURS:
+        return target.driver
+    declared = (project.declared() or "").partition(":")[0].replace("postgres+", "postgresql+")
+    if declared.partition("+")[0] == backend and _is_usable(declared):
+        return declared
+    file = project.script_location / "env.py"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    if _ASYNC.search(text) or declared.partition("+")[2] in ("aiosqlite", "asyncpg"):
+        return next((f"{backend}+{name}" for name in _ASYNC_DRIVERS[backend] if find_spec(name)), target.driver)
+    return target.driver
+
+
+def _is_usable(name: str) -> bool:
+    """Say whether the driver is installed; a bare `postgresql` means another one since SQLAlchemy 2.1."""
+    bare = {"postgresql": "psycopg" if _BARE_IS_PSYCOPG_3 else "psycopg2", "sqlite": "sqlite3"}
+    module = name.partition("+")[2] or bare.get(name, name)
+    return find_spec({"pysqlite": "sqlite3", "psycopg_async": "psycopg"}.get(module, module)) is not None
+
+
+def failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError:
+    """Return what an error outside any revision says, with the innermost line of the project's own code."""
+    homes = (f"{project.script_location}/", f"{project.root}/")
+    lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    own = [line for line in lines if line.startswith(homes)] or lines or ["env.py"]
+    text = next(iter(str(error).splitlines()), "")
+    said = f"{type(error).__name__}: {target.mask(text) if target else text}"
+    return EnvironmentFailedError(own[-1].removeprefix(homes[1]), said)
+
+
+def _run_env(script: ScriptDirectory, project: Project) -> None:
+    for name in project.settings.prelude:
+        importlib.import_module(name)
+    script.run_env()
+
+
+def _is_about_offer(error: BaseException) -> bool:
+    """Say whether env.py wanted something else than what it was given: an Engine, or nothing at all."""
+    return re.search(r"\b(Connection|Engine|RootTransaction)\b", str(error)) is not None
+
+
+def _refuse_other(connection: Any, target: Target) -> None:
+    """Raise WrongDatabaseError unless a connection leads to the target; it is left as it was found."""
+    if not isinstance(connection, Connection):
+        kind = type(connection).__name__
+        raise TypeError(f"env.py configures Alembic with a {kind}, not with a Connection")
+    name = connection.dialect.name
+    if name != target.backend_name:
+        raise WrongDatabaseError(str(target), f"it is connected to a {name} database")
+    with backend_for(target).engine(target, writing=False).connect() as ours:
+        meant = _identity(ours)
+    busy = connection.in_transaction()
+    found = _identity(connection)
+    if not busy:
+        connection.rollback()  # a transaction that is open here Alembic would leave to env.py to commit
+    if found != meant:
+        raise WrongDatabaseError(str(target), f"it is connected to {found[1] or 'a database in memory'}")
+
+
+def _identity(connection: Connection) -> tuple[str, str]:
+    server, name = connection.exec_driver_sql(_IDENTITY[connection.dialect.name]).one()
+    return str(server), os.path.realpath(name) if connection.dialect.name == "sqlite" and name else str(name)
