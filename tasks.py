@@ -110,11 +110,11 @@ def current(_: Context) -> None:
     """Show the revision that the database is at."""
     with reported():
         from dormatory.migrations.history import History
-        from dormatory.migrations.runner import Runner
+        from dormatory.migrations.scratch import current as current_of
         from dormatory.report.text import current_lines
 
         project, target, _backend = here()
-        show_lines(current_lines(History.read(project), Runner(project, target=target).current()))
+        show_lines(current_lines(History.read(project), current_of(project, target)))
 
 
 @task

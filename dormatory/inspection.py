@@ -6,15 +6,27 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dormatory.checks.data import rows_kept
 from dormatory.checks.declarations import declarations
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.dump import stale_dump
 from dormatory.checks.findings import Severity
-from dormatory.checks.graph import several_heads, unusable
+from dormatory.checks.graph import several_heads, unsupported, unusable
 from dormatory.checks.parity import parity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.database.backend import backend_for
-from dormatory.errors import BrokenHistoryError, NotComparedError, RevisionFailedError, RevisionImportError
+from dormatory.errors import (
+    BaselineError,
+    BrokenHistoryError,
+    DormatoryError,
+    EnvironmentFailedError,
+    ModelsFailedError,
+    NotAppliedError,
+    NotComparedError,
+    RevisionFailedError,
+    RevisionImportError,
+    WrongDatabaseError,
+)
 from dormatory.migrations import scratch
 from dormatory.migrations.comparison import compare
 from dormatory.migrations.dumping import committed_file, fresh_dump
@@ -30,6 +42,18 @@ if TYPE_CHECKING:
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Step
     from dormatory.migrations.scratch import Scratch
+
+# What keeps a history from being played at all, and is the project's to mend: a finding, and the other backend goes on.
+_RULES: dict[type[DormatoryError], str] = {
+    RevisionFailedError: "upgrade-fails",
+    RevisionImportError: "upgrade-fails",
+    ModelsFailedError: "models-fail",
+    BaselineError: "baseline-fails",
+    EnvironmentFailedError: "environment-fails",
+    WrongDatabaseError: "wrong-database",
+    NotAppliedError: "not-applied",
+}
+_FINDINGS = tuple(_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +80,14 @@ def inspect(project: Project, backends: Sequence[str]) -> Verdict:
     comparisons: dict[str, Comparison] = {}
     found: list[Finding] = []
     for backend in backends:
+        if backend not in project.settings.backends:
+            found.append(unsupported(backend, project.ini))
+            continue
         with scratch.databases(backend) as maker:
             try:
                 comparisons[backend] = compared = compare(project, maker)
-            except (RevisionFailedError, RevisionImportError) as error:
-                found.append(unusable(error, "upgrade-fails", backend=backend))
+            except _FINDINGS as error:
+                found.append(unusable(error, _RULES[type(error)], backend=backend))
                 continue
             found += drift(compared)
             found += _stale(project, backend, maker)
@@ -76,11 +103,19 @@ def inspect_round_trip(
     """Play the history up, down and up again on the backends; `on_step` hears the backend, how many, and each step."""
     history = History.read(project)
     recordings = []
+    found: list[Finding] = []
     for backend in backends:
+        if backend not in project.settings.backends:
+            found.append(unsupported(backend, project.ini))
+            continue
         with scratch.databases(backend) as maker:
-            recordings.append(play(project, maker, partial(on_step, backend, len(history.revisions))))
-    found = tuple(finding for recording in recordings for finding in round_trip(recording, history))
-    return Verdict(found, tuple(recording.server for recording in recordings))
+            try:
+                recordings.append(play(project, maker, partial(on_step, backend, len(history.revisions))))
+            except _FINDINGS as error:
+                found.append(unusable(error, _RULES[type(error)], backend=backend))
+    for recording in recordings:
+        found += (*round_trip(recording, history), *rows_kept(recording, history))
+    return Verdict(tuple(found), tuple(recording.server for recording in recordings))
 
 
 def inspect_live(project: Project) -> Verdict:

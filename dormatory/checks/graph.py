@@ -8,6 +8,7 @@ from dormatory.checks.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dormatory.errors import DormatoryError
     from dormatory.migrations.history import History
@@ -38,4 +39,16 @@ def unusable(error: DormatoryError, rule: str, *, backend: str = "") -> Finding:
         backend=backend,
         file=file,
         line=int(line) if line.isdecimal() else 0,
+    )
+
+
+def unsupported(backend: str, ini: Path) -> Finding:
+    """Say that a project declares that it does not run on a backend."""
+    return Finding(
+        rule="backend-not-supported",
+        severity=Severity.NOTE,
+        message=f"this project does not support {backend}, so nothing was played there",
+        hint="its setting backends says so",
+        backend=backend,
+        file=str(ini),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dormatory.checks.findings import Finding, Severity
@@ -47,11 +48,13 @@ def round_trip(recording: Recording, history: History) -> Iterator[Finding]:
         if revision.irreversible and len(step.legs) == len(Direction) and all(leg.is_clean for leg in step.legs):
             message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
             yield _finding(revision, recording, "irreversible-is-not", message, "remove the declaration")
-    for name in recording.unreached:
-        message = f"not played: the upgrade of {recording.steps[-1].revision} failed before it"
-        yield _finding(known[name], recording, "not-played", message, "mend that revision first")
+    if recording.unreached:
+        names = ", ".join(recording.unreached)
+        message = f"not played, for the upgrade of {recording.steps[-1].revision} failed before: {names}"
+        yield _finding(known[recording.unreached[0]], recording, "not-played", message, "mend that revision first")
 
 
+_MISSING = re.compile(r"no such table|relation .* does not exist|NoSuchTableError")
 _NO_DOWNGRADES = (
     "no revision of this history has a downgrade, so none was taken back",
     "write downgrades, or set irreversible in each revision",
@@ -71,6 +74,10 @@ def _failure(leg: Leg, revision: Revision, recording: Recording) -> Iterator[Fin
         yield _finding(revision, recording, "irreversible", message, "a backup is the only way back")
     elif isinstance(error, NoDowngradeError):
         yield _finding(revision, recording, "no-downgrade", "it has no downgrade function", error.fix)
+    elif leg.direction is Direction.UPGRADE and not revision.parents and _MISSING.search(error.why):
+        message = f"no path from empty: {error.why}"
+        hint = "name what makes the tables it starts from: baseline in [dormatory] of the ini file"
+        yield _finding(revision, recording, "no-path-from-empty", message, hint, where=getattr(error, "where", ""))
     else:
         rule = _FAILS[leg.direction]
         message = f"the {leg.direction.value} failed: {error.why}"

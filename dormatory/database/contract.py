@@ -65,6 +65,9 @@ class Backend(Protocol):
     def cancel(self, connection: Connection) -> None:
         """Break off the statement that a connection is busy with; called from another thread."""
 
+    def follow_listeners(self, connection: Connection, target: Target) -> None:
+        """Give an idle connection what listeners that an application has set up since would have given it."""
+
     def refuse_remains(self, connection: Connection) -> None:
         """Raise when an earlier failure left something that the next run would trip over."""
 

@@ -157,6 +157,9 @@ class PostgreSQL:
         driver: Any = connection.connection.dbapi_connection
         driver.cancel()
 
+    def follow_listeners(self, connection: Connection, target: Target) -> None:
+        """Do nothing: what an application sets on its connections does not change what a migration does."""
+
     def refuse_remains(self, connection: Connection) -> None:
         """Do nothing: a failed transaction leaves nothing, and a failed index build is met as invalid."""
 

@@ -187,8 +187,7 @@ def conversing(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -
 
     Its messages go where ours go.
     """
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with _started(arguments, env=env, cwd=cwd, **pipes) as child:
+    with _started(arguments, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         yield child
 
 

@@ -141,6 +141,13 @@ class SQLite:
         driver: Any = connection.connection.dbapi_connection
         driver.interrupt()
 
+    def follow_listeners(self, connection: Connection, target: Target) -> None:
+        """Enforce foreign keys if the application's own connections do: a table rebuild then empties the children."""
+        with create_engine(target.url, poolclass=NullPool).connect() as theirs:
+            enforced = theirs.exec_driver_sql("PRAGMA foreign_keys").scalar_one()
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA foreign_keys = {enforced:d}")
+
     def refuse_remains(self, connection: Connection) -> None:
         """Raise RemainsError for a batch rebuild's temporary table that another tool left behind."""
         query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_alembic\\_tmp\\_%' ESCAPE '\\'"

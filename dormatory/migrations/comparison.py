@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
+
 from dormatory.database.backend import backend_for
+from dormatory.errors import ModelsFailedError
 from dormatory.migrations import scratch
+from dormatory.migrations.isolation import isolated
 from dormatory.migrations.runner import Runner
 from dormatory.schema.reflect import snapshot
 
@@ -38,14 +43,30 @@ def compare(project: Project, maker: Scratch) -> Comparison:
 
 
 def build_models(project: Project, target: Target) -> None:
-    """Create everything that the project's metadata describes on an empty database."""
-    with backend_for(target).engine(target, writing=True).begin() as connection:
-        for metadata in Runner(project, target=target, connection=connection).environment().metadata:
-            metadata.create_all(connection)
+    """Create everything that the project's metadata describes on an empty database, and the namespaces it names.
+
+    Raises ModelsFailedError when the database refuses it.
+    """
+    isolated(project, _build_models, project, target)
+
+
+def _build_models(project: Project, target: Target) -> None:
+    with backend_for(target).engine(target, writing=True).connect() as connection:
+        several = Runner(project, target=target, connection=connection).environment().metadata
+        connection.rollback()
+        try:
+            for metadata in several:
+                for name in filter(None, metadata._schemas if target.backend_name == "postgresql" else ()):  # noqa: SLF001  # MetaData keeps them nowhere else
+                    connection.execute(CreateSchema(name, if_not_exists=True))
+                metadata.create_all(connection)
+            connection.commit()
+        except SQLAlchemyError as error:
+            said = next(iter(target.mask(str(getattr(error, "orig", None) or error)).splitlines()), "")
+            raise ModelsFailedError(said) from error
 
 
 def _look(project: Project, target: Target) -> tuple[Snapshot, str]:
+    ignored = scratch.version_table(project, target)
     backend = backend_for(target)
     with backend.engine(target, writing=False).connect() as connection:
-        ignored = Runner(project, target=target, connection=connection).environment().version_table
         return snapshot(connection, ignore=(ignored,)), backend.version(connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dormatory.migrations import values
 from dormatory.schema.tokens import Syntax, identifier
@@ -58,24 +58,23 @@ def read(
     """
     syntax = Syntax(connection.dialect.name)
     chosen = schema.tables if tables is None else tables
-    enums = frozenset(identifier(it.name, syntax) for it in (*schema.enums, *schema.domains))
     return Contents(
         tuple(
-            _read(connection, table, syntax, limit, enums)
+            _read(connection, table, syntax, limit)
             for table in chosen
             if table.kind in _KINDS and table.partition_bound is None
         )
     )
 
 
-def _read(connection: Connection, table: Table, syntax: Syntax, limit: int, plain: frozenset[str]) -> TableContents:
+def _read(connection: Connection, table: Table, syntax: Syntax, limit: int) -> TableContents:
     columns = [column for column in table.columns if column.generated is None]
     readers = [values.reader(column.type, syntax) for column in columns]
     names = tuple(column.name for column in columns)
     if not columns:
         return TableContents(table.namespace, table.name, (), ())
     found = connection.exec_driver_sql(
-        _statement(table, columns, syntax, limit, plain), execution_options={"no_parameters": True}
+        _statement(table, columns, syntax, limit), execution_options={"no_parameters": True}
     ).all()
     rows = tuple(
         tuple(None if raw is None else read(raw) for read, raw in zip(readers, row, strict=True))
@@ -84,9 +83,9 @@ def _read(connection: Connection, table: Table, syntax: Syntax, limit: int, plai
     return TableContents(table.namespace, table.name, names, rows, is_whole=len(found) <= limit)
 
 
-def _statement(table: Table, columns: Sequence[Column], syntax: Syntax, limit: int, plain: frozenset[str]) -> str:
+def _statement(table: Table, columns: Sequence[Column], syntax: Syntax, limit: int) -> str:
     """Return the SELECT for a table, in the order of its key so that a limit takes the same rows each time."""
-    listed = ", ".join(_rendered(column, syntax, plain) for column in columns)
+    listed = ", ".join(_rendered(column, syntax) for column in columns)
     name = identifier(table.name, syntax)
     if table.namespace:
         name = f"{identifier(table.namespace, syntax)}.{name}"
@@ -97,7 +96,7 @@ def _statement(table: Table, columns: Sequence[Column], syntax: Syntax, limit: i
     return f"SELECT {listed} FROM {only}{name}{order} LIMIT {limit + 1}"  # noqa: S608  # names are quoted
 
 
-def _rendered(column: Column, syntax: Syntax, plain: frozenset[str]) -> str:
+def _rendered(column: Column, syntax: Syntax) -> str:
     """Return what to select of a column: on PostgreSQL a text that no driver, time zone or setting changes."""
     name = identifier(column.name, syntax)
     if syntax is Syntax.SQLITE:
@@ -110,6 +109,3 @@ def _rendered(column: Column, syntax: Syntax, plain: frozenset[str]) -> str:
     if declared == "bytea":
         return f"encode({name}, 'hex')"
     return f"{name}::text"
-
-
-__all__ = ["Any", "Contents", "TableContents", "read"]

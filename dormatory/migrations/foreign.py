@@ -8,6 +8,7 @@ import os
 import re
 import traceback
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -35,25 +36,25 @@ _IDENTITY = {
 }
 _ASYNC = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine|asyncio)\b")
 _ASYNC_DRIVERS = {"sqlite": ("aiosqlite",), "postgresql": ("asyncpg", "psycopg")}
+_PACKAGE = f"{Path(__file__).resolve().parents[1]}/"
 _OURS = ("sqlite", "postgresql+psycopg2")  # the drivers of a scratch database, which nobody asked for
 _BARE_IS_PSYCOPG_3 = tuple(map(int, sqlalchemy.__version__.split(".")[:2])) >= (2, 1)
 
 
-class Wanderer(EnvironmentContext):
-    """Alembic's environment, which looks where env.py connected before Alembic does anything there."""
+class _Escort:
+    """Stands before Alembic's configure(): looks where env.py connected before Alembic does anything there."""
 
-    def __init__(
-        self, config: Config, script: ScriptDirectory, *, target: Target, each_commits: bool, **options: Any
-    ) -> None:
-        super().__init__(config, script, **options)
+    def __init__(self, environment: EnvironmentContext, target: Target, *, each_commits: bool) -> None:
         self._target, self._each_commits = target, each_commits
+        self._environment, self._configure = environment, environment.configure
         self.is_configured = False
         self.applied: set[str] | None = None
         self.names: dict[str, Any] = {}
+        environment.configure = self.configure  # type: ignore[method-assign,assignment]  # env.py's proxy is tied to the class
 
-    def configure(self, connection: Connection | None = None, **options: Any) -> None:  # type: ignore[override]  # the rest are keywords
+    def configure(self, connection: Connection | None = None, **options: Any) -> None:
         """Refuse a connection to any other database, and keep the version table's name and what is written there."""
-        if connection is not None and not self.is_offline_mode():
+        if connection is not None and not self._environment.is_offline_mode():
             _refuse_other(connection, self._target)
         self.is_configured = True
         self.names = {key: options[key] for key in ("version_table", "version_table_schema") if key in options}
@@ -61,7 +62,7 @@ class Wanderer(EnvironmentContext):
         options["on_version_apply"] = (*(theirs if isinstance(theirs, (list, tuple, set)) else (theirs,)), self._note)
         if self._each_commits:
             options["transaction_per_migration"] = True
-        super().configure(connection, **options)
+        self._configure(connection, **options)
 
     def _note(self, *, heads: set[str], **_: Any) -> None:
         self.applied = set(heads)
@@ -97,22 +98,25 @@ def run(
         connection = given if given is not None else stack.enter_context(engine.connect())
         for offer in (connection, engine, None):
             config.attributes["connection"] = offer
-            with Wanderer(
-                config, script, target=target, each_commits=each_commits, fn=steps, as_sql=False, **options
-            ) as environment:
+            failed: list[BaseException] = []
+            fn = _noting(steps, failed)
+            with EnvironmentContext(config, script, fn=fn, as_sql=False, **options) as environment:
+                escort = _Escort(environment, target, each_commits=each_commits)
                 try:
                     _run_env(script, project)
                 except (AttributeError, TypeError, sqlalchemy.exc.ArgumentError) as error:
-                    if offer is None or environment.is_configured or not _is_about_offer(error):
+                    if offer is None or escort.is_configured or not _is_about_offer(error):
                         raise
                     connection.rollback()
                     continue
             break
+        if failed:
+            raise failed[0]  # env.py kept it to itself
         if connection.in_transaction():
             connection.commit()
-        if not environment.is_configured:
+        if not escort.is_configured:
             raise EnvironmentFailedError("env.py", "it ended without calling context.configure()")
-        environment.confirm()
+        escort.confirm()
 
 
 @contextlib.contextmanager
@@ -159,14 +163,40 @@ def _is_usable(name: str) -> bool:
     return find_spec({"pysqlite": "sqlite3", "psycopg_async": "psycopg"}.get(module, module)) is not None
 
 
-def failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError:
-    """Return what an error outside any revision says, with the innermost line of the project's own code."""
+def failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError | None:
+    """Return what an error outside any revision says, with the innermost line of the project's own code.
+
+    An error that we raised ourselves, between two steps inside env.py, is a bug of ours: None.
+    """
     homes = (f"{project.script_location}/", f"{project.root}/")
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    if lines and lines[-1].startswith(_PACKAGE):
+        return None
     own = [line for line in lines if line.startswith(homes)] or lines or ["env.py"]
     text = next(iter(str(error).splitlines()), "")
     said = f"{type(error).__name__}: {target.mask(text) if target else text}"
     return EnvironmentFailedError(own[-1].removeprefix(homes[1]), said)
+
+
+def _noting(steps: Callable[..., Any], failed: list[BaseException]) -> Callable[..., Iterator[Any]]:
+    """Keep the error of a step, which env.py may log and forget."""
+
+    def noted(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+        for step in steps(heads, context):
+            step.migration_fn = watched(step.migration_fn)
+            yield step
+
+    def watched(migrate: Callable[..., None]) -> Callable[..., None]:
+        def run(**arguments: Any) -> None:
+            try:
+                migrate(**arguments)
+            except BaseException as error:
+                failed.append(error)
+                raise
+
+        return run
+
+    return noted
 
 
 def _run_env(script: ScriptDirectory, project: Project) -> None:

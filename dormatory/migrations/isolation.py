@@ -11,8 +11,9 @@ import logging
 import os
 import pickle
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dormatory.database.process import conversing, unwinding_on_termination
 from dormatory.errors import DormatoryError, EnvironmentFailedError
@@ -45,15 +46,21 @@ def isolated(
             raise AssertionError
         child.stdin.write(_packed((function, arguments, hear is not None)))
         child.stdin.close()
+        kind: str
+        value: Any
+        kind, value = "", None
         for line in child.stdout:
             kind, value = pickle.loads(base64.b64decode(line))  # noqa: S301  # our own child wrote it
-            if kind == "returned":
-                return value  # type: ignore[no-any-return]
-            if kind == "raised":
-                raise value
-            if hear:
+            if kind == "told" and hear:
                 hear(value)
-        raise EnvironmentFailedError("env.py", f"the process ended with exit code {child.wait()}")
+        code = child.wait()
+    if kind == "returned":
+        return cast("_T", value)
+    if kind == "raised":
+        raise value
+    if kind == "crashed":
+        raise RuntimeError(value)
+    raise EnvironmentFailedError("env.py", f"the process ended with exit code {code}")
 
 
 def answer() -> None:
@@ -77,10 +84,10 @@ def answer() -> None:
                 say("returned", function(*arguments, *more))
         except (DormatoryError, KeyboardInterrupt) as error:
             say("raised", error)
-        except BaseException as error:  # noqa: BLE001  # env.py may also call sys.exit()
-            if os.environ.get("DORMATORY_DEBUG"):
-                raise
-            say("raised", EnvironmentFailedError("env.py", f"{type(error).__name__}: {error}".splitlines()[0]))
+        except SystemExit as error:
+            say("raised", EnvironmentFailedError("env.py", f"it called sys.exit({error.code!r})"))
+        except Exception:  # noqa: BLE001  # the parent raises it again
+            say("crashed", traceback.format_exc())
 
 
 def _packed(value: Any) -> str:

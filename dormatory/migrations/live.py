@@ -11,7 +11,6 @@ from dormatory.database.backend import backend_for
 from dormatory.errors import DormatoryError
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
-from dormatory.migrations.runner import Runner
 from dormatory.schema.diff import diff
 from dormatory.schema.reflect import snapshot
 
@@ -54,11 +53,11 @@ def _look(project: Project, target: Target) -> tuple[tuple[str, ...], Snapshot]:
     """Return the revisions and the structure of a database, both of the same moment."""
     backend = backend_for(target)
     try:
-        with backend.engine(target, writing=False).connect() as connection:
-            runner = Runner(project, target=target, connection=connection)
-            version_table = runner.environment().version_table
-            with backend.exclusive(target, version_table):
-                current = runner.current()
-                return current, snapshot(connection, ignore=(version_table,))
+        version_table = scratch.version_table(project, target)
+        with (
+            backend.exclusive(target, version_table),
+            backend.engine(target, writing=False).connect() as connection,
+        ):
+            return scratch.current(project, target), snapshot(connection, ignore=(version_table,))
     except SQLAlchemyError as error:
         raise backend.explain(error, target) from error

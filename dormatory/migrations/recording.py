@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
+    from dormatory.migrations.survival import Loss
     from dormatory.schema.changes import Change
 
 
@@ -57,20 +58,28 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One revision's round trip, as far as it got."""
+    """One revision's round trip, as far as it got, and which rows it lost on the way."""
 
     revision: str
     legs: tuple[Leg, ...]
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every leg ended and left what it should, rows included."""
+        return not self.losses and all(leg.is_clean for leg in self.legs)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A whole history, played on a scratch database of one backend.
 
-    `unreached` are the revisions behind one whose upgrade failed.
+    `unreached` are the revisions behind one whose upgrade failed; `unfilled` are tables that no rows could be put
+    into, each with the reason.
     """
 
     backend: str
     server: str
     steps: tuple[Step, ...]
     unreached: tuple[str, ...] = ()
+    unfilled: tuple[tuple[str, str], ...] = ()

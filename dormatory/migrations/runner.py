@@ -219,9 +219,11 @@ class Runner:
             raise
         except Exception as error:
             known = explained(error, target=self.target, project=self.project)
-            if known is None and self.project.has_our_environment:
+            if known is None and not self.project.has_our_environment:
+                known = foreign.failure(error, self.project, self.target)
+            if known is None:
                 raise
-            raise known or foreign.failure(error, self.project, self.target) from error
+            raise known from error
 
 
 def _move_of(step: Any) -> Move:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.database.backend import backend_for
+from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.live import live_drift
-from dormatory.migrations.runner import Runner
 
 if TYPE_CHECKING:
     from dormatory.database.url import Target
@@ -45,9 +45,9 @@ def status(project: Project, target: Target) -> Status:
     current: tuple[str, ...] = ()
     exists = backend.exists(target)
     if exists:
+        current = scratch.current(project, target)
         try:
             with backend.engine(target, writing=False).connect() as connection:
-                current = Runner(project, target=target, connection=connection).current()
                 server = backend.version(connection)
         except SQLAlchemyError as error:
             raise backend.explain(error, target) from error

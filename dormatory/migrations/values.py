@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON value, equal to others of the same meaning: order of keys, white space and 1.0 for 1 make no difference."""
+    """A JSON value, equal to its like: the order of keys, white space and 1.0 for 1 make no difference."""
 
     parsed: Hashable
 
 
-Value: TypeAlias = None | str | bytes | bool | int | float | Decimal | datetime | Json
+Value: TypeAlias = str | bytes | bool | int | float | Decimal | datetime | Json | None
 
 _HEX_DIGITS = 32
 _CLOSE = 1e-9  # relative; what calculating with floats back and forth leaves
@@ -44,14 +44,16 @@ def same(one: Value, other: Value) -> bool:
     if isinstance(one, float) or isinstance(other, float):
         with suppress(TypeError, ValueError, OverflowError):
             return math.isclose(one, other, rel_tol=_CLOSE)  # type: ignore[arg-type]
-    return type(one) is type(other) and one == other or _is_number(one) and _is_number(other) and one == other
+    if isinstance(one, int | Decimal) and isinstance(other, int | Decimal):
+        return one == other
+    return type(one) is type(other) and one == other
 
 
 def loose(value: Value) -> Hashable:
-    """Return a form that is equal for a value and its like of another type: 7 and '7', a UUID with and without dashes."""
+    """Return a form that is equal for a value and its like of another type: 7 and '7', UUIDs with dashes or none."""
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, float | Decimal):
+    if isinstance(value, int | float | Decimal):
         return _plain_number(value)
     if isinstance(value, bytes):
         return value.hex()
@@ -59,15 +61,7 @@ def loose(value: Value) -> Hashable:
         return value.replace(tzinfo=None).isoformat(" ")
     if isinstance(value, Json):
         return loose(value.parsed) if isinstance(value.parsed, str | Decimal) else value.parsed
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str):
-        digits = value.replace("-", "").lower()
-        if len(digits) == _HEX_DIGITS and all(digit in "0123456789abcdef" for digit in digits):
-            return digits
-        moment = _moment(value)
-        return loose(moment) if isinstance(moment, datetime) else value
-    return value
+    return _loose_text(value) if isinstance(value, str) else value
 
 
 def text(value: Value) -> str:
@@ -87,11 +81,17 @@ def number(value: Value) -> Decimal | None:
     return None
 
 
-def _is_number(value: Value) -> bool:
-    return isinstance(value, int | Decimal)
+def _loose_text(value: str) -> str:
+    digits = value.replace("-", "").lower()
+    if len(digits) == _HEX_DIGITS and set(digits) <= set("0123456789abcdef"):
+        return digits
+    moment = _moment(value)
+    return moment.replace(tzinfo=None).isoformat(" ") if isinstance(moment, datetime) else value
 
 
 def _plain_number(value: float | Decimal) -> str:
+    if isinstance(value, int):
+        return str(value)
     exact = Decimal(repr(value)) if isinstance(value, float) else value
     if not exact.is_finite():
         return str(exact)
@@ -106,8 +106,7 @@ def _on_postgresql(declared: str) -> Callable[[Any], Value]:
     if "with time zone" in declared and declared.startswith("timestamp"):
         return _instant
     family = portable_type(declared)
-    found = _POSTGRESQL.get(family.partition("(")[0], str)
-    return found
+    return _POSTGRESQL.get(family.partition("(")[0], str)
 
 
 @lru_cache(maxsize=4096)

@@ -87,5 +87,5 @@ def counting() -> Iterator[Callable[[str, int, Step], None]]:
 
 def _played(backend: str, step: Step) -> str:
     seconds = sum(leg.seconds for leg in step.legs)
-    word = "ok" if all(leg.is_clean for leg in step.legs) else "not ok"
+    word = "ok" if step.is_clean else "not ok"
     return f"  {backend} {step.revision}  {word}  {seconds:.3f} s"

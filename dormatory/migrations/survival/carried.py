@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _INFORMATIVE = 3  # letters or digits that do not turn up elsewhere by accident
 _ENOUGH = 3  # such values
 _MOST = 0.9
+_FEW = 0.75  # different values among all, where each is one of a few
 _SEPARATORS = 3  # characters that a split takes away
 
 
@@ -46,7 +47,7 @@ class Carriers:
         return bool(self.beside or self.elsewhere)
 
     def restorable(self) -> dict[int, str]:
-        """Return the rows whose value still follows from where it was carried, each with how: whole, part, parts, map."""
+        """Return the rows whose value still follows from where it went, each with how: whole, part, parts or map."""
         found: dict[int, str] = {}
         moved = self._moved()
         for place, row in enumerate(self._passage.rows.rows):
@@ -95,8 +96,10 @@ class Carriers:
     def _mapped(self) -> list[int]:
         """Return the rows whose value follows from what their new columns hold: no other value has led to it.
 
-        One row alone proves nothing, unless a statement names its value.
+        Rows that differ from each other prove nothing, unless a statement names the value.
         """
+        given = [values.loose(value) for value in self._values() if value is not None]
+        are_few = len(set(given)) <= len(given) * _FEW
         classes = defaultdict[object, list[int]](list)
         for place in self._partners:
             others = self._beside(place)
@@ -106,7 +109,8 @@ class Carriers:
         for places in classes.values():
             held = [self._passage.rows.rows[place][self._place] for place in places]
             alike = len({values.loose(value) for value in held}) == 1
-            if alike and held[0] is not None and (len(held) > 1 or values.text(held[0]) in self._passage.flows.literals):
+            is_named = values.text(held[0]) in self._passage.flows.literals
+            if alike and held[0] is not None and (is_named or (are_few and len(held) > 1)):
                 found += places
         return found
 
@@ -131,7 +135,9 @@ class Carriers:
         if after is None:
             return False
         at = after.columns.index(name)
-        pairs = [(self._passage.rows.rows[old][self._place], after.rows[new][at]) for old, new in self._partners.items()]
+        pairs = [
+            (self._passage.rows.rows[old][self._place], after.rows[new][at]) for old, new in self._partners.items()
+        ]
         told = [bool(self._contained(value, [other])) for value, other in pairs if _is_informative(value)]
         return sum(told) >= _MOST * len(told)
 

@@ -43,6 +43,13 @@ def is_in_gap(value: Value, zones: Collection[str]) -> bool:
     return False
 
 
+def is_normalised(before: Value, after: Value) -> bool:
+    """Tell whether a text became a normal form of itself, which others share: other case, other white space."""
+    if not isinstance(before, str) or not isinstance(after, str):
+        return False
+    return before.casefold().split() == after.casefold().split()
+
+
 def _kind(before: Value, after: Value, *, is_shifted: bool) -> Kind:
     if after is None:
         return Kind.VALUES_LOST
@@ -77,10 +84,12 @@ def _is_cut(before: Value, after: Value) -> bool:
 
 def _coarser(moment: datetime) -> list[datetime]:
     seconds = moment.replace(microsecond=0)
-    rounded = seconds + timedelta(seconds=1)
     milliseconds = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     minutes = seconds.replace(second=0)
-    return [milliseconds, seconds, rounded, minutes, minutes.replace(minute=0), minutes.replace(minute=0, hour=0)]
+    found = [milliseconds, seconds, minutes, minutes.replace(minute=0), minutes.replace(minute=0, hour=0)]
+    with suppress(OverflowError):
+        found.append(seconds + timedelta(seconds=1))  # rounded
+    return found
 
 
 def _rounded(value: Decimal) -> set[Decimal]:
@@ -99,8 +108,11 @@ def _is_reencoded(before: Value, after: Value) -> bool:
     one, other = _spelled(before), _spelled(after)
     if unicodedata.normalize("NFKD", one) == unicodedata.normalize("NFKD", other):
         return True
-    if one and other and (one in other or other in one) and isinstance(before, Json | bytes) != isinstance(
-        after, Json | bytes
+    if (
+        one
+        and other
+        and (one in other or other in one)
+        and isinstance(before, Json | bytes) != isinstance(after, Json | bytes)
     ):
         return True
     with suppress(UnicodeError):
@@ -110,7 +122,7 @@ def _is_reencoded(before: Value, after: Value) -> bool:
         if one.encode("ascii", "replace").decode() == other or one.encode("ascii", "ignore").decode() == other:
             return True
     quoted = '"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return other == quoted or one.casefold() == other.casefold() or one.strip() == other.strip()
+    return other == quoted or is_normalised(one, other)
 
 
 def _spelled(value: Value) -> str:

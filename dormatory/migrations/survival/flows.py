@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dormatory.migrations.survival import clauses
 from dormatory.schema.cursor import split
 from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
 
@@ -18,15 +19,13 @@ if TYPE_CHECKING:
 
     from dormatory.migrations.recording import Statement
 
-_CLAUSES = frozenset({"from", "where", "returning", "on", "order", "limit", "using", "when"})
 _CATALOGS = ("sqlite_", "pg_", "pragma_", "information_schema")
 _ZONE = re.compile(r"[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
-_NAMED = frozenset({Kind.WORD, Kind.NAME})
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A column that is given values, and the names in what they are made of; `copied` is the one column copied as is."""
+    """A column that is given values, and the names in what they are made of; `copied` is the column taken as it is."""
 
     table: str
     column: str
@@ -43,6 +42,7 @@ class Flows:
 
     writes: list[Write] = field(default_factory=list)
     deletions: dict[str, str] = field(default_factory=dict)  # table: file and line
+    dropped: dict[str, str] = field(default_factory=dict)  # table: file and line
     renamed: dict[str, str] = field(default_factory=dict)  # table: its name at the end
     literals: set[str] = field(default_factory=set)
 
@@ -62,7 +62,7 @@ class Flows:
         return [it for it in self.writes if (it.table, it.column) == names and it.copied != it.column]
 
     def carriers(self, column: str) -> set[tuple[str, str]]:
-        """Return the columns, with their tables, whose new values are made of a column's, directly or through others."""
+        """Return the tables and columns whose new values are made of a column's, directly or through others."""
         found: set[tuple[str, str]] = set()
         names, size = {column.lower()}, 0
         while len(names) != size:
@@ -82,8 +82,8 @@ def flows(statements: Sequence[Statement], syntax: Syntax) -> Flows:
     """Return what the statements of a leg do to rows, in their order."""
     reader = _Reader(syntax)
     for statement in statements:
-        place = f"{statement.file}:{statement.line}" if statement.line else ""
-        reader.read(tokenize(statement.sql, syntax), place)
+        if statement.line:  # else it is Alembic's own
+            reader.read(tokenize(statement.sql, syntax), f"{statement.file}:{statement.line}")
     return reader.flows
 
 
@@ -95,15 +95,22 @@ class _Reader:
 
     def read(self, tokens: list[Token], place: str) -> None:
         """Take in the statements that a text holds."""
-        for run in _statements(tokens):
+        for run in clauses.statements(tokens):
             first = run[0].word if run else ""
             if first == "do":
                 for body in (token.text for token in run if token.text.startswith("$")):
-                    self.read(tokenize(body.strip("$").partition("$")[2] if body[1] != "$" else body[2:-2], self._syntax), place)
+                    self.read(
+                        tokenize(body.strip("$").partition("$")[2] if body[1] != "$" else body[2:-2], self._syntax),
+                        place,
+                    )
             elif first == "alter":
                 self._alter(run, place)
             elif first == "create":
                 self._create(run, place)
+            elif first == "drop" and run[1].word == "table":
+                at = 2 + 2 * (run[2].word == "if")
+                for item in split(run[at:]):
+                    self.flows.dropped.setdefault(clauses.table_at(item, 0), _said("DROP TABLE", place))
             else:
                 self._data(run, place)
 
@@ -113,48 +120,48 @@ class _Reader:
         for at, word in enumerate(words):
             following = words[at + 1] if at + 1 < len(words) else ""
             if word == "delete" and following == "from":
-                self.flows.deletions.setdefault(_table(run, at + 2), _said("DELETE", place))
+                self.flows.deletions.setdefault(clauses.table_at(run, at + 2), _said("DELETE", place))
             elif word == "truncate":
-                for name in _truncated(run[at + 1 :]):
+                for name in clauses.truncated(run[at + 1 :]):
                     self.flows.deletions.setdefault(name, _said("TRUNCATE", place))
-            elif word in {"insert", "replace"} and (into := _after(words, at, "into")):
+            elif word in {"insert", "replace"} and (into := clauses.after(words, at, "into")):
                 self._insert(run, into, place)
             elif word == "update" and "set" in words[at + 1 :] and words[at - 1 : at] != ["for"]:
                 self._update(run, at + 1, place)
             else:
                 continue
             moves = True
-        self.flows.literals.update(_unquoted(token) for token in run if token.kind in {Kind.STRING, Kind.NUMBER})
+        self.flows.literals.update(clauses.unquoted(token) for token in run if token.kind in {Kind.STRING, Kind.NUMBER})
         if not moves and "select" in words and not any(word.startswith(_CATALOGS) for word in words if word):
-            self._selected |= _names(run)
+            self._selected |= clauses.names_in(run)
 
     def _update(self, run: list[Token], at: int, place: str) -> None:
         words = [token.word for token in run]
         at += words[at] == "only"
         at += 2 * (words[at] == "or")
-        table = _table(run, at) if words[at] != "set" else self._last_table()
+        table = clauses.table_at(run, at) if words[at] != "set" else self._last_table()
         start = words.index("set", at) + 1
-        end = _clause(run, start)
-        condition = _names(run[end:])
-        sources = _sources(run[start:])
+        end = clauses.clause_end(run, start)
+        condition = clauses.names_in(run[end:])
+        sources = clauses.sources_of(run[start:])
         for assignment in split(run[start:end]):
             texts = [token.word for token in assignment]
             if "=" not in texts:
                 continue
             equals = texts.index("=")
             left, right = assignment[:equals], assignment[equals + 1 :]
-            targets = [it.text.lower() for it in left if it.kind in _NAMED]
+            targets = [it.text.lower() for it in left if it.kind in clauses.NAMED]
             for column in targets if left[0].word == "(" else targets[-1:]:
-                reads = _names(right) | condition | self._through_python(right)
+                reads = clauses.names_in(right) | condition | self._through_python(right)
                 self._write(Write(table, column, frozenset(reads), sources, "UPDATE", _said("UPDATE", place)))
 
     def _insert(self, run: list[Token], at: int, place: str) -> None:
-        table = _table(run, at)
-        at += _width(run, at)
+        table = clauses.table_at(run, at)
+        at += clauses.width(run, at)
         columns: list[str] = []
         if at < len(run) and run[at].word == "(" and run[at + 1].word not in {"select", "with"}:
-            end = _closing(run, at)
-            columns = [it.text.lower() for it in run[at + 1 : end] if it.kind in _NAMED]
+            end = clauses.closing(run, at)
+            columns = [it.text.lower() for it in run[at + 1 : end] if it.kind in clauses.NAMED]
             at = end + 1
         self._selection(table, columns, run[at:], place)
 
@@ -164,18 +171,33 @@ class _Reader:
         if "select" not in words:
             for column in columns:
                 self._write(
-                    Write(table, column, frozenset(self._through_python(rest)), frozenset(), "INSERT", _said("INSERT", place))
+                    Write(
+                        table,
+                        column,
+                        frozenset(self._through_python(rest)),
+                        frozenset(),
+                        "INSERT",
+                        _said("INSERT", place),
+                    )
                 )
             return
         start = words.index("select") + 1
         start += words[start : start + 1] == ["distinct"]
-        items = split(rest[start : _clause(rest, start)])
-        sources = _sources(rest)
+        items = split(rest[start : clauses.clause_end(rest, start)])
+        sources = clauses.sources_of(rest)
         if not columns:
-            columns = [_alias(item) for item in items]
+            columns = [clauses.alias(item) for item in items]
         for place_in_list, column in enumerate(columns):
             item = items[place_in_list] if len(items) == len(columns) else rest
-            write = Write(table, column, frozenset(_names(item)), sources, "INSERT", _said("INSERT", place), _copied(item))
+            write = Write(
+                table,
+                column,
+                frozenset(clauses.names_in(item)),
+                sources,
+                "INSERT",
+                _said("INSERT", place),
+                clauses.copied(item),
+            )
             self._write(write)
 
     def _create(self, run: list[Token], place: str) -> None:
@@ -183,7 +205,7 @@ class _Reader:
         if "table" in words[:4] and "as" in words and "select" in words:
             at = words.index("table") + 1
             at += 3 * (words[at : at + 3] == ["if", "not", "exists"])
-            self._selection(_table(run, at), [], run[words.index("as", at) + 1 :], place)
+            self._selection(clauses.table_at(run, at), [], run[words.index("as", at) + 1 :], place)
 
     def _alter(self, run: list[Token], place: str) -> None:
         words = [token.word for token in run]
@@ -191,8 +213,8 @@ class _Reader:
             return
         at = 2 + 2 * (words[2:4] == ["if", "exists"])
         at += words[at] == "only"
-        table = _table(run, at)
-        at += _width(run, at)
+        table = clauses.table_at(run, at)
+        at += clauses.width(run, at)
         if words[at : at + 2] == ["rename", "to"]:
             self._rename(table, run[at + 2].text.lower())
             return
@@ -202,7 +224,15 @@ class _Reader:
                 column = action[1 + (texts[1] == "column")].text.lower()
                 right = action[texts.index("using") + 1 :]
                 self._write(
-                    Write(table, column, frozenset(_names(right)), frozenset({table}), "ALTER", place, _copied(right))
+                    Write(
+                        table,
+                        column,
+                        frozenset(clauses.names_in(right)),
+                        frozenset({table}),
+                        "ALTER",
+                        place,
+                        clauses.copied(right),
+                    )
                 )
             elif texts[:1] == ["rename"] and "to" in texts:
                 old, new = action[texts.index("to") - 1].text.lower(), action[-1].text.lower()
@@ -229,89 +259,5 @@ class _Reader:
         return set(self._selected) if any(mark[0] in "?%:$" and mark != "::" for mark in marks) else set()
 
 
-def _statements(tokens: list[Token]) -> Iterator[list[Token]]:
-    run: list[Token] = []
-    for token in tokens:
-        if token.word == ";":
-            yield run
-            run = []
-        else:
-            run.append(token)
-    yield run
-
-
-def _width(run: Sequence[Token], at: int) -> int:
-    """Return how many tokens a table's name takes."""
-    return 3 if [token.text for token in run[at + 1 : at + 2]] == ["."] else 1
-
-
-def _table(run: Sequence[Token], at: int) -> str:
-    at += at < len(run) and run[at].word == "only"
-    end = at + _width(run, at)
-    return run[end - 1].text.lower() if end <= len(run) else ""
-
-
-def _truncated(run: Sequence[Token]) -> list[str]:
-    words = {"table", "only", "restart", "continue", "identity", "cascade", "restrict"}
-    return [_table(item, 0) for item in split([token for token in run if token.word not in words]) if item]
-
-
-def _after(words: Sequence[str], at: int, word: str) -> int:
-    """Return the place behind a word that follows soon, as INTO does INSERT OR IGNORE, 0 if it does not."""
-    near = words[at + 1 : at + 4]
-    return at + 2 + near.index(word) if word in near else 0
-
-
-def _clause(run: Sequence[Token], start: int) -> int:
-    """Return where the next clause begins outside of parentheses."""
-    depth = 0
-    for at in range(start, len(run)):
-        depth += (run[at].word == "(") - (run[at].word == ")")
-        if not depth and run[at].word in _CLAUSES and run[at].kind is Kind.WORD:
-            return at
-    return len(run)
-
-
-def _closing(run: Sequence[Token], at: int) -> int:
-    depth = 0
-    for place in range(at, len(run)):
-        depth += (run[place].word == "(") - (run[place].word == ")")
-        if not depth:
-            return place
-    return len(run) - 1
-
-
-def _sources(run: Sequence[Token]) -> frozenset[str]:
-    found = [_table(run, at + 1) for at, token in enumerate(run[:-1]) if token.word in {"from", "join"}]
-    return frozenset(found)
-
-
-def _names(run: Sequence[Token]) -> set[str]:
-    return {token.text.lower() for token in run if token.kind in _NAMED}
-
-
-def _alias(item: Sequence[Token]) -> str:
-    return item[-1].text.lower() if item and item[-1].kind in _NAMED else ""
-
-
-def _copied(item: Sequence[Token]) -> str:
-    """Return the column that an expression takes as it is or only casts, "" where there is more to it."""
-    words = [token.word for token in item]
-    inner = list(item)
-    if words[:2] == ["cast", "("] and "as" in words:
-        inner = inner[2 : words.index("as")]
-    elif "::" in words:
-        inner = inner[: words.index("::")]
-    elif "as" in words:
-        inner = inner[: words.index("as")]
-    named = [token for token in inner if token.kind in _NAMED]
-    rest = [token for token in inner if token.kind not in _NAMED and token.text != "."]
-    return named[-1].text.lower() if named and not rest and len(inner) in {1, 3} else ""
-
-
-def _unquoted(token: Token) -> str:
-    return token.text.strip("'").replace("''", "'") if token.kind is Kind.STRING else token.text
-
-
 def _said(verb: str, place: str) -> str:
-    return f"{verb} at {place}" if place else verb
+    return f"{verb} at {place}"

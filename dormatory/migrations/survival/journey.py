@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,10 +31,13 @@ class Passage:
     state: State  # after
     flows: Flows
     journey: Journey
+    composed: Pairing | None = None  # from the legs that lie between
 
     @cached_property
     def pairing(self) -> Pairing:
         """The rows, found again."""
+        if self.composed is not None:
+            return self.composed
         if self.rows_after is None:
             return Pairing((), tuple(range(len(self.rows.rows))), ())
         return paired(self.rows, self.rows_after, self.names, key_of(self.table))
@@ -44,7 +47,8 @@ class Passage:
         """What the table no longer lets in."""
         if self.now is None:
             return None
-        return Restrictions(self.table, self.now, self.rows, self.state, self.names, self.journey.trip.syntax)
+        syntax = self.journey.trip.syntax
+        return Restrictions(self.table, self.now, self.rows, self.state, names=self.names, syntax=syntax)
 
     @cached_property
     def deleted(self) -> str:
@@ -60,7 +64,7 @@ class Journey:
         self.trip = trip
         self.up, self.down = flows(trip.upgrade, trip.syntax), flows(trip.downgrade, trip.syntax)
         self.zones = self.up.zones | self.down.zones
-        self._forth = Correspondence(trip.before.schema, trip.upgraded.schema, self.up)
+        self._forth = Correspondence(trip.upgraded.schema, self.up)
 
     @cached_property
     def upgraded(self) -> dict[str, Passage]:
@@ -81,8 +85,36 @@ class Journey:
             if rows is None or now is None or (rows_after := contents_of(after.contents, now)) is None:
                 continue
             names = {name: name for name in rows.columns if name in rows_after.columns}
-            found[_id(table)] = Passage(table, rows, now, rows_after, names, after, self.down, self)
+            back = Passage(table, rows, now, rows_after, names, after, self.down, self)
+            found[_id(table)] = replace(back, composed=self._composed(back))
         return found
+
+    def _composed(self, back: Passage) -> Pairing | None:
+        """Follow the rows leg by leg, so that none is taken for one that was put in meanwhile.
+
+        Those that are lost on the way may be among what the downgrade has put in.
+        """
+        up = self.upgraded.get(_id(back.table))
+        down = self.downgraded.get(_id(up.now)) if up and up.now else None
+        if up is None or up.rows_after is None or down is None or down.now != back.now or back.rows_after is None:
+            return None
+        meanwhile = dict(paired(up.rows_after, down.rows, {name: name for name in up.rows_after.columns}, ()).pairs)
+        forth, on = dict(up.pairing.pairs), dict(down.pairing.pairs)
+        pairs = [(old, on[two]) for old, one in forth.items() if (two := meanwhile.get(one)) in on and two is not None]
+        rekeyed = set(up.pairing.rekeyed)
+        rekeyed |= {old for old, one in forth.items() if meanwhile.get(one) in down.pairing.rekeyed}
+        left = [old for old in range(len(back.rows.rows)) if old not in dict(pairs)]
+        come = list(down.pairing.come)
+        rest = paired(
+            replace(back.rows, rows=tuple(back.rows.rows[place] for place in left)),
+            replace(back.rows_after, rows=tuple(back.rows_after.rows[place] for place in come)),
+            back.names,
+            key_of(back.table),
+        )
+        pairs += [(left[old], come[new]) for old, new in rest.pairs]
+        rekeyed |= {left[old] for old in rest.rekeyed}
+        gone, new = tuple(left[old] for old in rest.gone), tuple(come[place] for place in rest.come)
+        return Pairing(tuple(sorted(pairs)), gone, new, frozenset(rekeyed))
 
     @cached_property
     def downgraded(self) -> dict[str, Passage]:
@@ -91,7 +123,7 @@ class Journey:
         if trip.downgraded is None:
             return {}
         before = self.filled
-        back = Correspondence(before.schema, trip.downgraded.schema, self.down)
+        back = Correspondence(trip.downgraded.schema, self.down)
         return dict(self._passages(before, trip.downgraded, back, self.down))
 
     @cached_property
@@ -101,7 +133,7 @@ class Journey:
         if trip.downgraded is None or trip.upgraded_again is None:
             return {}
         again = flows(trip.second_upgrade, trip.syntax)
-        forth = Correspondence(trip.downgraded.schema, trip.upgraded_again.schema, again)
+        forth = Correspondence(trip.upgraded_again.schema, again)
         return dict(self._passages(trip.downgraded, trip.upgraded_again, forth, again))
 
     @cached_property

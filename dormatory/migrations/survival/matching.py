@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.migrations.values import loose
-from dormatory.schema.changes import ColumnRenamed, TableRenamed
-from dormatory.schema.diff import diff
-from dormatory.schema.wording import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -31,28 +28,23 @@ class Pairing:
 
 
 class Correspondence:
-    """Which table and column of one schema is which of a later one."""
+    """Which table and column of one schema is which of a later one, as the statements between them tell.
 
-    def __init__(self, before: Snapshot, after: Snapshot, flows: Flows) -> None:
+    What merely looks like a rename is none: a column that is dropped while its like is added holds other values.
+    """
+
+    def __init__(self, after: Snapshot, flows: Flows) -> None:
         self._after = {(table.namespace, table.name): table for table in after.tables}
-        self._before = {(table.namespace, table.name): table for table in before.tables}
         self._flows = flows
-        self._tables: dict[str, Table] = {}
-        self._columns: dict[tuple[str, str], str] = {}
-        for change in diff(before, after):
-            if isinstance(change, TableRenamed):
-                self._tables[name_of(change.before)] = change.after
-            elif isinstance(change, ColumnRenamed):
-                self._columns[change.within, change.before.name] = change.after.name
 
     def table(self, table: Table) -> Table | None:
         """Return what a table has become, None where it was dropped."""
-        same = self._after.get((table.namespace, table.name))
         last = self._flows.renamed.get(table.name.lower())
-        if same is None and last is not None:
+        if last is not None and last != table.name.lower():
             new = (it for it in self._after.values() if it.name.lower() == last and it.namespace == table.namespace)
-            same = next(new, None)
-        return same or self._tables.get(name_of(table))
+            if (found := next(new, None)) is not None:
+                return found
+        return self._after.get((table.namespace, table.name))
 
     def columns(self, table: Table) -> dict[str, str]:
         """Return the columns of a table with the names that they have now, without those that were dropped."""
@@ -63,8 +55,7 @@ class Correspondence:
         old = {column.name for column in table.columns}
         found = {name: name for name in old & new}
         for name in old - new:
-            now = self._columns.get((name_of(table), name)) or self._copy(after, name, old)
-            if now in new:
+            if now := self._copy(after, name, old):
                 found[name] = now
         return found
 
@@ -101,6 +92,8 @@ def paired(before: TableContents, after: TableContents, names: dict[str, str], k
 
     `names` are the columns they have in common, before and after; `key` is one of before.
     """
+    if before == after:
+        return Pairing(tuple((place, place) for place in range(len(before.rows))), (), ())
     common = [name for name in before.columns if names.get(name) in after.columns]
     keyed = [name for name in key if name in common]
     left = _Left(before, after, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.restrictions import is_orphan
+from dormatory.migrations.survival.restrictions import is_orphan, parents_of
 from dormatory.schema.wording import name_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def dangling(before: State, after: State, direction: Direction) -> Iterator[Loss
             if constraint.kind != "FOREIGN KEY" or table.partition_bound is not None:
                 continue
             orphans, of = _orphans(table, constraint, after)
-            broken, _ = _orphans(table, constraint, before) if _had(before, table, constraint) else ([], 0)
+            broken, _ = _orphans(table, constraint, before) if orphans and _had(before, table, constraint) else ([], 0)
             count = len([orphan for orphan in orphans if orphan not in broken])
             if count:
                 yield Loss(
@@ -44,17 +44,16 @@ def dangling(before: State, after: State, direction: Direction) -> Iterator[Loss
 
 def _orphans(table: Table, constraint: Constraint, state: State) -> tuple[list[object], int]:
     """Return the keys that name no row, and how many keys there are."""
-    for contents in state.contents.tables:
-        if (contents.namespace, contents.name) == (table.namespace, table.name):
-            rows = [dict(zip(contents.columns, row, strict=True)) for row in contents.rows]
-            keys = [row for row in rows if all(row.get(name) is not None for name in constraint.columns)]
-            found = [
-                tuple(row[name] for name in constraint.columns)
-                for row in keys
-                if is_orphan(constraint, row, state) is True
-            ]
-            return list(found), len(keys)
-    return [], 0
+    contents = next(
+        (it for it in state.contents.tables if (it.namespace, it.name) == (table.namespace, table.name)), None
+    )
+    if contents is None or not contents.rows:
+        return [], 0
+    parents = parents_of(constraint, state)
+    rows = [dict(zip(contents.columns, row, strict=True)) for row in contents.rows]
+    keys = [row for row in rows if all(row.get(name) is not None for name in constraint.columns)]
+    found = [tuple(row[name] for name in constraint.columns) for row in keys if is_orphan(constraint, row, parents)]
+    return list(found), len(keys)
 
 
 def _had(state: State, table: Table, constraint: Constraint) -> bool:

@@ -29,7 +29,14 @@ class Restrictions:
     """The constraints that a table has gained between two states, and how its rows stand to them."""
 
     def __init__(
-        self, before: Table, after: Table, rows: TableContents, state: State, names: Mapping[str, str], syntax: Syntax
+        self,
+        before: Table,
+        after: Table,
+        rows: TableContents,
+        state: State,
+        *,
+        names: Mapping[str, str],
+        syntax: Syntax,
     ) -> None:
         self._after, self._state, self._names, self._syntax = after, state, names, syntax
         old = {_plain(it, names) for it in before.constraints}
@@ -53,14 +60,14 @@ class Restrictions:
         row = self._rows[place]
         if any(row.get(name) is None for name in self._required if column in {None, name}):
             return True
-        return any(
-            self._breaks(it, row) for it in self._constraints if column is None or self._looks_at(it, column)
-        ) or (column is not None and not self._holds(column, row.get(column)))
+        if any(self._breaks(it, row) for it in self._constraints if column is None or self._looks_at(it, column)):
+            return True
+        return column is not None and not self._holds(column, row.get(column))
 
-    def crowds(self, place: int, column: str | None = None) -> bool:
+    def crowds(self, place: int, column: str | None = None, *, alike: bool = False) -> bool:
         """Tell whether a row shared a key with others that may now stand only once.
 
-        Asked of a whole row, it does so only if one of them was kept.
+        Asked of a whole row, it does so only if one of them was kept, or with `alike` whether it was or not.
         """
         for keys in self._keys():
             if column is not None and column.lower() not in frozenset().union(*map(conditions.names, keys)):
@@ -68,7 +75,7 @@ class Restrictions:
             mine = self._key(self._rows[place], keys)
             if mine is None:
                 continue
-            if column is not None:
+            if column is not None or alike:
                 if Counter(self._key(row, keys) for row in self._rows)[mine] > 1:
                     return True
             elif mine in {self._key(row, keys) for row in self._now()}:
@@ -104,7 +111,7 @@ class Restrictions:
             found = self._evaluated(portable_expression(constraint.expression, self._syntax), row)
             return found is False or (isinstance(found, int) and not found)
         if constraint.kind == "FOREIGN KEY" and constraint.references:
-            return is_orphan(constraint, row, self._state) is True
+            return is_orphan(constraint, row, parents_of(constraint, self._state))
         return False
 
     def _looks_at(self, constraint: Constraint, column: str) -> bool:
@@ -127,22 +134,25 @@ class Restrictions:
         return {self._names.get(name, name): value for name, value in row.items()}
 
 
-def is_orphan(constraint: Constraint, row: Mapping[str, Value], state: State) -> bool | None:
-    """Tell whether a row's foreign key names no row; None where the parents were not all read."""
+def parents_of(constraint: Constraint, state: State) -> frozenset[Hashable] | None:
+    """Return the keys that a foreign key may name, none where their table is gone; None where not all were read."""
     reference = constraint.references
-    if reference is None or any(row.get(name) is None for name in constraint.columns):
-        return False
-    parents = next(
-        (it for it in state.contents.tables if (it.namespace, it.name) == (reference.namespace, reference.table)), None
-    )
+    if reference is None:
+        return None
+    target = reference.namespace, reference.table
+    parents = next((it for it in state.contents.tables if (it.namespace, it.name) == target), None)
     if parents is None:
-        gone = all((it.namespace, it.name) != (reference.namespace, reference.table) for it in state.schema.tables)
-        return True if gone else None
+        return None if any((it.namespace, it.name) == target for it in state.schema.tables) else frozenset()
     if not parents.is_whole or not set(reference.columns) <= set(parents.columns):
         return None
     places = [parents.columns.index(name) for name in reference.columns]
-    mine = tuple(values.loose(row.get(name)) for name in constraint.columns)
-    return mine not in {projection(parent, places) for parent in parents.rows}
+    return frozenset(projection(parent, places) for parent in parents.rows)
+
+
+def is_orphan(constraint: Constraint, row: Mapping[str, Value], parents: frozenset[Hashable] | None) -> bool:
+    """Tell whether a row's foreign key surely names no row."""
+    mine = [row.get(name) for name in constraint.columns]
+    return parents is not None and None not in mine and tuple(map(values.loose, mine)) not in parents
 
 
 def _plain(constraint: Constraint, names: Mapping[str, str]) -> tuple[object, ...]:

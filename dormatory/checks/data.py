@@ -1,0 +1,40 @@
+"""Checks that rows survive what could keep them: pure, over the losses of a recording."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.checks.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.migrations.history import History, Revision
+    from dormatory.migrations.recording import Recording
+    from dormatory.migrations.survival import Loss
+
+_HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'
+
+
+def rows_kept(recording: Recording, history: History) -> Iterator[Finding]:
+    """Report rows and values that a revision lost and could have kept; what it declares as lossy is a note."""
+    known = {revision.id: revision for revision in history.revisions}
+    for step in recording.steps:
+        for loss in step.losses:
+            yield _finding(loss, known[step.revision], recording.backend)
+
+
+def _finding(loss: Loss, revision: Revision, backend: str) -> Finding:
+    declared = revision.lossy or revision.irreversible
+    severity = Severity.NOTE if declared else Severity.WARNING if loss.is_stated else Severity.ERROR
+    return Finding(
+        rule=loss.kind.value,
+        severity=severity,
+        message=f"{loss}, as it declares: {declared}" if declared else str(loss),
+        hint="" if declared else _HINT,
+        backend=backend,
+        object=f"column {loss.table}.{loss.column}" if loss.column else f"table {loss.table}",
+        revision=revision.id,
+        file=str(revision.path),
+        line=revision.downgrade_line or 1,
+    )
