@@ -27,9 +27,9 @@ def task_arguments(command: str, rest: list[str]) -> list[str] | None:
     """Return the words that `inv` takes for a command, or None for one that is not known."""
     flags = [word for word in rest if word.startswith("--")]
     match command, [word for word in rest if not word.startswith("--")]:
-        case ("init" | "current" | "history" | "upgrade" | "downgrade"), []:
+        case (("init" | "current" | "history" | "upgrade" | "downgrade"), []):
             arguments = [f"db.{command}"]
-        case ("upgrade" | "downgrade" | "stamp"), [revision]:
+        case (("upgrade" | "downgrade" | "stamp"), [revision]):
             arguments = [f"db.{command}", f"--to={revision}"]
         case "show", [revision]:
             arguments = ["db.show", revision]

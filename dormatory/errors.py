@@ -32,9 +32,9 @@ class DormatoryError(Exception):
         super().__init__(f"{what} ({why}); {fix}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let the error pass from one process to another, with a cause that Python itself knows."""
+        """Let the error pass from one process to another; of causes, only what a revision declares matters there."""
         cause = self.__cause__
-        kept = cause if type(cause).__module__ == "builtins" else None
+        kept = NotImplementedError(str(cause)) if isinstance(cause, NotImplementedError) else None
         return _restored, (type(self), self.args, self.__dict__, kept)
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from dormatory.database.throwaway import Server
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[1]
 MIGRATIONS = ROOT / "MIGRATIONS.md"
 INSTALLATION = "pip install -e '.[dev]' && "  # done: this test runs in what it makes

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dormatory.database.throwaway import Server
     from tests.conftest import Ended, Inv, SmallProject
 
+pytestmark = pytest.mark.once
+
 CANARY = "ca%na@ry:7/x'y zü#?&=\\\"$!"
 WRONG = "wrong%na@ry:7/x'y zü"
 PRINTABLE = "".join(map(chr, range(32, 127)))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import wraps
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +175,7 @@ def _whole(steps_of: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[Any
 def _watched(step: RevisionStep, migration_context: MigrationContext) -> Callable[..., None]:
     migrate, connection = step.migration_fn, migration_context.connection
 
+    @wraps(migrate)  # Alembic's log tells the direction by its name
     def run(**arguments: Any) -> None:
         had_one = connection is not None and connection.in_transaction()
         migrate(**arguments)

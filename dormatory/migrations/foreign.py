@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from dormatory.database.backend import backend_for
 from dormatory.database.url import VARIABLE
-from dormatory.errors import EnvironmentFailedError, NotAppliedError, WrongDatabaseError
+from dormatory.errors import EnvironmentFailedError, NotAppliedError, TransactionEndedError, WrongDatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +99,7 @@ def run(
         for offer in (connection, engine, None):
             config.attributes["connection"] = offer
             failed: list[BaseException] = []
-            fn = _noting(steps, failed)
+            fn = _noting(steps, failed, whole=each_commits)
             with EnvironmentContext(config, script, fn=fn, as_sql=False, **options) as environment:
                 escort = _Escort(environment, target, each_commits=each_commits)
                 try:
@@ -178,18 +178,24 @@ def failure(error: BaseException, project: Project, target: Target | None) -> En
     return EnvironmentFailedError(own[-1].removeprefix(homes[1]), said)
 
 
-def _noting(steps: Callable[..., Any], failed: list[BaseException]) -> Callable[..., Iterator[Any]]:
-    """Keep the error of a step, which env.py may log and forget."""
+def _noting(steps: Callable[..., Any], failed: list[BaseException], *, whole: bool) -> Callable[..., Iterator[Any]]:
+    """Keep the error of a step, which env.py may log and forget; with `whole`, ending its transaction is one, too."""
 
     def noted(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
         for step in steps(heads, context):
-            step.migration_fn = watched(step.migration_fn)
+            step.migration_fn = watched(step, context)
             yield step
 
-    def watched(migrate: Callable[..., None]) -> Callable[..., None]:
+    def watched(step: Any, context: MigrationContext) -> Callable[..., None]:
+        migrate = step.migration_fn
+
         def run(**arguments: Any) -> None:
             try:
                 migrate(**arguments)
+                transaction = context._transaction  # noqa: SLF001  # another one after autocommit_block()
+                is_replayed = getattr(step, "is_replayed", False)
+                if whole and not is_replayed and transaction is not None and not transaction.is_active:
+                    raise TransactionEndedError(step.revision.revision)
             except BaseException as error:
                 failed.append(error)
                 raise

@@ -124,7 +124,9 @@ class _Walk:
                 backend_for(self.target).follow_listeners(connection, self.target)
         for revision in done:
             self._playing = revision, Direction.UPGRADE
-            yield MigrationStep.upgrade_from_script(script.revision_map, _found(script, revision))
+            step: Any = MigrationStep.upgrade_from_script(script.revision_map, _found(script, revision))
+            step.is_replayed = True  # what it was found to do is not to stop it again
+            yield step
         before = self._look(context)
         for revision in waiting:
             self._playing, self._legs = None, []

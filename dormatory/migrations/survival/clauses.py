@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.schema.cursor import split
+from dormatory.schema.cursor import split, unwrapped
 from dormatory.schema.tokens import Kind, Token
 
 if TYPE_CHECKING:
@@ -68,6 +68,29 @@ def closing(run: Sequence[Token], at: int) -> int:
         if not depth:
             return place
     return len(run) - 1
+
+
+def selects(run: Sequence[Token]) -> Iterator[list[Token]]:
+    """Yield what follows SELECT, for each that a UNION joins; not those in parentheses, unless all is."""
+    run = unwrapped(run)
+    depth, found = 0, list[Token]()
+    started = False
+    for token in run:
+        depth += (token.word == "(") - (token.word == ")")
+        if not depth and token.word in {"union", "select"}:
+            if started and found:
+                yield found
+            found, started = [], token.word == "select"
+        elif started and not (token.word in {"distinct", "all"} and not found):
+            found.append(token)
+    if started:
+        yield found
+
+
+def body(text: str) -> str:
+    """Return what stands between dollar quotes."""
+    mark = text[: text.index("$", 1) + 1]
+    return text[len(mark) : -len(mark)]
 
 
 def sources_of(run: Sequence[Token]) -> frozenset[str]:

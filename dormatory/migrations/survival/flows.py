@@ -7,6 +7,7 @@ Names are in small letters, since both backends fold them or do not care.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from dormatory.schema.cursor import split
 from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dormatory.migrations.recording import Statement
 
@@ -94,25 +95,27 @@ class _Reader:
         self._selected: set[str] = set()  # what Python code has read, and may write
 
     def read(self, tokens: list[Token], place: str) -> None:
-        """Take in the statements that a text holds."""
+        """Take in the statements that a text holds; one of a form that is not known does nothing."""
         for run in clauses.statements(tokens):
-            first = run[0].word if run else ""
-            if first == "do":
-                for body in (token.text for token in run if token.text.startswith("$")):
-                    self.read(
-                        tokenize(body.strip("$").partition("$")[2] if body[1] != "$" else body[2:-2], self._syntax),
-                        place,
-                    )
-            elif first == "alter":
-                self._alter(run, place)
-            elif first == "create":
-                self._create(run, place)
-            elif first == "drop" and run[1].word == "table":
-                at = 2 + 2 * (run[2].word == "if")
-                for item in split(run[at:]):
-                    self.flows.dropped.setdefault(clauses.table_at(item, 0), _said("DROP TABLE", place))
-            else:
-                self._data(run, place)
+            with suppress(IndexError, ValueError):
+                self._statement(run, place)
+
+    def _statement(self, run: list[Token], place: str) -> None:
+        first = run[0].word
+        if first == "do":
+            for token in run:
+                if token.text.startswith("$"):
+                    self.read(tokenize(clauses.body(token.text), self._syntax), place)
+        elif first == "alter":
+            self._alter(run, place)
+        elif first == "create":
+            self._create(run, place)
+        elif first == "drop" and run[1].word == "table":
+            at = 2 + 2 * (run[2].word == "if")
+            for item in split(run[at:]):
+                self.flows.dropped.setdefault(clauses.table_at(item, 0), _said("DROP TABLE", place))
+        else:
+            self._data(run, place)
 
     def _data(self, run: list[Token], place: str) -> None:
         words = [token.word for token in run]
@@ -167,38 +170,21 @@ class _Reader:
 
     def _selection(self, table: str, columns: list[str], rest: list[Token], place: str) -> None:
         """Take in what is selected for the columns of a table; VALUES are taken for what Python code has read."""
-        words = [token.word for token in rest]
-        if "select" not in words:
+        said = _said("INSERT", place)
+        if not any(token.word == "select" for token in rest):
+            reads = frozenset(self._through_python(rest))
             for column in columns:
-                self._write(
-                    Write(
-                        table,
-                        column,
-                        frozenset(self._through_python(rest)),
-                        frozenset(),
-                        "INSERT",
-                        _said("INSERT", place),
-                    )
-                )
+                self._write(Write(table, column, reads, frozenset(), "INSERT", said))
             return
-        start = words.index("select") + 1
-        start += words[start : start + 1] == ["distinct"]
-        items = split(rest[start : clauses.clause_end(rest, start)])
         sources = clauses.sources_of(rest)
-        if not columns:
-            columns = [clauses.alias(item) for item in items]
-        for place_in_list, column in enumerate(columns):
-            item = items[place_in_list] if len(items) == len(columns) else rest
-            write = Write(
-                table,
-                column,
-                frozenset(clauses.names_in(item)),
-                sources,
-                "INSERT",
-                _said("INSERT", place),
-                clauses.copied(item),
-            )
-            self._write(write)
+        named = clauses.names_in(rest) if rest[0].word == "with" else set()  # an expression of its own may stand there
+        for run in clauses.selects(rest):
+            items = split(run[: clauses.clause_end(run, 0)])
+            columns = columns or [clauses.alias(item) for item in items]
+            for at, column in enumerate(columns):
+                item = items[at] if len(items) == len(columns) else rest
+                reads = frozenset(clauses.names_in(item) | named)
+                self._write(Write(table, column, reads, sources, "INSERT", said, clauses.copied(item)))
 
     def _create(self, run: list[Token], place: str) -> None:
         words = [token.word for token in run]

@@ -1,0 +1,198 @@
+"""Rows are read as what they mean, the same through every backend, driver and session."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.database import throwaway
+from dormatory.database.backend import backend_for
+from dormatory.migrations import contents, values
+from dormatory.schema.reflect import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import sqlalchemy as sa
+
+    from dormatory.migrations.values import Value
+
+
+@pytest.fixture
+def sqlite() -> Iterator[sa.Connection]:
+    """A connection to an empty SQLite database."""
+    with throwaway.scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgresql(postgres_server: throwaway.Server) -> Iterator[sa.Connection]:
+    """A connection to an empty PostgreSQL database."""
+    with (
+        throwaway.scratch_postgresql(postgres_server) as target,
+        backend_for(target).engine(target, writing=True).connect() as connection,
+    ):
+        yield connection
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def connection(request: pytest.FixtureRequest) -> sa.Connection:
+    """A connection to an empty database, once per backend."""
+    found: sa.Connection = request.getfixturevalue(request.param)
+    return found
+
+
+def run(connection: sa.Connection, *statements: str) -> None:
+    for statement in statements:  # percent signs in them mean themselves
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def cell(connection: sa.Connection, declared: str, literal: str) -> Value:
+    run(connection, f"CREATE TABLE t (x {declared})", f"INSERT INTO t VALUES ({literal})")
+    (table,) = contents.read(connection, snapshot(connection)).tables
+    return table.rows[0][0]
+
+
+class TestOnPostgreSQL:
+    @pytest.mark.parametrize(
+        ("declared", "literal", "value"),
+        [
+            ("integer", "7", 7),
+            ("numeric(8, 3)", "1.500", Decimal("1.5")),
+            ("numeric", "'NaN'", "NaN"),
+            ("double precision", "0.1", 0.1),
+            ("double precision", "'NaN'", "NaN"),
+            ("boolean", "true", True),
+            ("bytea", r"'\x00ff'", b"\x00\xff"),
+            ("text", "'a%b:c'", "a%b:c"),
+            ("char(5)", "'ab'", "ab"),
+            ("uuid", "'0f8fad5b-d9cb-469f-a165-70867728950e'", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+            ("timestamp", "'2024-07-01 09:00'", datetime(2024, 7, 1, 9)),  # noqa: DTZ001  # it has no zone
+            ("timestamptz", "'2024-07-01 09:00+02'", datetime(2024, 7, 1, 7, tzinfo=UTC)),
+            ("timestamptz", "'infinity'", "infinity"),
+            ("date", "'0044-03-15 BC'", "0044-03-15 BC"),
+            ("text", "NULL", None),
+            ("text", "''", ""),
+        ],
+        ids=lambda value: str(value)[:24],
+    )
+    def test_a_value_is_read_by_its_type(
+        self, postgresql: sa.Connection, declared: str, literal: str, value: Value
+    ) -> None:
+        assert values.same(cell(postgresql, declared, literal), value)
+
+    def test_neither_the_zone_of_a_session_nor_its_style_changes_a_moment(self, postgresql: sa.Connection) -> None:
+        postgresql.exec_driver_sql("SET TIME ZONE 'Asia/Kathmandu'")
+        found = cell(postgresql, "timestamptz", "'2024-07-01 09:00+02'")
+        assert found == datetime(2024, 7, 1, 7, tzinfo=UTC)
+
+    def test_json_is_compared_by_its_meaning(self, postgresql: sa.Connection) -> None:
+        postgresql.exec_driver_sql("CREATE TABLE t (x json)")
+        postgresql.exec_driver_sql("""INSERT INTO t VALUES ('{"a": 1.0, "b": []}'), ('{"b":[], "a":1}'), ('"1"')""")
+        one, same, other = (row[0] for row in contents.read(postgresql, snapshot(postgresql)).tables[0].rows)
+        assert one == same
+        assert one != other
+
+    def test_arrays_are_told_apart_by_their_items(self, postgresql: sa.Connection) -> None:
+        postgresql.exec_driver_sql("CREATE TABLE t (x text[])")
+        postgresql.exec_driver_sql("INSERT INTO t VALUES (ARRAY['a,b']), (ARRAY['a','b']), (ARRAY['a,b'])")
+        one, other, same = (row[0] for row in contents.read(postgresql, snapshot(postgresql)).tables[0].rows)
+        assert one == same != other
+
+    def test_rows_of_partitions_and_heirs_are_read_once(self, postgresql: sa.Connection) -> None:
+        for statement in (
+            "CREATE TABLE parted (id int) PARTITION BY LIST (id)",
+            "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)",
+            "INSERT INTO parted VALUES (1)",
+            "CREATE TABLE parent (id int)",
+            "CREATE TABLE heir () INHERITS (parent)",
+            "INSERT INTO heir VALUES (2)",
+        ):
+            postgresql.exec_driver_sql(statement)
+        found = contents.read(postgresql, snapshot(postgresql))
+        assert {table.name: table.rows for table in found.tables} == {
+            "parted": ((1,),),
+            "parent": (),
+            "heir": ((2,),),
+        }
+
+
+class TestOnSQLite:
+    @pytest.mark.parametrize(
+        ("declared", "literal", "value"),
+        [
+            ("INTEGER", "7", 7),
+            ("TEXT", "'7'", "7"),
+            ("", "7.5", 7.5),
+            ("BLOB", "x'00ff'", b"\x00\xff"),
+            ("DATETIME", "'2024-07-01T09:00:00'", datetime(2024, 7, 1, 9)),  # noqa: DTZ001  # it has no zone
+            ("DATETIME", "'2024-07-01 09:00:00+02:00'", datetime(2024, 7, 1, 7, tzinfo=UTC)),
+            ("DATETIME", "'someday'", "someday"),
+            ("CHAR(32)", "'0f8fad5bd9cb469fa16570867728950e'", "0f8fad5bd9cb469fa16570867728950e"),
+            ("JSON", "'{not json'", "{not json"),
+            ("TEXT", "NULL", None),
+        ],
+        ids=lambda value: str(value)[:24],
+    )
+    def test_a_value_is_read_as_it_is_stored(
+        self, sqlite: sa.Connection, declared: str, literal: str, value: Value
+    ) -> None:
+        found = cell(sqlite, declared, literal)
+        assert (type(found), found) == (type(value), value)
+
+
+class TestOnBoth:
+    def test_generated_columns_are_left_out(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE t (a integer, b integer GENERATED ALWAYS AS (a + 1) STORED)")
+        connection.exec_driver_sql("INSERT INTO t (a) VALUES (1)")
+        (table,) = contents.read(connection, snapshot(connection)).tables
+        assert (table.columns, table.rows) == (("a",), ((1,),))
+
+    def test_a_limit_takes_the_first_rows_of_the_key_and_says_so(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("CREATE TABLE t (id integer PRIMARY KEY)")
+        connection.exec_driver_sql("INSERT INTO t VALUES (3), (1), (2)")
+        (table,) = contents.read(connection, snapshot(connection), limit=2).tables
+        assert (table.rows, table.is_whole) == (((1,), (2,)), False)
+
+    def test_names_are_quoted_and_chosen_tables_alone_are_read(self, connection: sa.Connection) -> None:
+        run(
+            connection,
+            'CREATE TABLE "Order" ("select" integer, "per % cent" integer)',
+            "CREATE TABLE other (id integer)",
+            'INSERT INTO "Order" VALUES (1, 2)',
+        )
+        schema = snapshot(connection)
+        found = contents.read(connection, schema, tables=[schema.table("Order")])
+        assert found.table("Order").rows == ((1, 2),)
+        with pytest.raises(KeyError):
+            found.table("other")
+
+
+class TestLooseForm:
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (7, "7"),
+            (Decimal("7.50"), 7.5),
+            (True, 1),
+            ("0f8fad5b-d9cb-469f-a165-70867728950e", "0F8FAD5BD9CB469FA16570867728950E"),
+            ("2024-07-01T09:00:00", datetime(2024, 7, 1, 9)),  # noqa: DTZ001  # it has no zone
+            (-0.0, 0),
+        ],
+    )
+    def test_is_equal_for_a_value_and_its_like_of_another_type(self, one: Value, other: Value) -> None:
+        assert values.loose(one) == values.loose(other)
+
+    @pytest.mark.parametrize(("one", "other"), [("7", "07"), (None, ""), ("a", "A"), (1.5, 1)])
+    def test_differs_where_something_was_lost(self, one: Value, other: Value) -> None:
+        assert values.loose(one) != values.loose(other)
+
+
+def test_calculating_with_floats_there_and_back_changes_nothing_but_exact_numbers_differ_at_once() -> None:
+    assert values.same(0.1 + 0.2, 0.3)
+    assert not values.same(Decimal("0.30"), Decimal("0.31"))
+    assert values.same(Decimal("1.0"), Decimal("1.00"))
+    assert not values.same(None, "")

@@ -1,0 +1,40 @@
+"""The first-time set-up: what is missing is written, as the repository has it, and what exists is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dormatory.errors import UnwritableError
+from dormatory.migrations.skeleton import lay_out
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FILES = ("alembic.ini", "alembic/env.py", "alembic/script.py.mako")
+
+
+def test_an_empty_directory_gets_what_the_repository_has(tmp_path: Path) -> None:
+    made = dict(lay_out(tmp_path))
+    assert all(made.values())
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (REPOSITORY / name).read_bytes()
+    assert (tmp_path / "alembic" / "versions").is_dir()
+
+
+def test_what_exists_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "alembic.ini").write_text("[alembic]\n# mine\n")
+    made = dict(lay_out(tmp_path))
+    assert made[tmp_path / "alembic.ini"] is False
+    assert made[tmp_path / "alembic" / "env.py"] is True
+    assert (tmp_path / "alembic.ini").read_text() == "[alembic]\n# mine\n"
+
+
+def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
+    list(lay_out(tmp_path))
+    assert not any(is_new for _, is_new in lay_out(tmp_path))
+
+
+def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "alembic").write_text("a file where a directory should be")
+    with pytest.raises(UnwritableError, match=r"alembic/versions cannot be written \(Not a directory\)"):
+        list(lay_out(tmp_path))
