@@ -109,12 +109,16 @@ def stamp(_: Context, to: str = "head") -> None:
 def current(_: Context) -> None:
     """Show the revision that the database is at."""
     with reported():
+        from dormatory.errors import ForeignRevisionError
         from dormatory.migrations.history import History
         from dormatory.migrations.scratch import current as current_of
         from dormatory.report.text import current_lines
 
         project, target, _backend = here()
-        show_lines(current_lines(History.read(project), current_of(project, target)))
+        known, found = History.read(project), current_of(project, target)
+        if unknown := known.missing(found):
+            raise ForeignRevisionError(str(target), unknown)
+        show_lines(current_lines(known, found))
 
 
 @task

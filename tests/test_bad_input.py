@@ -316,7 +316,7 @@ class TestHistory:
     ) -> None:
         self.upgraded(small_project)
         small_project.revision("002", extra="import no_such_module")
-        for task in ("db.upgrade", "db.reset", "db.current"):
+        for task in ("db.upgrade", "db.reset"):
             self.refuses(
                 small_project,
                 inv,

@@ -36,9 +36,10 @@ def compare(project: Project, maker: Scratch) -> Comparison:
     """Play the history on one scratch database, build the models on another, and look at both."""
     with maker() as modelled:
         build_models(project, modelled)
-        by_models, server = _look(project, modelled)
+        version_table = scratch.version_table(project, modelled)
+        by_models, server = _look(modelled, version_table)
     with scratch.at_revision(project, maker) as migrated:
-        by_history, _ = _look(project, migrated)
+        by_history, _ = _look(migrated, version_table)
     return Comparison(migrated.backend_name, server, by_history, by_models)
 
 
@@ -65,8 +66,7 @@ def _build_models(project: Project, target: Target) -> None:
             raise ModelsFailedError(said) from error
 
 
-def _look(project: Project, target: Target) -> tuple[Snapshot, str]:
-    ignored = scratch.version_table(project, target)
+def _look(target: Target, version_table: str) -> tuple[Snapshot, str]:
     backend = backend_for(target)
     with backend.engine(target, writing=False).connect() as connection:
-        return snapshot(connection, ignore=(ignored,)), backend.version(connection)
+        return snapshot(connection, ignore=(version_table,)), backend.version(connection)

@@ -192,10 +192,8 @@ def _noting(steps: Callable[..., Any], failed: list[BaseException], *, whole: bo
         def run(**arguments: Any) -> None:
             try:
                 migrate(**arguments)
-                transaction = context._transaction  # noqa: SLF001  # another one after autocommit_block()
-                is_replayed = getattr(step, "is_replayed", False)
-                if whole and not is_replayed and transaction is not None and not transaction.is_active:
-                    raise TransactionEndedError(step.revision.revision)
+                if whole and not getattr(step, "is_replayed", False):
+                    _refuse_ended(step, context)
             except BaseException as error:
                 failed.append(error)
                 raise
@@ -203,6 +201,13 @@ def _noting(steps: Callable[..., Any], failed: list[BaseException], *, whole: bo
         return run
 
     return noted
+
+
+def _refuse_ended(step: Any, context: MigrationContext) -> None:
+    """Raise TransactionEndedError when a step ended the transaction that Alembic began for it."""
+    transaction = context._transaction  # noqa: SLF001  # another one after autocommit_block()
+    if transaction is not None and not transaction.is_active:
+        raise TransactionEndedError(step.revision.revision)
 
 
 def _run_env(script: ScriptDirectory, project: Project) -> None:

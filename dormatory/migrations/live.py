@@ -36,28 +36,26 @@ def live_drift(project: Project, target: Target) -> LiveDrift:
     It only reads, and holds the upgrade lock meanwhile, so that a deploy in flight is not taken for drift.
     Raises DatabaseFailedError when the target cannot be read; where the other side cannot be built, says so.
     """
-    current, live = _look(project, target)
+    version_table = scratch.version_table(project, target)
+    with backend_for(target).exclusive(target, version_table):
+        current = scratch.current(project, target)
+        live = _structure(target, version_table)
     if unknown := History.read(project).missing(current):
         return LiveDrift(current, (), f"revision {', '.join(unknown)} is not in this checkout")
     try:
         with scratch.databases(target.backend_name) as maker, maker() as expected:
             for revision in current:
                 scratch.upgrade(project, expected, revision)
-            _, planned = _look(project, expected)
+            planned = _structure(expected, version_table)
     except DormatoryError as error:
         return LiveDrift(current, (), str(error))
     return LiveDrift(current, diff(planned, live))
 
 
-def _look(project: Project, target: Target) -> tuple[tuple[str, ...], Snapshot]:
-    """Return the revisions and the structure of a database, both of the same moment."""
+def _structure(target: Target, version_table: str) -> Snapshot:
     backend = backend_for(target)
     try:
-        version_table = scratch.version_table(project, target)
-        with (
-            backend.exclusive(target, version_table),
-            backend.engine(target, writing=False).connect() as connection,
-        ):
-            return scratch.current(project, target), snapshot(connection, ignore=(version_table,))
+        with backend.engine(target, writing=False).connect() as connection:
+            return snapshot(connection, ignore=(version_table,))
     except SQLAlchemyError as error:
         raise backend.explain(error, target) from error

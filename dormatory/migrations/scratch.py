@@ -7,9 +7,11 @@ from contextlib import chdir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dormatory.database import throwaway
 from dormatory.database.backend import NAMES, backend_for
-from dormatory.errors import BaselineError, UnsupportedBackendError
+from dormatory.errors import BaselineError, MissingDatabaseError, UnsupportedBackendError
 from dormatory.migrations.isolation import isolated
 from dormatory.migrations.runner import Runner
 from dormatory.schema.reflect import snapshot
@@ -69,7 +71,10 @@ def version_table(project: Project, target: Target) -> str:
 
 
 def current(project: Project, target: Target) -> tuple[str, ...]:
-    """Return the revisions that a database is at."""
+    """Return the revisions that a database is at.
+
+    Raises MissingDatabaseError, or another DatabaseFailedError when it cannot be read.
+    """
     return isolated(project, _current, project, target)
 
 
@@ -85,8 +90,14 @@ def _version_table(project: Project, target: Target) -> str:
 
 
 def _current(project: Project, target: Target) -> tuple[str, ...]:
-    with backend_for(target).engine(target, writing=False).connect() as connection:
-        return Runner(project, target=target, connection=connection).current()
+    backend = backend_for(target)
+    if not backend.exists(target):
+        raise MissingDatabaseError(str(target))
+    try:
+        with backend.engine(target, writing=False).connect() as connection:
+            return Runner(project, target=target, connection=connection).current()
+    except SQLAlchemyError as error:
+        raise backend.explain(error, target) from error
 
 
 def _prepare(project: Project, target: Target) -> None:

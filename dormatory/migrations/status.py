@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.database.backend import backend_for
-from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.live import live_drift
 
@@ -42,15 +41,15 @@ def status(project: Project, target: Target) -> Status:
     history = History.read(project)
     backend = backend_for(target)
     server = "-"
-    current: tuple[str, ...] = ()
-    exists = backend.exists(target)
-    if exists:
-        current = scratch.current(project, target)
+    drift: LiveDrift | None = None
+    if exists := backend.exists(target):
+        drift = live_drift(project, target)
         try:
             with backend.engine(target, writing=False).connect() as connection:
                 server = backend.version(connection)
         except SQLAlchemyError as error:
             raise backend.explain(error, target) from error
+    current = drift.at if drift else ()
     unknown = history.missing(current)
     return Status(
         target=str(target),
@@ -60,5 +59,5 @@ def status(project: Project, target: Target) -> Status:
         heads=history.heads,
         unknown=unknown,
         pending=() if unknown else history.pending(current),
-        drift=live_drift(project, target) if exists else None,
+        drift=drift,
     )

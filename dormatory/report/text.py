@@ -45,15 +45,12 @@ def history_lines(history: History) -> Iterator[str]:
 
 
 def current_lines(history: History, current: Sequence[str]) -> Iterator[str]:
-    """Yield the revisions a database is at, with their titles where this checkout has them."""
-    known = {revision.id: revision for revision in history.revisions}
+    """Yield the revisions a database is at, with their titles."""
     if not current:
         yield "base"
-    for name in current:
-        if name not in known:
-            yield f"{name} (not in this checkout)"
-        else:
-            yield f"{name}{' (head)' if name in history.heads else ''}  {known[name].title}"
+    for revision in history.revisions:
+        if revision.id in current:
+            yield f"{revision.id}{' (head)' if revision.id in history.heads else ''}  {revision.title}"
 
 
 def revision_details(revision: Revision) -> str:

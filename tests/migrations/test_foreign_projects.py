@@ -1,4 +1,4 @@
-"""Projects that we did not write: each way in which an env.py finds its database, and each habit, in a small example."""
+"""Projects that we did not write: each way an env.py finds its database, and each habit, in a small example."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ class Theirs:
 
     def ini(self, *lines: str) -> None:
         """Write alembic.ini; a line in brackets begins another section."""
-        self.write("alembic.ini", "\n".join(("[alembic]", "path_separator = os", *lines)))
+        separator = () if any("path_separator" in line for line in lines) else ("path_separator = os",)
+        self.write("alembic.ini", "\n".join(("[alembic]", *separator, *lines)))
 
     def env(self, text: str) -> None:
         """Write env.py."""
@@ -262,7 +263,8 @@ class TestWhereTheFilesLie:
     def test_in_folders_of_a_package_dated_and_nested(self, theirs: Theirs, monkeypatch: pytest.MonkeyPatch) -> None:
         theirs.ini(
             "script_location = their_pkg.store:migrations",
-            f"version_locations = their_pkg.store:migrations/versions{os.pathsep}extra/versions",
+            "version_locations = their_pkg.store:migrations/versions extra/versions",
+            "path_separator = space",
             "recursive_version_locations = true",
         )
         for package in ("their_pkg", "their_pkg/store"):
@@ -333,7 +335,7 @@ class TestBeforeTheFirstRevision:
 @pytest.mark.usefixtures("nearby")
 class TestHabits:
     def test_a_history_without_downgrades_is_said_once_and_walked_once(self, theirs: Theirs) -> None:
-        theirs.env(env(first="open('runs', 'a').write('.')"))
+        theirs.env(env(first="with open('runs', 'a') as runs: runs.write('.')"))
         for before, name in ((None, "a"), ("a", "b"), ("b", "c")):
             theirs.revision(name, CREATE.format(name), None, after=before)
         assert [rule for rule, _ in said(theirs)] == ["no-downgrades"]

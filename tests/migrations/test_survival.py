@@ -12,6 +12,7 @@ from dormatory.database.backend import backend_for
 from dormatory.migrations import contents
 from dormatory.migrations.recording import Direction, Statement
 from dormatory.migrations.survival import Kind, Loss, State, Trip, judge
+from dormatory.migrations.survival.flows import flows
 from dormatory.schema.reflect import snapshot
 from dormatory.schema.tokens import Syntax
 
@@ -151,6 +152,24 @@ class TestDroppedColumns:
         found = stage.losses([PEOPLE, rows], up, down)
         assert found == [(Kind.MAPPING_NOT_INVERTED, Direction.DOWNGRADE, "people.email")]
 
+    @pytest.mark.parametrize(("back", "kinds"), [("cents / 100", [Kind.TRUNCATED]), ("cents / 100.0", [])])
+    def test_what_was_calculated_must_be_calculated_back(self, stage: Stage, back: str, kinds: list[Kind]) -> None:
+        before = [
+            "CREATE TABLE items (id integer PRIMARY KEY, price numeric(10, 2))",
+            "INSERT INTO items VALUES (1, 19.99), (2, 2.5), (3, 0), (4, NULL), (5, 1000)",
+        ]
+        up = [
+            "ALTER TABLE items ADD COLUMN cents integer",
+            "UPDATE items SET cents = CAST(round(price * 100) AS integer)",
+            "ALTER TABLE items DROP COLUMN price",
+        ]
+        down = [
+            "ALTER TABLE items ADD COLUMN price numeric(10, 2)",
+            f"UPDATE items SET price = {back}",
+            "ALTER TABLE items DROP COLUMN cents",
+        ]
+        assert [kind for kind, _, _ in stage.losses(before, up, down)] == kinds
+
     def test_a_number_drawn_from_a_text_is_no_place_where_it_lives_on(self, stage: Stage) -> None:
         up = [
             "ALTER TABLE people ADD COLUMN size integer",
@@ -211,6 +230,18 @@ class TestKeptColumns:
         assert str(loss) == (
             "1 of 3 values of people.email is written in another form after the upgrade (UPDATE at x.py:1)"
         )
+
+    def test_an_enumeration_must_give_back_each_of_its_values(self, postgresql: Stage) -> None:
+        before = ["CREATE TABLE t (id integer PRIMARY KEY, x integer)", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)"]
+        up = [
+            "CREATE TYPE level AS ENUM ('low', 'mid', 'high')",
+            "ALTER TABLE t ALTER COLUMN x TYPE level USING (ARRAY['low', 'mid', 'high'])[x]::level",
+        ]
+        down = [
+            "ALTER TABLE t ALTER COLUMN x TYPE integer USING CASE x WHEN 'low' THEN 1 ELSE 2 END",
+            "DROP TYPE level",
+        ]
+        assert postgresql.losses(before, up, down) == [(Kind.MAPPING_NOT_INVERTED, Direction.DOWNGRADE, "t.x")]
 
     def test_a_null_that_a_required_column_cannot_hold_is_no_loss(self, postgresql: Stage) -> None:
         up = ["UPDATE people SET email = '' WHERE email IS NULL", "ALTER TABLE people ALTER COLUMN email SET NOT NULL"]
@@ -388,6 +419,59 @@ class TestRows:
         row = "INSERT INTO people VALUES (4, 'Kim', 'd')"
         found = stage.losses([PEOPLE, THREE], ["SELECT 1"], back, filled=[row])
         assert found == [(Kind.ROWS_DELETED, Direction.DOWNGRADE, "people")]
+
+
+class TestStatements:
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "UPDATE t SET b = upper(a)",
+            'UPDATE ONLY "public"."t" AS x SET b = x."a" WHERE true',
+            "UPDATE t SET (b, c) = (a, 1)",
+            "INSERT INTO t (b) SELECT a || 'x' FROM s",
+            "INSERT INTO t (b) (SELECT 'x' FROM r UNION ALL SELECT a FROM s)",
+            "WITH s AS (SELECT a AS q FROM r) INSERT INTO t (b) SELECT q FROM s",
+            "INSERT INTO t (b) WITH s AS (SELECT a AS q FROM r) SELECT q FROM s",
+            "CREATE TABLE t AS SELECT a AS b FROM s",
+            "ALTER TABLE t ALTER COLUMN b TYPE text USING a::text",
+            "DO $x$ BEGIN UPDATE t SET b = a; END $x$",
+            "INSERT INTO u (q) SELECT a FROM s; UPDATE t SET b = q FROM u",
+        ],
+    )
+    def test_tell_where_a_column_is_read_into(self, sql: str) -> None:
+        found = flows([Statement(sql, (), "x.py", 3, 0.0, -1)], Syntax.POSTGRESQL)
+        assert ("t", "b") in found.carriers("a")
+
+    @pytest.mark.parametrize(
+        ("syntax", "update"),
+        [
+            (Syntax.SQLITE, "UPDATE t SET b=? WHERE t.id = ?"),
+            (Syntax.POSTGRESQL, "UPDATE t SET b=%(b)s WHERE t.id = %(id_1)s"),
+            (Syntax.POSTGRESQL, "UPDATE t SET b=$1::VARCHAR WHERE t.id = $2::INTEGER"),
+        ],
+    )
+    def test_tell_what_python_code_reads_and_writes(self, syntax: Syntax, update: str) -> None:
+        found = flows([Statement(sql, (), "x.py", 3, 0.0, -1) for sql in ("SELECT id, a FROM t", update)], syntax)
+        assert found.updated("t", "b") == "UPDATE at x.py:3"
+        assert ("t", "b") in found.carriers("a")
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "DELETE FROM t WHERE a = 1",
+            "TRUNCATE TABLE s, t RESTART IDENTITY CASCADE",
+            "WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO s SELECT * FROM gone",
+        ],
+    )
+    def test_tell_which_tables_they_empty(self, sql: str) -> None:
+        found = flows([Statement(sql, (), "x.py", 3, 0.0, -1)], Syntax.POSTGRESQL)
+        assert found.deleted("t").endswith("at x.py:3")
+
+    @pytest.mark.parametrize(
+        "sql", ["", ";;", "UPDATE", "INSERT INTO", "DROP TABLE", "ALTER TABLE t", "UPDATE t SET", "DELETE FROM"]
+    )
+    def test_of_a_form_that_is_not_known_tell_nothing(self, sql: str) -> None:
+        assert flows([Statement(sql, (), "x.py", 3, 0.0, -1)], Syntax.POSTGRESQL).writes == []
 
 
 class TestForeignKeys:

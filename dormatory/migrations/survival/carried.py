@@ -6,6 +6,8 @@ A plain drop loses its values and everybody knows; what the upgrade has read int
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from dormatory.migrations import values
@@ -58,7 +60,8 @@ class Carriers:
                 found[place] = "whole"
             elif how := self._contained(value, self._beside(place)):
                 found[place] = how
-        return found | {place: "map" for place in self._mapped() if place not in found}
+        places = self._mapped() or self._calculated()
+        return found | {place: "map" for place in places if place not in found}
 
     def _beside(self, place: int) -> list[Value]:
         after, partner = self._passage.rows_after, self._partners.get(place)
@@ -114,6 +117,21 @@ class Carriers:
                 found += places
         return found
 
+    def _calculated(self) -> list[int]:
+        """Return the rows if their numbers or moments are in proportion to what one of the new columns holds."""
+        after = self._passage.rows_after
+        for name in self.beside if after is not None else ():
+            at = after.columns.index(name) if after is not None else 0
+            points = {
+                old: (one, other)
+                for old, new in self._partners.items()
+                if (one := _measure(self._passage.rows.rows[old][self._place])) is not None
+                and (other := _measure(after.rows[new][at] if after is not None else None)) is not None
+            }
+            if _is_linear(list(points.values())):
+                return list(points)
+        return []
+
     def _search(self, after: TableContents | None) -> None:
         """Look for the values themselves, where Python code may have carried them."""
         mine = {values.loose(value) for value in self._values() if _is_informative(value)}
@@ -143,6 +161,26 @@ class Carriers:
 
     def _values(self) -> Sequence[Value]:
         return [row[self._place] for row in self._passage.rows.rows]
+
+
+def _measure(value: Value) -> float | None:
+    """Return a number for a number or a moment, None for anything else."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC).timestamp()
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return float(value)
+    return None
+
+
+def _is_linear(points: Sequence[tuple[float, float]]) -> bool:
+    """Tell whether each second number is the first times a factor plus a constant, rounded to a whole at most."""
+    (low, start), (high, end) = min(points, default=(0, 0)), max(points, default=(0, 0))
+    if len({one for one, _ in points}) < _ENOUGH or start == end:
+        return False
+    factor = (end - start) / (high - low)
+    if len({other for _, other in points}) < len({one for one, _ in points}):
+        return False  # several have become one
+    return all(abs(start + (one - low) * factor - other) <= 1 for one, other in points)
 
 
 def _is_informative(value: Value) -> bool:

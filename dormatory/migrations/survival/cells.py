@@ -11,7 +11,8 @@ from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival import differences
 from dormatory.migrations.survival.carried import Carriers
 from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.matching import contents_of, key_of, projection
+from dormatory.migrations.survival.matching import key_of, projection
+from dormatory.migrations.survival.rows import fresh
 from dormatory.schema.wording import name_of
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class _Column:
         ways = {how[cell.place] for cell in lost}
         kind = Kind.MAPPING_NOT_INVERTED if ways == {"map"} else Kind.VALUES_LOST
         kind = Kind.SPLIT_NOT_JOINED if ways & {"part", "parts"} else kind
+        own = differences.kind_of([(cell.before, cell.after) for cell in lost])
+        kind = own if own in {Kind.SHIFTED, Kind.TRUNCATED} and ways == {"map"} else kind
         table = self._passage.now.name if self._passage.now else ""
         places = [f"{table}.{name}" for name in carriers.beside]
         places += [".".join(place) for place in carriers.elsewhere]
@@ -103,7 +106,8 @@ class _Column:
         sources = self._sources()
         new = self._passage.restrictions
         if new is not None and self._now is not None:
-            refused = [it for it in left if new.refuses(it.place, self._now)]
+            # One value for all that is refused says no more of them; several say which was which.
+            refused = [it for it in self._cells if new.refuses(it.place, self._now)]
             one = len({values.loose(it.upgraded) for it in refused}) == 1
             left = [it for it in left if it not in refused or not (one or self._is_ambiguous(it, sources))]
         if not left:
@@ -206,12 +210,11 @@ def _follows_a_new_key(journey: Journey, back: Passage, column: str) -> bool:
 
 def _touched(journey: Journey, passage: Passage) -> Iterator[Loss]:
     """Yield values put in after the upgrade that the downgrade changes although no statement of it says so."""
-    upgraded = contents_of(journey.trip.upgraded.contents, passage.table)
-    if passage.now is None or passage.rows_after is None or upgraded is None:
+    new_rows = fresh(journey, passage)
+    if passage.now is None or passage.rows_after is None or not new_rows:
         return
     old = {column.name: column for column in passage.table.columns}
     new = {column.name: column for column in passage.now.columns}
-    known = {projection(row, range(len(upgraded.columns))) for row in upgraded.rows}
     for before, after in passage.names.items():
         one, other = old[before], new[after]
         if (one.type, one.nullable) != (other.type, other.nullable) or passage.flows.into(passage.now.name, after):
@@ -220,8 +223,7 @@ def _touched(journey: Journey, passage: Passage) -> Iterator[Loss]:
         pairs = [
             (passage.rows.rows[place][at], passage.rows_after.rows[found][now])
             for place, found in passage.pairing.pairs
-            if place not in passage.pairing.rekeyed
-            and projection(passage.rows.rows[place], range(len(passage.rows.columns))) not in known
+            if place in new_rows and place not in passage.pairing.rekeyed
         ]
         lost = [pair for pair in pairs if not values.same(*pair)]
         if lost:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.schema.cursor import split, unwrapped
-from dormatory.schema.tokens import Kind, Token
+from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 NAMED = frozenset({Kind.WORD, Kind.NAME})
 _CLAUSES = frozenset({"from", "where", "returning", "on", "order", "limit", "using", "when"})
+
+
+def tokens(sql: str, syntax: Syntax) -> list[Token]:
+    """Return the tokens of a statement as it was sent: the = before a %(mark)s is no part of an operator."""
+    found = list[Token]()
+    for token in tokenize(sql, syntax):
+        if token.kind is Kind.SYMBOL and token.text == "=%":
+            found += [Token(Kind.SYMBOL, "=", "="), Token(Kind.SYMBOL, "%", "%")]
+        else:
+            found.append(token)
+    return found
 
 
 def statements(tokens: list[Token]) -> Iterator[list[Token]]:

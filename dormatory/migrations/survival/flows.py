@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.migrations.survival import clauses
 from dormatory.schema.cursor import split
-from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
+from dormatory.schema.tokens import Kind, Syntax, Token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def flows(statements: Sequence[Statement], syntax: Syntax) -> Flows:
     reader = _Reader(syntax)
     for statement in statements:
         if statement.line:  # else it is Alembic's own
-            reader.read(tokenize(statement.sql, syntax), f"{statement.file}:{statement.line}")
+            reader.read(clauses.tokens(statement.sql, syntax), f"{statement.file}:{statement.line}")
     return reader.flows
 
 
@@ -93,6 +93,7 @@ class _Reader:
         self._syntax = syntax
         self.flows = Flows()
         self._selected: set[str] = set()  # what Python code has read, and may write
+        self._around: set[str] = set()  # what WITH reads before
 
     def read(self, tokens: list[Token], place: str) -> None:
         """Take in the statements that a text holds; one of a form that is not known does nothing."""
@@ -105,7 +106,7 @@ class _Reader:
         if first == "do":
             for token in run:
                 if token.text.startswith("$"):
-                    self.read(tokenize(clauses.body(token.text), self._syntax), place)
+                    self.read(clauses.tokens(clauses.body(token.text), self._syntax), place)
         elif first == "alter":
             self._alter(run, place)
         elif first == "create":
@@ -119,6 +120,8 @@ class _Reader:
 
     def _data(self, run: list[Token], place: str) -> None:
         words = [token.word for token in run]
+        verb = next((at for at, word in enumerate(words) if word in {"insert", "update"}), 0)
+        self._around = clauses.names_in(run[:verb]) if words[0] == "with" else set()
         moves = False
         for at, word in enumerate(words):
             following = words[at + 1] if at + 1 < len(words) else ""
@@ -234,7 +237,7 @@ class _Reader:
         found.renamed.setdefault(old, new)
 
     def _write(self, write: Write) -> None:
-        self.flows.writes.append(write)
+        self.flows.writes.append(replace(write, reads=write.reads | self._around) if self._around else write)
 
     def _last_table(self) -> str:
         return self.flows.writes[-1].table if self.flows.writes else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.migrations.survival.flows import flows
 from dormatory.migrations.survival.matching import Correspondence, Pairing, contents_of, key_of, paired
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dormatory.migrations.survival.flows import Flows
     from dormatory.migrations.survival.loss import State, Trip
     from dormatory.schema.snapshot import Table
+
+Id: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,16 @@ class Journey:
         self.trip = trip
         self.up, self.down = flows(trip.upgrade, trip.syntax), flows(trip.downgrade, trip.syntax)
         self.zones = self.up.zones | self.down.zones
+        self.still = still(trip)
         self._forth = Correspondence(trip.upgraded.schema, self.up)
 
     @cached_property
-    def upgraded(self) -> dict[str, Passage]:
+    def upgraded(self) -> dict[Id, Passage]:
         """The tables that there were on the first leg, by their names."""
         return dict(self._passages(self.trip.before, self.trip.upgraded, self._forth, self.up))
 
     @cached_property
-    def returned(self) -> dict[str, Passage]:
+    def returned(self) -> dict[Id, Passage]:
         """The tables that there were, from before the upgrade to after the downgrade: by the same names, if at all."""
         after = self.trip.downgraded
         if after is None:
@@ -82,7 +85,12 @@ class Journey:
         for table in self.trip.before.schema.tables:
             rows = contents_of(self.trip.before.contents, table)
             now = there.get((table.namespace, table.name))
-            if rows is None or now is None or (rows_after := contents_of(after.contents, now)) is None:
+            if (
+                _id(table) in self.still
+                or rows is None
+                or now is None
+                or (rows_after := contents_of(after.contents, now)) is None
+            ):
                 continue
             names = {name: name for name in rows.columns if name in rows_after.columns}
             back = Passage(table, rows, now, rows_after, names, after, self.down, self)
@@ -117,7 +125,7 @@ class Journey:
         return Pairing(tuple(sorted(pairs)), gone, new, frozenset(rekeyed))
 
     @cached_property
-    def downgraded(self) -> dict[str, Passage]:
+    def downgraded(self) -> dict[Id, Passage]:
         """The tables that there were after the upgrade and its further rows, on the second leg."""
         trip = self.trip
         if trip.downgraded is None:
@@ -127,7 +135,7 @@ class Journey:
         return dict(self._passages(before, trip.downgraded, back, self.down))
 
     @cached_property
-    def repeated(self) -> dict[str, Passage]:
+    def repeated(self) -> dict[Id, Passage]:
         """The tables that there were after the downgrade, on the third leg."""
         trip = self.trip
         if trip.downgraded is None or trip.upgraded_again is None:
@@ -144,10 +152,10 @@ class Journey:
 
     def _passages(
         self, before: State, after: State, names: Correspondence, flow: Flows
-    ) -> Iterator[tuple[str, Passage]]:
+    ) -> Iterator[tuple[Id, Passage]]:
         for table in before.schema.tables:
             rows = contents_of(before.contents, table)
-            if rows is None:
+            if rows is None or _id(table) in self.still:
                 continue
             now = names.table(table)
             rows_after = contents_of(after.contents, now)
@@ -157,5 +165,18 @@ class Journey:
             yield _id(table), Passage(table, rows, now, rows_after, columns, after, flow, self)
 
 
-def _id(table: Table) -> str:
-    return f"{table.namespace or ''}.{table.name}"
+def still(trip: Trip) -> frozenset[Id]:
+    """Return the tables that are the same in every state, with all their rows: nothing has happened to them."""
+    states = [it for it in (trip.before, trip.upgraded, trip.downgraded, trip.upgraded_again) if it is not None]
+    states += [] if trip.filled is None else [type(trip.before)(trip.upgraded.schema, trip.filled)]
+    found, *others = [_forms(state) for state in states]
+    return frozenset(name for name, form in found.items() if all(other.get(name) == form for other in others))
+
+
+def _forms(state: State) -> dict[Id, tuple[Table, TableContents | None]]:
+    rows = {_id(contents): contents for contents in state.contents.tables}
+    return {_id(table): (table, rows.get(_id(table))) for table in state.schema.tables}
+
+
+def _id(table: Table | TableContents) -> Id:
+    return table.namespace, table.name

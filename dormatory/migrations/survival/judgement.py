@@ -31,8 +31,11 @@ def _losses(trip: Trip) -> Iterator[Loss]:
     journey = Journey(trip)
     yield from rows.judged(journey)
     yield from cells.judged(journey)
-    yield from references.dangling(trip.before, trip.upgraded, Direction.UPGRADE)
-    if trip.downgraded is not None:
-        yield from references.dangling(journey.filled, trip.downgraded, Direction.DOWNGRADE)
-        if trip.upgraded_again is not None:
-            yield from references.dangling(trip.downgraded, trip.upgraded_again, Direction.SECOND_UPGRADE)
+    legs = (
+        (Direction.UPGRADE, trip.before, trip.upgraded),
+        (Direction.DOWNGRADE, journey.filled, trip.downgraded),
+        (Direction.SECOND_UPGRADE, trip.downgraded, trip.upgraded_again),
+    )
+    for direction, before, after in legs:
+        if before is not None and after is not None:
+            yield from references.dangling(before, after, direction, journey.still)

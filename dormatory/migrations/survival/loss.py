@@ -96,11 +96,11 @@ class Loss:
 
 _WHEN = {direction: direction.value for direction in Direction}
 _BECAME = {
-    Kind.VALUES_CHANGED: "not what they were before the upgrade",
+    Kind.VALUES_CHANGED: "changed",
     Kind.VALUES_LOST: "lost",
     Kind.TRUNCATED: "cut off",
     Kind.SHIFTED: "shifted in time",
     Kind.REENCODED: "written in another form",
     Kind.MAPPING_NOT_INVERTED: "still what the upgrade made of them",
-    Kind.SPLIT_NOT_JOINED: "not put together again, though their parts are there",
+    Kind.SPLIT_NOT_JOINED: "not put together again from their parts",
 }

@@ -12,19 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.migrations.recording import Direction
+    from dormatory.migrations.survival.journey import Id
     from dormatory.migrations.survival.loss import State
     from dormatory.schema.snapshot import Constraint, Table
 
 
-def dangling(before: State, after: State, direction: Direction) -> Iterator[Loss]:
+def dangling(before: State, after: State, direction: Direction, still: frozenset[Id]) -> Iterator[Loss]:
     """Yield the foreign keys that a leg has left with rows that name none.
 
     A row that broke the same key before the leg is not held against it. A key made NOT VALID says itself that it looks
-    at new rows only.
+    at new rows only. Keys between tables that are `still`, to which nothing has happened, are not looked at again.
     """
     for table in after.schema.tables:
         for constraint in table.constraints:
             if constraint.kind != "FOREIGN KEY" or table.partition_bound is not None:
+                continue
+            target = constraint.references
+            if target and {(table.namespace, table.name), (target.namespace, target.table)} <= still:
                 continue
             orphans, of = _orphans(table, constraint, after)
             broken, _ = _orphans(table, constraint, before) if orphans and _had(before, table, constraint) else ([], 0)

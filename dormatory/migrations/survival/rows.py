@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
 
     from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.survival.journey import Journey, Passage
+    from dormatory.migrations.survival.journey import Id, Journey, Passage
 
 
 def judged(journey: Journey) -> Iterator[Loss]:
@@ -29,8 +29,8 @@ def judged(journey: Journey) -> Iterator[Loss]:
         yield from _gone_on_downgrade(journey, name, passage)
     for passage in journey.downgraded.values():
         if passage.now is not None:
-            fresh = _fresh(journey, passage)
-            yield from _without_cause(passage, fresh & set(passage.pairing.gone), Direction.DOWNGRADE)
+            gone = fresh(journey, passage) & set(passage.pairing.gone)
+            yield from _without_cause(passage, gone, Direction.DOWNGRADE)
             yield from _multiplied(passage, Direction.DOWNGRADE)
     for name, passage in journey.repeated.items():
         if passage.now is not None:
@@ -38,7 +38,7 @@ def judged(journey: Journey) -> Iterator[Loss]:
             yield from _multiplied(passage, Direction.SECOND_UPGRADE)
 
 
-def _gone_on_upgrade(journey: Journey, name: str, passage: Passage) -> Iterator[Loss]:
+def _gone_on_upgrade(journey: Journey, name: Id, passage: Passage) -> Iterator[Loss]:
     """Yield the rows that the upgrade deletes and that the downgrade does not bring back."""
     gone = set(passage.pairing.gone)
     back = journey.returned.get(name)
@@ -54,7 +54,7 @@ def _gone_on_upgrade(journey: Journey, name: str, passage: Passage) -> Iterator[
         yield from _without_cause(passage, gone, Direction.UPGRADE)
 
 
-def _gone_on_downgrade(journey: Journey, name: str, passage: Passage) -> Iterator[Loss]:
+def _gone_on_downgrade(journey: Journey, name: Id, passage: Passage) -> Iterator[Loss]:
     """Yield the rows that were there before the upgrade and after it, and that the downgrade deletes."""
     back = journey.returned.get(name)
     if back is None:
@@ -163,7 +163,7 @@ def _repeated(first: Passage | None, again: Passage) -> Iterator[Loss]:
         )
 
 
-def _not_moved_back(journey: Journey, name: str, passage: Passage) -> Iterator[Loss]:
+def _not_moved_back(journey: Journey, name: Id, passage: Passage) -> Iterator[Loss]:
     """Yield the rows of a table that the upgrade drops, if it has moved them before and they do not come back."""
     back = journey.returned.get(name)
     targets = _targets(passage)
@@ -205,10 +205,10 @@ def _moved(passage: Passage, places: Collection[int]) -> list[int]:
     ]
 
 
-def _fresh(journey: Journey, passage: Passage) -> set[int]:
+def fresh(journey: Journey, passage: Passage) -> set[int]:
     """Return the rows that were put in after the upgrade."""
     before = contents_of(journey.trip.upgraded.contents, passage.table)
-    if before is None:
+    if before is None or before == passage.rows:
         return set()
     places = [passage.rows.columns.index(name) for name in before.columns if name in passage.rows.columns]
     there = {projection(row, range(len(before.columns))) for row in before.rows}
