@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,10 +70,9 @@ def test_the_cache_is_never_used_across_versions(
     cache: Path, runs_of_initdb: list[str], place: tuple[Path, process.Account | None]
 ) -> None:
     home, account = place
-    binaries = programs.server_binaries()
+    installed = installation.reachable(programs.server_binaries(), home, account)
     for version in ("initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"):
-        installed = installation.Installation(binaries, installation._environment(), version, 18)
-        template.populate(installed, home, account)
+        template.populate(replace(installed, version=version), home, account)
     assert (len(packed(cache)), runs_of_initdb) == (2, ["initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"])
 
 

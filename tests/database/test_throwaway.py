@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine, text
 
-from dormatory.database import postmaster, programs, throwaway
+from dormatory.database import installation, postmaster, private, programs, throwaway
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
 
 if TYPE_CHECKING:
@@ -42,11 +42,14 @@ def script(path: Path, body: str) -> None:
 
 @pytest.fixture
 def binaries() -> Iterator[Path]:
-    """A directory of programs that everybody can reach, initdb being the real one."""
-    with tempfile.TemporaryDirectory(prefix="bin") as name:
+    """A directory of programs that everybody can reach, initdb being the real one, wherever that lies."""
+    account = installation.unprivileged()
+    with tempfile.TemporaryDirectory(prefix="bin") as name, private.directory(account) as home:
         directory = Path(name)
         directory.chmod(0o755)
-        script(directory / "initdb", f'exec {programs.server_binaries()}/initdb "$@"')
+        real = installation.reachable(programs.server_binaries(), home, account)
+        libraries = real.environment.get("LD_LIBRARY_PATH", "")
+        script(directory / "initdb", f'LD_LIBRARY_PATH="{libraries}" exec {real.binaries}/initdb "$@"')
         yield directory
 
 
