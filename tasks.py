@@ -241,16 +241,24 @@ def check_(_: Context, backend: str = "", *, live: bool = False) -> None:
             raise Exit(code=1)
 
 
-@task(help={"backend": _BACKENDS})
-def round_trip(_: Context, backend: str = "") -> None:
+@task(
+    help={
+        "backend": _BACKENDS,
+        "revision": "only this one",
+        "since": "only those that this git reference does not have yet",
+    }
+)
+def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "") -> None:
     """Play every revision up, down and up again."""
     with reported():
-        from dormatory.inspection import inspect_round_trip
+        from dormatory.inspection import chosen, inspect_round_trip
         from dormatory.report.progress import counting
         from dormatory.report.text import verdict_lines
 
+        project, names = project_here(), backends(backend)
+        only = chosen(project, revision=revision, since=since)
         with counting() as on_step:
-            verdict = inspect_round_trip(project_here(), backends(backend), on_step)
+            verdict = inspect_round_trip(project, names, on_step, only=only)
         show_lines(verdict_lines(verdict.findings, verdict.servers))
         if not verdict.is_clean:
             raise Exit(code=1)

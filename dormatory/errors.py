@@ -263,6 +263,17 @@ class UnknownRevisionError(DormatoryError):
         super().__init__(f"there is no revision {name} in this history", why=span, fix="list them with: inv db.history")
 
 
+class UnknownReferenceError(DormatoryError):
+    """The user named a git reference that git does not know here."""
+
+    def __init__(self, reference: str, said: str) -> None:
+        super().__init__(
+            f"git knows no {reference} here",
+            why=said.removeprefix("fatal: ") or "git said nothing",
+            fix="name a branch, a tag or a commit; a shallow clone may have to fetch it first",
+        )
+
+
 class NoDestinationError(DormatoryError):
     """The user gave an empty text where a revision belongs."""
 
@@ -479,6 +490,17 @@ class PoolerError(DatabaseFailedError):
             f"{shown} is reached through a transaction pooler",
             why="the lock against a second migration would be left in somebody else's session",
             fix="give the server's own address in DATABASE_URL",
+        )
+
+
+class UnreadableRecordingError(DormatoryError):
+    """A text is no recording, or one that this program does not know."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "the recording cannot be read",
+            why=why,
+            fix="play the history again with inv db.round-trip, or read it with the program that wrote it",
         )
 
 

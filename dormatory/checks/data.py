@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.roundtrip import lessened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,8 @@ def rows_kept(recording: Recording, history: History) -> Iterator[Finding]:
     known = {revision.id: revision for revision in history.revisions}
     for step in recording.steps:
         for loss in step.losses:
-            yield _finding(loss, known[step.revision], recording.backend)
+            found = _finding(loss, known[step.revision], recording.backend)
+            yield lessened(found) if step.is_extreme else found
 
 
 def _finding(loss: Loss, revision: Revision, backend: str) -> Finding:

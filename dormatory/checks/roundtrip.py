@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.findings import Finding, Severity
-from dormatory.errors import NoDowngradeError
-from dormatory.migrations.recording import Direction
+from dormatory.migrations.recording import Course, Direction
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded, PartAdded
 from dormatory.schema.snapshot import Enum, Index, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dormatory.migrations.history import History, Revision
-    from dormatory.migrations.recording import Leg, Recording
+    from dormatory.migrations.recording import Failure, Passage, Recording
     from dormatory.schema.changes import Change
 
 _SEVERITIES = {
@@ -41,19 +41,48 @@ def round_trip(recording: Recording, history: History) -> Iterator[Finding]:
     for step in recording.steps:
         revision = known[step.revision]
         for leg in step.legs:
-            if not (has_none and isinstance(leg.error, NoDowngradeError)):
-                yield from _failure(leg, revision, recording)
+            if leg.failure and not (has_none and leg.failure.kind == _NO_DOWNGRADE):
+                found = _failure(leg.failure, leg.direction, revision, recording)
+                yield lessened(found) if step.is_extreme else found
             for change in leg.trace:
-                yield _trace(change, leg, revision, recording)
-        if revision.irreversible and len(step.legs) == len(Direction) and all(leg.is_clean for leg in step.legs):
+                yield _trace(change, leg.direction, revision, recording)
+        if revision.irreversible and len(step.legs) == len(Direction) and step.is_clean:
             message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
             yield _finding(revision, recording, "irreversible-is-not", message, "remove the declaration")
+    for passage in recording.passages:
+        yield from _passage(passage, known, recording)
     if recording.unreached:
-        names = ", ".join(recording.unreached)
-        message = f"not played, for the upgrade of {recording.steps[-1].revision} failed before: {names}"
+        stopped = [passage.stopped for passage in recording.passages if passage.stopped]
+        last = recording.steps[-1].revision if recording.steps else stopped[-1]
+        message = f"not played, for the upgrade of {last} failed before: {', '.join(recording.unreached)}"
         yield _finding(known[recording.unreached[0]], recording, "not-played", message, "mend that revision first")
 
 
+def lessened(finding: Finding) -> Finding:
+    """Return a finding that was made on extreme rows only: worth a thought, and said so."""
+    severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
+    message = f"{finding.message}; on rows with extreme values only, plausible ones pass"
+    return replace(finding, severity=severity, message=message)
+
+
+_NO_DOWNGRADE = "NoDowngradeError"  # the kind of failure
+_WAYS = {
+    Course.DOWN: (
+        "way-down",
+        "going all the way down on populated tables",
+        "what one downgrade leaves, the next one meets: play inv db.round-trip on each",
+    ),
+    Course.UP: (
+        "one-run-differs",
+        "alembic upgrade heads in one run",
+        "a run remembers which types it created, and may share a transaction: say checkfirst, or split the revision",
+    ),
+    Course.OTHER_ORDER: (
+        "branch-order",
+        "applying the branches in another order",
+        "let the later one depend on the other: depends_on, or a new parent",
+    ),
+}
 _MISSING = re.compile(r"no such table|relation .* does not exist|NoSuchTableError")
 _NO_DOWNGRADES = (
     "no revision of this history has a downgrade, so none was taken back",
@@ -61,37 +90,44 @@ _NO_DOWNGRADES = (
 )
 
 
-def _failure(leg: Leg, revision: Revision, recording: Recording) -> Iterator[Finding]:
-    error = leg.error
-    if error is None:
-        return
-    going_down = leg.direction is Direction.DOWNGRADE
-    if going_down and isinstance(error.__cause__, NotImplementedError):
-        message = f"it declares that it has no way back: {error.__cause__ or 'without a reason'}"
-        yield _finding(revision, recording, "irreversible", message, "a backup is the only way back")
-    elif going_down and revision.irreversible:
-        message = f"it declares that it has no way back: {revision.irreversible}"
-        yield _finding(revision, recording, "irreversible", message, "a backup is the only way back")
-    elif isinstance(error, NoDowngradeError):
-        yield _finding(revision, recording, "no-downgrade", "it has no downgrade function", error.fix)
-    elif leg.direction is Direction.UPGRADE and not revision.parents and _MISSING.search(error.why):
-        message = f"no path from empty: {error.why}"
+def _failure(failure: Failure, direction: Direction, revision: Revision, recording: Recording) -> Finding:
+    going_down = direction is Direction.DOWNGRADE
+    if going_down and (failure.is_declared or revision.irreversible):
+        reason = failure.why if failure.is_declared else revision.irreversible
+        message = f"it declares that it has no way back: {reason or 'without a reason'}"
+        return _finding(revision, recording, "irreversible", message, "a backup is the only way back")
+    if failure.kind == _NO_DOWNGRADE:
+        return _finding(revision, recording, "no-downgrade", "it has no downgrade function", failure.fix)
+    if direction is Direction.UPGRADE and not revision.parents and _MISSING.search(failure.why):
+        message = f"no path from empty: {failure.why}"
         hint = "name what makes the tables it starts from: baseline in [dormatory] of the ini file"
-        yield _finding(revision, recording, "no-path-from-empty", message, hint, where=getattr(error, "where", ""))
-    else:
-        rule = _FAILS[leg.direction]
-        message = f"the {leg.direction.value} failed: {error.why}"
-        yield _finding(revision, recording, rule, message, error.fix, where=getattr(error, "where", ""))
+        return _finding(revision, recording, "no-path-from-empty", message, hint, where=failure.where)
+    message = f"the {direction.value} failed: {failure.why}"
+    return _finding(revision, recording, _FAILS[direction], message, failure.fix, where=failure.where)
 
 
-def _trace(change: Change, leg: Leg, revision: Revision, recording: Recording) -> Finding:
+def _passage(passage: Passage, known: Mapping[str, Revision], recording: Recording) -> Iterator[Finding]:
+    """Report a way through many revisions that did not end where the round trips say."""
+    rule, way, hint = _WAYS[passage.course]
+    order = f" ({', '.join(passage.revisions)})" if passage.course is Course.OTHER_ORDER else ""
+    revision = known[passage.stopped or passage.revisions[-1]]
+    if passage.failure:
+        message = f"{way}{order} fails at {revision.id}: {passage.failure.why}"
+        yield _finding(revision, recording, rule, message, hint, where=passage.failure.where)
+    for change in passage.trace:
+        if not isinstance(change, ColumnsReordered):
+            message = f"{way}{order} ends elsewhere than step by step: {change}"
+            yield _finding(revision, recording, rule, message, hint, object_=change.object)
+
+
+def _trace(change: Change, direction: Direction, revision: Revision, recording: Recording) -> Finding:
     if isinstance(change, ColumnsReordered):
         rule = "column-order"
-        message = f"{change} after the {leg.direction.value}"
+        message = f"{change} after the {direction.value}"
         hint = "harmless unless something relies on positions"
     else:
-        rule = "trace" if leg.direction is Direction.DOWNGRADE else "second-upgrade-differs"
-        message = f"the {leg.direction.value} leaves a trace: {change}"
+        rule = "trace" if direction is Direction.DOWNGRADE else "second-upgrade-differs"
+        message = f"the {direction.value} leaves a trace: {change}"
         hint = _remedy(change)
     return _finding(revision, recording, rule, message, hint, object_=change.object)
 

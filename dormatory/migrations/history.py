@@ -8,9 +8,10 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from dormatory.errors import BrokenHistoryError, MultipleHeadsError, UnknownRevisionError
+from dormatory.migrations.reference import files_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from dormatory.migrations.project import Project
@@ -48,7 +49,27 @@ class History:
         Raises BrokenHistoryError for a file that does not parse, an id used twice, a parent that no file has,
         or a cycle.
         """
-        return cls(_ordered(item for path in _files(project) if (item := _revision(path))))
+        return cls.of({path: path.read_bytes() for path in _files(project)})
+
+    @classmethod
+    def at(cls, project: Project, reference: str) -> History:
+        """Read the history as a git reference has it, without touching the checkout.
+
+        Raises UnknownReferenceError besides what read() raises.
+        """
+        return cls.of(
+            {
+                path: source
+                for location in project.version_locations
+                for path, source in files_at(reference, location).items()
+                if _is_revision(path) and (project.recursive or path.parent == location)
+            }
+        )
+
+    @classmethod
+    def of(cls, sources: Mapping[Path, bytes]) -> History:
+        """Return the history in the sources of files; raises BrokenHistoryError as read() does."""
+        return cls(_ordered(item for path in sorted(sources) if (item := _revision(path, sources[path]))))
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -105,14 +126,19 @@ class History:
 def _files(project: Project) -> Iterator[Path]:
     for location in project.version_locations:
         found = location.rglob("*.py") if project.recursive else location.glob("*.py")
-        yield from sorted(path for path in found if not path.name.startswith(("__init__", ".")))  # as Alembic sees it
+        yield from (path for path in found if _is_revision(path))
 
 
-def _revision(path: Path) -> Revision | None:
+def _is_revision(path: Path) -> bool:
+    """Say whether Alembic takes a file for a revision."""
+    return path.suffix == ".py" and not path.name.startswith(("__init__", "."))
+
+
+def _revision(path: Path, source: bytes) -> Revision | None:
     """Return the revision in a file, or None when the file assigns no `revision`, as Alembic sees it."""
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except (SyntaxError, ValueError, OSError) as error:
+        tree = ast.parse(source, filename=str(path))
+    except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise BrokenHistoryError(
             f"{path}:{line} does not parse", why=str(error).splitlines()[0], fix="mend the file"

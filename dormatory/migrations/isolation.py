@@ -1,4 +1,4 @@
-"""Runs what executes another project's code in a process of its own: one process per database.
+"""Calls functions in processes of their own: what executes another project's code, and what runs side by side.
 
 Projects keep engines, settings and metadata from their first import on, so a second database in the same process
 would meet the first one's. A project whose env.py is ours has nothing of the kind and stays in this process.
@@ -6,28 +6,36 @@ would meet the first one's. A project whose env.py is ours has nothing of the ki
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 import pickle
+import signal
 import sys
 import traceback
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dormatory.database.process import conversing, unwinding_on_termination
 from dormatory.errors import DormatoryError, EnvironmentFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from subprocess import Popen
+    from typing import TextIO
 
     from dormatory.migrations.project import Project
 
 _T = TypeVar("_T")
 _HOME = str(Path(__file__).resolve().parents[2])
 # Ours is found last: `-P` and the appended path keep our directories from hiding the project's modules, and the
-# project's from hiding Alembic before it is loaded.
-_CHILD = "import sys; sys.path.append(sys.argv.pop(1)); from dormatory.migrations.isolation import answer; answer()"
+# project's from hiding Alembic before it is loaded.  Interrupted while it loads, it ends without a traceback.
+_CHILD = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
+    "from dormatory.migrations.isolation import answer; answer()"
+)
 
 
 def isolated(
@@ -40,27 +48,86 @@ def isolated(
     """
     if project.has_our_environment:
         return function(*arguments, *([hear] if hear else []))
-    command = [sys.executable, "-P", "-c", _CHILD, _HOME]
-    with conversing(command, env=os.environ, cwd=project.root) as child:
-        if child.stdin is None or child.stdout is None:
-            raise AssertionError
-        child.stdin.write(_packed((function, arguments, hear is not None)))
-        child.stdin.close()
-        kind: str
-        value: Any
-        kind, value = "", None
-        for line in child.stdout:
-            kind, value = pickle.loads(base64.b64decode(line))  # noqa: S301  # our own child wrote it
+    with _asked(project, function, arguments, tells=hear is not None) as child:
+        for kind, value in _answers(child):
             if kind == "told" and hear:
                 hear(value)
-        code = child.wait()
+    return cast("_T", _outcome(kind, value))
+
+
+def side_by_side(
+    project: Project, calls: Mapping[str, Sequence[Any]], function: Callable[..., _T], hear: Callable[[str, Any], None]
+) -> dict[str, _T | DormatoryError]:
+    """Call a function once for each name with its arguments, at the same time, each in a process of its own.
+
+    Return what each call returned, or the DormatoryError that it raised; `hear` is told by whom it is called. A
+    single call stays in this process.
+    """
+    if len(calls) == 1:
+        ((name, arguments),) = calls.items()
+        try:
+            return {name: function(*arguments, lambda value: hear(name, value))}
+        except DormatoryError as error:
+            return {name: error}
+    heard: SimpleQueue[tuple[str, str, Any]] = SimpleQueue()
+    ended: dict[str, _T | DormatoryError] = {}
+    with ExitStack() as stack:
+        for name, arguments in calls.items():
+            child = stack.enter_context(_asked(project, function, arguments, tells=True))
+            Thread(target=_pass_on, args=(name, child, heard), daemon=True).start()
+        while len(ended) < len(calls):
+            name, kind, value = heard.get()
+            if kind == "told":
+                hear(name, value)
+                continue
+            try:
+                ended[name] = cast("_T", _outcome(kind, value))
+            except DormatoryError as error:
+                ended[name] = error
+    return ended
+
+
+def _pass_on(name: str, child: Popen[str], heard: SimpleQueue[tuple[str, str, Any]]) -> None:
+    for kind, value in _answers(child):
+        heard.put((name, kind, value))
+
+
+@contextmanager
+def _asked(
+    project: Project, function: Callable[..., Any], arguments: Sequence[Any], *, tells: bool
+) -> Iterator[Popen[str]]:
+    """Start a process that makes a call."""
+    command = [sys.executable, "-P", "-c", _CHILD, _HOME]
+    with conversing(command, env=os.environ, cwd=project.root) as child:
+        with cast("TextIO", child.stdin) as asked:
+            pickle.dump((function, tuple(arguments), tells), asked.buffer)
+        yield child
+
+
+def _answers(child: Popen[str]) -> Iterator[tuple[str, Any]]:
+    """Yield what a process says, and last how it ended.
+
+    One unpickler reads it all: what was said before, such as the tables that a step did not change, comes only once.
+    """
+    reader = pickle.Unpickler(cast("TextIO", child.stdout).buffer)  # noqa: S301  # our own child wrote it
+    kind = "told"
+    while kind == "told":
+        try:
+            kind, value = reader.load()
+        except (EOFError, pickle.UnpicklingError):
+            kind, value = "ended", child.wait()
+        yield kind, value
+
+
+def _outcome(kind: str, value: Any) -> Any:
+    """Return what a call returned, or raise what it raised."""
     if kind == "returned":
-        return cast("_T", value)
+        return value
     if kind == "raised":
         raise value
     if kind == "crashed":
         raise RuntimeError(value)
-    raise EnvironmentFailedError("env.py", f"the process ended with exit code {code}")
+    raise EnvironmentFailedError("env.py", f"the process ended with exit code {value}")
 
 
 def answer() -> None:
@@ -69,13 +136,15 @@ def answer() -> None:
     Standard output belongs to the answers; what the project prints goes to standard error. Its logging is kept to
     errors, however it is set up: a round trip would repeat each line of it three times.
     """
-    function, arguments, tells = pickle.loads(base64.b64decode(sys.stdin.readline()))  # noqa: S301  # our parent wrote it
-    with os.fdopen(os.dup(1), "w", encoding="ascii") as channel:
+    function, arguments, tells = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with os.fdopen(os.dup(1), "wb") as channel:
         os.dup2(2, 1)
         logging.disable(logging.WARNING)
+        writer = pickle.Pickler(channel)
 
         def say(kind: str, value: Any) -> None:
-            channel.write(_packed((kind, value)))
+            writer.dump((kind, value))
             channel.flush()
 
         try:
@@ -88,7 +157,3 @@ def answer() -> None:
             say("raised", EnvironmentFailedError("env.py", f"it called sys.exit({error.code!r})"))
         except Exception:  # noqa: BLE001  # the parent raises it again
             say("crashed", traceback.format_exc())
-
-
-def _packed(value: Any) -> str:
-    return base64.b64encode(pickle.dumps(value)).decode() + "\n"

@@ -1,4 +1,4 @@
-"""The values that a played history leaves: what each revision did, leg by leg."""
+"""The values that a played history leaves: what each revision did, leg by leg, statement by statement."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
     from dormatory.migrations.survival import Loss
     from dormatory.schema.changes import Change
+    from dormatory.schema.snapshot import Snapshot
+
+# PostgreSQL's table locks, the weakest first, as its documentation orders them.
+LOCK_MODES = (
+    "ACCESS SHARE",
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)
 
 
 class Direction(Enum):
@@ -21,11 +34,28 @@ class Direction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock on a table that was there before the leg: `mode` is one of LOCK_MODES.
+
+    `seconds` is how long it was held: from the start of the statement that took it to the end of its transaction.
+    """
+
+    table: str
+    mode: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One SQL statement as it was executed, and the line of the revision that issued it.
 
     `parameters` are the types of its parameters, never their values. `line` is 0 where no line of a revision issued
-    it, such as Alembic's own book-keeping. `rows` is what the driver counted, -1 where it did not.
+    it, such as Alembic's own book-keeping. `rows` is what the driver counted, -1 where it did not. `transaction`
+    numbers the transactions of the leg from 1; 0 is a statement that was a transaction of its own.
+
+    PostgreSQL only, and only of tables that were there before the leg: `locks` that it took or made stronger, tables
+    and indexes that it wrote anew (`rewritten`), tables that it read from end to end (`scanned`). `lock_timeout` is
+    the setting in force, in milliseconds, 0 where it waits for ever.
     """
 
     sql: str
@@ -34,6 +64,37 @@ class Statement:
     line: int
     seconds: float
     rows: int
+    transaction: int = 1
+    lock_timeout: int = 0
+    locks: tuple[Lock, ...] = ()
+    rewritten: tuple[str, ...] = ()
+    scanned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something did not end: the error's class, reason and remedy, and the `file:line` it came from, if known.
+
+    `is_declared` tells that the revision itself raised NotImplementedError: it says that there is no way.
+    """
+
+    kind: str
+    what: str
+    why: str
+    fix: str
+    where: str = ""
+    is_declared: bool = False
+
+    def __str__(self) -> str:
+        """Return it in one sentence, as the error would say it."""
+        return f"{self.what} ({self.why}); {self.fix}"
+
+    @classmethod
+    def of(cls, error: DormatoryError) -> Failure:
+        """Return the error as a value."""
+        declared = isinstance(error.__cause__, NotImplementedError)
+        why = str(error.__cause__) if declared else error.why
+        return cls(type(error).__name__, error.what, why, error.fix, getattr(error, "where", ""), declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +102,79 @@ class Leg:
     """One revision played in one direction.
 
     `trace` is what differs afterwards from what should be there: after the downgrade from the structure before
-    the upgrade, after the second upgrade from the structure after the first. `error` is why it did not end.
+    the upgrade, after the second upgrade from the structure after the first. `failure` is why it did not end.
     """
 
     direction: Direction
     seconds: float
     statements: tuple[Statement, ...] = ()
     trace: tuple[Change, ...] = ()
-    error: DormatoryError | None = None
+    failure: Failure | None = None
 
     @property
     def is_clean(self) -> bool:
         """Whether the leg ended and left what it should."""
-        return self.error is None and not self.trace
+        return self.failure is None and not self.trace
+
+    @property
+    def locks(self) -> tuple[Lock, ...]:
+        """The strongest lock on each table, and how long the table was locked at all, by name of table."""
+        strongest: dict[str, Lock] = {}
+        for lock in (lock for statement in self.statements for lock in statement.locks):
+            known = strongest.get(lock.table, lock)
+            mode = max(known.mode, lock.mode, key=LOCK_MODES.index)
+            strongest[lock.table] = Lock(lock.table, mode, max(known.seconds, lock.seconds))
+        return tuple(strongest[table] for table in sorted(strongest))
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One revision's round trip, as far as it got, and which rows it lost on the way."""
+    """One revision's round trip, as far as it got: the structure before and after it, and which rows it lost.
+
+    `after` is None where the upgrade failed. `is_extreme` tells that what is wrong was seen on rows with the extremes
+    of their types only: on plausible rows the same trip is clean.
+    """
 
     revision: str
     legs: tuple[Leg, ...]
+    before: Snapshot
+    after: Snapshot | None = None
     losses: tuple[Loss, ...] = ()
+    is_extreme: bool = False
 
     @property
     def is_clean(self) -> bool:
         """Whether every leg ended and left what it should, rows included."""
         return not self.losses and all(leg.is_clean for leg in self.legs)
+
+
+class Course(Enum):
+    """The ways through a whole history, besides one round trip after the other."""
+
+    DOWN = "all the way down"
+    UP = "all the way up in one run"
+    OTHER_ORDER = "another order of branches"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Many revisions played in a row: in which order, and what differs at the end from what should be there.
+
+    `stopped` is the revision that did not end, with its `failure`; "" where all did. `revisions` are those played,
+    the one that stopped it included.
+    """
+
+    course: Course
+    revisions: tuple[str, ...]
+    seconds: float
+    trace: tuple[Change, ...] = ()
+    stopped: str = ""
+    failure: Failure | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it came to its end and left what it should."""
+        return self.failure is None and not self.trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +188,6 @@ class Recording:
     backend: str
     server: str
     steps: tuple[Step, ...]
+    passages: tuple[Passage, ...] = ()
     unreached: tuple[str, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()

@@ -159,8 +159,8 @@ def verdict_lines(findings: Sequence[Finding], servers: Sequence[str]) -> Iterat
 def step_lines(step: Step) -> Iterator[str]:
     """Yield what went wrong with one revision's round trip, leg by leg."""
     for leg in step.legs:
-        if leg.error:
-            yield f"{step.revision}: the {leg.direction.value} failed: {leg.error}"
+        if leg.failure:
+            yield f"{step.revision}: the {leg.direction.value} failed: {leg.failure}"
         for change in leg.trace:
             yield f"{step.revision}: after the {leg.direction.value}: {change}"
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from dormatory.database import throwaway
-from dormatory.migrations.recording import Direction
+from dormatory.migrations.recording import Course, Direction
 from dormatory.migrations.roundtrip import play
 
 if TYPE_CHECKING:
-    from dormatory.migrations.recording import Recording
+    from dormatory.migrations.recording import Passage, Recording
     from dormatory.migrations.scratch import Scratch
     from tests.conftest import SmallProject
 
@@ -68,7 +69,7 @@ class TestForgottenLines:
         assert ("002", Direction.DOWNGRADE) in unclean(recording)
         assert ("001", Direction.DOWNGRADE) not in unclean(recording)
         (step,) = (step for step in recording.steps if step.revision == "002")
-        assert left in trace(recording, "002") or any(leg.error for leg in step.legs)
+        assert left in trace(recording, "002") or any(leg.failure for leg in step.legs)
 
     def test_an_enum_type_that_survives_its_table_is_in_the_trace(
         self, small_project: SmallProject, postgres_server: throwaway.Server
@@ -98,8 +99,9 @@ class TestWalk:
         recording = play(small_project.project, maker)
         assert unclean(recording) == [("002", Direction.DOWNGRADE)]
         assert [step.revision for step in recording.steps] == ["001", "002", "003"]
-        error = recording.steps[1].legs[-1].error
-        assert "this revision has no way back" in str(error)
+        failure = recording.steps[1].legs[-1].failure
+        assert failure is not None
+        assert failure.is_declared
 
     def test_what_lies_behind_a_failing_upgrade_is_unreached(self, small_project: SmallProject, maker: Scratch) -> None:
         small_project.tables("a", "b", "c")
@@ -125,3 +127,118 @@ class TestWalk:
         recording = play(small_project.project, maker)
         assert [step.revision for step in recording.steps] == ["001", "left", "right", "joined"]
         assert unclean(recording) == []
+
+
+def passages(recording: Recording) -> dict[Course, Passage]:
+    return {passage.course: passage for passage in recording.passages}
+
+
+class TestPassages:
+    def test_a_sound_history_goes_down_to_base_and_up_in_one_run(
+        self, small_project: SmallProject, maker: Scratch
+    ) -> None:
+        small_project.tables("a", "b", "c")
+        found = passages(play(small_project.project, maker))
+        assert found[Course.DOWN].revisions == ("003", "002", "001")
+        assert found[Course.UP].revisions == ("001", "002", "003")
+        assert all(passage.is_clean for passage in found.values())
+
+    def test_the_way_down_ends_above_what_has_no_way_back(self, small_project: SmallProject, maker: Scratch) -> None:
+        small_project.tables("a", "b", "c", "d")
+        create = "op.create_table('b', sa.Column('id', sa.Integer))"
+        small_project.revision("002", create, "raise NotImplementedError('one way')")
+        found = passages(play(small_project.project, maker))
+        assert found[Course.DOWN].revisions == ("004", "003")
+        assert found[Course.UP].revisions == ("001", "002", "003", "004")
+        assert all(passage.is_clean for passage in found.values())
+
+    def test_a_downgrade_that_only_works_behind_its_own_upgrade_is_met_on_the_way_down(
+        self, small_project: SmallProject, maker: Scratch
+    ) -> None:
+        small_project.tables("a", "b", "c")
+        small_project.revision(
+            "002",
+            "op.create_table('b', sa.Column('id', sa.Integer))",
+            """
+            bind = op.get_bind()
+            if 'c' in sa.inspect(bind).get_table_names() or not hasattr(sa, '_c_has_been_there'):
+                op.drop_table('b')
+            """,
+        )
+        small_project.revision(
+            "003",
+            "op.create_table('c', sa.Column('id', sa.Integer)); sa._c_has_been_there = True",
+            "op.drop_table('c')",
+        )
+        try:
+            found = passages(play(small_project.project, maker))
+        finally:
+            del sa._c_has_been_there  # type: ignore[attr-defined]
+        assert "b" in "\n".join(str(change) for change in found[Course.DOWN].trace)
+
+    def test_one_run_remembers_what_it_created_and_steps_do_not(
+        self, small_project: SmallProject, postgres_server: throwaway.Server
+    ) -> None:
+        create = "op.create_table('{}', sa.Column('x', sa.Enum('p', 'q', name='mood')))"
+        drop = "op.drop_table('{}'); sa.Enum(name='mood').drop(op.get_bind())"
+        small_project.revision("001", create.format("a"), drop.format("a"))
+        small_project.revision("002", drop.format("a"), create.format("a"))
+        small_project.revision("003", create.format("c"), drop.format("c"))
+        recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+        assert [leg.direction for step in recording.steps[2:] for leg in step.legs if not leg.is_clean] == []
+        found = passages(recording)[Course.UP]
+        assert found.stopped == "003"
+        assert found.failure is not None
+        assert "mood" in found.failure.why
+
+    def test_branches_that_need_an_order_are_found(self, small_project: SmallProject, maker: Scratch) -> None:
+        small_project.tables("a")
+        small_project.revision(
+            "left", "op.create_table('left', sa.Column('id', sa.Integer))", "op.drop_table('left')", after="001"
+        )
+        small_project.revision(
+            "right",
+            """op.add_column('a', sa.Column('has_left', sa.Integer)) if 'left' in sa.inspect(
+                op.get_bind()).get_table_names() else None""",
+            "[op.drop_column('a', 'has_left') for _ in [1] if 'left' in sa.inspect(op.get_bind()).get_table_names()]",
+            after="001",
+        )
+        small_project.revision("joined", after=("left", "right"))
+        found = passages(play(small_project.project, maker))[Course.OTHER_ORDER]
+        assert found.revisions == ("right", "left")
+        assert "has_left" in "\n".join(str(change) for change in found.trace)
+
+    def test_branches_that_do_not_care_agree(self, small_project: SmallProject, maker: Scratch) -> None:
+        small_project.tables("a")
+        for name in ("left", "right"):
+            create = f"op.create_table('{name}', sa.Column('id', sa.Integer))"
+            small_project.revision(name, create, f"op.drop_table('{name}')", after="001")
+        small_project.revision("joined", after=("left", "right"))
+        recording = play(small_project.project, maker)
+        orders = [item for item in recording.passages if item.course is Course.OTHER_ORDER]
+        assert [(item.revisions, item.is_clean) for item in orders] == [(("right", "left"), True)]
+
+
+class TestChosen:
+    def test_only_the_chosen_revision_makes_its_round_trip(self, small_project: SmallProject, maker: Scratch) -> None:
+        small_project.tables("a", "b", "c")
+        recording = play(small_project.project, maker, only=["002"])
+        assert [(step.revision, len(step.legs)) for step in recording.steps] == [("002", 3)]
+        assert recording.unreached == ()
+
+    def test_what_a_reference_lacks_is_played_and_taken_back_to_where_it_began(
+        self, small_project: SmallProject, maker: Scratch
+    ) -> None:
+        small_project.tables("a", "b", "c")
+        recording = play(small_project.project, maker, only=["002", "003"])
+        assert [step.revision for step in recording.steps] == ["002", "003"]
+        assert passages(recording)[Course.DOWN].revisions == ("003", "002")
+        assert passages(recording)[Course.UP].is_clean
+
+    def test_a_revision_that_cannot_be_reached_is_said_to_be(self, small_project: SmallProject, maker: Scratch) -> None:
+        small_project.tables("a", "b", "c")
+        small_project.revision("002", "op.execute('NO SUCH STATEMENT')")
+        recording = play(small_project.project, maker, only=["003"])
+        assert recording.steps == ()
+        assert recording.unreached == ("003",)
+        assert [(item.course, item.stopped) for item in recording.passages] == [(Course.UP, "002")]

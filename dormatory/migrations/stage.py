@@ -1,0 +1,179 @@
+"""The stage on which a history is played: one empty database, one ScriptDirectory, one run of env.py, one connection.
+
+`alembic upgrade +1` per step would load every revision file each time, which makes a walk quadratic. Alembic runs each
+step that a generator yields before it asks for the next, so between two of them we may look.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import wraps
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from alembic.runtime.migration import MigrationStep
+from sqlalchemy import NullPool, create_engine
+
+from dormatory.database.backend import backend_for
+from dormatory.errors import DormatoryError
+from dormatory.migrations.failures import explained
+from dormatory.migrations.observer import Observer
+from dormatory.migrations.recording import Direction, Failure
+from dormatory.migrations.runner import Runner
+from dormatory.schema.reflect import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from alembic.runtime.migration import MigrationContext, RevisionStep
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection
+
+    from dormatory.database.url import Target
+    from dormatory.migrations.project import Project
+    from dormatory.migrations.recording import Statement
+    from dormatory.schema.snapshot import Snapshot
+
+    Steps = Callable[[], Iterator[RevisionStep]]
+
+
+class Stage:
+    """A database, opened with a project's own env.py, and what is being played on it.
+
+    `revision` is what is under way, "" between two steps. `seconds` and `statements` belong to the latest watched one.
+    """
+
+    def __init__(self, project: Project, target: Target) -> None:
+        self.project, self.target = project, target
+        self.revision = ""
+        self.seconds = 0.0
+        self.statements: tuple[Statement, ...] = ()
+        self._began = 0.0
+
+    @contextmanager
+    def opened(self) -> Iterator[str]:
+        """Connect for the length of the block, and give the server's name and version."""
+        backend = backend_for(self.target)
+        # What a project's revisions do depends on how its connections begin transactions: a pragma in one is ignored.
+        plain = create_engine(self.target.url, poolclass=NullPool)
+        engine = backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
+        with engine.connect() as connection:
+            server = backend.version(connection)
+            connection.rollback()
+            self.connection = connection
+            self._observer = Observer(connection, self.project)
+            self.runner = Runner(self.project, target=self.target, connection=connection)
+            yield server
+
+    def play(self, steps: Steps) -> Failure | None:
+        """Run the steps in one run of env.py; return why a revision did not end, which ends them all.
+
+        An error that is no revision's is raised.
+        """
+        try:
+            self.runner.walk(lambda script, context: self._entered(script, context, steps))
+        except DormatoryError as error:
+            if not self.revision:
+                raise
+            self.seconds, self.statements = perf_counter() - self._began, self._observer.stop()
+            return Failure.of(error)
+        return None
+
+    def straight(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:
+        """Upgrade through revisions, or downgrade, one after the other and unwatched."""
+        for revision in revisions:
+            self._begin(revision)
+            step = self._step(revision, up=up)
+            step.is_replayed = up  # type: ignore[attr-defined]  # what it was found to do is not to stop it again
+            yield step
+            self.revision = ""
+
+    def watched(self, revision: str, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
+        """Play one revision, and keep its time and statements; return why it refused, if that is all it did.
+
+        A downgrade that raises NotImplementedError before its first statement has changed nothing: it is written down
+        as taken back, and the walk goes on.
+        """
+        step = self._step(revision, up=direction is not Direction.DOWNGRADE)
+        migrate, refused = step.migration_fn, []
+
+        @wraps(migrate)  # Alembic's log tells the direction by its name
+        def run(**arguments: Any) -> None:
+            try:
+                migrate(**arguments)
+            except NotImplementedError as error:
+                if step.is_upgrade or self._observer.stop():
+                    raise
+                refused.append(error)
+
+        step.migration_fn = run
+        self._begin(revision)
+        self._observer.start()
+        yield step
+        self.seconds, self.statements = perf_counter() - self._began, self._observer.stop()
+        self.revision = ""
+        if refused and (known := explained(refused[0], target=self.target, project=self.project)):
+            known.__cause__ = refused[0]
+            return Failure.of(known)
+        return None
+
+    def marked(self, revision: str) -> Iterator[RevisionStep]:
+        """Write a revision down as applied, without running it."""
+        step = self._step(revision, up=True)
+        step.migration_fn = lambda **_: None
+        yield step
+
+    def has_downgrade(self, revision: str) -> bool:
+        """Say whether the revision's module has such a function at all."""
+        return hasattr(self._found(revision).module, "downgrade")
+
+    def path(self, revision: str) -> str:
+        """Return the revision's file."""
+        return str(self._found(revision).path)
+
+    def look(self) -> Snapshot:
+        """Return the structure, without the version table."""
+        with self.reading() as connection:
+            return snapshot(connection, ignore=(self.version_table,))
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection between two steps, and leave no transaction open where each revision has its own.
+
+        What is committed is read through our own connection: an asynchronous driver has types of its own.
+        """
+        theirs = self._context.connection
+        if theirs is None:
+            raise AssertionError
+        context = self._context
+        is_open = context._transaction is not None or context._in_external_transaction  # noqa: SLF001  # Alembic's own
+        connection = theirs if is_open or theirs is self.connection else self.connection
+        if not is_open:
+            theirs.commit()  # the first one also holds the version table, which Alembic creates before any step
+        yield connection
+        if not is_open:
+            connection.commit()  # what reading and filling began
+
+    def _entered(self, script: ScriptDirectory, context: MigrationContext, steps: Steps) -> Iterator[RevisionStep]:
+        self._script, self._context = script, context
+        table, namespace = context.version_table, context.version_table_schema
+        self.version_table = f"{namespace}.{table}" if namespace else table
+        if context.connection is not None and context.connection is not self.connection:  # env.py opened its own
+            self._observer = Observer(context.connection, self.project)
+        if not self.project.has_our_environment:
+            with self.reading() as connection:
+                backend_for(self.target).follow_listeners(connection, self.target)
+        return steps()
+
+    def _begin(self, revision: str) -> None:
+        # Alembic remembers for the length of a run which types it created, and would not create them again.
+        self._context.impl.memo.clear()
+        self.revision, self._began = revision, perf_counter()
+
+    def _step(self, revision: str, *, up: bool) -> RevisionStep:
+        make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
+        return make(self._script.revision_map, self._found(revision))
+
+    def _found(self, revision: str) -> Any:
+        """Return Alembic's own view of a revision."""
+        return self._script.get_revision(revision)

@@ -1,0 +1,178 @@
+"""One walk along a history: the round trip of each revision on populated tables, then all the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dormatory.errors import NoDowngradeError
+from dormatory.migrations.passages import one_run, way_down
+from dormatory.migrations.recording import Direction, Failure, Leg, Step
+from dormatory.migrations.stage import Stage
+from dormatory.migrations.witness import Witness
+from dormatory.schema.diff import diff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from alembic.runtime.migration import RevisionStep
+
+    from dormatory.database.url import Target
+    from dormatory.migrations.project import Project
+    from dormatory.migrations.recording import Passage
+    from dormatory.schema.changes import Change
+    from dormatory.schema.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a walk is to do: upgrade straight through `done`, then make the round trip of each of `played`.
+
+    With `careful` the first of them meets plausible rows only. A walk that reaches the history's end, `to_head`, goes
+    all the way down again, but not below the lowest `kept` revisions, whose structure is `floor`; None is what the
+    first trip begins with.
+    """
+
+    done: tuple[str, ...]
+    played: tuple[str, ...]
+    careful: bool = False
+    to_head: bool = True
+    kept: int = 0
+    floor: Snapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """How far a walk came: `stuck` is the one of those done that failed on empty tables, with its failure."""
+
+    server: str
+    passages: tuple[Passage, ...]
+    unfilled: tuple[tuple[str, str], ...]
+    stuck: tuple[str, Failure] | None = None
+
+
+def walk(project: Project, target: Target, plan: Plan, keep: Callable[[Step], None]) -> Walked:
+    """Walk as far as it goes, in whatever process this is; `keep` hears of each step that ended.
+
+    It ends early behind a step that is doubtful, or that left something else than it should.
+    """
+    return _Walk(project, target, plan, keep).run()
+
+
+def is_doubtful(step: Step) -> bool:
+    """Say whether what is wrong with a step may be due to the extremes among its rows."""
+    return bool(step.losses) or any(leg.failure and not _is_stated(leg.failure) for leg in step.legs)
+
+
+def _is_stated(failure: Failure) -> bool:
+    return failure.is_declared or failure.kind == NoDowngradeError.__name__
+
+
+class _Walk:
+    """The state of a walk."""
+
+    def __init__(self, project: Project, target: Target, plan: Plan, keep: Callable[[Step], None]) -> None:
+        self.plan, self.keep = plan, keep
+        self.stage = Stage(project, target)
+        self.witness = Witness(project)
+        self._befores: list[Snapshot] = []  # what each trip began with
+        self._after: Snapshot | None = None  # the structure that the revision's first upgrade gave
+        self._legs: list[Leg] = []
+        self._has_way_back: list[bool] = []  # whether each trip's downgrade was a clean one
+        self._is_over = False
+
+    def run(self) -> Walked:
+        """Do what was planned."""
+        stuck = None
+        passages: list[Passage] = []
+        with self.stage.opened() as server:
+            failure = self.stage.play(self._trips)
+            revision = self.stage.revision
+            if failure and not self._befores:
+                stuck = revision, failure
+            elif failure:
+                self._legs.append(Leg(self._direction, self.stage.seconds, self.stage.statements, failure=failure))
+                self.keep(Step(revision, tuple(self._legs), self._befores[-1], self._after, self.witness.losses()))
+            elif self._is_over and self._after and self.plan.to_head:
+                passages += self._passages(self._after)
+        return Walked(server, tuple(passages), tuple(sorted(self.witness.unfilled.items())), stuck)
+
+    def _trips(self) -> Iterator[RevisionStep]:
+        yield from self.stage.straight(self.plan.done)
+        before = self.stage.look()
+        for number, revision in enumerate(self.plan.played):
+            self.witness.edges = not (self.plan.careful and number == 0)
+            self._befores.append(before)
+            self._legs, self._after = [], None
+            is_restored = yield from self._trip(revision, before)
+            after = self._after
+            step = Step(revision, tuple(self._legs), before, after, self.witness.losses())
+            self._has_way_back.append(any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self._legs))
+            self.keep(step)
+            if not is_restored or after is None or (self.witness.edges and is_doubtful(step)):
+                return
+            with self.stage.reading() as connection:
+                self.witness.settled(connection, after, revision)
+            before = after
+        if self.plan.played:
+            with self.stage.reading() as connection:
+                self.witness.before(connection, before)
+        self._is_over = True
+
+    def _trip(self, revision: str, before: Snapshot) -> Generator[RevisionStep, None, bool]:
+        """Make the round trip of one revision; return whether everything is as the first upgrade left it.
+
+        What a downgrade did not undo at all is not applied a second time: it would fail on what is still there.
+        """
+        with self.stage.reading() as connection:
+            self.witness.before(connection, before)
+        yield from self._leg(revision, Direction.UPGRADE)
+        self._after = after = self._look(Direction.UPGRADE)
+        self._ended(Direction.UPGRADE, ())
+        if not self.stage.has_downgrade(revision):
+            failure = Failure.of(NoDowngradeError(self.stage.path(revision)))
+            self._legs.append(Leg(Direction.DOWNGRADE, 0.0, failure=failure))
+            return True
+        refused = yield from self._leg(revision, Direction.DOWNGRADE)
+        if refused:
+            self._legs.append(Leg(Direction.DOWNGRADE, self.stage.seconds, self.stage.statements, failure=refused))
+            yield from self.stage.marked(revision)
+            return True
+        left = self._look(Direction.DOWNGRADE)
+        trace = diff(before, left)
+        self._ended(Direction.DOWNGRADE, trace)
+        if trace and not diff(after, left):
+            yield from self.stage.marked(revision)
+            return True
+        yield from self._leg(revision, Direction.SECOND_UPGRADE)
+        trace = diff(after, self._look(Direction.SECOND_UPGRADE))
+        self._ended(Direction.SECOND_UPGRADE, trace)
+        return not trace
+
+    def _leg(self, revision: str, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
+        self._direction = direction
+        return (yield from self.stage.watched(revision, direction))
+
+    def _ended(self, direction: Direction, trace: tuple[Change, ...]) -> None:
+        self._legs.append(Leg(direction, self.stage.seconds, self.stage.statements, trace=trace))
+
+    def _look(self, behind: Direction) -> Snapshot:
+        """Read the structure, and show the rows to the witness."""
+        found = self.stage.look()
+        with self.stage.reading() as connection:
+            self.witness.after(connection, found, behind, self.stage.statements)
+        return found
+
+    def _passages(self, head: Snapshot) -> Iterator[Passage]:
+        """Go down as far as trips have shown that it goes; from the very bottom, up again in one run."""
+        order = (*self.plan.done, *self.plan.played)
+        kept, floor = self.plan.kept, self.plan.floor or self._befores[0]
+        if False in self._has_way_back:
+            last = max(number for number, has_one in enumerate(self._has_way_back) if not has_one)
+            kept, floor = len(self.plan.done) + last + 1, [*self._befores, head][last + 1]
+        if kept == len(order):
+            return
+        down = way_down(self.stage, tuple(reversed(order[kept:])), floor)
+        yield down
+        if down.is_clean and kept == 0:
+            yield one_run(self.stage, head)
