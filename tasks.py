@@ -252,6 +252,7 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
     """Play every revision up, down and up again."""
     with reported():
         from dormatory.inspection import chosen, inspect_round_trip
+        from dormatory.report.legs import first_failure
         from dormatory.report.progress import counting
         from dormatory.report.text import verdict_lines
 
@@ -259,6 +260,7 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
         only = chosen(project, revision=revision, since=since)
         with counting() as on_step:
             verdict = inspect_round_trip(project, names, on_step, only=only)
+        show_lines(first_failure(verdict.findings, verdict.recordings))
         show_lines(verdict_lines(verdict.findings, verdict.servers))
         if not verdict.is_clean:
             raise Exit(code=1)

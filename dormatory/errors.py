@@ -203,6 +203,30 @@ class DumpNotWrittenError(DormatoryError):
         )
 
 
+class ReportNotWrittenError(DormatoryError):
+    """The findings could not be put where they were asked to go."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, path: str, said: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} was not written", why=said, fix="see that its directory exists, may be written and has room"
+        )
+
+
+class UnknownFormatError(DormatoryError):
+    """Findings were asked for in a format that no renderer writes."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"there is no format {name}",
+            why=f"findings are shown as {', '.join(self.known)}",
+            fix="ask for one of these",
+        )
+
+
 class NoProjectError(DormatoryError):
     """There is no Alembic project where one was looked for."""
 

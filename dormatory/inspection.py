@@ -60,10 +60,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All findings, and the servers on which they were looked for."""
+    """All findings, the servers on which they were looked for, and what was recorded there."""
 
     findings: tuple[Finding, ...]
     servers: tuple[str, ...]
+    recordings: tuple[Recording, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -108,7 +109,8 @@ def inspect_round_trip(
     )
     for recording in recordings.values():
         found += (*round_trip(recording, history), *rows_kept(recording, history))
-    return Verdict(tuple(found), tuple(recording.server for recording in recordings.values()))
+    servers = tuple(recording.server for recording in recordings.values())
+    return Verdict(tuple(found), servers, tuple(recordings.values()))
 
 
 def chosen(project: Project, *, revision: str = "", since: str = "") -> Collection[str] | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from dormatory.migrations.masking import without_row
+
 if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
     from dormatory.migrations.survival import Loss
@@ -91,10 +93,10 @@ class Failure:
 
     @classmethod
     def of(cls, error: DormatoryError) -> Failure:
-        """Return the error as a value."""
+        """Return the error as a value, without the row that a server may have quoted in it."""
         declared = isinstance(error.__cause__, NotImplementedError)
-        why = str(error.__cause__) if declared else error.why
-        return cls(type(error).__name__, error.what, why, error.fix, getattr(error, "where", ""), declared)
+        what, why = without_row(error.what), str(error.__cause__) if declared else without_row(error.why)
+        return cls(type(error).__name__, what, why, error.fix, getattr(error, "where", ""), declared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +193,16 @@ class Recording:
     passages: tuple[Passage, ...] = ()
     unreached: tuple[str, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> str:
+        """Return all of it as text; it holds what is here, so nothing that must not leave may be put in."""
+        from dormatory.migrations import transcript  # noqa: PLC0415  # it is made of this module
+
+        return transcript.to_json(self)
+
+    @staticmethod
+    def from_json(text: str) -> Recording:
+        """Return the recording that `to_json` wrote; UnreadableRecordingError tells what is wrong with other text."""
+        from dormatory.migrations import transcript  # noqa: PLC0415  # it is made of this module
+
+        return transcript.from_json(text)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.errors import NoDowngradeError
+from dormatory.migrations.masking import masked, without_row
 from dormatory.migrations.passages import one_run, way_down
 from dormatory.migrations.recording import Direction, Failure, Leg, Step
 from dormatory.migrations.stage import Stage
 from dormatory.migrations.witness import Witness
 from dormatory.schema.diff import diff
+from dormatory.schema.tokens import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -91,11 +93,14 @@ class _Walk:
             if failure and not self._befores:
                 stuck = revision, failure
             elif failure:
-                self._legs.append(Leg(self._direction, self.stage.seconds, self.stage.statements, failure=failure))
+                self._ended(self._direction, failure=failure)
                 self.keep(Step(revision, tuple(self._legs), self._befores[-1], self._after, self.witness.losses()))
             elif self._is_over and self._after and self.plan.to_head:
                 passages += self._passages(self._after)
-        return Walked(server, tuple(passages), tuple(sorted(self.witness.unfilled.items())), stuck)
+        return Walked(server, tuple(passages), self._unfilled(), stuck)
+
+    def _unfilled(self) -> tuple[tuple[str, str], ...]:
+        return tuple((table, without_row(reason)) for table, reason in sorted(self.witness.unfilled.items()))
 
     def _trips(self) -> Iterator[RevisionStep]:
         yield from self.stage.straight(self.plan.done)
@@ -128,14 +133,14 @@ class _Walk:
             self.witness.before(connection, before)
         yield from self._leg(revision, Direction.UPGRADE)
         self._after = after = self._look(Direction.UPGRADE)
-        self._ended(Direction.UPGRADE, ())
+        self._ended(Direction.UPGRADE)
         if not self.stage.has_downgrade(revision):
             failure = Failure.of(NoDowngradeError(self.stage.path(revision)))
             self._legs.append(Leg(Direction.DOWNGRADE, 0.0, failure=failure))
             return True
         refused = yield from self._leg(revision, Direction.DOWNGRADE)
         if refused:
-            self._legs.append(Leg(Direction.DOWNGRADE, self.stage.seconds, self.stage.statements, failure=refused))
+            self._ended(Direction.DOWNGRADE, failure=refused)
             yield from self.stage.marked(revision)
             return True
         left = self._look(Direction.DOWNGRADE)
@@ -153,8 +158,11 @@ class _Walk:
         self._direction = direction
         return (yield from self.stage.watched(revision, direction))
 
-    def _ended(self, direction: Direction, trace: tuple[Change, ...]) -> None:
-        self._legs.append(Leg(direction, self.stage.seconds, self.stage.statements, trace=trace))
+    def _ended(self, direction: Direction, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
+        """Keep a leg; the values in its statements stay behind, with the witness."""
+        known = [self._befores[-1], *([self._after] if self._after else [])]
+        statements = masked(self.stage.statements, Syntax(self.stage.target.backend_name), *known)
+        self._legs.append(Leg(direction, self.stage.seconds, statements, trace, failure))
 
     def _look(self, behind: Direction) -> Snapshot:
         """Read the structure, and show the rows to the witness."""

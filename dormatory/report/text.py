@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dormatory.migrations.authoring import Preview
     from dormatory.migrations.dumping import DumpDifference
     from dormatory.migrations.history import History, Revision
-    from dormatory.migrations.recording import Step
     from dormatory.migrations.status import Status
 
 _JSON_VERSION = 1
@@ -154,15 +153,6 @@ def verdict_lines(findings: Sequence[Finding], servers: Sequence[str]) -> Iterat
     ran = f" on {', '.join(servers)}" if servers else ""
     counts = [(sum(finding.severity is severity for finding in findings), severity.value) for severity in severities]
     yield (", ".join(counted(number, word) for number, word in counts if number) or "no findings") + ran
-
-
-def step_lines(step: Step) -> Iterator[str]:
-    """Yield what went wrong with one revision's round trip, leg by leg."""
-    for leg in step.legs:
-        if leg.failure:
-            yield f"{step.revision}: the {leg.direction.value} failed: {leg.failure}"
-        for change in leg.trace:
-            yield f"{step.revision}: after the {leg.direction.value}: {change}"
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -7,20 +7,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.checks.data import rows_kept
+from dormatory.checks.findings import Severity
+from dormatory.checks.roundtrip import round_trip
 from dormatory.database.backend import NAMES
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
+from dormatory.migrations.recording import Course
 from dormatory.migrations.roundtrip import play
-from dormatory.report.text import step_lines
+from dormatory.report.legs import step_lines
+from dormatory.report.text import verdict_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from dormatory.checks.findings import Finding
     from dormatory.migrations.recording import Recording
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
-REVISIONS = [revision.id for revision in History.read(PROJECT).revisions]
+HISTORY = History.read(PROJECT)
+REVISIONS = [revision.id for revision in HISTORY.revisions]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,12 +43,29 @@ def recording(request: pytest.FixtureRequest) -> Iterator[Recording]:
         yield play(PROJECT, maker)
 
 
+def verdict(recording: Recording) -> list[Finding]:
+    return [*round_trip(recording, HISTORY), *rows_kept(recording, HISTORY)]
+
+
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_a_revision_is_restored_exactly(recording: Recording, revision: str) -> None:
+def test_a_revision_makes_its_round_trip(
+    recording: Recording, revision: str, record_property: Callable[[str, object], None]
+) -> None:
     steps = {step.revision: step for step in recording.steps}
     assert revision in steps, f"not reached: the upgrade of {recording.steps[-1].revision} failed"
-    if not all(leg.is_clean for leg in steps[revision].legs):
-        pytest.fail("\n".join(step_lines(steps[revision])), pytrace=False)
+    record_property("seconds", sum(leg.seconds for leg in steps[revision].legs))
+    found = [item for item in verdict(recording) if item.revision == revision]
+    for item in found:
+        record_property(f"{item.severity.value} {item.rule}", item.message)
+    if any(item.severity is Severity.ERROR for item in found):
+        shown = (*step_lines(steps[revision], recording.backend), *verdict_lines(found, ()))
+        pytest.fail("\n".join(shown), pytrace=False)
+
+
+def test_everything_else_that_was_played_ends_where_it_should(recording: Recording) -> None:
+    found = [item for item in verdict(recording) if item.severity is Severity.ERROR]
+    assert not found, "\n".join(verdict_lines(found, ()))
+    assert {passage.course for passage in recording.passages} == {Course.DOWN, Course.UP}
 
 
 def test_the_server_is_the_one_that_was_asked_for(recording: Recording, request: pytest.FixtureRequest) -> None:

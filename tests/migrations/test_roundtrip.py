@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.database import throwaway
-from dormatory.migrations.recording import Course, Direction
+from dormatory.migrations.recording import Course, Direction, Recording
 from dormatory.migrations.roundtrip import play
 
 if TYPE_CHECKING:
-    from dormatory.migrations.recording import Passage, Recording
+    from dormatory.migrations.recording import Passage
     from dormatory.migrations.scratch import Scratch
     from tests.conftest import SmallProject
 
@@ -242,3 +242,27 @@ class TestChosen:
         assert recording.steps == ()
         assert recording.unreached == ("003",)
         assert [(item.course, item.stopped) for item in recording.passages] == [(Course.UP, "002")]
+
+
+class TestRecording:
+    def test_what_leaves_the_process_holds_no_value_and_comes_back_equal(
+        self, small_project: SmallProject, maker: Scratch
+    ) -> None:
+        small_project.revision(
+            "001",
+            """
+            op.create_table('person', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String(20)))
+            op.execute("INSERT INTO person (id, name) VALUES (987654, 'Canary')")
+            op.get_bind().execute(sa.text("UPDATE person SET name = :name"), {"name": "Canary 2"})
+            """,
+            "op.drop_table('person')",
+        )
+        small_project.revision("002", "op.execute(\"INSERT INTO person (id, name) VALUES (987654, 'Canary')\")")
+        recording = play(small_project.project, maker)
+        assert recording.steps[1].legs[-1].failure is not None  # the row is there already
+        text = recording.to_json()
+        assert "INSERT INTO person" in text
+        assert "Canary" not in text
+        assert "987654" not in text
+        assert Recording.from_json(text) == recording
+        assert Recording.from_json(text).to_json() == text

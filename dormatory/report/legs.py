@@ -1,0 +1,45 @@
+"""A leg that went wrong, shown in full: its SQL with the lines that issued it, and what it left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.checks.findings import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dormatory.checks.findings import Finding
+    from dormatory.migrations.recording import Leg, Recording, Step
+
+
+def first_failure(findings: Sequence[Finding], recordings: Sequence[Recording]) -> Iterator[str]:
+    """Yield the first leg, in the order of play, of a revision in which an error was found; nothing when none was."""
+    bad = {(item.backend, item.revision) for item in findings if item.severity is Severity.ERROR and item.revision}
+    for recording in recordings:
+        for step in recording.steps:
+            if (recording.backend, step.revision) in bad and not step.is_clean:
+                yield from step_lines(step, recording.backend)
+                return
+
+
+def step_lines(step: Step, backend: str) -> Iterator[str]:
+    """Yield the first leg of a step that went wrong, statement by statement, and what is wrong with it."""
+    lossy = {loss.direction for loss in step.losses}
+    for leg in step.legs:
+        if not leg.is_clean or leg.direction in lossy:
+            yield f"{step.revision} on {backend}, {leg.direction.value}:"
+            yield from _statements(leg)
+            if leg.failure:
+                yield f"  failed: {leg.failure}"
+            yield from (f"  left: {change}" for change in leg.trace)
+            yield from (f"  lost: {loss}" for loss in step.losses if loss.direction is leg.direction)
+            return
+
+
+def _statements(leg: Leg) -> Iterator[str]:
+    for statement in leg.statements:
+        if statement.line:
+            first, *more = statement.sql.splitlines()
+            yield f"  {statement.file}:{statement.line}  {first}"
+            yield from (f"      {line}" for line in more)

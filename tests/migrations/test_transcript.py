@@ -1,0 +1,241 @@
+"""A recording becomes text and is the same again, however much its snapshots share; other text is refused in words."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from functools import cache
+from time import perf_counter
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dormatory.database import throwaway
+from dormatory.errors import UnreadableRecordingError
+from dormatory.migrations import transcript
+from dormatory.migrations.recording import Direction, Leg, Recording, Statement, Step
+from dormatory.migrations.roundtrip import play
+from dormatory.schema import changes, snapshot
+from dormatory.schema.changes import Change, ColumnAdded, ObjectAltered
+from dormatory.schema.snapshot import Column, Constraint, Snapshot, Table
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallProject
+
+CHANGES = [getattr(changes, name) for name in changes.__all__ if name != "Change"]
+TABLE_POOL = "tables"
+
+
+@cache
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """Return what makes any value of a type, from the types of the fields of dataclasses."""
+    if get_origin(hint) in {Union, UnionType}:
+        return st.one_of([values(option) for option in get_args(hint)])
+    if get_origin(hint) is tuple:
+        first, *rest = get_args(hint)
+        return (
+            st.lists(values(first), max_size=2).map(tuple) if rest == [...] else st.tuples(*map(values, [first, *rest]))
+        )
+    if hint in PLAIN:
+        return PLAIN[hint]
+    return st.sampled_from(hint) if issubclass(hint, Enum) else built(hint)
+
+
+def built(kind: Any) -> st.SearchStrategy[Any]:
+    return st.builds(kind, **{name: values(field.hint) for name, field in transcript._fields(kind).items()})
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Any:
+    """Draw a snapshot some of whose tables stand in others, too, perhaps elsewhere or twice, the same or but equal."""
+    pool = draw(st.shared(st.lists(built(Table), min_size=1, max_size=4), key=TABLE_POOL))
+    shared = draw(st.lists(st.sampled_from(pool), max_size=6))
+    tables = tuple(replace(table) if draw(st.booleans()) else table for table in shared)
+    return replace(draw(built(Snapshot)), tables=tables)
+
+
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(max_size=6),
+    int: st.integers(),
+    float: st.floats(allow_nan=False),
+    bool: st.booleans(),
+    NoneType: st.none(),
+    Change: st.deferred(lambda: st.one_of([built(kind) for kind in CHANGES])),
+    Snapshot: snapshots(),
+}
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(values(Recording))
+def test_any_recording_is_the_same_again(recording: Recording) -> None:
+    text = recording.to_json()
+    again = Recording.from_json(text)
+
+    assert again == recording
+    assert again.to_json() == text
+    assert repr(again) == repr(recording)  # equality would take 1 for True
+
+
+def step(revision: str, before: Snapshot, after: Snapshot | None, *trace: Change) -> Step:
+    statement = Statement("ALTER TABLE room ADD x int", ("str",), "versions/1.py", 7, 0.25, -1)
+    return Step(revision, (Leg(Direction.UPGRADE, 0.5, (statement,), trace),), before, after)
+
+
+def table(name: str, *columns: str) -> Table:
+    held = tuple(Column(column, "INTEGER", nullable=False) for column in columns)
+    return Table(None, name, columns=held, constraints=(Constraint("PRIMARY KEY", None, "(id)", ("id",)),))
+
+
+def test_what_snapshots_share_is_written_once_and_one_object_again() -> None:
+    room, bed = table("room", "id"), table("bed", "id")
+    first, second = Snapshot(tables=(bed, room)), Snapshot(tables=(replace(bed), room, table("desk", "id")))
+    recording = Recording("sqlite", "3", (step("1", Snapshot(), first), step("2", first, second)))
+
+    text = recording.to_json()
+    again = Recording.from_json(text)
+
+    assert [next(iter(it)) for it in json.loads(text)["objects"]] == ["Column", "Constraint", "Table", "Table", "Table"]
+    assert again.steps[0].after is again.steps[1].before
+    one, other = again.steps[1].before, again.steps[1].after
+    assert other is not None
+    assert one.tables[0] is other.tables[0]
+    assert one.tables[0].columns[0] is one.tables[1].columns[0]
+
+
+def test_values_that_are_equal_and_of_different_types_stay_what_they_are() -> None:
+    trace = tuple(ObjectAltered("sequence", "s", "cache", before, after) for before, after in ((1, True), (False, 0)))
+
+    again = Recording.from_json(Recording("sqlite", "3", (step("1", Snapshot(), None, *trace),)).to_json())
+
+    assert repr(again.steps[0].legs[0].trace) == repr(trace)
+
+
+def long_history(size: int) -> Recording:
+    """Return a history that first makes tables, and then adds a column to one that refers to another."""
+    tables = {f"t{number:05}": table(f"t{number:05}", "id", "name", "kind", "made") for number in range(size)}
+    before, steps = Snapshot(tables=tuple(tables.values())), []
+    for number in range(size):
+        for name in (f"t{number:05}", f"t{(number * 7919) % size:05}"):
+            column = Column(f"c{number}", "VARCHAR(40)")
+            tables[name] = replace(tables[name], columns=(*tables[name].columns, column))
+        after = Snapshot(tables=tuple(tables.values()))
+        steps.append(step(str(number), before, after, ColumnAdded(name, column)))
+        before = after
+    return Recording("postgresql", "18", tuple(steps))
+
+
+def test_a_document_grows_with_what_the_revisions_change() -> None:
+    sizes = [len(long_history(size).to_json()) / size for size in (50, 400)]
+
+    assert sizes[1] < sizes[0] * 1.1
+
+
+def test_writing_needs_little_more_memory_than_the_text() -> None:
+    recording = long_history(300)
+    tracemalloc.start()
+    try:
+        text = recording.to_json()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 25 * len(text)
+
+
+def test_a_thousand_revisions_of_a_thousand_tables_take_seconds() -> None:
+    recording = long_history(1000)
+    began = perf_counter()
+    text = recording.to_json()
+    again = Recording.from_json(text)
+    seconds = perf_counter() - began
+
+    assert again.steps[-1] == recording.steps[-1]
+    assert seconds < 15  # two or three; more only on a busy machine
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_what_playing_a_history_gives_is_the_same_again(
+    backend: str, request: pytest.FixtureRequest, small_project: SmallProject
+) -> None:
+    small_project.revision("001", 'op.create_table("room", sa.Column("id", sa.Integer, primary_key=True))', "pass")
+    small_project.revision("002", 'op.add_column("room", sa.Column("x", sa.Text))', 'raise ValueError("no")')
+    if backend == "sqlite":
+        recording = play(small_project.project, throwaway.scratch_sqlite)
+    else:
+        server: throwaway.Server = request.getfixturevalue("postgres_server")
+        recording = play(small_project.project, lambda: throwaway.scratch_postgresql(server))
+
+    text = recording.to_json()
+
+    assert any(not leg.is_clean for played in recording.steps for leg in played.legs)
+    assert Recording.from_json(text) == recording
+    assert Recording.from_json(text).to_json() == text
+
+
+RECORDING = Recording("sqlite", "3", (step("1", Snapshot(), Snapshot(tables=(table("room", "id"),))),))
+
+
+def damaged(path: str, value: Any) -> str:
+    """Return a document of which one place holds something else; a path ends in + where an entry is added."""
+    document = json.loads(RECORDING.to_json())
+    *way, last = path.split("/")
+    place = document
+    for name in way:
+        place = place[int(name) if name.isdigit() else name]
+    place[int(last) if last.isdigit() else last] = value
+    return json.dumps(document)
+
+
+REFUSED = {
+    "no JSON": ("{", "it is no JSON: Expecting property name"),
+    "too deep": ("[" * 100_000, "it is no JSON: maximum recursion"),
+    "something else": ("[]", 'it does not say "kind": "dormatory recording"'),
+    "newer": (damaged("version", 2), "it is of version 2, and this program reads version 1"),
+    "no version": (damaged("version", None), "it is of version None"),
+    "unknown entry": (damaged("more", 1), "its entries are not kind, objects, recording, snapshots, version"),
+    "unknown field": (damaged("recording/steps/0/mood", 1), "steps of Recording: Step has no 'mood'"),
+    "missing field": (damaged("recording/steps/0/legs", [{}]), "legs of Step: Leg lacks its direction"),
+    "wrong type": (
+        damaged("recording/steps/0/legs/0/statements/0/rows", "many"),
+        "rows of Statement: str stands where int belongs",
+    ),
+    "yes for a number": (damaged("recording/steps/0/legs/0/statements/0/rows", True), "bool stands where int"),
+    "no list": (damaged("recording/steps", 1), "steps of Recording: int stands where a list belongs"),
+    "no object": (damaged("recording", 1), "int stands where Recording belongs"),
+    "no such direction": (damaged("recording/steps/0/legs/0/direction", "left"), "there is no such Direction"),
+    "pair of three": (damaged("recording/unfilled", [["a", "b", "c"]]), "a list of 3 stands where one of 2 belongs"),
+    "class of nowhere": (damaged("objects/0", {"os.system": {}}), "there is no class 'os.system'"),
+    "class without name": (damaged("objects/0", {}), "an object stands there without its class"),
+    "object not yet there": (
+        damaged("objects/0", {"Table": {"namespace": None, "name": "t", "columns": [5]}}),
+        "the number of Column belongs there",
+    ),
+    "object of another class": (damaged("snapshots/1/tables/1/0/1", 0), "the number of Table belongs there"),
+    "negative number": (damaged("snapshots/1/tables/1/0/1", -1), "the number of Table belongs there"),
+    "snapshot of nowhere": (damaged("recording/steps/0/before", 7), "the number of Snapshot belongs there"),
+    "snapshot of what": (damaged("snapshots/0", {"rows": []}), "snapshots: an entry is not what one adds and takes"),
+    "takes too much": (damaged("snapshots/1/tables/0", [3]), "a snapshot takes away what is not there"),
+    "takes nonsense": (damaged("snapshots/1/tables/0", [[]]), "a snapshot takes away what is not there"),
+    "adds too far": (damaged("snapshots/1/tables/1/0/0", 9), "a snapshot adds something to no place"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), REFUSED.values(), ids=REFUSED.keys())
+def test_text_that_is_no_recording_is_refused_in_words(text: str, why: str) -> None:
+    with pytest.raises(UnreadableRecordingError) as caught:
+        Recording.from_json(text)
+
+    assert why in caught.value.why
+    assert str(caught.value).startswith("the recording cannot be read (")
+
+
+def test_every_field_of_a_recording_can_be_written() -> None:
+    kinds = {kind for kind in vars(snapshot).values() if isinstance(kind, type) and is_dataclass(kind)}
+
+    for kind in {*kinds, *CHANGES, Recording, Step, Leg, Statement}:
+        assert transcript._fields(kind).keys() == {field.name for field in fields(kind)}
