@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import os
 import signal
 import subprocess
@@ -66,6 +67,18 @@ class Ended:
     err: str
 
 
+class Started(subprocess.Popen[str]):
+    """A running command, ended with its block however that ends."""
+
+    def __exit__(self, *raised: object) -> None:
+        for number in (signal.SIGINT, signal.SIGKILL):  # the first one lets it end its own children
+            if self.poll() is None:
+                os.killpg(self.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.wait(30)
+        super().__exit__(*raised)  # type: ignore[arg-type]
+
+
 class SmallProject:
     """An Alembic project of a test's own, and commands that act on it in an environment without settings."""
 
@@ -121,9 +134,9 @@ class SmallProject:
         """Upgrade a database from within this process: quicker, where the command is not the point."""
         scratch.upgrade(self.project, self.project.target({"DATABASE_URL": url}), to)
 
-    def start(self, *arguments: str, url: object = None, **environ: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, url: object = None, **environ: str) -> Started:
         """Start `python -m` with these arguments, in the repository, as a group of its own."""
-        return subprocess.Popen(
+        return Started(
             [sys.executable, "-m", *arguments], cwd=REPOSITORY, env=self.settings(url, environ), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PATIENCE_SECONDS = 15.0  # how long an interrupted child may take to roll back before it is killed
+_AGAIN_SECONDS = 1.0
 _TAIL_LINES = 8
 
 
@@ -98,7 +99,8 @@ def calling_on_signals(act: Callable[[], object]) -> Iterator[None]:
     """Call `act` as soon as a signal arrives that has a handler, even while the main thread is inside a driver.
 
     A driver that waits for its database in C lets no handler run until the answer is there; `act` is what makes
-    it answer, and runs in a thread of its own. Outside the main thread nothing changes.
+    it answer, and runs in a thread of its own, again every second: a driver that had not begun to wait yet does not
+    notice. Outside the main thread nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -107,9 +109,13 @@ def calling_on_signals(act: Callable[[], object]) -> Iterator[None]:
     writer.setblocking(False)
 
     def watch() -> None:
-        while reader.recv(1) not in (b"", b"\0"):  # each signal writes its number, the end a 0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                if reader.recv(1) in (b"", b"\0"):  # each signal writes its number, the end a 0
+                    return
             with contextlib.suppress(Exception):  # what was to be broken off has just ended by itself
                 act()
+            reader.settimeout(_AGAIN_SECONDS)
 
     watcher = threading.Thread(target=watch, daemon=True)
     with reader, writer:
