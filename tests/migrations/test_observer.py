@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import OperationalError
 
 from dormatory.database import throwaway
-from dormatory.migrations.recording import Direction
-from dormatory.migrations.roundtrip import play
+from dormatory.migrations.observer import Observer
+from dormatory.migrations.runner import Runner
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dormatory.migrations.recording import Statement
     from tests.conftest import SmallProject
 
@@ -23,17 +27,18 @@ op.execute(room.update().where(room.c.id == 1).values(label="secret words"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def statements(request: pytest.FixtureRequest, small_project: SmallProject) -> tuple[Statement, ...]:
+def statements(request: pytest.FixtureRequest, small_project: SmallProject) -> Iterator[tuple[Statement, ...]]:
     """What the upgrade of a small revision executed, once per backend."""
-    small_project.revision("001", UPGRADE, 'op.drop_table("room")')
+    small_project.revision("001", UPGRADE)
     if request.param == "sqlite":
-        recording = play(small_project.project, throwaway.scratch_sqlite)
+        scratch = throwaway.scratch_sqlite()
     else:
-        server: throwaway.Server = request.getfixturevalue("postgres_server")
-        recording = play(small_project.project, lambda: throwaway.scratch_postgresql(server))
-    assert all(leg.is_clean for leg in recording.steps[0].legs), recording
-    (leg,) = (leg for leg in recording.steps[0].legs if leg.direction is Direction.UPGRADE)
-    return leg.statements
+        scratch = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
+    with scratch as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
+        observer = Observer(connection, small_project.project)
+        observer.start()
+        Runner(small_project.project, target=target, connection=connection).upgrade()
+        yield observer.stop()
 
 
 def test_each_statement_has_the_line_that_issued_it(statements: tuple[Statement, ...]) -> None:
@@ -53,3 +58,28 @@ def test_parameters_are_kept_as_types_and_never_as_values(statements: tuple[Stat
     assert sorted(update.parameters) == ["int", "str"]
     assert "secret words" not in repr(statements)
     assert "attic" not in repr(statements)
+
+
+def test_what_is_executed_between_two_legs_is_not_kept(small_project: SmallProject) -> None:
+    with throwaway.scratch_sqlite() as target, create_engine(target.url).connect() as connection:
+        observer = Observer(connection, small_project.project)
+        observer.start()
+        connection.exec_driver_sql("SELECT 1")
+        first = observer.stop()
+        connection.exec_driver_sql("SELECT 2")
+        observer.start()
+        assert [statement.sql for statement in first] == ["SELECT 1"]
+        assert observer.stop() == ()
+
+
+def test_another_connection_of_the_engine_is_not_heard(small_project: SmallProject) -> None:
+    with throwaway.scratch_sqlite() as target:
+        engine = create_engine(target.url)
+        with engine.connect() as connection, engine.connect() as other:
+            observer = Observer(connection, small_project.project)
+            observer.start()
+            with pytest.raises(OperationalError):
+                other.exec_driver_sql("SELECT * FROM nothing")
+            with pytest.raises(OperationalError):
+                connection.exec_driver_sql("SELECT * FROM nought")
+            assert [(each.sql, each.rows) for each in observer.stop()] == [("SELECT * FROM nought", -1)]

@@ -1,0 +1,93 @@
+"""The tables and indexes that a PostgreSQL database has at a moment, and how the database is asked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Ask: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
+
+# No name in it depends on search_path: a revision may set that.  99 is the namespace pg_toast.  The flush at the end of
+# the transaction makes the counters of scans, which outlive a transaction for up to a second, start at nought.
+_READ = """
+SELECT c.oid::bigint, s.horizon, s.lock_timeout,
+    (SELECT n.nspname::text FROM pg_catalog.pg_namespace AS n WHERE n.oid = c.relnamespace), c.relname::text,
+    (SELECT i.indrelid::bigint FROM pg_catalog.pg_index AS i WHERE i.indexrelid = c.oid),
+    pg_catalog.pg_relation_filenode(c.oid)::bigint,
+    pg_catalog.pg_stat_get_numscans(c.oid) + pg_catalog.pg_stat_get_xact_numscans(c.oid)
+FROM (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::xid::text AS horizon,
+    pg_catalog.current_setting('lock_timeout') AS lock_timeout, pg_catalog.pg_stat_force_next_flush()) AS s
+LEFT JOIN (SELECT oid, relname, relkind, relnamespace, relpersistence FROM pg_catalog.pg_class {} OFFSET 0) AS c
+    ON c.oid >= 16384
+    AND c.relkind IN ('r', 'p', 'm', 'f', 'i', 'I') AND c.relnamespace <> 99 AND c.relpersistence <> 't'"""
+# OFFSET keeps the server from trying this, which rules out nearly all, last, and from going through an index.
+_CHANGED = "WHERE pg_catalog.age(xmin) <= pg_catalog.age('{}'::xid)"
+_MILLISECONDS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table, or an index of the table with the OID `table`; `file` is its relfilenode, 0 where it has none."""
+
+    name: str
+    table: int = 0
+    file: int = 0
+
+    @property
+    def is_table(self) -> bool:
+        """Tell a table, materialised view or foreign table from an index."""
+        return not self.table
+
+
+class Relations:
+    """All relations by OID; after the first time, only what changed since is read.
+
+    What was dropped stays: no OID is given twice in the life of a scratch database.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Relation] = {}
+        self._horizon = ""
+
+    def refreshed(self, ask: Ask) -> tuple[Mapping[int, Relation], int]:
+        """Return what is there now, always in the same mapping, and the lock_timeout in force in milliseconds."""
+        rows = ask(_READ.format(_CHANGED.format(self._horizon) if self._horizon else ""))
+        # Every transaction below this one had ended: what it did is in the rows, now or an earlier time.
+        self._horizon = rows[0][1]
+        self._known.update(_relation(row) for row in rows if row[0] is not None)
+        return self._known, milliseconds(rows[0][2])
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Exactly the relations that are there, and how often each was ever read from end to end."""
+
+    relations: dict[int, Relation]
+    scans: dict[int, int]
+    lock_timeout: int
+
+
+def survey(ask: Ask) -> Survey:
+    """Read all relations."""
+    rows = ask(_READ.format(""))
+    found = [row for row in rows if row[0] is not None]
+    return Survey(dict(map(_relation, found)), {row[0]: row[-1] for row in found}, milliseconds(rows[0][2]))
+
+
+def milliseconds(setting: str) -> int:
+    """Return a duration as PostgreSQL shows it, such as 1500ms or 2min."""
+    digits = setting.rstrip("dhimns")
+    return int(digits) * _MILLISECONDS[setting.removeprefix(digits)]
+
+
+def named(namespace: str, name: str) -> str:
+    """Return a name as people say it: with its namespace unless that is public."""
+    return name if namespace == "public" else f"{namespace}.{name}"
+
+
+def _relation(row: Sequence[Any]) -> tuple[int, Relation]:
+    oid, _, _, namespace, name, table, file, _ = row
+    return oid, Relation(named(namespace, name), table or 0, file or 0)
