@@ -13,7 +13,7 @@ from sqlalchemy import event
 from dormatory.database.backend import NAMES, backend_for
 from dormatory.database.process import run
 from dormatory.errors import DormatoryError, ProgramMissingError
-from dormatory.migrations import numbering, scratch
+from dormatory.migrations import numbering, scratch, sums
 from dormatory.migrations.history import History
 from dormatory.migrations.runner import Runner
 
@@ -58,8 +58,14 @@ class Desk:
         """
         title = numbering.checked_title(message)
         History.read(self.project).refuse_branches()
-        if empty:
-            return Runner(self.project).revision(title, autogenerate=False)
+        file = Runner(self.project).revision(title, autogenerate=False) if empty else self._generated(title)
+        if file is not None:
+            _format(file)
+            sums.keep(self.project)
+        return file
+
+    def _generated(self, title: str) -> Path | None:
+        """Write what autogenerate finds, or return None when it finds nothing."""
         try:
             maker = self._maker("postgresql")
         except ProgramMissingError:
@@ -68,10 +74,7 @@ class Desk:
             scratch.at_revision(self.project, maker) as target,
             backend_for(target).engine(target, writing=False).connect() as connection,
         ):
-            file = Runner(self.project, target=target, connection=connection).revision(title, autogenerate=True)
-        if file is not None:
-            _format(file)
-        return file
+            return Runner(self.project, target=target, connection=connection).revision(title, autogenerate=True)
 
     def previews(self, file: Path) -> Iterator[Preview]:
         """Yield, backend by backend, the SQL that a revision's upgrade really executes."""

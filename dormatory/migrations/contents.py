@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations import values
+from dormatory.migrations import direct, values
+from dormatory.migrations.memo import by_identity
 from dormatory.schema.tokens import Syntax, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -49,7 +50,7 @@ class Contents:
 
 
 def read(
-    connection: Connection, schema: Snapshot, *, tables: Collection[Table] | None = None, limit: int = _LIMIT
+    connection: Connection, schema: Snapshot, *, tables: Iterable[Table] | None = None, limit: int = _LIMIT
 ) -> Contents:
     """Return the rows of a schema's tables, of all unless `tables` are named, at most `limit` of each.
 
@@ -57,33 +58,49 @@ def read(
     tables are left out; the rows of partitions are those of the table they belong to.
     """
     syntax = Syntax(connection.dialect.name)
-    chosen = schema.tables if tables is None else tables
-    return Contents(
-        tuple(
-            _read(connection, table, syntax, limit)
-            for table in chosen
-            if table.kind in _KINDS and table.partition_bound is None
-        )
-    )
+    chosen = [table for table in (schema.tables if tables is None else tables) if has_rows(table)]
+    if not chosen:
+        return Contents()
+    cursor = direct.cursor(connection)
+    try:
+        return Contents(tuple(_read(cursor, table, syntax, limit) for table in chosen))
+    finally:
+        cursor.close()
 
 
-def _read(connection: Connection, table: Table, syntax: Syntax, limit: int) -> TableContents:
-    columns = [column for column in table.columns if column.generated is None]
-    readers = [values.reader(column.type, syntax) for column in columns]
-    names = tuple(column.name for column in columns)
-    if not columns:
+def has_rows(table: Table) -> bool:
+    """Tell whether a table's rows are read under its own name."""
+    return table.kind in _KINDS and table.partition_bound is None
+
+
+def _read(cursor: Any, table: Table, syntax: Syntax, limit: int) -> TableContents:
+    names, statement, readers = _asked(table, syntax)
+    if not names:
         return TableContents(table.namespace, table.name, (), ())
-    found = connection.exec_driver_sql(
-        _statement(table, columns, syntax, limit), execution_options={"no_parameters": True}
-    ).all()
-    rows = tuple(
-        tuple(None if raw is None else read(raw) for read, raw in zip(readers, row, strict=True))
-        for row in found[:limit]
+    cursor.execute(f"{statement} LIMIT {limit + 1}")
+    found = cursor.fetchall()
+    columns = list(zip(*found[:limit], strict=True))
+    for place, reader in readers if columns else ():
+        if reader is not values.plain or not values.is_native(columns[place]):
+            columns[place] = tuple([None if raw is None else reader(raw) for raw in columns[place]])
+    return TableContents(table.namespace, table.name, names, tuple(zip(*columns, strict=True)), len(found) <= limit)
+
+
+@by_identity()
+def _asked(
+    table: Table, syntax: Syntax
+) -> tuple[tuple[str, ...], str, tuple[tuple[int, Callable[[Any], values.Value]], ...]]:
+    """Return a table's columns, how to ask for them, and what makes values of those that are none as they come."""
+    columns = [column for column in table.columns if column.generated is None]
+    readers = (values.reader(column.type, syntax) for column in columns)
+    return (
+        tuple(column.name for column in columns),
+        _statement(table, columns, syntax),
+        tuple((place, reader) for place, reader in enumerate(readers) if reader is not str),
     )
-    return TableContents(table.namespace, table.name, names, rows, is_whole=len(found) <= limit)
 
 
-def _statement(table: Table, columns: Sequence[Column], syntax: Syntax, limit: int) -> str:
+def _statement(table: Table, columns: Sequence[Column], syntax: Syntax) -> str:
     """Return the SELECT for a table, in the order of its key so that a limit takes the same rows each time."""
     listed = ", ".join(_rendered(column, syntax) for column in columns)
     name = identifier(table.name, syntax)
@@ -93,7 +110,7 @@ def _statement(table: Table, columns: Sequence[Column], syntax: Syntax, limit: i
     only = "ONLY " if syntax is Syntax.POSTGRESQL and table.kind == "table" else ""
     keys = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
     order = f" ORDER BY {', '.join(identifier(key, syntax) for key in keys)}" if keys else ""
-    return f"SELECT {listed} FROM {only}{name}{order} LIMIT {limit + 1}"  # noqa: S608  # names are quoted
+    return f"SELECT {listed} FROM {only}{name}{order}"  # noqa: S608  # names are quoted
 
 
 def _rendered(column: Column, syntax: Syntax) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ class History:
         Raises BrokenHistoryError for a file that does not parse, an id used twice, a parent that no file has,
         or a cycle.
         """
-        return cls.of({path: path.read_bytes() for path in _files(project)})
+        return cls.of({path: path.read_bytes() for path in files_of(project)})
 
     @classmethod
     def at(cls, project: Project, reference: str) -> History:
@@ -62,7 +63,7 @@ class History:
                 path: source
                 for location in project.version_locations
                 for path, source in files_at(reference, location).items()
-                if _is_revision(path) and (project.recursive or path.parent == location)
+                if is_revision(path) and (project.recursive or path.parent == location)
             }
         )
 
@@ -81,6 +82,11 @@ class History:
         """Raise MultipleHeadsError when the history ends in more than one revision."""
         if len(self.heads) > 1:
             raise MultipleHeadsError(self.heads)
+
+    def before(self, name: str) -> set[str]:
+        """Return the ids of all revisions that a database passed before this one; raises UnknownRevisionError."""
+        last = self.get(name).id
+        return self._ancestors([last]) - {last}
 
     def get(self, name: str) -> Revision:
         """Return the revision that `name` means: an id, the start of one, a label, or `head`.
@@ -123,13 +129,14 @@ class History:
         return found
 
 
-def _files(project: Project) -> Iterator[Path]:
+def files_of(project: Project) -> Iterator[Path]:
+    """Yield the files of the checkout that Alembic takes for revisions."""
     for location in project.version_locations:
         found = location.rglob("*.py") if project.recursive else location.glob("*.py")
-        yield from (path for path in found if _is_revision(path))
+        yield from (path for path in found if is_revision(path))
 
 
-def _is_revision(path: Path) -> bool:
+def is_revision(path: Path) -> bool:
     """Say whether Alembic takes a file for a revision."""
     return path.suffix == ".py" and not path.name.startswith(("__init__", "."))
 
@@ -137,12 +144,27 @@ def _is_revision(path: Path) -> bool:
 def _revision(path: Path, source: bytes) -> Revision | None:
     """Return the revision in a file, or None when the file assigns no `revision`, as Alembic sees it."""
     try:
-        tree = ast.parse(source, filename=str(path))
+        tree = parsed(path, source)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise BrokenHistoryError(
             f"{path}:{line} does not parse", why=str(error).splitlines()[0], fix="mend the file"
         ) from error
+    return revision_in(path, tree)
+
+
+def parsed(path: Path, source: bytes) -> ast.Module:
+    """Return the syntax tree of a file; raises SyntaxError or ValueError.
+
+    Python's warnings, such as on an escape that it does not know, are for whoever imports the file.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source, filename=str(path))
+
+
+def revision_in(path: Path, tree: ast.Module) -> Revision | None:
+    """Return the revision that a syntax tree describes, its parents as written; None where it assigns none."""
     values = dict(_assignments(tree))
     name = values.get("revision")
     if not isinstance(name, str):
@@ -158,11 +180,11 @@ def _revision(path: Path, source: bytes) -> Revision | None:
         path=path,
         irreversible=str(values.get("irreversible") or ""),
         lossy=str(values.get("lossy") or ""),
-        downgrade_line=_line_of(tree, "downgrade"),
+        downgrade_line=line_of(tree, "downgrade"),
     )
 
 
-def _line_of(tree: ast.Module, function: str) -> int:
+def line_of(tree: ast.Module, function: str) -> int:
     """Return the line of a top-level function, or of the name it is given by; 0 where there is none."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:

@@ -134,7 +134,8 @@ class Step:
     """One revision's round trip, as far as it got: the structure before and after it, and which rows it lost.
 
     `after` is None where the upgrade failed. `is_extreme` tells that what is wrong was seen on rows with the extremes
-    of their types only: on plausible rows the same trip is clean.
+    of their types only: on plausible rows the same trip is clean. `refused` is why rows that were there kept it from
+    validating a constraint; the legs are then those of a trip that found the tables empty.
     """
 
     revision: str
@@ -143,6 +144,7 @@ class Step:
     after: Snapshot | None = None
     losses: tuple[Loss, ...] = ()
     is_extreme: bool = False
+    refused: Failure | None = None
 
     @property
     def is_clean(self) -> bool:

@@ -29,3 +29,9 @@ def files_at(reference: str, directory: Path) -> dict[Path, bytes]:
         with tarfile.open(archive) as opened:
             members = [(member, opened.extractfile(member)) for member in opened if member.isfile()]
             return {directory / member.name: stream.read() for member, stream in members if stream}
+
+
+def merge_base(reference: str, directory: Path) -> str:
+    """Return the commit at which the checkout and a reference parted, "" where they have nothing in common."""
+    found = run(["git", "merge-base", "HEAD", reference], cwd=directory, check=False)
+    return found.stdout.strip() if found.code == 0 else ""

@@ -12,7 +12,7 @@ from dormatory.migrations.orders import regions
 from dormatory.migrations.passages import fresh_run, other_order
 from dormatory.migrations.recording import Course, Direction, Passage, Recording, Step
 from dormatory.migrations.scratch import prepare
-from dormatory.migrations.walk import Plan, is_doubtful, walk
+from dormatory.migrations.walk import Plan, Rows, is_doubtful, validates, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -55,15 +55,16 @@ class _Play:
         self._steps: dict[str, Step] = {}
         self._passages: list[Passage] = []
         self._suspect: Step | None = None
+        self._rows = Rows.ALL  # what the next revision meets
         self._unfilled: dict[str, str] = {}
         self._server = self._backend = ""
 
     def recording(self) -> Recording:
         """Play, and return the recording."""
         while plan := self._plan():
-            before = self._place, self._suspect
+            before = self._place, self._rows
             stuck = self._walk(plan)
-            if (self._place, self._suspect) == before:
+            if (self._place, self._rows) == before:
                 if stuck and stuck.stopped not in self._steps:
                     self._passages.append(stuck)
                 break
@@ -89,7 +90,7 @@ class _Play:
         return Plan(
             done=tuple(self._order[:start]),
             played=tuple(self._order[start:end]),
-            careful=self._suspect is not None,
+            rows=self._rows,
             to_head=end == len(self._order),
             kept=kept,
             floor=self._steps[self._order[kept]].before if kept < start else None,
@@ -110,17 +111,24 @@ class _Play:
         return Passage(Course.UP, plan.done, 0.0, stopped=revision, failure=failure)
 
     def _keep(self, step: Step) -> None:
-        """Keep a step; one that rows with extremes make doubtful only when plausible rows have had their say."""
-        if self._suspect is None and is_doubtful(step):
-            self._suspect = step
-            return
-        if self._suspect is not None:
-            if step.is_clean:
-                step = replace(self._suspect, after=step.after, is_extreme=True)
-            self._suspect = None
-        self._accept(step)
+        """Keep a step; one that is doubtful only when the same trip on milder rows has had its say."""
+        if self._rows is Rows.ALL and is_doubtful(step):
+            self._suspect, self._rows = step, Rows.PLAUSIBLE
+        elif self._rows is Rows.PLAUSIBLE and validates(step):
+            self._suspect, self._rows = step, Rows.NONE
+        else:
+            self._accept(self._settled(step))
+
+    def _settled(self, step: Step) -> Step:
+        """Return what is to be believed of a trip that was made more than once."""
+        if self._suspect is None or not step.is_clean:
+            return step
+        if self._rows is Rows.NONE:
+            return replace(step, refused=validates(self._suspect))
+        return replace(self._suspect, after=step.after, is_extreme=True)
 
     def _accept(self, step: Step) -> None:
+        self._suspect, self._rows = None, Rows.ALL
         self._steps[step.revision] = step
         self._place = self._order.index(step.revision) + 1
         self.on_step(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ class Settings:
     `backends` are those it runs on, `drivers` what stands before `://` in its URLs (`sqlite+aiosqlite`). The modules
     of `prelude` are imported before env.py runs; `baseline` fills the empty database: an SQL file, in which
     `{backend}` stands for the backend's name, or `module:function`, which is called with a connection.
+
+    `severities` are pairs of a rule and a severity, or `off`. Revisions before `since` are not held to the rules of how
+    a revision is written. `large_tables` are those whose rows take long to write.
     """
 
     url_variable: tuple[str, ...] = ()
@@ -33,6 +37,9 @@ class Settings:
     drivers: tuple[str, ...] = ()
     prelude: tuple[str, ...] = ()
     baseline: str = ""
+    severities: tuple[tuple[str, str], ...] = ()
+    since: str = ""
+    large_tables: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, ini: Path) -> Settings:
@@ -43,13 +50,14 @@ class Settings:
         file, given = _section(ini)
         if unknown := sorted(given.keys() - set(cls.__slots__)):
             raise NoProjectError(file, f"{SECTION} has no setting {unknown[0]}; it knows {', '.join(cls.__slots__)}")
-        values = {
-            key: _text(value) if key in ("x_argument", "baseline") else _list(value) for key, value in given.items()
-        }
-        found = cls(**values)  # type: ignore[arg-type]  # the keys were compared with the fields
+        found = cls(**{key: _read(key, value) for key, value in given.items()})
         for name in found.backends:
             known(name)
         return found
+
+    def severity_of(self, rule: str) -> str:
+        """Return the severity that the project gives a rule, or `off`; "" where it leaves it to the catalogue."""
+        return dict(self.severities).get(rule, "")
 
 
 def _section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
@@ -76,3 +84,18 @@ def _list(value: Any) -> tuple[str, ...]:
 
 def _text(value: Any) -> str:
     return str(value).strip()
+
+
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    """Split `rule=severity, rule=severity`; a TOML table has them already."""
+    if isinstance(value, dict):
+        return tuple((str(key), str(item)) for key, item in value.items())
+    parts = (part.partition("=") for part in _list(re.sub(r"\s*=\s*", "=", value) if isinstance(value, str) else value))
+    return tuple((rule, severity) for rule, _, severity in parts)
+
+
+def _read(key: str, value: Any) -> Any:
+    """Return a setting's value in the type of its field."""
+    if key == "severities":
+        return _pairs(value)
+    return _text(value) if key in ("x_argument", "baseline", "since") else _list(value)

@@ -20,10 +20,10 @@ from dormatory.migrations.failures import explained
 from dormatory.migrations.observer import Observer
 from dormatory.migrations.recording import Direction, Failure
 from dormatory.migrations.runner import Runner
-from dormatory.schema.reflect import snapshot
+from dormatory.schema.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 
     from alembic.runtime.migration import MigrationContext, RevisionStep
     from alembic.script import ScriptDirectory
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dormatory.database.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Statement
+    from dormatory.schema.postgresql_touched import Touched
     from dormatory.schema.snapshot import Snapshot
 
     Steps = Callable[[], Iterator[RevisionStep]]
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 class Stage:
     """A database, opened with a project's own env.py, and what is being played on it.
 
-    `revision` is what is under way, "" between two steps. `seconds` and `statements` belong to the latest watched one.
+    `revision` is what is under way, "" between two steps. `seconds` and `statements` belong to the latest watched one;
+    `written` are the tables whose rows it may have written besides those that its statements tell of, None for any.
     """
 
     def __init__(self, project: Project, target: Target) -> None:
@@ -48,6 +50,8 @@ class Stage:
         self.revision = ""
         self.seconds = 0.0
         self.statements: tuple[Statement, ...] = ()
+        self.written: Collection[tuple[str | None, str]] | None = None
+        self._touched: Touched | None = None
         self._began = 0.0
 
     @contextmanager
@@ -99,12 +103,17 @@ class Stage:
 
         @wraps(migrate)  # Alembic's log tells the direction by its name
         def run(**arguments: Any) -> None:
+            connection = self._theirs()
+            if is_whole := connection.in_transaction():  # to look begins one, which would hide that it ended
+                self._watcher.begin(connection)
             try:
                 migrate(**arguments)
             except NotImplementedError as error:
                 if step.is_upgrade or self._observer.stop():
                     raise
                 refused.append(error)
+            if is_whole and connection.in_transaction():
+                self._touched = self._watcher.end(connection)
 
         step.migration_fn = run
         self._begin(revision)
@@ -132,9 +141,13 @@ class Stage:
         return str(self._found(revision).path)
 
     def look(self) -> Snapshot:
-        """Return the structure, without the version table."""
+        """Return the structure, without the version table, and note which tables' rows may have changed."""
         with self.reading() as connection:
-            return snapshot(connection, ignore=(self.version_table,))
+            reading = self._watcher.read(connection, self._touched)
+        self._touched = None
+        # What SQLite does not tell, the statements do; of PostgreSQL, None means any table.
+        self.written = reading.rows if self.target.backend_name == "postgresql" else ()
+        return reading.snapshot
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -142,10 +155,7 @@ class Stage:
 
         What is committed is read through our own connection: an asynchronous driver has types of its own.
         """
-        theirs = self._context.connection
-        if theirs is None:
-            raise AssertionError
-        context = self._context
+        theirs, context = self._theirs(), self._context
         is_open = context._transaction is not None or context._in_external_transaction  # noqa: SLF001  # Alembic's own
         connection = theirs if is_open or theirs is self.connection else self.connection
         if not is_open:
@@ -154,10 +164,17 @@ class Stage:
         if not is_open:
             connection.commit()  # what reading and filling began
 
+    def _theirs(self) -> Connection:
+        """Return the connection that env.py configured Alembic with."""
+        if self._context.connection is None:
+            raise AssertionError
+        return self._context.connection
+
     def _entered(self, script: ScriptDirectory, context: MigrationContext, steps: Steps) -> Iterator[RevisionStep]:
         self._script, self._context = script, context
         table, namespace = context.version_table, context.version_table_schema
         self.version_table = f"{namespace}.{table}" if namespace else table
+        self._watcher = Watcher(ignore=(self.version_table,))
         if context.connection is not None and context.connection is not self.connection:  # env.py opened its own
             self._observer = Observer(context.connection, self.project)
         if not self.project.has_our_environment:

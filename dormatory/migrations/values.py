@@ -16,7 +16,7 @@ from dormatory.schema.portable_types import portable_type
 from dormatory.schema.tokens import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,20 @@ class Json:
 Value: TypeAlias = str | bytes | bool | int | float | Decimal | datetime | Json | None
 
 _HEX_DIGITS = 32
+_NATIVE = {str, int, float, bytes, type(None)}
+_TEXTS = {str, type(None)}
+_SHORTEST_MOMENT = 16  # characters, down to the minute; no other text has a looser form than itself
 _CLOSE = 1e-9  # relative; what calculating with floats back and forth leaves
 
 
 def reader(declared: str, syntax: Syntax) -> Callable[[Any], Value]:
     """Return what turns a cell of a declared type, as it was selected, into a value."""
     return _on_sqlite(declared) if syntax is Syntax.SQLITE else _on_postgresql(declared)
+
+
+def is_native(column: Iterable[Any]) -> bool:
+    """Tell whether all cells of a column are values as they came."""
+    return set(map(type, column)) <= _NATIVE
 
 
 def same(one: Value, other: Value) -> bool:
@@ -51,8 +59,8 @@ def same(one: Value, other: Value) -> bool:
 
 def loose(value: Value) -> Hashable:
     """Return a form that is equal for a value and its like of another type: 7 and '7', UUIDs with dashes or none."""
-    if isinstance(value, bool):
-        return str(int(value))
+    if isinstance(value, str):
+        return value if len(value) < _SHORTEST_MOMENT else _loose_text(value)
     if isinstance(value, int | float | Decimal):
         return _plain_number(value)
     if isinstance(value, bytes):
@@ -61,7 +69,19 @@ def loose(value: Value) -> Hashable:
         return value.replace(tzinfo=None).isoformat(" ")
     if isinstance(value, Json):
         return loose(value.parsed) if isinstance(value.parsed, str | Decimal) else value.parsed
-    return _loose_text(value) if isinstance(value, str) else value
+    return value
+
+
+def loosened(column: Sequence[Value]) -> tuple[Hashable, ...]:
+    """Return the loose forms of a whole column, which costs little where all is of one kind."""
+    kinds = set(map(type, column))
+    if kinds <= _TEXTS:
+        return tuple(
+            [it if it is None or len(it) < _SHORTEST_MOMENT else _loose_text(it) for it in column]  # type: ignore[arg-type]
+        )
+    if kinds == {int}:
+        return tuple(map(str, column))
+    return tuple(map(loose, column))
 
 
 def text(value: Value) -> str:
@@ -82,16 +102,17 @@ def number(value: Value) -> Decimal | None:
 
 
 def _loose_text(value: str) -> str:
-    digits = value.replace("-", "").lower()
-    if len(digits) == _HEX_DIGITS and set(digits) <= set("0123456789abcdef"):
-        return digits
+    if len(value) - value.count("-") == _HEX_DIGITS:
+        digits = value.replace("-", "").lower()
+        if set(digits) <= set("0123456789abcdef"):
+            return digits
     moment = _moment(value)
     return moment.replace(tzinfo=None).isoformat(" ") if isinstance(moment, datetime) else value
 
 
 def _plain_number(value: float | Decimal) -> str:
     if isinstance(value, int):
-        return str(value)
+        return str(int(value))  # of a boolean, too
     exact = Decimal(repr(value)) if isinstance(value, float) else value
     if not exact.is_finite():
         return str(exact)
@@ -117,10 +138,11 @@ def _on_sqlite(declared: str) -> Callable[[Any], Value]:
         return _json
     if "DATETIME" in upper or "TIMESTAMP" in upper:
         return _moment
-    return _plain
+    return plain
 
 
-def _plain(raw: Any) -> Value:
+def plain(raw: Any) -> Value:
+    """Return a cell as it came, unless no value has its type."""
     if isinstance(raw, memoryview | bytearray):
         return bytes(raw)
     return raw if isinstance(raw, str | bytes | int | float) else str(raw)
@@ -142,11 +164,18 @@ def _boolean(raw: Any) -> Value:
 
 def _moment(raw: Any) -> Value:
     """Return a moment, in UTC where it has an offset; one beyond Python's years stays text."""
-    if isinstance(raw, str) and _MOMENT.match(raw):
-        with suppress(ValueError, OverflowError):
-            found = datetime.fromisoformat(raw)
-            return found.astimezone(UTC) if found.tzinfo else found
-    return raw if isinstance(raw, datetime) else _plain(raw)
+    if isinstance(raw, str):
+        return _moment_of(raw) if _MOMENT.match(raw) else raw
+    return raw if isinstance(raw, datetime) else plain(raw)
+
+
+@lru_cache(maxsize=8192)  # rows are read again and again
+def _moment_of(text: str) -> Value:
+    try:
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.tzinfo else found
+    except (ValueError, OverflowError):
+        return text
 
 
 def _instant(raw: Any) -> Value:
@@ -155,12 +184,17 @@ def _instant(raw: Any) -> Value:
 
 
 def _json(raw: Any) -> Value:
-    if not isinstance(raw, str):
-        return _plain(raw) if not isinstance(raw, dict | list) else Json(_frozen(raw))
+    if isinstance(raw, str):
+        return _json_of(raw)
+    return Json(_frozen(raw)) if isinstance(raw, dict | list) else plain(raw)
+
+
+@lru_cache(maxsize=8192)
+def _json_of(text: str) -> Value:
     try:
-        return Json(_frozen(json.loads(raw, parse_float=Decimal, parse_int=Decimal)))
+        return Json(_frozen(_DECODER.decode(text)))
     except (ValueError, RecursionError):
-        return raw
+        return text
 
 
 def _frozen(parsed: Any) -> Hashable:
@@ -171,6 +205,7 @@ def _frozen(parsed: Any) -> Hashable:
     return ("boolean", parsed) if isinstance(parsed, bool) else parsed  # True is 1 to Python
 
 
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
 _POSTGRESQL: dict[str, Callable[[Any], Value]] = {
     "integer": int,

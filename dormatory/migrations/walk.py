@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from dormatory.errors import NoDowngradeError
@@ -25,19 +27,29 @@ if TYPE_CHECKING:
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 
+_VALIDATES = re.compile(r"\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE)
+
+
+class Rows(Enum):
+    """What a revision finds in the tables."""
+
+    ALL = "rows with the extremes of their types, too"
+    PLAUSIBLE = "plausible rows only"
+    NONE = "no rows"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a walk is to do: upgrade straight through `done`, then make the round trip of each of `played`.
 
-    With `careful` the first of them meets plausible rows only. A walk that reaches the history's end, `to_head`, goes
+    `rows` are what the first of them meets, the others meet all there are. A walk that reaches the history's end, `to_head`, goes
     all the way down again, but not below the lowest `kept` revisions, whose structure is `floor`; None is what the
     first trip begins with.
     """
 
     done: tuple[str, ...]
     played: tuple[str, ...]
-    careful: bool = False
+    rows: Rows = Rows.ALL
     to_head: bool = True
     kept: int = 0
     floor: Snapshot | None = None
@@ -59,6 +71,16 @@ def walk(project: Project, target: Target, plan: Plan, keep: Callable[[Step], No
     It ends early behind a step that is doubtful, or that left something else than it should.
     """
     return _Walk(project, target, plan, keep).run()
+
+
+def validates(step: Step) -> Failure | None:
+    """Return why an upgrade failed that was validating a constraint, which refuses rows, not the revision.
+
+    It blocks nobody and can be repeated when the rows are mended, which is what it is written as a step of its own for.
+    """
+    leg = step.legs[-1]
+    is_last = leg.direction is Direction.UPGRADE and leg.statements and _VALIDATES.search(leg.statements[-1].sql)
+    return leg.failure if is_last else None
 
 
 def is_doubtful(step: Step) -> bool:
@@ -106,10 +128,11 @@ class _Walk:
         yield from self.stage.straight(self.plan.done)
         before = self.stage.look()
         for number, revision in enumerate(self.plan.played):
-            self.witness.edges = not (self.plan.careful and number == 0)
+            rows = self.plan.rows if number == 0 else Rows.ALL
+            self.witness.edges = rows is Rows.ALL
             self._befores.append(before)
             self._legs, self._after = [], None
-            is_restored = yield from self._trip(revision, before)
+            is_restored = yield from self._trip(revision, before, is_filled=rows is not Rows.NONE)
             after = self._after
             step = Step(revision, tuple(self._legs), before, after, self.witness.losses())
             self._has_way_back.append(any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self._legs))
@@ -124,13 +147,13 @@ class _Walk:
                 self.witness.before(connection, before)
         self._is_over = True
 
-    def _trip(self, revision: str, before: Snapshot) -> Generator[RevisionStep, None, bool]:
+    def _trip(self, revision: str, before: Snapshot, *, is_filled: bool) -> Generator[RevisionStep, None, bool]:
         """Make the round trip of one revision; return whether everything is as the first upgrade left it.
 
         What a downgrade did not undo at all is not applied a second time: it would fail on what is still there.
         """
         with self.stage.reading() as connection:
-            self.witness.before(connection, before)
+            self.witness.before(connection, before, is_filled=is_filled)
         yield from self._leg(revision, Direction.UPGRADE)
         self._after = after = self._look(Direction.UPGRADE)
         self._ended(Direction.UPGRADE)
@@ -168,7 +191,7 @@ class _Walk:
         """Read the structure, and show the rows to the witness."""
         found = self.stage.look()
         with self.stage.reading() as connection:
-            self.witness.after(connection, found, behind, self.stage.statements)
+            self.witness.after(connection, found, behind, self.stage.statements, self.stage.written)
         return found
 
     def _passages(self, head: Snapshot) -> Iterator[Passage]:

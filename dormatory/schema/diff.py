@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _PARTS = ("constraints", "indexes", "triggers", "rules", "policies")
 _IDENTITY = ("namespace", "name", "arguments", "kind")
+_Keyed = dict[tuple[str, ...], Any]
 _T = TypeVar("_T")
 
 
@@ -60,7 +61,12 @@ class _Comparison:
 
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self._before, self._after = before, after
-        old, new = _keyed(before.tables), _keyed(after.tables)
+        self._differing = {
+            field.name: _differing(getattr(before, field.name), getattr(after, field.name))
+            for field in fields(Snapshot)
+            if field.name != "not_compared"
+        }
+        old, new = self._differing["tables"]
         self._tables = renamed_tables(
             [old[key] for key in old if key not in new], [new[key] for key in new if key not in old]
         )
@@ -77,23 +83,19 @@ class _Comparison:
             yield from self._altered(one, other)
         gone = {id(one) for one, _ in self._tables}
         come = {id(other) for _, other in self._tables}
-        for field in fields(Snapshot):
-            if field.name != "not_compared":
-                old, new = _keyed(getattr(self._before, field.name)), _keyed(getattr(self._after, field.name))
-                for key in old.keys() | new.keys():
-                    if key not in new:
-                        yield from () if id(old[key]) in gone else (ObjectRemoved(old[key]),)
-                    elif key not in old:
-                        yield from () if id(new[key]) in come else (ObjectAdded(new[key]),)
-                    else:
-                        yield from self._altered(old[key], new[key])
+        for old, new in self._differing.values():
+            for key in old.keys() | new.keys():
+                if key not in new:
+                    yield from () if id(old[key]) in gone else (ObjectRemoved(old[key]),)
+                elif key not in old:
+                    yield from () if id(new[key]) in come else (ObjectAdded(new[key]),)
+                else:
+                    yield from self._altered(old[key], new[key])
         if self._before.not_compared != self._after.not_compared:
             yield CoverageChanged(self._before.not_compared, self._after.not_compared)
 
     def _altered(self, before: Object, after: Object) -> Iterator[Change]:
         """Yield what differs in an object that both sides have."""
-        if before == after:
-            return
         name = name_of(before)
         where = name if isinstance(before, Table | View) else f"{kind_of(before)} {name}"
         if isinstance(before, View) and isinstance(after, View):
@@ -158,7 +160,17 @@ class _Comparison:
         yield from (PartAdded(where, part) for part in new)
 
 
-def _keyed(objects: Iterable[Any]) -> dict[tuple[str, ...], Any]:
+def _differing(before: Sequence[Any], after: Sequence[Any]) -> tuple[_Keyed, _Keyed]:
+    """Return the objects that are not equal on both sides; of most, it is the very same object that stands on both."""
+    shared = set(map(id, before)) & set(map(id, after))
+    old, new = (_keyed(it for it in side if id(it) not in shared) for side in (before, after))
+    for key in old.keys() & new.keys():
+        if old[key] == new[key]:
+            del old[key], new[key]
+    return old, new
+
+
+def _keyed(objects: Iterable[Any]) -> _Keyed:
     """Return objects by what tells them apart: nothing turns into an object of another kind but by being replaced."""
     return {tuple(getattr(it, field, None) or "" for field in _IDENTITY): it for it in objects}
 

@@ -26,6 +26,7 @@ class RelationRow(NamedTuple):
     of_type: str | None
     foreign: str
     view: str | None
+    filenode: int
 
 
 class ColumnRow(NamedTuple):

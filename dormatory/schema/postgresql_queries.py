@@ -5,6 +5,13 @@ sign: some drivers would take it for a parameter.
 """
 # ruff: noqa: S608  # what is put into the statements are the constants of this module
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # Objects the database came with have smaller OIDs (FirstNormalObjectId in access/transam.h).
 _OWN = (
     "NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = '{}'::regclass AND e.objid = {}.oid AND e.deptype = 'e')"
@@ -13,11 +20,9 @@ _NAMESPACE = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 # What is deparsed names everything outside of this path in full; temporary tables must not get in front.
 SEARCH_PATH = "public, pg_temp"
-SAVE_PATH = "SELECT current_setting('search_path'), current_setting('server_version_num')::int"
-CURRENT_PATH = "SELECT current_setting('search_path')"
 
 RELATIONS = f"""
-SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
     c.reloptions, t.reloptions, m.amname::text,
     c.relrowsecurity, c.relforcerowsecurity, c.relreplident::text, c.relispopulated,
     CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END,
@@ -26,13 +31,13 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
     CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END,
     (SELECT concat_ws(' ', quote_ident(s.srvname), f.ftoptions::text)
      FROM pg_foreign_table AS f JOIN pg_foreign_server AS s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
-    CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END
+    CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, c.relfilenode::bigint
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_am AS m ON m.oid = c.relam
     LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND {_NAMESPACE} AND {_OWN.format("pg_class", "c")}"""
 
 COLUMNS = f"""
-SELECT a.attrelid, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
     pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text,
     CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
     CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END,
@@ -46,9 +51,9 @@ WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.att
 
 # What a partition or a child has from its parent goes with the parent: conparentid and conislocal tell.
 CONSTRAINTS = f"""
-SELECT k.oid, k.conrelid, k.contypid, k.conname::text, k.contype::text,
+SELECT k.oid::bigint, k.conrelid::bigint, k.contypid::bigint, k.conname::text, k.contype::text,
     CASE WHEN k.contype <> 'n' THEN pg_get_constraintdef(k.oid) ELSE '' END,
-    k.conkey::int[], k.confrelid, f.nspname::text, r.relname::text, k.confkey::int[], k.confupdtype::text,
+    k.conkey::int[], k.confrelid::bigint, f.nspname::text, r.relname::text, k.confkey::int[], k.confupdtype::text,
     k.confdeltype::text, k.confmatchtype::text,
     k.convalidated, k.connoinherit, array_to_string(i.reloptions, ', '), x.indisclustered, x.indisreplident
 FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
@@ -60,11 +65,12 @@ WHERE (k.contype IN ('c', 'f', 'p', 'u', 'x') OR k.contype = 'n' AND (k.connoinh
     AND {_NAMESPACE}"""
 
 INDEXES = f"""
-SELECT i.indexrelid, i.indrelid, c.relname::text, pg_get_indexdef(i.indexrelid), i.indisunique, i.indisvalid,
-    i.indisclustered, i.indisreplident, i.indpred IS NOT NULL
+SELECT i.indexrelid::bigint, i.indrelid::bigint, c.relname::text, pg_get_indexdef(i.indexrelid), i.indisunique,
+    i.indisvalid, i.indisclustered, i.indisreplident, i.indpred IS NOT NULL
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE {_NAMESPACE} AND NOT c.relispartition AND NOT EXISTS (
-    SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))"""
+    SELECT FROM pg_constraint AS k
+    WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))"""
 
 TYPES = f"""
 SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typrelid,
@@ -84,8 +90,9 @@ WHERE {_NAMESPACE} AND (t.typtype IN ('e', 'd', 'r')
 
 # deptype a: owned by a column (OWNED BY, serial); i: the engine of an identity column.
 SEQUENCES = f"""
-SELECT c.oid, n.nspname::text, c.relname::text, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin,
-    s.seqmax, s.seqcache, s.seqcycle, c.relpersistence::text, d.deptype::text, d.refobjid, d.refobjsubid
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement,
+    s.seqmin, s.seqmax, s.seqcache, s.seqcycle, c.relpersistence::text, d.deptype::text, d.refobjid::bigint,
+    d.refobjsubid
 FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid <> 0 AND d.deptype IN ('a', 'i')
@@ -113,45 +120,60 @@ WHERE {_NAMESPACE} AND {_OWN.format("pg_proc", "p")}
     AND NOT EXISTS (
         SELECT FROM pg_depend AS i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')"""
 
-ATTACHED = f"""
-SELECT 'trigger', t.oid, t.tgrelid, t.tgname::text, t.tgenabled::text, pg_get_triggerdef(t.oid),
+_TRIGGERS = """
+SELECT 'trigger', t.oid::bigint, t.tgrelid::bigint, t.tgname::text, t.tgenabled::text, pg_get_triggerdef(t.oid),
     NULL::boolean, NULL::text[], NULL::text, NULL::text
-FROM pg_trigger AS t WHERE NOT t.tgisinternal AND t.tgparentid = 0
-UNION ALL
-SELECT 'rule', r.oid, r.ev_class, r.rulename::text, r.ev_enabled::text, pg_get_ruledef(r.oid), NULL, NULL, NULL, NULL
+FROM pg_trigger AS t WHERE NOT t.tgisinternal AND t.tgparentid = 0"""
+_RULES = f"""
+SELECT 'rule', r.oid::bigint, r.ev_class::bigint, r.rulename::text, r.ev_enabled::text, pg_get_ruledef(r.oid),
+    NULL::boolean, NULL::text[], NULL::text, NULL::text
 FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE r.rulename <> '_RETURN' AND {_NAMESPACE}
-UNION ALL
-SELECT 'policy', p.oid, p.polrelid, p.polname::text, p.polcmd::text, NULL, p.polpermissive,
+WHERE r.rulename <> '_RETURN' AND {_NAMESPACE}"""
+_POLICIES = """
+SELECT 'policy', p.oid::bigint, p.polrelid::bigint, p.polname::text, p.polcmd::text, NULL::text, p.polpermissive,
     ARRAY(SELECT o.rolname::text FROM pg_roles AS o WHERE o.oid = ANY (p.polroles) ORDER BY 1),
     pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
-FROM pg_policy AS p"""
+FROM pg_policy AS p WHERE true"""
+_ATTACHED = {"t.tgrelid": _TRIGGERS, "r.ev_class": _RULES, "p.polrelid": _POLICIES}
+ATTACHED = " UNION ALL ".join(_ATTACHED.values())
 
 COMMENTS = """
 SELECT classoid::regclass::text, objoid, objsubid, description FROM pg_description
 WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200"""
 
-# Privileges beside those that every object of the kind is born with: so MAINTAIN, new in 17, makes no difference.
-GRANTS = """
-WITH held AS (
+# Where privileges are kept: the ones given, beside those that every object of the kind is born with.
+HELD = {
+    "pg_class": """
     SELECT 'pg_class' AS class, c.oid, 0 AS part, c.relowner AS owner, c.relacl AS acl,
         (CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END)::"char" AS kind
-    FROM pg_class AS c WHERE c.relacl IS NOT NULL AND c.oid >= 16384
-    UNION ALL
-    SELECT 'pg_class', c.oid, a.attnum, c.relowner, a.attacl, 'c'
+    FROM pg_class AS c WHERE c.relacl IS NOT NULL AND c.oid >= 16384""",
+    "pg_attribute": """
+    SELECT 'pg_class' AS class, c.oid, a.attnum AS part, c.relowner AS owner, a.attacl AS acl, 'c'::"char" AS kind
     FROM (SELECT attrelid, attnum, attacl FROM pg_attribute WHERE attacl IS NOT NULL OFFSET 0) AS a
         JOIN pg_class AS c ON c.oid = a.attrelid
-    WHERE c.oid >= 16384
-    UNION ALL
-    SELECT 'pg_proc', p.oid, 0, p.proowner, p.proacl, 'f' FROM pg_proc AS p
-    WHERE p.proacl IS NOT NULL AND p.oid >= 16384
-    UNION ALL
-    SELECT 'pg_type', t.oid, 0, t.typowner, t.typacl, 'T' FROM pg_type AS t
-    WHERE t.typacl IS NOT NULL AND t.oid >= 16384
-    UNION ALL
-    SELECT 'pg_namespace', n.oid, 0, n.nspowner, n.nspacl, 'n' FROM pg_namespace AS n
-    WHERE n.nspacl IS NOT NULL AND (n.oid >= 16384 OR n.oid = 2200))
-SELECT h.class, h.oid, h.part,
+    WHERE c.oid >= 16384""",
+    "pg_proc": """
+    SELECT 'pg_proc' AS class, p.oid, 0 AS part, p.proowner AS owner, p.proacl AS acl, 'f'::"char" AS kind
+    FROM pg_proc AS p WHERE p.proacl IS NOT NULL AND p.oid >= 16384""",
+    "pg_type": """
+    SELECT 'pg_type' AS class, t.oid, 0 AS part, t.typowner AS owner, t.typacl AS acl, 'T'::"char" AS kind
+    FROM pg_type AS t WHERE t.typacl IS NOT NULL AND t.oid >= 16384""",
+    "pg_namespace": """
+    SELECT 'pg_namespace' AS class, n.oid, 0 AS part, n.nspowner AS owner, n.nspacl AS acl, 'n'::"char" AS kind
+    FROM pg_namespace AS n WHERE n.nspacl IS NOT NULL AND (n.oid >= 16384 OR n.oid = 2200)""",
+}
+
+
+def grants(catalogs: Iterable[str]) -> str:
+    """Return the statement for what is granted in some catalogs."""
+    return _grants(HELD[catalog] for catalog in catalogs)
+
+
+def _grants(held: Iterable[str]) -> str:
+    # Privileges that every object of the kind is born with are not told: so MAINTAIN, new in 17, makes no difference.
+    return f"""
+WITH held AS ({" UNION ALL ".join(held)})
+SELECT h.class, h.oid::bigint, h.part,
     CASE WHEN g.grantee = 0 THEN 'public' WHEN g.grantee = h.owner THEN 'its owner'
         ELSE pg_get_userbyid(g.grantee)::text END,
     g.is_grantable, g.granted, array_agg(g.privilege_type::text ORDER BY g.privilege_type),
@@ -163,6 +185,7 @@ FROM held AS h, LATERAL (
     (SELECT grantee, privilege_type, is_grantable, false FROM aclexplode(acldefault(h.kind, h.owner))
      EXCEPT SELECT grantee, privilege_type, is_grantable, false FROM aclexplode(h.acl))) AS g
 GROUP BY h.class, h.oid, h.part, h.kind, h.owner, g.grantee, g.is_grantable, g.granted"""
+
 
 PLACES = f"""
 SELECT 'namespace', n.oid, n.nspname::text, NULL, NULL FROM pg_namespace AS n
@@ -208,3 +231,51 @@ FROM ({_OTHER_OBJECTS}
     LATERAL pg_identify_object(o.class, o.oid, 0) AS i
 WHERE NOT EXISTS (
     SELECT FROM pg_depend AS e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype IN ('e', 'i'))"""
+
+# Of what there may be any: most databases lack most of it, and a plan costs more than a look.
+_KINDS = {
+    "types": "SELECT FROM pg_type WHERE oid >= 16384 AND typtype NOT IN ('b', 'c')"
+    " UNION ALL SELECT FROM pg_class WHERE relkind = 'c' AND oid >= 16384",
+    "sequences": "SELECT FROM pg_sequence",
+    "functions": "SELECT FROM pg_proc WHERE oid >= 16384",
+    "attached": "SELECT FROM pg_trigger WHERE NOT tgisinternal UNION ALL SELECT FROM pg_policy"
+    " UNION ALL SELECT FROM pg_rewrite WHERE rulename <> '_RETURN' AND oid >= 16384",
+    "others": f"{_OTHER_OBJECTS} UNION ALL SELECT 'pg_subscription'::regclass, oid FROM pg_subscription"
+    " UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type"
+    " WHERE typtype = 'b' AND typcategory <> 'A' AND oid >= 16384",
+}
+KINDS = (*_KINDS, *HELD)
+_THERE = ", ".join(f"EXISTS ({query})" for query in (*_KINDS.values(), *HELD.values()))
+HAVE = f"SELECT current_setting('search_path'), {_THERE}"
+
+# The same for the relations of a table `wide`, each answer as one value of type json.
+_WIDE = "ANY (ARRAY(SELECT oid FROM wide))"
+_OF_WIDE = {
+    "relations": f"{RELATIONS} AND c.oid = {_WIDE}",
+    "columns": f"{COLUMNS} AND a.attrelid = {_WIDE}",
+    "constraints": f"{CONSTRAINTS} AND k.conrelid = {_WIDE}",
+    "indexes": f"{INDEXES} AND i.indrelid = {_WIDE}",
+    "attached": " UNION ALL ".join(f"{query} AND {key} = {_WIDE}" for key, query in _ATTACHED.items()),
+    "sequences": f"{SEQUENCES} AND c.oid = {_WIDE}",
+    "grants": _grants(
+        (
+            f"{HELD['pg_class']} AND c.oid = {_WIDE}",
+            HELD["pg_attribute"].replace("attacl IS NOT NULL", f"attacl IS NOT NULL AND attrelid = {_WIDE}"),
+        )
+    ),
+}
+_FIELDS = {
+    "relations": 19,
+    "columns": 15,
+    "constraints": 19,
+    "indexes": 9,
+    "attached": 10,
+    "sequences": 14,
+    "grants": 8,
+}
+OF_WIDE = {
+    name: f"(SELECT json_agg(q) FROM ({query}) AS q ({', '.join(f'f{place}' for place in range(_FIELDS[name]))}))"
+    for name, query in _OF_WIDE.items()
+}
+OF_DOMAINS = f"{CONSTRAINTS} AND k.contypid <> 0"
+OF_FUNCTIONS = f"{FUNCTIONS} AND p.oid = ANY ($1)"

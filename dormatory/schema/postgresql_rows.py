@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dormatory.schema.cursor import unwrapped
+from dormatory.schema.postgresql_catalog import ColumnRow, ConstraintRow, IndexRow
 from dormatory.schema.postgresql_views import view_definition
 from dormatory.schema.snapshot import (
     Column,
@@ -27,15 +28,9 @@ from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, toke
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dormatory.schema.postgresql_catalog import (
-        AttachedRow,
-        ColumnRow,
-        ConstraintRow,
-        FunctionRow,
-        IndexRow,
-        RelationRow,
-        SequenceRow,
-    )
+    from dormatory.schema.postgresql_catalog import AttachedRow, FunctionRow, RelationRow, SequenceRow
+
+    Row = Any
 
 _KEPT = 1 << 14  # values
 _TABLES = {"r": "table", "p": "partitioned table", "f": "foreign table"}
@@ -96,14 +91,11 @@ def _options(row: RelationRow) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def column(row: ColumnRow, identity: str, not_null_note: str | None, *, is_partition: bool) -> Column:
-    """Return a column; `identity` holds the options of its sequence, which are the column's own."""
-    return _column(row._replace(relation=0, number=0), identity, not_null_note, is_partition)
-
-
 # Most of a schema is the same from one step of a history to the next: so are the values, and quickly compared.
 @lru_cache(maxsize=_KEPT)
-def _column(row: ColumnRow, identity: str, not_null_note: str | None, is_partition: bool) -> Column:  # noqa: FBT001
+def column(facts: tuple[Any, ...], identity: str, not_null_note: str | None, *, is_partition: bool) -> Column:
+    """Return a column from a ColumnRow's fields behind the number; `identity` is what its sequence's options say."""
+    row = ColumnRow._make((0, 0, *facts))
     options = [row.options] * bool(row.options) + [f"foreign {row.foreign_options}"] * bool(row.foreign_options)
     if row.storage:
         options.append(f"storage {_STORAGE.get(row.storage, row.storage)}")
@@ -127,16 +119,22 @@ def _column(row: ColumnRow, identity: str, not_null_note: str | None, is_partiti
     )
 
 
-def constraint(row: ConstraintRow, names: Mapping[tuple[int, int], str]) -> Constraint:
-    """Return a constraint of a table or a domain; `names` tells the columns by (OID of the table, number)."""
-    columns = tuple(names.get((row.relation, number), "?") for number in row.columns or ())
-    referred = tuple(names.get((row.referred, number), "?") for number in row.referred_columns or ())
-    stripped = row._replace(oid=0, relation=0, domain=0, referred=0, columns=None, referred_columns=None)
-    return _constraint(stripped, columns, referred)
+def constraint(row: Row, names: Mapping[int, str], referred_names: Mapping[int, str]) -> Constraint:
+    """Return a constraint from the fields of a ConstraintRow; the columns' names are told by their numbers."""
+    columns = tuple(names.get(number, "?") for number in row[6] or ())
+    referred = tuple(referred_names.get(number, "?") for number in row[10] or ())
+    return _constraint(row[3:6], row[8:10], row[11:], columns, referred)
 
 
 @lru_cache(maxsize=_KEPT)
-def _constraint(row: ConstraintRow, columns: tuple[str, ...], referred: tuple[str, ...]) -> Constraint:
+def _constraint(
+    head: tuple[Any, ...],
+    table: tuple[Any, ...],
+    rest: tuple[Any, ...],
+    columns: tuple[str, ...],
+    referred: tuple[str, ...],
+) -> Constraint:
+    row = ConstraintRow._make((0, 0, 0, *head, None, 0, *table, None, *rest))
     definition, expression, reference = row.definition, None, None
     if row.kind == "c" and (found := _CHECK.fullmatch(definition)):
         expression = _unwrapped(found["expression"])
@@ -150,13 +148,10 @@ def _constraint(row: ConstraintRow, columns: tuple[str, ...], referred: tuple[st
     return Constraint(_CONSTRAINTS[row.kind], row.name, definition, columns, expression, reference)
 
 
-def index(row: IndexRow) -> Index:
-    """Return an index."""
-    return _index(row._replace(oid=0, relation=0))
-
-
 @lru_cache(maxsize=_KEPT)
-def _index(row: IndexRow) -> Index:
+def index(facts: tuple[Any, ...]) -> Index:
+    """Return an index from an IndexRow's fields behind the relation."""
+    row = IndexRow._make((0, 0, *facts))
     rest, predicate = _INDEX_HEAD.sub("", row.definition, count=1), None
     if row.partial:
         rest, predicate = _without_predicate(rest)

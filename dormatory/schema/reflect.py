@@ -26,6 +26,11 @@ def snapshot(connection: Connection, *, ignore: Collection[str] = ()) -> Snapsho
     `ignore` names tables to leave out with all that belongs to them, as `name` (in any namespace) or as
     `namespace.name`.  DormatoryError is raised for a kind of database that has no reader.
     """
+    return _READERS[known_backend(connection)](connection, ignore)
+
+
+def known_backend(connection: Connection) -> str:
+    """Return the kind of the connected database; DormatoryError is raised for one that has no reader."""
     name = connection.dialect.name
     if name not in _READERS:
         raise DormatoryError(
@@ -33,4 +38,4 @@ def snapshot(connection: Connection, *, ignore: Collection[str] = ()) -> Snapsho
             why="only SQLite and PostgreSQL are known",
             fix="use one of these",
         )
-    return _READERS[name](connection, ignore)
+    return name

@@ -3,145 +3,118 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
-from dormatory.schema.cursor import UnreadableError
-from dormatory.schema.snapshot import Index, Snapshot, Table, Trigger, View
-from dormatory.schema.sqlite_ddl import parse_table
-from dormatory.schema.sqlite_table import ColumnRow, written_table
-from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, tokenize
+from dormatory.schema.shelf import Shelf
+from dormatory.schema.sqlite_memory import Memory, Object
+from dormatory.schema.sqlite_table import ColumnRow
+from dormatory.schema.sqlite_values import Builder
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from sqlalchemy import Connection
+
+    from dormatory.schema.snapshot import Snapshot
 
 NOT_COMPARED = ("PRAGMA application_id", "PRAGMA user_version", "names of NOT NULL constraints")
 
 # An index without SQL belongs to a constraint.  Tables named sqlite_* are SQLite's own (statistics, sequences).
-_OBJECTS = r"""
-SELECT type, name, tbl_name, sql FROM main.sqlite_schema
-WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY type, name"""
+_OWN = r"sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
+# A trigger that cannot be read moves with its table, if SQLite is told to look away, and its text stays as it is.
+_STATEMENTS = f"SELECT rowid, tbl_name || ' ' || sql FROM main.sqlite_schema WHERE {_OWN} ORDER BY rowid"  # noqa: S608
+_OBJECTS = f"SELECT rowid, type, name, tbl_name, sql FROM main.sqlite_schema WHERE {_OWN}"  # noqa: S608
 # A view whose table is gone, or a virtual table whose module is not loaded, makes table_xinfo fail: neither is asked.
-_COLUMNS = r"""
+_COLUMNS = rf"""
 SELECT m.name, x.name, x.type, x."notnull", x.dflt_value, x.pk, x.hidden
-FROM main.sqlite_schema AS m, pragma_table_xinfo(m.name, 'main') AS x
-WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.sql NOT LIKE 'create virtual%'
-ORDER BY m.name, x.cid"""
+FROM (SELECT name, type, sql FROM main.sqlite_schema WHERE {_OWN}) AS m, pragma_table_xinfo(m.name, 'main') AS x
+WHERE m.type = 'table' AND m.sql NOT LIKE 'create virtual%'"""  # noqa: S608
 _SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
 _HAS_TABLE_LIST = "SELECT count(*) FROM pragma_pragma_list WHERE name = 'table_list'"  # since 3.37
 _SHADOW_ENDS = ("config", "content", "data", "docsize", "idx", "node", "parent", "rowid", "segdir", "segments", "stat")
+_ASKED_AT_ONCE = 100  # tables: SQLite allows 999 parameters in one statement
 
 
-class _Object(NamedTuple):
-    type: str
-    name: str
-    table: str
-    sql: str
+class SQLiteReader:
+    """Reads the structure again and again, and only what changed since the last time."""
+
+    def __init__(self, ignore: Collection[str]) -> None:
+        self._ignore = frozenset(name.lower().removeprefix("main.") for name in ignore)
+        self._shelf = Shelf(namespaces=False)
+        self._statements: dict[int, str] = {}
+        self._version, self._is_told = -1, True
+        self._memory: Memory | None = None
+
+    def read(self, connection: Connection) -> Snapshot:
+        """Return the structure, the very same objects where nothing changed."""
+        version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+        statements = dict(_asked(connection, _STATEMENTS))
+        if self._memory is not None and statements == self._statements:
+            return self._shelf.snapshot
+        memory, self._memory = self._memory, None
+        changed = [key for key, sql in statements.items() if self._statements.get(key) != sql]
+        gone = self._statements.keys() - statements.keys()
+        # Who writes to sqlite_schema without a word to SQLite has the columns of before, until nobody knows when.
+        self._is_told &= version != self._version
+        self._statements, self._version = statements, version
+        if memory is None or not self._is_told or not self._follow(connection, memory, changed, gone):
+            memory = self._read_all(connection)
+        self._memory = memory if self._is_told else None
+        return self._shelf.snapshot
+
+    def _follow(self, connection: Connection, memory: Memory, changed: Sequence[int], gone: Collection[int]) -> bool:
+        """Read again what changed; return whether that was possible: what is virtual has shadows elsewhere."""
+        objects = _objects(connection, changed)
+        if memory.has_virtual or any(it.is_virtual for it in objects.values()):
+            return False
+        tables = [it.name for it in objects.values() if it.type == "table"]
+        columns: dict[str, list[ColumnRow]] = {name: [] for name in tables}
+        for place in range(0, len(tables), _ASKED_AT_ONCE):
+            some = tables[place : place + _ASKED_AT_ONCE]
+            for row in _asked(connection, f"{_COLUMNS} AND m.name IN ({', '.join('?' * len(some))})", *some):
+                columns[row[0]].append(ColumnRow(*row))
+        self._build(memory, memory.renew(objects, columns, gone))
+        return True
+
+    def _read_all(self, connection: Connection) -> Memory:
+        objects = _objects(connection)
+        columns: dict[str, list[ColumnRow]] = defaultdict(list)
+        for row in _asked(connection, _COLUMNS):
+            columns[row[0]].append(ColumnRow(*row))
+        memory = Memory(self._ignore | _shadows(connection, objects.values()))
+        self._build(memory, memory.renew(objects, columns, ()) | set(self._shelf.names("relation")))
+        return memory
+
+    def _build(self, memory: Memory, stale: Iterable[str]) -> None:
+        builder = Builder(memory)
+        for name in stale:
+            self._shelf.put(("relation", name), builder.relation(name))
+        self._shelf.take((*NOT_COMPARED, *memory.unread.values()))
 
 
 def reflect(connection: Connection, ignore: Collection[str]) -> Snapshot:
     """Return the structure of the connected SQLite database; it only reads."""
-    objects = [_Object(*row) for row in connection.exec_driver_sql(_OBJECTS)]
-    columns: dict[str, list[ColumnRow]] = defaultdict(list)
-    for row in connection.exec_driver_sql(_COLUMNS):
-        columns[row[0]].append(ColumnRow(*row))
-    left_out = {name.lower().removeprefix("main.") for name in ignore} | _shadows(connection, objects)
-    kept = [found for found in objects if found.table.lower() not in left_out]
-    return _Reader(kept, columns).snapshot()
+    return SQLiteReader(ignore).read(connection)
 
 
-def _shadows(connection: Connection, objects: Sequence[_Object]) -> set[str]:
+def _asked(connection: Connection, query: str, *parameters: Any) -> list[Any]:
+    """Return plain rows: there are many, and SQLAlchemy's own take as long again as the reading."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall())
+
+
+def _objects(connection: Connection, keys: Sequence[int] | None = None) -> dict[int, Object]:
+    limit = "" if keys is None else f" AND rowid IN ({', '.join(map(str, keys))})"
+    return {row[0]: Object(*row[1:]) for row in _asked(connection, _OBJECTS + limit)}
+
+
+def _shadows(connection: Connection, objects: Iterable[Object]) -> set[str]:
     """Return the tables in which virtual tables keep their content, in small letters."""
-    virtual = [found.name.lower() for found in objects if _is_virtual(found)]
+    virtual = [it.name.lower() for it in objects if it.is_virtual]
     if not virtual:
         return set()
     if connection.exec_driver_sql(_HAS_TABLE_LIST).scalar_one():
         return {row[0].lower() for row in connection.exec_driver_sql(_SHADOWS)}
     return {f"{name}_{end}" for name in virtual for end in _SHADOW_ENDS}
-
-
-def _is_virtual(found: _Object) -> bool:
-    return found.type == "table" and found.sql[:14].lower() == "create virtual"
-
-
-class _Reader:
-    """Builds the snapshot from the rows of the two statements."""
-
-    def __init__(self, objects: Sequence[_Object], columns: dict[str, list[ColumnRow]]) -> None:
-        self._objects, self._columns = objects, columns
-        self._by_table: dict[str, list[_Object]] = defaultdict(list)
-        for found in objects:
-            self._by_table[found.table.lower()].append(found)
-        self._tables = {found.name.lower(): found.name for found in objects if found.type == "table"}
-        self._names = frozenset(self._tables) | {row.name.lower() for rows in columns.values() for row in rows}
-        self._not_compared = list(NOT_COMPARED)
-
-    def snapshot(self) -> Snapshot:
-        tables = [self._table(found) for found in self._objects if found.type == "table"]
-        views = [self._view(found) for found in self._objects if found.type == "view"]
-        return Snapshot(
-            tables=tuple(sorted(tables, key=lambda table: table.name)),
-            views=tuple(sorted(views, key=lambda view: view.name)),
-            not_compared=tuple(sorted(self._not_compared)),
-        )
-
-    def _view(self, found: _Object) -> View:
-        definition = self._body(found, 3)
-        return View(None, found.name, definition, triggers=self._triggers(found.name))
-
-    def _body(self, found: _Object, words: int) -> str:
-        """Return a statement without its first words, which name the object."""
-        tokens = tokenize(found.sql, Syntax.SQLITE)[words:]
-        return render((self._name_or_string(token) for token in tokens), Syntax.SQLITE)
-
-    def _name_or_string(self, token: Token) -> Token:
-        """Return a token as it is, but what may be a string in double quotes keeps its case."""
-        unknown = token.quote == '"' and token.text.lower() not in self._names
-        return Token(Kind.STRING, f'"{token.text}"') if unknown and token.text != token.text.lower() else token
-
-    def _triggers(self, table: str) -> tuple[Trigger, ...]:
-        return tuple(
-            Trigger(found.name, self._body(found, 3))
-            for found in self._by_table[table.lower()]
-            if found.type == "trigger"
-        )
-
-    def _table(self, found: _Object) -> Table:
-        if _is_virtual(found):
-            return Table(None, found.name, "virtual table", definition=self._body(found, 4))
-        rows = tuple(self._columns[found.name])
-        try:
-            text = parse_table(found.sql)
-            parents = tuple((part.table, *self._keys_of(part.table)) for part in text.parts if part.table)
-            indexes = tuple(
-                (other.name, other.sql) for other in self._by_table[found.name.lower()] if other.type == "index"
-            )
-            table = written_table(found.name, rows, found.sql, indexes, parents)
-        except UnreadableError:
-            return self._unread(found, rows)
-        triggers = self._triggers(found.name)
-        return replace(table, triggers=triggers) if triggers else table
-
-    def _unread(self, found: _Object, rows: Sequence[ColumnRow]) -> Table:
-        """Return a table whose statement the parser does not know: its text stands for what is in it."""
-        self._not_compared.append(f"constraints of table {found.name}, one by one: its statement could not be read")
-        return Table(
-            None,
-            found.name,
-            columns=tuple(row.column() for row in rows),
-            indexes=tuple(
-                Index(other.name, canonical(other.sql, Syntax.SQLITE))
-                for other in self._by_table[found.name.lower()]
-                if other.type == "index"
-            ),
-            triggers=self._triggers(found.name),
-            definition=canonical(found.sql, Syntax.SQLITE),
-        )
-
-    def _keys_of(self, table: str) -> tuple[str, tuple[str, ...]]:
-        """Return the true name of a table and the columns of its primary key."""
-        name = self._tables.get(table.lower(), table)
-        keys = sorted((row.key, row.name) for row in self._columns.get(name, ()) if row.key)
-        return name, tuple(column for _, column in keys)

@@ -217,6 +217,7 @@ class TestKilledOwners:
             assert runs(found.postmaster)
         sweep()
 
+    @pytest.mark.once
     def test_twenty_at_once_and_their_sweeps_do_not_collide(self) -> None:
         with owner() as killed:
             killed.process.kill()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from dormatory.database import installation, postmaster, private, programs, throwaway
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
@@ -102,7 +102,7 @@ class TestDatabases:
 
     def test_dropping_a_database_throws_its_users_out(self, postgres_server: Server) -> None:
         url = postgres_server.create_database()
-        with create_engine(url).connect() as connection:
+        with create_engine(url, poolclass=NullPool).connect() as connection:
             connection.execute(text("select 1"))
             postgres_server.drop_database(str(url.database))
             connection.invalidate()

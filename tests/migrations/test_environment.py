@@ -55,6 +55,14 @@ def postgresql(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, pos
     return targeted(small_project, monkeypatch, postgres_server.create_database().render_as_string(hide_password=False))
 
 
+@pytest.fixture
+def family(small_project: SmallProject, sqlite: Target) -> Target:
+    """A file at revision 001: a parent with its child."""
+    small_project.revision("001", FAMILY)
+    upgrade(small_project, sqlite)
+    return sqlite
+
+
 def targeted(project: SmallProject, monkeypatch: pytest.MonkeyPatch, url: str) -> Target:
     for name in os.environ:
         if name.startswith("PG"):
@@ -83,42 +91,38 @@ def schema(target: Target) -> list[Any]:
 class TestSQLiteTransactions:
     """All pending revisions are one transaction, DDL included."""
 
-    def test_a_revision_that_fails_takes_the_whole_run_back(self, small_project: SmallProject, sqlite: Target) -> None:
-        small_project.revision("001", FAMILY)
-        upgrade(small_project, sqlite)
-        before, schema_before = sqlite.path.read_bytes(), schema(sqlite)
+    def test_a_revision_that_fails_takes_the_whole_run_back(self, small_project: SmallProject, family: Target) -> None:
+        before, schema_before = family.path.read_bytes(), schema(family)
         small_project.revision("002", 'op.create_table("b", sa.Column("id", sa.Integer))')
         rebuild = 'op.execute("CREATE TABLE c (x)"); batch = op.batch_alter_table("parent", recreate="always")\n'
         small_project.revision("003", f'{rebuild}with batch as b: b.add_column(sa.Column("y", sa.Text))\n1 / 0')
         small_project.revision("004", 'op.execute("CREATE TABLE d (x)")')
 
         with pytest.raises(RevisionFailedError) as raised:
-            upgrade(small_project, sqlite)
+            upgrade(small_project, family)
 
         assert str(raised.value) == (
             "the revision failed at scripts/versions/003_x.py:13 (ZeroDivisionError: division by zero); "
             "nothing of it was kept; mend the revision or the rows, then run the command again"
         )
-        assert schema(sqlite) == schema_before
-        assert sqlite.path.read_bytes() == before
-        assert current(small_project, sqlite) == ("001",)
-        assert not [path for path in sqlite.path.parent.iterdir() if path.name.startswith("x.db-")]
+        assert schema(family) == schema_before
+        assert family.path.read_bytes() == before
+        assert current(small_project, family) == ("001",)
+        assert not [path for path in family.path.parent.iterdir() if path.name.startswith("x.db-")]
         small_project.revision("003", f'{rebuild}with batch as b: b.add_column(sa.Column("y", sa.Text))')
-        upgrade(small_project, sqlite)
-        assert current(small_project, sqlite) == ("004",)
+        upgrade(small_project, family)
+        assert current(small_project, family) == ("004",)
 
-    def test_a_run_that_is_killed_leaves_the_file_as_it_was(self, small_project: SmallProject, sqlite: Target) -> None:
-        small_project.revision("001", FAMILY)
-        upgrade(small_project, sqlite)
-        schema_before = schema(sqlite)
+    def test_a_run_that_is_killed_leaves_the_file_as_it_was(self, small_project: SmallProject, family: Target) -> None:
+        schema_before = schema(family)
         big = "op.execute('CREATE TABLE big (x)'); op.execute('INSERT INTO big VALUES (zeroblob(5000000))')"
         small_project.revision("002", f"{big}\n{REBUILD}\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-        assert small_project.run("dormatory", "upgrade", url=f"sqlite:///{sqlite.path}").code == -9
-        assert schema(sqlite) == schema_before
-        assert current(small_project, sqlite) == ("001",)
+        assert small_project.run("dormatory", "upgrade", url=f"sqlite:///{family.path}").code == -9
+        assert schema(family) == schema_before
+        assert current(small_project, family) == ("001",)
         small_project.revision("002", REBUILD)
-        upgrade(small_project, sqlite)
-        assert asked(sqlite, "SELECT count(*) FROM child") == [1]
+        upgrade(small_project, family)
+        assert asked(family, "SELECT count(*) FROM child") == [1]
 
     def test_left_to_the_driver_the_same_failure_stays_half_done(
         self, small_project: SmallProject, sqlite: Target, monkeypatch: pytest.MonkeyPatch
@@ -169,31 +173,27 @@ class TestSQLiteForeignKeys:
         assert asked(sqlite, "SELECT id FROM child") == [10]
 
     def test_rows_that_dangle_are_refused_and_nothing_is_kept(
-        self, small_project: SmallProject, sqlite: Target
+        self, small_project: SmallProject, family: Target
     ) -> None:
-        small_project.revision("001", FAMILY)
-        upgrade(small_project, sqlite)
         small_project.revision("002", 'op.execute("INSERT INTO child VALUES (11, 99), (12, 99)")')
         with pytest.raises(DanglingRowsError) as raised:
-            upgrade(small_project, sqlite)
+            upgrade(small_project, family)
         assert str(raised.value) == (
             "2 rows refer to rows that are not there: child row 11 needs parent, child row 12 needs parent "
             "(foreign keys are checked before anything is committed); "
             "mend the rows or the revision; PRAGMA foreign_key_check lists them all"
         )
-        assert asked(sqlite, "SELECT id FROM child") == [10]
-        assert current(small_project, sqlite) == ("001",)
+        assert asked(family, "SELECT id FROM child") == [10]
+        assert current(small_project, family) == ("001",)
 
-    def test_the_left_over_table_of_another_tool_is_named(self, small_project: SmallProject, sqlite: Target) -> None:
-        small_project.revision("001", FAMILY)
-        upgrade(small_project, sqlite)
-        with closing(sqlite3.connect(sqlite.path)) as connection:
+    def test_the_left_over_table_of_another_tool_is_named(self, small_project: SmallProject, family: Target) -> None:
+        with closing(sqlite3.connect(family.path)) as connection:
             connection.execute("CREATE TABLE _alembic_tmp_parent (x)")
         small_project.revision("002", REBUILD)
         with pytest.raises(RemainsError, match="table _alembic_tmp_parent is left over"):
-            upgrade(small_project, sqlite)
-        assert current(small_project, sqlite) == ("001",)
-        assert status(small_project.project, sqlite).current == ("001",), "who only looks is not refused"
+            upgrade(small_project, family)
+        assert current(small_project, family) == ("001",)
+        assert status(small_project.project, family).current == ("001",), "who only looks is not refused"
 
 
 class TestPostgreSQLTransactions:

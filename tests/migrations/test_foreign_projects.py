@@ -15,7 +15,7 @@ from alembic.config import Config
 from dormatory.checks.findings import Severity
 from dormatory.database import throwaway
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
-from dormatory.inspection import inspect, inspect_round_trip
+from dormatory.inspection import Request, inspect
 from dormatory.migrations import foreign, roundtrip, scratch
 from dormatory.migrations.project import Project
 from dormatory.migrations.recording import Direction
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.migrations.recording import Recording
+    from dormatory.report.outcome import Outcome
     from tests.conftest import Inv
 
 FROM_INI = 'engine_from_config(context.config.get_section("alembic"), prefix="sqlalchemy.", poolclass=NullPool)'
@@ -145,9 +146,14 @@ def is_sound(recording: Recording, *names: str) -> bool:
     return legs == [(name, [True] * 3) for name in names]
 
 
+def judged(theirs: Theirs, backends: tuple[str, ...]) -> Outcome:
+    """Play and judge as `inv db.round-trip` does."""
+    return inspect(theirs.project, Request(backends, frozenset({"roundtrip", "data"})))[0]
+
+
 def said(theirs: Theirs, *backends: str) -> list[tuple[str, str]]:
     """Return the rules and messages of a round trip's findings, notes included."""
-    verdict = inspect_round_trip(theirs.project, backends or ("sqlite",))
+    verdict = judged(theirs, backends or ("sqlite",))
     return [(finding.rule, finding.message) for finding in verdict.findings]
 
 
@@ -220,7 +226,8 @@ class TestWhereTheUrlComesFrom:
         source = '__import__("their_app").engine'
         theirs.env(env(source, configure='target_metadata=__import__("their_app").metadata'))
         theirs.tables("a")
-        assert inspect(theirs.project, ("sqlite",)).findings == ()
+        families = frozenset({"drift", "dump"})
+        assert inspect(theirs.project, Request(("sqlite",), families))[0].findings == ()
         assert "their_app" not in sys.modules
 
 
@@ -386,10 +393,10 @@ class TestHabits:
     def test_a_backend_that_they_do_not_support_is_named_and_not_played(self, theirs: Theirs) -> None:
         theirs.ini("script_location = scripts", "[dormatory]", "backends = sqlite")
         theirs.tables("a")
-        verdict = inspect_round_trip(theirs.project, ("sqlite", "postgresql"))
+        verdict = judged(theirs, ("sqlite", "postgresql"))
         found = [(finding.rule, finding.severity, finding.backend) for finding in verdict.findings]
         assert found == [("backend-not-supported", Severity.NOTE, "postgresql")]
-        assert [server.partition(" ")[0] for server in verdict.servers] == ["SQLite"]
+        assert [server.backend for server in verdict.servers] == ["sqlite"]
 
 
 class TestWhatTheirCodeRaises:

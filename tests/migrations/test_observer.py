@@ -61,7 +61,7 @@ def test_parameters_are_kept_as_types_and_never_as_values(statements: tuple[Stat
 
 
 def test_what_is_executed_between_two_legs_is_not_kept(small_project: SmallProject) -> None:
-    with throwaway.scratch_sqlite() as target, create_engine(target.url).connect() as connection:
+    with throwaway.scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
         observer = Observer(connection, small_project.project)
         observer.start()
         connection.exec_driver_sql("SELECT 1")
@@ -74,7 +74,7 @@ def test_what_is_executed_between_two_legs_is_not_kept(small_project: SmallProje
 
 def test_another_connection_of_the_engine_is_not_heard(small_project: SmallProject) -> None:
     with throwaway.scratch_sqlite() as target:
-        engine = create_engine(target.url)
+        engine = create_engine(target.url, poolclass=NullPool)
         with engine.connect() as connection, engine.connect() as other:
             observer = Observer(connection, small_project.project)
             observer.start()

@@ -16,8 +16,9 @@ from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
 from dormatory.migrations.recording import Course
 from dormatory.migrations.roundtrip import play
+from dormatory.report.findings_text import text
 from dormatory.report.legs import step_lines
-from dormatory.report.text import verdict_lines
+from dormatory.report.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +48,10 @@ def verdict(recording: Recording) -> list[Finding]:
     return [*round_trip(recording, HISTORY), *rows_kept(recording, HISTORY)]
 
 
+def shown(found: list[Finding]) -> str:
+    return text(Outcome(tuple(found)), Path.cwd())
+
+
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_a_revision_makes_its_round_trip(
     recording: Recording, revision: str, record_property: Callable[[str, object], None]
@@ -58,13 +63,12 @@ def test_a_revision_makes_its_round_trip(
     for item in found:
         record_property(f"{item.severity.value} {item.rule}", item.message)
     if any(item.severity is Severity.ERROR for item in found):
-        shown = (*step_lines(steps[revision], recording.backend), *verdict_lines(found, ()))
-        pytest.fail("\n".join(shown), pytrace=False)
+        pytest.fail("\n".join((*step_lines(steps[revision], recording.backend), shown(found))), pytrace=False)
 
 
 def test_everything_else_that_was_played_ends_where_it_should(recording: Recording) -> None:
     found = [item for item in verdict(recording) if item.severity is Severity.ERROR]
-    assert not found, "\n".join(verdict_lines(found, ()))
+    assert not found, shown(found)
     assert {passage.course for passage in recording.passages} == {Course.DOWN, Course.UP}
 
 

@@ -35,6 +35,15 @@ def trace(recording: Recording, revision: str) -> str:
     return "\n".join(str(change) for leg in step.legs for change in leg.trace)
 
 
+def branch(project: SmallProject) -> None:
+    """Write a table, two branches that do not care for each other, and what joins them."""
+    project.tables("a")
+    for name in ("left", "right"):
+        create = f"op.create_table('{name}', sa.Column('id', sa.Integer))"
+        project.revision(name, create, f"op.drop_table('{name}')", after="001")
+    project.revision("joined", after=("left", "right"))
+
+
 class TestForgottenLines:
     @pytest.mark.parametrize(
         ("upgrade", "downgrade", "left"),
@@ -119,11 +128,7 @@ class TestWalk:
         assert ("002", Direction.UPGRADE) in unclean(recording)
 
     def test_branches_are_walked_one_step_at_a_time(self, small_project: SmallProject, maker: Scratch) -> None:
-        small_project.tables("a")
-        for name in ("left", "right"):
-            create = f"op.create_table('{name}', sa.Column('id', sa.Integer))"
-            small_project.revision(name, create, f"op.drop_table('{name}')", after="001")
-        small_project.revision("joined", after=("left", "right"))
+        branch(small_project)
         recording = play(small_project.project, maker)
         assert [step.revision for step in recording.steps] == ["001", "left", "right", "joined"]
         assert unclean(recording) == []
@@ -209,11 +214,7 @@ class TestPassages:
         assert "has_left" in "\n".join(str(change) for change in found.trace)
 
     def test_branches_that_do_not_care_agree(self, small_project: SmallProject, maker: Scratch) -> None:
-        small_project.tables("a")
-        for name in ("left", "right"):
-            create = f"op.create_table('{name}', sa.Column('id', sa.Integer))"
-            small_project.revision(name, create, f"op.drop_table('{name}')", after="001")
-        small_project.revision("joined", after=("left", "right"))
+        branch(small_project)
         recording = play(small_project.project, maker)
         orders = [item for item in recording.passages if item.course is Course.OTHER_ORDER]
         assert [(item.revisions, item.is_clean) for item in orders] == [(("right", "left"), True)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 from dormatory.migrations.rows import fill, own, patterns
 from dormatory.migrations.rows.conditions import UNKNOWN, evaluate, refuses
@@ -137,7 +137,7 @@ def test_a_file_is_cut_into_statements(sql: str, expected: list[tuple[int, str]]
 
 def test_a_condition_on_text_is_met_by_many_different_values() -> None:
     # Three conditions of which the last is not understood: a moment, as text, that the database looks at itself.
-    with create_engine("sqlite://").connect() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         connection.exec_driver_sql(
             "CREATE TABLE t (m TEXT NOT NULL UNIQUE CHECK (length(m) = 27 AND m GLOB '*Z'"
             " AND strftime('%Y-%m-%dT%H:%M:%S', substr(m, 1, 19), '+0 days') IS substr(m, 1, 19)))"
@@ -169,7 +169,7 @@ def test_any_table_is_filled_or_named_and_always_with_the_same_rows(
     lines += ["PRIMARY KEY (c0)"] * keyed
     found = []
     for _ in range(2):
-        with create_engine("sqlite://").connect() as connection:
+        with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
             connection.exec_driver_sql(f"CREATE TABLE t ({', '.join(lines)})")
             schema = snapshot(connection)
             fillings = [fill(connection, schema, edges=edges) for _ in range(2)]

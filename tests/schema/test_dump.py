@@ -219,6 +219,7 @@ def test_two_branches_conflict_in_the_line_of_the_revision_only(
     assert all("INSERT INTO" in side for side in conflict)
 
 
+@pytest.mark.once
 def test_the_linter_accepts_a_dump_and_still_finds_what_is_wrong_with_one(tmp_path: Path) -> None:
     good = (COMMITTED / "postgresql.sql").read_text()
     (tmp_path / "good.sql").write_text(good)

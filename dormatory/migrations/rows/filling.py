@@ -6,32 +6,33 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy.exc import DBAPIError
-
-from dormatory.migrations.rows import own, store
+from dormatory.migrations.rows import hindrances, own, store
 from dormatory.migrations.rows.making import Maker
 from dormatory.migrations.rows.order import in_turn
 from dormatory.migrations.rows.planning import plan as planned
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from dormatory.migrations.rows.making import Row
     from dormatory.migrations.rows.plan import Link, TablePlan
-    from dormatory.schema.snapshot import Constraint, Snapshot, Table, Trigger
+    from dormatory.migrations.rows.series import Value
+    from dormatory.schema.snapshot import Snapshot, Table
 
-    Promises: TypeAlias = dict[tuple[str | None, str], tuple[Row, ...]]
+    Id: TypeAlias = tuple[str | None, str]  # of a table: its namespace and name
+    Promises: TypeAlias = dict[Id, tuple[Row, ...]]
 
 _FURTHER = 7  # rows for a table that holds some already
+_FURTHER_EDGES = 10  # to show six extremes of a column that has come
+_FULL = 60  # rows; a table that holds so many gets fewer with each change of it, or a long history would drown in them
 _LATER = 3  # rows that refer to tables filled after theirs
 _ROOTS = 2  # rows before others of the same table can refer to them
 _TRIALS = 60  # statements to spend on a table that refuses
 _TRIALS_PER_ROW = 12
 _PROMISED = 3
-_KINDS = {"table", "partitioned table"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def fill(
     per_table: int = 12,
     edges: bool = True,
     own_rows: Path | None = None,
+    empty: Collection[Id] = (),
+    plain: Collection[tuple[Id, str]] = (),
 ) -> Filling:
     """Insert rows into the tables of a schema, all of them unless `tables` are named, and tell what was inserted.
 
@@ -75,20 +78,39 @@ def fill(
     or as many as its enumerations have values; one that holds rows already gets a few more.  Without `edges` they are
     rows as any application writes them: with NULLs, duplicates and orphans where these may be, but no extreme values.
     The statements in the file `own_rows`, if there is one, run first; OwnRowsError tells which of them failed.
+    Tables known to be `empty` are not asked what they hold. Columns named as `plain` get no extreme values.
     """
     if own_rows is not None:
         own.run(connection, own_rows)
-    return _Filler(connection, schema, per_table, edges=edges).fill(schema.tables if tables is None else tables)
+    filler = _Filler(connection, schema, per_table, frozenset(empty), frozenset(plain), edges=edges)
+    try:
+        return filler.fill(schema.tables if tables is None else tables)
+    finally:
+        filler.close()
 
 
 class _Filler:
-    def __init__(self, connection: Connection, schema: Snapshot, per_table: int, *, edges: bool) -> None:
-        self._store = store.store(connection)
-        self._schema, self._per_table, self._edges = schema, per_table, edges
+    def __init__(
+        self,
+        connection: Connection,
+        schema: Snapshot,
+        per_table: int,
+        empty: frozenset[Id],
+        plain: frozenset[tuple[Id, str]],
+        *,
+        edges: bool,
+    ) -> None:
+        self._store, self._plain = store.store(connection), plain
+        self._schema, self._per_table, self._empty, self._edges = schema, per_table, empty, edges
         self._tables = {(table.namespace, table.name): table for table in schema.tables}
-        self._plans: dict[tuple[str | None, str], TablePlan] = {}
-        self._inserted: dict[tuple[str | None, str], int] = {}
-        self._reasons: dict[tuple[str | None, str], str] = {}
+        self._plans: dict[Id, TablePlan] = {}
+        self._known: dict[Link, list[tuple[Value, ...]]] = {}  # what foreign keys may name
+        self._inserted: dict[Id, int] = {}
+        self._reasons: dict[Id, str] = {}
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self._store.close()
 
     def fill(self, tables: Collection[Table]) -> Filling:
         """Fill these tables, and the empty ones that they need."""
@@ -114,7 +136,7 @@ class _Filler:
         return [
             store.named(table.namespace, part.name)
             for table in self._schema.tables
-            for part in _parts(table)
+            for part in hindrances.parts(table)
             if table.namespace and part.name and "INITIALLY DEFERRED" in part.definition
         ]
 
@@ -126,26 +148,31 @@ class _Filler:
 
     def _needed(self, tables: Collection[Table]) -> list[TablePlan]:
         """Return plans for the tables that can be filled, and for those that these cannot do without."""
-        found: dict[tuple[str | None, str], TablePlan] = {}
+        found: dict[Id, TablePlan] = {}
         waiting = list(tables)
         while waiting:
             table = waiting.pop()
             id_ = table.namespace, table.name
             if id_ in found or table.partition_bound is not None:  # a partition is filled through its parent
                 continue
-            hindrance = _hindrance(table)
+            hindrance = hindrances.hindrance(table)
             if hindrance:
                 self._reasons[id_] = hindrance
                 continue
             found[id_] = self._plan(table)
             for link in found[id_].links:
                 parent = self._tables.get(link.parent)
-                if parent is not None and link.is_required and link.parent not in found and self._is_empty(link.parent):
+                if parent is not None and link.is_required and link.parent not in found and not self._parents(link):
                     waiting.append(parent)
         return list(found.values())
 
-    def _is_empty(self, id_: tuple[str | None, str]) -> bool:
-        return self._store.execute(f"SELECT 1 FROM {store.named(*id_)} LIMIT 1").first() is None  # noqa: S608  # quoted
+    def _parents(self, link: Link) -> list[tuple[Value, ...]]:
+        """Return keys that a foreign key may name; they are asked for again where more may have come."""
+        if link.parent in self._inserted:
+            return self._store.parents(link)
+        if link not in self._known:
+            self._known[link] = [] if link.parent in self._empty else self._store.parents(link)
+        return self._known[link]
 
     def _fill_together(self, circle: Sequence[TablePlan]) -> None:
         """Fill tables that need one another, whose foreign keys can wait."""
@@ -157,7 +184,7 @@ class _Filler:
                 for plan in circle:
                     self._fill_needed(plan, promises)
                 self._store.check_now()
-        except (store.RefusedRowError, DBAPIError) as error:
+        except (store.RefusedRowError, self._store.error) as error:
             reason = error.reason if isinstance(error, store.RefusedRowError) else store.said(error)
             for plan in circle:
                 self._inserted.pop(plan.id, None)
@@ -170,18 +197,21 @@ class _Filler:
 
     def _fill(self, plan: TablePlan, promises: Promises | None = None) -> None:
         """Insert the rows of one table."""
-        count, there = self._store.held(plan)
+        count, there = (0, []) if self._is_empty(plan.id) else self._store.held(plan)
         promised = (promises or {}).get(plan.id, ())
         maker = Maker(plan, there=there, count=count, edges=self._edges, promised=promised)
+        maker.plain = frozenset(name.lower() for id_, name in self._plain if id_ == plan.id)
         for link in plan.links:
             if link.parent in self._tables:
                 keys = [
                     tuple(row[name.lower()] for name in link.referred) for row in (promises or {}).get(link.parent, ())
                 ]
-                maker.parents[link] = keys or self._store.parents(link)
-        few = min(_FURTHER, self._per_table)
+                maker.parents[link] = keys or self._parents(link)
+        further = _FURTHER_EDGES if self._edges else _FURTHER
+        few = min(further if count < _FULL else max(1, _FURTHER * _FULL // (2 * count)), self._per_table)
         named = max((min(len(keys), self._per_table) + 1 for keys in maker.parents.values()), default=0)
-        of = max(few if count else max(self._per_table, named), maker.wanted)  # the last row repeats the first
+        of = few if count else max(self._per_table, named)  # the last row repeats the first
+        of = max(of, maker.wanted) if count < _FULL * 2 else of
         own = [link for link in plan.links if link.parent == plan.id]
         start = 0
         if own and not count:
@@ -191,7 +221,10 @@ class _Filler:
                 maker.parents[link] = self._store.parents(link)
         self._insert(maker, range(start, of), of)
         if not self._inserted.get(plan.id) and not count:
-            self._reasons.setdefault(plan.id, _shortage(plan, maker))
+            self._reasons.setdefault(plan.id, hindrances.shortage(plan, maker))
+
+    def _is_empty(self, id_: Id) -> bool:
+        return id_ in self._empty and id_ not in self._inserted
 
     def _refer_later(self, plan: TablePlan) -> None:
         """Insert rows that refer to tables which were empty when theirs was filled."""
@@ -256,31 +289,5 @@ def _promised(circle: Sequence[TablePlan], links: Sequence[Link]) -> Promises:
     return found
 
 
-def _hindrance(table: Table) -> str | None:
-    """Tell why a table cannot be filled whatever the rows."""
-    if table.kind not in _KINDS:
-        return f"it is a {table.kind}"
-    if not table.columns:
-        return "it has no columns"
-    texts = [part.definition.lower() for part in _parts(table)]
-    texts += [column.not_null_note.lower() for column in table.columns if column.not_null_note]
-    if any(words in text for text in texts for words in ("on conflict rollback", "raise(rollback")):
-        return "a row that it refuses would roll everything back"
-    return None
-
-
-def _shortage(plan: TablePlan, maker: Maker) -> str:
-    """Tell why no row could be made."""
-    for link in plan.links:
-        if link.is_required and not maker.parents.get(link):
-            return f"its foreign key to {link.parent[1]} has no row to name"
-    return "no row was found that its constraints allow"
-
-
 def _others(circle: Sequence[TablePlan], plan: TablePlan) -> str:
     return " and ".join(it.table.name for it in circle if it is not plan)
-
-
-def _parts(table: Table) -> Iterator[Constraint | Trigger]:
-    yield from table.constraints
-    yield from table.triggers

@@ -100,6 +100,7 @@ class Kinds:
     def __init__(self, *made: Iterable[Any], syntax: Syntax) -> None:
         self._syntax = syntax
         self._own: dict[str, Any] = {}
+        self._read: dict[str, Kind] = {}
         for own in chain(*made):
             for name in _spellings(own.namespace, own.name):
                 self._own.setdefault(name, own)
@@ -113,11 +114,16 @@ class Kinds:
                 fixed = kind.name.startswith(("CHAR", "NCHAR"))
                 if drawn or fixed or (is_key and _KEY_NAMES.fullmatch(column.name)):
                     kind = replace(kind, family=_UUID_LENGTHS[kind.length])
-            return replace(kind, caseless=column.collation == "NOCASE")
+            return replace(kind, caseless=True) if column.collation == "NOCASE" else kind
         return self.named(column.type)
 
     def named(self, declared: str) -> Kind:
         """Return the kind of a type of PostgreSQL."""
+        if declared not in self._read:
+            self._read[declared] = self._named(declared)
+        return self._read[declared]
+
+    def _named(self, declared: str) -> Kind:
         found = _DECLARED.fullmatch(declared)
         if not found:
             return Kind("unknown", declared)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 40
 _BARE, _DEFAULTS, _EDGES = 1, 2, 3  # turns: NULL wherever it may be, defaults wherever they are, one edge after another
+_NULL_EVERY = 7  # turns of a column with edges
 # How a number between 0 and 1 decides what a column gets instead of a value that will not do.
 _FRESH, _KNOWN, _NULL, _DEFAULT, _EXTREME = 0.3, 0.6, 0.7, 0.8, 0.9
 _MANY_LISTED = 64  # of an enumeration, more are not all tried
@@ -43,8 +44,10 @@ class Maker:
     ) -> None:
         self.plan, self._count, self._edges, self._promised = plan, count, edges, promised
         self.parents: dict[Link, Sequence[tuple[Value, ...]]] = {}
+        self.plain: frozenset[str] = frozenset()  # columns that get no extremes, in small letters
         self._columns = [column for column in plan.columns if not column.left_out]
         self._by_word = {column.word: column for column in self._columns}
+        self._required = {column.word for column in self._columns if not column.nullable}
         self._single = {next(iter(key.columns)) for key in plan.keys if len(key.columns) == 1 and not key.predicate}
         self._streams = {column.word: column.fresh(count) for column in self._columns}
         self._taken: dict[Key, set[Any]] = {key: set() for key in plan.keys}
@@ -52,7 +55,7 @@ class Maker:
         self._first: Row | None = None
         self._accepted: list[Row] = []
         for row in there:
-            self._take(row)
+            self._take((key, _key_of(key, row, self._by_word)) for key in plan.keys)
 
     @property
     def wanted(self) -> int:
@@ -86,9 +89,11 @@ class Maker:
     def _mended(self, draft: Row, turn: int, again: int = 0) -> Row | None:
         row = dict(draft)
         for attempt in range(_ATTEMPTS):
-            blamed = self._blamed(row)
+            typed = self._typed(row)
+            keys = [(key, _key_of(key, typed, self._by_word)) for key in self.plan.keys]
+            blamed = self._blamed(row, typed, keys)
             if not blamed:
-                self._take(self._typed(row))
+                self._take(keys)
                 return row
             by_chance = Random(f"{self.plan.table.name}:{self._count}:{turn}:{again}:{attempt}")  # noqa: S311  # the same each time
             if not self._redraw(row, blamed, by_chance):
@@ -161,17 +166,25 @@ class Maker:
             return None
         if column.word in self._single or column.word in self.plan.apart or column.numbered:
             return next(self._streams[column.word], None)
-        if column.extreme and self._edges and turn >= _EDGES:
-            step = turn - _EDGES + (place * 5 if turn > _EDGES + 1 else 0)
-            return column.extreme[step % len(column.extreme)]
+        if column.extreme and self._edges and turn >= _EDGES and column.word not in self.plain:
+            return column.extreme[self._edge(turn, place, len(column.extreme), nullable=column.nullable)]
         if not column.plausible:
             return None
         step = turn - _EDGES if column.enumerated and turn >= _EDGES else turn
         return column.plausible[step % len(column.plausible)]
 
     @staticmethod
+    def _edge(turn: int, place: int, of: int, *, nullable: bool) -> int:
+        """Return which edge has its turn: the first ones all in one row, the others beside different ones."""
+        if turn == _EDGES or of == 1:
+            return 0
+        passed, since = divmod(turn - _EDGES - 1, _NULL_EVERY)
+        rank = passed * (_NULL_EVERY - 1) + since - (since > place % _NULL_EVERY) if nullable else turn
+        return 1 + (rank + place * 3) % (of - 1)
+
+    @staticmethod
     def _is_null(turn: int, place: int) -> bool:
-        return turn > _EDGES + 1 and (turn + place) % 6 == 0
+        return turn > _EDGES and (turn - _EDGES - 1 - place) % _NULL_EVERY == 0
 
     def _redraw(self, row: Row, blamed: frozenset[str], by_chance: Random) -> bool:
         """Change what is blamed, and tell whether there was anything to change."""
@@ -210,20 +223,18 @@ class Maker:
             extreme = column.extreme if self._refused and draw > _EXTREME else ()
             row[word] = by_chance.choice(extreme or column.plausible)
 
-    def _blamed(self, row: Row) -> frozenset[str]:
+    def _blamed(self, row: Row, typed: Mapping[str, Any], keys: Sequence[tuple[Key, Any]]) -> frozenset[str]:
         """Return the columns because of which a row will surely not do; none if it may."""
-        for column in self._columns:
-            if row.get(column.word, UNKNOWN) is None and not column.nullable:
-                return frozenset({column.word})
-        typed = self._typed(row)
+        for word, value in row.items():
+            if value is None and word in self._required:
+                return frozenset({word})
         for condition in self.plan.conditions:
             if conditions.refuses(condition, typed):
                 return frozenset(conditions.names(condition) & self._by_word.keys())
         for about, values in self._refused:
             if values == {word: row[word] for word in about if word in row} and about:
                 return about
-        for key in self.plan.keys:
-            found = _key_of(key, typed, self._by_word)
+        for key, found in keys:
             if found is not None and found in self._taken[key]:
                 return key.columns
         return next((about for link in self.plan.links if (about := self._dangling(row, link))), frozenset())
@@ -238,14 +249,14 @@ class Maker:
 
     def _typed(self, row: Row) -> dict[str, Any]:
         """Return a row as conditions look at it: with its defaults."""
-        missing = {column.word: column.default for column in self._columns if column.word not in row}
-        return {**row, **missing}
+        if len(row) == len(self._columns):
+            return row
+        return {**row, **{column.word: column.default for column in self._columns if column.word not in row}}
 
-    def _take(self, row: Mapping[str, Any]) -> None:
-        for key, taken in self._taken.items():
-            found = _key_of(key, row, self._by_word)
+    def _take(self, keys: Iterable[tuple[Key, Any]]) -> None:
+        for key, found in keys:
             if found is not None:
-                taken.add(found)
+                self._taken[key].add(found)
 
 
 def _agree(row: Mapping[str, Any], words: Sequence[str], keys: Sequence[Value], settled: Container[str]) -> bool:

@@ -40,7 +40,9 @@ class ColumnPlan:
 
     def passes(self, value: Value) -> bool:
         """Tell whether no condition on this column alone surely refuses a value."""
-        return not any(conditions.refuses(condition, {self.word: value}) for condition in self.conditions)
+        return not self.conditions or not any(
+            conditions.refuses(condition, {self.word: value}) for condition in self.conditions
+        )
 
     def fresh(self, start: int) -> Iterator[Value]:
         """Yield different values, as many as there are; those after `start` differ from the ones before it."""
@@ -69,9 +71,9 @@ class ColumnPlan:
             yield from (value for value in (*near, number) if self.passes(value))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Key:
-    """What must be unique: columns or expressions, where a predicate holds."""
+    """What must be unique: columns or expressions, where a predicate holds. It is equal to itself alone."""
 
     columns: frozenset[str]  # in small letters
     parts: tuple[Node, ...]
@@ -79,9 +81,9 @@ class Key:
     nulls_distinct: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Link:
-    """A foreign key."""
+    """A foreign key; it is equal to itself alone."""
 
     namespace: str | None
     name: str | None

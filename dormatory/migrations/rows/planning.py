@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from dormatory.migrations.memo import by_identity
 from dormatory.migrations.rows import conditions, hints, values
 from dormatory.migrations.rows.kinds import Kinds
 from dormatory.migrations.rows.plan import ColumnPlan, Key, Link, TablePlan
@@ -31,12 +32,29 @@ def plan(table: Table, schema: Snapshot, syntax: Syntax) -> TablePlan:
     if table.partition_key:
         written = {f"{table.namespace}.{table.name}", table.name, identifier(table.name, syntax)}
         bounds = tuple(it.partition_bound for it in schema.tables if it.partition_bound and written & {*it.inherits})
-    return _planned(table, (schema.enums, schema.domains, schema.composites, schema.ranges), bounds, syntax)
+    return _known(table, (_kinds(schema, syntax), bounds, syntax))
 
 
-@lru_cache(maxsize=1024)
-def _planned(table: Table, own: tuple[tuple[Any, ...], ...], bounds: tuple[str, ...], syntax: Syntax) -> TablePlan:
-    return _Planner(table, Kinds(*own, syntax=syntax), bounds, syntax).plan()
+def _kinds(schema: Snapshot, syntax: Syntax) -> Kinds:
+    """Return the types that a schema knows, the same as long as no type is made, changed or dropped."""
+    made = (schema.enums, schema.domains, schema.composites, schema.ranges)
+    latest = _LATEST.get(syntax)
+    if latest is None or latest[0] != made:
+        latest = _LATEST[syntax] = made, Kinds(*made, syntax=syntax)
+    return latest[1]
+
+
+_LATEST: dict[Syntax, tuple[tuple[Any, ...], Kinds]] = {}
+
+
+@by_identity()
+def _known(table: Table, context: tuple[Kinds, tuple[str, ...], Syntax]) -> TablePlan:
+    return _planned(table, *context)
+
+
+@lru_cache(maxsize=256)  # a table that is dropped and made again is equal, but another object
+def _planned(table: Table, kinds: Kinds, bounds: tuple[str, ...], syntax: Syntax) -> TablePlan:
+    return _Planner(table, kinds, bounds, syntax).plan()
 
 
 class _Planner:

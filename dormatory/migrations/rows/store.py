@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy.exc import DBAPIError
-
+from dormatory.migrations import direct
 from dormatory.migrations.rows import conditions, series
 from dormatory.schema.tokens import Kind, Syntax, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, CursorResult
+    from sqlalchemy import Connection
 
     from dormatory.migrations.rows.making import Row
     from dormatory.migrations.rows.plan import ColumnPlan, Link, TablePlan
@@ -54,13 +53,25 @@ class _Common:
     syntax: Syntax
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        self._cursor = direct.cursor(connection)
+        self.error: type[Exception] = connection.dialect.loaded_dbapi.Error  # what the driver raises
 
-    def execute(self, statement: str, parameters: Any = None) -> CursorResult[Any]:
-        """Send a statement as it is: percent signs and colons in it mean themselves."""
+    def execute(self, statement: str, parameters: Any = None) -> int:
+        """Send a statement as it is, or once for each set of parameters, and return how many rows it wrote."""
         if parameters is not None:
-            return self.connection.exec_driver_sql(statement, parameters)
-        return self.connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            self._cursor.executemany(statement, parameters)
+        else:
+            self._cursor.execute(statement)
+        return int(self._cursor.rowcount)
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows that a statement gives."""
+        self._cursor.execute(statement)
+        return list(self._cursor.fetchall())
+
+    def close(self) -> None:
+        """Give the driver's cursor back."""
+        self._cursor.close()
 
     @contextmanager
     def all_or_none(self) -> Iterator[None]:
@@ -79,7 +90,7 @@ class _Common:
         try:
             with self.all_or_none():
                 return self._insert(plan, rows)
-        except DBAPIError as error:
+        except self.error as error:
             raise RefusedRowError(said(error), blamed(error, plan)) from error
 
     def _insert(self, plan: TablePlan, rows: Sequence[Row]) -> int:
@@ -90,9 +101,10 @@ class _Common:
         looked_at = {word for key in plan.keys for word in key.columns | conditions.names(key.predicate)}
         columns = [column for column in plan.columns if column.word in looked_at]
         if not columns:
-            return int(self.execute(f"SELECT count(*) FROM {named(*plan.id)}").scalar_one()), []  # noqa: S608  # names are quoted
+            ((count,),) = self.query(f"SELECT count(*) FROM {named(*plan.id)}")  # noqa: S608  # names are quoted
+            return int(count), []
         listed = ", ".join(self._read(column.name) for column in columns)
-        rows = self.execute(f"SELECT {listed} FROM {named(*plan.id)}").all()  # noqa: S608
+        rows = self.query(f"SELECT {listed} FROM {named(*plan.id)}")  # noqa: S608
         return len(rows), [
             {column.word: self._typed(value, column) for column, value in zip(columns, row, strict=True)}
             for row in rows
@@ -104,7 +116,7 @@ class _Common:
         given = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in link.referred)
         places = ", ".join(str(place + 1) for place in range(len(link.referred)))
         statement = f"SELECT DISTINCT {listed} FROM {named(*link.parent)} WHERE {given} ORDER BY {places}"  # noqa: S608
-        rows = self.execute(f"{statement} LIMIT {_PARENTS}").all()
+        rows = self.query(f"{statement} LIMIT {_PARENTS}")
         return [tuple(self._typed(*pair) for pair in zip(row, link.columns, strict=True)) for row in rows]
 
     def _read(self, name: str) -> str:
@@ -130,10 +142,10 @@ class SQLite(_Common):
             marks = ", ".join("?" * len(columns))
             into = f"INSERT INTO {named(*plan.id)}"
             if not columns:
-                kept += sum(self.execute(f"{into} DEFAULT VALUES").rowcount for _ in several)
+                kept += sum(self.execute(f"{into} DEFAULT VALUES") for _ in several)
                 continue
             parameters = [tuple(_plain(row[word]) for word in words) for row in several]
-            kept += self.execute(f"{into} ({listed}) VALUES ({marks})", parameters).rowcount
+            kept += self.execute(f"{into} ({listed}) VALUES ({marks})", parameters)
         return kept
 
     def defer(self, _links: Sequence[Link]) -> None:
@@ -154,7 +166,7 @@ class PostgreSQL(_Common):
         listed = ", ".join(quoted(column.name) for column in columns)
         lines = (", ".join(_literal(row, column) for column in columns) for row in rows)
         tuples = ", ".join(f"({line})" for line in lines)
-        return self.execute(f"INSERT INTO {named(*plan.id)} ({listed}) VALUES {tuples}").rowcount  # noqa: S608  # quoted
+        return self.execute(f"INSERT INTO {named(*plan.id)} ({listed}) VALUES {tuples}")  # noqa: S608  # quoted
 
     def defer(self, links: Sequence[Link]) -> None:
         """Let these foreign keys wait."""
@@ -200,13 +212,13 @@ def named(namespace: str | None, name: str) -> str:
     return f"{quoted(namespace)}.{quoted(name)}" if namespace else quoted(name)
 
 
-def said(error: DBAPIError) -> str:
-    """Return the first line of what the database said."""
-    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
-    return str(primary or error.orig).strip().partition("\n")[0]
+def said(error: BaseException | None) -> str:
+    """Return the first line of what the database said by an error of its driver."""
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    return str(primary or error).strip().partition("\n")[0]
 
 
-def blamed(error: DBAPIError, plan: TablePlan) -> frozenset[str]:
+def blamed(error: Exception, plan: TablePlan) -> frozenset[str]:
     """Return the columns that an error is about, all that are not foreign keys if it names none."""
     text, words = said(error), {column.word for column in plan.columns if not column.left_out}
     found: set[str] = set()
@@ -255,5 +267,7 @@ def _literal(row: Row, column: ColumnPlan) -> str:
     value = row[column.word]
     if value is None:
         return "NULL"
-    text = series.literal(value).replace("\\", "\\\\").replace("'", "''")
+    text = series.literal(value)
+    if "\\" in text or "'" in text:
+        text = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{text}'"

@@ -17,37 +17,30 @@ if TYPE_CHECKING:
     from dormatory.migrations.rows.series import Value
 
 
+# At most seven of a kind: so many rows show one after the other, besides those that are bare, defaulted or repeated.
+# None is here that an application could not have stored, or that a driver could not read back: years from 1900 to 9999.
 _TEXTS = (
     "",
-    "Ünïcødé ñandú 漢字 🛏️",
-    'it\'s "quoted", `ticked`',
-    "100% of :name and %s \\ {0}",
-    "  spaced  ",
-    " ",
+    "Ünïcødé ñandú 漢字 🛏️ İstanbul ß ǆ e\u0301",
+    'it\'s "q" `t` 100% :x %s \\ {0};<b>&',
+    "  two\nlines\tand a tab  ",
     "0012",
-    '{"looks": ["like", null, "JSON"]}',
-    "2024-02-29",
-    "NULL",
-    "-0.0",
-    "two\nlines\tand a tab",
-    "İstanbul ß ǆ e\u0301",
-    "a;b,c|d/e",
-    "<b>&amp;</b>",
-    "true",
 )
 # Local times that some zones skip or meet twice; only as moments with a zone they survive every conversion.
 DST_GAPS = ("2024-03-31 02:30:00.000000", "2024-03-10 02:30:00.000000")
 DST_OVERLAPS = ("2024-10-27 02:30:00.000000", "2024-11-03 01:30:00.000000")
-_MOMENTS: tuple[Value, ...] = (*DST_GAPS, *DST_OVERLAPS, "2024-02-29 23:59:59.999999", "1970-01-01 00:00:00.000000")
-_MOMENTS += ("0001-01-01 00:00:00.000000", "9999-12-31 23:59:59.999999", "1969-12-31 23:59:59.000001")
+_MOMENTS: tuple[Value, ...] = ("2024-02-29 23:59:59.999999", *DST_GAPS, *DST_OVERLAPS)
+_MOMENTS += ("9999-12-31 00:00:00.000000", "1969-12-31 23:59:59.000001")
 _ZONED: tuple[Value, ...] = (
+    "2024-02-29 23:59:59.999999-11",
     "2024-03-31 01:30:00.000000+00",
     "2024-10-27 00:30:00.000000+00",
     "2024-10-27 01:30:00.000000+00",
+    "2024-01-01 00:00:00.000000+14",
+    "9999-12-30 00:00:00.000000+00",
+    "1969-12-31 23:59:59.000001+00",
 )
-_ZONED += ("2024-02-29 23:59:59.999999-11", "2024-01-01 00:00:00.000000+14", "1970-01-01 00:00:00.000000+00")
-_ZONED += ("0001-01-02 00:00:00.000000+00", "9999-12-30 23:59:59.999999+00", "2024-07-01 12:00:00.000000+05:45")
-_LONG = 4000  # characters, where no limit is set
+_LONG = 2000  # characters, where no limit is set
 
 
 def plausible(kind: Kind, label: str) -> tuple[Value, ...]:
@@ -80,7 +73,7 @@ def extremes(kind: Kind, label: str) -> tuple[Value, ...]:
 def _extreme_texts(kind: Kind, _label: str) -> tuple[Value, ...]:
     size = kind.length or _LONG
     texts = (_filled(series.WORDS[0], size), *_TEXTS, _filled("ü", size))
-    return tuple(dict.fromkeys(text for text in texts if len(text) <= size))
+    return tuple(dict.fromkeys(text[:size] for text in texts))
 
 
 @lru_cache(maxsize=256)
@@ -93,7 +86,7 @@ def _extreme_integers(kind: Kind, _label: str) -> tuple[Value, ...]:
     if kind.name == "oid":
         return (0, 2**32 - 1)
     largest = 2 ** (kind.bytes * 8 - 1) - 1
-    return (largest, 0, -largest - 1, -1, 100)
+    return (largest, 0, -largest - 1, -1)
 
 
 def _extreme_numerics(kind: Kind, _label: str) -> tuple[Value, ...]:
@@ -105,7 +98,7 @@ def _extreme_numerics(kind: Kind, _label: str) -> tuple[Value, ...]:
 
 def _extreme_floats(kind: Kind, _label: str) -> tuple[Value, ...]:
     largest = 3.4e38 if kind.name == "real" else 1.7976931348623157e308
-    return (largest, -0.0, -largest, 0.1, 1e-30, 0.0)
+    return (largest, -0.0, -largest, 0.1, 1e-30)
 
 
 def _extreme_arrays(kind: Kind, label: str) -> tuple[Value, ...]:
@@ -144,21 +137,19 @@ _EXTREMES: dict[str, Callable[[Kind, str], tuple[Value, ...]]] = {
     "money": lambda _kind, _label: ("92233720368547758.07", "0", "-0.01"),
     "timestamp": lambda _kind, _label: _MOMENTS,
     "timestamptz": lambda _kind, _label: _ZONED,
-    "date": lambda _kind, _label: ("2024-02-29", "1970-01-01", "0001-01-01", "9999-12-31", "1999-12-31"),
+    "date": lambda _kind, _label: ("2024-02-29", "1970-01-01", "1900-01-01", "9999-12-31", "1999-12-31"),
     "time": lambda _kind, _label: ("00:00:00.000000", "23:59:59.999999", "02:30:00.000000"),
     "timetz": lambda _kind, _label: ("00:00:00+14", "23:59:59.999999-12", "02:30:00+02"),
     "interval": lambda _kind, _label: ("0", "-1 mons +2 days", "1 year 2 mons 3 days 04:05:06.789", "10000 days"),
     "uuid": lambda _kind, _label: (str(UUID(int=0)), str(UUID(int=2**128 - 1))),
     "hex": lambda _kind, _label: (UUID(int=0).hex, UUID(int=2**128 - 1).hex),
     "json": lambda _kind, _label: (
+        '{"ключ": {"nested": [1, 2.5, -0.0, true, null, "🛏"]}}',
         "null",
         "{}",
         "[]",
         '"text with \\"quotes\\", 100% and \\\\"',
-        '{"ключ": {"nested": [1, 2.5, -0.0, true, null, "🛏"]}}',
-        "0",
-        "12345678901234567890",
+        "1234567890123456789",
         "[[[]]]",
-        "false",
     ),
 }

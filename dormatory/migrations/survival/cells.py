@@ -11,7 +11,7 @@ from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival import differences
 from dormatory.migrations.survival.carried import Carriers
 from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.matching import key_of, projection
+from dormatory.migrations.survival.matching import key_of, projected
 from dormatory.migrations.survival.rows import fresh
 from dormatory.schema.wording import name_of
 
@@ -39,10 +39,19 @@ def judged(journey: Journey) -> Iterator[Loss]:
         if passage is None or back.rows == back.rows_after:
             continue
         for column in back.names:
-            if not _follows_a_new_key(journey, back, column):
+            if not _is_unchanged(back, column) and not _follows_a_new_key(journey, back, column):
                 yield from _Column(journey, passage, back, column).judged()
     for passage in journey.downgraded.values():
         yield from _touched(journey, passage)
+
+
+def _is_unchanged(back: Passage, column: str) -> bool:
+    """Tell whether all rows that were found again hold what they held; most columns do."""
+    if back.rows_after is None:
+        return True
+    old, new = back.rows.columns.index(column), back.rows_after.columns.index(column)
+    before, after = back.rows.rows, back.rows_after.rows
+    return [before[one][old] for one, _ in back.pairing.pairs] == [after[two][new] for _, two in back.pairing.pairs]
 
 
 class _Column:
@@ -148,11 +157,11 @@ class _Column:
         found = defaultdict[object, set[object]](set)
         if after is None or self._now is None:
             return found
-        self._beside = [after.columns.index(name) for name in [self._now, *beside]]
+        self._ends = projected(after, (self._now, *beside))
         self._partners = dict(self._passage.pairing.pairs)
         at = self._passage.rows.columns.index(self._name)
         for old, new in self._partners.items():
-            found[projection(after.rows[new], self._beside)].add(values.loose(self._passage.rows.rows[old][at]))
+            found[self._ends[new]].add(values.loose(self._passage.rows.rows[old][at]))
         return found
 
     def _is_ambiguous(self, cell: _Cell, sources: dict[object, set[object]]) -> bool:
@@ -160,7 +169,7 @@ class _Column:
         after = self._passage.rows_after
         if after is None or cell.place not in self._partners:
             return True
-        return len(sources[projection(after.rows[self._partners[cell.place]], self._beside)]) > 1
+        return len(sources[self._ends[self._partners[cell.place]]]) > 1
 
     def _reassembled(self, kind: Kind, sure: Sequence[_Cell]) -> Kind:
         """Return SPLIT_NOT_JOINED where the value was cut and the rest of it stands in another column."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.schema.cursor import split, unwrapped
 from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-NAMED = frozenset({Kind.WORD, Kind.NAME})
+NAMED = (Kind.WORD, Kind.NAME)  # to look for one in a set would call its hash, which is written in Python
 _CLAUSES = frozenset({"from", "where", "returning", "on", "order", "limit", "using", "when"})
 
 
-def tokens(sql: str, syntax: Syntax) -> list[Token]:
+@lru_cache(maxsize=1024)  # every leg is looked at from several sides, and one of two legs is played again
+def tokens(sql: str, syntax: Syntax) -> tuple[Token, ...]:
     """Return the tokens of a statement as it was sent: the = before a %(mark)s is no part of an operator."""
     found = list[Token]()
     for token in tokenize(sql, syntax):
@@ -22,10 +24,10 @@ def tokens(sql: str, syntax: Syntax) -> list[Token]:
             found += [Token(Kind.SYMBOL, "=", "="), Token(Kind.SYMBOL, "%", "%")]
         else:
             found.append(token)
-    return found
+    return tuple(found)
 
 
-def statements(tokens: list[Token]) -> Iterator[list[Token]]:
+def statements(tokens: Iterable[Token]) -> Iterator[list[Token]]:
     """Yield the statements between semicolons."""
     run: list[Token] = []
     for token in tokens:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.migrations.survival import clauses
@@ -16,10 +17,11 @@ from dormatory.schema.cursor import split
 from dormatory.schema.tokens import Kind, Syntax, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dormatory.migrations.recording import Statement
 
+_LITERAL = (Kind.STRING, Kind.NUMBER)
 _CATALOGS = ("sqlite_", "pg_", "pragma_", "information_schema")
 _ZONE = re.compile(r"[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
 
@@ -81,10 +83,15 @@ class Flows:
 
 def flows(statements: Sequence[Statement], syntax: Syntax) -> Flows:
     """Return what the statements of a leg do to rows, in their order."""
+    # Without a line they are Alembic's own.
+    return _flows(tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line), syntax)
+
+
+@lru_cache(maxsize=8)  # the second upgrade mostly says what the first one said
+def _flows(said: tuple[tuple[str, str], ...], syntax: Syntax) -> Flows:
     reader = _Reader(syntax)
-    for statement in statements:
-        if statement.line:  # else it is Alembic's own
-            reader.read(clauses.tokens(statement.sql, syntax), f"{statement.file}:{statement.line}")
+    for sql, place in said:
+        reader.read(clauses.tokens(sql, syntax), place)
     return reader.flows
 
 
@@ -95,7 +102,7 @@ class _Reader:
         self._selected: set[str] = set()  # what Python code has read, and may write
         self._around: set[str] = set()  # what WITH reads before
 
-    def read(self, tokens: list[Token], place: str) -> None:
+    def read(self, tokens: Iterable[Token], place: str) -> None:
         """Take in the statements that a text holds; one of a form that is not known does nothing."""
         for run in clauses.statements(tokens):
             with suppress(IndexError, ValueError):
@@ -115,7 +122,7 @@ class _Reader:
             at = 2 + 2 * (run[2].word == "if")
             for item in split(run[at:]):
                 self.flows.dropped.setdefault(clauses.table_at(item, 0), _said("DROP TABLE", place))
-        else:
+        elif first != "pragma":
             self._data(run, place)
 
     def _data(self, run: list[Token], place: str) -> None:
@@ -137,7 +144,7 @@ class _Reader:
             else:
                 continue
             moves = True
-        self.flows.literals.update(clauses.unquoted(token) for token in run if token.kind in {Kind.STRING, Kind.NUMBER})
+        self.flows.literals.update(clauses.unquoted(token) for token in run if token.kind in _LITERAL)
         if not moves and "select" in words and not any(word.startswith(_CATALOGS) for word in words if word):
             self._selected |= clauses.names_in(run)
 

@@ -66,7 +66,7 @@ class Journey:
         self.trip = trip
         self.up, self.down = flows(trip.upgrade, trip.syntax), flows(trip.downgrade, trip.syntax)
         self.zones = self.up.zones | self.down.zones
-        self.still = still(trip)
+        self.still = Still(trip)
         self._forth = Correspondence(trip.upgraded.schema, self.up)
 
     @cached_property
@@ -165,12 +165,19 @@ class Journey:
             yield _id(table), Passage(table, rows, now, rows_after, columns, after, flow, self)
 
 
-def still(trip: Trip) -> frozenset[Id]:
-    """Return the tables that are the same in every state, with all their rows: nothing has happened to them."""
-    states = [it for it in (trip.before, trip.upgraded, trip.downgraded, trip.upgraded_again) if it is not None]
-    states += [] if trip.filled is None else [type(trip.before)(trip.upgraded.schema, trip.filled)]
-    found, *others = [_forms(state) for state in states]
-    return frozenset(name for name, form in found.items() if all(other.get(name) == form for other in others))
+class Still:
+    """The tables that are the same in every state, with all their rows: nothing has happened to them."""
+
+    def __init__(self, trip: Trip) -> None:
+        self._touched = trip.touched
+        states = [it for it in (trip.before, trip.upgraded, trip.downgraded, trip.upgraded_again) if it is not None]
+        states += [] if trip.filled is None else [type(trip.before)(trip.upgraded.schema, trip.filled)]
+        first, *others = [_forms(state) for state in states]
+        self._same = {name for name, form in first.items() if all(other.get(name) == form for other in others)}
+
+    def __contains__(self, table: Id) -> bool:
+        """Tell whether nothing has happened to a table."""
+        return table in self._same or (self._touched is not None and table not in self._touched)
 
 
 def _forms(state: State) -> dict[Id, tuple[Table, TableContents | None]]:

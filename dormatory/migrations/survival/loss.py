@@ -43,7 +43,8 @@ class Trip:
     """One revision's round trip as far as it got: states between the legs, and the statements of each leg.
 
     `filled` are the contents after rows were put in behind the upgrade, None where none were. States that were not
-    reached are None.
+    reached are None. `touched` names the tables that may be judged: nothing has happened to any other, of which the
+    states need hold only what foreign keys join to these. None: any table may be.
     """
 
     syntax: Syntax
@@ -55,6 +56,7 @@ class Trip:
     downgraded: State | None = None
     second_upgrade: tuple[Statement, ...] = ()
     upgraded_again: State | None = None
+    touched: frozenset[tuple[str | None, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.values import loose
+from dormatory.migrations import values
+from dormatory.migrations.memo import by_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from dormatory.migrations.contents import Contents, TableContents
     from dormatory.migrations.survival.flows import Flows
-    from dormatory.migrations.values import Value
     from dormatory.schema.snapshot import Snapshot, Table
 
 
@@ -124,19 +124,22 @@ class _Left:
         if not columns or not self.old or not self.new:
             return
         one, other = self._projections(columns)
-        there = defaultdict[object, list[int]](list)
+        there = defaultdict[object, deque[int]](deque)
         for place in self.new:
-            there[other(place)].append(place)
+            there[other[place]].append(place)
         if unique and any(len(places) > 1 for places in there.values()):
             return
         taken: set[int] = set()
-        for place in list(self.old):
-            places = there.get(one(place))
+        left: list[int] = []
+        for place in self.old:
+            places = there.get(one[place])
             if places:
-                found = places.pop(0)
+                found = places.popleft()
                 taken.add(found)
-                self.old.remove(place)
                 self.pairs.append((place, found))
+            else:
+                left.append(place)
+        self.old = left
         self.new = [place for place in self.new if place not in taken]
 
     def steady(self, columns: Iterable[str]) -> list[str]:
@@ -144,22 +147,30 @@ class _Left:
         kept = []
         for name in columns:
             one, other = self._projections([name])
-            if Counter(map(one, self.old)) == Counter(map(other, self.new)):
+            if Counter(one[it] for it in self.old) == Counter(other[it] for it in self.new):
                 kept.append(name)
         if not kept:
             return []
         one, _ = self._projections(kept)
-        return kept if len(set(map(one, self.old))) > len(self.old) // 2 else []
+        return kept if len({one[it] for it in self.old}) > len(self.old) // 2 else []
 
-    def _projections(self, columns: Sequence[str]) -> tuple[Callable[[int], Hashable], Callable[[int], Hashable]]:
-        old = [self._before.columns.index(name) for name in columns]
-        new = [self._after.columns.index(self._names[name]) for name in columns]
+    def _projections(self, columns: Sequence[str]) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
         return (
-            lambda place: projection(self._before.rows[place], old),
-            lambda place: projection(self._after.rows[place], new),
+            projected(self._before, tuple(columns)),
+            projected(self._after, tuple(self._names[name] for name in columns)),
         )
 
 
-def projection(row: Sequence[Value], places: Sequence[int]) -> Hashable:
-    """Return what a row holds at some places, in loose form."""
-    return tuple(loose(row[place]) for place in places)
+@by_identity(most=1024)
+def projected(table: TableContents, columns: tuple[str, ...]) -> tuple[Hashable, ...]:
+    """Return what each row of a table holds in some columns, in loose form."""
+    if not columns:
+        return ((),) * len(table.rows)
+    return tuple(zip(*(loosened(table, name) for name in columns), strict=True))
+
+
+@by_identity(most=1024)
+def loosened(table: TableContents, column: str) -> tuple[Hashable, ...]:
+    """Return what each row of a table holds in a column, in loose form."""
+    at = table.columns.index(column)
+    return values.loosened([row[at] for row in table.rows])

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.restrictions import is_orphan, parents_of
+from dormatory.migrations.survival.restrictions import parents_of
+from dormatory.migrations.values import loose
 from dormatory.schema.wording import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dormatory.migrations.recording import Direction
-    from dormatory.migrations.survival.journey import Id
+    from dormatory.migrations.survival.journey import Still
     from dormatory.migrations.survival.loss import State
     from dormatory.schema.snapshot import Constraint, Table
 
 
-def dangling(before: State, after: State, direction: Direction, still: frozenset[Id]) -> Iterator[Loss]:
+def dangling(before: State, after: State, direction: Direction, still: Still) -> Iterator[Loss]:
     """Yield the foreign keys that a leg has left with rows that name none.
 
     A row that broke the same key before the leg is not held against it. A key made NOT VALID says itself that it looks
@@ -28,7 +29,7 @@ def dangling(before: State, after: State, direction: Direction, still: frozenset
             if constraint.kind != "FOREIGN KEY" or table.partition_bound is not None:
                 continue
             target = constraint.references
-            if target and {(table.namespace, table.name), (target.namespace, target.table)} <= still:
+            if target and (table.namespace, table.name) in still and (target.namespace, target.table) in still:
                 continue
             orphans, of = _orphans(table, constraint, after)
             broken, _ = _orphans(table, constraint, before) if orphans and _had(before, table, constraint) else ([], 0)
@@ -46,18 +47,19 @@ def dangling(before: State, after: State, direction: Direction, still: frozenset
                 )
 
 
-def _orphans(table: Table, constraint: Constraint, state: State) -> tuple[list[object], int]:
+def _orphans(table: Table, constraint: Constraint, state: State) -> tuple[Sequence[object], int]:
     """Return the keys that name no row, and how many keys there are."""
     contents = next(
         (it for it in state.contents.tables if (it.namespace, it.name) == (table.namespace, table.name)), None
     )
-    if contents is None or not contents.rows:
+    if contents is None or not contents.rows or not set(constraint.columns) <= set(contents.columns):
         return [], 0
     parents = parents_of(constraint, state)
-    rows = [dict(zip(contents.columns, row, strict=True)) for row in contents.rows]
-    keys = [row for row in rows if all(row.get(name) is not None for name in constraint.columns)]
-    found = [tuple(row[name] for name in constraint.columns) for row in keys if is_orphan(constraint, row, parents)]
-    return list(found), len(keys)
+    places = [contents.columns.index(name) for name in constraint.columns]
+    keys = [key for row in contents.rows if None not in (key := tuple([row[place] for place in places]))]
+    if parents is None:
+        return [], len(keys)
+    return [key for key in keys if tuple(map(loose, key)) not in parents], len(keys)
 
 
 def _had(state: State, table: Table, constraint: Constraint) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.migrations import values
 from dormatory.migrations.rows import conditions
-from dormatory.migrations.survival.matching import contents_of, projection
+from dormatory.migrations.survival.matching import contents_of, projected
 from dormatory.schema.expression import portable_expression
 from dormatory.schema.portable_types import NUMBERS, portable_type
 
@@ -145,8 +145,7 @@ def parents_of(constraint: Constraint, state: State) -> frozenset[Hashable] | No
         return None if any((it.namespace, it.name) == target for it in state.schema.tables) else frozenset()
     if not parents.is_whole or not set(reference.columns) <= set(parents.columns):
         return None
-    places = [parents.columns.index(name) for name in reference.columns]
-    return frozenset(projection(parent, places) for parent in parents.rows)
+    return frozenset(projected(parents, reference.columns))
 
 
 def is_orphan(constraint: Constraint, row: Mapping[str, Value], parents: frozenset[Hashable] | None) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dormatory.migrations import values
 from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.matching import contents_of, key_of, projection
+from dormatory.migrations.survival.matching import contents_of, key_of, loosened, projected
 from dormatory.schema.wording import name_of
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ def _gone_on_downgrade(journey: Journey, name: Id, passage: Passage) -> Iterator
     gone = set(back.pairing.gone) - set(passage.pairing.gone)
     if back.deleted:  # rows like those that the upgrade puts in cannot be told from them
         columns = _telling(passage)
-        own = {_content(passage.rows_after, place, columns.values()) for place in passage.pairing.come}
-        gone = {place for place in gone if _content(passage.rows, place, columns) not in own}
+        own = set(_held(passage.rows_after, columns.values(), passage.pairing.come))
+        old = projected(passage.rows, tuple(columns))
+        gone = {place for place in gone if old[place] not in own}
     if gone:
         evidence = back.deleted or _dropped(back)
         yield Loss(
@@ -98,7 +99,6 @@ def _cause(passage: Passage, gone: Sequence[int], direction: Direction) -> tuple
 def _followed(passage: Passage, gone: Collection[int]) -> str:
     """Return the statement that deletes the rows which all these rows referred to, "" if there is none."""
     said = ""
-    columns = passage.rows.columns
     left = set(gone)
     for constraint in passage.table.constraints:
         reference = constraint.references
@@ -107,9 +107,9 @@ def _followed(passage: Passage, gone: Collection[int]) -> str:
         parents = next((it for it in passage.state.contents.tables if it.name == reference.table), None)
         if parents is None or not set(reference.columns) <= set(parents.columns):
             continue
-        there = {projection(row, [parents.columns.index(it) for it in reference.columns]) for row in parents.rows}
-        places = [columns.index(it) for it in constraint.columns]
-        left = {it for it in left if projection(passage.rows.rows[it], places) in there}
+        there = set(projected(parents, reference.columns))
+        named = projected(passage.rows, constraint.columns)
+        left = {it for it in left if named[it] in there}
         said = f"follows {deleted}"
     return said if not left else ""
 
@@ -128,9 +128,8 @@ def _multiplied(passage: Passage, direction: Direction) -> Iterator[Loss]:
     columns = _telling(passage)
     if not columns or passage.rows_after is None or not passage.pairing.come:
         return
-    there = {_content(passage.rows, place, columns) for place in range(len(passage.rows.rows))}
-    there -= {tuple(None for _ in columns)}
-    come = [_content(passage.rows_after, place, columns.values()) for place in passage.pairing.come]
+    there = set(projected(passage.rows, tuple(columns))) - {tuple(None for _ in columns)}
+    come = _held(passage.rows_after, columns.values(), passage.pairing.come)
     count = sum(content in there for content in come)
     if count and count * 2 >= len(passage.rows.rows):
         yield Loss(Kind.ROWS_DUPLICATED, direction, name_of(passage.table), "", count, len(passage.rows_after.rows))
@@ -148,7 +147,7 @@ def _repeated(first: Passage | None, again: Passage) -> Iterator[Loss]:
     if all(value is None for name in steady for value in put_in[name]):
         return
     own = set(zip(*(put_in[name] for name in steady), strict=True))
-    left = own & {_content(again.rows, place, steady) for place in range(len(again.rows.rows))}
+    left = own & set(projected(again.rows, tuple(steady)))
     count = sum(row in left for row in zip(*(anew[name] for name in steady), strict=True))
     if count:
         said = "the upgrade puts them in, the downgrade leaves them"
@@ -210,9 +209,9 @@ def fresh(journey: Journey, passage: Passage) -> set[int]:
     before = contents_of(journey.trip.upgraded.contents, passage.table)
     if before is None or before == passage.rows:
         return set()
-    places = [passage.rows.columns.index(name) for name in before.columns if name in passage.rows.columns]
-    there = {projection(row, range(len(before.columns))) for row in before.rows}
-    return {at for at, row in enumerate(passage.rows.rows) if projection(row, places) not in there}
+    there = set(projected(before, before.columns))
+    kept = tuple(name for name in before.columns if name in passage.rows.columns)
+    return {at for at, row in enumerate(projected(passage.rows, kept)) if row not in there}
 
 
 def _telling(passage: Passage) -> dict[str, str]:
@@ -221,13 +220,15 @@ def _telling(passage: Passage) -> dict[str, str]:
     return {old: new for old, new in passage.names.items() if old not in key or len(key) == len(passage.rows.columns)}
 
 
-def _content(table: TableContents | None, place: int, columns: Collection[str]) -> Hashable:
-    return projection(table.rows[place], [table.columns.index(name) for name in columns]) if table else None
+def _held(table: TableContents | None, columns: Collection[str], places: Collection[int]) -> list[Hashable]:
+    """Return what some rows of a table hold in some columns."""
+    rows = projected(table, tuple(columns)) if table else ()
+    return [rows[place] for place in places]
 
 
 def _column(table: TableContents, name: str, places: Collection[int]) -> list[Hashable]:
-    at = table.columns.index(name)
-    return [values.loose(table.rows[place][at]) for place in places]
+    column = loosened(table, name)
+    return [column[place] for place in places]
 
 
 def _of(passage: Passage) -> int:

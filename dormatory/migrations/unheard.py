@@ -1,0 +1,39 @@
+"""Which tables of a SQLite database are written, whoever sends the statements and whatever these set off."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+_WRITES = frozenset({sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE})
+
+
+@contextmanager
+def written(connection: Connection) -> Iterator[set[tuple[str | None, str]] | None]:
+    """Give a set that takes up, for the length of the block, each table whose rows a statement may write.
+
+    SQLite names them as it compiles a statement, those of a driver's own cursor, of triggers and of foreign keys
+    included. None for another kind of database, or a driver that works in a thread of its own: any table may be.
+    """
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        yield None
+        return
+    found: set[tuple[str | None, str]] = set()
+
+    def note(action: int, table: str | None, *_: str | None) -> int:
+        if action in _WRITES and table:
+            found.add((None, table))
+        return sqlite3.SQLITE_OK
+
+    driver.set_authorizer(note)
+    try:
+        yield found
+    finally:
+        driver.set_authorizer(None)

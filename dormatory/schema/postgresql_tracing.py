@@ -1,0 +1,66 @@
+"""What PostgreSQL's catalogs are asked to find out what one transaction changed in them, and what depends on that."""
+# ruff: noqa: S608  # what is put into the statements are the constants of this module
+
+from __future__ import annotations
+
+from dormatory.schema.postgresql_queries import OF_WIDE
+
+# Rows that the transaction $1 wrote, or a later one: those of its subtransactions have higher numbers.
+_NEW = "age({}.xmin) <= age($1)"
+_TYPES = (
+    "pg_type AS t WHERE t.oid >= 16384 AND (t.typtype NOT IN ('b', 'c') OR t.typtype = 'b' AND t.typcategory <> 'A')"
+)
+_DOMAIN_CONSTRAINTS = "pg_constraint AS k WHERE k.contypid > 0"
+_MEMBERS = "pg_depend AS d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
+_COUNTED = {"t": _TYPES, "k": _DOMAIN_CONSTRAINTS, "d": _MEMBERS}
+COUNTS = f"SELECT {', '.join(f'(SELECT count(*) FROM {kind})' for kind in _COUNTED.values())}"
+
+# The relations $2, those whose own rows are new ($3: in pg_class, $4: in pg_attribute), and what is read together with
+# them: tables of indexes, owners of sequences, sequences of tables. $5 to $7 tell what is to be counted.
+_SEEDS = "ANY (ARRAY(SELECT oid FROM seeds))"
+FOLLOW = f"""
+WITH of_class AS MATERIALIZED (SELECT c.oid FROM pg_class AS c WHERE $3 AND {_NEW.format("c")}),
+of_attribute AS MATERIALIZED (SELECT a.attrelid FROM pg_attribute AS a WHERE $4 AND {_NEW.format("a")}),
+seeds AS MATERIALIZED (
+    SELECT unnest($2) AS oid UNION SELECT oid FROM of_class UNION SELECT attrelid FROM of_attribute),
+owners AS MATERIALIZED (
+    SELECT oid FROM seeds
+    UNION SELECT indrelid FROM pg_index WHERE indexrelid = {_SEEDS}
+    UNION SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = {_SEEDS} AND objsubid = 0
+        AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')),
+wide AS MATERIALIZED (
+    SELECT oid FROM owners
+    UNION SELECT d.objid FROM pg_depend AS d JOIN pg_sequence AS s ON s.seqrelid = d.objid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (ARRAY(SELECT oid FROM owners))
+        AND d.classid = 'pg_class'::regclass)
+SELECT current_setting('search_path'), ARRAY(SELECT oid::bigint FROM wide),
+    ARRAY[{
+    ", ".join(
+        f"CASE WHEN ${place} THEN (SELECT count(*) FROM {kind}) END, "
+        f"CASE WHEN ${place} THEN (SELECT count(*) FROM {kind} AND {_NEW.format(alias)}) END"
+        for place, (alias, kind) in enumerate(_COUNTED.items(), 5)
+    )
+}],
+    {", ".join(f"{query}::text" for query in OF_WIDE.values())}"""
+FOLLOW_PARAMETERS = "xid, oid[], boolean, boolean, boolean, boolean, boolean"
+NEW_ATTRIBUTES = f"""
+SELECT a.attrelid::bigint, a.attnum, a.atthasdef, a.atthasmissing FROM pg_attribute AS a
+WHERE a.attrelid = ANY ($2) AND {_NEW.format("a")}"""
+PROCEDURES = f"SELECT p.oid::bigint, {_NEW.format('p')}, p.proname::text FROM pg_proc AS p WHERE p.oid >= 16384"
+NAMESAKES = "SELECT count(*) FROM pg_proc WHERE proname IN ({}) AND oid <> ALL ({})"
+
+DEPENDENTS = """
+SELECT DISTINCT d.classid::regclass::text,
+    coalesce(nullif(k.conrelid, 0), r.ev_class, b.adrelid, p.polrelid, t.tgrelid, d.objid)::bigint
+FROM pg_depend AS d
+    LEFT JOIN pg_constraint AS k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+    LEFT JOIN pg_rewrite AS r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    LEFT JOIN pg_attrdef AS b ON d.classid = 'pg_attrdef'::regclass AND b.oid = d.objid
+    LEFT JOIN pg_policy AS p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+    LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+WHERE d.refclassid IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_type'::regclass)
+    AND d.refobjid = ANY ($1
+        || ARRAY(SELECT indexrelid FROM pg_index WHERE indrelid = ANY ($1))
+        || ARRAY(SELECT oid FROM pg_constraint WHERE conrelid = ANY ($1))
+        || ARRAY(SELECT reltype FROM pg_class WHERE oid = ANY ($1))
+        || ARRAY(SELECT y.typarray FROM pg_class AS c JOIN pg_type AS y ON y.oid = c.reltype WHERE c.oid = ANY ($1)))"""

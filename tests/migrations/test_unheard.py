@@ -1,0 +1,78 @@
+"""SQLite itself tells which tables are written, also by statements that nobody hears."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.database import throwaway
+from dormatory.database.backend import backend_for
+from dormatory.migrations.unheard import written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import sqlalchemy as sa
+
+SCHEMA = (
+    "CREATE TABLE owners (id INTEGER PRIMARY KEY)",
+    "CREATE TABLE pets (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES owners (id) ON DELETE CASCADE)",
+    "CREATE TABLE toys (id INTEGER PRIMARY KEY, pet INTEGER REFERENCES pets (id) ON DELETE SET NULL)",
+    "CREATE TABLE log (said TEXT)",
+    "CREATE TABLE zoo (id INTEGER PRIMARY KEY)",
+    "CREATE TRIGGER note AFTER INSERT ON zoo BEGIN INSERT INTO log VALUES (new.id); END",
+)
+
+
+@pytest.fixture
+def connection() -> Iterator[sa.Connection]:
+    """A connection to a SQLite database with a few tables, which looks at foreign keys."""
+    with throwaway.scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as opened:
+        opened.connection.cursor().execute("PRAGMA foreign_keys = ON")
+        for statement in SCHEMA:
+            opened.exec_driver_sql(statement)
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        ("UPDATE owners SET id = id + 1", {"owners"}),
+        ("DELETE FROM owners", {"owners", "pets", "toys"}),
+        ("INSERT INTO zoo VALUES (1)", {"zoo", "log"}),
+        ("SELECT * FROM owners", set()),
+    ],
+)
+def test_what_a_drivers_own_cursor_writes_is_known_with_all_that_follows(
+    connection: sa.Connection, statement: str, tables: set[str]
+) -> None:
+    with written(connection) as found:
+        connection.connection.cursor().execute(statement)
+    assert found is not None
+    assert tables <= {name for _, name in found} <= tables | {"owners", "pets", "toys"}
+    assert bool(found) is bool(tables)
+
+
+def test_a_statement_that_was_compiled_before_is_known_as_well(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("UPDATE owners SET id = 2")
+    with written(connection) as found:
+        connection.exec_driver_sql("UPDATE owners SET id = 2")
+    assert found is not None
+    assert (None, "owners") in found
+
+
+def test_nothing_is_noted_behind_the_block(connection: sa.Connection) -> None:
+    with written(connection) as found:
+        pass
+    connection.exec_driver_sql("DELETE FROM log")
+    assert found == set()
+
+
+def test_nobody_knows_of_another_kind_of_database(postgres_server: throwaway.Server) -> None:
+    with (
+        throwaway.scratch_postgresql(postgres_server) as target,
+        backend_for(target).engine(target, writing=True).connect() as opened,
+        written(opened) as found,
+    ):
+        assert found is None

@@ -1,0 +1,166 @@
+"""What a watcher knows of the transactions it was shown, and whose rows it calls changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from dormatory.errors import DormatoryError
+from dormatory.schema.reflect import snapshot
+from dormatory.schema.watcher import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.database.throwaway import Server
+    from dormatory.schema.watcher import Reading
+
+START = (
+    "create table parent (id int primary key, label text); create table other (id int primary key);"
+    "create table child (id int primary key, parent int references parent on delete cascade);"
+    "create table version (number int); insert into parent values (1, 'a'), (2, 'b'); insert into child values (1, 1)"
+)
+
+
+@pytest.fixture
+def connection(postgres_server: Server) -> Iterator[sa.Connection]:
+    url = postgres_server.create_database()
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        connection.exec_driver_sql(START)
+        # Else the server may count these rows for the next transaction, too.
+        connection.exec_driver_sql("select pg_stat_force_next_flush()")
+        connection.commit()
+        yield connection
+    postgres_server.drop_database(str(url.database))
+
+
+def played(watcher: Watcher, connection: sa.Connection, *statements: str) -> Reading:
+    watcher.begin(connection)
+    for statement in statements:
+        connection.exec_driver_sql(statement)
+    touched = watcher.end(connection)
+    connection.commit()
+    reading = watcher.read(connection, touched)
+    assert reading.snapshot == snapshot(connection, ignore=("version",))
+    connection.commit()
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        ("update parent set label = 'c' where id = 2", {"parent"}),
+        ("delete from parent where id = 1", {"parent", "child"}),
+        ("select * from parent", set()),
+        ("insert into version values (1)", set()),
+        ("alter table parent add extra int", set()),
+        ("alter table parent alter label type text using upper(label)", {"parent"}),
+        ("truncate parent cascade", {"parent", "child"}),
+        ("create table fresh as select 1 as one", {"fresh"}),
+        ("drop table child", set()),
+        ("alter table other rename to another; insert into another values (1)", {"another"}),
+        ("create type mood as enum ('a'); comment on table parent is 'x'", set()),
+    ],
+)
+def test_rows_are_named_where_they_may_have_changed(
+    connection: sa.Connection, statement: str, tables: set[str]
+) -> None:
+    watcher = Watcher(ignore=("version",))
+    watcher.read(connection)
+    connection.commit()
+    reading = played(watcher, connection, statement)
+    assert reading.rows == frozenset(("public", name) for name in tables)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("create table fresh (id int)", "commit"),
+        ("commit", "create index concurrently ix on parent (label)", "begin"),
+        ("update pg_attribute set attstattarget = 7 where attname = 'label'",),
+        ("set track_counts = off", "grant select on parent to public"),
+    ],
+)
+def test_what_cannot_be_told_is_read_whole(connection: sa.Connection, statements: tuple[str, ...]) -> None:
+    watcher = Watcher(ignore=("version",))
+    watcher.read(connection)
+    connection.commit()
+    reading = played(watcher, connection, *statements)
+    assert reading.rows is None
+
+
+def test_without_a_beginning_nothing_is_known(connection: sa.Connection) -> None:
+    watcher = Watcher()
+    assert watcher.end(connection) is None
+    assert watcher.read(connection).rows is None
+
+
+def test_what_did_not_change_is_the_same_object(connection: sa.Connection) -> None:
+    watcher = Watcher(ignore=("version",))
+    before = watcher.read(connection).snapshot
+    connection.commit()
+    assert played(watcher, connection, "insert into other values (1)").snapshot is before
+    after = played(watcher, connection, "alter table child add extra int").snapshot
+    assert after.table("child") != before.table("child")
+    assert after.table("parent") is before.table("parent")
+    assert after.views is before.views
+
+
+def test_statements_prepared_for_reading_may_be_taken_away(connection: sa.Connection) -> None:
+    watcher = Watcher(ignore=("version",))
+    watcher.read(connection)
+    connection.commit()
+    for number in range(3):
+        played(watcher, connection, f"create table t{number} (id int)", "deallocate all")
+
+
+def test_reading_again_asks_as_much_with_many_tables_as_with_few(connection: sa.Connection) -> None:
+    def statements(tables: int) -> int:
+        watcher, seen = Watcher(ignore=("version",)), list[str]()
+        for number in range(tables):
+            connection.exec_driver_sql(f"create table if not exists n{number} (id int references parent, k text)")
+        connection.commit()
+        watcher.read(connection)
+        connection.commit()
+        played(watcher, connection, "alter table n0 add extra int default 3")  # after which all is prepared
+        played(watcher, connection, "alter table n0 drop extra")
+
+        def note(*event: object) -> None:
+            seen.append(str(event[2]))
+
+        watcher.begin(connection)
+        connection.exec_driver_sql("alter table n0 add extra int default 3")
+        touched = watcher.end(connection)
+        connection.commit()
+        sa.event.listen(connection, "before_cursor_execute", note)
+        watcher.read(connection, touched)
+        sa.event.remove(connection, "before_cursor_execute", note)
+        connection.exec_driver_sql("alter table n0 drop extra")
+        return len(seen)
+
+    assert statements(1) == statements(40) <= 6
+
+
+def test_sqlite_is_watched_without_a_beginning() -> None:
+    engine = sa.create_engine("sqlite://")
+    watcher = Watcher(ignore=("version",))
+    with engine.connect() as connection:
+        for statement in START.replace("; ", ";").split(";"):
+            connection.exec_driver_sql(statement)
+        watcher.begin(connection)
+        before = watcher.read(connection, watcher.end(connection))
+        connection.exec_driver_sql("alter table other add extra int")
+        after = watcher.read(connection)
+        assert (before.rows, after.rows) == (None, None)
+        assert after.snapshot == snapshot(connection, ignore=("version",)) != before.snapshot
+        assert after.snapshot.table("parent") is before.snapshot.table("parent")
+        assert watcher.read(connection).snapshot is after.snapshot
+    engine.dispose()
+
+
+def test_another_kind_of_database_is_refused() -> None:
+    connection = sa.create_mock_engine("mysql://", lambda *_: None)
+    with pytest.raises(DormatoryError, match="the structure of a mysql database cannot be read"):
+        Watcher().read(connection)  # type: ignore[arg-type]
