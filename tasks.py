@@ -227,17 +227,55 @@ def schema_dump(
                 print(f"{file} {'written' if is_new else 'unchanged'}")
 
 
-@task(name="check", help={"backend": _BACKENDS, "live": "check the database itself: was it changed by hand?"})
-def check_(_: Context, backend: str = "", *, live: bool = False) -> None:
-    """Check heads, models against schema, and the committed dumps."""
+@task(
+    name="check",
+    help={
+        "backend": _BACKENDS,
+        "only": "comma-separated families of rules to judge; default: all",
+        "skip": "comma-separated families of rules to leave out",
+        "since": "judge only what this git reference does not have yet",
+        "base": "judge also what the merge with this git reference would be",
+        "strict": "exit with 1 for warnings, too",
+        "format": "text, json, github, gitlab, sarif or junit",
+        "output": "file to write to",
+        "explain": "say what a rule means, why, and what to do instead",
+        "live": "check the database itself: was it changed by hand?",
+    },
+)
+def check_(
+    _: Context,
+    backend: str = "",
+    only: str = "",
+    skip: str = "",
+    since: str = "",
+    base: str = "",
+    *,
+    strict: bool = False,
+    format: str = "",  # noqa: A002  # what it is called on the command line
+    output: str = "",
+    explain: str = "",
+    live: bool = False,
+) -> None:
+    """Check everything that can be wrong with a migration."""
     with reported():
         from dormatory import inspection
-        from dormatory.report.text import verdict_lines
+        from dormatory.report.explanation import explanation
+        from dormatory.report.output import chosen_format, write
+        from dormatory.report.progress import counting
 
-        project = project_here()
-        verdict = inspection.inspect_live(project) if live else inspection.inspect(project, backends(backend))
-        show_lines(verdict_lines(verdict.findings, verdict.servers))
-        if not verdict.is_clean:
+        if explain:
+            print(explanation(explain))
+            return
+        form, project = chosen_format(format), project_here()
+        if live:
+            outcome = inspection.inspect_live(project)
+        else:
+            families = inspection.families(only, skip)
+            request = inspection.Request(backends(backend), families, since, base, is_strict=strict)
+            with counting(terminal_only=True) as on_step:
+                outcome, _recordings = inspection.inspect(project, request, on_step)
+        write(outcome, form, Path(output).absolute() if output else None)
+        if outcome.is_failed:
             raise Exit(code=1)
 
 
@@ -251,19 +289,34 @@ def check_(_: Context, backend: str = "", *, live: bool = False) -> None:
 def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "") -> None:
     """Play every revision up, down and up again."""
     with reported():
-        from dormatory.inspection import chosen, inspect_round_trip
+        from dormatory import inspection
         from dormatory.report.legs import first_failure
+        from dormatory.report.output import write
         from dormatory.report.progress import counting
-        from dormatory.report.text import verdict_lines
 
-        project, names = project_here(), backends(backend)
-        only = chosen(project, revision=revision, since=since)
+        families = frozenset({"roundtrip", "data"})
+        request = inspection.Request(backends(backend), families, since, revision=revision)
         with counting() as on_step:
-            verdict = inspect_round_trip(project, names, on_step, only=only)
-        show_lines(first_failure(verdict.findings, verdict.recordings))
-        show_lines(verdict_lines(verdict.findings, verdict.servers))
-        if not verdict.is_clean:
+            outcome, recordings = inspection.inspect(project_here(), request, on_step)
+        show_lines(first_failure(outcome.findings, recordings))
+        write(outcome, "text")
+        if outcome.is_failed:
             raise Exit(code=1)
+
+
+@task(
+    name="sum",
+    help={
+        "reason": "why a published revision is not what it was, as REV: TEXT",
+        "base": "git reference that has what is published; default: the main branch",
+    },
+)
+def sum_(_: Context, reason: str = "", base: str = "") -> None:
+    """Write the file of the revisions' sums anew."""
+    with reported():
+        from dormatory.migrations.sums import write
+
+        print(write(project_here(), reason=reason, reference=base))
 
 
 @task
@@ -392,4 +445,4 @@ def _refuse(machine: ParseMachine, msg: str) -> NoReturn:
 ParseMachine.error = _refuse  # type: ignore[method-assign,assignment]  # Invoke has no hook for it
 
 _TASKS = (create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
-namespace = Collection(Collection("db", *_TASKS, status, reset, schema_dump, check_, round_trip, shell))
+namespace = Collection(Collection("db", *_TASKS, status, reset, schema_dump, check_, round_trip, sum_, shell))

@@ -287,6 +287,28 @@ class UnknownRevisionError(DormatoryError):
         super().__init__(f"there is no revision {name} in this history", why=span, fix="list them with: inv db.history")
 
 
+class UnknownFamilyError(DormatoryError):
+    """The user named a family of rules that there is not."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"there is no family of rules {name}", why=f"they are {', '.join(self.known)}", fix="name one of these"
+        )
+
+
+class UnknownRuleError(DormatoryError):
+    """The user named a rule that is not in the catalogue."""
+
+    def __init__(self, name: str, *, near: Sequence[str]) -> None:
+        self.name = name
+        super().__init__(
+            f"there is no rule {name}",
+            why=f"the nearest are {', '.join(near)}" if near else "none has a name like that",
+            fix="inv db.check shows the names of rules in brackets",
+        )
+
+
 class UnknownReferenceError(DormatoryError):
     """The user named a git reference that git does not know here."""
 

@@ -1,184 +1,180 @@
-"""One verdict on a project: gathers what the checks need, backend by backend, and runs them all."""
+"""One verdict on a project: gathers what the checks need, runs them all, and leaves what the project wants to hear."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from dormatory.checks.data import rows_kept
-from dormatory.checks.declarations import declarations
-from dormatory.checks.drift import changed_by_hand, drift
-from dormatory.checks.dump import stale_dump
-from dormatory.checks.findings import Severity
-from dormatory.checks.graph import several_heads, unsupported, unusable
-from dormatory.checks.parity import parity
-from dormatory.checks.roundtrip import round_trip
-from dormatory.database.backend import backend_for
-from dormatory.errors import (
-    BaselineError,
-    BrokenHistoryError,
-    DormatoryError,
-    EnvironmentFailedError,
-    ModelsFailedError,
-    NotAppliedError,
-    NotComparedError,
-    RevisionFailedError,
-    RevisionImportError,
-    WrongDatabaseError,
-)
-from dormatory.migrations import scratch
-from dormatory.migrations.comparison import compare
-from dormatory.migrations.dumping import committed_file, fresh_dump
+from dormatory.checks.adjustment import adjusted, refuse_unknown
+from dormatory.checks.catalogue import FAMILIES, RULES
+from dormatory.checks.graph import graph, unusable
+from dormatory.checks.handwritten import fluffed, handwritten
+from dormatory.checks.integrity import integrity
+from dormatory.checks.source import Application, source
+from dormatory.checks.suppression import suppressed
+from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
+from dormatory.migrations import linters
 from dormatory.migrations.history import History
-from dormatory.migrations.isolation import side_by_side
-from dormatory.migrations.live import live_drift
-from dormatory.migrations.roundtrip import play
+from dormatory.migrations.scripts import scripts, scripts_at, scripts_merged
+from dormatory.migrations.sums import sums
+from dormatory.report.outcome import Outcome, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.comparison import Comparison
+    from dormatory.evidence import Evidence
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Recording, Step
-    from dormatory.migrations.scratch import Scratch
+    from dormatory.migrations.scripts import Script
 
-# What keeps a history from being played at all, and is the project's to mend: a finding, and the other backend goes on.
-_RULES: dict[type[DormatoryError], str] = {
-    RevisionFailedError: "upgrade-fails",
-    RevisionImportError: "upgrade-fails",
-    ModelsFailedError: "models-fail",
-    BaselineError: "baseline-fails",
-    EnvironmentFailedError: "environment-fails",
-    WrongDatabaseError: "wrong-database",
-    NotAppliedError: "not-applied",
-}
-_FINDINGS = tuple(_RULES)
-_T = TypeVar("_T")
+_PLAYED = frozenset({"roundtrip", "data", "locks"})
+_COMPARED = frozenset({"drift", "parity"})
+_OF_REVISIONS = frozenset({"integrity", "source", "roundtrip", "data", "locks", "sql"})  # what --since narrows
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """All findings, the servers on which they were looked for, and what was recorded there."""
+class Request:
+    """What somebody wants to know: which families of rules, on which backends.
 
-    findings: tuple[Finding, ...]
-    servers: tuple[str, ...]
-    recordings: tuple[Recording, ...] = ()
+    With `since`, a git reference, only what is new is judged, and the graph as a whole; with `base` also what the
+    merge with that reference would be. `revision` plays that one only.
+    """
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing was found that a change should wait for."""
-        return all(finding.severity is not Severity.ERROR for finding in self.findings)
+    backends: tuple[str, ...]
+    families: frozenset[str] = frozenset(FAMILIES)
+    since: str = ""
+    base: str = ""
+    revision: str = ""
+    is_strict: bool = False
 
 
-def inspect(project: Project, backends: Sequence[str]) -> Verdict:
-    """Check a project's history on the backends; a history that is broken or has several heads is not played."""
+def families(only: str, skip: str) -> frozenset[str]:
+    """Return the families that two comma-separated options leave; raises UnknownFamilyError."""
+    chosen, left_out = ([name.strip() for name in text.split(",") if name.strip()] for text in (only, skip))
+    for name in (*chosen, *left_out):
+        if name not in FAMILIES:
+            raise UnknownFamilyError(name, known=FAMILIES)
+    return frozenset(chosen or FAMILIES) - set(left_out)
+
+
+def inspect(
+    project: Project, request: Request, on_step: Callable[[str, int, Step], None] = lambda *_: None
+) -> tuple[Outcome, tuple[Recording, ...]]:
+    """Check a project; a history that does not fit together is not played.
+
+    `on_step` hears the backend, how many steps there will be, and each step. Raises UnknownReferenceError,
+    UnknownRevisionError, NoProjectError for settings that name no rule, and what keeps a backend from running.
+    """
+    refuse_unknown(project.settings, project.ini)
+    files = scripts(project)
+    static = list(_static(project, files, request))
+    evidence: tuple[Evidence, ...] = ()
+    history, only = History(()), None
     try:
         history = History.read(project)
     except BrokenHistoryError as error:
-        return Verdict((unusable(error, "broken-history"),), ())
-    if findings := tuple(several_heads(history)):
-        return Verdict(findings, ())
-    gathered, found = _on_each(project, backends, _compared, lambda *_: None)
-    for compared, stale in gathered.values():
-        found += (*drift(compared), *stale)
-    if gathered.keys() == {"sqlite", "postgresql"}:
-        sqlite, postgresql = (gathered[name][0].migrated for name in ("sqlite", "postgresql"))
-        found += parity(sqlite, postgresql, declarations(history))
-    return Verdict(tuple(found), tuple(compared.server for compared, _ in gathered.values()))
+        if "graph" not in request.families:
+            static.append(unusable(error, "broken-history"))
+    else:
+        only = _chosen(project, history, request)
+        if len(history.heads) < 2 or not _COMPARED & request.families:  # noqa: PLR2004  # no head, or one
+            evidence = _gathered(project, request, only, on_step)
+    found = [*static, *_judged(project, history, files, evidence, request)]
+    if only is not None:
+        found = [item for item in found if not _is_old(item, only)]
+    # In this order: a comment on what the settings leave out is not useless.
+    stays, count = suppressed(found, files, families=request.families, revisions=only)
+    kept = tuple(adjusted(stays, project.settings, history))
+    servers = tuple(_server(item) for item in evidence if item.server)
+    names = tuple(item.id for item in history.revisions if only is None or item.id in only)
+    recordings = tuple(item.recording for item in evidence if item.recording)
+    return Outcome(kept, servers, names, count, request.is_strict, configuration=project.ini), recordings
 
 
-def inspect_round_trip(
-    project: Project,
-    backends: Sequence[str],
-    on_step: Callable[[str, int, Step], None] = lambda *_: None,
-    *,
-    only: Collection[str] | None = None,
-) -> Verdict:
-    """Play the history up, down and up again on the backends; `on_step` hears the backend, how many, and each step.
-
-    `only` names the revisions to play, all without it.
-    """
-    history = History.read(project)
-    count = len(history.revisions if only is None else only)
-    if count == 0:
-        return Verdict((), ())
-    recordings, found = _on_each(
-        project, backends, partial(_recorded, only), lambda backend, step: on_step(backend, count, step)
-    )
-    for recording in recordings.values():
-        found += (*round_trip(recording, history), *rows_kept(recording, history))
-    servers = tuple(recording.server for recording in recordings.values())
-    return Verdict(tuple(found), servers, tuple(recordings.values()))
-
-
-def chosen(project: Project, *, revision: str = "", since: str = "") -> Collection[str] | None:
-    """Return the revisions that an option chooses: one, or those that a git reference does not have; None for all.
-
-    Raises UnknownRevisionError, UnknownReferenceError.
-    """
-    history = History.read(project)
-    if revision:
-        return (history.get(revision).id,)
-    if since:
-        known = {item.id for item in History.at(project, since).revisions}
-        return tuple(item.id for item in history.revisions if item.id not in known)
-    return None
-
-
-def inspect_live(project: Project) -> Verdict:
+def inspect_live(project: Project) -> Outcome:
     """Check that the target is what the history gives at the target's own revision.
 
     Raises NotComparedError when that cannot be told, which is never taken for agreement.
     """
+    from dormatory.checks.drift import changed_by_hand  # noqa: PLC0415  # SQLAlchemy loads where it is needed
+    from dormatory.database.backend import backend_for  # noqa: PLC0415
+    from dormatory.migrations.live import live_drift  # noqa: PLC0415
+
     target = project.target()
     backend = backend_for(target)
     found = live_drift(project, target)
     if found.problem:
         raise NotComparedError(str(target), found.problem)
     with backend.engine(target, writing=False).connect() as connection:
-        return Verdict(tuple(changed_by_hand(found, target.backend_name)), (backend.version(connection),))
+        server = Server(target.backend_name, backend.version(connection))
+    return Outcome(tuple(changed_by_hand(found, target.backend_name)), (server,), configuration=project.ini)
 
 
-def _on_each(
-    project: Project,
-    backends: Sequence[str],
-    function: Callable[[Project, str, Callable[[Any], None]], _T],
-    hear: Callable[[str, Any], None],
-) -> tuple[dict[str, _T], list[Finding]]:
-    """Call a function for each backend that the project supports, side by side; return what it gives, and findings.
-
-    What keeps a history from being played at all, and is the project's to mend, is a finding; anything else is raised.
-    """
-    calls = {backend: (project, backend) for backend in backends if backend in project.settings.backends}
-    found = [unsupported(backend, project.ini) for backend in backends if backend not in calls]
-    ended = side_by_side(project, calls, function, hear)
-    given: dict[str, _T] = {}
-    for backend in calls:
-        value = ended[backend]
-        if isinstance(value, _FINDINGS):
-            found.append(unusable(value, _RULES[type(value)], backend=backend))
-        elif isinstance(value, DormatoryError):
-            raise value
-        else:
-            given[backend] = value
-    return given, found
+def _chosen(project: Project, history: History, request: Request) -> Collection[str] | None:
+    """Return the revisions that are judged: one, those that a reference does not have, or None for all."""
+    if request.revision:
+        return (history.get(request.revision).id,)
+    if request.since:
+        known = {item.id for item in History.at(project, request.since).revisions}
+        return tuple(item.id for item in history.revisions if item.id not in known)
+    return None
 
 
-def _compared(project: Project, backend: str, _: Callable[[Any], None]) -> tuple[Comparison, tuple[Finding, ...]]:
-    with scratch.databases(backend) as maker:
-        return compare(project, maker), tuple(_stale(project, backend, maker))
+def _is_old(found: Finding, only: Collection[str]) -> bool:
+    return bool(found.revision) and found.revision not in only and RULES[found.rule].family in _OF_REVISIONS
 
 
-def _recorded(only: Collection[str] | None, project: Project, backend: str, tell: Callable[[Any], None]) -> Recording:
-    with scratch.databases(backend) as maker:
-        return play(project, maker, tell, only=only)
+def _static(project: Project, files: Sequence[Script], request: Request) -> Iterator[Finding]:
+    """Run the checks that need no database and import no revision."""
+    backends = project.settings.backends
+    if "graph" in request.families:
+        yield from graph(files, backends=backends)
+        if request.base:
+            merged = graph(scripts_merged(project, request.base), backends=backends)
+            yield from (item for item in merged if item not in set(graph(files, backends=backends)))
+    if "integrity" in request.families:
+        reference = request.base or request.since
+        base = scripts_at(project, reference) if reference else None
+        yield from integrity(files, sums(project), base)
 
 
-def _stale(project: Project, backend: str, maker: Scratch) -> Iterator[Finding]:
-    """Check the committed dump, where the project keeps one."""
-    file = committed_file(project, backend)
-    if file.parent.is_dir():
-        committed = file.read_bytes().decode() if file.exists() else ""
-        yield from stale_dump(file, committed, fresh_dump(project, maker), backend=backend)
+def _gathered(
+    project: Project, request: Request, only: Collection[str] | None, on_step: Callable[[str, int, Step], None]
+) -> tuple[Evidence, ...]:
+    """Play and compare what the families ask for; nothing at all where they ask for no database."""
+    wants_play = bool(_PLAYED & request.families) and (only is None or bool(only))
+    wants_schema, wants_dump = bool(_COMPARED & request.families), "dump" in request.families
+    if not (wants_play or wants_schema or wants_dump):
+        return ()
+    from dormatory.evidence import Wanted, gather  # noqa: PLC0415  # SQLAlchemy loads where it is needed
+
+    count = len(History.read(project).revisions if only is None else only)
+    wanted = Wanted(wants_schema, wants_dump, wants_play, only)
+    return gather(project, request.backends, wanted, lambda backend, step: on_step(backend, count, step))
+
+
+def _judged(
+    project: Project, history: History, files: Sequence[Script], evidence: Sequence[Evidence], request: Request
+) -> Iterator[Finding]:
+    """Run the checks on what was gathered, and those of the sources, which profit from it."""
+    recordings = [item.recording for item in evidence if item.recording]
+    if "source" in request.families:
+        application = Application.of(project)
+        tables = project.settings.large_tables
+        backends = [name for name in project.settings.backends if name in request.backends]
+        yield from source(files, application, backends=backends, large_tables=tables, recordings=recordings)
+    if "sql" in request.families:
+        snippets = handwritten(files, backends=project.settings.backends)
+        texts = {name: (item.backend, item.text) for name, item in snippets.items()}
+        yield from fluffed(snippets, linters.sqlfluff(texts, home=project.root))
+    if evidence:
+        from dormatory.judging import judged  # noqa: PLC0415  # SQLAlchemy loads where it is needed
+
+        yield from judged(evidence, history, request.families, project.root)
+
+
+def _server(evidence: Evidence) -> Server:
+    steps = evidence.recording.steps if evidence.recording else ()
+    seconds = tuple((step.revision, sum(leg.seconds for leg in step.legs)) for step in steps)
+    return Server(evidence.backend, evidence.server, seconds)

@@ -65,7 +65,7 @@ class TestGeneratedCode:
         assert "dormatory" not in _generated(connection, visits)
 
     def test_written_on_sqlite_it_runs_here(self, connection: sa.Connection, visits: sa.MetaData) -> None:
-        with sa.create_engine("sqlite://").connect() as sqlite:
+        with sa.create_engine("sqlite://", poolclass=sa.NullPool).connect() as sqlite:
             code = _generated(sqlite, visits)
 
         _run(connection, visits, code)
@@ -78,7 +78,7 @@ class TestGeneratedCode:
         with sa.create_engine(url, poolclass=sa.NullPool).connect() as server:
             code = _generated(server, visits)
 
-        with sa.create_engine("sqlite://").connect() as sqlite:
+        with sa.create_engine("sqlite://", poolclass=sa.NullPool).connect() as sqlite:
             _run(sqlite, visits, code)
             sqlite.execute(visits.tables["visit"].insert())
             assert sqlite.scalar(sa.text("SELECT count(*) FROM visit")) == 1

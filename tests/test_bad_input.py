@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dormatory.database.throwaway import Server
     from tests.conftest import Inv, SmallProject
 
+UNKNOWN = "there is no revision {} in this history (it runs from 001 to 002); list them with: inv db.history"
+
 
 def contents(root: Path) -> dict[str, bytes]:
     """Return every file below a directory, bytecode aside."""
@@ -212,22 +214,10 @@ class TestRevision:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (
-                ("db.upgrade", "--to", "999"),
-                "there is no revision 999 in this history (it runs from 001 to 002); list them with: inv db.history",
-            ),
-            (
-                ("db.downgrade", "--to", "nine"),
-                "there is no revision nine in this history (it runs from 001 to 002); list them with: inv db.history",
-            ),
-            (
-                ("db.stamp", "--to", "999"),
-                "there is no revision 999 in this history (it runs from 001 to 002); list them with: inv db.history",
-            ),
-            (
-                ("db.show", "999"),
-                "there is no revision 999 in this history (it runs from 001 to 002); list them with: inv db.history",
-            ),
+            (("db.upgrade", "--to", "999"), UNKNOWN.format("999")),
+            (("db.downgrade", "--to", "nine"), UNKNOWN.format("nine")),
+            (("db.stamp", "--to", "999"), UNKNOWN.format("999")),
+            (("db.show", "999"), UNKNOWN.format("999")),
             (
                 ("db.downgrade", "--to=-9"),
                 (
@@ -311,30 +301,25 @@ class TestHistory:
                 "re-parent the newer one, or join them with: alembic merge 002 003",
             )
 
-    def test_a_revision_that_does_not_import_is_named_with_its_line(
-        self, small_project: SmallProject, inv: Inv
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+            ("def oops(:", "SyntaxError: invalid syntax (002_x.py, line 8)"),
+        ],
+        ids=["import", "syntax"],
+    )
+    def test_a_revision_that_cannot_be_imported_is_named_with_its_line(
+        self, small_project: SmallProject, inv: Inv, line: str, said: str
     ) -> None:
         self.upgraded(small_project)
-        small_project.revision("002", extra="import no_such_module")
+        small_project.revision("002", extra=line)
         for task in ("db.upgrade", "db.reset"):
             self.refuses(
                 small_project,
                 inv,
                 task,
-                "scripts/versions/002_x.py:8 cannot be imported "
-                "(ModuleNotFoundError: No module named 'no_such_module'); mend the revision file",
-            )
-
-    def test_a_revision_that_does_not_parse_is_named_with_its_line(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project)
-        small_project.revision("002", extra="def oops(:")
-        for task in ("db.upgrade", "db.reset"):
-            self.refuses(
-                small_project,
-                inv,
-                task,
-                "scripts/versions/002_x.py:8 cannot be imported "
-                "(SyntaxError: invalid syntax (002_x.py, line 8)); mend the revision file",
+                f"scripts/versions/002_x.py:8 cannot be imported ({said}); mend the revision file",
             )
 
     def test_a_parent_that_no_file_has_is_named(self, small_project: SmallProject, inv: Inv) -> None:

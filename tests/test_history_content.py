@@ -137,6 +137,7 @@ class TestStructure:
 
         assert diff(second.structure(), database.structure()) == ()
 
+    @pytest.mark.once
     def test_every_downgrade_restores_what_was_there(self, database: Database) -> None:
         before = database.structure()
         for revision in REVISIONS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -105,21 +106,25 @@ class Arguments(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.seen: set[str] = set()
-        self._old = set(Path("/proc").glob("[0-9]*"))
+        self.seen: set[bytes] = set()
+        self._old = self._processes()
         self._ending = threading.Event()
 
     def run(self) -> None:
-        while not self._ending.is_set():
-            for entry in set(Path("/proc").glob("[0-9]*")) - self._old:
+        while not self._ending.wait(0.01):
+            for entry in self._processes() - self._old:
                 with contextlib.suppress(OSError):
-                    self.seen.add((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-            time.sleep(0.01)
+                    self.seen.add(Path(entry, "cmdline").read_bytes())
 
     def end(self) -> str:
         self._ending.set()
         self.join()
-        return "\n".join(self.seen)
+        return "\n".join(line.replace(b"\0", b" ").decode(errors="replace") for line in self.seen)
+
+    @staticmethod
+    def _processes() -> set[str]:
+        with os.scandir("/proc") as entries:  # a hundred times a second; Path.glob costs seven times as much
+            return {entry.path for entry in entries}
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.catalogue import finding
+from dormatory.checks.findings import Severity
 from dormatory.checks.roundtrip import lessened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.checks.findings import Finding
     from dormatory.migrations.history import History, Revision
     from dormatory.migrations.recording import Recording
     from dormatory.migrations.survival import Loss
@@ -28,12 +30,11 @@ def rows_kept(recording: Recording, history: History) -> Iterator[Finding]:
 
 def _finding(loss: Loss, revision: Revision, backend: str) -> Finding:
     declared = revision.lossy or revision.irreversible
-    severity = Severity.NOTE if declared else Severity.WARNING if loss.is_stated else Severity.ERROR
-    return Finding(
-        rule=loss.kind.value,
-        severity=severity,
-        message=f"{loss}, as it declares: {declared}" if declared else str(loss),
-        hint="" if declared else _HINT,
+    return finding(
+        loss.kind.value,
+        f"{loss}, as it declares: {declared}" if declared else str(loss),
+        "" if declared else _HINT,
+        severity=Severity.NOTE if declared else Severity.WARNING if loss.is_stated else None,
         backend=backend,
         object=f"column {loss.table}.{loss.column}" if loss.column else f"table {loss.table}",
         revision=revision.id,

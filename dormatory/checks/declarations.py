@@ -15,7 +15,6 @@ column.  The text goes on in the comment lines that follow, up to an empty one.
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import tokenize
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.statements import Statements
+from dormatory.migrations.history import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def _in_file(path: Path, revision: str) -> Iterator[Declaration]:
     source = path.read_bytes()
     if b"parity:" not in source:
         return
-    statements = Statements(ast.parse(source))
+    statements = Statements(parsed(path, source))
     for line, code, text in _comments(source):
         named = _NAMED.fullmatch(text)
         if named:

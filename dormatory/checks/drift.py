@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.catalogue import finding
 from dormatory.schema.changes import ColumnAltered, ColumnsReordered, ObjectAltered, ObjectRemoved, PartRemoved
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import (
@@ -26,6 +26,7 @@ from dormatory.schema.snapshot import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.checks.findings import Finding
     from dormatory.migrations.comparison import Comparison
     from dormatory.migrations.live import LiveDrift
     from dormatory.schema.changes import Change
@@ -47,11 +48,10 @@ def changed_by_hand(found: LiveDrift, backend: str) -> Iterator[Finding]:
     """Report each difference between a live database and the history at the database's own revision."""
     for change in found.changes:
         order = isinstance(change, ColumnsReordered)
-        yield Finding(
-            rule="column-order" if order else "live-drift",
-            severity=Severity.NOTE if order else Severity.ERROR,
-            message=f"{change} (history at {', '.join(found.at) or 'base'} → database)",
-            hint="somebody changed it by hand: take the change back, or write the migration that makes it",
+        yield finding(
+            "column-order" if order else "live-drift",
+            f"{change} (history at {', '.join(found.at) or 'base'} → database)",
+            "somebody changed it by hand: take the change back, or write the migration that makes it",
             backend=backend,
             object=change.object,
         )
@@ -65,11 +65,10 @@ def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
         return ()
     known = f"{len(covered)} of the {len(there)} tables" if comparison.modelled.tables else "none of the tables"
     return (
-        Finding(
-            rule="models-missing",
-            severity=Severity.ERROR,
-            message=f"the models describe {known} that the history makes",
-            hint="import every module with models before env.py passes their metadata to Alembic",
+        finding(
+            "models-missing",
+            f"the models describe {known} that the history makes",
+            "import every module with models before env.py passes their metadata to Alembic",
             backend=comparison.backend,
         ),
     )
@@ -78,22 +77,15 @@ def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
 def _differences(comparison: Comparison) -> Iterator[Finding]:
     for change in diff(comparison.migrated, comparison.modelled):
         if isinstance(change, ColumnsReordered):
-            rule, severity = "column-order", Severity.NOTE
+            rule = "column-order"
             hint = "harmless unless something relies on positions; a rebuild of the table would restore the order"
         elif _is_left_to_revisions(change, comparison.modelled):
-            rule, severity = "outside-models", Severity.NOTE
+            rule = "outside-models"
             hint = "no model describes it, so only the committed dump shows when it changes"
         else:
-            rule, severity = "drift", Severity.ERROR
-            hint = 'write the missing migration with: inv db.revision --message "..."'
-        yield Finding(
-            rule=rule,
-            severity=severity,
-            message=f"{change} (migrations → models)",
-            hint=hint,
-            backend=comparison.backend,
-            object=change.object,
-        )
+            rule, hint = "drift", 'write the missing migration with: inv db.revision --message "..."'
+        message = f"{change} (migrations → models)"
+        yield finding(rule, message, hint, backend=comparison.backend, object=change.object)
 
 
 def _is_left_to_revisions(change: Change, modelled: Snapshot) -> bool:

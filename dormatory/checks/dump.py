@@ -5,11 +5,13 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.catalogue import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from dormatory.checks.findings import Finding
 
 
 def stale_dump(path: Path, committed: str, fresh: str, *, backend: str) -> Iterator[Finding]:
@@ -18,11 +20,10 @@ def stale_dump(path: Path, committed: str, fresh: str, *, backend: str) -> Itera
         return
     changed = list(unified_diff(committed.splitlines(), fresh.splitlines(), lineterm="", n=0))[2:]
     first = next((line for line in changed if not line.startswith("@@")), "")
-    yield Finding(
-        rule="stale-dump",
-        severity=Severity.ERROR,
-        message=f"{path.name} is not what the history gives: {first}" if committed else f"{path.name} is missing",
-        hint="write it anew with: inv db.schema-dump",
+    yield finding(
+        "stale-dump",
+        f"{path.name} is not what the history gives: {first}" if committed else f"{path.name} is missing",
+        "write it anew with: inv db.schema-dump",
         backend=backend,
         file=str(path),
     )

@@ -16,7 +16,11 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, where it is, and what to do about it."""
+    """One thing that is wrong, where it is, and what to do about it.
+
+    `line` counts from 1, 0 where none is known; `end_line` and `column` (from 1) likewise. `sql` is the statement that
+    it is about, as it was executed or written.
+    """
 
     rule: str
     severity: Severity
@@ -27,3 +31,6 @@ class Finding:
     revision: str = ""
     file: str = ""
     line: int = 0
+    end_line: int = 0
+    column: int = 0
+    sql: str = ""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.catalogue import finding
 from dormatory.schema.counterparts import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.declarations import Declaration
+    from dormatory.checks.findings import Finding
     from dormatory.schema.counterparts import Difference
     from dormatory.schema.snapshot import Snapshot
 
@@ -27,13 +28,7 @@ def parity(sqlite: Snapshot, postgresql: Snapshot, declared: Sequence[Declaratio
     covered = {those[0] for those in meant.values() if len(those) == 1}
     for difference in found:
         if difference not in covered:
-            yield Finding(
-                rule="parity",
-                severity=Severity.WARNING,
-                message=str(difference),
-                hint=_hint(difference, found),
-                object=difference.object,
-            )
+            yield finding("parity", str(difference), _hint(difference, found), object=difference.object)
     for declaration in declared:
         idle = tuple(name for name in declaration.names if not meant[name])
         if idle == declaration.names or (idle and declaration.explicit):
@@ -60,11 +55,10 @@ def _hint(difference: Difference, found: Sequence[Difference]) -> str:
 
 def _unused(declaration: Declaration, idle: Sequence[str]) -> Finding:
     named = ", ".join(idle) or "nothing that has a name"
-    return Finding(
-        rule="parity-declaration",
-        severity=Severity.WARNING,
-        message=f"a parity comment speaks of {named}, in which the backends do not differ: {declaration.reason}",
-        hint="remove it, or name what differs: # parity: NAME: reason",
+    return finding(
+        "parity-declaration",
+        f"a parity comment speaks of {named}, in which the backends do not differ: {declaration.reason}",
+        "remove it, or name what differs: # parity: NAME: reason",
         object=named if idle else "",
         revision=declaration.revision,
         file=declaration.file,

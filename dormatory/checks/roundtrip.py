@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.catalogue import finding
+from dormatory.checks.findings import Severity
 from dormatory.migrations.recording import Course, Direction
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded, PartAdded
 from dormatory.schema.snapshot import Enum, Index, Table
@@ -14,17 +15,11 @@ from dormatory.schema.snapshot import Enum, Index, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from dormatory.checks.findings import Finding
     from dormatory.migrations.history import History, Revision
     from dormatory.migrations.recording import Failure, Passage, Recording
     from dormatory.schema.changes import Change
 
-_SEVERITIES = {
-    "no-downgrades": Severity.WARNING,
-    "irreversible-is-not": Severity.WARNING,
-    "irreversible": Severity.NOTE,
-    "not-played": Severity.NOTE,
-    "column-order": Severity.NOTE,
-}
 _FAILS = {
     Direction.UPGRADE: "upgrade-fails",
     Direction.DOWNGRADE: "downgrade-fails",
@@ -46,6 +41,10 @@ def round_trip(recording: Recording, history: History) -> Iterator[Finding]:
                 yield lessened(found) if step.is_extreme else found
             for change in leg.trace:
                 yield _trace(change, leg.direction, revision, recording)
+        if step.refused:
+            message = f"rows that are there may keep it from ending: {step.refused.why}"
+            hint = "mend such rows in a revision before it; nothing waits for a validation meanwhile"
+            yield _finding(revision, recording, "rows-refused", message, hint, where=step.refused.where)
         if revision.irreversible and len(step.legs) == len(Direction) and step.is_clean:
             message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
             yield _finding(revision, recording, "irreversible-is-not", message, "remove the declaration")
@@ -58,11 +57,11 @@ def round_trip(recording: Recording, history: History) -> Iterator[Finding]:
         yield _finding(known[recording.unreached[0]], recording, "not-played", message, "mend that revision first")
 
 
-def lessened(finding: Finding) -> Finding:
+def lessened(found: Finding) -> Finding:
     """Return a finding that was made on extreme rows only: worth a thought, and said so."""
-    severity = Severity.WARNING if finding.severity is Severity.ERROR else finding.severity
-    message = f"{finding.message}; on rows with extreme values only, plausible ones pass"
-    return replace(finding, severity=severity, message=message)
+    severity = Severity.WARNING if found.severity is Severity.ERROR else found.severity
+    message = f"{found.message}; on rows with extreme values only, plausible ones pass"
+    return replace(found, severity=severity, message=message)
 
 
 _NO_DOWNGRADE = "NoDowngradeError"  # the kind of failure
@@ -155,11 +154,10 @@ def _finding(
     object_: str = "",
 ) -> Finding:
     file, _, line = where.rpartition(":")
-    return Finding(
-        rule=rule,
-        severity=_SEVERITIES.get(rule, Severity.ERROR),
-        message=message,
-        hint=hint,
+    return finding(
+        rule,
+        message,
+        hint,
         backend=recording.backend,
         object=object_,
         revision=revision.id,

@@ -67,11 +67,11 @@ class ProgressLines:
 
 
 @contextlib.contextmanager
-def counting() -> Iterator[Callable[[str, int, Step], None]]:
-    """Give a listener to played steps: a bar per backend on a terminal, a line per revision elsewhere."""
+def counting(*, terminal_only: bool = False) -> Iterator[Callable[[str, int, Step], None]]:
+    """Give a listener to played steps: a bar per backend on a terminal, a line per revision elsewhere, or nothing."""
     console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        yield lambda backend, _total, step: console.print(_played(backend, step))
+        yield lambda backend, _total, step: None if terminal_only else console.print(_played(backend, step))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:

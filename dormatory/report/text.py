@@ -6,13 +6,10 @@ import json
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dormatory.checks.findings import Finding
     from dormatory.database.contract import Stock
     from dormatory.database.url import Target
     from dormatory.migrations.authoring import Preview
@@ -141,18 +138,6 @@ def preview_lines(preview: Preview) -> Iterator[str]:
     elif not preview.statements:
         yield "-- nothing"
     yield from (f"{statement};" for statement in preview.statements)
-
-
-def verdict_lines(findings: Sequence[Finding], servers: Sequence[str]) -> Iterator[str]:
-    """Yield each finding with its remedy, the worst first, and last the verdict with the servers that really ran."""
-    severities = list(Severity)
-    for finding in sorted(findings, key=lambda finding: severities.index(finding.severity)):
-        place = " ".join(part for part in (finding.backend, finding.file) if part)
-        yield f"{finding.severity.value}[{finding.rule}] {place}: {finding.message}"
-        yield f"    {finding.hint}"
-    ran = f" on {', '.join(servers)}" if servers else ""
-    counts = [(sum(finding.severity is severity for finding in findings), severity.value) for severity in severities]
-    yield (", ".join(counted(number, word) for number, word in counts if number) or "no findings") + ran
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -1,43 +1,75 @@
-"""How long it takes to read the structure of a hundred tables, on both backends."""
+"""How long it takes to read the structure of many tables, whole and after one change, on both backends."""
 
 from __future__ import annotations
 
 import statistics
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dormatory.database.backend import backend_for
 from dormatory.migrations import scratch
 from dormatory.schema.reflect import snapshot
+from dormatory.schema.watcher import Watcher
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy import Connection
+
 TABLES, ROUNDS = 100, 15
 LIMITS_MS = {"sqlite": 15.0, "postgresql": 30.0}
+MANY_TABLES, LIMIT_AGAIN_MS = 1000, 15.0
 
 
 def figures() -> Iterator[Figure]:
-    """Yield the median time of a snapshot, once per backend."""
+    """Yield the median time of a snapshot and of one that follows a change, once per backend."""
     for backend, limit in LIMITS_MS.items():
-        yield Figure(f"snapshot of {TABLES} tables, {backend}", _median_ms(backend), limit, "ms")
+        with _filled(backend, TABLES) as connection:
+            whole = statistics.median(_once(connection) for _ in range(ROUNDS))
+        yield Figure(f"snapshot of {TABLES} tables, {backend}", whole, limit, "ms")
+        with _filled(backend, MANY_TABLES) as connection:
+            again = statistics.median(_changes(connection))
+        yield Figure(f"snapshot of {MANY_TABLES} tables after one change, {backend}", again, LIMIT_AGAIN_MS, "ms")
 
 
-def _median_ms(backend: str) -> float:
-    with scratch.databases(backend) as maker, maker() as target:
-        with backend_for(target).engine(target, writing=True).begin() as connection:
-            for number in range(TABLES):
-                for statement in _table(number):
-                    connection.exec_driver_sql(statement)
-        with backend_for(target).engine(target, writing=False).connect() as connection:
-            return statistics.median(_once(connection) for _ in range(ROUNDS))
+@contextmanager
+def _filled(backend: str, tables: int) -> Iterator[Connection]:
+    with (
+        scratch.databases(backend) as maker,
+        maker() as target,
+        backend_for(target).engine(target, writing=True).connect() as connection,
+    ):
+        for number in range(tables):
+            for statement in _table(number):
+                connection.exec_driver_sql(statement)
+        connection.commit()
+        yield connection
 
 
-def _once(connection: object) -> float:
+def _once(connection: Connection) -> float:
     began = time.perf_counter()
-    snapshot(connection)  # type: ignore[arg-type]
+    snapshot(connection)
     return (time.perf_counter() - began) * 1000
+
+
+def _changes(connection: Connection) -> Iterator[float]:
+    """Yield how long each reading behind a change takes, with what has to be asked around the change, in ms."""
+    watcher = Watcher()
+    watcher.read(connection)
+    connection.commit()
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        watcher.begin(connection)
+        changed = time.perf_counter()
+        connection.exec_driver_sql(f"ALTER TABLE room_{number} ADD COLUMN extra integer DEFAULT 3")
+        changing = time.perf_counter() - changed
+        touched = watcher.end(connection)
+        connection.commit()
+        watcher.read(connection, touched)
+        yield (time.perf_counter() - began - changing) * 1000
+        connection.commit()
 
 
 def _table(number: int) -> Iterator[str]:

@@ -7,27 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value and its limit, both in `unit`: ms, s or x (a ratio)."""
+    """A measured value and its limit, both in `unit`: ms, s, MB or x (a ratio).
+
+    The value must not be above the limit, or below it where that `is_floor`; `detail` is what the value comes from.
+    """
 
     name: str
     value: float
     limit: float
     unit: str
+    is_floor: bool = False
+    detail: str = ""
 
     @property
     def is_kept(self) -> bool:
         """Whether the promise is kept."""
-        return self.value <= self.limit
+        return self.value >= self.limit if self.is_floor else self.value <= self.limit
 
     @property
     def shown(self) -> str:
         """The value as people read it."""
-        return f"{self.value:.3g} {self.unit}"
+        return f"{self.value:.3g} {self.unit}" + (f" ({self.detail})" if self.detail else "")
 
     @property
     def promised(self) -> str:
         """The limit as people read it."""
-        return f"at most {self.limit:g} {self.unit}"
+        return f"at {'least' if self.is_floor else 'most'} {self.limit:g} {self.unit}"
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.is_kept else 'FAIL'} {self.name}: {self.shown} ({self.promised})"
+        return f"{'ok  ' if self.is_kept else 'FAIL'} {self.name}: {self.shown}, promised {self.promised}"

@@ -1,0 +1,45 @@
+"""What a project's settings make of findings: other severities, rules that are off, histories too old to judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dormatory.checks.catalogue import RULES
+from dormatory.checks.findings import Severity
+from dormatory.errors import NoProjectError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from dormatory.checks.findings import Finding
+    from dormatory.migrations.history import History
+    from dormatory.migrations.settings import Settings
+
+OFF = "off"
+_FROM_FLOOR = frozenset({"source", "locks", "sql"})  # families that judge how a revision is written
+_SEVERITIES = {severity.value: severity for severity in Severity}
+
+
+def adjusted(findings: Iterable[Finding], settings: Settings, history: History) -> Iterator[Finding]:
+    """Yield the findings as the project wants them; without `since` every revision is judged.
+
+    Raises UnknownRevisionError where `since` is none of the history.
+    """
+    old = history.before(settings.since) if settings.since else frozenset[str]()
+    for found in findings:
+        wanted = settings.severity_of(found.rule)
+        is_old = found.revision in old and RULES[found.rule].family in _FROM_FLOOR
+        if not is_old and wanted != OFF:
+            yield replace(found, severity=_SEVERITIES[wanted]) if wanted else found
+
+
+def refuse_unknown(settings: Settings, file: Path) -> None:
+    """Raise NoProjectError for a rule or a severity in the settings that there is not."""
+    for rule, severity in settings.severities:
+        if rule not in RULES:
+            raise NoProjectError(file, f"severities names a rule {rule}, which there is not")
+        if severity not in (*_SEVERITIES, OFF):
+            known = ", ".join((*_SEVERITIES, OFF))
+            raise NoProjectError(file, f"{severity} is no severity of {rule}; it may be {known}")

@@ -1,0 +1,67 @@
+"""The chapter on rules in MIGRATIONS.md, from the catalogue: `python -m dormatory.checks.manual` writes it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import fill, indent
+from typing import TYPE_CHECKING
+
+from dormatory.checks.catalogue import FAMILIES, RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.checks.rules.rule import Rule
+
+BEGIN, END = "<!-- rules: made by python -m dormatory.checks.manual -->", "<!-- end of rules -->"
+MANUAL = Path(__file__).resolve().parents[2] / "MIGRATIONS.md"
+_WIDTH = 120
+_ABOUT = {
+    "graph": "The revision graph, read from the files; no database, nothing imported.",
+    "integrity": "Published revisions stay as they are: `alembic/versions.sum` holds a digest of each.",
+    "suppression": "Comments that ask not to see a finding.",
+    "source": "What a revision's own text shows.",
+    "roundtrip": "What playing the history up, down and up again shows.",
+    "data": "What becomes of rows on the way.",
+    "drift": "Models and database against the history.",
+    "parity": "The two backends against each other.",
+    "dump": "The committed schema files.",
+    "locks": "What a revision does to those who work meanwhile, on PostgreSQL, to tables that were there before.",
+    "sql": "SQL written by hand.",
+}
+
+
+def chapter() -> str:
+    """Return the rules, family by family: a table of all, then why each matters and how to do it right."""
+    return "\n".join([BEGIN, *(line for family in FAMILIES for line in _family(family)), END])
+
+
+def rewritten(manual: str) -> str:
+    """Return the manual with the chapter as the catalogue has it now."""
+    before, _, rest = manual.partition(BEGIN)
+    return before + chapter() + rest.partition(END)[2]
+
+
+def _family(family: str) -> Iterator[str]:
+    rules = [rule for rule in RULES.values() if rule.family == family]
+    yield from (
+        "",
+        f"### Family {family}",
+        "",
+        _ABOUT[family],
+        "",
+        "| rule | severity | meaning |",
+        "| --- | --- | --- |",
+    )
+    yield from (f"| [`{rule.id}`](#{rule.id}) | {rule.severity.value} | {rule.meaning} |" for rule in rules)
+    for rule in rules:
+        yield from _section(rule)
+
+
+def _section(rule: Rule) -> Iterator[str]:
+    yield from ("", f"#### {rule.id}", "", fill(rule.why, _WIDTH, break_on_hyphens=False, break_long_words=False), "")
+    yield indent(rule.recipe, "    ")
+
+
+if __name__ == "__main__":
+    MANUAL.write_text(rewritten(MANUAL.read_text(encoding="utf-8")), encoding="utf-8")

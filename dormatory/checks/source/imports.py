@@ -1,0 +1,152 @@
+"""Rules of what a revision takes from the application, which will be another one when it runs next."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dormatory.checks.catalogue import lessened
+from dormatory.checks.source.reading import argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dormatory.checks.findings import Finding, Severity
+    from dormatory.checks.source.reading import Reading
+    from dormatory.checks.source.revised import Revised
+    from dormatory.migrations.project import Project
+
+_NEVER = frozenset({"alembic", "sqlalchemy", "__future__", *sys.stdlib_module_names})
+_COLUMN_CALLS = frozenset({"Column", "column", "alter_column", "cast", "with_variant"})
+_OF_MODELS = frozenset({"__table__", "c", "columns", "type", "metadata"})
+_CREATING = frozenset({"create_all", "drop_all"})
+_METADATA = ("MetaData()", "declarative_base()", "automap_base()", "registry()")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The names by which a project's own modules are imported, and those of helpers that lie with its revisions."""
+
+    modules: frozenset[str]
+    helpers: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, project: Project) -> Application:
+        """Look at the directories around the revisions, from which a project imports; nothing is imported."""
+        scripts, modules, helpers = project.script_location, set[str](), set[str]()
+        near = [outer for outer in scripts.parents if outer == project.root or project.root in outer.parents]
+        for root in (root for directory in {project.root, *near} for root in (directory, directory / "src")):
+            if root.is_dir():
+                modules |= {path.stem for path in root.iterdir() if _is_module(path)}
+            if root in scripts.parents:
+                helpers.add(".".join(scripts.relative_to(root).parts))
+        package = scripts
+        while (package.parent / "__init__.py").exists():
+            package = package.parent
+        if (package / "__init__.py").exists():  # installed, perhaps among others that are not the application's
+            modules.add(package.name)
+            helpers.add(".".join(scripts.relative_to(package.parent).parts))
+        return cls(frozenset(modules) - _NEVER, frozenset(helpers) - _NEVER)
+
+    def owns(self, module: str) -> bool:
+        """Say whether a module is the application's."""
+        return module.startswith(".") or module.partition(".")[0] in self.modules
+
+    def lies_with_revisions(self, module: str) -> bool:
+        """Say whether a module lies in the directory of the scripts."""
+        return any(f"{module}.".startswith(f"{helper}.") for helper in self.helpers)
+
+
+def _is_module(path: Path) -> bool:
+    if path.is_file():
+        return path.suffix == ".py" and path.stem.isidentifier()
+    return path.name.isidentifier() and path.is_dir() and next(path.glob("*.py"), None) is not None
+
+
+def imports(revised: Revised, application: Application) -> Iterator[Finding]:
+    """Report imports of the application, and tables that are made from live metadata."""
+    reading = revised.reading
+    uses: dict[str, list[ast.Name]] = {}
+    for node in reading.nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            uses.setdefault(node.id, []).append(node)
+        if isinstance(node, ast.Call):
+            yield from _imported_by_name(revised, node, application)
+            if reading.called(node.func) in _CREATING and not _is_own(node, reading):
+                message = f"{ast.unparse(node.func)} acts on the tables of today's models"
+                hint = "write down the tables of this revision: op.create_table(...), op.drop_table(...)"
+                yield revised.finding("create-all", node, message, hint)
+    for node in dict.fromkeys(node for _, node in reading.imports.values()):
+        names = {name: origin for name, (origin, other) in reading.imports.items() if other is node}
+        origins = sorted(names.values())
+        modules = origins if isinstance(node, ast.Import) else [origins[0].rpartition(".")[0]]
+        ours = [module for module in modules if application.owns(module)]
+        if ours and not _is_for_types(node, reading):
+            used = sorted((use for name in names for use in uses.get(name, ())), key=lambda use: use.lineno)
+            yield _imported(revised, node, ours[0], used, application)
+
+
+def _imported(revised: Revised, node: ast.stmt, module: str, uses: list[ast.Name], application: Application) -> Finding:
+    hint = "write down what this revision needs: sa.table(...), sa.column(...), or the value itself"
+    names = isinstance(node, ast.ImportFrom) and any(item.name == "*" for item in node.names)
+    severity: Severity | None = lessened("application-import")
+    if not uses and not names:
+        message, hint = f"it imports {module}, which may be gone one day, and does not use it", "remove the import"
+    elif application.lies_with_revisions(module):
+        message = f"it imports {module}, which lies with the revisions and may change under them"
+    elif uses and all(_is_type(use, revised.reading) for use in uses):
+        message = f"a column has a type of {module}, which may change or go"
+        hint = "write down the type that it stands for, such as sa.CHAR(32)"
+    else:
+        message, severity = f"it imports {module}, which is another one when the revision runs next", None
+        message += f": used in line {uses[0].lineno}" if uses else ""
+    return revised.finding("application-import", node, message, hint, severity=severity, object=module)
+
+
+def _imported_by_name(revised: Revised, node: ast.Call, application: Application) -> Iterator[Finding]:
+    if revised.reading.dotted(node.func) in {"importlib.import_module", "__import__"}:
+        module = revised.reading.text(argument(node, 0, "name"))
+        if module and application.owns(module):
+            message = f"it imports {module}, which is another one when the revision runs next"
+            hint = "write down what this revision needs"
+            yield revised.finding("application-import", node, message, hint, object=module)
+
+
+def _is_for_types(node: ast.stmt, reading: Reading) -> bool:
+    """Say whether an import serves type checkers only."""
+    tests = (outer.test for outer in reading.enclosing(node) if isinstance(outer, ast.If))
+    return any(ast.unparse(test).endswith("TYPE_CHECKING") for test in tests)
+
+
+def _is_type(use: ast.Name, reading: Reading) -> bool:
+    """Say whether a name, called or not, is the type of a column itself, and not what a type is made from."""
+    inner: ast.AST = use
+    for outer in reading.enclosing(use):
+        match outer:
+            case ast.Attribute(attr=attr):
+                if attr in _OF_MODELS:
+                    return False
+            case ast.Call(func=function) if function is not inner:
+                return reading.called(function) in _COLUMN_CALLS
+            case ast.Call() | ast.keyword(arg="type_" | "existing_type"):
+                pass
+            case _:
+                return False
+        inner = outer
+    return False
+
+
+def _is_own(call: ast.Call, reading: Reading) -> bool:
+    """Say whether metadata is the revision's own: made in this file, so that it stays what it is."""
+    node = call.func
+    while isinstance(node, (ast.Attribute, ast.Call)):
+        node = node.value if isinstance(node, ast.Attribute) else node.func
+        if isinstance(node, ast.Name) and reading.value(node) is not node:
+            node = reading.value(node) or node
+            if reading.dotted(node).endswith(_METADATA):
+                return True
+    classes = {item.name for item in reading.nodes if isinstance(item, ast.ClassDef)}
+    return isinstance(node, ast.Name) and node.id in classes

@@ -1,0 +1,219 @@
+"""Rules of what only one backend understands, and of branches that none has taken."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from dormatory.checks.findings import Severity
+from dormatory.checks.source.reading import argument, is_true, keyword
+from dormatory.checks.source.revised import Kind, bare, kind_of, sql_of
+from dormatory.database.backend import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dormatory.checks.findings import Finding
+    from dormatory.checks.source.paths import Site
+    from dormatory.checks.source.revised import Revised
+    from dormatory.migrations.recording import Recording
+
+_ANY = r"(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)?"
+_NOT_ON = {
+    "sqlite": re.compile(
+        rf"""\b(?:CREATE|ALTER|DROP)\s+{_ANY}(?P<kind>EXTENSION|TYPE|DOMAIN|SCHEMA|SEQUENCE|FUNCTION|PROCEDURE|POLICY|ROLE|
+        AGGREGATE|OPERATOR|PUBLICATION)\b
+        | \bMATERIALIZED\s+VIEW\b | \bCREATE\s+OR\s+REPLACE\b | ^\s*(?:COMMENT\s+ON|GRANT|REVOKE|TRUNCATE|LOCK|DO)\b
+        | ^\s*SET\s+(?:LOCAL\s+|SESSION\s+)?\w+ | \bALTER\s+COLUMN\b
+        | \bALTER\s+TABLE\b[^;]*\b(?:ADD|DROP|VALIDATE|RENAME)\s+CONSTRAINT\b
+        | \bCONCURRENTLY\b | \bUSING\s+(?:gin|gist|brin|hash|spgist)\b | (?<!:)::\s*\w
+        | \b(?:gen_random_uuid|nextval|to_char|to_timestamp|to_tsvector|split_part|regexp_replace|jsonb_\w+)\s*\(
+        """,
+        re.IGNORECASE | re.VERBOSE,
+    ),
+    "postgresql": re.compile(
+        r"""^\s*(?:PRAGMA|REPLACE\s+INTO)\b | \bINSERT\s+OR\s+(?:REPLACE|IGNORE|ABORT|FAIL)\b | \bAUTOINCREMENT\b
+        | \bsqlite_(?:master|schema|sequence)\b | \bWITHOUT\s+ROWID\b | \bGLOB\b | `
+        | \b(?:randomblob|strftime|julianday|ifnull|json_extract|json_valid|group_concat|typeof|hex|instr)\s*\(
+        | \bdatetime\s*\( | \bRAISE\s*\(
+        """,
+        re.IGNORECASE | re.VERBOSE,
+    ),
+}
+_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+_CONSTRAINTS = frozenset(
+    {
+        "create_foreign_key",
+        "create_unique_constraint",
+        "create_check_constraint",
+        "create_primary_key",
+        "drop_constraint",
+    }
+)
+_COMMENTS = frozenset({"create_table_comment", "drop_table_comment"})
+_ALTERS = frozenset({"type_", "nullable", "server_default", "comment", "autoincrement"})
+_TYPES = frozenset(
+    {
+        *("ARRAY", "BIT", "BYTEA", "CIDR", "CITEXT", "DATEMULTIRANGE", "DATERANGE", "DOMAIN", "HSTORE", "INET"),
+        *("INT4MULTIRANGE", "INT4RANGE", "INT8MULTIRANGE", "INT8RANGE", "INTERVAL", "JSONPATH", "MACADDR", "MACADDR8"),
+        *("MONEY", "NUMMULTIRANGE", "NUMRANGE", "OID", "REGCLASS", "REGCONFIG", "TSMULTIRANGE", "TSQUERY", "TSRANGE"),
+        *("TSTZMULTIRANGE", "TSTZRANGE", "TSVECTOR"),
+    }
+)
+_DIALECTS = frozenset(
+    {
+        *("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql", "cockroachdb", "redshift", "snowflake"),
+        *("bigquery", "duckdb", "clickhouse", "clickhousedb", "db2", "ibm_db_sa", "databricks", "awsathena", "trino"),
+        *("presto", "hive", "impala", "firebird", "sybase", "access", "hana", "teradatasql", "vertica", "crate"),
+        *("spanner", "spanner+spanner", "exasol", "monetdb", "openGauss", "opengauss", "dm", "yugabytedb", "starrocks"),
+        *(
+            "tidb",
+            "singlestoredb",
+            "risingwave",
+            "risingwavedb",
+            "greenplum",
+            "informix",
+            "drill",
+            "denodo",
+            "sqlalchemy",
+        ),
+    }
+)
+
+
+def dialect_only(revised: Revised) -> Iterator[Finding]:
+    """Report calls that fail on a backend that leads there."""
+    for site in revised.sites:
+        if site.is_vague:
+            continue
+        sql = sql_of(site, revised.reading)
+        for backend, pattern in _NOT_ON.items():
+            if sql is not None and revised.runs_on(site, backend) and (found := pattern.search(bare(sql))):
+                yield _only(revised, site.call, backend, " ".join(found[0].split()), sql=sql)
+                break
+        if revised.runs_on(site, "sqlite"):
+            yield from _without_batch(revised, site)
+            yield from _types(revised, site)
+
+
+def _only(revised: Revised, node: ast.AST, backend: str, what: str, *, sql: str = "") -> Finding:
+    other = next(name for name in NAMES if name != backend)
+    hint = f'guard it: if op.get_context().dialect.name == "{other}":'
+    return revised.finding(
+        "dialect-only", node, f"{_TITLES[backend]} does not know {what}", hint, sql=sql, backend=backend
+    )
+
+
+def _without_batch(revised: Revised, site: Site) -> Iterator[Finding]:
+    """Report an operation that SQLite can do on a rebuilt table only."""
+    if not site.name.startswith("alembic.op."):
+        return
+    what = ""
+    if site.last in _CONSTRAINTS:
+        what = "ALTER TABLE with constraints"
+    elif site.last in _COMMENTS:
+        what = "comments"
+    elif site.last == "alter_column" and any(word.arg in _ALTERS for word in site.call.keywords):
+        what = "ALTER COLUMN"
+    elif site.last == "add_column" and _has_constraint(revised, argument(site.call, 1, "column")):
+        what = "ALTER TABLE with constraints"
+    if what:
+        message, hint = f"SQLite has no {what}", "do it in: with op.batch_alter_table(...) as batch:"
+        yield revised.finding("dialect-only", site.call, message, hint, backend="sqlite")
+
+
+def _has_constraint(revised: Revised, column: ast.expr | None) -> bool:
+    value = revised.reading.value(column)
+    if not isinstance(value, ast.Call):
+        return False
+    parts = (revised.reading.called(item.func) for item in value.args if isinstance(item, ast.Call))
+    return is_true(keyword(value, "unique")) or "ForeignKey" in parts
+
+
+def _types(revised: Revised, site: Site) -> Iterator[Finding]:
+    """Report types of columns that SQLAlchemy cannot write for SQLite, unless they are one variant of several."""
+    if site.last not in {"create_table", "add_column", "alter_column"}:
+        return
+    for node in ast.walk(site.call):
+        name = revised.reading.dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
+        module, _, last = name.rpartition(".")
+        if last not in _TYPES or not module.startswith("sqlalchemy.dialects.postgresql"):
+            continue
+        between = [outer for outer in revised.reading.enclosing(node) if outer is not site.call]
+        inner = between[: between.index(site.call)] if site.call in between else between
+        if not any(isinstance(outer, ast.IfExp) or _is_variant(outer) for outer in inner):
+            yield _only(revised, node, "sqlite", f"the type {last}")
+
+
+def _is_variant(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "with_variant"
+
+
+def dead_branches(revised: Revised, recordings: Sequence[Recording]) -> Iterator[Finding]:
+    """Report branches for names that no dialect has, for dialects that are not played, and those that no play took."""
+    for name, node in revised.paths.dialects.named.items():
+        if name not in _DIALECTS:
+            near = difflib.get_close_matches(name, NAMES, 1, 0.5)
+            hint = f'compare it with "{near[0]}"' if near else f"the names of dialects are {', '.join(NAMES)} …"
+            yield revised.finding("dead-branch", node, f'no dialect has the name "{name}", so it is never true', hint)
+    named, seen = revised.paths.dialects.named.keys() - set(NAMES), set[ast.AST]()
+    for site in revised.sites:
+        if not site.dialects & set(NAMES) and named & _DIALECTS and kind_of(site, revised.reading) is not Kind.OTHER:
+            branch = _branch(revised, site)
+            if branch not in seen:
+                seen.add(branch)
+                message = "this branch runs on no backend that is played here"
+                hint = "see that it works there, or remove it"
+                yield revised.finding("dead-branch", branch, message, hint, severity=Severity.NOTE, end_line=0)
+    yield from _never_taken(revised, recordings)
+
+
+def _never_taken(revised: Revised, recordings: Sequence[Recording]) -> Iterator[Finding]:
+    """Report branches for one backend of which a play of that backend, gone well, executed no line."""
+    taken: dict[tuple[ast.AST, frozenset[str]], bool] = {}  # an if has an arm for each backend
+    for site in revised.sites:
+        mine = site.dialects & revised.backends
+        if kind_of(site, revised.reading) is Kind.OTHER or not mine or mine == revised.backends or site.is_vague:
+            continue
+        legs = [
+            leg
+            for recording in recordings
+            if recording.backend in mine
+            for step in recording.steps
+            if step.revision == revised.revision.id
+            for leg in step.legs
+            if site.direction in leg.direction.value
+        ]
+        if legs and all(leg.failure is None for leg in legs):
+            first, last = _lines(revised, site)
+            path = str(revised.revision.path)  # a statement names it as the project's root sees it
+            lines = {item.line for leg in legs for item in leg.statements if item.file and path.endswith(item.file)}
+            arm = _branch(revised, site), mine
+            taken[arm] = taken.get(arm, False) or any(first <= line <= last for line in lines)
+    for (branch, _), was_taken in taken.items():
+        if not was_taken:
+            message, hint = "no backend has executed this branch", "see what else its condition asks for, or remove it"
+            yield revised.finding("dead-branch", branch, message, hint, end_line=0)
+
+
+def _branch(revised: Revised, site: Site) -> ast.AST:
+    """Return the condition on the dialect that a call stands below, or the function that it stands in."""
+    for node in revised.reading.enclosing(site.call):
+        if isinstance(node, (ast.If, ast.IfExp)):
+            truth = revised.paths.dialects.truth(node.test)
+            if truth.true != truth.false:
+                return node
+        if isinstance(node, (ast.match_case, ast.FunctionDef, ast.AsyncFunctionDef)):
+            return node.body[0] if isinstance(node, ast.match_case) else node
+    return site.call
+
+
+def _lines(revised: Revised, site: Site) -> tuple[int, int]:
+    """Return the lines that a statement of a call may come from: a batch is executed by its block."""
+    if site.name.startswith("batch."):
+        for node in revised.reading.enclosing(site.call):
+            if isinstance(node, ast.With):
+                return node.lineno, node.end_lineno or node.lineno
+    return site.call.lineno, site.call.end_lineno or site.call.lineno

@@ -1,0 +1,188 @@
+"""What the names and texts in a revision's syntax tree stand for, as far as the tree itself tells."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+UNKNOWN = "\ue000"  # in a text, what is not known before it runs
+_NOTHING: Mapping[str, str] = {}
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Reading:
+    """One revision, read: where its names come from, its texts and its functions.
+
+    `origins` maps a name to what was imported by it (`o` to `alembic.op`), `imports` to the statement that did so.
+    """
+
+    def __init__(self, tree: ast.Module, lines: Sequence[str] = ()) -> None:
+        self.tree, self.lines = tree, lines
+        self.nodes = tuple(ast.walk(tree))
+        self.imports = dict(_imported(self.nodes))
+        self.origins = {name: origin for name, (origin, _) in self.imports.items()}
+        self.functions = {node.name: node for node in self.nodes if isinstance(node, _FUNCTIONS)}
+        self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+        self._values: dict[tuple[ast.AST, str], list[ast.expr]] = {}
+        for node in self.nodes:
+            for name, value in _bound(node):
+                self._values.setdefault((self._scopes(node)[0], name), []).append(value)
+
+    def value(self, node: ast.expr | None) -> ast.expr | None:
+        """Return what an expression is; of a name that is given one value only where it stands, that value."""
+        seen = set[str]()
+        while isinstance(node, ast.Name) and node.id not in seen:
+            seen.add(node.id)
+            found = next(
+                (self._values[key] for scope in self._scopes(node) if (key := (scope, node.id)) in self._values), []
+            )
+            if not found or (len(found) > 1 and len({ast.dump(value) for value in found}) > 1):
+                break
+            node = found[0]
+        return node
+
+    def _scopes(self, node: ast.AST) -> list[ast.AST]:
+        """Return the functions that a node stands in, the nearest first, and the module."""
+        return [outer for outer in (node, *self.enclosing(node)) if isinstance(outer, (*_FUNCTIONS, ast.Module))] or [
+            self.tree
+        ]
+
+    def dotted(self, node: ast.AST | None) -> str:
+        """Return the full name of what an expression names, such as `alembic.op.execute`; calls stand as `()`.
+
+        A name that was not imported stands as it is, or for the one thing that is named by it.
+        """
+        match node:
+            case ast.Name(id=name):
+                if name in self.origins:
+                    return self.origins[name]
+                value = self.value(node)
+                return name if value is node or not isinstance(value, (ast.Attribute, ast.Call)) else self.dotted(value)
+            case ast.Attribute(value=value, attr=attr):
+                return f"{self.dotted(value)}.{attr}"
+            case ast.Call(func=function):
+                return f"{self.dotted(function)}()"
+            case ast.Await(value=value):
+                return self.dotted(value)
+        return ""
+
+    def text(self, node: ast.expr | None, given: Mapping[str, str] = _NOTHING) -> str | None:
+        """Return the text that an expression gives, with UNKNOWN for what is not known; None for no text.
+
+        `given` are the texts of parameters. `op.f()`, `sa.text()`, `str.format()` and `textwrap.dedent()` are read.
+        """
+        if isinstance(node, ast.Name) and node.id in given:
+            return given[node.id]
+        found: str | None = None
+        match self.value(node):
+            case ast.Constant(value=str(text)):
+                found = text
+            case ast.JoinedStr(values=values):
+                found = "".join(self._piece(value, given) for value in values)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                sides = self.text(left, given), self.text(right, given)
+                found = None if sides == (None, None) else "".join(UNKNOWN if side is None else side for side in sides)
+            case ast.BinOp(left=left, op=ast.Mod()):
+                found = _filled(self.text(left, given), _FILLED_BY_PERCENT)
+            case ast.Call() as call:
+                found = self._of_call(call, given)
+        return found
+
+    def _of_call(self, call: ast.Call, given: Mapping[str, str]) -> str | None:
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _FILLED_BY_FORMAT:
+            return _filled(self.text(call.func.value, given), _FILLED_BY_FORMAT[call.func.attr])
+        return self.text(call.args[0], given) if call.args and self.called(call.func) in _WRAPPERS else None
+
+    def called(self, function: ast.expr) -> str:
+        """Return the last part of the name of what is called."""
+        return self.dotted(function).rpartition(".")[2]
+
+    def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Yield what a node stands in, the nearest first."""
+        while node in self.parents:
+            node = self.parents[node]
+            yield node
+
+    def _piece(self, node: ast.expr, given: Mapping[str, str]) -> str:
+        inner = node.value if isinstance(node, ast.FormattedValue) else node
+        found = self.text(inner, given) if isinstance(inner, ast.expr) else None
+        return UNKNOWN if found is None else found
+
+
+_NEVER = re.compile(r"(?!)")
+_FILLED_BY_FORMAT = {"format": re.compile(r"\{[^{}]*\}"), "bindparams": _NEVER, "columns": _NEVER}
+_FILLED_BY_PERCENT = re.compile(r"%(?:\(\w+\))?[srd]")
+_WRAPPERS = frozenset({"f", "text", "dedent", "cleandoc", "DDL", "literal_column"})
+
+
+def _filled(text: str | None, places: re.Pattern[str]) -> str | None:
+    return None if text is None else places.sub(UNKNOWN, text)
+
+
+def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:
+    """Return what a call passes at a position, counted from 0, or by one of these names."""
+    if len(call.args) > position and not any(isinstance(item, ast.Starred) for item in call.args[: position + 1]):
+        return call.args[position]
+    return keyword(call, *names)
+
+
+def keyword(call: ast.Call, *names: str) -> ast.expr | None:
+    """Return what a call passes by one of these names."""
+    return next((word.value for word in call.keywords if word.arg in names), None)
+
+
+def is_true(node: ast.expr | None) -> bool:
+    """Say whether an argument is the literal True."""
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _imported(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, tuple[str, ast.stmt]]]:
+    """Yield each name that an import binds, what it stands for, and the import."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for item in node.names:
+                name = item.asname or item.name.partition(".")[0]
+                yield name, (item.name if item.asname else name, node)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield from ((item.asname or item.name, (f"{module}.{item.name}", node)) for item in node.names)
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the names that a node binds to a value; what is bound to parts of one has a value that nobody knows."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, value
+                else:
+                    yield from _unknown(target)
+        case (
+            ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            | ast.NamedExpr(target=ast.Name(id=name), value=value)
+        ):
+            yield name, value
+        case ast.AugAssign(target=ast.Name(id=name)):
+            yield name, _UNKNOWN
+            yield name, _UNKNOWN
+        case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
+            yield from _unknown(target)
+        case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
+            yield name, value
+        case ast.arg(arg=name):
+            yield name, _UNKNOWN
+
+
+_UNKNOWN = ast.Constant(value=...)
+
+
+def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _unknown(target: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    yield from ((item.id, _UNKNOWN) for item in ast.walk(target) if _is_stored(item))

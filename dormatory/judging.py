@@ -1,0 +1,46 @@
+"""The checks on what was gathered: each one a pure function of a comparison, a dump or a recording."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.checks.data import rows_kept
+from dormatory.checks.declarations import declarations
+from dormatory.checks.drift import drift
+from dormatory.checks.dump import stale_dump
+from dormatory.checks.locks import locks
+from dormatory.checks.parity import parity
+from dormatory.checks.roundtrip import round_trip
+from dormatory.checks.squawking import executed, squawked
+from dormatory.migrations import linters
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from dormatory.checks.findings import Finding
+    from dormatory.evidence import Evidence
+    from dormatory.migrations.history import History
+
+
+def judged(evidence: Sequence[Evidence], history: History, families: Collection[str], home: Path) -> Iterator[Finding]:
+    """Yield what the chosen families of rules find in the evidence of all backends; linters run at `home`."""
+    for item in evidence:
+        yield from item.problems
+        if item.comparison and "drift" in families:
+            yield from drift(item.comparison)
+        if item.dump:
+            yield from stale_dump(*item.dump, backend=item.backend)
+        if item.recording and "roundtrip" in families:
+            yield from round_trip(item.recording, history)
+        if item.recording and "data" in families:
+            yield from rows_kept(item.recording, history)
+        if item.recording and item.backend == "postgresql" and "locks" in families:
+            yield from locks(item.recording, history)
+            ran = executed(item.recording, history)
+            texts = {name: script.text for name, script in ran.items()}
+            yield from squawked(ran, linters.squawk(texts, home=home, server=item.recording.server))
+    if "parity" in families:
+        migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
+        if migrated.keys() == {"sqlite", "postgresql"}:
+            yield from parity(migrated["sqlite"], migrated["postgresql"], declarations(history))

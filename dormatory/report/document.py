@@ -1,0 +1,96 @@
+"""Findings as one JSON document for programs.
+
+    {"version": 1,
+     "verdict": {"failed": true, "strict": false, "errors": 1, "warnings": 0, "notes": 0, "suppressed": 0},
+     "servers": [{"backend": "sqlite", "name": "SQLite 3.40.1"}],
+     "revisions": [{"revision": "001", "seconds": {"sqlite": 0.012}}],
+     "rules": {"several-heads": {"family", "severity", "meaning", "why", "recipe"}},
+     "findings": [{"rule", "severity", "message", "hint", "revision", "object", "file", "line", "end_line", "column",
+                   "backends", "statements": [{"backends", "sql"}], "fingerprint"}]}
+
+Findings stand with the worst first. `severity` is error, warning or note; `file` is relative to the root of the
+repository, with slashes; numbers are 0 and texts empty where nothing is known; `rules` are those of the findings, as
+far as the catalogue knows them. Control characters in texts are written as escapes (backslash, x, two digits). The
+version changes when a key goes away or changes its meaning; keys may be added.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from dormatory.checks.findings import Severity
+from dormatory.report.problems import counts, problems
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dormatory.report.outcome import Outcome
+    from dormatory.report.problems import Problem
+
+_VERSION = 1
+
+
+def document(outcome: Outcome, base: Path) -> str:
+    """Return the findings as JSON in ASCII, so that no encoding can spoil it."""
+    found = problems(outcome, base)
+    number = counts(found)
+    content = {
+        "version": _VERSION,
+        "verdict": {
+            "failed": outcome.is_failed,
+            "strict": outcome.is_strict,
+            "errors": number[Severity.ERROR],
+            "warnings": number[Severity.WARNING],
+            "notes": number[Severity.NOTE],
+            "suppressed": outcome.suppressed,
+        },
+        "servers": [{"backend": server.backend, "name": server.name} for server in outcome.servers],
+        "revisions": _revisions(outcome),
+        "rules": _rules(outcome, found),
+        "findings": [_finding(problem) for problem in found],
+    }
+    return json.dumps(content) + "\n"
+
+
+def _revisions(outcome: Outcome) -> list[dict[str, Any]]:
+    took = {server.backend: dict(server.seconds) for server in outcome.servers}
+    return [
+        {
+            "revision": revision,
+            "seconds": {backend: seconds[revision] for backend, seconds in took.items() if revision in seconds},
+        }
+        for revision in outcome.revisions
+    ]
+
+
+def _rules(outcome: Outcome, found: tuple[Problem, ...]) -> dict[str, dict[str, str]]:
+    known = (outcome.rules[name] for name in sorted({problem.rule for problem in found} & outcome.rules.keys()))
+    return {
+        rule.id: {
+            "family": rule.family,
+            "severity": rule.severity.value,
+            "meaning": rule.meaning,
+            "why": rule.why,
+            "recipe": rule.recipe,
+        }
+        for rule in known
+    }
+
+
+def _finding(problem: Problem) -> dict[str, Any]:
+    return {
+        "rule": problem.rule,
+        "severity": problem.severity.value,
+        "message": problem.message,
+        "hint": problem.hint,
+        "revision": problem.revision,
+        "object": problem.object,
+        "file": problem.file,
+        "line": problem.line,
+        "end_line": problem.end_line,
+        "column": problem.column,
+        "backends": problem.backends,
+        "statements": [{"backends": backends, "sql": sql} for backends, sql in problem.statements],
+        "fingerprint": problem.fingerprint,
+    }

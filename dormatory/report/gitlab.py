@@ -1,0 +1,42 @@
+"""Findings as a Code Quality report for GitLab: https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from dormatory.checks.findings import Severity
+from dormatory.report.problems import problems, relative_to
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dormatory.report.outcome import Outcome
+    from dormatory.report.problems import Problem
+
+_SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.NOTE: "info"}
+
+
+def gitlab(outcome: Outcome, base: Path) -> str:
+    """Return a JSON list, the worst first; each entry has a file and a line, for GitLab leaves out what has none."""
+    stand_in = relative_to(str(outcome.configuration), base)
+    entries = [
+        {
+            "description": _description(problem),
+            "check_name": problem.rule,
+            "fingerprint": problem.fingerprint,
+            "severity": _SEVERITIES[problem.severity],
+            "location": {"path": problem.file or stand_in, "lines": _lines(problem)},
+        }
+        for problem in problems(outcome, base)
+    ]
+    return json.dumps(entries) + "\n"
+
+
+def _lines(problem: Problem) -> dict[str, int]:
+    return {"begin": max(problem.line, 1)} | ({"end": problem.end_line} if problem.end_line else {})
+
+
+def _description(problem: Problem) -> str:
+    ran = f" (on {' and '.join(problem.backends)})" if problem.backends else ""
+    return f"{problem.message}{ran}; {problem.hint}" if problem.hint else f"{problem.message}{ran}"

@@ -1,0 +1,119 @@
+"""Findings as SARIF 2.1.0: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from dormatory.report.legible import legible
+from dormatory.report.problems import problems, relative_to
+from dormatory.report.text import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dormatory.checks.catalogue import Rule
+    from dormatory.report.outcome import Outcome
+    from dormatory.report.problems import Problem
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_ROOT = "SRCROOT"
+MOST_RESULTS = 25_000  # GitHub refuses a run with more
+
+
+def sarif(outcome: Outcome, base: Path) -> str:
+    """Return a log of one run, the worst first; what is beyond the number that GitHub takes is counted in a notice."""
+    found = problems(outcome, base)
+    shown = found[:MOST_RESULTS]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(problem.rule for problem in shown))}
+    stand_in = relative_to(str(outcome.configuration), base)
+    driver: dict[str, Any] = {"name": "DORMATORY", "rules": [_rule(name, outcome) for name in numbers]}
+    if outcome.manual:
+        driver["informationUri"] = outcome.manual
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_ROOT: {"uri": base.absolute().as_uri().rstrip("/") + "/"}},
+        "invocations": [_invocation(outcome, len(found) - len(shown))],
+        "results": [_result(problem, numbers[problem.rule], stand_in) for problem in shown],
+        "properties": {"servers": [server.name for server in outcome.servers], "suppressed": outcome.suppressed},
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
+
+
+def _invocation(outcome: Outcome, left: int) -> dict[str, Any]:
+    """Return that the checks ran to their end, whatever they found."""
+    said = f"{counted(left, 'more finding')} left out: GitHub takes {MOST_RESULTS} at most"
+    notices = [{"level": "warning", "message": {"text": said}}] if left else []
+    return {
+        "executionSuccessful": True,
+        "exitCode": int(outcome.is_failed),
+        **({"toolExecutionNotifications": notices} if notices else {}),
+    }
+
+
+def _rule(name: str, outcome: Outcome) -> dict[str, Any]:
+    """Return what the catalogue says of a rule; of one that it does not know, the id."""
+    if name not in outcome.rules:
+        return {"id": name}
+    rule = outcome.rules[name]
+    described: dict[str, Any] = {
+        "id": name,
+        "shortDescription": {"text": legible(rule.meaning)},
+        "fullDescription": {"text": legible(rule.why)},
+        "help": _help(rule),
+        "defaultConfiguration": {"level": rule.severity.value},
+        "properties": {"tags": [rule.family]},
+    }
+    # a relative address is not allowed, so without the manual's there is none
+    return described | ({"helpUri": f"{outcome.manual}#{quote(name)}"} if outcome.manual else {})
+
+
+def _help(rule: Rule) -> dict[str, str]:
+    why, recipe = legible(rule.why), legible(rule.recipe)
+    indented = "\n".join(f"    {line}".rstrip() for line in recipe.split("\n"))
+    return {"text": f"{why}\n\n{recipe}", "markdown": f"{why}\n\n{indented}\n"}
+
+
+def _result(problem: Problem, number: int, stand_in: str) -> dict[str, Any]:
+    ran = f" (on {' and '.join(problem.backends)})" if problem.backends else ""
+    fix = f"\nfix: {problem.hint}" if problem.hint else ""
+    result: dict[str, Any] = {
+        "ruleId": problem.rule,
+        "ruleIndex": number,
+        "level": problem.severity.value,
+        "message": {"text": f"{problem.message}{ran}{fix}"},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": _artifact(problem.file or stand_in),
+                    "region": _region(problem),
+                }
+            }
+        ],
+        # the first is the only one that GitHub compares
+        "partialFingerprints": {
+            "primaryLocationLineHash": f"{problem.fingerprint[:16]}:{problem.ordinal}",
+            "revisionRuleObject/v1": problem.fingerprint,
+        },
+        "properties": {"backends": problem.backends},
+    }
+    if problem.object:
+        result["locations"][0]["logicalLocations"] = [{"fullyQualifiedName": problem.object}]
+    if problem.revision:
+        result["properties"]["revision"] = problem.revision
+    return result
+
+
+def _region(problem: Problem) -> dict[str, int]:
+    """Return the lines; GitHub shows no result without one, so the first stands for an unknown one."""
+    ends = {"endLine": problem.end_line} if problem.line and problem.end_line >= problem.line else {}
+    return {"startLine": max(problem.line, 1), **ends, **({"startColumn": problem.column} if problem.column else {})}
+
+
+def _artifact(file: str) -> dict[str, str]:
+    """Return where a file is: below the root, or anywhere else by its whole address."""
+    if file.startswith("/"):
+        return {"uri": "file://" + quote(file)}
+    return {"uri": quote(file), "uriBaseId": _ROOT}

@@ -1,0 +1,130 @@
+"""Where the contestants play: the same histories, the same server, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from dormatory.database import process, throwaway
+from tests.benchmarks import synthetic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dormatory.database.throwaway import Server
+
+_ROOT = Path(__file__).resolve().parents[2]
+_MEMORY = Path("/dev/shm")  # noqa: S108  # a disk would be slow for all of them, and for each in another way
+_SECONDS = 3600.0
+# What pytest-alembic's manual asks of a project: an engine for each test, on an empty database.
+_CONFTEST = """\
+import itertools
+import os
+
+import pytest
+import sqlalchemy as sa
+
+SERVER = sa.make_url(os.environ["BENCHMARK_SERVER"])
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def alembic_engine(tmp_path):
+    url = SERVER.set(database=str(tmp_path / "scratch.db"))
+    if SERVER.get_backend_name() == "postgresql":
+        url = SERVER.set(database=f"peer_{os.getpid()}_{next(NUMBERS)}")
+        with sa.create_engine(SERVER, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {url.database} TEMPLATE template0 STRATEGY file_copy")
+    engine = sa.create_engine(url)
+    yield engine
+    engine.dispose()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """One backend, its running server if it has one, and a directory for the histories."""
+
+    backend: str
+    server: Server | None
+    home: Path
+
+    def ours(self, revisions: int) -> dict[str, Any]:
+        """Play a history as we do; AssertionError where it is found to be broken."""
+        where = [str(self.server.socket_directory), str(self.server.version)] if self.server else []
+        result = self._contest(revisions, "ours", self.backend, *where)
+        if result["broken"] or result["steps"] != revisions:
+            raise AssertionError(f"{revisions} revisions on {self.backend}: {result}")
+        return result
+
+    def stairway(self, revisions: int) -> dict[str, Any]:
+        """Play it as many projects' own tests do."""
+        with self._database() as url:
+            return self._contest(revisions, "stairway", url)
+
+    def bare(self, revisions: int) -> dict[str, Any]:
+        """Send nothing but what the same legs write, captured when it is first asked for."""
+        file = self.home / f"{self.backend}_{revisions}.pickle"
+        if not file.exists():
+            with self._database() as url:
+                self._contest(revisions, "capture", url, str(file))
+        with self._database() as url:
+            return self._contest(revisions, "bare", url, str(file))
+
+    def pytest_alembic(self, revisions: int) -> dict[str, Any]:
+        """Run the tests that pytest-alembic runs by default."""
+        ini = self._history(revisions)
+        (ini.parent / "conftest.py").write_text(_CONFTEST)
+        report = self.home / "junit.xml"
+        command = ["-m", "pytest", "--test-alembic", "--alembic-tests-path=conftest.py", "--rootdir=.", "conftest.py"]
+        with self._database() as url:
+            options = ["-q", "-p", "no:cacheprovider", f"--basetemp={self.home / 'pytest'}", f"--junitxml={report}"]
+            self._run([*command, *options], ini.parent, BENCHMARK_SERVER=url)
+        suite = ET.parse(report).getroot()[0].attrib  # noqa: S314  # pytest wrote it
+        if suite["tests"] != "4" or suite["skipped"] != "0":
+            raise AssertionError(f"pytest-alembic did not run its four default tests: {suite}")
+        return {"seconds": float(suite["time"])}
+
+    def _history(self, revisions: int) -> Path:
+        directory = self.home / f"history_{revisions}"
+        if not directory.exists():
+            directory.mkdir()
+            return synthetic.write(directory, revisions)
+        return directory / "alembic.ini"
+
+    def _contest(self, revisions: int, way: str, *arguments: str) -> dict[str, Any]:
+        ini = self._history(revisions)
+        said = self._run(["-m", "tests.benchmarks.contestants", way, str(ini), *arguments], ini.parent)
+        result: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return result
+
+    def _run(self, arguments: Sequence[str], directory: Path, **variables: str) -> str:
+        env = {**os.environ, "PYTHONPATH": str(_ROOT), **variables}
+        return process.run([sys.executable, *arguments], env=env, cwd=directory, timeout=_SECONDS).stdout
+
+    @contextmanager
+    def _database(self) -> Iterator[str]:
+        """Give the URL of an empty database."""
+        scratch = throwaway.scratch_postgresql(self.server) if self.server else throwaway.scratch_sqlite()
+        with scratch as target:
+            yield target.url.render_as_string(hide_password=False)
+
+
+@contextmanager
+def arenas() -> Iterator[tuple[Arena, ...]]:
+    """Open one on each backend, in memory where the machine has a place for that."""
+    if find_spec("pytest_alembic") is None:
+        raise SystemExit(
+            "pytest-alembic is not installed here: run nox -s bench, which installs it with a pytest it fits"
+        )
+    base = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=base) as home, throwaway.server() as server:
+        yield Arena("sqlite", None, Path(home)), Arena("postgresql", server, Path(home))

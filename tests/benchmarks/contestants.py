@@ -1,0 +1,154 @@
+"""The ways to play a history against each other, each run in a process of its own: `python -m` this module.
+
+Its arguments are a way, an ini file, and the URL of an empty database; for `ours` a backend and, where it has a server,
+the directory of its socket and its version. It prints one line of JSON: what was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import resource
+import sqlite3
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationStep
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine, event, make_url
+
+from dormatory.database import throwaway
+from dormatory.migrations.project import Project
+from dormatory.migrations.roundtrip import play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+    from dormatory.migrations.recording import Step
+
+_READING = ("SELECT", "PRAGMA", "SHOW")
+
+
+def ours(ini: str, backend: str, socket: str = "", version: str = "0") -> dict[str, Any]:
+    """Play a history as `inv db.round-trip` does, rows and recording included."""
+
+    server = throwaway.Server(int(version), Path(), Path(socket))
+    scratch = throwaway.scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(server)
+    moments: list[float] = []
+
+    def heard(_step: Step) -> None:
+        moments.append(perf_counter())
+
+    began = perf_counter()
+    recording = play(Project.read(Path(ini)), scratch, heard)
+    seconds = perf_counter() - began
+    broken = [step.revision for step in recording.steps if not step.is_clean]
+    broken += [passage.course.value for passage in recording.passages if not passage.is_clean]
+    return {
+        "seconds": seconds,
+        "first": moments[0] - began,
+        "steps": len(recording.steps),
+        "broken": broken,
+        "unfilled": len(recording.unfilled),
+    }
+
+
+def stairway(ini: str, url: str) -> dict[str, Any]:
+    """Upgrade, downgrade and upgrade each revision by Alembic's own commands: the test that many projects have."""
+    config = Config(ini)
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    began = perf_counter()
+    revisions = list(reversed(list(ScriptDirectory.from_config(config).walk_revisions("base", "heads"))))
+    for script in revisions:
+        command.upgrade(config, script.revision)
+        command.downgrade(config, str(script.down_revision or "-1"))
+        command.upgrade(config, script.revision)
+    return {"seconds": perf_counter() - began, "steps": len(revisions)}
+
+
+def capture(ini: str, url: str, file: str) -> dict[str, Any]:
+    """Play the same legs in one run of env.py and keep every statement that writes, and every commit."""
+    engine = create_engine(url, poolclass=NullPool)
+    sent: list[tuple[str, Any]] = []
+    _listen(engine, sent)
+    config = Config(ini)
+    config.attributes["connection"] = engine
+    script = ScriptDirectory.from_config(config)
+    revisions = list(reversed(list(script.walk_revisions("base", "heads"))))
+
+    def legs(_heads: Any, context: Any) -> Iterator[Any]:
+        context._transaction_per_migration = True
+        up, down = MigrationStep.upgrade_from_script, MigrationStep.downgrade_from_script
+        for revision in revisions:
+            for make in (up, down, up):
+                context.impl.memo.clear()  # which types a run has made: each leg starts as a run of its own would
+                yield make(script.revision_map, revision)
+
+    with EnvironmentContext(config, script, fn=legs, destination_rev="heads"):
+        script.run_env()
+    Path(file).write_bytes(pickle.dumps(sent))
+    return {"seconds": 0.0, "statements": len(sent)}
+
+
+def bare(_ini: str, url: str, file: str) -> dict[str, Any]:
+    """Send what was captured through one connection of the driver itself."""
+    parsed = make_url(url)
+    connection: Any
+    if parsed.get_backend_name() == "sqlite":
+        connection = sqlite3.connect(str(parsed.database))
+    else:
+        connection = psycopg2.connect(
+            host=parsed.query["host"], port=parsed.query["port"], user=parsed.username, dbname=parsed.database
+        )
+    sent = pickle.loads(Path(file).read_bytes())  # noqa: S301  # capture() wrote it
+    began = perf_counter()
+    for sql, parameters in sent:
+        if not sql:
+            connection.commit()
+            continue
+        cursor = connection.cursor()
+        several = isinstance(parameters, list)
+        (cursor.executemany if several else cursor.execute)(sql, parameters or ())
+        cursor.close()  # SQLite commits nothing while an INSERT .. RETURNING waits to be read
+    connection.commit()
+    seconds = perf_counter() - began
+    connection.close()
+    return {"seconds": seconds, "statements": len(sent)}
+
+
+def _listen(engine: Engine, sent: list[tuple[str, Any]]) -> None:
+    def executed(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
+        if not sql.lstrip().upper().startswith(_READING):
+            sent.append((sql, parameters))
+
+    def committed(_connection: Any) -> None:
+        sent.append(("", None))
+
+    event.listen(engine, "before_cursor_execute", executed)
+    event.listen(engine, "commit", committed)
+
+
+_WAYS: dict[str, Callable[..., dict[str, Any]]] = {
+    "ours": ours, "stairway": stairway, "capture": capture, "bare": bare,
+}  # fmt: skip
+
+
+def main(way: str, *arguments: str) -> None:
+    """Play, and print what was measured; memory is that of this process and of the largest that it started."""
+    result = _WAYS[way](*arguments)
+    used = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps(result | {"memory_mb": used / 1024}))  # noqa: T201  # to print is its job
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    main(*sys.argv[1:])

