@@ -80,11 +80,13 @@ def inspect(
         only = _chosen(project, history, request)
         if len(history.heads) < 2 or not _COMPARED & request.families:  # noqa: PLR2004  # no head, or one
             evidence = _gathered(project, request, only, on_step)
-    found = [*static, *_judged(project, history, files, evidence, request)]
+    said = {(item.rule, item.revision) for item in static}  # a play finds some of it again
+    judged = _judged(project, history, files, evidence, request)
+    found = [*static, *(item for item in judged if (item.rule, item.revision) not in said)]
     if only is not None:
         found = [item for item in found if not _is_old(item, only)]
     # In this order: a comment on what the settings leave out is not useless.
-    stays, count = suppressed(found, files, families=request.families, revisions=only)
+    stays, count = suppressed(found, files, families=_played(request.families, evidence), revisions=only)
     kept = tuple(adjusted(stays, project.settings, history))
     servers = tuple(_server(item) for item in evidence if item.server)
     names = tuple(item.id for item in history.revisions if only is None or item.id in only)
@@ -121,6 +123,13 @@ def _chosen(project: Project, history: History, request: Request) -> Collection[
     return None
 
 
+def _played(families: frozenset[str], evidence: Sequence[Evidence]) -> frozenset[str]:
+    """Return the families without those for which nothing was played: comments on their rules are not useless."""
+    backends = {item.backend for item in evidence if item.recording}
+    left_out = _PLAYED if not backends else frozenset({"locks"}) if "postgresql" not in backends else frozenset()
+    return families - left_out
+
+
 def _is_old(found: Finding, only: Collection[str]) -> bool:
     return bool(found.revision) and found.revision not in only and RULES[found.rule].family in _OF_REVISIONS
 
@@ -131,8 +140,9 @@ def _static(project: Project, files: Sequence[Script], request: Request) -> Iter
     if "graph" in request.families:
         yield from graph(files, backends=backends)
         if request.base:
+            known = set(graph(files, backends=backends))
             merged = graph(scripts_merged(project, request.base), backends=backends)
-            yield from (item for item in merged if item not in set(graph(files, backends=backends)))
+            yield from (item for item in merged if item not in known)
     if "integrity" in request.families:
         reference = request.base or request.since
         base = scripts_at(project, reference) if reference else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from dormatory.migrations import reference as git
 from dormatory.migrations.history import files_of, is_revision, parsed, revision_in
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Mapping
     from pathlib import Path
 

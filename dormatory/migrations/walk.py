@@ -42,9 +42,9 @@ class Rows(Enum):
 class Plan:
     """What a walk is to do: upgrade straight through `done`, then make the round trip of each of `played`.
 
-    `rows` are what the first of them meets, the others meet all there are. A walk that reaches the history's end, `to_head`, goes
-    all the way down again, but not below the lowest `kept` revisions, whose structure is `floor`; None is what the
-    first trip begins with.
+    `rows` are what the first of them meets, the others meet all there are. A walk that reaches the history's end,
+    `to_head`, goes all the way down again, but not below the lowest `kept` revisions, whose structure is `floor`; None
+    is what the first trip begins with.
     """
 
     done: tuple[str, ...]
