@@ -83,12 +83,16 @@ class Witness:
         direction: Direction,
         statements: tuple[Statement, ...],
         touched: Collection[Id] | None = (),
+        *,
+        is_all: bool = False,
     ) -> None:
         """Remember what a leg left; behind the upgrade, add rows to what it changed, as an application would.
 
         `touched` are tables whose rows the leg may have written, whatever its statements tell; None for any table.
+        Where the database itself vouches that they are all, the statements are not asked.
         """
-        found = None if touched is None else reach.reached(statements, self._schema, schema, self._syntax)
+        asked = () if is_all else statements
+        found = None if touched is None else reach.reached(asked, self._schema, schema, self._syntax)
         self._look(connection, schema, None if found is None else found.union(touched or ()))
         self._statements[direction] = statements
         self._moments[direction] = self._moment()

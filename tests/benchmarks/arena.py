@@ -59,11 +59,15 @@ class Arena:
 
     def ours(self, revisions: int) -> dict[str, Any]:
         """Play a history as we do; AssertionError where it is found to be broken."""
-        where = [str(self.server.socket_directory), str(self.server.version)] if self.server else []
-        result = self._contest(revisions, "ours", self.backend, *where)
-        if result["broken"] or result["steps"] != revisions:
-            raise AssertionError(f"{revisions} revisions on {self.backend}: {result}")
-        return result
+        return self._played(revisions, "ours")
+
+    def inside(self, revisions: int) -> dict[str, Any]:
+        """Play it in a single process, which the next one is to be measured against."""
+        return self._played(revisions, "inside")
+
+    def unwatched(self, revisions: int) -> dict[str, Any]:
+        """Play it in a single process, and watch no locks."""
+        return self._played(revisions, "unwatched")
 
     def stairway(self, revisions: int) -> dict[str, Any]:
         """Play it as many projects' own tests do."""
@@ -92,6 +96,13 @@ class Arena:
         if suite["tests"] != "4" or suite["skipped"] != "0":
             raise AssertionError(f"pytest-alembic did not run its four default tests: {suite}")
         return {"seconds": float(suite["time"])}
+
+    def _played(self, revisions: int, way: str) -> dict[str, Any]:
+        where = [str(self.server.socket_directory), str(self.server.version)] if self.server else []
+        result = self._contest(revisions, way, self.backend, *where)
+        if result["broken"] or result["steps"] != revisions:
+            raise AssertionError(f"{revisions} revisions on {self.backend}: {result}")
+        return result
 
     def _history(self, revisions: int) -> Path:
         directory = self.home / f"history_{revisions}"

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import psycopg2
 from alembic import command
@@ -25,8 +26,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, event, make_url
 
 from dormatory.database import throwaway
+from dormatory.migrations import effects, roundtrip
 from dormatory.migrations.project import Project
-from dormatory.migrations.roundtrip import play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,6 @@ _READING = ("SELECT", "PRAGMA", "SHOW")
 
 def ours(ini: str, backend: str, socket: str = "", version: str = "0") -> dict[str, Any]:
     """Play a history as `inv db.round-trip` does, rows and recording included."""
-
     server = throwaway.Server(int(version), Path(), Path(socket))
     scratch = throwaway.scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(server)
     moments: list[float] = []
@@ -49,7 +49,7 @@ def ours(ini: str, backend: str, socket: str = "", version: str = "0") -> dict[s
         moments.append(perf_counter())
 
     began = perf_counter()
-    recording = play(Project.read(Path(ini)), scratch, heard)
+    recording = roundtrip.play(Project.read(Path(ini)), scratch, heard)
     seconds = perf_counter() - began
     broken = [step.revision for step in recording.steps if not step.is_clean]
     broken += [passage.course.value for passage in recording.passages if not passage.is_clean]
@@ -60,6 +60,22 @@ def ours(ini: str, backend: str, socket: str = "", version: str = "0") -> dict[s
         "broken": broken,
         "unfilled": len(recording.unfilled),
     }
+
+
+def unwatched(*arguments: str) -> dict[str, Any]:
+    """Play it without asking the server for locks, rewrites and scans; all in this process, where that can be had."""
+    with patch.object(effects.Watch, "serves", return_value=False):
+        return inside(*arguments)
+
+
+def inside(*arguments: str) -> dict[str, Any]:
+    """Play it as we do, but in this process."""
+    with patch.object(roundtrip, "isolated", _here):
+        return ours(*arguments)
+
+
+def _here(_project: Project, function: Callable[..., Any], *arguments: Any, hear: Any = None) -> Any:
+    return function(*arguments, *([hear] if hear else []))
 
 
 def stairway(ini: str, url: str) -> dict[str, Any]:
@@ -138,7 +154,7 @@ def _listen(engine: Engine, sent: list[tuple[str, Any]]) -> None:
 
 
 _WAYS: dict[str, Callable[..., dict[str, Any]]] = {
-    "ours": ours, "stairway": stairway, "capture": capture, "bare": bare,
+    "ours": ours, "inside": inside, "unwatched": unwatched, "stairway": stairway, "capture": capture, "bare": bare,
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ class Figure:
     @property
     def promised(self) -> str:
         """The limit as people read it."""
-        return f"at {'least' if self.is_floor else 'most'} {self.limit:g} {self.unit}"
+        return f"at {'least' if self.is_floor else 'most'} {self.limit:.3g} {self.unit}"
 
     def __str__(self) -> str:
         return f"{'ok  ' if self.is_kept else 'FAIL'} {self.name}: {self.shown}, promised {self.promised}"

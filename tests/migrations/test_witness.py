@@ -130,6 +130,15 @@ class TestReading:
         stage.witness.after(stage.connection, schema, Direction.DOWNGRADE, (), touched=None)
         assert stage.read == [{"zoo"}, {"owners", "pets", "zoo"}]
 
+    def test_the_statements_are_not_asked_where_the_database_vouches_for_all(self, stage: Stage) -> None:
+        stage.run(*ALL)
+        stage.witness.before(stage.connection, stage.schema())
+        stage.read.clear()
+        statements = stage.run("DELETE FROM owners WHERE id < 0", "ALTER TABLE zoo ADD COLUMN x integer")
+        schema = stage.schema()
+        stage.witness.after(stage.connection, schema, Direction.DOWNGRADE, statements, touched=(), is_all=True)
+        assert stage.read == [{"zoo"}]
+
 
 class TestJudging:
     @pytest.mark.parametrize(
