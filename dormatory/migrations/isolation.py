@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import traceback
+import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -141,6 +142,7 @@ def answer() -> None:
     with os.fdopen(os.dup(1), "wb") as channel:
         os.dup2(2, 1)
         logging.disable(logging.WARNING)
+        warnings.simplefilter("ignore")
         writer = pickle.Pickler(channel)
 
         def say(kind: str, value: Any) -> None:
