@@ -414,11 +414,11 @@ def debugging() -> bool:
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn whatever ends a task early into one line on standard error and an exit code."""
-    from dormatory.database.process import TerminatedError, unwinding_on_termination
+    from dormatory.database.process import TerminatedError, unwinding_on_signals
     from dormatory.errors import DormatoryError
 
     try:
-        with unwinding_on_termination():
+        with unwinding_on_signals():
             yield
     except Exit:
         raise

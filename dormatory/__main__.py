@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database.process import TerminatedError, unwinding_on_termination
+from dormatory.database.process import TerminatedError, unwinding_on_signals
 from dormatory.errors import DormatoryError, ExitCode, NoDestinationError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
     """Run one command and return its exit code; the message of an error goes to standard error."""
     options = _parser().parse_args(arguments)
     try:
-        with unwinding_on_termination():
+        with unwinding_on_signals():
             _act(options)
     except DormatoryError as error:
         print(f"error: {error}", file=sys.stderr)

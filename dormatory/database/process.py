@@ -46,28 +46,32 @@ class Account:
 
 
 @contextlib.contextmanager
-def unwinding_on_termination() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise TerminatedError inside the block, so that `finally` clauses run.
+def unwinding_on_signals() -> Iterator[None]:
+    """Let the first Ctrl-C, SIGTERM or SIGHUP raise in the block, so that `finally` clauses run, and ignore the rest.
 
-    Outside the main thread, or where the program has handlers of its own, nothing changes.
+    The first raises KeyboardInterrupt, the others TerminatedError. Outside the main thread, or where the program has
+    handlers of its own, nothing changes.
     """
 
-    def unwind(_number: int, _frame: FrameType | None) -> None:
+    def unwind(arrived: int, _frame: FrameType | None) -> None:
         for number in replaced:  # a second signal must not break off the cleaning up
             signal.signal(number, signal.SIG_IGN)
-        raise TerminatedError
+        raise KeyboardInterrupt if arrived == signal.SIGINT else TerminatedError
 
-    replaced: list[signal.Signals] = []
+    replaced: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        candidates = [signal.SIGTERM, signal.SIGHUP] if hasattr(signal, "SIGHUP") else [signal.SIGTERM]
-        replaced = [number for number in candidates if signal.getsignal(number) is signal.SIG_DFL]
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            handler = None if number is None else signal.getsignal(number)
+            if number is not None and handler in (signal.SIG_DFL, signal.default_int_handler):
+                replaced[number] = handler
     for number in replaced:
         signal.signal(number, unwind)
     try:
         yield
     finally:
-        for number in replaced:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

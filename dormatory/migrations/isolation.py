@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from dormatory.database.process import conversing, unwinding_on_termination
+from dormatory.database.process import conversing, unwinding_on_signals
 from dormatory.errors import DormatoryError, EnvironmentFailedError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def answer() -> None:
             channel.flush()
 
         try:
-            with unwinding_on_termination():
+            with unwinding_on_signals():
                 more = [lambda value: say("told", value)] if tells else []
                 say("returned", function(*arguments, *more))
         except (DormatoryError, KeyboardInterrupt) as error:

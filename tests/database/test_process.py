@@ -73,7 +73,7 @@ def _no_handlers() -> Iterator[None]:
 class TestSignals:
     def test_termination_unwinds_the_block_once(self) -> None:
         cleaned: list[str] = []
-        with pytest.raises(process.TerminatedError), process.unwinding_on_termination():  # noqa: PT012  # the order is the point
+        with pytest.raises(process.TerminatedError), process.unwinding_on_signals():  # noqa: PT012  # the order is the point
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(5)
@@ -86,7 +86,7 @@ class TestSignals:
     def test_handlers_of_somebody_else_stay(self) -> None:
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
-            with process.unwinding_on_termination():
+            with process.unwinding_on_signals():
                 assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -96,7 +96,7 @@ class TestSignals:
 
         def enter() -> None:
             try:
-                with process.unwinding_on_termination(), process.calling_on_signals(failures.clear):
+                with process.unwinding_on_signals(), process.calling_on_signals(failures.clear):
                     pass
             except BaseException as error:  # noqa: BLE001  # a thread's error would be lost
                 failures.append(error)
