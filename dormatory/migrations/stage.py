@@ -6,6 +6,7 @@ step that a generator yields before it asks for the next, so between two of them
 
 from __future__ import annotations
 
+import gc
 from contextlib import contextmanager
 from functools import wraps
 from time import perf_counter
@@ -16,6 +17,7 @@ from sqlalchemy import NullPool, create_engine
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import DormatoryError
+from dormatory.migrations import unheard
 from dormatory.migrations.failures import explained
 from dormatory.migrations.observer import Observer
 from dormatory.migrations.recording import Direction, Failure
@@ -37,12 +39,16 @@ if TYPE_CHECKING:
 
     Steps = Callable[[], Iterator[RevisionStep]]
 
+# Python looks for cycles after so many new objects, and in the older ones after so many of such looks. Nothing that a
+# play keeps is in a cycle: at Python's own thresholds a third of the time would go into finding that out.
+_COLLECTING = (50_000, 20, 50)
+
 
 class Stage:
     """A database, opened with a project's own env.py, and what is being played on it.
 
     `revision` is what is under way, "" between two steps. `seconds` and `statements` belong to the latest watched one;
-    `written` are the tables whose rows it may have written besides those that its statements tell of, None for any.
+    `written` are the tables whose rows it has written, as the database itself tells; None where it does not.
     """
 
     def __init__(self, project: Project, target: Target) -> None:
@@ -61,7 +67,7 @@ class Stage:
         # What a project's revisions do depends on how its connections begin transactions: a pragma in one is ignored.
         plain = create_engine(self.target.url, poolclass=NullPool)
         engine = backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
-        with engine.connect() as connection:
+        with _collecting(_COLLECTING), engine.connect() as connection:
             server = backend.version(connection)
             connection.rollback()
             self.connection = connection
@@ -107,7 +113,8 @@ class Stage:
             if is_whole := connection.in_transaction():  # to look begins one, which would hide that it ended
                 self._watcher.begin(connection)
             try:
-                migrate(**arguments)
+                with unheard.written(connection) as self.written:
+                    migrate(**arguments)
             except NotImplementedError as error:
                 if step.is_upgrade or self._observer.stop():
                     raise
@@ -145,8 +152,8 @@ class Stage:
         with self.reading() as connection:
             reading = self._watcher.read(connection, self._touched)
         self._touched = None
-        # What SQLite does not tell, the statements do; of PostgreSQL, None means any table.
-        self.written = reading.rows if self.target.backend_name == "postgresql" else ()
+        if self.target.backend_name == "postgresql":
+            self.written = reading.rows
         return reading.snapshot
 
     @contextmanager
@@ -194,3 +201,13 @@ class Stage:
     def _found(self, revision: str) -> Any:
         """Return Alembic's own view of a revision."""
         return self._script.get_revision(revision)
+
+
+@contextmanager
+def _collecting(thresholds: tuple[int, int, int]) -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(*thresholds)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

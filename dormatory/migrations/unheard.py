@@ -16,7 +16,7 @@ _WRITES = frozenset({sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite3.SQLIT
 
 @contextmanager
 def written(connection: Connection) -> Iterator[set[tuple[str | None, str]] | None]:
-    """Give a set that takes up, for the length of the block, each table whose rows a statement may write.
+    """Give a set that takes up, for the length of the block, each table whose rows a statement may write or rename.
 
     SQLite names them as it compiles a statement, those of a driver's own cursor, of triggers and of foreign keys
     included. None for another kind of database, or a driver that works in a thread of its own: any table may be.
@@ -27,8 +27,9 @@ def written(connection: Connection) -> Iterator[set[tuple[str | None, str]] | No
         return
     found: set[tuple[str | None, str]] = set()
 
-    def note(action: int, table: str | None, *_: str | None) -> int:
-        if action in _WRITES and table:
+    def note(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        table = second if action == sqlite3.SQLITE_ALTER_TABLE else first  # which may take another one's name
+        if table and (action in _WRITES or action == sqlite3.SQLITE_ALTER_TABLE):
             found.add((None, table))
         return sqlite3.SQLITE_OK
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.migrations import contents, reach
-from dormatory.migrations.recording import Direction, Statement
+from dormatory.migrations.recording import Direction
 from dormatory.migrations.rows import fill, own
 from dormatory.migrations.survival import State, Trip, judge
 from dormatory.schema.snapshot import Snapshot
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.contents import TableContents
     from dormatory.migrations.project import Project
     from dormatory.migrations.reach import Id
+    from dormatory.migrations.recording import Statement
     from dormatory.migrations.survival import Loss
     from dormatory.schema.snapshot import Table
 
@@ -82,18 +83,14 @@ class Witness:
         schema: Snapshot,
         direction: Direction,
         statements: tuple[Statement, ...],
-        touched: Collection[Id] | None = (),
-        *,
-        is_all: bool = False,
+        written: Collection[Id] | None,
     ) -> None:
         """Remember what a leg left; behind the upgrade, add rows to what it changed, as an application would.
 
-        `touched` are tables whose rows the leg may have written, whatever its statements tell; None for any table.
-        Where the database itself vouches that they are all, the statements are not asked.
+        `written` are the tables whose rows the leg has written, as the database tells; None for any table.
         """
-        asked = () if is_all else statements
-        found = None if touched is None else reach.reached(asked, self._schema, schema, self._syntax)
-        self._look(connection, schema, None if found is None else found.union(touched or ()))
+        found = None if written is None else reach.reshaped(self._schema, schema, self._syntax).union(written)
+        self._look(connection, schema, found)
         self._statements[direction] = statements
         self._moments[direction] = self._moment()
         if direction is Direction.UPGRADE:
@@ -129,9 +126,7 @@ class Witness:
         if not file.is_file():
             return
         own.run(connection, file)
-        said = own.statements(file.read_text(encoding="utf-8"))
-        statements = [Statement(sql, (), str(file), line, 0.0, -1) for line, sql in said]
-        self._look(connection, schema, reach.reached(statements, self._schema, schema, self._syntax))
+        self._look(connection, schema, None)
 
     def _concerned(self) -> list[Id] | None:
         """Return the tables that a judgement on those touched has to know, in a steady order; None for all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.synthetic_tables import FLAG, INTEGER, SHORT, TEXT, Column, Reference, Table
-from tests.benchmarks.synthetic_world import Change, World, batch, core
+from tests.benchmarks.synthetic_world import Change, World, added, batch, core, dropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,8 @@ def rename_column(world: World) -> Change | None:
     column.name = new
     return Change(
         f"call {old} of {table.name} {new}",
-        batch(table, f'batch.alter_column("{old}", new_column_name="{new}")'),
-        batch(table, f'batch.alter_column("{new}", new_column_name="{old}")'),
+        [f'op.alter_column("{table.name}", "{old}", new_column_name="{new}")'],
+        [f'op.alter_column("{table.name}", "{new}", new_column_name="{old}")'],
     )
 
 
@@ -49,8 +49,8 @@ def drop_column(world: World) -> Change | None:
     column = table.columns.pop()
     return Change(
         f"drop {column.name} of {table.name}",
-        batch(table, f'batch.drop_column("{column.name}")'),
-        batch(table, f"batch.add_column({column.source()})"),
+        dropped(table, column),
+        added(table, column),
     )
 
 
@@ -123,13 +123,13 @@ def copy_from_parent(world: World) -> Change | None:
     return Change(
         f"keep the name of the {parent.name} with {table.name}",
         [
-            *batch(table, f"batch.add_column({column.source()})"),
+            *added(table, column),
             core(parent, parent.key[0], "name"),
             core(table, reference.column, column.name),
             f"name = {inner}.scalar_subquery()",
             f"op.execute({table.name}.update().values({column.name}=name))",
         ],
-        batch(table, f'batch.drop_column("{column.name}")'),
+        dropped(table, column),
     )
 
 
@@ -144,13 +144,13 @@ def compute_by_hand(world: World) -> Change | None:
     return Change(
         f"spell the name of {table.name} in small letters",
         [
-            *batch(table, f"batch.add_column({column.source()})"),
+            *added(table, column),
             core(table, "id", "name", column.name),
             "connection = op.get_bind()",
             f"for number, name in connection.execute(sa.select({table.name}.c.id, {table.name}.c.name)).all():",
             f'    connection.execute({row}.values({column.name}=name.lower().replace(" ", "-")))',
         ],
-        batch(table, f'batch.drop_column("{column.name}")'),
+        dropped(table, column),
     )
 
 
@@ -176,10 +176,10 @@ def split_table(world: World) -> Change | None:
         [
             *part.created(),
             f'op.execute("{target} SELECT {key}, {column.name} FROM {table.name} WHERE {column.name} IS NOT NULL")',
-            *batch(table, f'batch.drop_column("{column.name}")'),
+            *dropped(table, column),
         ],
         [
-            *batch(table, f"batch.add_column({column.source()})"),
+            *added(table, column),
             f'op.execute("UPDATE {table.name} SET {column.name} = ({given})")',
             *part.dropped(),
         ],

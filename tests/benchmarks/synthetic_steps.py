@@ -18,7 +18,7 @@ from tests.benchmarks.synthetic_tables import (
     dropped_type,
     enum,
 )
-from tests.benchmarks.synthetic_world import Change, World, batch, core
+from tests.benchmarks.synthetic_world import Change, World, added, batch, core, dropped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,15 +97,11 @@ def add_columns(world: World) -> Change | None:
     table = world.some()
     if table is None:
         return None
-    added = []
+    columns = []
     for _ in range(world.rng.randint(1, 3)):
-        added.append(world.column(table))
-        table.columns.append(added[-1])
-    return Change(
-        f"add {added[0].name} to {table.name}",
-        batch(table, *(f"batch.add_column({column.source()})" for column in added)),
-        batch(table, *(f'batch.drop_column("{column.name}")' for column in reversed(added))),
-    )
+        columns.append(world.column(table))
+        table.columns.append(columns[-1])
+    return Change(f"add {columns[0].name} to {table.name}", added(table, *columns), dropped(table, *columns))
 
 
 def add_required(world: World) -> Change | None:
@@ -119,12 +115,12 @@ def add_required(world: World) -> Change | None:
     return Change(
         f"require {name} of {table.name}",
         [
-            *batch(table, f"batch.add_column({column.source(nullable=True)})"),
+            *added(table, column, nullable=True),
             core(table, name),
             f'op.execute({table.name}.update().values({name}="unknown"))',
             *batch(table, f'batch.alter_column("{name}", existing_type={SHORT}, nullable=False)'),
         ],
-        batch(table, f'batch.drop_column("{name}")'),
+        dropped(table, column),
     )
 
 
@@ -230,8 +226,8 @@ def add_state(world: World) -> Change | None:
     table.columns.append(column)
     return Change(
         f"let {table.name} have a state",
-        [*created_type(column), *batch(table, f"batch.add_column({column.source()})")],
-        [*batch(table, 'batch.drop_column("state")'), dropped_type(column)],
+        [*created_type(column), *added(table, column)],
+        [*dropped(table, column), dropped_type(column)],
     )
 
 

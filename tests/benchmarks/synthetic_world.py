@@ -104,6 +104,16 @@ def batch(table: Table, *lines: str) -> list[str]:
     return [f'with op.batch_alter_table("{table.name}") as batch:', *(f"    {line}" for line in lines)]
 
 
+def added(table: Table, *columns: Column, nullable: bool | None = None) -> list[str]:
+    """Return the lines that add columns, as both kinds of database can without a batch."""
+    return [f'op.add_column("{table.name}", {column.source(nullable=nullable)})' for column in columns]
+
+
+def dropped(table: Table, *columns: Column) -> list[str]:
+    """Return the lines that drop columns which nothing else names."""
+    return [f'op.drop_column("{table.name}", "{column.name}")' for column in reversed(columns)]
+
+
 def core(table: Table, *names: str) -> str:
     """Return the line that names a table inside a revision, as this revision knows it."""
     columns = ", ".join(f'sa.column("{name}", {table.column(name).type})' for name in names)

@@ -62,6 +62,14 @@ def test_a_statement_that_was_compiled_before_is_known_as_well(connection: sa.Co
     assert (None, "owners") in found
 
 
+def test_tables_that_change_names_are_known_since_their_rows_do_so_too(connection: sa.Connection) -> None:
+    with written(connection) as found:
+        for old, new in (("owners", "spare"), ("zoo", "owners"), ("spare", "zoo")):
+            connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+    assert found is not None
+    assert {"owners", "zoo"} <= {name for _, name in found}
+
+
 def test_nothing_is_noted_behind_the_block(connection: sa.Connection) -> None:
     with written(connection) as found:
         pass

@@ -1,0 +1,35 @@
+"""The names in a text of SQL, and whether they tell all that it may do."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import pairwise
+
+from dormatory.migrations.survival import clauses
+from dormatory.schema.tokens import Kind, Syntax
+
+_READABLE = frozenset({"plpgsql", "sql"})  # languages whose text tells what a routine does
+_WORDS = re.compile(r"[^\W\d]\w*")
+
+
+@lru_cache(maxsize=4096)
+def names_in(sql: str, syntax: Syntax) -> frozenset[str]:
+    """Return all names and words of a text in small letters, those within dollar quotes and strings included."""
+    found: set[str] = set()
+    for token in clauses.tokens(sql, syntax):
+        if token.kind is Kind.STRING and token.text[0] == "$":
+            found |= names_in(clauses.body(token.text), syntax)
+        elif token.kind is Kind.STRING:  # a name, to SQLite, or the body of a routine
+            found.add(token.text.strip("'").lower())
+            found.update(_WORDS.findall(token.text.lower()))
+        elif token.kind is not Kind.NUMBER:
+            found.add(token.text.lower())
+    return frozenset(found)
+
+
+def is_dynamic(definition: str, syntax: Syntax) -> bool:
+    """Tell whether a routine may execute what is not in its text, or is in a language that cannot be read here."""
+    words = [token.word for token in clauses.tokens(definition, syntax)]
+    languages = {after for word, after in pairwise(words) if word == "language"}
+    return "execute" in names_in(definition, syntax) or not languages <= _READABLE
