@@ -19,9 +19,10 @@ from dormatory.errors import (
 )
 from dormatory.migrations import scratch
 from dormatory.migrations.comparison import compare
-from dormatory.migrations.dumping import committed_file, fresh_dump
+from dormatory.migrations.dumping import committed_file
 from dormatory.migrations.isolation import side_by_side
 from dormatory.migrations.roundtrip import play
+from dormatory.schema.dump import dump as dump_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.comparison import Comparison
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Recording, Step
+    from dormatory.migrations.scratch import Scratch
 
 # What keeps a history from being played at all, and is the project's to mend: a finding, and the rest goes on.
 _RULES: dict[type[DormatoryError], str] = {
@@ -105,9 +107,22 @@ def _gathered(wanted: Wanted, project: Project, backend: str, tell: Callable[[St
 
     with scratch.databases(backend) as maker:
         recording = tried(partial(play, project, maker, tell, only=wanted.only)) if wanted.play else None
-        comparison = tried(partial(compare, project, maker)) if wanted.schema else None
-        file = committed_file(project, backend)
-        dump = None
-        if wanted.dump and file.parent.is_dir() and (fresh := tried(partial(fresh_dump, project, maker))) is not None:
-            dump = file, file.read_bytes().decode() if file.exists() else "", fresh
+        comparison, fresh = tried(partial(_at_head, wanted, project, maker, tried)) or (None, None)
+    file = committed_file(project, backend)
+    dump = None
+    if fresh is not None and file.parent.is_dir():
+        dump = file, file.read_bytes().decode() if file.exists() else "", fresh
     return Evidence(backend, comparison, dump, recording, tuple(problems))
+
+
+def _at_head(
+    wanted: Wanted, project: Project, maker: Scratch, tried: Callable[[Callable[[], Any]], Any]
+) -> tuple[Comparison | None, str | None]:
+    """Return what can be told of a database to which the whole history was applied in one run."""
+    if not (wanted.schema or wanted.dump):
+        return None, None
+    with scratch.at_revision(project, maker) as head:
+        table = scratch.version_table(project, head)
+        comparison = tried(partial(compare, project, maker, head, table)) if wanted.schema else None
+        fresh = tried(partial(dump_of, head, version_table=table)) if wanted.dump else None
+    return comparison, fresh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,15 +72,18 @@ def inspect(
     static = list(_static(project, files, request))
     evidence: tuple[Evidence, ...] = ()
     history, only = History(()), None
-    try:
-        history = History.read(project)
-    except BrokenHistoryError as error:
-        if "graph" not in request.families:
-            static.append(unusable(error, "broken-history"))
-    else:
-        only = _chosen(project, history, request)
-        if len(history.heads) < 2 or not _COMPARED & request.families:  # noqa: PLR2004  # no head, or one
-            evidence = _gathered(project, request, only, on_step)
+    with ThreadPoolExecutor(1) as beside:
+        fluff = beside.submit(_fluffed, project, files, request)  # a program of its own, and a slow one
+        try:
+            history = History.read(project)
+        except BrokenHistoryError as error:
+            if "graph" not in request.families:
+                static.append(unusable(error, "broken-history"))
+        else:
+            only = _chosen(project, history, request)
+            if len(history.heads) < 2 or not _COMPARED & request.families:  # noqa: PLR2004  # no head, or one
+                evidence = _gathered(project, request, only, on_step)
+        static += fluff.result()
     said = {(item.rule, item.revision) for item in static}  # a play finds some of it again
     judged = _judged(project, history, files, evidence, request)
     found = [*static, *(item for item in judged if (item.rule, item.revision) not in said)]
@@ -111,6 +115,15 @@ def inspect_live(project: Project) -> Outcome:
     with backend.engine(target, writing=False).connect() as connection:
         server = Server(target.backend_name, backend.version(connection))
     return Outcome(tuple(changed_by_hand(found, target.backend_name)), (server,), configuration=project.ini)
+
+
+def _fluffed(project: Project, files: Sequence[Script], request: Request) -> list[Finding]:
+    """Return what sqlfluff says of the SQL that stands in revisions."""
+    if "sql" not in request.families:
+        return []
+    snippets = handwritten(files, backends=project.settings.backends)
+    texts = {name: (item.backend, item.text) for name, item in snippets.items()}
+    return list(fluffed(snippets, linters.sqlfluff(texts, home=project.root)))
 
 
 def _chosen(project: Project, history: History, request: Request) -> Collection[str] | None:
@@ -174,10 +187,6 @@ def _judged(
         tables = project.settings.large_tables
         backends = [name for name in project.settings.backends if name in request.backends]
         yield from source(files, application, backends=backends, large_tables=tables, recordings=recordings)
-    if "sql" in request.families:
-        snippets = handwritten(files, backends=project.settings.backends)
-        texts = {name: (item.backend, item.text) for name, item in snippets.items()}
-        yield from fluffed(snippets, linters.sqlfluff(texts, home=project.root))
     if evidence:
         from dormatory.judging import judged  # noqa: PLC0415  # SQLAlchemy loads where it is needed
 

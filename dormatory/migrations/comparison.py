@@ -10,7 +10,6 @@ from sqlalchemy.schema import CreateSchema
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import ModelsFailedError
-from dormatory.migrations import scratch
 from dormatory.migrations.isolation import isolated
 from dormatory.migrations.runner import Runner
 from dormatory.schema.reflect import snapshot
@@ -32,14 +31,12 @@ class Comparison:
     modelled: Snapshot
 
 
-def compare(project: Project, maker: Scratch) -> Comparison:
-    """Play the history on one scratch database, build the models on another, and look at both."""
+def compare(project: Project, maker: Scratch, migrated: Target, version_table: str) -> Comparison:
+    """Build the models on a scratch database, and look at that and at one to which the history was applied."""
     with maker() as modelled:
         build_models(project, modelled)
-        version_table = scratch.version_table(project, modelled)
         by_models, server = _look(modelled, version_table)
-    with scratch.at_revision(project, maker) as migrated:
-        by_history, _ = _look(migrated, version_table)
+    by_history, _ = _look(migrated, version_table)
     return Comparison(migrated.backend_name, server, by_history, by_models)
 
 

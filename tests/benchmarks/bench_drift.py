@@ -14,6 +14,8 @@ from tests.benchmarks.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.migrations.scratch import Scratch
+
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 ROUNDS = 100
 
@@ -22,5 +24,11 @@ def figures() -> Iterator[Figure]:
     """Yield the number of false reports, once per backend."""
     for backend in ("sqlite", "postgresql"):
         with scratch.databases(backend) as maker:
-            false = sum(bool(list(drift(compare(PROJECT, maker)))) for _ in range(ROUNDS))
+            false = sum(_is_false(maker) for _ in range(ROUNDS))
         yield Figure(f"false drift reports in {ROUNDS} comparisons, {backend}", false, 0, "reports")
+
+
+def _is_false(maker: Scratch) -> bool:
+    with scratch.at_revision(PROJECT, maker) as head:
+        table = scratch.version_table(PROJECT, head)
+        return bool(list(drift(compare(PROJECT, maker, head, table))))
