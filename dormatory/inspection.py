@@ -14,6 +14,8 @@ from dormatory.checks.integrity import integrity
 from dormatory.checks.source import Application, source
 from dormatory.checks.suppression import suppressed
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
+from dormatory.evidence import Wanted, gather
+from dormatory.judging import judged
 from dormatory.migrations import linters
 from dormatory.migrations.history import History
 from dormatory.migrations.scripts import scripts, scripts_at, scripts_merged
@@ -170,8 +172,6 @@ def _gathered(
     wants_schema, wants_dump = bool(_COMPARED & request.families), "dump" in request.families
     if not (wants_play or wants_schema or wants_dump):
         return ()
-    from dormatory.evidence import Wanted, gather  # noqa: PLC0415  # SQLAlchemy loads where it is needed
-
     count = len(History.read(project).revisions if only is None else only)
     wanted = Wanted(wants_schema, wants_dump, wants_play, only)
     return gather(project, request.backends, wanted, lambda backend, step: on_step(backend, count, step))
@@ -187,10 +187,7 @@ def _judged(
         tables = project.settings.large_tables
         backends = [name for name in project.settings.backends if name in request.backends]
         yield from source(files, application, backends=backends, large_tables=tables, recordings=recordings)
-    if evidence:
-        from dormatory.judging import judged  # noqa: PLC0415  # SQLAlchemy loads where it is needed
-
-        yield from judged(evidence, history, request.families, project.root)
+    yield from judged(evidence, history, request.families, project.root)
 
 
 def _server(evidence: Evidence) -> Server:

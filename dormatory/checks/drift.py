@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.comparison import Comparison
     from dormatory.migrations.live import LiveDrift
+    from dormatory.migrations.recording import Comparison
     from dormatory.schema.changes import Change
 
 # Models describe these only through DDL events of their own; a project that writes none leaves them to revisions.

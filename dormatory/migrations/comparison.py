@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +10,7 @@ from sqlalchemy.schema import CreateSchema
 from dormatory.database.backend import backend_for
 from dormatory.errors import ModelsFailedError
 from dormatory.migrations.isolation import isolated
+from dormatory.migrations.recording import Comparison
 from dormatory.migrations.runner import Runner
 from dormatory.schema.reflect import snapshot
 
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
     from dormatory.schema.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The schema that the history gives at head, and the one that the models describe."""
-
-    backend: str
-    server: str
-    migrated: Snapshot
-    modelled: Snapshot
 
 
 def compare(project: Project, maker: Scratch, migrated: Target, version_table: str) -> Comparison:

@@ -182,6 +182,16 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """The schema that the history gives at head, and the one that the models describe."""
+
+    backend: str
+    server: str
+    migrated: Snapshot
+    modelled: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """A whole history, played on a scratch database of one backend.
 
