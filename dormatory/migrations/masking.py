@@ -87,9 +87,11 @@ def masked(statements: tuple[Statement, ...], syntax: Syntax, *schemas: Snapshot
                 found |= {relation.name, *(column.name for column in relation.columns)}
         return frozenset(name.lower() for name in found)
 
-    return tuple(
-        replace(it, sql=without_values(it.sql, syntax, lambda name: name.lower() in names())) for it in statements
-    )
+    @cache  # a rebuild of a table asks for the same again and again
+    def shown(sql: str) -> str:
+        return without_values(sql, syntax, lambda name: name.lower() in names())
+
+    return tuple(replace(it, sql=shown(it.sql)) for it in statements)
 
 
 def without_values(sql: str, syntax: Syntax, is_name: Callable[[str], bool] = lambda _: False) -> str:
