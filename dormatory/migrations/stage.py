@@ -90,9 +90,9 @@ class Stage:
         return None
 
     def straight(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:
-        """Upgrade through revisions, or downgrade, one after the other and unwatched."""
+        """Upgrade through revisions as one plain run would, or downgrade, one after the other and unwatched."""
         for revision in revisions:
-            self._begin(revision)
+            self._begin(revision, is_alone=not up)
             step = self._step(revision, up=up)
             step.is_replayed = up  # type: ignore[attr-defined]  # what it was found to do is not to stop it again
             yield step
@@ -189,9 +189,10 @@ class Stage:
                 backend_for(self.target).follow_listeners(connection, self.target)
         return steps()
 
-    def _begin(self, revision: str) -> None:
+    def _begin(self, revision: str, *, is_alone: bool = True) -> None:
         # Alembic remembers for the length of a run which types it created, and would not create them again.
-        self._context.impl.memo.clear()
+        if is_alone:
+            self._context.impl.memo.clear()
         self.revision, self._began = revision, perf_counter()
 
     def _step(self, revision: str, *, up: bool) -> RevisionStep:

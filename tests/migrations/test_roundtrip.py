@@ -267,3 +267,19 @@ class TestRecording:
         assert "987654" not in text
         assert Recording.from_json(text) == recording
         assert Recording.from_json(text).to_json() == text
+
+
+def test_what_only_works_in_one_run_is_told_and_does_not_hide_what_follows(
+    small_project: SmallProject, postgres_server: throwaway.Server
+) -> None:
+    column = "sa.Column('mood', sa.Enum('glad', 'sad', name='mood'))"
+    for name, table in (("001", "a"), ("002", "b")):  # Alembic remembers for a run that the type is there
+        drop = f"op.drop_table('{table}')"
+        if name == "001":
+            drop += "; op.execute('DROP TYPE mood')"
+        small_project.revision(name, f"op.create_table('{table}', {column})", drop)
+    small_project.revision("003", "op.add_column('b', sa.Column('x', sa.Integer))", "op.drop_column('b', 'x')")
+    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    assert unclean(recording) == [("002", Direction.UPGRADE)]
+    assert [step.revision for step in recording.steps] == ["001", "002", "003"]
+    assert recording.unreached == ()
