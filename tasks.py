@@ -36,9 +36,10 @@ _USAGE, _CRASHED, _INTERRUPTED, _TERMINATED = 2, 70, 130, 143  # as in dormatory
     help={
         "message": "write the next migration too, under this title",
         "from-dump": "fill it from the committed schema file, for test databases",
+        "confirm": _CONFIRM,
     }
 )
-def create(_: Context, message: str = "", *, from_dump: bool = False) -> None:
+def create(_: Context, message: str = "", confirm: str = "", *, from_dump: bool = False) -> None:
     """Create the database if it is missing."""
     with reported():
         if message:
@@ -46,10 +47,14 @@ def create(_: Context, message: str = "", *, from_dump: bool = False) -> None:
 
             checked_title(message)  # nothing is created for a title that will not do
         project, target, backend = here()
-        make_sure_it_exists(target, backend)
+        is_new = make_sure_it_exists(target, backend)
         if from_dump:
             from dormatory.migrations.dumping import create_from_dump
+            from dormatory.migrations.safeguard import looked, tell_stakes
 
+            if not is_new:
+                stock = looked(target, action="create --from-dump", confirmed=confirm)
+                tell_stakes("create --from-dump", target, stock)
             create_from_dump(project, target)
             print(f"{target} filled from the schema file")
         if message:
@@ -80,29 +85,27 @@ def revision(_: Context, message: str = "", *, empty: bool = False) -> None:
         "to": "revision to stop at; default: head",
         "sql": "print the SQL instead of running it",
         "verbose": "show every statement",
+        "backup": "make a backup first, if anything is pending",
     }
 )
-def upgrade(_: Context, to: str = "head", *, sql: bool = False, verbose: bool = False) -> None:
+def upgrade(_: Context, to: str = "head", *, sql: bool = False, verbose: bool = False, backup: bool = False) -> None:
     """Upgrade the database, creating it first if it is missing."""
     with reported():
-        project, target, _backend = here()
-        alembic(project, target, "upgrade", f"--to={to}", *flags(sql=sql, verbose=verbose))
+        alembic(project_here(), "upgrade", f"--to={to}", *flags(sql=sql, verbose=verbose, backup=backup))
 
 
 @task(help={"to": "revision to go back to, or -N for N steps; default: -1", "confirm": _CONFIRM})
 def downgrade(_: Context, to: str = "-1", confirm: str = "") -> None:
     """Downgrade the database, by default one revision."""
     with reported():
-        project, target, _backend = here()
-        alembic(project, target, "downgrade", f"--to={to}", *([f"--confirm={confirm}"] if confirm else []))
+        alembic(project_here(), "downgrade", f"--to={to}", *([f"--confirm={confirm}"] if confirm else []))
 
 
 @task(help={"to": "revision to write; default: head"})
 def stamp(_: Context, to: str = "head") -> None:
     """Write a revision into the database without running anything."""
     with reported():
-        project, target, _backend = here()
-        alembic(project, target, "stamp", f"--to={to}")
+        alembic(project_here(), "stamp", f"--to={to}")
 
 
 @task
@@ -174,18 +177,57 @@ def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
 def reset(_: Context, confirm: str = "") -> None:
     """Destroy the database, create it anew and upgrade it."""
     with reported():
-        from dormatory.migrations.guard import refuse_production
+        from dormatory.migrations import safeguard
         from dormatory.migrations.runner import Runner
-        from dormatory.report.text import stakes
 
         project, target, backend = here()
         Runner(project, target=target).foresee()
         if backend.exists(target):
-            refuse_production(target, action="reset", confirmed=confirm)
-            tell(stakes("destroying", target, backend.stock(target)))
+            stock = safeguard.looked(target, action="reset", confirmed=confirm)
+            safeguard.secure("reset", project, target, stock)
             backend.drop(target)
         backend.create(target)
-        alembic(project, target, "upgrade")
+        alembic(project, "upgrade")
+
+
+@task
+def backup(_: Context) -> None:
+    """Make a backup of the database."""
+    with reported():
+        from dormatory.migrations.backups import keep
+
+        project, target, _backend = here()
+        print(keep(project, target))
+
+
+@task(name="backups")
+def backups_(_: Context) -> None:
+    """List the backups, by database, newest first."""
+    with reported():
+        from dormatory.migrations.backups import listed
+        from dormatory.report.text import backup_lines
+
+        show_lines(backup_lines(listed(project_here())))
+
+
+@task(positional=["file"], help={"file": "the backup: a path, or its name in db.backups", "confirm": _CONFIRM})
+def restore(_: Context, file: str, confirm: str = "") -> None:
+    """Replace the database by a backup, after making one of it."""
+    with reported():
+        from dormatory.migrations.backups import chosen
+
+        project = project_here()
+        put_back(project, chosen(project, file), action="restore", confirm=confirm)
+
+
+@task(help={"confirm": _CONFIRM})
+def undo(_: Context, confirm: str = "") -> None:
+    """Put the last backup back; done twice, it undoes itself."""
+    with reported():
+        from dormatory.migrations.backups import latest
+
+        project, target, _backend = here()
+        put_back(project, latest(project, target).file, action="undo", confirm=confirm)
 
 
 @task(
@@ -305,6 +347,32 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
 
 
 @task(
+    help={
+        "sample": "copy this many rows of each table, and what they refer to; default: all",
+        "at-rows": "forecast the time at this many rows, measured at two sizes",
+        "show-values": "tell the keys of rows that a revision fails on",
+    }
+)
+def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False) -> None:
+    """Play what is pending on a copy of the database, which is only read."""
+    with reported():
+        from dormatory.migrations.rehearsal import Request
+        from dormatory.rehearsing import rehearsed
+        from dormatory.report.output import write
+        from dormatory.report.rehearsal import rehearsal_lines
+        from dormatory.report.rehearsal_progress import watching
+
+        request = Request(number("sample", sample), number("at-rows", at_rows), show_values)
+        with watching() as tell_progress:
+            found, outcome = rehearsed(project_here(), request, tell_progress)
+        show_lines(rehearsal_lines(found))
+        if found.recording:
+            write(outcome, "text")
+        if outcome.is_failed:
+            raise Exit(code=1)
+
+
+@task(
     name="sum",
     help={
         "reason": "why a published revision is not what it was, as REV: TEXT",
@@ -353,12 +421,34 @@ def backends(listed: str) -> tuple[str, ...]:
     return tuple(known(name.strip()) for name in listed.split(",")) if listed else NAMES
 
 
-def make_sure_it_exists(target: Target, backend: Backend) -> None:
-    """Create the database if it is missing, and say which it was."""
+def number(option: str, given: str) -> int:
+    """Return the number that an option was given, 0 for none; raises NoNumberError."""
+    from dormatory.errors import NoNumberError
+
+    if given and not (given.isascii() and given.isdecimal() and int(given)):
+        raise NoNumberError(option, given)
+    return int(given or 0)
+
+
+def make_sure_it_exists(target: Target, backend: Backend) -> bool:
+    """Create the database if it is missing, print which it was, and return whether it is new."""
     exists = backend.exists(target)
     if not exists:
         backend.create(target)
     print(f"{target} {'exists' if exists else 'created'}")
+    return not exists
+
+
+def put_back(project: Project, file: Path, *, action: str, confirm: str) -> None:
+    """Replace the project's database by a backup, and print which and where it is then."""
+    from dormatory.migrations import safeguard
+    from dormatory.migrations.scratch import current as current_of
+    from dormatory.report.text import arrival
+
+    target = project.target()
+    safeguard.put_back(project, target, file, action=action, confirmed=confirm)
+    print(f"{target} restored from {file}")
+    print(arrival(target, current_of(project, target), moved=1))
 
 
 def write(project: Project, message: str, *, empty: bool) -> None:
@@ -375,12 +465,12 @@ def write(project: Project, message: str, *, empty: bool) -> None:
             show_lines(preview_lines(preview))
 
 
-def alembic(project: Project, target: Target, *arguments: str) -> None:
-    """Run Alembic in a process of its own, the URL in its environment; its failure is this task's."""
+def alembic(project: Project, *arguments: str) -> None:
+    """Run Alembic in a process of its own, which reads the URL by itself; its failure is this task's."""
     from dormatory.database.process import relay
     from dormatory.errors import KilledError
 
-    env = {**target.environment(), "ALEMBIC_CONFIG": str(project.ini)}
+    env = {**os.environ, "ALEMBIC_CONFIG": str(project.ini)}
     if debugging():
         env["DORMATORY_DEBUG"] = "1"
     code = relay([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root)
@@ -445,4 +535,5 @@ def _refuse(machine: ParseMachine, msg: str) -> NoReturn:
 ParseMachine.error = _refuse  # type: ignore[method-assign,assignment]  # Invoke has no hook for it
 
 _TASKS = (create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
-namespace = Collection(Collection("db", *_TASKS, status, reset, schema_dump, check_, round_trip, sum_, shell))
+_MORE = (status, reset, backup, backups_, restore, undo, schema_dump, check_, round_trip, rehearse, sum_, shell)
+namespace = Collection(Collection("db", *_TASKS, *_MORE))

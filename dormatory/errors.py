@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from dormatory.database.lookout import Blocker
+
 
 class ExitCode(IntEnum):
     """What a command tells its caller; MIGRATIONS.md lists them."""
@@ -189,6 +191,43 @@ class NotEmptyError(DormatoryError):
         )
 
 
+class BackupFailedError(DatabaseFailedError):
+    """A database could not be copied, or its copy not read back; what was to follow was not done."""
+
+    def __init__(self, shown: str, why: str, *, fix: str) -> None:
+        super().__init__(f"{shown} was not backed up", why=why, fix=f"nothing was changed; {fix}")
+
+
+class NotABackupError(DormatoryError):
+    """A file was to be restored that holds no database of the kind that is wanted."""
+
+    def __init__(self, file: str, why: str) -> None:
+        super().__init__(f"{file} cannot be restored", why=why, fix="list what can be with: inv db.backups")
+
+
+class NoBackupError(DormatoryError):
+    """The last backup of a database was asked for, and there is none."""
+
+    def __init__(self, shown: str, directory: str) -> None:
+        super().__init__(
+            f"there is no backup of {shown}",
+            why=f"{directory} holds none",
+            fix="inv db.backups lists those of other databases, inv db.restore FILE takes any",
+        )
+
+
+class InUseError(DatabaseFailedError):
+    """An SQLite file was to be replaced that other programs have open."""
+
+    def __init__(self, shown: str, by: Sequence[str]) -> None:
+        self.by = tuple(by)
+        super().__init__(
+            f"{shown} is open in {', '.join(self.by)}",
+            why="it would go on with the old file",
+            fix="close it there, then try again",
+        )
+
+
 class DumpNotWrittenError(DormatoryError):
     """A file of the dump could not be replaced; the old one stands."""
 
@@ -328,6 +367,17 @@ class NoDestinationError(DormatoryError):
             "--to names no revision",
             why="it is empty, perhaps a variable that is not set",
             fix="give one, such as --to 003, or leave --to out",
+        )
+
+
+class NoNumberError(DormatoryError):
+    """The user gave something else where a number of rows belongs."""
+
+    def __init__(self, option: str, given: str) -> None:
+        super().__init__(
+            f"--{option} {given} is no number of rows",
+            why="it is a whole number from 1 on",
+            fix="give one, or leave it out",
         )
 
 
@@ -520,11 +570,21 @@ class UnwritableError(DormatoryError):
 class BusyError(DatabaseFailedError):
     """Another migration keeps the lock."""
 
-    def __init__(self, shown: str, holder: str, seconds: float) -> None:
+    def __init__(self, shown: str, holder: str, seconds: float, *, fix: str) -> None:
+        super().__init__(f"{shown} is being changed by somebody else", why=f"{holder}; waited {seconds:g} s", fix=fix)
+
+
+class LockNotGotError(DatabaseFailedError):
+    """A revision asked for a lock that another session kept too long; `blocker` is that session, if it was seen."""
+
+    def __init__(self, revision: str, blocker: Blocker | None, *, tries: int, is_kept: bool) -> None:
+        self.revision, self.blocker = revision, blocker
+        end = f": SELECT pg_terminate_backend({blocker.pid})" if blocker and blocker.pid else ""
+        kept = "what it did before is kept, so it was not tried again; see what of it is there, undo that, and"
         super().__init__(
-            f"{shown} is being migrated by somebody else",
-            why=f"{holder}; waited {seconds:.0f} s",
-            fix="wait for it to end; if its client is gone: SELECT pg_terminate_backend(pid)",
+            f"revision {revision} did not get a lock" + ("" if is_kept else f" in {tries} tries"),
+            why=str(blocker) if blocker else "nobody was seen to have it",
+            fix=f"{kept if is_kept else 'nothing of it was kept;'} wait for that session, or end it{end}",
         )
 
 
@@ -536,6 +596,40 @@ class PoolerError(DatabaseFailedError):
             f"{shown} is reached through a transaction pooler",
             why="the lock against a second migration would be left in somebody else's session",
             fix="give the server's own address in DATABASE_URL",
+        )
+
+
+class TargetTouchedError(DatabaseFailedError):
+    """A file changed while it was being read as one that nobody writes to."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} was written to while it was copied",
+            why="somebody opened it at that moment",
+            fix="run the command again: with the file open elsewhere, it is read another way",
+        )
+
+
+class ExtensionsMissingError(DatabaseFailedError):
+    """A database uses extensions that the throwaway server does not have."""
+
+    def __init__(self, names: Sequence[str], version: str, variable: str) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"the copy cannot have the extension {', '.join(self.names)}",
+            why=f"the throwaway PostgreSQL {version} has no such files",
+            fix=f"install it for that server, or set {variable} to the programs of one that has it",
+        )
+
+
+class ServerTooOldError(DatabaseFailedError):
+    """The throwaway server is older than the one whose database it should hold a copy of."""
+
+    def __init__(self, there: str, here: str, variable: str) -> None:
+        super().__init__(
+            f"the throwaway PostgreSQL {here} cannot hold a copy of a PostgreSQL {there} database",
+            why="a dump loads into the same or a newer version only",
+            fix=f"set {variable} to the programs of a PostgreSQL as new as that",
         )
 
 

@@ -434,14 +434,13 @@ class TestFile:
 class TestModes:
     """Files that may not be written: as an ordinary user, since root may write everything."""
 
-    @pytest.mark.parametrize("task", ["upgrade", "downgrade"])
-    def test_a_read_only_file_is_named(self, small_project: SmallProject, ordinary: Ordinary, task: str) -> None:
+    def test_a_read_only_file_is_named(self, small_project: SmallProject, ordinary: Ordinary) -> None:
         small_project.tables("a")
         file = small_project.root / "x.db"
         small_project.upgrade(f"sqlite:///{file}")
         small_project.tables("a", "b")
         before = file.read_bytes()
-        ended = ordinary.run(small_project, task, *(["--to=base"] if task == "downgrade" else []))
+        ended = ordinary.run(small_project, "upgrade")
         assert (ended.code, ended.out) == (3, "")
         assert ended.err.splitlines()[1:] == [
             (
@@ -449,6 +448,21 @@ class TestModes:
                 "(the file or its directory may not be written); see its owner and mode with: ls -l"
             )
         ]
+        assert file.read_bytes() == before
+
+    def test_where_no_backup_can_be_put_nothing_is_destroyed(
+        self, small_project: SmallProject, ordinary: Ordinary
+    ) -> None:
+        small_project.tables("a")
+        file = small_project.root / "x.db"
+        small_project.upgrade(f"sqlite:///{file}")
+        before = file.read_bytes()
+        ended = ordinary.run(small_project, "downgrade", "--to=base")
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err.splitlines()[-1] == (
+            f"error: sqlite:///{file} was not backed up ({small_project.root}/.dormatory: Permission denied); "
+            "nothing was changed; see owner, mode and room there"
+        )
         assert file.read_bytes() == before
 
     def test_a_read_only_directory_is_named(self, small_project: SmallProject, ordinary: Ordinary) -> None:

@@ -33,11 +33,11 @@ PRINTABLE = "".join(map(chr, range(32, 127)))
 DAYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "user-info": (
         ("-e", "db.create"), ("-d", "db.upgrade", "--verbose"), ("--dry", "db.status"),
-        ("current", "--verbose"), ("downgrade", "-1"),
+        ("current", "--verbose"), ("downgrade", "-1"), ("-e", "db.undo"),
     ),
     "query": (
         ("-d", "db.create"), ("-e", "db.reset"), ("db.status", "--json"), ("db.upgrade", "--sql"),
-        ("upgrade", "head", "--sql"),
+        ("upgrade", "head", "--sql"), ("-d", "db.backup"), ("-e", "db.undo"),
     ),
 }  # fmt: skip
 
@@ -165,6 +165,11 @@ class TestCanary:
         refuse_traces(lists, CANARY)
         assert "-m dormatory upgrade" in lists
         assert "psql --no-psqlrc" in lists
+        assert "pg_dump --format=custom" in lists
+        assert "pg_restore --no-password" in lists
+        names = [path.name for path in small_project.root.rglob("*")]
+        refuse_traces("\n".join(names), CANARY)
+        assert any(path.endswith(".dump") for path in names)
 
     def test_what_fails_shows_no_password(self, small_project: SmallProject, scram: dict[str, Password]) -> None:
         small_project.tables("a")

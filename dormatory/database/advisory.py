@@ -8,6 +8,9 @@ import logging
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
+from psycopg2.sql import SQL, Identifier
+
 from dormatory.errors import BusyError, PoolerError
 
 if TYPE_CHECKING:
@@ -17,9 +20,10 @@ WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger("dormatory")
 
+# Since it got the lock, the holder's session has been idle.
 _HOLDER = """
 SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
-       extract(epoch FROM clock_timestamp() - a.backend_start)::int
+       to_char(coalesce(a.state_change, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
  WHERE l.locktype = 'advisory' AND l.granted
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -28,8 +32,10 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
 
 
 @contextlib.contextmanager
-def held(connection: Any, name: str, *, shown: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
-    """Hold the lock called `name` on a psycopg2 connection, waiting for it at most `wait_seconds`.
+def held(
+    connection: Any, database: str, version_table: str, *, shown: str, wait_seconds: float = WAIT_SECONDS
+) -> Iterator[None]:
+    """Hold the lock of a database and a version table on a psycopg2 connection, waiting at most `wait_seconds` for it.
 
     The lock is asked for again and again, never waited for: a session blocked in pg_advisory_lock() holds a
     snapshot, and CREATE INDEX CONCURRENTLY in the migration ahead would wait for that snapshot forever.
@@ -37,42 +43,67 @@ def held(connection: Any, name: str, *, shown: str, wait_seconds: float = WAIT_S
     keeps it too long.
     """
     connection.autocommit = True
+    name = f"dormatory {database} {version_table}"
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
     with connection.cursor() as cursor:
-        _refuse_pooler(connection, cursor, shown)
-        began = monotonic()
-        told = False
+        if not is_one_session(connection):
+            raise PoolerError(shown)
+        began, told = monotonic(), False
         while not _asked(cursor, "SELECT pg_try_advisory_lock(%s)", key):
-            holder = _holder(cursor, key)
-            if monotonic() - began > wait_seconds:
-                raise BusyError(shown, holder, wait_seconds)
+            holder = _holder(cursor, key, version_table)
+            if monotonic() - began >= wait_seconds:
+                fix = "wait for it to end; if its client is gone: SELECT pg_terminate_backend(pid)"
+                raise BusyError(shown, holder, wait_seconds, fix=fix)
             if not told:
-                _LOG.warning("another migration is running (%s); waiting for it", holder)
+                _LOG.warning("another migration is running (%s); waiting at most %g s for it", holder, wait_seconds)
                 told = True
             sleep(_PAUSE_SECONDS)
         try:
             yield
-        finally:
-            # A connection that broke has given the lock back already.
-            if not connection.closed:
-                _asked(cursor, "SELECT pg_advisory_unlock(%s)", key)
+        except BaseException:
+            _give_back(connection, cursor, key)
+            raise
+        if not _give_back(connection, cursor, key):
+            raise PoolerError(shown)
 
 
-def _refuse_pooler(connection: Any, cursor: Any, shown: str) -> None:
-    """Raise PoolerError when statements of one connection do not reach one session.
+def is_one_session(connection: Any) -> bool:
+    """Say whether the statements of one psycopg2 connection reach one session of the server.
 
     The server tells its process id at the start of a session; a transaction pooler tells one of its own making,
-    and hands each statement to whichever session is free.
+    and hands each transaction to whichever session is free.
     """
-    pids = {connection.info.backend_pid, *(_asked(cursor, "SELECT pg_backend_pid()") for _ in range(2))}
-    if len(pids) > 1:
-        raise PoolerError(shown)
+    with connection.cursor() as cursor:
+        pids = {connection.info.backend_pid, *(_asked(cursor, "SELECT pg_backend_pid()") for _ in range(2))}
+    return len(pids) == 1
 
 
-def _holder(cursor: Any, key: int) -> str:
+def _give_back(connection: Any, cursor: Any, key: int) -> bool:
+    """Say whether the lock was still ours; a connection that broke has given it back already."""
+    return bool(connection.closed or _asked(cursor, "SELECT pg_advisory_unlock(%s)", key))
+
+
+def _holder(cursor: Any, key: int, version_table: str) -> str:
+    """Say who has the lock: process, program, since when, and how far the database is by now."""
     cursor.execute(_HOLDER, (key,))
     row = cursor.fetchone()
-    return f"pid {row[0]}, {row[1]}, connected for {row[2]} s" if row else "its holder has just gone"
+    if row is None:
+        return "its holder has just gone"
+    since = f"since {row[2]} UTC" if row[2] else "since a time it does not show us"
+    return f"pid {row[0]}, {row[1]}, {since}, {_whereabouts(cursor, version_table)}"
+
+
+def _whereabouts(cursor: Any, version_table: str) -> str:
+    """Return the revision that is committed in the version table, without waiting for anybody who locks it."""
+    try:
+        cursor.execute("SET lock_timeout = '200ms'")
+        query = SQL("SELECT string_agg(version_num, ', ' ORDER BY version_num) FROM {}")
+        cursor.execute(query.format(Identifier(*version_table.split("."))))
+        return f"database at {cursor.fetchone()[0] or 'base'}"
+    except psycopg2.errors.UndefinedTable:
+        return "database at base"
+    except psycopg2.Error:
+        return "its revision cannot be read"
 
 
 def _asked(cursor: Any, query: str, *values: object) -> Any:

@@ -22,11 +22,13 @@ def known(name: str) -> str:
 
 def backend_named(name: str) -> Backend:
     """Return the backend of a dialect; raises UnsupportedBackendError for one we do not know."""
-    from dormatory.database.postgresql import PostgreSQL  # noqa: PLC0415  # the drivers load when one is needed
-    from dormatory.database.sqlite import SQLite  # noqa: PLC0415
+    if known(name) == "sqlite":
+        from dormatory.database.sqlite import SQLite  # noqa: PLC0415  # a driver loads when it is needed
 
-    backends: dict[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
-    return backends[known(name)]
+        return SQLite()
+    from dormatory.database.postgresql import PostgreSQL  # noqa: PLC0415
+
+    return PostgreSQL()
 
 
 def backend_for(target: Target) -> Backend:

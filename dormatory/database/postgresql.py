@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from sqlalchemy import NullPool, create_engine, event
 
-from dormatory.database import advisory, programs
+from dormatory.database import advisory, patience, programs
 from dormatory.database.contract import Stock
+from dormatory.database.lookout import Lookout
 from dormatory.database.process import run
+from dormatory.database.questions import INVALID_INDEXES
 from dormatory.database.url import detours
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MalformedURLError, MissingDatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
@@ -25,11 +28,11 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 _CONNECTION: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": str(_CONNECT_SECONDS)}
-_MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
+MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
 # How a database says what it is for: a setting of its own, where a superuser creates it, for PostgreSQL lets nobody
 # else store a setting that it does not know; otherwise a comment, which its owner may write.
-_SETTING = "dormatory.environment=development"
-_COMMENT = "dormatory: development"
+SETTING = "dormatory.environment=development"
+COMMENT = "dormatory: development"
 _CREATE = r"""
 CREATE DATABASE :"name";
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user
@@ -67,6 +70,7 @@ _REMEDIES = (
     ("No space left on device", "free some space on the server, then try again"),
     ("already exists", "see whether another tool has made it"),
     ("server closed the connection", "see the server's log: it ended, or somebody ended the session"),
+    ("due to lock timeout", "another session keeps a lock; try again when it has ended"),
     ("terminating connection", "somebody ended the session; try again"),
 )
 
@@ -84,13 +88,6 @@ SELECT current_user,
  WHERE datname = current_database()
 """
 
-_INVALID_INDEXES = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_%%'
- ORDER BY 1
-"""
-
 
 class PostgreSQL:
     """A database on a server."""
@@ -98,8 +95,10 @@ class PostgreSQL:
     name = "postgresql"
     transaction_per_migration = True
     compares_defaults = True
+    own_sessions = 2  # the lock is kept by one, the revisions run in the other
+    backup_suffix = ".dump"
 
-    def engine(self, target: Target, *, writing: bool) -> Engine:  # noqa: ARG002  # transactions are the server's
+    def engine(self, target: Target, *, writing: bool, wait_seconds: float = 0) -> Engine:  # noqa: ARG002  # transactions are the server's
         """Return an engine that opens one connection at a time and gives up on a silent server."""
         arguments = {key: value for key, value in _CONNECTION.items() if key not in target.url.query}
         engine = create_engine(target.url, poolclass=NullPool, connect_args=arguments)
@@ -134,11 +133,23 @@ class PostgreSQL:
     def stock(self, target: Target) -> Stock:
         """Ask the server what the database is, holds and serves."""
         with self._connected(target) as connection, connection.cursor() as cursor:
-            cursor.execute(_STOCK, {"comment": _COMMENT, "setting": _SETTING})
+            cursor.execute(_STOCK, {"comment": COMMENT, "setting": SETTING})
             user, environment, tables, rows, sessions = cursor.fetchone()
             where = connection.info.host or "local socket"
             server = f"PostgreSQL {_dotted(connection.server_version)} at {where}:{connection.info.port}"
         return Stock(server, target.database, user, environment, tables, int(rows), sessions)
+
+    def backup(self, target: Target, file: Path) -> None:
+        """Dump the database with pg_dump, whoever is using it."""
+        from dormatory.database import postgresql_backup  # noqa: PLC0415  # which works with what stands here
+
+        postgresql_backup.backup(target, file)
+
+    def restore(self, target: Target, file: Path) -> None:
+        """Restore a dump beside the database, and exchange the two, ending the sessions in it."""
+        from dormatory.database import postgresql_backup  # noqa: PLC0415
+
+        postgresql_backup.restore(target, file)
 
     def version(self, connection: Connection) -> str:
         """Return the server's version."""
@@ -146,11 +157,30 @@ class PostgreSQL:
         return f"PostgreSQL {_dotted(driver.server_version)}"
 
     @contextlib.contextmanager
-    def exclusive(self, target: Target, version_table: str) -> Iterator[None]:
+    def exclusive(
+        self, target: Target, version_table: str, *, wait_seconds: float = advisory.WAIT_SECONDS
+    ) -> Iterator[Lookout]:
         """Hold an advisory lock on a connection of its own, which no commit of the migration gives back."""
-        name = f"dormatory {target.database} {version_table}"
-        with self._connected(target) as connection, advisory.held(connection, name, shown=str(target)):
-            yield
+        with (
+            self._connected(target) as connection,
+            advisory.held(connection, target.database, version_table, shown=str(target), wait_seconds=wait_seconds),
+        ):
+            yield Lookout(connection)
+
+    def is_one_session(self, connection: Connection) -> bool:
+        """Say whether no transaction pooler stands between."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.autocommit = True  # within a transaction even a pooler stays with one session
+        try:
+            return advisory.is_one_session(driver)
+        finally:
+            driver.autocommit = False
+
+    def patience(
+        self, connection: Connection, seconds: float, lookout: Lookout | None
+    ) -> contextlib.AbstractContextManager[patience.Patience]:
+        """Set lock_timeout, and let somebody watch who is in the way."""
+        return patience.limited(connection, seconds, lookout)
 
     def cancel(self, connection: Connection) -> None:
         """Ask the server to break the statement off; it would finish it, whoever has gone away meanwhile."""
@@ -168,7 +198,7 @@ class PostgreSQL:
 
     def refuse_invalid(self, connection: Connection) -> None:
         """Raise InvalidIndexError for an index that a failed CREATE INDEX CONCURRENTLY left behind."""
-        if names := connection.exec_driver_sql(_INVALID_INDEXES).scalars().all():
+        if names := connection.exec_driver_sql(INVALID_INDEXES).scalars().all():
             raise InvalidIndexError([str(name) for name in names])
 
     def shell(self, target: Target) -> list[str]:  # noqa: ARG002  # the target travels in the environment
@@ -208,7 +238,7 @@ class PostgreSQL:
     def _administer(self, target: Target, script: str) -> None:
         """Run a script in psql on the first maintenance database that lets us in."""
         psql = [str(programs.client("psql")), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
-        for name in _MAINTENANCE:
+        for name in MAINTENANCE:
             maintenance = target.renamed(name)
             try:
                 with self._connected(maintenance):
@@ -225,7 +255,7 @@ class PostgreSQL:
                 why=said[0].removeprefix("ERROR:").strip() if said else f"exit code {finished.code}",
                 fix="see that the user may create databases, then try again",
             )
-        raise MissingDatabaseError(str(target.renamed(_MAINTENANCE[0])))
+        raise MissingDatabaseError(str(target.renamed(MAINTENANCE[0])))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -109,6 +108,8 @@ def calling_on_signals(act: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    import socket  # noqa: PLC0415  # most programs get by without
+
     reader, writer = socket.socketpair()
     writer.setblocking(False)
 
@@ -192,12 +193,14 @@ def hand_over(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) ->
 
 
 @contextlib.contextmanager
-def conversing(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+def conversing(
+    arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, stderr: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run a program that is asked on its standard input and answers on its standard output, and end it with the block.
 
-    Its messages go where ours go.
+    Its messages go where ours go, or to the file with the number `stderr`.
     """
-    with _started(arguments, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with _started(arguments, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr) as child:
         yield child
 
 

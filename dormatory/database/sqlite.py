@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import NullPool, create_engine, event
 
-from dormatory.database import programs
+from dormatory.database import programs, sqlite_lock
 from dormatory.database.contract import Stock
+from dormatory.database.openers import openers
+from dormatory.database.questions import DANGLING_ROWS, LEFT_TABLES
 from dormatory.errors import (
     DanglingRowsError,
     DatabaseFailedError,
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from dormatory.database.url import Target
     from dormatory.errors import DormatoryError
 
-_WAIT_SECONDS = 30.0  # how long to wait for another writer, such as an upgrade started at the same moment
 _SIDECARS = ("-journal", "-wal", "-shm")
 _SHOWN_ROWS = 3
 
@@ -56,15 +57,17 @@ class SQLite:
     name = "sqlite"
     transaction_per_migration = False
     compares_defaults = False
+    own_sessions = 0
+    backup_suffix = ".db"
 
-    def engine(self, target: Target, *, writing: bool) -> Engine:
+    def engine(self, target: Target, *, writing: bool, wait_seconds: float = sqlite_lock.WAIT_SECONDS) -> Engine:
         """Return an engine whose transactions SQLAlchemy alone begins and ends.
 
         The driver's legacy mode commits before DDL and begins only at the first INSERT, so a failed revision
         would stay half done. Foreign keys are off before BEGIN, inside a transaction the pragma does nothing,
         and with them on, a batch rebuild's DROP TABLE would empty the children.
         """
-        engine = create_engine(target.url, poolclass=NullPool, connect_args={"timeout": _WAIT_SECONDS})
+        engine = create_engine(target.url, poolclass=NullPool, connect_args={"timeout": wait_seconds})
 
         @event.listens_for(engine, "connect")
         def _take_over(driver: Any, _record: object) -> None:
@@ -73,7 +76,10 @@ class SQLite:
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+            if writing:
+                sqlite_lock.wait(connection.connection.dbapi_connection, target, wait_seconds)
+            else:
+                connection.exec_driver_sql("BEGIN")
 
         return engine
 
@@ -90,7 +96,7 @@ class SQLite:
         Not beside a journal of an earlier one: SQLite would replay that into the new file.
         """
         try:
-            if not target.path.exists() and (left := next(filter(Path.exists, _side_files(target.path)), None)):
+            if not target.path.exists() and (left := next(filter(Path.exists, side_files(target.path)), None)):
                 raise LeftJournalError(left)
             target.path.open("ab").close()
         except OSError as error:
@@ -104,36 +110,68 @@ class SQLite:
         path = target.path
         if not self.exists(target):
             return
-        with contextlib.closing(_plain_connection(path)) as connection:
+        with contextlib.closing(plain_connection(path)) as connection:
             try:
                 # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
                 connection.execute("PRAGMA journal_mode = DELETE")
                 connection.execute("BEGIN EXCLUSIVE")
                 # The file last: broken off before, it is still whole, while a journal alone would be a danger.
-                for file in (*_side_files(path), path):
+                for file in (*side_files(path), path):
                     file.unlink(missing_ok=True)
             except (sqlite3.Error, OSError) as error:
                 raise self.explain(error, target) from error
 
     def stock(self, target: Target) -> Stock:
-        """Count the tables and rows of the file; a file cannot tell who has it open."""
+        """Count the tables and rows of the file, and the other processes that have it open."""
         if not self.exists(target):
             raise MissingDatabaseError(str(target))
         try:
-            with contextlib.closing(_plain_connection(target.path)) as connection:
+            with contextlib.closing(plain_connection(target.path)) as connection:
                 query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
                 tables = [name.replace('"', '""') for (name,) in connection.execute(query)]
                 rows = sum(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables)  # noqa: S608  # quoted above
         except sqlite3.Error as error:
             raise self.explain(error, target) from error
-        return Stock(f"SQLite {sqlite3.sqlite_version}", target.database, "-", "development", len(tables), rows, 0)
+        server, sessions = f"SQLite {sqlite3.sqlite_version}", len(openers(target.path))
+        return Stock(server, target.database, "-", "development", len(tables), rows, sessions)
+
+    def backup(self, target: Target, file: Path) -> None:
+        """Copy the file, whoever is using it."""
+        from dormatory.database import sqlite_backup  # noqa: PLC0415  # which works with what stands below
+
+        sqlite_backup.backup(target, file)
+
+    def restore(self, target: Target, file: Path) -> None:
+        """Exchange the file, which nobody may be using."""
+        from dormatory.database import sqlite_backup  # noqa: PLC0415
+
+        sqlite_backup.restore(target, file)
 
     def version(self, connection: Connection) -> str:
         """Return the version of the SQLite library in this process."""
         return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}"
 
-    def exclusive(self, target: Target, version_table: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
+    def exclusive(
+        self,
+        target: Target,  # noqa: ARG002
+        version_table: str,  # noqa: ARG002
+        *,
+        wait_seconds: float = 0,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[None]:
         """Do nothing: BEGIN IMMEDIATE lets one writer in and makes the others wait."""
+        return contextlib.nullcontext()
+
+    def is_one_session(self, connection: Connection) -> bool:  # noqa: ARG002
+        """Say yes: nothing stands between."""
+        return True
+
+    def patience(
+        self,
+        connection: Connection,  # noqa: ARG002
+        seconds: float,  # noqa: ARG002
+        lookout: object,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[None]:
+        """Do nothing: whoever writes has the only lock that there is."""
         return contextlib.nullcontext()
 
     def cancel(self, connection: Connection) -> None:
@@ -150,13 +188,12 @@ class SQLite:
 
     def refuse_remains(self, connection: Connection) -> None:
         """Raise RemainsError for a batch rebuild's temporary table that another tool left behind."""
-        query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_alembic\\_tmp\\_%' ESCAPE '\\'"
-        if left := connection.exec_driver_sql(query).scalars().first():
+        if left := connection.exec_driver_sql(LEFT_TABLES).scalars().first():
             raise RemainsError(str(left))
 
     def refuse_damage(self, connection: Connection) -> None:
         """Raise DanglingRowsError when rows refer to rows that are not there."""
-        rows = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        rows = connection.exec_driver_sql(DANGLING_ROWS).fetchall()
         if rows:
             shown = [f"{table} row {row} needs {parent}" for table, row, parent, _ in rows[:_SHOWN_ROWS]]
             raise DanglingRowsError(shown, len(rows))
@@ -193,12 +230,13 @@ def take_transactions_over(driver: sqlite3.Connection) -> None:
     driver.isolation_level = None
 
 
-def _side_files(path: Path) -> list[Path]:
+def side_files(path: Path) -> list[Path]:
+    """Return the names of the files that SQLite puts beside its own."""
     return [path.with_name(path.name + suffix) for suffix in _SIDECARS]
 
 
-def _plain_connection(path: Path) -> sqlite3.Connection:
-    """Open an existing file without waiting for anybody."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0)
+def plain_connection(path: Path, *, wait_seconds: float = 0) -> sqlite3.Connection:
+    """Open an existing file, by default without waiting for anybody."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait_seconds)
     take_transactions_over(connection)
     return connection

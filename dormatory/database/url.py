@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
 from dormatory.errors import MalformedURLError, UnsupportedBackendError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy.engine import URL
 
 VARIABLE = "DATABASE_URL"
 DEFAULT = "sqlite:///dormatory.db"
@@ -159,6 +158,9 @@ def _joined(value: str | tuple[str, ...]) -> str:
 
 
 def _parsed(text: str) -> URL:
+    from sqlalchemy.engine import make_url  # noqa: PLC0415  # the names and forms above need no SQLAlchemy
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     if not text.strip():
         raise MalformedURLError("it is set but empty", fix=f"unset it to use {DEFAULT}, or give a URL")
     try:

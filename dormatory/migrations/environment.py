@@ -6,29 +6,35 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import wraps
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
 from alembic.runtime.migration import MigrationContext, RevisionStep
-from alembic.util import CommandError
+from alembic.util import CommandError, to_tuple
 from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from dormatory.database.backend import backend_for, backend_named
 from dormatory.database.process import calling_on_signals
+from dormatory.database.questions import VERSION_TABLE, VERSIONS
 from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
 from dormatory.migrations import autogenerate, guard, numbering
 from dormatory.migrations.failures import explained
 from dormatory.migrations.project import Project
+from dormatory.migrations.retrying import retried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sqlalchemy import Connection, MetaData
 
-    from dormatory.database.contract import Backend
+    from dormatory.database.contract import Backend, Patience
+    from dormatory.database.lookout import Lookout
     from dormatory.database.url import Target
+    from dormatory.migrations.settings import Settings
 
 
 def run(metadata: MetaData) -> None:
@@ -43,7 +49,7 @@ def run(metadata: MetaData) -> None:
         fileConfig(project.ini, disable_existing_loggers=False)  # true would mute the application's loggers
     given = config.attributes.get("connection")
     if given is not None:
-        _migrate(given, metadata)
+        _migrate(given, metadata, project.settings)
         return
     target: Target | None = None
     try:
@@ -53,9 +59,9 @@ def run(metadata: MetaData) -> None:
             _offline(target, metadata)
         elif _needs_no_database():
             with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
-                _migrate(connection, metadata)
+                _migrate(connection, metadata, project.settings)
         else:
-            _online(target, metadata)
+            _online(target, metadata, project.settings)
     except Exception as error:
         known = explained(error, target=target, project=project)
         if known is None:
@@ -63,27 +69,33 @@ def run(metadata: MetaData) -> None:
         raise CommandError(str(known)) from known
 
 
-def _online(target: Target, metadata: MetaData) -> None:
-    """Run on the target, then let a second connection confirm what the first believes to have done."""
-    backend = backend_for(target)
-    writing = _is_writing()
-    if not writing and not backend.exists(target):
+def _online(target: Target, metadata: MetaData, settings: Settings) -> None:
+    """Run on the target, then let a second connection confirm what the first believes to have done.
+
+    Where nothing is to be done, nobody is waited for and nothing is locked.
+    """
+    backend, wait = backend_for(target), settings.lock_wait
+    moving = _is_moving()
+    if not moving and not backend.exists(target):
         raise MissingDatabaseError(str(target))
+    writing = moving and not _has_arrived(target, backend)
     applied: dict[str, set[str]] = {}
-    alone = backend.exclusive(target, "alembic_version") if writing else nullcontext()
     with (
-        alone,
-        backend.engine(target, writing=writing).connect() as connection,
+        backend.exclusive(target, VERSION_TABLE, wait_seconds=wait) if writing else nullcontext() as lookout,
+        backend.engine(target, writing=writing, wait_seconds=wait).connect() as connection,
         calling_on_signals(lambda: backend.cancel(connection)),
     ):
         _migrate(
             connection,
             metadata,
-            dont_mutate=not writing,
+            settings,
+            lookout=lookout,
+            has_arrived=moving and not writing,
+            dont_mutate=not moving,
             on_version_apply=lambda heads, **_: applied.update(heads=set(heads)),
             wrap=lambda steps: _guarded(steps, target),
         )
-    if writing:
+    if moving:
         with backend.engine(target, writing=False).connect() as second:
             _confirm(second, applied.get("heads"))
             backend.refuse_invalid(second)
@@ -92,7 +104,10 @@ def _online(target: Target, metadata: MetaData) -> None:
 def _migrate(
     connection: Connection,
     metadata: MetaData,
+    settings: Settings,
     *,
+    lookout: Lookout | None = None,
+    has_arrived: bool = False,
     wrap: Callable[[Any], Any] | None = None,
     **options: Any,
 ) -> None:
@@ -107,17 +122,20 @@ def _migrate(
         **options,
     )
     migration_context = context.get_context()
-    # The only place where a step can be refused before its first statement, or watched until its last.
-    steps_of: Any = migration_context._migrations_fn  # noqa: SLF001
-    steps = _whole(steps_of)
-    migration_context._migrations_fn = wrap(steps) if wrap else steps  # noqa: SLF001
-    with context.begin_transaction():
-        if migration_context.opts.get("dont_mutate"):  # who only looks is shown a damaged database, too
+    if migration_context.opts.get("dont_mutate"):  # who only looks is shown a damaged database, too
+        with context.begin_transaction():
             context.run_migrations()
-            return
-        backend.refuse_remains(connection)
-        context.run_migrations()
-        backend.refuse_damage(connection)
+        return
+    with backend.patience(connection, settings.lock_timeout, lookout) as patience:
+        # The only place where a step can be refused before its first statement, or watched until its last.
+        steps_of: Any = migration_context._migrations_fn  # noqa: SLF001
+        steps = _whole(steps_of, patience, settings.lock_retries if lookout else None)
+        migration_context._migrations_fn = wrap(steps) if wrap else steps  # noqa: SLF001
+        with context.begin_transaction():
+            backend.refuse_remains(connection)
+            if not has_arrived:
+                context.run_migrations()
+            backend.refuse_damage(connection)
 
 
 def _offline(target: Target, metadata: MetaData) -> None:
@@ -151,21 +169,42 @@ def _guarded(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable
 
     def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
         guard.refuse_foreign(context.script, heads, str(target))
+        is_secured = False
         for step in steps_of(heads, migration_context):
-            if isinstance(step, RevisionStep) and step.is_downgrade:
-                confirmed = context.get_x_argument(as_dictionary=True).get("confirm")
-                guard.refuse_production(target, action="downgrade", confirmed=confirmed)
+            if isinstance(step, RevisionStep) and step.is_downgrade and not is_secured:
+                _secure(target, "+".join(heads))
+                is_secured = True
             yield step
 
     return steps
 
 
-def _whole(steps_of: Callable[..., Iterable[Any]]) -> Callable[..., Iterator[Any]]:
-    """Refuse a revision that ends the transaction it runs in before it is written down as applied."""
+def _secure(target: Target, revision: str) -> None:
+    """Do before a downgrade of plain Alembic's what the task has done before its own."""
+    from dormatory.migrations import safeguard  # noqa: PLC0415  # an upgrade needs none
+
+    if context.config.attributes.get(safeguard.SECURED):
+        return
+    confirmed = context.get_x_argument(as_dictionary=True).get("confirm")
+    stock = safeguard.looked(target, action="downgrade", confirmed=confirmed)
+    others = max(0, stock.sessions - backend_for(target).own_sessions)
+    stock = replace(stock, sessions=others)
+    safeguard.secure("downgrade", Project.of(context.config), target, stock, revision=revision)
+
+
+def _whole(
+    steps_of: Callable[..., Iterable[Any]], patience: Patience | None, retries: int | None
+) -> Callable[..., Iterator[Any]]:
+    """Limit how long a revision waits for locks, and refuse one that ends the transaction it runs in.
+
+    With `retries` it is tried again; without, the connection is somebody else's, and so is that decision.
+    """
 
     def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
         for step in steps_of(heads, migration_context):
             if isinstance(step, RevisionStep):
+                if patience:
+                    step.migration_fn = retried(step, migration_context, patience, retries)
                 step.migration_fn = _watched(step, migration_context)
             yield step
 
@@ -187,14 +226,33 @@ def _watched(step: RevisionStep, migration_context: MigrationContext) -> Callabl
 
 def _confirm(connection: Connection, expected: set[str] | None) -> None:
     """Raise NotAppliedError when the database is not where the run said it went; None expects nothing."""
+    if expected is None:
+        return
     opts = context.get_context().opts
     names = {key: opts[key] for key in ("version_table", "version_table_schema") if key in opts}
     found = set(MigrationContext.configure(connection, opts=names).get_current_heads())
-    if expected is not None and found != expected:
+    if found != expected:
         raise NotAppliedError(sorted(expected), sorted(found))
 
 
-def _is_writing() -> bool:
+def _has_arrived(target: Target, backend: Backend) -> bool:
+    """Say whether the database is where the command wants it to be, without waiting for anybody.
+
+    What cannot be read now is looked at again by whoever has the lock, and told by them.
+    """
+    wanted: Any = context.get_revision_argument()
+    if getattr(context.config.cmd_opts, "purge", False):  # `alembic stamp` clears the table before it writes
+        return False
+    try:
+        with backend.engine(target, writing=False, wait_seconds=0).connect() as connection:
+            is_one = backend.is_one_session(connection)
+            found = set(connection.exec_driver_sql(VERSIONS).scalars())
+            return is_one and bool(found) and found == set(to_tuple(wanted) or ())
+    except DBAPIError:
+        return False
+
+
+def _is_moving() -> bool:
     """Say whether the command moves the database: upgrade, downgrade and stamp name a destination."""
     try:
         context.get_revision_argument()

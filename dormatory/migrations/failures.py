@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from dormatory.database.backend import backend_for
+from dormatory.database.process import TerminatedError
 from dormatory.errors import (
     BehindError,
     DormatoryError,
@@ -37,8 +38,11 @@ _SURROUNDINGS = (
 def explained(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
     """Return the error in the user's words, or None for what only a programmer could have caused.
 
-    An error that comes out of a revision's own lines names its file and line.
+    An error that comes out of a revision's own lines names its file and line. What an interruption has set off is
+    none: the interruption itself is raised again.
     """
+    if interruption := _interruption(error):
+        raise interruption from None
     for known in (error, error.__cause__):
         if isinstance(known, DormatoryError):
             return known
@@ -51,6 +55,17 @@ def explained(error: BaseException, *, target: Target | None, project: Project) 
     if isinstance(error, DBAPIError) and target is not None:
         return backend_for(target).explain(error, target)
     return RefusedError(_said(error, target)) if isinstance(error, SQLAlchemyError) else None
+
+
+def _interruption(error: BaseException) -> BaseException | None:
+    """Return the Ctrl-C or SIGTERM that an error followed from, such as that of a cursor closed under a block's end."""
+    seen, one = set[int](), error.__context__
+    while one is not None and id(one) not in seen:
+        if isinstance(one, (KeyboardInterrupt, TerminatedError)):
+            return one
+        seen.add(id(one))
+        one = one.__context__
+    return None
 
 
 def _revision_error(error: BaseException, frame: traceback.FrameSummary, project: Project, said: str) -> DormatoryError:

@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import traceback
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,10 @@ _BARE_IS_PSYCOPG_3 = tuple(map(int, sqlalchemy.__version__.split(".")[:2])) >= (
 class _Escort:
     """Stands before Alembic's configure(): looks where env.py connected before Alembic does anything there."""
 
-    def __init__(self, environment: EnvironmentContext, target: Target, *, each_commits: bool) -> None:
-        self._target, self._each_commits = target, each_commits
+    def __init__(
+        self, environment: EnvironmentContext, target: Target, *, each_commits: bool, alone: Callable[[str], None]
+    ) -> None:
+        self._target, self._each_commits, self._alone = target, each_commits, alone
         self._environment, self._configure = environment, environment.configure
         self.is_configured = False
         self.applied: set[str] | None = None
@@ -63,6 +66,9 @@ class _Escort:
         if self._each_commits:
             options["transaction_per_migration"] = True
         self._configure(connection, **options)
+        context = self._environment.get_context()
+        namespace = context.version_table_schema
+        self._alone(f"{namespace}.{context.version_table}" if namespace else context.version_table)
 
     def _note(self, *, heads: set[str], **_: Any) -> None:
         self.applied = set(heads)
@@ -92,16 +98,20 @@ def run(
 
     `attributes["connection"]` is a Connection, an Engine where env.py asks that of it, and nothing where both are
     refused. Whatever env.py leaves uncommitted on what it was given is committed, then a second connection confirms.
+    Who moves a database that nobody gave has it alone, from before its revision is read.
     """
-    engine = backend_for(target).engine(target, writing=True)
+    wait = project.settings.lock_wait
+    engine = backend_for(target).engine(target, writing=True, wait_seconds=wait)
     with contextlib.ExitStack() as stack:
+        moves = given is None and not options.get("dont_mutate")
+        alone = _keeping_alone(stack, target, wait) if moves else lambda _: None
         connection = given if given is not None else stack.enter_context(engine.connect())
         for offer in (connection, engine, None):
             config.attributes["connection"] = offer
             failed: list[BaseException] = []
             fn = _noting(steps, failed, whole=each_commits)
             with EnvironmentContext(config, script, fn=fn, as_sql=False, **options) as environment:
-                escort = _Escort(environment, target, each_commits=each_commits)
+                escort = _Escort(environment, target, each_commits=each_commits, alone=alone)
                 try:
                     _run_env(script, project)
                 except (AttributeError, TypeError, sqlalchemy.exc.ArgumentError) as error:
@@ -119,6 +129,16 @@ def run(
         escort.confirm()
 
 
+def _keeping_alone(stack: contextlib.ExitStack, target: Target, wait_seconds: float) -> Callable[[str], None]:
+    """Return what keeps others away until the stack is unwound, once for each version table."""
+
+    @cache  # env.py may configure Alembic more than once, and would wait for itself
+    def alone(version_table: str) -> None:
+        stack.enter_context(backend_for(target).exclusive(target, version_table, wait_seconds=wait_seconds))
+
+    return alone
+
+
 @contextlib.contextmanager
 def led(project: Project, target: Target, config: Config) -> Iterator[None]:
     """Tell env.py the database in every way that it may ask, as the project's own commands would run it."""
@@ -126,10 +146,13 @@ def led(project: Project, target: Target, config: Config) -> Iterator[None]:
     config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
     if key := project.settings.x_argument:
         config.cmd_opts.x = [*(config.cmd_opts.x or ()), f"{key}={text}"]  # type: ignore[union-attr]  # the runner gives them
-    names = (VARIABLE, *project.settings.url_variable)
+    told = target.environment() | dict.fromkeys((VARIABLE, *project.settings.url_variable), text)
+    names = {name for name in os.environ.keys() | told.keys() if os.environ.get(name) != told.get(name)}
     before = {name: os.environ[name] for name in names if name in os.environ}
-    os.environ.update(dict.fromkeys(names, text))
     try:
+        for name in names - told.keys():  # what leads libpq elsewhere
+            del os.environ[name]
+        os.environ.update(told)
         with contextlib.chdir(project.root):
             yield
     finally:

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
     from alembic.script import ScriptDirectory
 
+    from dormatory.database.contract import Stock
     from dormatory.database.url import Target
     from dormatory.migrations.project import Project
 
 
-def refuse_production(target: Target, *, action: str, confirmed: str | None) -> None:
+def refuse_production(target: Target, *, action: str, confirmed: str | None, stock: Stock | None = None) -> None:
     """Raise ProductionError unless the database says it is for development, or the call itself names it.
 
     The database is asked, not its host name: a tunnel makes any server local. Nothing is read from a file or
-    a variable, so no override outlives the command it was typed for.
+    a variable, so no override outlives the command it was typed for. `stock` is what it answered just before.
     """
     if confirmed == target.database:
         return
-    stock = backend_for(target).stock(target)
+    stock = stock or backend_for(target).stock(target)
     if stock.environment != "development":
         raise ProductionError(str(target), stock.environment, action=action, name=target.database, given=confirmed)
 

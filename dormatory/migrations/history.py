@@ -9,7 +9,6 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from dormatory.errors import BrokenHistoryError, MultipleHeadsError, UnknownRevisionError
-from dormatory.migrations.reference import files_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,6 +57,8 @@ class History:
 
         Raises UnknownReferenceError besides what read() raises.
         """
+        from dormatory.migrations.reference import files_at  # noqa: PLC0415  # it starts git, which read() does not need
+
         return cls.of(
             {
                 path: source

@@ -6,8 +6,6 @@ import configparser
 import os
 import tomllib
 from dataclasses import dataclass, field
-from importlib.machinery import PathFinder
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +144,9 @@ def _located(name: str, base: Path, prepended: Sequence[str] = ()) -> Path:
     """
     package, colon, inside = name.partition(":")
     if colon and not os.path.isabs(name) and package.replace(".", "").isidentifier():  # noqa: PTH117  # text, not yet a path
+        from importlib.machinery import PathFinder  # noqa: PLC0415  # slow to load, and few projects name a package
+        from importlib.util import find_spec  # noqa: PLC0415
+
         top, *rest = package.split(".")
         near = [str(base / path) for path in prepended] or [str(base)]
         spec = PathFinder.find_spec(top, near) or find_spec(top)

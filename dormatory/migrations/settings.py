@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import math
 import re
 import tomllib
 from dataclasses import dataclass
@@ -12,10 +13,22 @@ from dormatory.database.backend import NAMES, known
 from dormatory.errors import NoProjectError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 SECTION = "dormatory"
+_NUMBERS: dict[str, Callable[[str], float]] = {
+    "lock_wait": float,
+    "lock_timeout": float,
+    "lock_retries": int,
+    "backups": int,
+}
+_UNITS = {
+    "lock_wait": "seconds",
+    "lock_timeout": "seconds",
+    "lock_retries": "times",
+    "backups": "files to keep, at least 1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +41,10 @@ class Settings:
     `{backend}` stands for the backend's name, or `module:function`, which is called with a connection.
 
     `severities` are pairs of a rule and a severity, or `off`. Revisions before `since` are not held to the rules of how
-    a revision is written. `large_tables` are those whose rows take long to write.
+    a revision is written. `large_tables` are those whose rows take long to write. `backups` of each database are kept.
+
+    An upgrade waits at most `lock_wait` seconds for another one to end; a revision at most `lock_timeout` seconds for
+    each lock on PostgreSQL, 0 for as long as it takes, and is then tried again, at most `lock_retries` times.
     """
 
     url_variable: tuple[str, ...] = ()
@@ -40,6 +56,10 @@ class Settings:
     severities: tuple[tuple[str, str], ...] = ()
     since: str = ""
     large_tables: tuple[str, ...] = ()
+    lock_wait: float = 60.0
+    lock_timeout: float = 5.0
+    lock_retries: int = 5
+    backups: int = 10
 
     @classmethod
     def read(cls, ini: Path) -> Settings:
@@ -50,7 +70,10 @@ class Settings:
         file, given = _section(ini)
         if unknown := sorted(given.keys() - set(cls.__slots__)):
             raise NoProjectError(file, f"{SECTION} has no setting {unknown[0]}; it knows {', '.join(cls.__slots__)}")
-        found = cls(**{key: _read(key, value) for key, value in given.items()})
+        try:
+            found = cls(**{key: _read(key, value) for key, value in given.items()})
+        except ValueError as error:
+            raise NoProjectError(file, str(error)) from error
         for name in found.backends:
             known(name)
         return found
@@ -86,6 +109,17 @@ def _text(value: Any) -> str:
     return str(value).strip()
 
 
+def _number(key: str, value: Any) -> float:
+    """Return a number that is not negative; raises ValueError."""
+    try:
+        number = _NUMBERS[key](str(value))
+    except ValueError:
+        number = -1
+    if not (key == "backups") <= number < math.inf:  # an undo needs one
+        raise ValueError(f"{SECTION} has {key} = {value}, which is no number of {_UNITS[key]}")  # read() says the rest
+    return number
+
+
 def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
     """Split `rule=severity, rule=severity`; a TOML table has them already."""
     if isinstance(value, dict):
@@ -98,4 +132,6 @@ def _read(key: str, value: Any) -> Any:
     """Return a setting's value in the type of its field."""
     if key == "severities":
         return _pairs(value)
+    if key in _NUMBERS:
+        return _number(key, value)
     return _text(value) if key in ("x_argument", "baseline", "since") else _list(value)

@@ -6,15 +6,12 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from dormatory.report.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
     from dormatory.migrations.recording import Step
     from dormatory.migrations.runner import Move
@@ -26,19 +23,16 @@ class ProgressLines:
     def __init__(self, shown: str) -> None:
         self.shown = shown
         self.moves: tuple[Move, ...] = ()
-        # markup and highlighting would read brackets and numbers in titles as commands
-        self._console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Draw a bar for the length of the block, on a terminal only."""
-        if not self._console.is_terminal:
+        if not sys.stderr.isatty():
             yield
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._console, transient=True) as self._bar:
+        with _bar() as self._bar:
             yield
 
     def planned(self, moves: tuple[Move, ...]) -> None:
@@ -49,7 +43,7 @@ class ProgressLines:
         verb = "upgrade" if moves[0].is_upgrade else "downgrade"
         count = counted(len(moves), "revision")
         span = moves[0].revision if len(moves) == 1 else f"{moves[0].revision} to {moves[-1].revision}"
-        self._console.print(f"{verb} {self.shown}: {count}, {span}")
+        self._tell(f"{verb} {self.shown}: {count}, {span}")
         if self._bar:
             self._task = self._bar.add_task("", total=len(moves))
 
@@ -61,20 +55,39 @@ class ProgressLines:
     def finished(self, move: Move, seconds: float) -> None:
         """Print the revision and the time it took."""
         sign = "+" if move.is_upgrade else "-"
-        self._console.print(f"  {sign} {move.revision}  {move.title}  {seconds:.3f} s")
+        self._tell(f"  {sign} {move.revision}  {move.title}  {seconds:.3f} s")
         if self._bar and self._task is not None:
             self._bar.advance(self._task)
+
+    def _tell(self, line: str) -> None:
+        if self._bar:
+            self._bar.console.print(line)
+        else:
+            _write(line)
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _bar() -> Progress:
+    """Return a bar on standard error that is gone in the end; Rich is not loaded where nobody sees one."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    # markup and highlighting would read brackets and numbers in titles as commands
+    console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
 
 
 @contextlib.contextmanager
 def counting(*, terminal_only: bool = False) -> Iterator[Callable[[str, int, Step], None]]:
     """Give a listener to played steps: a bar per backend on a terminal, a line per revision elsewhere, or nothing."""
-    console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        yield lambda backend, _total, step: None if terminal_only else console.print(_played(backend, step))
+    if not sys.stderr.isatty():
+        yield lambda backend, _total, step: None if terminal_only else _write(_played(backend, step))
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _bar() as bar:
         tasks: dict[str, TaskID] = {}
 
         def advance(backend: str, total: int, step: Step) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from difflib import unified_diff
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +11,7 @@ if TYPE_CHECKING:
     from dormatory.database.contract import Stock
     from dormatory.database.url import Target
     from dormatory.migrations.authoring import Preview
+    from dormatory.migrations.backups import Backup
     from dormatory.migrations.dumping import DumpDifference
     from dormatory.migrations.history import History, Revision
     from dormatory.migrations.status import Status
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 _JSON_VERSION = 1
 
 
-def arrival(target: Target, current: Sequence[str], *, moved: int) -> str:
+def arrival(target: Target | str, current: Sequence[str], *, moved: int) -> str:
     """Say where a database is after a run."""
     where = ", ".join(current) or "base"
     return f"{target} is at {where}" + ("" if moved else ", nothing to do")
@@ -99,6 +98,8 @@ def status_json(status: Status) -> str:
         },
         "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
     }
+    import json  # noqa: PLC0415  # with difflib below: the daily commands need neither
+
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
@@ -106,6 +107,22 @@ def stakes(action: str, target: Target, stock: Stock) -> str:
     """Say what a destructive command is about to destroy."""
     holds = f"{counted(stock.tables, 'table')}, {counted(stock.rows, 'row')}, {counted(stock.sessions, 'open session')}"
     return f"{action} {target}: {stock.environment} database on {stock.server}, user {stock.user}; {holds}"
+
+
+def kept(target: Target, file: Path) -> str:
+    """Say where a backup of a database is."""
+    return f"backup of {target}: {file}"
+
+
+def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
+    """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns."""
+    rows = [
+        (f"{item.taken:%Y-%m-%d %H:%M:%SZ}", item.database, item.revision, f"{item.size:,} bytes", str(item.file))
+        for item in backups
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for taken, database, revision, size, file in rows:
+        yield f"{taken}  {database:<{widths[1]}}  {revision:<{widths[2]}}  {size:>{widths[3]}}  {file}"
 
 
 def counted(number: int, noun: str) -> str:
@@ -116,6 +133,8 @@ def counted(number: int, noun: str) -> str:
 def text_diff(file: Path, before: str, after: str) -> str:
     """Return what turns a file's text into another, as a unified diff; empty when they are the same."""
     names = (f"{file} (committed)", f"{file} (from the history)")
+    from difflib import unified_diff  # noqa: PLC0415
+
     return "".join(unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names))
 
 
@@ -127,6 +146,8 @@ def difference_lines(difference: DumpDifference) -> Iterator[str]:
         return
     yield from (str(change) for change in difference.changes)
     before, after = difference.before.splitlines(), difference.after.splitlines()
+    from difflib import unified_diff  # noqa: PLC0415
+
     yield from unified_diff(before, after, "before", "after", lineterm="")
 
 

@@ -17,7 +17,7 @@ from dormatory.migrations.roundtrip import play
 from tests.conftest import SmallProject
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.recording import Recording
@@ -112,16 +112,12 @@ CASES = {
     ),
     "unlogged": Case(sql("ALTER TABLE A SET UNLOGGED"), ("table-rewrite A",)),
     "cluster": Case(sql("CLUSTER A USING ix_A_size"), ("table-rewrite A",)),
-    "unique": Case(
-        EMPTY + 'op.create_unique_constraint("uq_A", "A", ["id", "word"])', ("constraint-builds-index uq_A",)
-    ),
+    "unique": Case('op.create_unique_constraint("uq_A", "A", ["id", "word"])', ("constraint-builds-index uq_A",)),
     "unique using an index": Case(
         f'{AUTOCOMMIT}op.create_index("uq_A", "A", ["id", "word"], unique=True, postgresql_concurrently=True)\n    '
         + sql("ALTER TABLE A ADD CONSTRAINT uq_A UNIQUE USING INDEX uq_A")
     ),
-    "exclude": Case(
-        EMPTY + sql("ALTER TABLE A ADD CONSTRAINT ex_A EXCLUDE (id WITH =)"), ("constraint-builds-index ex_A",)
-    ),
+    "exclude": Case(sql("ALTER TABLE A ADD CONSTRAINT ex_A EXCLUDE (id WITH =)"), ("constraint-builds-index ex_A",)),
     "partition attached": Case(
         sql("CREATE TABLE A_all (id integer NOT NULL, word text, size integer) PARTITION BY RANGE (id)")
         + "\n"
@@ -163,7 +159,10 @@ CASES = {
     "name that just fits": Case(sql(f"ALTER TABLE A ADD COLUMN {'ä' * 31} integer")),
     "lock timeout": Case(TIMEOUT + 'op.add_column("A", sa.Column("one", sa.Integer))'),
 }
-NAMES = list(CASES)
+# A play begins anew behind each revision that loses rows: those come first, while there are few tables.
+LOSING = [name for name, case in CASES.items() if EMPTY in case.upgrade]
+NUMBERS = {name: number for number, name in enumerate(LOSING, start=2)}
+NUMBERS |= {name: number for number, name in enumerate([name for name in CASES if name not in LOSING], len(LOSING) + 3)}
 
 
 def tables(number: int) -> tuple[str, str]:
@@ -184,50 +183,62 @@ def create(table: str) -> str:
     )
 
 
+def without_limit(project: SmallProject) -> None:
+    """Let nothing but the revisions say how long they wait for a lock."""
+    project.ini("script_location = %(here)s/scripts", "[dormatory]", "lock_timeout = 0")
+
+
 def write(project: SmallProject, number: int, upgrade: str) -> None:
-    downgrade = 'raise NotImplementedError("only the way up is judged")'
-    project.revision(f"{number:03d}", upgrade, downgrade)
+    """Write a revision without a downgrade: only the way up is judged, and a play need not begin anew behind it."""
+    file = project.revision(f"{number:03d}", upgrade)
+    file.write_text(file.read_text().partition("def downgrade")[0])
+
+
+def wanted(*names: str) -> Iterator[str]:
+    """Yield what creates the tables that some cases speak of."""
+    for name in names:
+        for letter in "AB":
+            if placed(letter, NUMBERS[name]) in placed(CASES[name].upgrade, NUMBERS[name]):
+                yield create(placed(letter, NUMBERS[name]))
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
     """All cases, played as one history; where rows would not fit, they are deleted first."""
     project = SmallProject(tmp_path_factory.mktemp("locks"))
-    wanted = [
-        create(placed(letter, number))
-        for number, case in enumerate(CASES.values(), start=2)
-        for letter in "AB"
-        if placed(letter, number) in placed(case.upgrade, number)
-    ]
-    write(project, 1, "\n".join(wanted))
-    for number, case in enumerate(CASES.values(), start=2):
-        write(project, number, placed(case.upgrade, number))
+    without_limit(project)
+    write(project, 1, "\n".join(wanted(*LOSING)))
+    write(project, len(LOSING) + 2, "\n".join(wanted(*(NUMBERS.keys() - set(LOSING)))))
+    for name, number in NUMBERS.items():
+        write(project, number, placed(CASES[name].upgrade, number))
     recording = play(project.project, lambda: throwaway.scratch_postgresql(postgres_server))
     failures = [leg.failure.why for step in recording.steps for leg in step.legs[:1] if leg.failure]
     assert failures == []
     return recording, History.read(project.project)
 
 
-def of(
-    name: str, played: tuple[Recording, History], in_use: Mapping[str, Collection[str]] | None = None
-) -> Iterator[Finding]:
-    """Yield what is found in one case, but for timeouts, which nearly all of them lack."""
-    number = NAMES.index(name) + 2
-    for found in locks(*played, in_use=in_use):
-        if found.revision == f"{number:03d}" and found.rule != "no-lock-timeout":
-            yield found
+@pytest.fixture(scope="module")
+def reported(played: tuple[Recording, History]) -> tuple[Finding, ...]:
+    """What is found in all cases."""
+    return tuple(locks(*played))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_blocks_others_is_found_and_its_neighbour_is_not(name: str, played: tuple[Recording, History]) -> None:
-    number = NAMES.index(name) + 2
-    found = tuple(f"{each.rule} {each.object}" for each in of(name, played))
+def of(name: str, found: Iterable[Finding]) -> list[Finding]:
+    """Return what is found in one case, but for timeouts, which nearly all of them lack."""
+    revision = f"{NUMBERS[name]:03d}"
+    return [each for each in found if each.revision == revision and each.rule != "no-lock-timeout"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_blocks_others_is_found_and_its_neighbour_is_not(name: str, reported: tuple[Finding, ...]) -> None:
+    number = NUMBERS[name]
+    found = tuple(f"{each.rule} {each.object}" for each in of(name, reported))
     assert found == tuple(placed(each, number) for each in CASES[name].found)
 
 
-def test_a_finding_has_the_line_the_statement_and_the_lock(played: tuple[Recording, History]) -> None:
-    (found,) = of("foreign key", played)
-    a, b = tables(NAMES.index("foreign key") + 2)
+def test_a_finding_has_the_line_the_statement_and_the_lock(reported: tuple[Finding, ...]) -> None:
+    (found,) = of("foreign key", reported)
+    a, b = tables(NUMBERS["foreign key"])
     assert "create_foreign_key" in Path(found.file).read_text().splitlines()[found.line - 1]
     assert found.sql.startswith(f"ALTER TABLE {a} ADD CONSTRAINT")
     assert f"SHARE ROW EXCLUSIVE on {a} and {b}: nobody can write to them" in found.message
@@ -235,31 +246,29 @@ def test_a_finding_has_the_line_the_statement_and_the_lock(played: tuple[Recordi
     assert found.backend == "postgresql"
 
 
-def test_the_remedy_of_an_index_is_the_same_index_built_concurrently(played: tuple[Recording, History]) -> None:
-    plain, expression = next(of("index", played)), next(of("index on an expression", played))
-    a = tables(NAMES.index("index") + 2)[0]
+def test_the_remedy_of_an_index_is_the_same_index_built_concurrently(reported: tuple[Finding, ...]) -> None:
+    (plain,), (expression,) = of("index", reported), of("index on an expression", reported)
+    a = tables(NUMBERS["index"])[0]
     assert f'op.create_index("ix_{a}", "{a}", ["word"], postgresql_concurrently=True)' in plain.hint
     assert "CREATE INDEX CONCURRENTLY" in expression.hint
     assert "lower(word)" in expression.hint
 
 
 def test_names_that_no_program_uses_any_more_may_go(played: tuple[Recording, History]) -> None:
-    a = tables(NAMES.index("column dropped") + 2)[0]
-    used: dict[str, frozenset[str]] = {a: frozenset({"id"})}
-    assert list(of("column dropped", played, in_use=used)) == []
-    assert list(of("column renamed", played, in_use=used)) == []
-    assert list(of("table renamed", played, in_use=used)) == []
+    a = tables(NUMBERS["column dropped"])[0]
+    found = list(locks(*played, in_use={a: frozenset({"id"})}))
+    assert [each for name in ("column dropped", "column renamed", "table renamed") for each in of(name, found)] == []
 
 
 def test_names_that_programs_use_are_said_to_be_in_use(played: tuple[Recording, History]) -> None:
-    a = tables(NAMES.index("column dropped") + 2)[0]
-    (found,) = of("column dropped", played, in_use={a: frozenset({"word"})})
+    a = tables(NUMBERS["column dropped"])[0]
+    (found,) = of("column dropped", locks(*played, in_use={a: frozenset({"word"})}))
     assert "the models of the base reference use it" in found.message
 
 
-def test_a_revision_without_a_timeout_is_found_where_others_have_one(played: tuple[Recording, History]) -> None:
-    found = {each.revision: each for each in locks(*played) if each.rule == "no-lock-timeout"}
-    numbers = {name: f"{number:03d}" for number, name in enumerate(NAMES, start=2)}
+def test_a_revision_without_a_timeout_is_found_where_others_have_one(reported: tuple[Finding, ...]) -> None:
+    found = {each.revision: each for each in reported if each.rule == "no-lock-timeout"}
+    numbers = {name: f"{number:03d}" for name, number in NUMBERS.items()}
     assert found[numbers["constant default"]].severity is Severity.WARNING
     assert numbers["lock timeout"] not in found
     assert numbers["index"] not in found
@@ -271,9 +280,17 @@ def test_a_history_without_any_timeout_hears_of_it_once(
     write(small_project, 1, create("a"))
     write(small_project, 2, 'op.add_column("a", sa.Column("one", sa.Integer))')
     write(small_project, 3, 'op.add_column("a", sa.Column("two", sa.Integer))')
+    without_limit(small_project)
     recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
     found = list(locks(recording, History.read(small_project.project)))
     assert [(each.rule, each.severity, each.revision) for each in found] == [("no-lock-timeout", Severity.NOTE, "002")]
+
+
+def test_what_the_environment_sets_is_a_timeout(small_project: SmallProject, postgres_server: throwaway.Server) -> None:
+    write(small_project, 1, create("a"))
+    write(small_project, 2, 'op.add_column("a", sa.Column("one", sa.Integer))')
+    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    assert list(locks(recording, History.read(small_project.project))) == []
 
 
 def test_a_statement_that_failed_on_the_rows_is_found_too(

@@ -309,7 +309,7 @@ def test_a_savepoint_rolled_back_gives_the_file_back(play: Player) -> None:
     assert [locks(statement) for statement in found] == [ROOM, ROOM]
 
 
-def test_the_lock_timeout_in_force_is_kept_in_milliseconds(play: Player) -> None:
+def test_the_lock_timeout_in_force_is_kept_in_milliseconds_and_each_revision_begins_with_the_same(play: Player) -> None:
     played = play(
         'op.execute("UPDATE room SET size = 1")\n'
         "op.execute(\"SET LOCAL lock_timeout = '2min'\")\n"
@@ -320,11 +320,11 @@ def test_the_lock_timeout_in_force_is_kept_in_milliseconds(play: Player) -> None
         'op.execute("UPDATE room SET size = 3")',
     )
     assert [statement.lock_timeout for statement in played.legs[0] if statement.sql.startswith("UPDATE room")] == [
-        0,
+        5000,
         120_000,
     ]
     assert [statement.lock_timeout for statement in played.legs[0] if statement.sql.startswith("CREATE")] == [1500]
-    assert played.statements[0].lock_timeout == 1500
+    assert played.statements[0].lock_timeout == 5000
 
 
 def test_a_statement_that_fails_is_kept(play: Player) -> None:

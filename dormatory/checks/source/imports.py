@@ -75,10 +75,10 @@ def imports(revised: Revised, application: Application) -> Iterator[Finding]:
             uses.setdefault(node.id, []).append(node)
         if isinstance(node, ast.Call):
             yield from _imported_by_name(revised, node, application)
-            if reading.called(node.func) in _CREATING and not _is_own(node, reading):
-                message = f"{ast.unparse(node.func)} acts on the tables of today's models"
-                hint = "write down the tables of this revision: op.create_table(...), op.drop_table(...)"
-                yield revised.finding("create-all", node, message, hint)
+        if isinstance(node, ast.Attribute) and _is_creating(node) and not _is_own(node, reading):
+            message = f"{ast.unparse(node)} acts on the tables of today's models"
+            hint = "write down the tables of this revision: op.create_table(...), op.drop_table(...)"
+            yield revised.finding("create-all", node, message, hint)
     for node in dict.fromkeys(node for _, node in reading.imports.values()):
         names = {name: origin for name, (origin, other) in reading.imports.items() if other is node}
         origins = sorted(names.values())
@@ -139,9 +139,15 @@ def _is_type(use: ast.Name, reading: Reading) -> bool:
     return False
 
 
-def _is_own(call: ast.Call, reading: Reading) -> bool:
+def _is_creating(node: ast.Attribute) -> bool:
+    """Say whether this makes or drops tables that classes or metadata describe, called here or handed on."""
+    is_of_model = isinstance(node.value, ast.Attribute) and node.value.attr == "__table__"
+    return node.attr in _CREATING or (is_of_model and node.attr in {"create", "drop"})
+
+
+def _is_own(creating: ast.Attribute, reading: Reading) -> bool:
     """Say whether metadata is the revision's own: made in this file, so that it stays what it is."""
-    node = call.func
+    node: ast.expr = creating
     while isinstance(node, (ast.Attribute, ast.Call)):
         node = node.value if isinstance(node, ast.Attribute) else node.func
         if isinstance(node, ast.Name) and reading.value(node) is not node:

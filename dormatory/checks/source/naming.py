@@ -39,7 +39,7 @@ _NAMED_FIRST = frozenset({*_CREATES, *_DROPS, "create_table", "drop_table", "ren
 _CHANGING = re.compile(
     r"(uuid\.(uuid1|uuid4|uuid6|uuid7|getnode)|datetime\.(datetime\.)?(now|utcnow|today)|datetime\.date\.today"
     r"|time\.(time|time_ns|monotonic|strftime|ctime|localtime|gmtime|perf_counter)|(numpy\.)?random\..+|secrets\..+"
-    r"|os\.(getpid|urandom)|socket\.gethostname|platform\.node|getpass\.getuser|hash)"
+    r"|(arrow|pendulum)\.(now|utcnow|today)|os\.(getpid|urandom)|socket\.gethostname|platform\.node|getpass\.getuser|hash)"
 )
 _DEFAULT = re.compile(rf"\bDEFAULT\s+\(?'?{UNKNOWN}", re.IGNORECASE)
 
@@ -132,8 +132,14 @@ def _is_taken_away(node: ast.Call, called: str, reading: Reading) -> bool:
 def changes(node: ast.AST, reading: Reading, depth: int = 6) -> bool:
     """Say whether an expression gives another value each time, as far as it can be followed."""
     for item in ast.walk(node):
-        if isinstance(item, ast.Call) and _CHANGING.fullmatch(reading.dotted(item.func).removeprefix("builtins.")):
-            return True
+        if isinstance(item, ast.Call):
+            called = reading.dotted(item.func).removeprefix("builtins.")
+            if _CHANGING.fullmatch(called):
+                return True
+            function = reading.functions.get(called)
+            given = [part.value for part in ast.walk(function) if isinstance(part, ast.Return)] if function else []
+            if depth and any(changes(value, reading, depth - 1) for value in given if value is not None):
+                return True
         if isinstance(item, ast.Name) and depth:
             value = reading.value(item)
             if value is not None and value is not item and changes(value, reading, depth - 1):

@@ -85,6 +85,11 @@ class Paths:
                 state = replace(
                     state, dialects=dialects, is_vague=state.is_vague or (truth.is_vague and len(left) == 1)
                 )
+            elif isinstance(node, ast.Assert):
+                truth = self.dialects.truth(node.test)
+                yield from self._expression(node.test, state)
+                is_vague = state.is_vague or truth.is_vague
+                state = replace(state, dialects=state.dialects & truth.true, is_vague=is_vague)
             else:
                 yield from self._statement(node, state)
                 if _ends([node]):
@@ -124,7 +129,7 @@ class Paths:
     def _entered(self, item: ast.withitem, state: _State) -> _State:
         """Return the state within a block: of a batch, of an autocommit block, or as it was."""
         name, call = self._reading.dotted(item.context_expr), item.context_expr
-        if name.endswith(".autocommit_block()"):
+        if name.endswith(".autocommit_block()") or self._opens_autocommit(name):
             return replace(state, in_autocommit=True)
         if (
             name.endswith("batch_alter_table()")
@@ -135,6 +140,17 @@ class Paths:
             table = self._reading.text(first, dict(state.texts))
             return replace(state, batches=((item.optional_vars.id, table), *state.batches))
         return state
+
+    def _opens_autocommit(self, name: str) -> bool:
+        """Say whether a helper of the revision, a context manager, yields within an autocommit block."""
+        function = self._reading.functions.get(name.removesuffix("()"))
+        blocks = [node for node in ast.walk(function) if isinstance(node, ast.With)] if function else []
+        return any(
+            self._reading.dotted(item.context_expr).endswith(".autocommit_block()")
+            for block in blocks
+            if any(isinstance(node, ast.Yield) for node in ast.walk(block))
+            for item in block.items
+        )
 
     def _expression(self, node: ast.AST, state: _State) -> Iterator[Site]:
         if isinstance(node, ast.IfExp):
@@ -166,7 +182,8 @@ class Paths:
             return
         passed = tuple(self._passed(function, node, texts))
         handed = tuple(self._handed(function, node, batches))
-        inner = replace(state, texts=passed, batches=handed, functions=(*state.functions, name))
+        is_vague = state.is_vague or bool(function.decorator_list)  # a decorator may ask for the dialect
+        inner = replace(state, texts=passed, batches=handed, functions=(*state.functions, name), is_vague=is_vague)
         yield from self._statements(function.body, inner)
 
     def _passed(

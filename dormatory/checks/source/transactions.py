@@ -70,6 +70,8 @@ def _ended(revised: Revised, site: Site) -> Iterator[Finding]:
         severity, hint = Severity.NOTE, "flush() is enough: Alembic commits"
     elif _OWN.search(site.name):
         message = f"{site.last}() ends the transaction that the revision runs in"
+    elif "()" in site.name or site.name.startswith(tuple(f"{name}." for name in revised.reading.origins.values())):
+        return  # of something else that the revision made or imported, such as a search index
     else:
         message = f"{site.last}() may end the transaction that the revision runs in"
         severity = lessened("transaction-ended")

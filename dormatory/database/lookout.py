@@ -1,0 +1,82 @@
+"""Who keeps a session of PostgreSQL waiting: seen from another one, since the session itself can only wait."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_QUERY_LENGTH = 120
+_BLOCKER = """
+SELECT b.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
+       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0), coalesce(a.query, '')
+  FROM unnest(pg_blocking_pids(%s)) AS b (pid) LEFT JOIN pg_stat_activity a USING (pid)
+ ORDER BY a.xact_start NULLS LAST LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session in the way: its process, its program, the age of its transaction in seconds, its latest query.
+
+    A prepared transaction belongs to no process; its `pid` is 0.
+    """
+
+    pid: int
+    program: str
+    seconds: int
+    query: str
+
+    def __str__(self) -> str:
+        if not self.pid:
+            return "a prepared transaction has it, see pg_prepared_xacts"
+        line = " ".join(self.query.split())
+        line = line if len(line) <= _QUERY_LENGTH else f"{line[: _QUERY_LENGTH - 1]}…"
+        return f"pid {self.pid}, {self.program}, has it, in a transaction {self.seconds} s old: {line}"
+
+
+class Lookout:
+    """A connection in autocommit that watches over another one."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._seen: Blocker | None = None
+
+    def forget(self) -> None:
+        """Forget whoever was in the way."""
+        self._seen = None
+
+    @property
+    def seen(self) -> Blocker | None:
+        """The session that was last seen in the way, the one with the oldest transaction if there were several."""
+        return self._seen
+
+    @contextlib.contextmanager
+    def watching(self, pid: int, every_seconds: float) -> Iterator[None]:
+        """Look again and again, for the length of the block, who keeps the session of process `pid` waiting."""
+        ended = Event()
+
+        def watch() -> None:
+            with contextlib.suppress(psycopg2.Error):  # the connection broke; whoever needs it will be told
+                while not ended.wait(every_seconds):
+                    self._seen = self._look(pid) or self._seen
+
+        thread = Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _look(self, pid: int) -> Blocker | None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(_BLOCKER, (pid,))
+            row = cursor.fetchone()
+        return Blocker(*row) if row else None

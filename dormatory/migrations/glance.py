@@ -1,0 +1,155 @@
+"""Whether an upgrade has nothing to do, seen in the revision files and with one query.
+
+Neither Alembic nor SQLAlchemy is loaded, which takes longer than all the rest. It answers only where nothing is
+unusual; whatever is, Alembic sees in its own way, and says in its own words. What it does not look at is what an
+upgrade with nothing to do does not use: the models, and the names that a revision takes out of Alembic, SQLAlchemy and
+the standard library.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import sys
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from dormatory.database.plain_url import plain_target
+from dormatory.database.questions import DANGLING_ROWS, INVALID_INDEXES, LEFT_TABLES, VERSIONS
+from dormatory.migrations.history import files_of, parsed, revision_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from dormatory.database.plain_url import PlainTarget
+    from dormatory.migrations.history import Revision
+    from dormatory.migrations.project import Project
+
+_TRUSTED = frozenset({"alembic", "sqlalchemy", *sys.stdlib_module_names})
+_WAIT_SECONDS = 10
+
+
+def settled(project: Project, environ: Mapping[str, str] = os.environ) -> tuple[PlainTarget, str] | None:
+    """Return the database and the only head, when it is there and nothing is wrong with it; None in any other case.
+
+    It only reads. Nobody is waited for.
+    """
+    try:
+        target = plain_target(project.declared(environ), project.root, environ)
+        if target is None or not _is_ordinary(project):
+            return None
+        head = _only_head(project)
+        looks = _sqlite_is_at if target.backend == "sqlite" else _postgresql_is_at
+        return (target, head) if head and looks(target, head) else None
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def _is_ordinary(project: Project) -> bool:
+    """Say whether env.py does nothing but import and call environment.run(), and no revision is without source."""
+    if not project.has_our_environment or b"sourceless" in project.ini.read_bytes():
+        return False
+    body = _tree(project.script_location / "env.py").body
+    *others, last = [node for node in body if not _is_text(node)]
+    called = ast.unparse(last.value.func) if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else ""
+    return called == "environment.run" and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in others)
+
+
+def _only_head(project: Project) -> str | None:
+    """Return the id of the only head of an ordinary history: whole, without labels, dependencies or circles."""
+    found: dict[str, Revision] = {}
+    for path in files_of(project):
+        tree = _tree(path)
+        revision = revision_in(path, tree)
+        if revision is None or revision.id in found or revision.labels or revision.depends_on or not _is_plain(tree):
+            return None
+        found[revision.id] = revision
+    parents = {parent for revision in found.values() for parent in revision.parents}
+    heads = found.keys() - parents
+    with contextlib.suppress(CycleError):
+        TopologicalSorter({revision.id: revision.parents for revision in found.values()}).prepare()
+        return heads.pop() if len(heads) == 1 and parents <= found.keys() else None
+    return None
+
+
+def _is_plain(tree: ast.Module) -> bool:
+    """Say whether a module surely loads: its top level imports from where it may and writes simple things down."""
+    bound = set[str]()
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            if not all(name.partition(".")[0] in _TRUSTED for name in _imported(node)):
+                return False
+            bound |= {item.asname or item.name.partition(".")[0] for item in node.names}
+        elif isinstance(node, ast.FunctionDef):
+            if not _is_simple([*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)], bound):
+                return False
+            bound.add(node.name)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if node.value is None or not _is_simple([node.value], bound):
+                return False
+            bound |= {target.id for target in targets if isinstance(target, ast.Name)}
+        elif not _is_text(node):
+            return False
+    return True
+
+
+def _is_simple(values: list[ast.expr], bound: set[str]) -> bool:
+    """Say whether expressions consist of constants, of names that are there, and of calls to these."""
+    allowed = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Load)
+    nodes = [node for value in values for node in ast.walk(value)]
+    return (
+        all(isinstance(node, allowed) for node in nodes)
+        and {node.id for node in nodes if isinstance(node, ast.Name)} <= bound
+    )
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    if isinstance(node, ast.ImportFrom):
+        yield node.module or "" if not node.level else ""
+    else:
+        yield from (item.name for item in node.names)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _tree(path: Path) -> ast.Module:
+    return parsed(path, path.read_bytes())
+
+
+def _sqlite_is_at(target: PlainTarget, head: str) -> bool:
+    """Say whether an SQLite file is at a revision, without a left-over table or a row that dangles."""
+    import sqlite3  # noqa: PLC0415  # the other backend has no need of it
+
+    path = target.settings["path"]
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=0)) as connection:
+            connection.isolation_level = None
+            connection.execute("BEGIN")
+            versions, *wrong = [
+                connection.execute(query).fetchall() for query in (VERSIONS, LEFT_TABLES, DANGLING_ROWS)
+            ]
+    except sqlite3.Error:
+        return False
+    return versions == [(head,)] and not any(wrong)
+
+
+def _postgresql_is_at(target: PlainTarget, head: str) -> bool:
+    """Say whether a database is at a revision, without an invalid index, and reached without a transaction pooler."""
+    import psycopg2  # noqa: PLC0415
+
+    from dormatory.database import advisory  # noqa: PLC0415
+
+    arguments: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": _WAIT_SECONDS, **target.settings}
+    query = f"SELECT ARRAY({VERSIONS}), ARRAY({INVALID_INDEXES})"  # constants
+    try:
+        with contextlib.closing(psycopg2.connect(**arguments)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(query)
+            return cursor.fetchone() == ([head], []) and advisory.is_one_session(connection)
+    except psycopg2.Error:
+        return False

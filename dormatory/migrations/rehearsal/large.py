@@ -1,0 +1,124 @@
+"""Large tables before a revision and after its way back: the database compares all their rows, key by key."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from dormatory.database.driver import connected
+from dormatory.database.sqlite import plain_connection
+from dormatory.migrations.contents import has_rows
+from dormatory.migrations.recording import Direction
+from dormatory.migrations.survival import Kind, Loss
+from dormatory.schema.tokens import Syntax, identifier
+from dormatory.schema.wording import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dormatory.database.url import Target
+    from dormatory.schema.snapshot import Snapshot, Table
+
+_SAID = "all rows compared by the database, key by key"
+
+
+def large_losses(
+    source: Target, branch: Target, schemas: tuple[Snapshot, Snapshot, Snapshot], touched: frozenset[Any], most: int
+) -> Iterator[Loss]:
+    """Yield what the way back lost of touched tables with more than `most` rows, those that the revision drops aside.
+
+    `source` is as the revision found it, `branch` as its downgrade left it; `schemas` are those before the upgrade,
+    after it and after the downgrade.
+    """
+    before, upgraded, downgraded = schemas
+    syntax = Syntax(branch.backend_name)
+    compare = _in_sqlite if syntax is Syntax.SQLITE else _in_postgresql
+    for table in before.tables:
+        there, now = _same(upgraded, table), _same(downgraded, table)
+        if (table.namespace, table.name) not in touched or not has_rows(table) or there is None or now is None:
+            continue
+        kept = {column.name for column in there.columns} & {column.name for column in now.columns}
+        old = {(column.name, column.type) for column in now.columns}
+        key = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
+        columns = [
+            it.name for it in table.columns
+            if it.name in kept and (it.name, it.type) in old and it.generated is None and it.name not in key
+        ]  # fmt: skip
+        counts = compare(source, branch, _named(table, syntax), (key if set(key) <= kept else (), columns), most)
+        yield from _losses(table, columns, counts)
+
+
+def _losses(table: Table, columns: Sequence[str], counts: Sequence[int]) -> Iterator[Loss]:
+    if not counts:
+        return
+    total, gone, *changed = counts
+    name = name_of(table)
+    if gone > 0:
+        yield Loss(Kind.ROWS_DELETED, Direction.DOWNGRADE, name, "", gone, total, _SAID)
+    for column, count in zip(columns, changed, strict=False):
+        if count:
+            yield Loss(Kind.VALUES_CHANGED, Direction.DOWNGRADE, name, column, count, total, _SAID)
+
+
+def _same(schema: Snapshot, table: Table) -> Table | None:
+    return next((it for it in schema.tables if (it.namespace, it.name) == (table.namespace, table.name)), None)
+
+
+def _named(table: Table, syntax: Syntax) -> str:
+    names = [identifier(name, syntax) for name in (table.namespace, table.name) if name]
+    return ".".join(names)
+
+
+def _in_sqlite(
+    source: Target, branch: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], most: int
+) -> list[int]:
+    """Return how many rows there were, how many are gone, and of each column how many values are others."""
+    (key, columns), syntax = compared, Syntax.SQLITE
+    with closing(plain_connection(branch.path, wait_seconds=30)) as connection:
+        connection.execute("ATTACH ? AS source", (f"{source.path.absolute().as_uri()}?mode=ro",))
+        total: int = connection.execute(f"SELECT count(*) FROM source.{name}").fetchone()[0]  # noqa: S608  # quoted
+        if total <= most:
+            return []
+        if not key:
+            now: int = connection.execute(f"SELECT count(*) FROM main.{name}").fetchone()[0]  # noqa: S608  # quoted
+            return [total, total - now]
+        names = [identifier(column, syntax) for column in key]
+        counts = [f"coalesce(sum(n.{names[0]} IS NOT NULL AND o.{it} IS NOT n.{it}), 0)"
+                  for it in (identifier(column, syntax) for column in columns)]  # fmt: skip
+        listed = ", ".join(["count(*)", f"coalesce(sum(n.{names[0]} IS NULL), 0)", *counts])
+        on = " AND ".join(f"o.{it} = n.{it}" for it in names)
+        query = f"SELECT {listed} FROM source.{name} AS o LEFT JOIN main.{name} AS n ON {on}"  # noqa: S608  # quoted
+        return list(connection.execute(query).fetchone())
+
+
+def _in_postgresql(
+    source: Target, branch: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], most: int
+) -> list[int]:
+    """Return the same, the rows of the source copied into a table that lasts as long as the session."""
+    (key, columns), syntax = compared, Syntax.POSTGRESQL
+    with connected(source, writing=False) as there, connected(branch, writing=True) as here:
+        old, new = there.cursor(), here.cursor()
+        old.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted
+        total: int = old.fetchone()[0]
+        if total <= most:
+            return []
+        if not key:
+            new.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted
+            return [total, total - new.fetchone()[0]]
+        keys, others = ([identifier(column, syntax) for column in listed] for listed in (key, columns))
+        listed = ", ".join([*keys, *others])
+        new.execute(f"CREATE TEMP TABLE dormatory_before AS SELECT {listed} FROM {name} WITH NO DATA")  # noqa: S608  # quoted
+        with tempfile.TemporaryFile() as file:
+            stream = cast("IO[bytes]", file)
+            old.copy_expert(f"COPY (SELECT {listed} FROM {name}) TO STDOUT", stream)  # noqa: S608  # quoted
+            stream.seek(0)
+            new.copy_expert(f"COPY pg_temp.dormatory_before ({listed}) FROM STDIN", stream)
+        new.execute("ANALYZE pg_temp.dormatory_before")
+        gone = f"n.{keys[0]} IS NULL"
+        # As text: json has no equality.
+        counts = [f"count(*) FILTER (WHERE NOT {gone} AND o.{it}::text IS DISTINCT FROM n.{it}::text)" for it in others]
+        on = " AND ".join(f"o.{it} = n.{it}" for it in keys)
+        listed = ", ".join(["count(*)", f"count(*) FILTER (WHERE {gone})", *counts])
+        new.execute(f"SELECT {listed} FROM pg_temp.dormatory_before AS o LEFT JOIN {name} AS n ON {on}")  # noqa: S608  # quoted
+        return list(new.fetchone())

@@ -1,0 +1,93 @@
+"""How many rows a revision wrote, table by table: as PostgreSQL counts, or as SQLite's statements tell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from dormatory.migrations import direct
+from dormatory.migrations.rehearsal.values import Changed
+from dormatory.migrations.survival import clauses
+from dormatory.schema.tokens import Syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
+
+    from sqlalchemy import Connection
+
+    from dormatory.migrations.recording import Statement
+
+    Id: TypeAlias = "tuple[str | None, str]"
+
+# What triggers, functions and actions of foreign keys write is counted, too; a TRUNCATE leaves another file.
+_COUNTS = """
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, pg_catalog.pg_stat_get_tuples_inserted(c.oid),
+    pg_catalog.pg_stat_get_tuples_updated(c.oid), pg_catalog.pg_stat_get_tuples_deleted(c.oid),
+    pg_catalog.pg_relation_filenode(c.oid)::bigint
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
+_FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush(), pg_catalog.pg_stat_clear_snapshot()"
+_REBUILT = "_alembic_tmp_"
+
+
+class Tally:
+    """The counters of a database that nobody else uses, before a leg."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._is_counted = connection.dialect.name == "postgresql"
+        self._before = _counts(connection) if self._is_counted else {}
+
+    def changed(self, connection: Connection, statements: Iterable[Statement]) -> tuple[Changed, ...]:
+        """Return what was written since; call settle() in a transaction of its own before."""
+        if not self._is_counted:
+            return tuple(_told(statements))
+        found = []
+        for oid, (namespace, name, *now, _file) in _counts(connection).items():
+            then = self._before.get(oid, (0,) * 6)[2:5]
+            if any(written := [new - old for new, old in zip(now, then, strict=True)]):
+                found.append(Changed(name if namespace == "public" else f"{namespace}.{name}", *written))
+        return tuple(sorted(found, key=lambda it: it.table))
+
+    def written(self, connection: Connection) -> frozenset[Id] | None:
+        """Return the tables in which rows were written, or that lie in another file; None where nobody counts."""
+        if not self._is_counted:
+            return None
+        now = _counts(connection).items()
+        return frozenset((row[0], row[1]) for oid, row in now if row[2:] != self._before.get(oid, ())[2:])
+
+
+def settle(connection: Connection) -> None:
+    """Have the server add up what this session has written as soon as its transaction ends."""
+    if connection.dialect.name == "postgresql":
+        _ask(connection, _FLUSH)
+
+
+def _counts(connection: Connection) -> dict[int, tuple[Any, ...]]:
+    return {row[0]: tuple(row[1:]) for row in _ask(connection, _COUNTS)}
+
+
+def _ask(connection: Connection, query: str) -> Sequence[Any]:
+    cursor = direct.cursor(connection)
+    try:
+        cursor.execute(query)
+        found: Sequence[Any] = cursor.fetchall()
+    finally:
+        cursor.close()
+    return found
+
+
+def _told(statements: Iterable[Statement]) -> Iterator[Changed]:
+    """Yield what the drivers counted, without the copying of a batch rebuild."""
+    counts: dict[str, Counter[str]] = {}
+    for statement in statements:
+        words = clauses.tokens(statement.sql, Syntax.SQLITE)
+        verb = words[0].word if words else ""
+        place = {"insert": 2, "replace": 2, "delete": 2, "update": 1}.get(verb)
+        if not statement.line or place is None or statement.rows <= 0 or len(words) <= place:
+            continue
+        table = clauses.unquoted(words[place])
+        if not table.startswith(_REBUILT):
+            counts.setdefault(table, Counter())["insert" if verb == "replace" else verb] += statement.rows
+    for table in sorted(counts):
+        yield Changed(table, counts[table]["insert"], counts[table]["update"], counts[table]["delete"])

@@ -1,0 +1,95 @@
+"""What a rehearsal leaves besides its recording: what was copied, who had to wait, and which rows refuse a revision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dormatory.migrations.history import Revision
+    from dormatory.migrations.recording import Direction, Recording
+    from dormatory.migrations.rehearsal.forecast import Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A copy of the target: how the servers there and here call themselves, and what is in it.
+
+    `sample` is how many rows of each table were asked for, 0 for all. `notes` are what else differs from the target.
+    """
+
+    source: str
+    server: str
+    tables: int
+    rows: int
+    seconds: float
+    sample: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Rows of one table that a revision wrote."""
+
+    table: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """How long somebody waited, at the longest, who tried a table again and again meanwhile.
+
+    `table` is "" where the whole database is one file.
+    """
+
+    table: str
+    user: str  # readers or writers
+    direction: Direction
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offence:
+    """Rows that a revision cannot be applied to: what they violate, how many they are, and how to find them.
+
+    `keys` are the first of them, as `id=7`, and empty where values are not to be shown. `query` lists them all, on the
+    structure that the revision finds or makes; "" where only the first one is known.
+    """
+
+    rule: str  # UNIQUE, NOT NULL, FOREIGN KEY, CHECK, or the type that a value does not fit
+    table: str
+    columns: tuple[str, ...]
+    rows: int
+    keys: tuple[str, ...] = ()
+    key_names: tuple[str, ...] = ()
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was seen of one revision that no recording holds."""
+
+    revision: str
+    changed: tuple[Changed, ...] = ()
+    stalls: tuple[Stall, ...] = ()
+    offences: tuple[Offence, ...] = ()
+    forecast: Forecast | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A rehearsal on a copy of the target; without pending revisions nothing was copied.
+
+    `untouched` says how it is known that the target was not written to. `loose_ends` are what could not be found out.
+    """
+
+    target: str
+    current: tuple[str, ...]
+    pending: tuple[Revision, ...]
+    untouched: str
+    copied: Copied | None = None
+    recording: Recording | None = None
+    seen: tuple[Findings, ...] = ()
+    loose_ends: tuple[str, ...] = ()

@@ -1,0 +1,33 @@
+"""A rehearsal on a copy of the target, and the verdict on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.checks.adjustment import adjusted, refuse_unknown
+from dormatory.checks.rehearsal import rehearsal
+from dormatory.migrations.history import History
+from dormatory.migrations.rehearsal import rehearse
+from dormatory.report.outcome import Outcome, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dormatory.migrations.project import Project
+    from dormatory.migrations.rehearsal import Rehearsal, Request
+
+
+def rehearsed(
+    project: Project, request: Request, tell: Callable[[str, int, int], None] = lambda *_: None
+) -> tuple[Rehearsal, Outcome]:
+    """Rehearse what is pending on the project's target, and judge it; `tell` hears how far it is."""
+    refuse_unknown(project.settings, project.ini)
+    found = rehearse(project, project.target(), request, tell)
+    recording = found.recording
+    if recording is None:
+        return found, Outcome((), configuration=project.ini)
+    history = History.read(project)
+    kept = tuple(adjusted(rehearsal(recording, history), project.settings, history))
+    names = tuple(step.revision for step in recording.steps)
+    server = Server(recording.backend, recording.server)
+    return found, Outcome(kept, (server,), names, configuration=project.ini)

@@ -1,0 +1,473 @@
+"""Backups: whole or not there at all, and put back exactly, at once, and without harm to whoever is connected."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import secrets
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg2 import sql
+
+from dormatory.database import beside, postgresql_backup
+from dormatory.database.backend import backend_for
+from dormatory.database.driver import connected
+from dormatory.database.url import Target
+from dormatory.errors import (
+    BackupFailedError,
+    DatabaseFailedError,
+    InUseError,
+    LeftJournalError,
+    MissingDatabaseError,
+    NotABackupError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.database.throwaway import Server
+
+ROWS = "SELECT id, word FROM room ORDER BY id"
+
+
+def execute(target: Target, *statements: str) -> None:
+    with connected(target, writing=True) as driver, closing(driver.cursor()) as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        driver.commit()
+
+
+def rows(target: Target, query: str = ROWS) -> list[tuple[Any, ...]]:
+    with connected(target, writing=False) as driver, closing(driver.cursor()) as cursor:
+        cursor.execute(query)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def filled(target: Target) -> Target:
+    """Create a database with a table and three rows in it."""
+    backend_for(target).create(target)
+    execute(
+        target,
+        "CREATE TABLE room (id int PRIMARY KEY, word text)",
+        "INSERT INTO room VALUES (1, 'é🐘'), (2, NULL), (3, '')",
+    )
+    return target
+
+
+def beside_of(file: Path) -> list[str]:
+    return sorted(path.name for path in file.parent.iterdir())
+
+
+@pytest.fixture(scope="module")
+def server(postgres_server: Server) -> Server:
+    return postgres_server
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Target:
+    home = tmp_path / "data"
+    home.mkdir()
+    return filled(Target.parse("sqlite:///x.db", root=home))
+
+
+@pytest.fixture
+def postgresql(server: Server) -> Iterator[Target]:
+    target = Target(server.url(f"it's \"{secrets.token_hex(4)}%"), "postgresql+psycopg2")
+    yield filled(target)
+    backend_for(target).drop(target)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest) -> Target:
+    found: Target = request.getfixturevalue(request.param)
+    return found
+
+
+class TestBoth:
+    """What every backend promises."""
+
+    def test_a_backup_brings_everything_back_and_takes_away_what_came_later(
+        self, target: Target, tmp_path: Path
+    ) -> None:
+        backend, file = backend_for(target), tmp_path / "copy"
+        before = rows(target)
+        backend.backup(target, file)
+        execute(target, "DELETE FROM room WHERE id > 1", "CREATE TABLE later (id int)", "DROP TABLE room")
+        backend.restore(target, file)
+        assert rows(target) == before == [(1, "é🐘"), (2, None), (3, "")]
+        assert backend.stock(target).tables == 1
+        assert backend.stock(target).environment == "development"
+
+    def test_only_we_may_read_a_backup_and_nothing_else_is_left(self, target: Target, tmp_path: Path) -> None:
+        file = tmp_path / "copies" / "copy"
+        file.parent.mkdir()
+        backend_for(target).backup(target, file)
+        assert (file.stat().st_mode & 0o777, beside_of(file)) == (0o600, ["copy"])
+
+    def test_a_missing_database_is_restored_but_cannot_be_backed_up(self, target: Target, tmp_path: Path) -> None:
+        backend, file = backend_for(target), tmp_path / "copy"
+        backend.backup(target, file)
+        backend.drop(target)
+        with pytest.raises(MissingDatabaseError):
+            backend.backup(target, tmp_path / "another")
+        backend.restore(target, file)
+        assert len(rows(target)) == 3
+
+    @pytest.mark.parametrize("content", [b"", b"buy milk\n" * 900, b"SQLite format 3\0" + b"x" * 5000], ids=len)
+    def test_what_is_no_backup_is_refused_and_changes_nothing(
+        self, target: Target, tmp_path: Path, content: bytes
+    ) -> None:
+        file = tmp_path / "copy"
+        file.write_bytes(content)
+        with pytest.raises(NotABackupError, match="cannot be restored"):
+            backend_for(target).restore(target, file)
+        assert len(rows(target)) == 3
+
+    def test_a_backup_that_was_cut_short_is_refused_and_changes_nothing(self, target: Target, tmp_path: Path) -> None:
+        backend, file = backend_for(target), tmp_path / "copy"
+        execute(target, *(f"INSERT INTO room VALUES ({number}, 'x')" for number in range(4, 900)))
+        backend.backup(target, file)
+        os.truncate(file, file.stat().st_size * 2 // 3)
+        with pytest.raises((NotABackupError, DatabaseFailedError)):
+            backend.restore(target, file)
+        assert len(rows(target)) == 899
+
+    def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_database(
+        self, target: Target, tmp_path: Path
+    ) -> None:
+        with pytest.raises(BackupFailedError) as raised:
+            backend_for(target).backup(target, tmp_path / "nowhere" / "copy")
+        assert str(raised.value).startswith(
+            f"{target} was not backed up ({tmp_path}/nowhere: No such file or directory); nothing was changed; "
+        )
+        assert len(rows(target)) == 3
+
+    def test_no_more_room_is_an_error_with_nothing_left(self, target: Target, tmp_path: Path) -> None:
+        execute(target, *(f"INSERT INTO room VALUES ({n}, '{secrets.token_hex(999)}')" for n in range(4, 200)))
+        file = tmp_path / "copies" / "copy"
+        file.parent.mkdir()
+        with limited(40_000), pytest.raises(BackupFailedError, match=r"was not backed up .* nothing was changed"):
+            backend_for(target).backup(target, file)
+        assert beside_of(file) == []
+        assert len(rows(target)) == 199
+
+    def test_files_that_a_killed_run_left_are_removed_when_nobody_can_need_them(
+        self, target: Target, tmp_path: Path
+    ) -> None:
+        old, new = tmp_path / ".dormatory-old.part", tmp_path / ".dormatory-new.part"
+        for left in (old, new):
+            left.write_text("half a copy")
+        os.utime(old, (0, time.time() - 2 * beside._ABANDONED_SECONDS))
+        backend_for(target).backup(target, tmp_path / "copy")
+        assert (old.exists(), new.exists()) == (False, True)
+
+
+@contextlib.contextmanager
+def limited(size: int) -> Iterator[None]:
+    """Let no file of this process or a child grow beyond a size: a full disk, without one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+class TestSQLite:
+    def test_a_backup_holds_what_was_committed(self, sqlite: Target, tmp_path: Path) -> None:
+        for mode in ("delete", "wal"):
+            with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
+                writer.execute(f"PRAGMA journal_mode = {mode}")
+                writer.execute("BEGIN IMMEDIATE")
+                writer.execute("DELETE FROM room WHERE id = 1")
+                backend_for(sqlite).backup(sqlite, tmp_path / mode)
+                writer.execute("ROLLBACK")
+                writer.execute("INSERT INTO room VALUES (9, 'not yet in the file itself')")
+                backend_for(sqlite).backup(sqlite, tmp_path / f"{mode}-later")
+                writer.execute("DELETE FROM room WHERE id = 9")
+            for name, count in ((mode, 3), (f"{mode}-later", 4)):
+                with closing(sqlite3.connect(tmp_path / name)) as copy:
+                    assert copy.execute("SELECT count(*) FROM room").fetchone() == (count,)
+
+    def test_an_exclusive_writer_is_not_waited_for_forever(
+        self, sqlite: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dormatory.database.sqlite_backup._WAIT_SECONDS", 0.1)
+        with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
+            writer.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(BackupFailedError, match="database is locked"):
+                backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+
+    def test_a_damaged_file_is_not_kept_as_a_backup(self, sqlite: Target, tmp_path: Path) -> None:
+        execute(sqlite, "CREATE INDEX ix ON room (word)")
+        with sqlite.path.open("r+b") as file:
+            file.seek(-600, os.SEEK_END)
+            file.write(b"\xff" * 600)
+        with pytest.raises(BackupFailedError, match="damaged"):
+            backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        assert not (tmp_path / "copy").exists()
+
+    @pytest.mark.parametrize("mode", ["delete", "wal"])
+    def test_a_writer_keeps_its_database(self, sqlite: Target, tmp_path: Path, mode: str) -> None:
+        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
+            writer.execute(f"PRAGMA journal_mode = {mode}")
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("DELETE FROM room")
+            with pytest.raises(DatabaseFailedError, match="database is locked"):
+                backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+            writer.execute("COMMIT")
+        assert rows(sqlite) == []
+        assert [name for name in beside_of(sqlite.path) if name.startswith(".")] == []
+
+    def test_an_idle_connection_of_another_program_is_named(self, sqlite: Target, tmp_path: Path) -> None:
+        if not Path("/proc/self/fd").exists():
+            pytest.fail("who has a file open can be seen on Linux only; run this test there")
+        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        idle = (
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM room'); print(); input()"
+        )
+        command = [sys.executable, "-c", idle, str(sqlite.path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdin
+            assert other.stdout
+            other.stdout.readline()
+            assert backend_for(sqlite).stock(sqlite).sessions == 1
+            with pytest.raises(InUseError) as raised:
+                backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+            other.stdin.close()
+        assert raised.value.by[0].startswith(f"pid {other.pid} (")
+
+    def test_a_connection_that_outlives_the_exchange_can_write_nowhere(self, sqlite: Target, tmp_path: Path) -> None:
+        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as idle:  # our own process is not looked at
+            idle.execute("SELECT * FROM room").fetchall()
+            backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                idle.execute("INSERT INTO room VALUES (4, 'lost')")
+        assert len(rows(sqlite)) == 3
+
+    @pytest.mark.parametrize("mode", ["persist", "wal"])
+    def test_no_side_file_of_the_old_database_meets_the_new_one(
+        self, sqlite: Target, tmp_path: Path, mode: str
+    ) -> None:
+        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        with closing(sqlite3.connect(sqlite.path)) as connection:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+            connection.execute("INSERT INTO room VALUES (4, 'x')")
+            connection.commit()
+            kept = {path.name: path.read_bytes() for path in sqlite.path.parent.iterdir()}
+        for name, content in kept.items():  # as a killed program leaves them: the closing removes those of WAL
+            (sqlite.path.parent / name).write_bytes(content)
+        assert len(kept) > 1
+        backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+        assert (beside_of(sqlite.path), len(rows(sqlite))) == (["x.db"], 3)
+
+    def test_nothing_is_restored_beside_the_journal_of_another_database(self, sqlite: Target, tmp_path: Path) -> None:
+        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).drop(sqlite)
+        sqlite.path.with_name("x.db-wal").write_bytes(b"rows of somebody")
+        with pytest.raises(LeftJournalError):
+            backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+        assert beside_of(sqlite.path) == ["x.db-wal"]
+
+    def test_a_link_stays_a_link_and_the_mode_stays(self, sqlite: Target, tmp_path: Path) -> None:
+        sqlite.path.chmod(0o640)
+        linked = sqlite.renamed(str(tmp_path / "link.db"))
+        linked.path.symlink_to(sqlite.path)
+        backend_for(linked).backup(linked, tmp_path / "copy")
+        execute(sqlite, "DELETE FROM room")
+        backend_for(linked).restore(linked, tmp_path / "copy")
+        assert (linked.path.is_symlink(), sqlite.path.stat().st_mode & 0o777, len(rows(sqlite))) == (True, 0o640, 3)
+
+    def test_the_database_itself_is_no_backup_of_it(self, sqlite: Target) -> None:
+        with pytest.raises(NotABackupError, match="it is the database itself"):
+            backend_for(sqlite).restore(sqlite, sqlite.path)
+        assert len(rows(sqlite)) == 3
+
+    def test_no_room_for_the_restored_file_leaves_the_old_one(self, sqlite: Target, tmp_path: Path) -> None:
+        execute(sqlite, *(f"INSERT INTO room VALUES ({n}, '{'x' * 999}')" for n in range(4, 100)))
+        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        execute(sqlite, "DELETE FROM room WHERE id > 1")
+        before = sqlite.path.read_bytes()
+        with limited(40_000), pytest.raises(DatabaseFailedError):
+            backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+        assert (sqlite.path.read_bytes() == before, beside_of(sqlite.path)) == (True, ["x.db"])
+
+
+class TestPostgreSQL:
+    def test_what_belongs_to_the_database_itself_stays(
+        self, postgresql: Target, server: Server, tmp_path: Path
+    ) -> None:
+        maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
+        name, role = sql.Identifier(postgresql.database), sql.Identifier(f"role_{secrets.token_hex(4)}")
+        changes = (
+            "CREATE ROLE {role}", "GRANT CONNECT ON DATABASE {name} TO {role} WITH GRANT OPTION",
+            "REVOKE TEMP ON DATABASE {name} FROM PUBLIC", "ALTER DATABASE {name} CONNECTION LIMIT 33",
+            'ALTER DATABASE {name} SET search_path TO "$user", other, public',
+            "ALTER DATABASE {name} SET work_mem TO '5MB'", "COMMENT ON DATABASE {name} IS 'the shop''s'",
+            "ALTER ROLE {role} IN DATABASE {name} SET lock_timeout TO '3s'", "ALTER DATABASE {name} OWNER TO {role}",
+        )  # fmt: skip
+        administer(maintenance, *(sql.SQL(change).format(name=name, role=role) for change in changes))
+        before = traits(postgresql)
+        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+        after = traits(postgresql)
+        administer(maintenance, *(sql.SQL(text).format(name=name, role=role) for text in LEAVING))
+        assert after == before
+
+    def test_the_mark_is_the_targets_whatever_is_restored(
+        self, postgresql: Target, server: Server, tmp_path: Path
+    ) -> None:
+        production = Target(server.create_database(), "postgresql+psycopg2")
+        execute(production, "CREATE TABLE room (id int, word text)")
+        backend = backend_for(production)
+        backend.backup(postgresql, tmp_path / "of-development")
+        backend.backup(production, tmp_path / "of-production")
+        backend.restore(postgresql, tmp_path / "of-production")
+        backend.restore(production, tmp_path / "of-development")
+        found = [(backend.stock(one).environment, len(rows(one))) for one in (postgresql, production)]
+        backend.drop(production)
+        backend.restore(production, tmp_path / "of-development")
+        anew = backend.stock(production).environment
+        backend.drop(production)
+        assert (found, anew) == ([("development", 0), ("production", 3)], "production")
+
+    def test_an_ordinary_user_backs_up_and_restores_what_it_owns(
+        self, postgresql: Target, server: Server, tmp_path: Path
+    ) -> None:
+        user = f"user_{secrets.token_hex(4)}"
+        maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
+        administer(maintenance, sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(sql.Identifier(user)))
+        own = Target(server.url(user).set(username=user), "postgresql+psycopg2")
+        backend = backend_for(own)
+        filled(own)
+        backend.backup(own, tmp_path / "copy")
+        execute(own, "DELETE FROM room")
+        backend.restore(own, tmp_path / "copy")
+        found = (len(rows(own)), backend.stock(own).environment)
+        foreign = Target(postgresql.url.set(username=user), "postgresql+psycopg2")
+        with pytest.raises(DatabaseFailedError, match="cannot be replaced"):
+            backend.restore(foreign, tmp_path / "copy")
+        backend.drop(own)
+        administer(maintenance, sql.SQL("DROP ROLE {}").format(sql.Identifier(user)))
+        assert found == (3, "development")
+
+    def test_an_owner_whom_this_server_does_not_have_leaves_everything_to_us(
+        self, postgresql: Target, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        backend = backend_for(postgresql)
+        execute(postgresql, "CREATE ROLE gone", "ALTER TABLE room OWNER TO gone", "GRANT SELECT ON room TO gone")
+        backend.backup(postgresql, tmp_path / "copy")
+        execute(postgresql, "DROP OWNED BY gone", "DROP ROLE gone")
+        backend.restore(postgresql, tmp_path / "copy")
+        assert len(rows(postgresql)) == 3
+        assert caplog.messages == ['this server has no role "gone": owners and rights are not restored']
+        assert leftovers(server) == []
+
+    def test_sessions_that_come_back_at_once_do_not_keep_the_name(self, postgresql: Target, tmp_path: Path) -> None:
+        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        execute(postgresql, "DELETE FROM room")
+        ending, connected_once = threading.Event(), threading.Event()
+        pool = threading.Thread(target=keep_connecting, args=(postgresql, connected_once, ending))
+        pool.start()
+        assert connected_once.wait(10)
+        try:
+            backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+        finally:
+            ending.set()
+            pool.join()
+        assert len(rows(postgresql)) == 3
+
+    def test_a_failed_restore_leaves_the_database_and_nothing_else(
+        self, postgresql: Target, server: Server, tmp_path: Path
+    ) -> None:
+        backend = backend_for(postgresql)
+        execute(postgresql, "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1", "CREATE DOMAIN d AS int")
+        backend.backup(postgresql, tmp_path / "copy")
+        content = (tmp_path / "copy").read_bytes()
+        assert content.count(b"RETURN 1") == 1
+        (tmp_path / "copy").write_bytes(content.replace(b"RETURN 1", b"RETURN x"))
+        execute(postgresql, "DELETE FROM room WHERE id = 1")
+        with pytest.raises(DatabaseFailedError, match=r'was not restored .*"x" does not exist'):
+            backend.restore(postgresql, tmp_path / "copy")
+        assert (len(rows(postgresql)), leftovers(server)) == (2, [])
+
+    def test_what_a_killed_restore_left_is_removed_by_the_next(
+        self, postgresql: Target, server: Server, tmp_path: Path
+    ) -> None:
+        maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
+        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        left = sql.Identifier(f"dormatory_{secrets.token_hex(4)}")
+        mark = sql.Literal(postgresql_backup._LEFT + postgresql.database)
+        administer(maintenance, sql.SQL("CREATE DATABASE {}").format(left))
+        administer(maintenance, sql.SQL("COMMENT ON DATABASE {} IS {}").format(left, mark))
+        backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+        assert leftovers(server) == []
+
+    def test_two_restores_at_once_are_one_too_many(self, postgresql: Target, server: Server, tmp_path: Path) -> None:
+        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        other = Target(server.url("postgres"), "postgresql+psycopg2")
+        with connected(other, writing=False) as driver, driver.cursor() as cursor:
+            postgresql_backup._sweep(cursor, postgresql)
+            with pytest.raises(DatabaseFailedError, match="is being restored"):
+                backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+
+    def test_a_table_that_somebody_alters_is_not_waited_for_forever(
+        self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(postgresql_backup, "_LOCK_MILLISECONDS", 100)
+        with connected(postgresql, writing=True) as driver, driver.cursor() as cursor:
+            cursor.execute("LOCK TABLE room")
+            with pytest.raises(BackupFailedError, match=r"pg_dump: .*nothing was changed"):
+                backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        assert list(tmp_path.iterdir()) == []
+
+
+LEAVING = ("ALTER DATABASE {name} OWNER TO CURRENT_USER", "REVOKE ALL ON DATABASE {name} FROM {role}",
+           "ALTER ROLE {role} IN DATABASE {name} RESET ALL", "DROP ROLE {role}")  # fmt: skip
+TRAITS = """
+SELECT ARRAY(SELECT a::text FROM unnest(d.datacl) a ORDER BY 1), d.datconnlimit, pg_get_userbyid(d.datdba),
+       shobj_description(d.oid, 'pg_database'), d.encoding, d.datcollate, d.datctype,
+       ARRAY(SELECT s.setrole || s.setconfig::text FROM pg_db_role_setting s WHERE s.setdatabase = d.oid ORDER BY 1)
+  FROM pg_database d WHERE d.datname = current_database()
+"""
+
+
+def traits(target: Target) -> list[tuple[Any, ...]]:
+    found = rows(target, TRAITS)
+    assert "dormatory.environment=development" in str(found)
+    return found
+
+
+def administer(maintenance: Target, *statements: sql.Composable) -> None:
+    with connected(maintenance, writing=True) as driver:
+        driver.autocommit = True
+        for statement in statements:
+            driver.cursor().execute(statement)
+
+
+def leftovers(server: Server) -> list[tuple[Any, ...]]:
+    maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
+    return rows(maintenance, "SELECT datname FROM pg_database WHERE datname LIKE 'dormatory\\_%'")
+
+
+def keep_connecting(target: Target, connected_once: threading.Event, ending: threading.Event) -> None:
+    """Be a pool that comes back at once whenever it is thrown out."""
+    while not ending.is_set():
+        with contextlib.suppress(DatabaseFailedError), connected(target, writing=False) as driver:
+            while not ending.is_set():
+                driver.cursor().execute("SELECT 1")
+                connected_once.set()

@@ -1,0 +1,574 @@
+"""A rehearsal plays what is pending on a copy of real rows, tells what would happen, and leaves the target alone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+from sqlalchemy import NullPool, create_engine
+
+from dormatory.checks.findings import Severity
+from dormatory.checks.rehearsal import rehearsal
+from dormatory.database import throwaway
+from dormatory.database.driver import connected
+from dormatory.errors import ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
+from dormatory.migrations import scratch
+from dormatory.migrations.history import History
+from dormatory.migrations.recording import Direction, Recording
+from dormatory.migrations.rehearsal import Request, rehearse
+from dormatory.migrations.rehearsal.bench import bench
+from dormatory.migrations.rehearsal.bench_postgresql import PostgreSQLBench
+from dormatory.migrations.rehearsal.forecast import Measurement, forecast
+from dormatory.rehearsing import rehearsed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.database.url import Target
+    from dormatory.migrations.rehearsal import Rehearsal
+    from dormatory.report.outcome import Outcome
+    from tests.conftest import Inv, SmallProject
+
+BATCH = "with op.batch_alter_table('a') as batch: "
+SECRET = "s3cret-value"  # noqa: S105  # of a row, not of ours
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """An empty database, once per backend."""
+    if request.param == "sqlite":
+        with throwaway.scratch_sqlite() as found:
+            yield found
+        return
+    server: throwaway.Server = request.getfixturevalue("postgres_server")
+    request.getfixturevalue("shared_server")
+    with throwaway.scratch_postgresql(server) as found:
+        yield found
+
+
+@pytest.fixture
+def shared_server(postgres_server: throwaway.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a rehearsal have its copies on the session's server: another one for each would take longer than the rest."""
+
+    class Borrowed:
+        def __enter__(self) -> throwaway.Server:
+            return postgres_server
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(throwaway, "server", Borrowed)
+
+
+def execute(target: Target, *statements: str) -> None:
+    with create_engine(target.url, poolclass=NullPool).begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def ask(target: Target, query: str) -> list[tuple[Any, ...]]:
+    with connected(target, writing=False) as connection:
+        cursor = connection.cursor()
+        cursor.execute(query)
+        return [tuple(row) for row in cursor.fetchall()]
+
+
+def started(project: SmallProject, target: Target, *statements: str, create: str = "") -> None:
+    """Write the first revision, apply it, and put rows in."""
+    create = create or "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True), sa.Column('x', sa.Text))"
+    project.revision("001", create, "op.drop_table('a')")
+    scratch.upgrade(project.project, target, "001")
+    execute(target, *statements)
+
+
+def play(
+    project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch, **wanted: Any
+) -> tuple[Rehearsal, Outcome]:
+    url = target.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("DATABASE_URL", url)
+    return rehearsed(project.project, Request(**wanted))
+
+
+def recording_of(found: Rehearsal) -> Recording:
+    assert found.recording is not None
+    return found.recording
+
+
+def rules(outcome: Outcome) -> list[str]:
+    return [item.rule for item in outcome.findings if outcome.waits_for(item.severity)]
+
+
+class TestCourse:
+    def test_each_pending_revision_is_played_up_down_and_up_and_the_whole_way(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        small_project.revision(
+            "002", "op.execute(\"UPDATE a SET x = 'new' WHERE id = 1\")", extra="lossy = 'the old x'"
+        )
+        small_project.revision("003", "op.create_index('ix', 'a', ['x'])", "op.drop_index('ix', 'a')")
+        found, outcome = play(small_project, target, monkeypatch)
+        recording = recording_of(found)
+        assert [(step.revision, len(step.legs)) for step in recording.steps] == [("002", 3), ("003", 3)]
+        assert all(leg.failure is None for step in recording.steps for leg in step.legs)
+        assert [passage.is_clean for passage in recording.passages] == [True, True]
+        assert not outcome.is_failed
+        first = found.seen[0]
+        assert [(it.table, it.inserted, it.updated, it.deleted) for it in first.changed] == [("a", 0, 1, 0)]
+        assert found.copied is not None
+        assert found.copied.rows == 3  # the version table's included
+        assert Recording.from_json(recording.to_json()) == recording
+
+    def test_nothing_pending_copies_nothing(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target)
+        found, outcome = play(small_project, target, monkeypatch)
+        assert (found.pending, found.copied, found.recording) == ((), None, None)
+        assert not outcome.is_failed
+
+    def test_the_target_is_as_before(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        small_project.revision("002", "op.drop_column('a', 'x')", "op.add_column('a', sa.Column('x', sa.Text))")
+        before = ask(target, "SELECT * FROM a"), ask(target, "SELECT * FROM alembic_version")
+        found, _ = play(small_project, target, monkeypatch)
+        assert (ask(target, "SELECT * FROM a"), ask(target, "SELECT * FROM alembic_version")) == before
+        assert "as before" in found.untouched
+
+    def test_a_revision_of_another_checkout_is_refused(self, small_project: SmallProject, target: Target) -> None:
+        started(small_project, target, "UPDATE alembic_version SET version_num = 'elsewhere'")
+        with pytest.raises(ForeignRevisionError, match="elsewhere"):
+            rehearse(small_project.project, target, Request())
+
+    def test_a_missing_database_is_told(self, small_project: SmallProject, target: Target) -> None:
+        small_project.tables("a")
+        gone = target.renamed(f"{target.database}_gone")
+        with pytest.raises(MissingDatabaseError):
+            rehearse(small_project.project, gone, Request())
+
+    @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+    def test_an_env_py_of_another_project_is_led_to_the_copy(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
+        (small_project.root / "scripts" / "env.py").write_text(
+            "import os\nimport sqlalchemy as sa\nfrom alembic import context\n"
+            "engine = sa.create_engine(os.environ['DATABASE_URL'], poolclass=sa.NullPool)\n"
+            "with engine.connect() as connection:\n"
+            "    context.configure(connection=connection)\n"
+            "    with context.begin_transaction():\n        context.run_migrations()\n"
+        )
+        found, outcome = play(small_project, target, monkeypatch)
+        assert not outcome.is_failed, outcome.findings
+        assert [leg.failure for step in recording_of(found).steps for leg in step.legs] == [None] * 3
+        assert ask(target, "SELECT version_num FROM alembic_version") == [("001",)]
+
+
+class TestRowsLost:
+    def test_what_the_way_back_loses_is_a_finding_unless_declared(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two'), (3, 'three')")
+        file = small_project.revision("002", "pass", "op.execute('DELETE FROM a WHERE id > 1')")
+        found, outcome = play(small_project, target, monkeypatch)
+        (loss,) = recording_of(found).steps[0].losses
+        assert (loss.table, loss.count, loss.of, loss.direction) == ("a", 2, 3, Direction.DOWNGRADE)
+        assert rules(outcome) == ["rows-deleted"]
+        file.write_text(file.read_text() + "\nlossy = 'two rows'\n")
+        declared = rehearsal(recording_of(found), History.read(small_project.project))
+        assert [(item.rule, item.severity) for item in declared] == [("rows-deleted", Severity.NOTE)]
+
+    @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+    def test_what_one_revision_loses_is_not_laid_to_another(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
+        small_project.revision("003", "pass", "op.execute('DELETE FROM a')")
+        found, _ = play(small_project, target, monkeypatch)
+        assert [len(step.losses) for step in recording_of(found).steps] == [0, 1]
+
+    def test_large_tables_are_compared_by_the_database(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dormatory.migrations.rehearsal.play.MOST_ROWS", 3)
+        monkeypatch.setattr("dormatory.migrations.rehearsal.keeping.MOST_ROWS", 3)
+        rows = ", ".join(f"({number}, 'x{number}')" for number in range(9))
+        started(small_project, target, f"INSERT INTO a VALUES {rows}")
+        down = "op.execute('DELETE FROM a WHERE id > 6')\nop.execute(\"UPDATE a SET x = 'other' WHERE id < 3\")"
+        small_project.revision("002", "pass", down)
+        found, outcome = play(small_project, target, monkeypatch)
+        losses = recording_of(found).steps[0].losses
+        assert [(it.table, it.column, it.count, it.of) for it in losses] == [("a", "", 2, 9), ("a", "x", 3, 9)]
+        assert outcome.is_failed
+
+
+class TestRealData:
+    """Revisions that fail on rows: which rows these are."""
+
+    @pytest.mark.parametrize(
+        ("target", "upgrade", "rule", "count"),
+        [
+            ("sqlite", "op.create_index('uq', 'a', ['x'], unique=True)", "UNIQUE", 2),
+            ("sqlite", BATCH + "batch.create_unique_constraint('uq', ['x'])", "UNIQUE", 2),
+            ("sqlite", BATCH + "batch.alter_column('x', nullable=False)", "NOT NULL", 1),
+            ("sqlite", BATCH + "batch.create_check_constraint('short', \"x NOT LIKE 's3%'\")", "CHECK", 2),
+            ("postgresql", "op.create_unique_constraint('uq', 'a', ['x'])", "UNIQUE", 2),
+            ("postgresql", "op.alter_column('a', 'x', nullable=False)", "NOT NULL", 1),
+            ("postgresql", "op.create_check_constraint('short', 'a', \"x NOT LIKE 's3%'\")", "CHECK", 2),
+        ],
+        indirect=["target"],
+    )
+    def test_a_violation_names_its_table_and_how_many_rows(  # noqa: PLR0917  # fixtures and a table of cases
+        self,
+        small_project: SmallProject,
+        target: Target,
+        monkeypatch: pytest.MonkeyPatch,
+        upgrade: str,
+        rule: str,
+        count: int,
+    ) -> None:
+        rows = f"(1, '{SECRET}'), (2, '{SECRET}'), (3, NULL), (4, 'fine')"
+        started(small_project, target, f"INSERT INTO a VALUES {rows}")
+        small_project.revision("002", upgrade)
+        small_project.revision("003")
+        found, outcome = play(small_project, target, monkeypatch)
+        (seen,) = found.seen
+        (offence,) = seen.offences
+        assert (offence.rule, offence.table, offence.rows, offence.keys) == (rule, "a", count, ())
+        assert len(ask(target, offence.query)) == count
+        recording = recording_of(found)
+        assert recording.unreached == ("003",)
+        assert SECRET not in recording.to_json() + repr(found) + repr(outcome)
+        assert "upgrade-fails" in rules(outcome)
+
+    def test_a_new_column_that_no_row_has_a_value_for_is_every_rows_fault(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text, nullable=False))")
+        found, _ = play(small_project, target, monkeypatch)
+        (offence,) = found.seen[0].offences
+        assert (offence.rule, offence.columns, offence.rows) == ("NOT NULL", ("y",), 2)
+
+    @pytest.mark.parametrize("target", ["postgresql"], indirect=True)
+    def test_keys_are_told_when_asked_for(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'twice'), (2, 'once'), (7, 'twice')")
+        small_project.revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
+        found, _ = play(small_project, target, monkeypatch, show_values=True)
+        assert found.seen[0].offences[0].keys == ("id=1, x=twice", "id=7, x=twice")
+        assert "twice" not in recording_of(found).to_json()
+
+    def test_orphans_are_found(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        create = (
+            "op.create_table('p', sa.Column('id', sa.Integer, primary_key=True))\n"
+            "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True), sa.Column('p_id', sa.Integer))"
+        )
+        rows = "INSERT INTO p VALUES (1)", "INSERT INTO a VALUES (1, 1), (2, 77), (3, 78), (4, NULL)"
+        started(small_project, target, *rows, create=create)
+        small_project.revision(
+            "002", "with op.batch_alter_table('a') as batch: batch.create_foreign_key('fk', 'p', ['p_id'], ['id'])"
+        )
+        found, outcome = play(small_project, target, monkeypatch)
+        (offence,) = found.seen[0].offences
+        assert (offence.rule, offence.table, offence.columns, offence.rows) == ("FOREIGN KEY", "a", ("p_id",), 2)
+        assert outcome.is_failed
+
+    def test_values_that_the_new_type_cannot_hold_are_found(
+        self,
+        small_project: SmallProject,
+        postgres_server: throwaway.Server,
+        shared_server: None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        del shared_server
+        with throwaway.scratch_postgresql(postgres_server) as target:
+            started(small_project, target, "INSERT INTO a VALUES (1, '12'), (2, 'twelve'), (3, NULL)")
+            small_project.revision("002", "op.execute('ALTER TABLE a ALTER COLUMN x TYPE integer USING x::integer')")
+            found, _ = play(small_project, target, monkeypatch, show_values=True)
+        (offence,) = found.seen[0].offences
+        assert (offence.rule, offence.rows, offence.keys) == ("integer", 1, ("id=2, x=twelve",))
+
+    @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+    def test_a_failing_way_back_is_a_finding(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'twice'), (2, 'twice')")
+        small_project.revision("002", "pass", "op.create_index('uq', 'a', ['x'], unique=True)")
+        small_project.revision("003")
+        found, outcome = play(small_project, target, monkeypatch)
+        assert rules(outcome) == ["downgrade-fails"]
+        assert [step.revision for step in recording_of(found).steps] == ["002", "003"]
+        assert found.seen[0].offences[0].rows == 2
+        assert "002" in found.loose_ends[0]
+
+
+class TestSample:
+    CREATE = (
+        "op.create_table('p', sa.Column('id', sa.Integer, primary_key=True), sa.Column('a_id', sa.Integer))\n"
+        "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True),\n"
+        "    sa.Column('up', sa.Integer, sa.ForeignKey('a.id', name='fk_up')),\n"
+        "    sa.Column('p_id', sa.Integer, sa.ForeignKey('p.id', name='fk_p')))\n"
+        "if op.get_bind().dialect.name == 'postgresql':\n"
+        "    op.create_foreign_key('fk_a', 'p', 'a', ['a_id'], ['id'])\n"
+        "    op.execute('ALTER TABLE a ALTER CONSTRAINT fk_p DEFERRABLE INITIALLY DEFERRED')\n"
+        "    op.execute('CREATE SEQUENCE s')\n"
+    )
+
+    def test_it_holds_every_row_that_its_rows_refer_to(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        people = ", ".join(f"({number}, NULL)" for number in range(1, 101))
+        chain = ", ".join(f"({n}, {n - 1 if n % 10 != 1 else 'NULL'}, {101 - n})" for n in range(1, 101))
+        started(
+            small_project,
+            target,
+            f"INSERT INTO p VALUES {people}",
+            f"INSERT INTO a VALUES {chain}",
+            "UPDATE p SET a_id = id WHERE id / 3 * 3 = id",  # which closes circles
+            create=self.CREATE,
+        )
+        if target.backend_name == "postgresql":
+            execute(target, "SELECT setval('s', 41)")
+        with bench(target) as room, room.copied("alembic_version", 5) as (copy, copied):
+            counts = [ask(copy, f"SELECT count(*) FROM {table}")[0][0] for table in ("a", "p", "alembic_version")]
+            lonely = ask(copy, "SELECT count(*) FROM a WHERE up IS NOT NULL AND up NOT IN (SELECT id FROM a)")
+            orphans = ask(copy, "SELECT count(*) FROM a WHERE p_id NOT IN (SELECT id FROM p)")
+            if target.backend_name == "postgresql":
+                assert ask(copy, "SELECT nextval('s')") == [(42,)]
+                assert ask(copy, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated") == [
+                    (0,)
+                ]
+        assert 5 <= counts[0] < 100
+        assert 5 <= counts[1] < 100
+        assert counts[2] == 1
+        assert (lonely, orphans) == ([(0,)], [(0,)])
+        assert copied.rows == sum(counts)
+        del monkeypatch
+
+    @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+    def test_a_rehearsal_on_a_sample_finds_what_its_rows_refuse(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = ", ".join(f"({number}, 'same')" for number in range(50))
+        started(small_project, target, f"INSERT INTO a VALUES {rows}")
+        small_project.revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
+        found, outcome = play(small_project, target, monkeypatch, sample=4)
+        assert found.copied is not None
+        assert (found.copied.sample, found.copied.rows) == (4, 5)
+        assert found.seen[0].offences[0].rows == 4
+        assert outcome.is_failed
+
+
+class TestForecast:
+    def test_it_is_a_line_through_what_was_measured(self) -> None:
+        found = forecast((Measurement(100, 1.0), Measurement(300, 2.0)), 1000)
+        assert found.seconds == pytest.approx(5.5)
+        assert [it.rows for it in found.measured] == [100, 300]
+
+    def test_three_measurements_are_fitted(self) -> None:
+        found = forecast((Measurement(0, 0.0), Measurement(1, 2.0), Measurement(2, 2.0)), 3)
+        assert found.seconds == pytest.approx(10 / 3)
+
+    @pytest.mark.parametrize(
+        "measured",
+        [
+            (Measurement(5, 1.0),),
+            (Measurement(5, 1.0), Measurement(5, 2.0)),
+            (Measurement(5, 2.0), Measurement(9, 1.0)),
+        ],
+    )
+    def test_what_does_not_lead_to_a_figure_gives_none(self, measured: tuple[Measurement, ...]) -> None:
+        found = forecast(measured, 100)
+        assert found.seconds is None
+        assert found.why
+
+    def test_a_rehearsal_measures_at_two_sizes(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = ", ".join(f"({number}, 'x')" for number in range(40))
+        started(small_project, target, f"INSERT INTO a VALUES {rows}")
+        small_project.revision("002", "op.execute(\"UPDATE a SET x = 'y'\")", extra="lossy = 'x'")
+        found, _ = play(small_project, target, monkeypatch, at_rows=1000)
+        told = found.seen[0].forecast
+        assert told is not None
+        assert [it.rows for it in told.measured] == [10, 40]
+        assert told.rows == 1000
+
+
+class TestStalls:
+    def test_readers_and_writers_wait_as_long_as_the_lock_is_held(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        slow = "op.add_column('a', sa.Column('y', sa.Text))\nimport time; time.sleep(0.3)"
+        small_project.revision("002", slow, "op.drop_column('a', 'y')")
+        found, _ = play(small_project, target, monkeypatch)
+        longest = {it.user: it.seconds for it in found.seen[0].stalls if it.direction is Direction.UPGRADE}
+        assert longest["writers"] >= 0.25
+        if target.backend_name == "postgresql":
+            assert longest["readers"] >= 0.25
+            locks = recording_of(found).steps[0].legs[0].locks
+            assert [(lock.table, lock.mode) for lock in locks] == [("a", "ACCESS EXCLUSIVE")]
+            assert locks[0].seconds >= 0.25
+        else:
+            assert longest["readers"] < 0.25
+
+    def test_rows_that_a_revision_writes_keep_writers_waiting(
+        self,
+        small_project: SmallProject,
+        postgres_server: throwaway.Server,
+        shared_server: None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        del shared_server
+        with throwaway.scratch_postgresql(postgres_server) as target:
+            started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+            small_project.revision(
+                "002", "op.execute(\"UPDATE a SET x = 'y'\")\nimport time; time.sleep(0.3)\nop.execute('LOCK a')"
+            )
+            found, _ = play(small_project, target, monkeypatch)
+        assert recording_of(found).passages == ()
+        assert all(leg.is_clean for leg in recording_of(found).steps[0].legs)
+        assert [it.user for it in found.seen[0].stalls if it.seconds >= 0.25] == ["writers"]
+
+
+class TestSQLiteFiles:
+    @pytest.mark.parametrize("is_open", [True, False], ids=["in-use", "closed"])
+    def test_a_file_in_wal_mode_is_copied_with_its_journal_and_left_alone(
+        self, small_project: SmallProject, *, is_open: bool
+    ) -> None:
+        with throwaway.scratch_sqlite() as target:
+            started(small_project, target)
+            small_project.revision("002")
+            with closing(sqlite3.connect(target.path)) as writer:
+                writer.execute("PRAGMA journal_mode = WAL")
+                writer.execute("INSERT INTO a VALUES (1, 'in the journal')")
+                writer.commit()
+                if not is_open:
+                    writer.close()
+                before = {
+                    file.name: hashlib.sha256(file.read_bytes()).digest()
+                    for file in sorted(target.path.parent.glob("scratch.db*"))
+                    if not file.name.endswith("shm")
+                }
+                found = rehearse(small_project.project, target, Request())
+                after = {
+                    file.name: hashlib.sha256(file.read_bytes()).digest()
+                    for file in sorted(target.path.parent.glob("scratch.db*"))
+                    if not file.name.endswith("shm")
+                }
+        assert found.copied is not None
+        assert found.copied.rows == 2
+        assert before == after
+        assert ("scratch.db-wal" in before) is is_open
+        assert "byte for byte as before" in found.untouched
+
+    def test_it_is_told_when_somebody_else_writes(self, small_project: SmallProject) -> None:
+        with throwaway.scratch_sqlite() as target:
+            started(small_project, target)
+            small_project.revision(
+                "002",
+                f"import sqlite3\nwriter = sqlite3.connect({str(target.path)!r})\n"
+                "writer.execute('INSERT INTO a (x) VALUES (1)')\nwriter.commit()\nwriter.close()",
+            )
+            found = rehearse(small_project.project, target, Request())
+        assert "somebody else wrote to it" in found.untouched
+
+
+class TestPostgreSQLTargets:
+    def test_no_session_of_a_rehearsal_can_write(self, postgres_server: throwaway.Server) -> None:
+        with (
+            throwaway.scratch_postgresql(postgres_server) as target,
+            PostgreSQLBench(target, postgres_server).opened() as room,
+        ):
+            url = room._target.url  # what its child programs are given, too
+            with (
+                closing(
+                    psycopg2.connect(
+                        host=url.query["host"],
+                        port=url.query["port"],
+                        user=url.username,
+                        dbname=url.database,
+                        options=url.query["options"],
+                    )
+                ) as connection,
+                pytest.raises(psycopg2.errors.ReadOnlySqlTransaction),
+            ):
+                connection.cursor().execute("CREATE TABLE t (id integer)")
+
+    def test_an_extension_that_the_copy_cannot_have_is_named(
+        self, postgres_server: throwaway.Server, shared_server: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        del shared_server
+        with throwaway.scratch_postgresql(postgres_server) as target:
+            execute(target, "UPDATE pg_extension SET extname = 'far_away' WHERE extname = 'plpgsql'")
+            with (
+                pytest.raises(ExtensionsMissingError, match="far_away") as raised,
+                bench(target) as room,
+                room.copied("alembic_version", 0),
+            ):
+                pass
+        assert raised.value.exit_code == 3
+        del monkeypatch
+
+    def test_roles_settings_and_generated_columns_come_along(
+        self, small_project: SmallProject, postgres_server: throwaway.Server, shared_server: None
+    ) -> None:
+        del shared_server
+        with throwaway.scratch_postgresql(postgres_server) as target:
+            execute(
+                target,
+                "CREATE SCHEMA other",
+                "CREATE TABLE other.t (id integer PRIMARY KEY, twice integer GENERATED ALWAYS AS (id * 2) STORED)",
+                "INSERT INTO other.t VALUES (1), (2)",
+                f'ALTER DATABASE {target.database} SET search_path = "other", public',
+            )
+            for sample in (0, 1):
+                with bench(target) as room, room.copied("alembic_version", sample) as (copy, _):
+                    assert ask(copy, "SHOW search_path") == [("other, public",)]
+                    assert set(ask(copy, "SELECT twice FROM t")) <= {(2,), (4,)}
+        del small_project
+
+
+class TestTask:
+    def test_it_reports_and_exits_with_1_for_findings(self, small_project: SmallProject, inv: Inv) -> None:
+        with throwaway.scratch_sqlite() as target:
+            started(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}'), (2, '{SECRET}')")
+            small_project.revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
+            ended = inv("db.rehearse", url=target.url)
+            shown = inv("db.rehearse", "--show-values", url=target.url)
+        assert ended.code == shown.code == 1
+        assert ended.err == ""
+        assert "  refused   UNIQUE of a (x): 2 rows" in ended.out
+        assert SECRET not in ended.out
+        assert f"id=1, x={SECRET}; id=2, x={SECRET}" in shown.out
+        assert re.search(r"^target    untouched: .*byte for byte", ended.out, re.MULTILINE)
+
+    def test_a_clean_rehearsal_exits_with_0(self, small_project: SmallProject, inv: Inv) -> None:
+        with throwaway.scratch_sqlite() as target:
+            started(small_project, target)
+            nothing = inv("db.rehearse", url=target.url)
+            small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
+            ended = inv("db.rehearse", "--at-rows", "1000", url=target.url)
+        assert (nothing.code, ended.code) == (0, 0)
+        assert nothing.out.endswith("is at 001, nothing is pending: nothing to rehearse\n")
+        assert ended.out.endswith(f"no findings on SQLite {sqlite3.sqlite_version}\n")
+        assert "forecast  none for 1000 rows" in ended.out
+
+    @pytest.mark.parametrize("option", ["--sample=0", "--sample=many", "--at-rows=-1"])
+    def test_what_is_no_number_is_refused(self, inv: Inv, option: str) -> None:
+        ended = inv("db.rehearse", option, url="sqlite:///x.db")
+        assert ended.code == 2
+        assert "is no number of rows" in ended.err

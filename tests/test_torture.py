@@ -1,0 +1,41 @@
+"""Commands that are broken off leave a whole database; `nox -s torture` tries far more moments than these."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.torture.__main__ import main, ward
+from tests.torture.ordeal import commands, run
+
+# Command, way, and the moment: in the middle of what it does.
+TRIES = {
+    "sqlite": (
+        ("upgrade", "kill", 700),
+        ("downgrade", "interrupt", 279),
+        ("reset", "kill", 300),
+        ("restore", "kill", 40),
+        ("upgrade", "disk", 300),
+    ),
+    "postgresql": (
+        ("upgrade", "kill", 125),
+        ("downgrade", "cut", 150),
+        ("reset", "terminate", 147),
+        ("restore", "kill", 53),
+        ("upgrade", "server", 63),
+    ),
+}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("backend", TRIES)
+def test_a_command_broken_off_leaves_a_whole_database_and_completes_when_run_again(backend: str) -> None:
+    with ward(backend) as opened:
+        found = {command.name: command for command in commands(opened)}
+        codes = [run(opened, found[name], at=at, how=how).code for name, how, at in TRIES[backend]]
+    assert 0 not in codes  # each was broken off
+
+
+def test_the_long_version_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "--seed" in capsys.readouterr().out

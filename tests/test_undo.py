@@ -1,0 +1,288 @@
+"""What destroys backs up first, or does nothing; db.undo brings it back, and a second one takes it away again."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import pytest
+
+from dormatory.database.backend import backend_for
+from dormatory.database.driver import connected
+from dormatory.database.url import Target
+from dormatory.migrations import backups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dormatory.database.throwaway import Server
+    from tests.conftest import Ended, Inv, SmallProject
+
+ROWS = [(1, "é🐘"), (2, None), (3, "")]
+DESTROYING = {
+    "reset": ("db.reset",),
+    "downgrade": ("db.downgrade",),
+    "restore": ("db.restore", "{file}"),
+    "undo": ("db.undo",),
+}
+
+
+class Database:
+    """A database of a small project, at its second revision, with rows in both tables."""
+
+    def __init__(self, project: SmallProject, url: str, inv: Inv) -> None:
+        self.project, self.url, self._inv = project, url, inv
+        self.target = project.project.target({"DATABASE_URL": url})
+
+    def inv(self, *arguments: str, **environ: str) -> Ended:
+        return self._inv(*arguments, url=self.url, **environ)
+
+    def execute(self, *statements: str) -> None:
+        with connected(self.target, writing=True) as driver, closing(driver.cursor()) as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            driver.commit()
+
+    def rows(self, table: str = "word") -> list[tuple[Any, ...]]:
+        with connected(self.target, writing=False) as driver, closing(driver.cursor()) as cursor:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def fill(self) -> None:
+        self.execute("INSERT INTO a VALUES (7)", "INSERT INTO word VALUES (1, 'é🐘'), (2, NULL), (3, '')")
+
+    def files(self) -> list[Path]:
+        return [backup.file for backup in backups.listed(self.project.project)]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, small_project: SmallProject, inv: Inv) -> Iterator[Database]:
+    """A development database that is worth a backup."""
+    write_history(small_project)
+    if request.param == "sqlite":
+        url = f"sqlite:///{small_project.root}/x.db"
+    else:
+        server: Server = request.getfixturevalue("postgres_server")
+        url = server.url(f"undo_{os.urandom(4).hex()}").render_as_string(hide_password=False)
+    found = Database(small_project, url, inv)
+    backend_for(found.target).create(found.target)
+    small_project.upgrade(url)
+    found.fill()
+    yield found
+    backend_for(found.target).drop(found.target)
+
+
+@pytest.fixture
+def unmarked(small_project: SmallProject, inv: Inv, postgres_server: Server) -> Iterator[Database]:
+    """The same in a database that nobody marked."""
+    write_history(small_project)
+    found = Database(small_project, postgres_server.create_database().render_as_string(hide_password=False), inv)
+    small_project.upgrade(found.url)
+    found.fill()
+    yield found
+    backend_for(found.target).drop(found.target)
+
+
+def write_history(project: SmallProject) -> None:
+    project.tables("a")
+    columns = 'sa.Column("id", sa.Integer, primary_key=True), sa.Column("word", sa.String(9))'
+    project.revision("002", f'op.create_table("word", {columns})', 'op.drop_table("word")')
+
+
+def backup_line(database: Database) -> str:
+    return f"backup of {database.target}: {database.files()[0]}"
+
+
+class TestUndo:
+    def test_a_reset_is_undone_and_done_again(self, database: Database) -> None:
+        reset = database.inv("db.reset")
+        assert (reset.code, reset.out, database.rows()) == (0, f"{database.target} is at 002\n", [])
+        assert reset.err.splitlines()[0].startswith(f"destroying {database.target}: development database on ")
+        assert "3 tables" in reset.err.splitlines()[0]
+        assert reset.err.splitlines()[1] == backup_line(database)
+        backup = database.files()[0]
+        undo = database.inv("db.undo")
+        assert (undo.code, database.rows(), database.rows("a")) == (0, ROWS, [(7,)])
+        assert undo.out == f"{database.target} restored from {backup}\n{database.target} is at 002\n"
+        assert undo.err.splitlines()[0].startswith(f"replacing {database.target}: development database on ")
+        assert undo.err.splitlines()[1] == backup_line(database)
+        assert (database.inv("db.undo").code, database.rows()) == (0, [])
+        assert backend_for(database.target).stock(database.target).environment == "development"
+
+    def test_a_downgrade_is_undone(self, database: Database) -> None:
+        downgrade = database.inv("db.downgrade")
+        assert (downgrade.code, downgrade.out) == (0, f"{database.target} is at 001\n")
+        lines = downgrade.err.splitlines()
+        assert lines[0] == f"downgrade {database.target}: 1 revision, 002"
+        assert lines[1].startswith(f"downgrading {database.target}: development database on ")
+        assert lines[1].endswith("0 open sessions")
+        assert lines[2] == backup_line(database)
+        assert lines[3].startswith("  - 002  Do step 002.")
+        assert ".002." in database.files()[0].name
+        undo = database.inv("db.undo")
+        assert undo.out.splitlines()[1] == f"{database.target} is at 002"
+        assert (database.rows(), database.rows("a")) == (ROWS, [(7,)])
+
+    def test_a_downgrade_of_plain_alembic_is_undone_too(self, database: Database) -> None:
+        plain = database.project.alembic("downgrade", "base", url=database.url)
+        assert plain.code == 0
+        assert plain.err.count("downgrading ") == plain.err.count("backup of ") == len(database.files()) == 1
+        assert backup_line(database) in plain.err.splitlines()
+        assert "0 open sessions" in plain.err
+        assert database.inv("db.undo").code == 0
+        assert (database.rows(), database.rows("a")) == (ROWS, [(7,)])
+
+    def test_any_backup_is_restored_by_its_name(self, database: Database) -> None:
+        backup = database.inv("db.backup")
+        assert (backup.code, backup.out, backup.err) == (0, f"{database.files()[0]}\n", "")
+        database.execute("DELETE FROM word WHERE id > 1")
+        assert database.inv("db.backup").code == 0
+        first = database.files()[-1]
+        restore = database.inv("db.restore", first.name)
+        assert restore.out.splitlines()[0] == f"{database.target} restored from {first}"
+        assert (database.rows(), len(database.files())) == (ROWS, 3)
+        listed = database.inv("db.backups")
+        assert [line.split()[-1] for line in listed.out.splitlines()] == list(map(str, database.files()))
+
+    def test_without_a_backup_there_is_no_undo(self, database: Database) -> None:
+        undo = database.inv("db.undo")
+        assert (undo.code, undo.out) == (2, "")
+        assert undo.err.startswith(f"error: there is no backup of {database.target} (")
+        restore = database.inv("db.restore", "nothing.dump")
+        assert (restore.code, restore.out, database.files()) == (2, "", [])
+        assert restore.err.endswith("(there is no such file); list what can be with: inv db.backups\n")
+
+    def test_an_empty_database_needs_no_backup(self, database: Database) -> None:
+        assert database.inv("db.downgrade", "--to=base").code == 0
+        database.execute("DROP TABLE alembic_version")
+        reset = database.inv("db.reset")
+        assert (reset.code, "backup of" in reset.err, len(database.files())) == (0, False, 1)
+
+
+class TestUpgrade:
+    def test_it_backs_up_when_asked_and_when_there_is_anything_to_do(self, database: Database) -> None:
+        assert database.inv("db.upgrade", "--backup").code == 0
+        assert database.files() == []
+        database.project.revision("003", "op.drop_table('word')")
+        upgrade = database.inv("db.upgrade", "--backup")
+        assert (upgrade.code, upgrade.err.splitlines()[1]) == (0, backup_line(database))
+        assert ".002." in database.files()[0].name
+        assert database.inv("db.undo").out.splitlines()[1] == f"{database.target} is at 002"
+        assert database.rows() == ROWS
+        assert (database.inv("db.upgrade").code, len(database.files())) == (0, 2)
+
+
+class TestFailure:
+    """Without a backup nothing is destroyed."""
+
+    @pytest.mark.parametrize("action", DESTROYING)
+    def test_a_backup_that_cannot_be_made_stops_it(self, database: Database, action: str) -> None:
+        assert database.inv("db.backup").code == 0
+        file = database.files()[0]
+        database.execute("DELETE FROM word WHERE id = 1")
+        home = file.parent.rename(database.project.root / "moved")
+        file.parent.write_text("where the directory should be")
+        copy = home / file.name
+        arguments = [argument.format(file=copy) for argument in DESTROYING[action]]
+        ended = database.inv(*arguments)
+        assert (ended.out, database.rows(), copy.exists()) == ("", ROWS[1:], True)
+        # Without the directory, undo does not even find what to put back.
+        assert ended.code == (2 if action == "undo" else 3)
+        if action != "undo":
+            assert ended.err.splitlines()[-1] == (
+                f"error: {database.target} was not backed up ({file.parent}: File exists); nothing was changed; "
+                "see owner, mode and room there"
+            )
+
+    def test_it_stops_plain_alembic(self, database: Database) -> None:
+        (database.project.root / ".dormatory").write_text("where the directory should be")
+        plain = database.project.alembic("downgrade", "base", url=database.url)
+        assert (plain.code, database.rows()) == (255, ROWS)
+        assert "was not backed up" in plain.out
+
+    def test_a_missing_pg_dump_stops_it(
+        self, unmarked: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("dormatory.database.programs._client_places", lambda: iter([("nowhere", tmp_path)]))
+            ended = unmarked.inv("db.downgrade", f"--confirm={unmarked.target.database}")
+        assert (ended.code, unmarked.rows()) == (3, ROWS)
+        assert "pg_dump was not found (looked in nowhere)" in ended.err
+
+
+class TestProduction:
+    """A database that does not call itself expendable wants its name in the call, before anything happens."""
+
+    @pytest.mark.parametrize("action", ["restore", "undo"])
+    def test_it_is_not_replaced_unless_it_is_named(self, unmarked: Database, action: str) -> None:
+        assert unmarked.inv("db.backup").code == 0
+        unmarked.execute("DELETE FROM word")
+        arguments = [argument.format(file=unmarked.files()[0]) for argument in DESTROYING[action]]
+        name, count = unmarked.target.database, len(unmarked.files())
+        for more in ((), ("--confirm=another",)):
+            refused = unmarked.inv(*arguments, *more, CONFIRM=name)
+            assert (refused.code, refused.out) == (2, "")
+            assert refused.err.startswith(f"error: {action} refused on {unmarked.target} (it counts as production")
+        assert (unmarked.rows(), len(unmarked.files())) == ([], count)
+        confirmed = unmarked.inv(*arguments, f"--confirm={name}")
+        assert (confirmed.code, unmarked.rows()) == (0, ROWS)
+        assert confirmed.err.startswith(f"replacing {unmarked.target}: production database on PostgreSQL ")
+        assert backend_for(unmarked.target).stock(unmarked.target).environment == "production"
+
+    def test_it_is_not_filled_from_a_dump_unless_it_is_named(
+        self, small_project: SmallProject, inv: Inv, postgres_server: Server
+    ) -> None:
+        empty = Database(small_project, postgres_server.create_database().render_as_string(hide_password=False), inv)
+        small_project.tables("a")
+        dump = small_project.root / "scripts" / "schema" / "postgresql.sql"
+        dump.parent.mkdir()
+        dump.write_text(inv("db.schema-dump", "--live", url=empty.url).out)
+        refused = empty.inv("db.create", "--from-dump")
+        name = empty.target.database
+        confirmed = empty.inv("db.create", "--from-dump", f"--confirm={name}")
+        backend_for(empty.target).drop(empty.target)
+        assert (refused.code, refused.out) == (2, f"{empty.target} exists\n")
+        assert refused.err.startswith(f"error: create --from-dump refused on {empty.target} (it counts as production)")
+        assert (confirmed.code, confirmed.out.splitlines()[1]) == (0, f"{empty.target} filled from the schema file")
+        assert confirmed.err.startswith(f"filling {empty.target}: production database on PostgreSQL ")
+
+    def test_who_is_connected_is_counted_before_it_is_downgraded(self, unmarked: Database) -> None:
+        url = Target(unmarked.target.url.set(drivername="postgresql"), "postgresql").url
+        with closing(psycopg2.connect(url.render_as_string(hide_password=False))):
+            name = unmarked.target.database
+            by_task = unmarked.inv("db.downgrade", f"--confirm={name}")
+            plain = unmarked.project.alembic("-x", f"confirm={name}", "downgrade", "base", url=unmarked.url)
+        for ended in (by_task, plain):
+            assert ended.code == 0
+            assert ", 1 open session\n" in ended.err
+
+
+class TestForeignProject:
+    """A project whose env.py knows nothing of us."""
+
+    @pytest.fixture
+    def foreign(self, small_project: SmallProject) -> SmallProject:
+        write_history(small_project)
+        (small_project.root / "scripts" / "env.py").write_text(
+            "import os\nimport sqlalchemy as sa\nfrom alembic import context\n"
+            "with sa.create_engine(os.environ['DATABASE_URL'], poolclass=sa.NullPool).connect() as connection:\n"
+            "    context.configure(connection=connection, target_metadata=sa.MetaData())\n"
+            "    with context.begin_transaction():\n        context.run_migrations()\n"
+            "    connection.commit()\n"
+        )
+        return small_project
+
+    def test_its_downgrade_is_undone(self, foreign: SmallProject, inv: Inv) -> None:
+        url = f"sqlite:///{foreign.root}/x.db"
+        database = Database(foreign, url, inv)
+        assert inv("db.upgrade", url=url).code == 0
+        database.fill()
+        downgrade = inv("db.downgrade", "--to=base", url=url)
+        assert (downgrade.code, "downgrading " in downgrade.err) == (0, True)
+        assert backup_line(database) in downgrade.err.splitlines()
+        assert inv("db.undo", url=url).out.splitlines()[1] == f"{database.target} is at 002"
+        assert database.rows() == ROWS
+        assert [file.name.split(".")[3] for file in database.files()] == ["base", "002"]

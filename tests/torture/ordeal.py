@@ -1,0 +1,145 @@
+"""One ordeal: a command broken off at a moment, a look at what it left, and the same command once more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dormatory.database.backend import backend_for
+from tests.torture.victim import REPOSITORY, State, Ward, lives
+
+if TYPE_CHECKING:
+    from dormatory.database.url import Target
+
+# What each way of breaking off may end with; a command that was through already, or did not mind, has ended with 0.
+WAYS = {
+    "kill": {-9, 3},  # 3: who started the killed one says so
+    "interrupt": {0, 130},
+    "terminate": {0, 143},
+    "disk": {0, 3},
+    "cut": {0, 3},
+    "server": {0, 3},
+}
+_SECONDS = 120.0
+_ORPHAN_SECONDS = 60.0
+
+
+class WoundedError(AssertionError):
+    """A command broken off left what it must not leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is broken off: its arguments, the database it starts on, the states it may leave, and the one it leads to.
+
+    In the arguments `{name}` stands for the database.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    start: str
+    allowed: tuple[State | None, ...]
+    final: State
+    may_vanish: bool = False  # the database, for as long as it takes to make it anew
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """How a command ended that was broken off, or ran to its end: its exit code, what it said, and its moments."""
+
+    code: int
+    said: str
+    moments: tuple[str, ...]
+
+
+def commands(ward: Ward) -> list[Command]:
+    """Return what is to be broken off on one kind of database."""
+    up, down, empty = ward.populate(), ward.states_down(), ward.empty_states()
+    first, head = up[0], up[-1]
+    backend = backend_for(ward.target("head"))
+    backup = ward.home / f"head{backend.backup_suffix}"
+    backend.backup(ward.target("head"), backup)
+    module, inv = (sys.executable, "-m", "dormatory"), (sys.executable, "-m", "invoke", "-r", str(REPOSITORY))
+    confirm = "--confirm={name}"
+    return [
+        Command("upgrade", (*module, "upgrade", "--to=head"), "first", tuple(up), head),
+        Command("downgrade", (*module, "downgrade", f"--to={ward.first}", confirm), "head", (head, *down), down[-1]),
+        Command("reset", (*inv, "db.reset", confirm), "head", (head, *empty), empty[-1], may_vanish=True),
+        Command("restore", (*inv, "db.restore", str(backup), confirm), "first", (first, head), head),
+    ]
+
+
+def run(ward: Ward, command: Command, *, at: int = 0, how: str = "kill") -> Broken:
+    """Run a command on a copy of its database, broken off at the moment of this number, and judge what it left.
+
+    0 breaks nothing off. Raises WoundedError.
+    """
+    with ward.copied(command.start) as target:
+        ended = _ended(ward, command, target, at, how)
+        if how == "server" and at:
+            ward.revive()
+        told = f"{command.name} on {ward.backend}, {how} at {at} ({ended.moments[at - 1] if at else 'never'})"
+        if ended.code not in (WAYS[how] if at else {0}):
+            raise WoundedError(f"{told}: exit code {ended.code}\n{ended.said}")
+        if at:
+            _judge(ward, command, target, told)
+            again = _ended(ward, command, target, 0, how)
+            if again.code:
+                raise WoundedError(f"{told}: the second run ended with {again.code}\n{again.said}")
+        if ward.look(target) != command.final:
+            raise WoundedError(f"{told}: the second run did not lead to where the command leads")
+    return ended
+
+
+def _judge(ward: Ward, command: Command, target: Target, told: str) -> None:
+    """Raise unless the database is one that the command may leave."""
+    left = ward.look(target)
+    if left is None and command.may_vanish:
+        return
+    if left not in command.allowed:
+        at = f"revision {left.revision or 'none'}" if left else "no database"
+        raise WoundedError(f"{told}: left {at} in a state that it never has")
+
+
+def _ended(ward: Ward, command: Command, target: Target, at: int, how: str) -> Broken:
+    """Run a command to whatever end, and wait for whoever it has left behind."""
+    log = ward.home / "moments.log"
+    log.write_bytes(b"")
+    name = target.database or ""
+    environ = ward.environ(target) | {"SABOTAGE_LOG": str(log), "SABOTAGE_AT": str(at or ""), "SABOTAGE_HOW": how}
+    if ward.server:
+        environ["SABOTAGE_SERVER"] = str(ward.postmaster)
+    else:
+        environ["SABOTAGE_FILES"] = str(target.path)
+    words = [word.replace("{name}", name) for word in command.arguments]
+    ended = subprocess.run(
+        words, env=environ, cwd=ward.project.root, capture_output=True, text=True, timeout=_SECONDS, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    _await_orphans(str(log), told=f"{command.name}, {how} at {at}", is_killed=how == "kill")
+    return Broken(ended.returncode, ended.stdout + ended.stderr, tuple(log.read_text().splitlines()))
+
+
+def _await_orphans(mark: str, *, told: str, is_killed: bool) -> None:
+    """Wait for the children of a killed process; whoever was asked to end must have ended its own."""
+    deadline = time.monotonic() + (_ORPHAN_SECONDS if is_killed else 0.0)
+    while found := _carriers(mark):
+        if time.monotonic() > deadline:
+            raise WoundedError(f"{told}: still running: {found}")
+        time.sleep(0.02)
+
+
+def _carriers(mark: str) -> list[int]:
+    """Return the processes that have a word in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (entry / "environ").read_bytes() and lives(int(entry.name)):
+                found.append(int(entry.name))
+        except OSError:  # somebody else's, or gone
+            continue
+    return found

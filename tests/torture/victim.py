@@ -1,0 +1,215 @@
+"""Databases to be hurt: made at some revision with rows in them, and looked at afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import make_url
+
+from dormatory.database import installation, postmaster, throwaway
+from dormatory.database.backend import backend_for
+from dormatory.database.url import Target
+from dormatory.migrations import contents, scratch
+from dormatory.migrations.history import History
+from dormatory.migrations.project import Project
+from dormatory.migrations.rows import fill
+from dormatory.migrations.runner import Runner
+from dormatory.schema.reflect import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+
+    from dormatory.migrations.values import Value
+    from dormatory.schema.snapshot import Snapshot
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_VERSION_TABLE = "alembic_version"
+_PATIENCE_SECONDS = 20.0
+_BEGAN = datetime.now(UTC) - timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a database is at one moment: its revision, "" for none, its structure, and all its rows."""
+
+    revision: str
+    schema: Snapshot
+    rows: contents.Contents
+
+    @property
+    def is_populated(self) -> bool:
+        """Whether any table has a row."""
+        return any(table.rows for table in self.rows.tables)
+
+
+class Ward:
+    """A copy of the project, and databases of one kind for it; all is removed with the block that opened it.
+
+    `revivals` stops at its end the servers that had to be started again.
+    """
+
+    def __init__(self, home: Path, server: throwaway.Server | None, revivals: ExitStack) -> None:
+        self.home, self.server, self._revivals = home, server, revivals
+        root = home / "project"
+        shutil.copytree(REPOSITORY / "alembic", root / "alembic", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("alembic.ini", "pyproject.toml"):
+            shutil.copy(REPOSITORY / name, root)
+        self.project = Project.read(root / "alembic.ini")
+        self.order = [revision.id for revision in History.read(self.project).revisions]
+        self.first = self.order[0]
+        self._made = 0
+
+    @property
+    def backend(self) -> str:
+        """The kind of database."""
+        return "postgresql" if self.server else "sqlite"
+
+    @property
+    def postmaster(self) -> int:
+        """The server's first process."""
+        if self.server is None:
+            raise AssertionError
+        return int((self.server.socket_directory / postmaster.DATA / "postmaster.pid").read_text().split()[0])
+
+    def revive(self) -> None:
+        """Start a killed server again on what it left, as an administrator would; one that lives is left alone."""
+        if self.server is None or lives(self.postmaster):
+            return
+        home, account = self.server.socket_directory, installation.unprivileged()
+        installed = installation.reachable(self.server.binaries, home, account)
+        self._revivals.enter_context(postmaster.running(installed, home, account))
+
+    def target(self, name: str) -> Target:
+        """Name a database, which need not be there."""
+        if self.server:
+            return Target(self.server.url(name), "postgresql+psycopg2")
+        return Target(make_url(f"sqlite:///{self.home / name}.db"), "sqlite")
+
+    def environ(self, target: Target) -> dict[str, str]:
+        """Return the environment of a command that acts on a database."""
+        kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "TMPDIR", "LANG"}}
+        url = target.url.render_as_string(hide_password=False)
+        return {
+            **kept,
+            "ALEMBIC_CONFIG": str(self.project.ini),
+            "DATABASE_URL": url,
+            "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent / "saboteur"), str(REPOSITORY))),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def populate(self) -> list[State]:
+        """Make the databases `first` and `head`, and return the states on the way from one to the other.
+
+        The rows are put in at the first revision: what is there at a later one has come through all between.
+        """
+        first, head = self.target("first"), self.target("head")
+        if self.server:
+            self.server.create_database("first")
+        scratch.upgrade(self.project, first, self.first)
+        with backend_for(first).engine(first, writing=True).connect() as connection:
+            fill(connection, snapshot(connection, ignore=(_VERSION_TABLE,)), edges=False)
+            connection.commit()
+        self._copy("first", head)
+        return [self._at(head, step) for step in self.order]
+
+    def empty_states(self) -> list[State]:
+        """Return the states of a database without rows, from before the first revision to the head."""
+        with self.copied("") as target:
+            backend_for(target).create(target)
+            return [self._at(target, step) for step in ("", *self.order)]
+
+    def states_down(self) -> list[State]:
+        """Return the states of a copy of `head` at each revision down to the first."""
+        states = []
+        with self.copied("head") as target:
+            for step in reversed(self.order[:-1]):
+                with backend_for(target).engine(target, writing=True).connect() as connection:
+                    Runner(self.project, target=target, connection=connection).downgrade(step)
+                    connection.commit()
+                states.append(self._at(target, ""))
+        return states
+
+    @contextmanager
+    def copied(self, name: str) -> Iterator[Target]:
+        """Give a copy of a database for the length of the block; "" gives none, only its place."""
+        self._made += 1
+        copy = f"victim_{self._made}"
+        target = self.target(copy)
+        if name:
+            self._copy(name, target)
+        try:
+            yield target
+        finally:
+            if self.server:
+                self.server.drop_database(copy)
+            else:
+                for file in self.home.glob(f"{copy}.db*"):
+                    file.unlink()
+
+    def look(self, target: Target) -> State | None:
+        """Return what a database is when nobody acts on it any more, None where there is none."""
+        backend = backend_for(target)
+        self._wait_for_quiet(target)
+        if not backend.exists(target):
+            return None
+        with backend.engine(target, writing=False).connect() as connection:
+            schema = snapshot(connection, ignore=(_VERSION_TABLE,))
+            rows = _steady(contents.read(connection, schema))
+            backend.refuse_invalid(connection)
+        return State("+".join(scratch.current(self.project, target)), schema, rows)
+
+    def _copy(self, name: str, target: Target) -> None:
+        if self.server:
+            self.server.create_database(target.database, template=name)
+        else:
+            shutil.copy(self.target(name).path, target.path)
+
+    def _at(self, target: Target, step: str) -> State:
+        """Return the state of a database that is there, upgraded to a revision if one is named."""
+        if step:
+            scratch.upgrade(self.project, target, step)
+        state = self.look(target)
+        assert state is not None
+        return state
+
+    def _wait_for_quiet(self, target: Target) -> None:
+        """Wait until the server has noticed that a killed client is gone, and has taken back what it did."""
+        if self.server is None:
+            return
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+        with postmaster.connect(self.server.socket_directory) as connection, connection.cursor() as cursor:
+            while time.monotonic() < deadline:
+                cursor.execute(query, (target.database,))
+                if cursor.fetchone() == (0,):
+                    break
+                time.sleep(0.02)
+        connection.close()
+
+
+def lives(pid: int) -> bool:
+    """Say whether a process runs; one that has ended and that nobody has asked about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _steady(rows: contents.Contents) -> contents.Contents:
+    """Return rows with one moment in place of all that were "now" to a revision: it is another one on each run."""
+
+    def steady(value: Value) -> Value:
+        return "now" if isinstance(value, datetime) and value.astimezone(UTC) > _BEGAN else value
+
+    tables = (
+        replace(table, rows=tuple(tuple(steady(value) for value in row) for row in table.rows)) for table in rows.tables
+    )
+    return contents.Contents(tuple(tables))
