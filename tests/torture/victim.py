@@ -83,6 +83,7 @@ class Ward:
         """Start a killed server again on what it left, as an administrator would; one that lives is left alone."""
         if self.server is None or lives(self.postmaster):
             return
+        os.waitpid(self.postmaster, 0)  # a child of ours: until then its number is taken
         home, account = self.server.socket_directory, installation.unprivileged()
         installed = installation.reachable(self.server.binaries, home, account)
         self._revivals.enter_context(postmaster.running(installed, home, account))
