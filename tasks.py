@@ -354,7 +354,7 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
     }
 )
 def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False) -> None:
-    """Play what is pending on a copy of the database, which is only read."""
+    """Play what is pending on a copy of the database."""
     with reported():
         from dormatory.migrations.rehearsal import Request
         from dormatory.rehearsing import rehearsed

@@ -58,6 +58,7 @@ _WARNINGS = frozenset(
         "ban-alter-domain-with-add-constraint",
         "ban-create-domain-with-constraint",
         "ban-drop-database",
+        "ban-set-schema",
         "ban-truncate-cascade",
         "require-concurrent-partition-detach",
     }

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 from dormatory.database.process import run
 from dormatory.errors import UnknownReferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def files_at(reference: str, directory: Path) -> dict[Path, bytes]:
@@ -16,19 +22,47 @@ def files_at(reference: str, directory: Path) -> dict[Path, bytes]:
     A directory that it does not have holds nothing. Raises UnknownReferenceError where git does not know the reference,
     or the directory is in no repository.
     """
+    name = _commit(reference, directory)
+    if not run(["git", "ls-tree", "--name-only", name, "./"], cwd=directory).stdout:
+        return {}
+    with _archived(name, directory) as files:
+        return {directory / path: stream.read() for path, stream in files}
+
+
+@contextmanager
+def copied(reference: str, directory: Path) -> Iterator[tuple[Path, Path]]:
+    """Copy the whole repository as a git reference has it; yield the copy and the repository that it is a copy of.
+
+    Links are left out. Raises UnknownReferenceError as files_at() does.
+    """
+    commit = _commit(reference, directory)
+    top = Path(run(["git", "rev-parse", "--show-toplevel"], cwd=directory).stdout.rstrip("\n"))
+    with tempfile.TemporaryDirectory(prefix="dormatory-reference-") as home, _archived(commit, top) as files:
+        for path, stream in files:
+            file = Path(home, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as written:
+                shutil.copyfileobj(stream, written)
+        yield Path(home).resolve(), top.resolve()
+
+
+def _commit(reference: str, directory: Path) -> str:
     asked = f"{reference}^{{commit}}"
     commit = run(["git", "rev-parse", "--verify", "--end-of-options", asked], cwd=directory, check=False)
     if commit.code:
         raise UnknownReferenceError(reference, next(iter(commit.stderr.splitlines()), ""))
-    name = commit.stdout.strip()
-    if not run(["git", "ls-tree", "--name-only", name, "./"], cwd=directory).stdout:
-        return {}
+    return commit.stdout.strip()
+
+
+@contextmanager
+def _archived(commit: str, directory: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
+    """Yield the files that a commit has below a directory, by their paths from there, each to be read at once."""
     with tempfile.TemporaryDirectory() as home:
         archive = Path(home) / "files.tar"
-        run(["git", "archive", "--format=tar", f"--output={archive}", name, "./"], cwd=directory)
+        run(["git", "archive", "--format=tar", f"--output={archive}", commit, "./"], cwd=directory)
         with tarfile.open(archive) as opened:
-            members = [(member, opened.extractfile(member)) for member in opened if member.isfile()]
-            return {directory / member.name: stream.read() for member, stream in members if stream}
+            members = ((member.name, opened.extractfile(member)) for member in opened if member.isfile())
+            yield ((name, stream) for name, stream in members if stream)
 
 
 def merge_base(reference: str, directory: Path) -> str:

@@ -132,6 +132,9 @@ CASES = {
     "column dropped": Case('op.drop_column("A", "word")', ("column-in-use-dropped A.word",)),
     "column renamed": Case('op.alter_column("A", "word", new_column_name="term")', ("renamed-in-use A.word",)),
     "table renamed": Case('op.rename_table("A", "A_two")', ("renamed-in-use A",)),
+    "column renamed in a block": Case(
+        sql("DO $$ BEGIN IF true THEN ALTER TABLE A RENAME word TO term; END IF; END $$"), ("renamed-in-use A.word",)
+    ),
     "table renamed behind a view": Case(
         'op.rename_table("A", "A_two")\n' + sql("CREATE VIEW A AS TABLE A_two"),
     ),

@@ -149,8 +149,9 @@ class TestCourse:
     def test_a_missing_database_is_told(self, small_project: SmallProject, target: Target) -> None:
         small_project.tables("a")
         gone = target.renamed(f"{target.database}_gone")
-        with pytest.raises(MissingDatabaseError):
+        with pytest.raises(MissingDatabaseError) as raised:
             rehearse(small_project.project, gone, Request())
+        assert str(raised.value).startswith(f"{gone} does not exist (")
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
     def test_an_env_py_of_another_project_is_led_to_the_copy(

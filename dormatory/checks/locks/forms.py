@@ -7,8 +7,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from dormatory.checks.locks.parts import statements
 from dormatory.schema.cursor import Cursor, UnreadableError, split
-from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
+from dormatory.schema.tokens import Kind, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,18 +63,7 @@ class Act:
 @lru_cache(maxsize=1 << 10)
 def acts(sql: str) -> tuple[Act, ...]:
     """Return what a text of one or more statements does, in order; what is not known is an act OTHER."""
-    return tuple(act for tokens in _statements(tokenize(sql, Syntax.POSTGRESQL)) for act in _acts(tokens))
-
-
-def _statements(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    statement = list[Token]()
-    for token in tokens:
-        if token.word == ";":
-            yield statement
-            statement = []
-        else:
-            statement.append(token)
-    yield statement
+    return tuple(act for tokens in statements(sql) for act in _acts(tokens))
 
 
 def _acts(tokens: Sequence[Token]) -> list[Act]:

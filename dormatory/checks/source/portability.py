@@ -28,7 +28,8 @@ _NOT_ON = {
         | \bMATERIALIZED\s+VIEW\b | \bCREATE\s+OR\s+REPLACE\b | ^\s*(?:COMMENT\s+ON|GRANT|REVOKE|TRUNCATE|LOCK|DO)\b
         | ^\s*SET\s+(?:LOCAL\s+|SESSION\s+)?\w+ | \bALTER\s+COLUMN\b
         | \bALTER\s+TABLE\b[^;]*\b(?:ADD|DROP|VALIDATE|RENAME)\s+CONSTRAINT\b
-        | \bCONCURRENTLY\b | \bILIKE\b | \bDELETE\s+FROM\s+[\w."]+\s+USING\b | \bUSING\s+(?:gin|gist|brin|hash|spgist)\b | (?<!:)::\s*\w
+        | \bCONCURRENTLY\b | \bILIKE\b | \bDELETE\s+FROM\s+[\w."]+\s+USING\b
+        | \bUSING\s+(?:gin|gist|brin|hash|spgist)\b | (?<!:)::\s*\w
         | \b(?:gen_random_uuid|nextval|to_char|to_timestamp|to_tsvector|split_part|regexp_replace|jsonb_\w+)\s*\(
         """,
         re.IGNORECASE | re.VERBOSE,

@@ -13,7 +13,13 @@ from dormatory.database import programs, throwaway
 from dormatory.database.driver import connected
 from dormatory.database.pipe import Program, pipe
 from dormatory.database.url import Target
-from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ProgramFailedError, ServerTooOldError
+from dormatory.errors import (
+    DatabaseFailedError,
+    DormatoryError,
+    ExtensionsMissingError,
+    ProgramFailedError,
+    ServerTooOldError,
+)
 from dormatory.migrations.rehearsal import sample_postgresql
 from dormatory.migrations.rehearsal.values import Copied
 
@@ -64,14 +70,19 @@ class PostgreSQLBench:
 
     def __init__(self, target: Target, server: Server) -> None:
         self._server = server
-        self._target = read_only(target)
+        self._target, self._shown = read_only(target), str(target)
 
     @contextmanager
     def opened(self) -> Iterator[PostgreSQLBench]:
         """Remember how the database stands, first of all."""
-        self._before = self._state()
-        self._traits = self._look()
-        yield self
+        try:
+            self._before = self._state()
+            self._traits = self._look()
+            yield self
+        except DormatoryError as error:  # as the user knows the target, not as it was opened
+            error.what = error.what.replace(str(self._target), self._shown)
+            error.args = (f"{error.what} ({error.why}); {error.fix}",)
+            raise
 
     def empty(self) -> AbstractContextManager[Target]:
         """Give an empty database on the throwaway server."""

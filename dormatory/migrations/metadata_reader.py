@@ -1,0 +1,65 @@
+"""A program of its own: prints which columns the models of a project name, as its env.py gives them to Alembic.
+
+It is started on another state of a project than the one that runs it, so it loads nothing of this package: what env.py
+imports is to come from there. Arguments: the ini file, the directory that holds that state, the one that it is a copy
+of. It prints JSON, a list of columns for each table, or nothing where the models came from elsewhere.
+"""
+
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+
+
+class _ToldError(BaseException):
+    """Ends env.py at the moment when it tells its metadata; no handler of its own may catch that."""
+
+    def __init__(self, columns: dict[str, list[str]]) -> None:
+        self.columns = columns
+
+
+def _listen(*_: Any, target_metadata: Any = None, **__: Any) -> NoReturn:
+    """Stand in for Alembic's configure(), behind which something would be run."""
+    several = target_metadata if isinstance(target_metadata, (list, tuple)) else (target_metadata,)
+    tables = [table for metadata in several if metadata is not None for table in metadata.tables.values()]
+    raise _ToldError({table.name: [column.name for column in table.columns] for table in tables})
+
+
+def main(ini: str, copy: str, original: str) -> None:
+    """Print what the models of the copy name."""
+    sys.path[:] = [*_moved(sys.path, copy, original), *sys.path]
+    config = Config(ini)
+    config.set_main_option("sqlalchemy.url", os.environ["DATABASE_URL"].replace("%", "%%"))
+    script = ScriptDirectory.from_config(config)
+    written, sys.stdout = sys.stdout, sys.stderr  # what env.py prints is not for who listens
+    with EnvironmentContext(config, script, as_sql=True) as environment:
+        environment.configure = _listen  # type: ignore[method-assign]  # env.py reaches it through this very object
+        try:
+            script.run_env()
+        except _ToldError as told:
+            if not _is_from(original, copy):
+                json.dump(told.columns, written)
+
+
+def _moved(paths: list[str], copy: str, original: str) -> list[str]:
+    """Return those of the paths that lie in the original, as they lie in the copy: it may be installed from there."""
+    installed = [getattr(sys.modules.get(getattr(it, "__module__", "")), "MAPPING", {}) for it in sys.meta_path]
+    found = [*paths, *(os.path.dirname(path) for mapping in installed for path in mapping.values())]
+    below = [path for path in map(os.path.abspath, filter(None, found)) if f"{path}/".startswith(f"{original}/")]
+    moved = (copy + path.removeprefix(original) for path in below)
+    return list(dict.fromkeys(path for path in moved if os.path.isdir(path)))
+
+
+def _is_from(original: str, copy: str) -> bool:
+    """Say whether a module of the original was loaded that has its place in the copy, too."""
+    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    inside = (file for file in files if file.startswith(f"{original}/") and not file.startswith(f"{copy}/"))
+    return any(os.path.exists(copy + file.removeprefix(original)) for file in inside)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
