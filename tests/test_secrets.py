@@ -33,7 +33,7 @@ PRINTABLE = "".join(map(chr, range(32, 127)))
 DAYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "user-info": (
         ("-e", "db.create"), ("-d", "db.upgrade", "--verbose"), ("--dry", "db.status"),
-        ("current", "--verbose"), ("downgrade", "-1"), ("-e", "db.undo"),
+        ("current", "--verbose"), ("downgrade", "-1"), ("-e", "db.rehearse"), ("-e", "db.undo"),
     ),
     "query": (
         ("-d", "db.create"), ("-e", "db.reset"), ("db.status", "--json"), ("db.upgrade", "--sql"),
