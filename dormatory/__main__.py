@@ -85,7 +85,7 @@ def _move(options: argparse.Namespace, project: Project) -> None:
         with lines.watched():
             move = runner.upgrade if options.command == "upgrade" else runner.downgrade
             move(options.to, listener)
-        print(arrival(target, runner.current(), moved=len(lines.moves)))
+        print(arrival(target, runner.arrived or runner.current(), moved=len(lines.moves)))
 
 
 def _careful(

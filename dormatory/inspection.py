@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.checks.adjustment import adjusted, refuse_unknown
@@ -18,6 +19,7 @@ from dormatory.evidence import Wanted, gather
 from dormatory.judging import judged
 from dormatory.migrations import linters
 from dormatory.migrations.history import History
+from dormatory.migrations.published import names_in_use
 from dormatory.migrations.scripts import scripts, scripts_at, scripts_merged
 from dormatory.migrations.sums import sums
 from dormatory.report.outcome import Outcome, Server
@@ -187,7 +189,9 @@ def _judged(
         tables = project.settings.large_tables
         backends = [name for name in project.settings.backends if name in request.backends]
         yield from source(files, application, backends=backends, large_tables=tables, recordings=recordings)
-    yield from judged(evidence, history, request.families, project.root)
+    reference = request.base or request.since
+    used = partial(names_in_use, project, reference) if reference else lambda: None
+    yield from judged(evidence, history, request.families, project.root, used)
 
 
 def _server(evidence: Evidence) -> Server:

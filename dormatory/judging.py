@@ -8,14 +8,14 @@ from dormatory.checks.data import rows_kept
 from dormatory.checks.declarations import declarations
 from dormatory.checks.drift import drift
 from dormatory.checks.dump import stale_dump
-from dormatory.checks.locks import locks
+from dormatory.checks.locks import OF_NAMES, locks
 from dormatory.checks.parity import parity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawking import executed, squawked
 from dormatory.migrations import linters
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dormatory.checks.findings import Finding
@@ -23,8 +23,18 @@ if TYPE_CHECKING:
     from dormatory.migrations.history import History
 
 
-def judged(evidence: Sequence[Evidence], history: History, families: Collection[str], home: Path) -> Iterator[Finding]:
-    """Yield what the chosen families of rules find in the evidence of all backends; linters run at `home`."""
+def judged(
+    evidence: Sequence[Evidence],
+    history: History,
+    families: Collection[str],
+    home: Path,
+    names_in_use: Callable[[], Mapping[str, Collection[str]] | None] = lambda: None,
+) -> Iterator[Finding]:
+    """Yield what the chosen families of rules find in the evidence of all backends; linters run at `home`.
+
+    `names_in_use` gives the columns of each table that programs of today use, None where nobody knows; it is asked only
+    where something was dropped or renamed.
+    """
     for item in evidence:
         yield from item.problems
         if item.comparison and "drift" in families:
@@ -36,7 +46,10 @@ def judged(evidence: Sequence[Evidence], history: History, families: Collection[
         if item.recording and "data" in families:
             yield from rows_kept(item.recording, history)
         if item.recording and item.backend == "postgresql" and "locks" in families:
-            yield from locks(item.recording, history)
+            found = list(locks(item.recording, history))
+            if any(each.rule in OF_NAMES for each in found):
+                found = list(locks(item.recording, history, in_use=names_in_use()))
+            yield from found
             ran = executed(item.recording, history)
             texts = {name: script.text for name, script in ran.items()}
             yield from squawked(ran, linters.squawk(texts, home=home, server=item.recording.server))

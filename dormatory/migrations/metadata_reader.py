@@ -8,6 +8,7 @@ of. It prints JSON, a list of columns for each table, or nothing where the model
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from alembic.config import Config
@@ -48,17 +49,16 @@ def main(ini: str, copy: str, original: str) -> None:
 def _moved(paths: list[str], copy: str, original: str) -> list[str]:
     """Return those of the paths that lie in the original, as they lie in the copy: it may be installed from there."""
     installed = [getattr(sys.modules.get(getattr(it, "__module__", "")), "MAPPING", {}) for it in sys.meta_path]
-    found = [*paths, *(os.path.dirname(path) for mapping in installed for path in mapping.values())]
-    below = [path for path in map(os.path.abspath, filter(None, found)) if f"{path}/".startswith(f"{original}/")]
-    moved = (copy + path.removeprefix(original) for path in below)
-    return list(dict.fromkeys(path for path in moved if os.path.isdir(path)))
+    found = [Path(path) for path in paths] + [Path(path).parent for them in installed for path in them.values()]
+    moved = [Path(copy, path.relative_to(original)) for path in found if path.is_relative_to(original)]
+    return list(dict.fromkeys(str(path) for path in moved if path.is_dir()))
 
 
 def _is_from(original: str, copy: str) -> bool:
     """Say whether a module of the original was loaded that has its place in the copy, too."""
-    files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
-    inside = (file for file in files if file.startswith(f"{original}/") and not file.startswith(f"{copy}/"))
-    return any(os.path.exists(copy + file.removeprefix(original)) for file in inside)
+    files = [Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+    inside = (file for file in files if file.is_relative_to(original) and not file.is_relative_to(copy))
+    return any(Path(copy, file.relative_to(original)).exists() for file in inside)
 
 
 if __name__ == "__main__":

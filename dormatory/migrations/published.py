@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.database.process import run
 from dormatory.database.url import VARIABLE
+from dormatory.errors import ProgramFailedError
 from dormatory.migrations.project import CONFIG_VARIABLE
 from dormatory.migrations.reference import copied
 
@@ -35,7 +36,9 @@ def names_in_use(project: Project, reference: str) -> Mapping[str, frozenset[str
         url = f"sqlite:///{Path(scratch, 'never.db')}"  # whatever env.py connects to before it says what it wants
         told = dict.fromkeys((VARIABLE, *project.settings.url_variable), url) | {CONFIG_VARIABLE: str(ini)}
         command = [sys.executable, "-P", str(_READER), str(ini), str(copy), str(original)]
-        ended = run(command, env=os.environ | told, cwd=ini.parent, check=False)
-    print(ended) if os.environ.get("B4") else None
-    known: dict[str, list[str]] = json.loads(ended.stdout) if ended.code == 0 and ended.stdout else {}
+        try:
+            said = run(command, env=os.environ | told, cwd=ini.parent).stdout
+        except ProgramFailedError:
+            return None
+    known: dict[str, list[str]] = json.loads(said or "{}")
     return {table: frozenset(columns) for table, columns in known.items()} or None

@@ -70,6 +70,7 @@ class Runner:
 
     Without a `connection` the project's own env.py decides where to connect; with one it is handed over in
     `config.attributes["connection"]`. Every error becomes a DormatoryError that hides the target's secrets.
+    `arrived` are the revisions that the latest move led to, where it moved anything but the last one away.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Runner:
         confirm: str | None = None,
     ) -> None:
         self.project, self.target = project, target
+        self.arrived: tuple[str, ...] = ()
         # What env.py may ask for: get_x_argument(), and `autogenerate` where a file is written.
         self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [], quiet=True)
         toml = project.ini.suffix == ".toml"
@@ -171,7 +173,11 @@ class Runner:
         return Path(script.path) if script else None
 
     def _move(self, to: str, listener: Listener, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
-        def steps(heads: tuple[str, ...], _context: MigrationContext) -> Iterator[Any]:
+        def arrive(*, heads: set[str], **_: Any) -> None:
+            self.arrived = tuple(sorted(heads))
+
+        def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+            context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, arrive)
             guard.refuse_broken(self.script, self.project)
             guard.refuse_foreign(self.script, heads, str(self.target or "the database"))
             planned = [(step, _move_of(step)) for step in plan(self.script, heads)]

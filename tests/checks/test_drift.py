@@ -10,8 +10,8 @@ from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.findings import Finding, Severity
 from dormatory.database import throwaway
 from dormatory.database.backend import backend_for
-from dormatory.migrations.recording import Comparison
 from dormatory.migrations.live import LiveDrift
+from dormatory.migrations.recording import Comparison
 from dormatory.schema.diff import diff
 from dormatory.schema.reflect import snapshot
 from dormatory.schema.snapshot import Snapshot

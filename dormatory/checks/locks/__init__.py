@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from dormatory.migrations.history import History
     from dormatory.migrations.recording import Recording
 
-__all__ = ["locks"]
+__all__ = ["OF_NAMES", "locks"]
 
+OF_NAMES = frozenset({"column-in-use-dropped", "table-in-use-dropped", "renamed-in-use"})  # what `in_use` decides
 _BACKEND = "postgresql"  # the only one that has locks on tables
 
 
