@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from dormatory.errors import (
     NotAppliedError,
     RevisionFailedError,
     RevisionImportError,
+    TransactionEndedError,
     WrongDatabaseError,
 )
 from dormatory.evidence import Evidence
@@ -41,6 +43,7 @@ _RULES: dict[type[DormatoryError], str] = {
     EnvironmentFailedError: "environment-fails",
     WrongDatabaseError: "wrong-database",
     NotAppliedError: "not-applied",
+    TransactionEndedError: "transaction-ended",
 }
 
 
@@ -53,6 +56,8 @@ def gathered(wanted: Wanted, project: Project, backend: str, tell: Callable[[Ste
             return function()
         except tuple(_RULES) as error:
             found = unusable(error, _RULES[type(error)], backend=backend)
+            if found.file:
+                found = replace(found, file=str(project.root / found.file))
             problems.extend([found] if found not in problems else [])
             return None
 

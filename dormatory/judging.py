@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from dormatory.evidence import Evidence
     from dormatory.migrations.history import History
 
+# What stopped a play stops the way to the head, too, and is said once.
+_STOPPED = frozenset({"upgrade-fails", "one-run-differs"})
+_STOPPING = frozenset({"upgrade-fails", "transaction-ended"})
+
 
 def judged(
     evidence: Sequence[Evidence],
@@ -36,13 +40,14 @@ def judged(
     where something was dropped or renamed.
     """
     for item in evidence:
-        yield from item.problems
+        trips = list(round_trip(item.recording, history)) if item.recording and "roundtrip" in families else []
+        told = any(found.rule in _STOPPED for found in trips)
+        yield from (found for found in item.problems if not (told and found.rule in _STOPPING))
+        yield from trips
         if item.comparison and "drift" in families:
             yield from drift(item.comparison)
         if item.dump:
             yield from stale_dump(*item.dump, backend=item.backend)
-        if item.recording and "roundtrip" in families:
-            yield from round_trip(item.recording, history)
         if item.recording and "data" in families:
             yield from rows_kept(item.recording, history)
         if item.recording and item.backend == "postgresql" and "locks" in families:

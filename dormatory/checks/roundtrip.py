@@ -154,6 +154,8 @@ def _finding(
     object_: str = "",
 ) -> Finding:
     file, _, line = where.rpartition(":")
+    if revision.path.as_posix().endswith(f"/{file}"):
+        file = ""  # said as the project's root sees it
     return finding(
         rule,
         message,

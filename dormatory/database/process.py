@@ -44,13 +44,23 @@ class Account:
     gid: int
 
 
-@contextlib.contextmanager
-def unwinding_on_signals() -> Iterator[None]:
+def unwinding_on_signals() -> contextlib.AbstractContextManager[None]:
     """Let the first Ctrl-C, SIGTERM or SIGHUP raise in the block, so that `finally` clauses run, and ignore the rest.
 
-    The first raises KeyboardInterrupt, the others TerminatedError. Outside the main thread, or where the program has
-    handlers of its own, nothing changes.
+    The first raises KeyboardInterrupt, the others TerminatedError. It is for commands, whose end is the block's: what
+    comes back from a Ctrl-C would be deaf to the next one.
     """
+    return _unwinding("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def unwinding_on_termination() -> contextlib.AbstractContextManager[None]:
+    """Let SIGTERM and SIGHUP raise TerminatedError in the block, so that `finally` clauses run."""
+    return _unwinding("SIGTERM", "SIGHUP")
+
+
+@contextlib.contextmanager
+def _unwinding(*names: str) -> Iterator[None]:
+    """Outside the main thread, or where the program has handlers of its own, nothing changes."""
 
     def unwind(arrived: int, _frame: FrameType | None) -> None:
         for number in replaced:  # a second signal must not break off the cleaning up
@@ -59,11 +69,10 @@ def unwinding_on_signals() -> Iterator[None]:
 
     replaced: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            handler = None if number is None else signal.getsignal(number)
-            if number is not None and handler in (signal.SIG_DFL, signal.default_int_handler):
-                replaced[number] = handler
+        for number in (getattr(signal, name) for name in names if hasattr(signal, name)):  # Windows has no SIGHUP
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            if signal.getsignal(number) is usual:
+                replaced[number] = usual
     for number in replaced:
         signal.signal(number, unwind)
     try:

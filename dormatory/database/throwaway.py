@@ -81,7 +81,7 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
         )
     found = binaries or programs.server_binaries()
     account = installation.unprivileged()
-    with process.unwinding_on_signals(), private.directory(account) as home:
+    with process.unwinding_on_termination(), private.directory(account) as home:
         installed = installation.reachable(found, home, account)
         with _running(installed, home, account):
             yield Server(installed.major, found, home)
@@ -115,5 +115,5 @@ def scratch_postgresql(on: Server) -> Iterator[Target]:
 @contextlib.contextmanager
 def scratch_sqlite() -> Iterator[Target]:
     """Name a new SQLite file in a private directory, removed with its journals at the end."""
-    with process.unwinding_on_signals(), private.directory() as home:
+    with process.unwinding_on_termination(), private.directory() as home:
         yield Target(URL.create("sqlite", database=str(home / "scratch.db")), "sqlite")

@@ -21,7 +21,7 @@ from dormatory.database.backend import backend_for, backend_named
 from dormatory.database.process import calling_on_signals
 from dormatory.database.questions import VERSION_TABLE, VERSIONS
 from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
-from dormatory.migrations import autogenerate, guard, numbering
+from dormatory.migrations import autogenerate, guard, numbering, sums
 from dormatory.migrations.failures import explained
 from dormatory.migrations.project import Project
 from dormatory.migrations.retrying import retried
@@ -51,6 +51,7 @@ def run(metadata: MetaData) -> None:
     if given is not None:
         _migrate(given, metadata, project.settings)
         return
+    sums.keep_with(context.script, project)
     target: Target | None = None
     try:
         target = project.target()
@@ -262,9 +263,9 @@ def _is_moving() -> bool:
 
 
 def _needs_no_database() -> bool:
-    """Say whether env.py runs only because `revision_environment` makes it run: plain `revision`, `history`."""
+    """Say whether env.py runs only because `revision_environment` makes it: plain `revision`, `merge`, `history`."""
     options: Any = context.config.cmd_opts
     name = options.cmd[0].__name__ if hasattr(options, "cmd") else "revision"
     if name == "history":
         return not options.indicate_current and "current" not in (options.rev_range or "")
-    return name == "revision" and getattr(options, "autogenerate", None) is False
+    return name == "merge" or (name == "revision" and getattr(options, "autogenerate", None) is False)

@@ -6,6 +6,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dormatory.errors import UnwritableError
+from dormatory.migrations import sums
+from dormatory.migrations.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,5 +36,17 @@ def lay_out(home: Path) -> Iterator[tuple[Path, bool]]:
             if is_new:
                 file.write_text((templates / template).read_text(encoding="utf-8"), encoding="utf-8")
             yield file, is_new
+        yield _sums(home)
     except OSError as error:
         raise UnwritableError(error.filename or home, error.strerror or str(error)) from error
+
+
+def _sums(home: Path) -> tuple[Path, bool]:
+    """Write the sums where there are none: a line for each revision that is there, or the heading alone."""
+    file = home / "alembic" / sums.NAME
+    is_new = not file.exists()
+    if is_new and any((home / "alembic" / "versions").glob("*.py")):
+        sums.begin(Project.read(home / "alembic.ini"))
+    elif is_new:
+        file.write_text(sums.HEAD, encoding="utf-8")
+    return file, is_new

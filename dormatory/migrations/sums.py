@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NAME = "versions.sum"
 REMOVED = "removed"
 _MAIN = ("origin/HEAD", "main", "master", "HEAD")
-_HEAD = "# Digests of the revisions, the newest last. Written by db.revision and db.sum; a change needs a reason.\n"
+HEAD = "# Digests of the revisions, the newest last. Written by db.revision and db.sum; a change needs a reason.\n"
 _LINE = re.compile(r"(?P<id>\S+)\s+(?P<digest>v1:[0-9a-f]{64}|removed)\s*(?:#\s*(?P<reason>.*\S)\s*)?")
 _IGNORED = frozenset({"ctx", "kind", "type_comment"})
 _BODIES = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -118,6 +118,24 @@ def keep(project: Project) -> bool:
     return found is not None
 
 
+def begin(project: Project) -> None:
+    """Write the file of a project that keeps none yet, with a line for each revision that is there."""
+    path = project.script_location / NAME
+    path.write_text(_text(project, Sums(path), {}, {}), encoding="utf-8")
+
+
+def keep_with(script: Any, project: Project) -> None:
+    """Let each revision that Alembic writes through this ScriptDirectory get its line, as keep() would give it."""
+    written = script.generate_revision
+
+    def generate_revision(*arguments: Any, **options: Any) -> Any:
+        made = written(*arguments, **options)
+        keep(project)
+        return made
+
+    script.generate_revision = generate_revision
+
+
 def digests(files: Sequence[Script]) -> dict[str, str]:
     """Return the digest of each revision that parses, by its id; of two with one id, of the first."""
     found: dict[str, str] = {}
@@ -150,7 +168,7 @@ def _text(project: Project, found: Sums, published: Mapping[str, str], reasons: 
     for item in History.read(project).revisions:
         name = item.id
         lines.append(_line(name, now[name], known.get(name), published.get(name, ""), reasons.get(name, "")))
-    return _HEAD + "".join(f"{item.id} {item.digest}{f'  # {item.reason}' * bool(item.reason)}\n" for item in lines)
+    return HEAD + "".join(f"{item.id} {item.digest}{f'  # {item.reason}' * bool(item.reason)}\n" for item in lines)
 
 
 def _line(name: str, now: str, before: Sum | None, published: str, reason: str) -> Sum:

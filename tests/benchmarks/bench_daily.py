@@ -29,7 +29,7 @@ ROUNDS = 7
 NOTHING, ONE, LIST_MS = 0.5, 1.3, 150.0
 OURS, ALEMBIC = ("invoke", "db.upgrade"), ("alembic", "upgrade", "head")
 _ROOT = Path(__file__).resolve().parents[2]
-_SETTINGS = ("DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "PG")
+_SETTINGS = ("DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "PG", "PYTHONDONTWRITEBYTECODE")
 
 
 def figures() -> Iterator[Figure]:

@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[2]
 # Tells where the server is and what its process number is, then waits until its standard input ends.
 SCRIPT = """
 import sys
-from dormatory.database import throwaway
+from dormatory.database import process, throwaway
 
-with throwaway.server() as server:
+with process.unwinding_on_signals(), throwaway.server() as server:
     home = server.socket_directory
     server.drop_database(server.create_database().database)
     print(home, (home / "data/postmaster.pid").read_text().split()[0], flush=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dormatory.errors import UnwritableError
+from dormatory.migrations import sums
 from dormatory.migrations.skeleton import lay_out
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -19,6 +20,21 @@ def test_an_empty_directory_gets_what_the_repository_has(tmp_path: Path) -> None
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (REPOSITORY / name).read_bytes()
     assert (tmp_path / "alembic" / "versions").is_dir()
+
+
+def test_the_sums_begin_with_a_line_for_each_revision_that_is_there(tmp_path: Path) -> None:
+    versions = tmp_path / "alembic" / "versions"
+    versions.mkdir(parents=True)
+    (versions / "001_x.py").write_text('revision = "001"\ndown_revision = None\n')
+    assert dict(lay_out(tmp_path))[tmp_path / "alembic" / "versions.sum"] is True
+    heading, line = (tmp_path / "alembic" / "versions.sum").read_text().splitlines()
+    assert heading.startswith("# Digests of the revisions")
+    assert line.startswith("001 v1:")
+
+
+def test_without_revisions_the_sums_are_a_heading(tmp_path: Path) -> None:
+    list(lay_out(tmp_path))
+    assert (tmp_path / "alembic" / "versions.sum").read_text() == sums.HEAD
 
 
 def test_what_exists_is_kept(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from dormatory.checks.graph import graph
 from dormatory.checks.integrity import integrity
 from dormatory.errors import UnknownRevisionError
 from dormatory.migrations.authoring import Desk
+from dormatory.migrations.history import History
 from dormatory.migrations.scripts import scripts, scripts_at, scripts_merged
 from dormatory.migrations.sums import keep, sums, write
 
@@ -52,6 +53,17 @@ def test_a_new_revision_gets_its_line(published: SmallProject) -> None:
     with Desk(published.project) as desk:
         desk.write("Add a third", empty=True)
     assert lines(published) == ["001", "002", "003"]
+    assert rules(published) == []
+
+
+@pytest.mark.parametrize("command", [["revision", "-m", "Add a third"], ["merge", "-m", "Join both", "002", "a02"]])
+def test_plain_alembic_keeps_the_sums_too(published: SmallProject, command: list[str]) -> None:
+    if command[0] == "merge":
+        published.revision("a02", after="001")
+        keep(published.project)
+    ended = published.alembic(*command)
+    assert ended.code == 0, ended.err
+    assert sorted(lines(published)) == sorted(item.id for item in History.read(published.project).revisions)
     assert rules(published) == []
 
 

@@ -149,13 +149,6 @@ RULES = (
         "Nothing can be played.",
         'baseline = "baseline.sql"',
     ),
-    _round_trip(
-        "backend-not-run",
-        _ERROR,
-        "a backend that the project supports could not run",
-        "What was not looked at is not known to be right.",
-        "inv db.check --backend sqlite  # leaves the other one out, knowingly",
-    ),
     _data("rows-deleted", "rows that could stay are gone", "Nothing in the schema made them go."),
     _data("rows-duplicated", "rows are there twice", "An upgrade inserts again what its downgrade does not delete."),
     _data("values-changed", "values are not what they were", "The way back does not bring them back."),

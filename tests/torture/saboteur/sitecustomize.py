@@ -151,6 +151,6 @@ def _factory(connect: Any, name: str, factory: type) -> Any:
 
 
 if _LOG:
-    sqlite3.connect = sqlite3.dbapi2.connect = _factory(sqlite3.connect, "factory", _SqliteConnection)  # type: ignore[attr-defined]
+    sqlite3.connect = sqlite3.dbapi2.connect = _factory(sqlite3.connect, "factory", _SqliteConnection)
     psycopg2._connect = _factory(psycopg2._connect, "connection_factory", _PostgresConnection)  # type: ignore[attr-defined]
     sys.addaudithook(_heard)
