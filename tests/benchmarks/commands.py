@@ -1,0 +1,30 @@
+"""Commands as a shell starts them, on the project itself, with nothing of our own in their environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dormatory.database import process
+
+if TYPE_CHECKING:
+    from dormatory.database.url import Target
+
+ROOT = Path(__file__).resolve().parents[2]
+_SETTINGS = ("DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "PG", "PYTHONDONTWRITEBYTECODE")
+
+
+def seconds(*command: str, target: Target | None = None, code: int = 0) -> float:
+    """Return how long a command takes; AssertionError when it does not end as it should."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(_SETTINGS)}
+    if target is not None:
+        env["DATABASE_URL"] = target.url.render_as_string(hide_password=False)
+    began = time.perf_counter()
+    ended = process.run([sys.executable, "-m", *command], env=env, cwd=ROOT, check=False)
+    seconds = time.perf_counter() - began
+    if ended.code != code:
+        raise AssertionError(f"{command}: {ended}")
+    return seconds

