@@ -94,7 +94,8 @@ def test_every_family_of_errors_is_in_the_troubleshooting() -> None:
 
 def families() -> Iterator[str]:
     """Yield of each error the longest piece of its first words that is always the same."""
-    for node in ast.walk(ast.parse((ROOT / "dormatory/errors.py").read_text())):
+    texts = [file.read_text() for file in sorted((ROOT / "dormatory/errors").glob("*.py"))]
+    for node in ast.walk(ast.parse("\n".join(texts).replace("from __future__ import annotations", ""))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__" and len(node.args) == 1:
             whole = node.args[0]
             for words in (whole.body, whole.orelse) if isinstance(whole, ast.IfExp) else (whole,):

@@ -145,9 +145,7 @@ class TestReferences:
         found: list[dict[str, Any]] = json.loads(inv(*WITHOUT_DATABASE, *arguments, "--format", "json").out)["findings"]
         return {(item["rule"], item["revision"]) for item in found}
 
-    def test_what_a_merge_would_be_is_judged_without_touching_anything(
-        self, published: SmallProject, inv: Inv
-    ) -> None:
+    def test_what_a_merge_would_be_is_judged_without_touching_anything(self, published: SmallProject, inv: Inv) -> None:
         add = 'op.add_column("a", sa.Column("word", sa.Text))'
         git(published, "checkout", "-qb", "theirs")
         published.revision("003", add).rename(published.versions / "003_theirs.py")
@@ -218,3 +216,21 @@ def test_models_that_cannot_be_read_are_not_taken_for_none(published: SmallProje
     published.env("1 / 0")
     commit(published)
     assert names_in_use(published.project, "main") is None
+
+
+def test_published_models_are_read_from_the_reference_wherever_the_checkout_is_installed(
+    published: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = published.root / "src" / "shop"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table('a', metadata, sa.Column('old', sa.Text))\n"
+    )
+    (published.root / "scripts" / "env.py").write_text(
+        "from alembic import context\nimport shop\nprint('hello')\n"
+        "context.configure(url='sqlite://', target_metadata=[shop.metadata])\n"
+    )
+    commit(published)
+    (package / "__init__.py").write_text("import sqlalchemy as sa\nmetadata = sa.MetaData()\n")
+    monkeypatch.setenv("PYTHONPATH", str(published.root / "src"))
+    assert names_in_use(published.project, "main") == {"a": frozenset({"old"})}

@@ -92,6 +92,15 @@ class TestJSON:
             "recipe": RULES["several-heads"].recipe,
         }
 
+    def test_the_manual_shows_the_keys_that_there_are(self) -> None:
+        manual = (Path(__file__).resolve().parents[2] / "MIGRATIONS.md").read_text(encoding="utf-8")
+        shown = json.loads(manual.partition("The JSON document:\n\n```text\n")[2].partition("```")[0])
+        read = json.loads(document(ALL, ROOT))
+        assert [*shown] == [*read]
+        assert [*shown["verdict"]] == [*read["verdict"]]
+        assert [*shown["findings"][0]] == [*read["findings"][0]]
+        assert [*shown["rules"]["trace"]] == [*read["rules"]["several-heads"]]
+
     def test_the_verdict_fails_for_what_a_change_waits_for(self) -> None:
         warned = Outcome((replace(HEADS, severity=Severity.WARNING),))
 

@@ -1,0 +1,202 @@
+"""What goes wrong with a database: it cannot be reached, is in use, or is not as it should be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.errors.base import DormatoryError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dormatory.database.lookout import Blocker
+
+
+class MalformedURLError(DormatoryError):
+    """DATABASE_URL does not name a database; its text is never repeated, it may hold a password."""
+
+    def __init__(self, why: str, *, fix: str = "expected dialect://user:password@host:port/name") -> None:
+        super().__init__("DATABASE_URL is not usable", why=why, fix=fix)
+
+
+class UnsupportedBackendError(DormatoryError):
+    """The URL names a kind of database this workflow does not know."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"{name} databases are not supported",
+            why=f"this workflow knows {' and '.join(self.known)}",
+            fix="set DATABASE_URL to one of these",
+        )
+
+
+class DatabaseFailedError(DormatoryError):
+    """The database could not be reached, or refused what it was asked."""
+
+    exit_code = ExitCode.FAILED
+
+
+class MissingDatabaseError(DatabaseFailedError):
+    """The server is there, the database is not."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(f"{shown} does not exist", why="nobody created it yet", fix="create it with: inv db.create")
+
+
+class LeftJournalError(DatabaseFailedError):
+    """A journal stands where a new SQLite file is to be made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} is left over",
+            why="it belongs to a database that is gone, and would be replayed into a new one",
+            fix="restore that database beside it, or remove it",
+        )
+
+
+class RemainsError(DatabaseFailedError):
+    """A temporary table of a batch rebuild stands in the file and would stop the next one."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"table {table} is left over",
+            why="a batch rebuild failed in a run without real transactions",
+            fix=f'see that the table it copied is whole, then in inv db.shell: DROP TABLE "{table}"',
+        )
+
+
+class DanglingRowsError(DatabaseFailedError):
+    """Rows refer to rows that are not there; nothing was committed."""
+
+    def __init__(self, shown: Sequence[str], count: int) -> None:
+        self.count = count
+        super().__init__(
+            f"{count} rows refer to rows that are not there: {', '.join(shown)}",
+            why="foreign keys are checked before anything is committed",
+            fix="mend the rows or the revision; PRAGMA foreign_key_check lists them all",
+        )
+
+
+class InvalidIndexError(DatabaseFailedError):
+    """An index exists but is not used: its concurrent build failed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"index {', '.join(self.names)} is invalid",
+            why="building it concurrently failed and left it unused",
+            fix=f"DROP INDEX {self.names[0]} and run its revision again",
+        )
+
+
+class UnwritableError(DormatoryError):
+    """A file of the project could not be written."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, path: Path | str, why: str) -> None:
+        super().__init__(f"{path} cannot be written", why=why, fix="see its owner and mode with: ls -l")
+
+
+class ProductionError(DormatoryError):
+    """A destructive command was pointed at a database that does not say it is expendable."""
+
+    def __init__(self, shown: str, environment: str, *, action: str, name: str, given: str | None) -> None:
+        confirm = f"--confirm={name} (alembic: -x confirm={name})"
+        super().__init__(
+            f"{action} refused on {shown}",
+            why=f"it counts as {environment}" + (f", and {given!r} is not its name" if given else ""),
+            fix=f"if that is what you want, name it in the call: {confirm}",
+        )
+
+
+class BusyError(DatabaseFailedError):
+    """Another migration keeps the lock."""
+
+    def __init__(self, shown: str, holder: str, seconds: float, *, fix: str) -> None:
+        super().__init__(f"{shown} is being changed by somebody else", why=f"{holder}; waited {seconds:g} s", fix=fix)
+
+
+class LockNotGotError(DatabaseFailedError):
+    """A revision asked for a lock that another session kept too long; `blocker` is that session, if it was seen."""
+
+    def __init__(self, revision: str, blocker: Blocker | None, *, tries: int, is_kept: bool) -> None:
+        self.revision, self.blocker = revision, blocker
+        end = f": SELECT pg_terminate_backend({blocker.pid})" if blocker and blocker.pid else ""
+        kept = "what it did before is kept, so it was not tried again; see what of it is there, undo that, and"
+        super().__init__(
+            f"revision {revision} did not get a lock" + ("" if is_kept else f" in {tries} tries"),
+            why=str(blocker) if blocker else "nobody was seen to have it",
+            fix=f"{kept if is_kept else 'nothing of it was kept;'} wait for that session, or end it{end}",
+        )
+
+
+class PoolerError(DatabaseFailedError):
+    """A connection pooler stands between us and the server."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} is reached through a transaction pooler",
+            why="the lock against a second migration would be left in somebody else's session",
+            fix="give the server's own address in DATABASE_URL",
+        )
+
+
+class WrongDatabaseError(DatabaseFailedError):
+    """A project's env.py connected to another database than the one that it was told; nothing was run there."""
+
+    def __init__(self, shown: str, why: str) -> None:
+        super().__init__(
+            f"env.py did not go to {shown}",
+            why=why,
+            fix="name the variable it takes its URL from: url_variable in [dormatory] of the ini file",
+        )
+
+
+class NotAppliedError(DatabaseFailedError):
+    """A run ended well, and the database is not where it should be."""
+
+    def __init__(self, expected: Sequence[str], found: Sequence[str]) -> None:
+        super().__init__(
+            f"the database is at {', '.join(found) or 'base'}, not at {', '.join(expected) or 'base'}",
+            why="a second connection does not see what the run reported",
+            fix="look for a revision that commits or rolls back by itself",
+        )
+
+
+class TargetTouchedError(DatabaseFailedError):
+    """A file changed while it was being read as one that nobody writes to."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} was written to while it was copied",
+            why="somebody opened it at that moment",
+            fix="run the command again: with the file open elsewhere, it is read another way",
+        )
+
+
+class ExtensionsMissingError(DatabaseFailedError):
+    """A database uses extensions that the throwaway server does not have."""
+
+    def __init__(self, names: Sequence[str], version: str, variable: str) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"the copy cannot have the extension {', '.join(self.names)}",
+            why=f"the throwaway PostgreSQL {version} has no such files",
+            fix=f"install it for that server, or set {variable} to the programs of one that has it",
+        )
+
+
+class ServerTooOldError(DatabaseFailedError):
+    """The throwaway server is older than the one whose database it should hold a copy of."""
+
+    def __init__(self, there: str, here: str, variable: str) -> None:
+        super().__init__(
+            f"the throwaway PostgreSQL {here} cannot hold a copy of a PostgreSQL {there} database",
+            why="a dump loads into the same or a newer version only",
+            fix=f"set {variable} to the programs of a PostgreSQL as new as that",
+        )

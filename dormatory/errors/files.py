@@ -1,0 +1,121 @@
+"""What goes wrong with files: dumps, backups, reports and recordings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.errors.base import DormatoryError, ExitCode
+from dormatory.errors.databases import DatabaseFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class NotEmptyError(DormatoryError):
+    """A dump was to be loaded into a database that holds something already."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown} is not empty",
+            why="a dump is loaded into an empty database only",
+            fix="name a new database in DATABASE_URL",
+        )
+
+
+class BackupFailedError(DatabaseFailedError):
+    """A database could not be copied, or its copy not read back; what was to follow was not done."""
+
+    def __init__(self, shown: str, why: str, *, fix: str) -> None:
+        super().__init__(f"{shown} was not backed up", why=why, fix=f"nothing was changed; {fix}")
+
+
+class NotABackupError(DormatoryError):
+    """A file was to be restored that holds no database of the kind that is wanted."""
+
+    def __init__(self, file: str, why: str) -> None:
+        super().__init__(f"{file} cannot be restored", why=why, fix="list what can be with: inv db.backups")
+
+
+class NoBackupError(DormatoryError):
+    """The last backup of a database was asked for, and there is none."""
+
+    def __init__(self, shown: str, directory: str) -> None:
+        super().__init__(
+            f"there is no backup of {shown}",
+            why=f"{directory} holds none",
+            fix="inv db.backups lists those of other databases, inv db.restore FILE takes any",
+        )
+
+
+class InUseError(DatabaseFailedError):
+    """An SQLite file was to be replaced that other programs have open."""
+
+    def __init__(self, shown: str, by: Sequence[str]) -> None:
+        self.by = tuple(by)
+        super().__init__(
+            f"{shown} is open in {', '.join(self.by)}",
+            why="it would go on with the old file",
+            fix="close it there, then try again",
+        )
+
+
+class DumpNotWrittenError(DormatoryError):
+    """A file of the dump could not be replaced; the old one stands."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, path: str, said: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} was not written",
+            why=said,
+            fix="see that there is room and that its directory may be written",
+        )
+
+
+class NoDumpError(DormatoryError):
+    """There is no schema file to read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is missing", why="nobody wrote it yet", fix="write it with: inv db.schema-dump")
+
+
+class LoadedDifferentlyError(DatabaseFailedError):
+    """A database made from a schema file is not what the file says."""
+
+    def __init__(self, shown: str, path: str) -> None:
+        super().__init__(
+            f"{shown} differs from {path}",
+            why="its own dump is not the same text",
+            fix="write the file anew with inv db.schema-dump, or use inv db.upgrade",
+        )
+
+
+class NotComparedError(DatabaseFailedError):
+    """Two schemas could not be compared, which is not the same as equal."""
+
+    def __init__(self, shown: str, why: str) -> None:
+        super().__init__(f"{shown} was not compared", why=why, fix="remove that cause and try again")
+
+
+class ReportNotWrittenError(DormatoryError):
+    """The findings could not be put where they were asked to go."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, path: str, said: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path} was not written", why=said, fix="see that its directory exists, may be written and has room"
+        )
+
+
+class UnreadableRecordingError(DormatoryError):
+    """A text is no recording, or one that this program does not know."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "the recording cannot be read",
+            why=why,
+            fix="play the history again with inv db.round-trip, or read it with the program that wrote it",
+        )

