@@ -12,6 +12,7 @@ from dormatory.checks.catalogue import FAMILIES, RULES
 from dormatory.checks.graph import graph, unusable
 from dormatory.checks.handwritten import fluffed, handwritten
 from dormatory.checks.integrity import integrity
+from dormatory.checks.links import Links
 from dormatory.checks.source import Application, source
 from dormatory.checks.suppression import suppressed
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
@@ -85,7 +86,7 @@ def inspect(
                 static.append(unusable(error, "broken-history"))
         else:
             only = _chosen(project, history, request)
-            if len(history.heads) < 2 or not _COMPARED & request.families:  # noqa: PLR2004  # no head, or one
+            if not _COMPARED & request.families or len(history.heads) <= 1 or Links(files).are_apart:
                 evidence = _gathered(project, request, only, on_step)
         static += fluff.result()
     said = {(item.rule, item.revision) for item in static}  # a play finds some of it again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dormatory.checks.catalogue import finding
 from dormatory.checks.collisions import collisions
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.errors import DormatoryError
-    from dormatory.migrations.history import History, Revision
+    from dormatory.migrations.history import Revision
     from dormatory.migrations.scripts import Script
 
 LONGEST_ID = 32  # what Alembic's version table holds
@@ -44,19 +44,18 @@ def graph(scripts: Sequence[Script], *, backends: Collection[str] = NAMES) -> It
         hint = "mend the revisions that it builds on"
         yield _at(links.scripts[name], "unreachable-revision", "no way leads here from the empty database", hint)
     if len(links.heads) > 1:
-        message = f"the history has {len(links.heads)} heads: {', '.join(links.heads)}"
-        yield _at(links.scripts[links.heads[-1]], "several-heads", message, f"{_JOIN} {' '.join(links.heads)}")
+        yield _several_heads(links)
     yield from collisions(links)
     yield from _single(tuple(links.scripts.values()), backends)
 
 
-def several_heads(history: History) -> Iterator[Finding]:
-    """Report a history that ends in more than one revision, so that "head" is ambiguous."""
-    heads = history.heads
-    if len(heads) > 1:
-        message, hint = f"the history has {len(heads)} heads: {', '.join(heads)}", f"{_JOIN} {' '.join(heads)}"
-        where: dict[str, Any] = {"revision": heads[-1], "file": str(history.get(heads[-1]).path)}
-        yield finding("several-heads", message, hint, **where)
+def _several_heads(links: Links) -> Finding:
+    heads, script = links.heads, links.scripts[links.heads[-1]]
+    message = f"the history has {len(heads)} heads: {', '.join(heads)}"
+    if links.are_apart:
+        message, hint = f"{message}, each of a branch with a label of its own", "upgrade with: alembic upgrade heads"
+        return _at(script, "several-heads", message, hint, severity=Severity.NOTE)
+    return _at(script, "several-heads", message, f"{_JOIN} {' '.join(heads)}")
 
 
 def unusable(error: DormatoryError, rule: str, *, backend: str = "") -> Finding:
@@ -128,6 +127,13 @@ def _does_nothing(node: ast.stmt) -> bool:
     match node:
         case ast.Pass() | ast.Expr(value=ast.Constant()) | ast.Return(value=None | ast.Constant(value=None)):
             return True
+        case ast.If(body=body, orelse=other):
+            return all(map(_does_nothing, (*body, *other)))
+        case ast.With(
+            items=[ast.withitem(context_expr=ast.Call(func=ast.Attribute(attr="batch_alter_table")) as batch)]
+        ):
+            is_forced = any(word.arg == "recreate" for word in batch.keywords)
+            return not is_forced and all(map(_does_nothing, node.body))
     return False
 
 

@@ -67,6 +67,13 @@ class Links:
         lost = {*self.unreachable, *(script.revision.id for script, _ in self.missing if script.revision is not None)}
         return tuple(name for name in self.scripts if name not in parents and name not in lost)
 
+    @cached_property
+    def are_apart(self) -> bool:
+        """Whether each head is the tip of a branch with a label of its own: the branches are meant to stay."""
+        passed = [_reached([head], self.parents) for head in self.heads]
+        labels = [{label for label, name in self._labels.items() if name in behind} for behind in passed]
+        return all(own.difference(*labels[:number], *labels[number + 1 :]) for number, own in enumerate(labels))
+
     def ancestors(self, names: Iterable[str]) -> set[str]:
         """Return the revisions that a database at these has passed, themselves included."""
         return _reached(names, self._needs)

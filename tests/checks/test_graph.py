@@ -54,6 +54,35 @@ def test_two_heads_are_told_with_the_command_that_joins_them() -> None:
     assert found.hint.endswith("alembic merge 002 003")
 
 
+@pytest.mark.parametrize(
+    ("labels", "severity"),
+    [(("x", "y"), Severity.NOTE), (("x", ""), Severity.ERROR), (("", ""), Severity.ERROR)],
+)
+def test_branches_with_labels_of_their_own_are_meant_to_stay(labels: tuple[str, str], severity: Severity) -> None:
+    left, right = (f'branch_labels = ("{label}",)' if label else "" for label in labels)
+    files = [
+        revision("001", extra='branch_labels = ("both",)'),
+        revision("002", "001", extra=left),
+        revision("003", "001", extra=right, upgrade='op.drop_table("b")'),
+    ]
+    (found,) = graph(files)
+    assert (found.rule, found.severity) == ("several-heads", severity)
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "expected"),
+    [
+        ("...", ["empty-revision"]),
+        ("if op.get_bind():\n        pass", ["empty-revision"]),
+        ('with op.batch_alter_table("a") as batch:\n        pass', ["empty-revision"]),
+        ('with op.batch_alter_table("a", recreate="always") as batch:\n        pass', []),
+        ("if op.get_bind():\n        print()", []),
+    ],
+)
+def test_what_does_nothing_is_empty_however_it_is_written(upgrade: str, expected: list[str]) -> None:
+    assert [found.rule for found in graph([revision("001"), revision("002", "001", upgrade=upgrade)])] == expected
+
+
 def test_everything_is_told_at_once() -> None:
     files = [
         revision("001"),

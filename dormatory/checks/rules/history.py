@@ -14,7 +14,8 @@ RULES = (
         _ERROR,
         "the history ends in more than one revision",
         """Two revisions were written on the same parent. Git merged them without a conflict, `head` means neither, and
-        the next upgrade fails for everybody.""",
+        the next upgrade fails for everybody. Branches that each have a label of their own are meant to stay side by
+        side: that is a note.""",
         """
         # the newer one goes behind the other:
         down_revision = "014"
