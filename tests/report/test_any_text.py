@@ -150,7 +150,7 @@ def test_text_has_no_control_characters_and_ends_in_the_verdict(outcome: Outcome
 
 @pytest.mark.once
 @pytest.mark.parametrize("render", [text, document, github, gitlab, sarif, junit, summary])
-def test_twenty_thousand_findings_take_under_two_seconds(render: Callable[[Outcome, Path], str]) -> None:
+def test_five_thousand_findings_take_under_half_a_second(render: Callable[[Outcome, Path], str]) -> None:
     names, severities = list(RULES), list(Severity)
     many = tuple(
         Finding(
@@ -165,7 +165,7 @@ def test_twenty_thousand_findings_take_under_two_seconds(render: Callable[[Outco
             number % 300,
             sql="ALTER TABLE room\n    ADD COLUMN floor INTEGER",
         )
-        for number in range(20_000)
+        for number in range(5_000)
     )
     outcome = Outcome(many, revisions=tuple(f"{number:04}" for number in range(1000)))
 
@@ -175,4 +175,4 @@ def test_twenty_thousand_findings_take_under_two_seconds(render: Callable[[Outco
         return process_time() - began
 
     # a second try, for a busy machine
-    assert seconds() < 2 or seconds() < 2
+    assert seconds() < 0.5 or seconds() < 0.5

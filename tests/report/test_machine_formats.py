@@ -94,7 +94,7 @@ class TestJSON:
 
     def test_the_manual_shows_the_keys_that_there_are(self) -> None:
         manual = (Path(__file__).resolve().parents[2] / "MIGRATIONS.md").read_text(encoding="utf-8")
-        shown = json.loads(manual.partition("The JSON document:\n\n```text\n")[2].partition("```")[0])
+        shown = json.loads(manual.partition("```json\n")[2].partition("```")[0])
         read = json.loads(document(ALL, ROOT))
         assert [*shown] == [*read]
         assert [*shown["verdict"]] == [*read["verdict"]]
