@@ -93,7 +93,7 @@ def steps_in(kind: str, body: list[str], start: int) -> Iterator[Command | File]
             text = "\n".join(line[2:] for line in body[begin : begin + typed])
             yield Command(start + begin + 1, text, tuple(body[begin + typed : end]))
     else:
-        assert kind == "text", f"line {start}: a block of {kind} says nothing to this test"
+        assert kind in {"text", "json"}, f"line {start}: a block of {kind} says nothing to this test"
 
 
 @dataclass(slots=True)

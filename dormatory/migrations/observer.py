@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from dormatory.migrations.effects import NONE, Watch
 from dormatory.migrations.recording import Lock, Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Connection
     from sqlalchemy.engine import ExceptionContext
 
@@ -51,6 +54,15 @@ class Observer:
         self._listening = False
         now = perf_counter()
         return tuple(replace(each, locks=self._locks(each, began, done, now)) for each, began, done in self._heard)
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """Keep nothing of what we ask ourselves in the block."""
+        before, self._listening = self._listening, False
+        try:
+            yield
+        finally:
+            self._listening = before
 
     def _locks(self, statement: Statement, began: float, effects: Effects, now: float) -> tuple[Lock, ...]:
         end = self._transactions.ends.get(statement.transaction, now) if statement.transaction else None

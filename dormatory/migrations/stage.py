@@ -111,7 +111,8 @@ class Stage:
         def run(**arguments: Any) -> None:
             connection = self._theirs()
             if is_whole := connection.in_transaction():  # to look begins one, which would hide that it ended
-                self._watcher.begin(connection)
+                with self._observer.looking_away():
+                    self._watcher.begin(connection)
             try:
                 with unheard.written(connection) as self.written:
                     migrate(**arguments)
@@ -120,7 +121,8 @@ class Stage:
                     raise
                 refused.append(error)
             if is_whole and connection.in_transaction():
-                self._touched = self._watcher.end(connection)
+                with self._observer.looking_away():
+                    self._touched = self._watcher.end(connection)
 
         step.migration_fn = run
         self._begin(revision)

@@ -12,7 +12,10 @@ from dormatory.migrations.recording import Course, Direction, Recording
 from dormatory.migrations.roundtrip import play
 
 if TYPE_CHECKING:
-    from dormatory.migrations.recording import Passage
+    from contextlib import AbstractContextManager
+
+    from dormatory.database.url import Target
+    from dormatory.migrations.recording import Passage, Statement
     from dormatory.migrations.scratch import Scratch
     from tests.conftest import SmallProject
 
@@ -283,3 +286,23 @@ def test_what_only_works_in_one_run_is_told_and_does_not_hide_what_follows(
     assert unclean(recording) == [("002", Direction.UPGRADE)]
     assert [step.revision for step in recording.steps] == ["001", "002", "003"]
     assert recording.unreached == ()
+
+
+def test_downgrades_that_refuse_do_not_break_the_walk_off(small_project: SmallProject, maker: Scratch) -> None:
+    opened = 0
+
+    def counted() -> AbstractContextManager[Target]:
+        nonlocal opened
+        opened += 1
+        return maker()
+
+    for name in ("001", "002", "003"):
+        create = f"op.create_table('t{name}', sa.Column('id', sa.Integer))"
+        small_project.revision(name, create, "raise NotImplementedError('no way back')")
+    recording = play(small_project.project, counted)
+    assert opened == 2  # the walk, and the one run
+    assert all(statement.line or "alembic_version" in statement.sql for statement in statements(recording))
+
+
+def statements(recording: Recording) -> list[Statement]:
+    return [statement for step in recording.steps for leg in step.legs for statement in leg.statements]

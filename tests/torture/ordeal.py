@@ -80,7 +80,7 @@ def run(ward: Ward, command: Command, *, at: int = 0, how: str = "kill") -> Brok
     """
     with ward.copied(command.start) as target:
         ended = _ended(ward, command, target, at, how)
-        if how == "server" and at:
+        if how == "server" and 0 < at <= len(ended.moments):
             ward.revive()
         told = f"{command.name} on {ward.backend}, {how} at {at} ({ended.moments[at - 1] if at else 'never'})"
         if ended.code not in (WAYS[how] if at else {0}):

@@ -80,11 +80,12 @@ class Ward:
         return int((self.server.socket_directory / postmaster.DATA / "postmaster.pid").read_text().split()[0])
 
     def revive(self) -> None:
-        """Start a killed server again on what it left, as an administrator would; one that lives is left alone."""
-        if self.server is None or lives(self.postmaster):
-            return
+        """Start a killed server again on what it left, as an administrator would."""
+        if self.server is None:
+            raise AssertionError
         os.waitpid(self.postmaster, 0)  # a child of ours: until then its number is taken
         home, account = self.server.socket_directory, installation.unprivileged()
+        shutil.rmtree(home / "programs", ignore_errors=True)  # where they had to be copied, they are once more
         installed = installation.reachable(self.server.binaries, home, account)
         self._revivals.enter_context(postmaster.running(installed, home, account))
 
