@@ -32,12 +32,12 @@ from dormatory.__main__ import main
 from dormatory.migrations import environment, runner
 from dormatory.report import progress
 import psycopg2, sqlalchemy.dialects.postgresql
-start, children = time.time() + 0.5, []
+start, children = time.time() + 1.0, []
 for _ in range(16):
     pid = os.fork()
     if not pid:
         sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
-        time.sleep(start - time.time())
+        time.sleep(max(0.0, start - time.time()))
         code = main(["upgrade"])
         os.write(1, sys.stdout.getvalue().encode())
         os.write(2, sys.stderr.getvalue().encode())
