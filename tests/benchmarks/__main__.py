@@ -39,7 +39,7 @@ def main(names: list[str]) -> int:
             print(figure, flush=True)  # noqa: T201  # to print is its job
             figures.append(figure)
             is_kept = is_kept and figure.is_kept
-        _write(file.stem, figures)
+            _write(file.stem, figures)  # at once: a run that is broken off has measured something, too
     return 0 if is_kept else 1
 
 
