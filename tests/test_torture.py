@@ -15,6 +15,7 @@ TRIES = {
         ("reset", "kill", 300),
         ("restore", "kill", 40),
         ("upgrade", "disk", 300),
+        ("schema-dump", "kill", 700),
     ),
     "postgresql": (
         ("upgrade", "kill", 125),

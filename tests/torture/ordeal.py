@@ -25,6 +25,7 @@ WAYS = {
     "server": {0, 3},
 }
 _SECONDS = 120.0
+_OLD = b"-- an older dump\n"
 _ORPHAN_SECONDS = 60.0
 
 
@@ -45,6 +46,7 @@ class Command:
     allowed: tuple[State | None, ...]
     final: State
     may_vanish: bool = False  # the database, for as long as it takes to make it anew
+    file: Path | None = None  # what it writes anew, and never in part
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,14 @@ def commands(ward: Ward) -> list[Command]:
     backend.backup(ward.target("head"), backup)
     module, inv = (sys.executable, "-m", "dormatory"), (sys.executable, "-m", "invoke", "-r", str(REPOSITORY))
     confirm = "--confirm={name}"
+    dump = ward.home / f"{ward.backend}.sql"
+    write_dump = (*inv, "db.schema-dump", f"--backend={ward.backend}", f"--output={ward.home}")
     return [
         Command("upgrade", (*module, "upgrade", "--to=head"), "first", tuple(up), head),
         Command("downgrade", (*module, "downgrade", f"--to={ward.first}", confirm), "head", (head, *down), down[-1]),
         Command("reset", (*inv, "db.reset", confirm), "head", (head, *empty), empty[-1], may_vanish=True),
         Command("restore", (*inv, "db.restore", str(backup), confirm), "first", (first, head), head),
+        Command("schema-dump", write_dump, "first", (first,), first, file=dump),
     ]
 
 
@@ -78,6 +83,9 @@ def run(ward: Ward, command: Command, *, at: int = 0, how: str = "kill") -> Brok
 
     0 breaks nothing off. Raises WoundedError.
     """
+    whole = (_OLD, (ward.project.script_location / "schema" / f"{ward.backend}.sql").read_bytes())
+    if command.file:
+        command.file.write_bytes(_OLD)
     with ward.copied(command.start) as target:
         ended = _ended(ward, command, target, at, how)
         if how == "server" and 0 < at <= len(ended.moments):
@@ -85,6 +93,8 @@ def run(ward: Ward, command: Command, *, at: int = 0, how: str = "kill") -> Brok
         told = f"{command.name} on {ward.backend}, {how} at {at} ({ended.moments[at - 1] if at else 'never'})"
         if ended.code not in (WAYS[how] if at else {0}):
             raise WoundedError(f"{told}: exit code {ended.code}\n{ended.said}")
+        if command.file and command.file.read_bytes() not in whole:
+            raise WoundedError(f"{told}: {command.file} was left in part")
         if at:
             _judge(ward, command, target, told)
             again = _ended(ward, command, target, 0, how)
@@ -92,6 +102,8 @@ def run(ward: Ward, command: Command, *, at: int = 0, how: str = "kill") -> Brok
                 raise WoundedError(f"{told}: the second run ended with {again.code}\n{again.said}")
         if ward.look(target) != command.final:
             raise WoundedError(f"{told}: the second run did not lead to where the command leads")
+        if command.file and command.file.read_bytes() != whole[1]:
+            raise WoundedError(f"{told}: the second run did not write {command.file}")
     return ended
 
 
