@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, StatementError
 
 from dormatory.database.backend import backend_for
 from dormatory.database.process import TerminatedError
@@ -24,6 +24,8 @@ from dormatory.errors import (
 from dormatory.migrations.history import History
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dormatory.database.url import Target
     from dormatory.migrations.project import Project
 
@@ -43,6 +45,8 @@ def explained(error: BaseException, *, target: Target | None, project: Project) 
     """
     if interruption := _interruption(error):
         raise interruption from None
+    if isinstance(error, PendingRollbackError):  # a block's end met a connection that was lost in the block
+        error = next((one for one in _before(error) if isinstance(one, DBAPIError)), error)
     for known in (error, error.__cause__):
         if isinstance(known, DormatoryError):
             return known
@@ -59,13 +63,16 @@ def explained(error: BaseException, *, target: Target | None, project: Project) 
 
 def _interruption(error: BaseException) -> BaseException | None:
     """Return the Ctrl-C or SIGTERM that an error followed from, such as that of a cursor closed under a block's end."""
+    return next((one for one in _before(error) if isinstance(one, (KeyboardInterrupt, TerminatedError))), None)
+
+
+def _before(error: BaseException) -> Iterator[BaseException]:
+    """Yield what was being handled when an error was raised, the latest first."""
     seen, one = set[int](), error.__context__
     while one is not None and id(one) not in seen:
-        if isinstance(one, (KeyboardInterrupt, TerminatedError)):
-            return one
+        yield one
         seen.add(id(one))
         one = one.__context__
-    return None
 
 
 def _revision_error(error: BaseException, frame: traceback.FrameSummary, project: Project, said: str) -> DormatoryError:
