@@ -156,6 +156,14 @@ class Ward:
                 for file in self.home.glob(f"{copy}.db*"):
                     file.unlink()
 
+    def behind_autocommit(self, state: State) -> State | None:
+        """Return a state as one at the next revision, where that one commits before it is written down."""
+        place = self.order.index(state.revision) + 1 if state.revision in self.order else len(self.order)
+        if place == len(self.order):
+            return None
+        (file,) = self.project.script_location.glob(f"versions/{self.order[place]}_*.py")
+        return replace(state, revision=self.order[place]) if "autocommit_block" in file.read_text() else None
+
     def look(self, target: Target) -> State | None:
         """Return what a database is when nobody acts on it any more, None where there is none."""
         backend = backend_for(target)
