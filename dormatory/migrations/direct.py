@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
 
@@ -16,3 +18,13 @@ def cursor(connection: Connection) -> Any:
     if not connection.in_transaction():
         connection.begin()
     return connection.connection.cursor()
+
+
+def asked(cursor: Any, query: str, *parameters: Any) -> Sequence[Any]:
+    """Return the rows of a query on a cursor of the driver, and close that."""
+    try:
+        cursor.execute(query, *parameters)
+        found: Sequence[Any] = cursor.fetchall()
+    finally:
+        cursor.close()
+    return found

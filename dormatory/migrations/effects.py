@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from psycopg2.extensions import STATUS_BEGIN
 
+from dormatory.migrations import direct
 from dormatory.migrations.recording import LOCK_MODES
 from dormatory.migrations.relations import Relation, Relations, Survey, milliseconds, named, survey
 
@@ -235,13 +236,7 @@ class Watch:
         return self._connection.connection.dbapi_connection
 
     def _ask(self, sql: str) -> Sequence[Sequence[Any]]:
-        cursor = self._dbapi.cursor()
-        try:
-            cursor.execute(sql)
-            rows: Sequence[Sequence[Any]] = cursor.fetchall()
-        finally:
-            cursor.close()
-        return rows
+        return direct.asked(self._dbapi.cursor(), sql)
 
 
 def _mode(sql: str, was: Relation | None, now: Relation | None) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeated
+from dormatory.migrations.direct import asked
+from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeated, split
 from dormatory.schema.tokens import Syntax, identifier
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _RULES = {"23505": "UNIQUE", "23502": "NOT NULL", "23503": "FOREIGN KEY", "23514": "CHECK"}
@@ -60,7 +58,7 @@ def violation(error: BaseException, statement: str, raw: Any) -> Violation | Non
         definition = _definition(raw, name, constraint) or statement
         if rule == "UNIQUE" and expressions:
             distinct = "NULLS NOT DISTINCT" not in statement.upper()
-            condition = repeated(name, _split(expressions), statement, distinct_nulls=distinct)
+            condition = repeated(name, split(expressions), statement, distinct_nulls=distinct)
         elif rule == "NOT NULL":
             condition = f"c.{identifier(column, Syntax.POSTGRESQL)} IS NULL" if column in present else "TRUE"
         elif rule == "FOREIGN KEY":
@@ -91,8 +89,8 @@ def _orphans(definition: str, raw: Any) -> str:
     match = _REFERENCES.search(definition)
     if match is None:
         return ""
-    here = _split(match["here"])
-    there = _split(match["there"] or "") or [
+    here = split(match["here"])
+    there = split(match["there"] or "") or [
         identifier(key, Syntax.POSTGRESQL) for key in _columns(raw, match["parent"])[1]
     ]
     given = " AND ".join(f"c.{name} IS NOT NULL" for name in here)
@@ -102,37 +100,15 @@ def _orphans(definition: str, raw: Any) -> str:
 
 def _columns(raw: Any, name: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the columns that a table has, and those of its primary key."""
-    rows = _ask(raw, _COLUMNS.format(name.replace("'", "''")))
+    rows = asked(raw.cursor(), _COLUMNS.format(name.replace("'", "''")))
     return frozenset(name for name, _ in rows), tuple(name for name, place in rows if place >= 0)
 
 
 def _definition(raw: Any, name: str, constraint: str) -> str:
     """Return a constraint that stands there already, not yet validated."""
     literal = "'" + constraint.replace("'", "''") + "'"
-    rows = _ask(raw, _DEFINITION.format(name.replace("'", "''"), literal))
+    rows = asked(raw.cursor(), _DEFINITION.format(name.replace("'", "''"), literal))
     return str(rows[0][0]) if rows else ""
-
-
-def _ask(raw: Any, query: str) -> Sequence[Any]:
-    cursor = raw.cursor()
-    try:
-        cursor.execute(query)
-        found: Sequence[Any] = cursor.fetchall()
-    finally:
-        cursor.close()
-    return found
-
-
-def _split(listed: str) -> list[str]:
-    """Split a list of expressions at the commas that stand in no brackets."""
-    parts, depth = [""], 0
-    for sign in listed:
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _bare(name: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeated
+from dormatory.migrations.direct import asked
+from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeated, split
 from dormatory.schema.tokens import Syntax, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 _SAID = re.compile(r"(UNIQUE|NOT NULL|CHECK|FOREIGN KEY) constraint failed(?:: (.*))?\Z", re.DOTALL)
 _NEEDS_DEFAULT = "Cannot add a NOT NULL column"
@@ -19,6 +20,7 @@ _COPIES = re.compile(
     rf"INSERT\s+INTO\s+(?P<new>{_NAME}).*\bFROM\s+(?P<old>{_NAME})\s*;?\s*\Z", re.IGNORECASE | re.DOTALL
 )
 _INDEX = re.compile(rf"CREATE\s+UNIQUE\s+INDEX\b.*?\bON\s+(?P<table>{_NAME})\s*\(", re.IGNORECASE | re.DOTALL)
+_DIRECTION = re.compile(r"\s+(?:ASC|DESC)\Z", re.IGNORECASE)
 
 
 def violation(error: BaseException, statement: str, raw: Any) -> Violation | None:
@@ -48,10 +50,10 @@ def violation(error: BaseException, statement: str, raw: Any) -> Violation | Non
 
 def orphans(raw: Any) -> Iterator[Violation]:
     """Yield each foreign key that rows violate, as SQLite's own check tells."""
-    failing = sorted({(row[0], row[3]) for row in _ask(raw, "PRAGMA foreign_key_check", ())})
+    failing = sorted({(row[0], row[3]) for row in asked(raw.cursor(), "PRAGMA foreign_key_check")})
     for table, number in failing:
         query = 'SELECT "table", "from", "to" FROM pragma_foreign_key_list(?) WHERE id = ? ORDER BY seq'
-        links = _ask(raw, query, (table, number))
+        links = asked(raw.cursor(), query, (table, number))
         parent = links[0][0]
         keys = _columns(raw, parent)[1] or ("rowid",)
         pairs = [(here, there or keys[place]) for place, (_, here, there) in enumerate(links)]
@@ -64,7 +66,7 @@ def orphans(raw: Any) -> Iterator[Violation]:
 def _unique(rest: str, statement: str, index: Any, copies: Any, raw: Any) -> Violation | None:
     if index:
         table = _bare(index["table"])
-        expressions = _split(enclosed(statement, index.end() - 1))
+        expressions = [_DIRECTION.sub("", part) for part in split(enclosed(statement, index.end() - 1))]
         columns = tuple(_bare(it) for it in expressions if re.fullmatch(_NAME, it))
         return _made("UNIQUE", table, columns, repeated(_q(table), expressions, statement), raw)
     parts = [part.strip().rpartition(".") for part in rest.split(",")]
@@ -88,7 +90,7 @@ def _source(table: str, copies: Any) -> str:
 
 def _check(raw: Any, table: str, said: str) -> str:
     """Return the condition of a CHECK that SQLite calls by its name, or by itself where it has none."""
-    (text,) = next(iter(_ask(raw, "SELECT sql FROM sqlite_schema WHERE name = ?", (table,))), ("",))
+    (text,) = next(iter(asked(raw.cursor(), "SELECT sql FROM sqlite_schema WHERE name = ?", (table,))), ("",))
     quoted = re.escape(said)
     named = re.search(rf"""CONSTRAINT\s+["`\[]?{quoted}["`\]]?\s+CHECK\s*\(""", text, re.IGNORECASE)
     return enclosed(text, named.end() - 1) if named else said
@@ -96,31 +98,9 @@ def _check(raw: Any, table: str, said: str) -> str:
 
 def _columns(raw: Any, table: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the columns that a table has, and those of its primary key."""
-    rows = _ask(raw, "SELECT name, pk FROM pragma_table_info(?)", (table,))
+    rows = asked(raw.cursor(), "SELECT name, pk FROM pragma_table_info(?)", (table,))
     keyed = sorted((place, name) for name, place in rows if place)
     return frozenset(name for name, _ in rows), tuple(name for _, name in keyed)
-
-
-def _ask(raw: Any, query: str, parameters: tuple[Any, ...]) -> Sequence[Any]:
-    cursor = raw.cursor()
-    try:
-        cursor.execute(query, parameters)
-        found: Sequence[Any] = cursor.fetchall()
-    finally:
-        cursor.close()
-    return found
-
-
-def _split(listed: str) -> list[str]:
-    """Split a list of expressions at the commas that stand in no brackets, without their direction."""
-    parts, depth = [""], 0
-    for sign in listed:
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return [re.sub(r"\s+(?:ASC|DESC)\Z", "", part.strip(), flags=re.IGNORECASE) for part in parts if part.strip()]
 
 
 def _bare(name: str) -> str:

@@ -11,7 +11,7 @@ from dormatory.migrations.survival import clauses
 from dormatory.schema.tokens import Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
     from sqlalchemy import Connection
@@ -60,21 +60,11 @@ class Tally:
 def settle(connection: Connection) -> None:
     """Have the server add up what this session has written as soon as its transaction ends."""
     if connection.dialect.name == "postgresql":
-        _ask(connection, _FLUSH)
+        direct.asked(direct.cursor(connection), _FLUSH)
 
 
 def _counts(connection: Connection) -> dict[int, tuple[Any, ...]]:
-    return {row[0]: tuple(row[1:]) for row in _ask(connection, _COUNTS)}
-
-
-def _ask(connection: Connection, query: str) -> Sequence[Any]:
-    cursor = direct.cursor(connection)
-    try:
-        cursor.execute(query)
-        found: Sequence[Any] = cursor.fetchall()
-    finally:
-        cursor.close()
-    return found
+    return {row[0]: tuple(row[1:]) for row in direct.asked(direct.cursor(connection), _COUNTS)}
 
 
 def _told(statements: Iterable[Statement]) -> Iterator[Changed]:

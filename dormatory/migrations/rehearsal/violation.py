@@ -75,3 +75,15 @@ def enclosed(text: str, start: int) -> str:
             if not depth:
                 return text[opening + 1 : at].strip()
     return ""
+
+
+def split(listed: str) -> list[str]:
+    """Split a list of expressions at the commas that stand in no brackets."""
+    parts, depth = [""], 0
+    for sign in listed:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts if part.strip()]
