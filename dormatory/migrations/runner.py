@@ -16,7 +16,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from dormatory.errors import DormatoryError
-from dormatory.migrations import foreign, guard
+from dormatory.migrations import batches, foreign, guard  # noqa: F401  # importing batches makes Alembic use it
 from dormatory.migrations.failures import explained
 
 if TYPE_CHECKING:

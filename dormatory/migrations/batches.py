@@ -1,0 +1,47 @@
+"""Rebuilds a table on SQLite without reading what it refers to.
+
+Alembic reflects a table before it rebuilds it, and with it every table that its foreign keys lead to. Nothing of those
+gets into the new table, and to read them takes longer than the rebuild. Importing this module is what makes Alembic use
+it: the last class that names a dialect is that dialect's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alembic.ddl.sqlite import SQLiteImpl
+
+from dormatory.migrations import direct
+
+if TYPE_CHECKING:
+    from alembic.operations.batch import BatchOperationsImpl
+    from sqlalchemy import Connection
+
+# Whether all tables exist that foreign keys lead to from one; to reflect one that does not exist is an error.
+_ARE_THERE = """
+    WITH RECURSIVE reached(name) AS (
+        SELECT ? UNION SELECT key."table" FROM reached, pragma_foreign_key_list(reached.name) AS key
+    )
+    SELECT NOT EXISTS (
+        SELECT 1 FROM reached WHERE lower(name) NOT IN (SELECT lower(name) FROM sqlite_master)
+    )
+"""
+
+
+class Rebuilding(SQLiteImpl):
+    """Alembic's own SQLite, but for what it reflects."""
+
+    __dialect__ = "sqlite"
+
+    def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
+        """Say whether ALTER TABLE is not enough; asked for each batch, before the table is reflected."""
+        is_needed = super().requires_recreate_in_batch(batch_op)
+        is_plain = batch_op.schema is None and "resolve_fks" not in batch_op.reflect_kwargs
+        if is_needed and is_plain and self.connection is not None and _are_there(self.connection, batch_op.table_name):
+            batch_op.reflect_kwargs = {**batch_op.reflect_kwargs, "resolve_fks": False}
+        return is_needed
+
+
+def _are_there(connection: Connection, table: str) -> bool:
+    ((answer,),) = direct.asked(direct.cursor(connection), _ARE_THERE, (table,))
+    return bool(answer)

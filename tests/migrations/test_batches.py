@@ -1,0 +1,81 @@
+"""A table that is rebuilt on SQLite is what Alembic alone would have made of it, errors included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from alembic.ddl import impl
+from alembic.ddl.sqlite import SQLiteImpl
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Text, create_engine, event
+from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.pool import NullPool
+
+from dormatory.migrations.batches import Rebuilding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACE = "CREATE TABLE place (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES place (id))"
+HOUSE = "CREATE TABLE house (a INT, b INT, place INT REFERENCES place (id), PRIMARY KEY (a, b))"
+TABLES = {
+    "a chain": [PLACE, HOUSE, "CREATE TABLE room (id INT, a INT, b INT, FOREIGN KEY (a, b) REFERENCES house (a, b))"],
+    "itself": [
+        "CREATE TABLE room (id INTEGER PRIMARY KEY, parent INT CONSTRAINT up REFERENCES room ON DELETE CASCADE)"
+    ],
+    "a key that is not named": [PLACE, "CREATE TABLE room (id INT, place INT REFERENCES place ON UPDATE SET NULL)"],
+    "another case": [PLACE, "CREATE TABLE room (id INT, place INT REFERENCES PLACE (ID) DEFERRABLE)"],
+    "nothing": ["CREATE TABLE room (id INT NOT NULL DEFAULT 7 CONSTRAINT more CHECK (id > 0), UNIQUE (id))"],
+    "a ring": [
+        "CREATE TABLE bed (id INTEGER PRIMARY KEY, room INT REFERENCES room (id))",
+        "CREATE TABLE room (id INTEGER PRIMARY KEY, bed INT CONSTRAINT own REFERENCES bed (id))",
+    ],
+}
+
+
+def rebuilt(path: Path, tables: list[str], kind: type[SQLiteImpl], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str]:
+    """Make the id of `room` a text; return the tables that are there then, and what was executed."""
+    monkeypatch.setitem(impl._impls, "sqlite", kind)
+    sent: list[str] = []
+    with create_engine(f"sqlite:///{path / kind.__name__}", poolclass=NullPool).begin() as connection:
+        for table in tables:
+            connection.exec_driver_sql(table)
+        event.listen(connection, "before_cursor_execute", lambda *args: sent.append(args[2]))
+        with Operations(MigrationContext.configure(connection)).batch_alter_table("room") as batch:
+            batch.alter_column("id", type_=Text())
+        executed = ";".join(sent)
+        return connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name").all(), executed
+
+
+@pytest.mark.parametrize("tables", TABLES.values(), ids=TABLES)
+def test_the_same_table_is_made(tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, _ = rebuilt(tmp_path, tables, SQLiteImpl, monkeypatch)
+    ours, _ = rebuilt(tmp_path, tables, Rebuilding, monkeypatch)
+
+    assert ours == theirs
+
+
+def test_what_a_table_refers_to_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, theirs = rebuilt(tmp_path, TABLES["a chain"], SQLiteImpl, monkeypatch)
+    _, ours = rebuilt(tmp_path, TABLES["a chain"], Rebuilding, monkeypatch)
+
+    assert 'table_info("place")' in theirs.replace("table_xinfo", "table_info")
+    assert "place" not in ours
+
+
+@pytest.mark.parametrize("kind", [SQLiteImpl, Rebuilding])
+@pytest.mark.parametrize("parent", ["room", "house"])
+def test_a_table_that_does_not_exist_is_missed_all_the_same(
+    kind: type[SQLiteImpl], parent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = [
+        "CREATE TABLE house (id INT REFERENCES nowhere (id))",
+        f"CREATE TABLE room (id INT REFERENCES {parent} (id))",
+    ]
+    if parent == "room":
+        tables[1] = "CREATE TABLE room (id INT REFERENCES nowhere (id))"
+
+    with pytest.raises(NoSuchTableError, match="nowhere"):
+        rebuilt(tmp_path, tables, kind, monkeypatch)
