@@ -9,7 +9,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _LIKELY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_ .,:/@+"
 _CATEGORIES = {op.CATEGORY_DIGIT: r"\d", op.CATEGORY_WORD: r"\w", op.CATEGORY_SPACE: r"\s"}
@@ -88,16 +88,23 @@ class _Maker:
         return "".join(self.written(inner) for _ in range(max(low, min(high, 1))))
 
     def one_of(self, members: Any) -> str:
-        negated = bool(members) and members[0][0] is op.NEGATE
-        found = [sign for sign in _LIKELY if any(_has(member, sign) for member in members) is not negated]
-        if not found and not negated:
-            code, argument = members[0]
-            found = [chr(argument if code is op.LITERAL else argument[0])]
+        found = _signs(tuple(members))
         return str(self.chosen(found)) if found else ""
 
     def chosen(self, options: Any) -> Any:
         self._left, index = divmod(self._left, len(options))
         return options[index]
+
+
+@lru_cache(maxsize=1024)
+def _signs(members: tuple[tuple[Any, Any], ...]) -> Sequence[str]:
+    """Return the likely signs that are in a class, or one that is when none of them are."""
+    negated = bool(members) and members[0][0] is op.NEGATE
+    found = [sign for sign in _LIKELY if any(_has(member, sign) for member in members) is not negated]
+    if not found and not negated:
+        code, argument = members[0]
+        found = [chr(argument if code is op.LITERAL else argument[0])]
+    return found
 
 
 def _has(member: tuple[Any, Any], sign: str) -> bool:
