@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from dormatory.checks.graph import unusable
 from dormatory.errors import (
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dormatory.checks.findings import Finding
+    from dormatory.database.url import Target
     from dormatory.errors import DormatoryError
     from dormatory.evidence import Wanted
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Comparison, Step
     from dormatory.migrations.scratch import Scratch
 
+_T = TypeVar("_T")
 # What keeps a history from being played at all, and is the project's to mend: a finding, and the rest goes on.
 _RULES: dict[type[DormatoryError], str] = {
     RevisionFailedError: "upgrade-fails",
@@ -49,36 +51,53 @@ _RULES: dict[type[DormatoryError], str] = {
 
 def gathered(wanted: Wanted, project: Project, backend: str, tell: Callable[[Step], None]) -> Evidence:
     """Gather on one backend what is wanted, and `tell` of each step of the play; what cannot be had is a problem."""
-    problems: list[Finding] = []
+    with scratch.databases(backend) as maker:
+        return _Gathering(wanted, project, backend, maker).evidence(tell)
 
-    def tried(function: Callable[[], Any]) -> Any:
+
+class _Gathering:
+    """What was gathered so far on one backend, and what could not be."""
+
+    def __init__(self, wanted: Wanted, project: Project, backend: str, maker: Scratch) -> None:
+        self._wanted, self._project, self._backend, self._maker = wanted, project, backend, maker
+        self._problems: list[Finding] = []
+        self._has_looked = False
+        self._comparison: Comparison | None = None
+        self._fresh: str | None = None
+
+    def evidence(self, tell: Callable[[Step], None]) -> Evidence:
+        """Play, and look at the head where the play came there in one run, else on a database of its own."""
+        played = partial(play, self._project, self._maker, tell, only=self._wanted.only, on_head=self._look)
+        recording = self._tried(played) if self._wanted.play else None
+        if not self._has_looked and (self._wanted.schema or self._wanted.dump):
+            self._tried(self._apply)
+        file, dump = committed_file(self._project, self._backend), None
+        if self._fresh is not None and file.parent.is_dir():
+            dump = file, file.read_bytes().decode() if file.exists() else "", self._fresh
+        return Evidence(self._backend, self._comparison, dump, recording, tuple(self._problems))
+
+    def _apply(self) -> None:
+        with scratch.at_revision(self._project, self._maker) as head:
+            self._look(head)
+
+    def _look(self, head: Target) -> None:
+        """Learn what there is to learn of a database to which the whole history was applied in one run."""
+        self._has_looked = True
+        if not (self._wanted.schema or self._wanted.dump):
+            return
+        table = scratch.version_table(self._project, head)
+        if self._wanted.schema:
+            self._comparison = self._tried(partial(compare, self._project, self._maker, head, table))
+        if self._wanted.dump:
+            self._fresh = self._tried(partial(dump_of, head, version_table=table))
+
+    def _tried(self, function: Callable[[], _T]) -> _T | None:
+        """Return what a function returns, None where it meets what is the project's to mend: that is a finding."""
         try:
             return function()
         except tuple(_RULES) as error:
-            found = unusable(error, _RULES[type(error)], backend=backend)
+            found = unusable(error, _RULES[type(error)], backend=self._backend)
             if found.file:
-                found = replace(found, file=str(project.root / found.file))
-            problems.extend([found] if found not in problems else [])
+                found = replace(found, file=str(self._project.root / found.file))
+            self._problems.extend([found] if found not in self._problems else [])
             return None
-
-    with scratch.databases(backend) as maker:
-        recording = tried(partial(play, project, maker, tell, only=wanted.only)) if wanted.play else None
-        comparison, fresh = tried(partial(_at_head, wanted, project, maker, tried)) or (None, None)
-    file = committed_file(project, backend)
-    dump = None
-    if fresh is not None and file.parent.is_dir():
-        dump = file, file.read_bytes().decode() if file.exists() else "", fresh
-    return Evidence(backend, comparison, dump, recording, tuple(problems))
-
-
-def _at_head(
-    wanted: Wanted, project: Project, maker: Scratch, tried: Callable[[Callable[[], Any]], Any]
-) -> tuple[Comparison | None, str | None]:
-    """Return what can be told of a database to which the whole history was applied in one run."""
-    if not (wanted.schema or wanted.dump):
-        return None, None
-    with scratch.at_revision(project, maker) as head:
-        table = scratch.version_table(project, head)
-        comparison = tried(partial(compare, project, maker, head, table)) if wanted.schema else None
-        fresh = tried(partial(dump_of, head, version_table=table)) if wanted.dump else None
-    return comparison, fresh

@@ -49,7 +49,7 @@ def one_run(stage: Stage, head: Snapshot) -> Passage:
     try:
         stage.runner.upgrade("heads", moves)
         trace = diff(head, snapshot(stage.connection, ignore=(stage.version_table,)))
-        stage.connection.rollback()
+        stage.connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
     except DormatoryError as error:
         failure = Failure.of(error)
     stopped = moves.revisions[-1] if failure and moves.revisions else ""

@@ -17,6 +17,7 @@ from dormatory.migrations.walk import Plan, Rows, is_doubtful, validates, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from dormatory.database.url import Target
     from dormatory.migrations.history import Revision
     from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
@@ -30,23 +31,30 @@ def play(
     on_step: Callable[[Step], None] = lambda _: None,
     *,
     only: Collection[str] | None = None,
+    on_head: Callable[[Target], None] = lambda _: None,
 ) -> Recording:
     """Play the history from an empty database and return what happened; `on_step` hears of each step at once.
 
-    `only` names the revisions to make a round trip of; what they build on is applied straight. A revision that fails
-    does not hide the rest: the walk goes on behind it on a fresh database, where it is applied to empty tables. Only
-    what fails on those, too, leaves the revisions behind it unreached.
+    `on_head` may look at the database that one run of the whole history has just brought to its head; a play may not
+    come to that. `only` names the revisions to make a round trip of; what they build on is applied straight. A revision
+    that fails does not hide the rest: the walk goes on behind it on a fresh database, where it is applied to empty
+    tables. Only what fails on those, too, leaves the revisions behind it unreached.
     """
-    return _Play(project, maker, on_step, only).recording()
+    return _Play(project, maker, on_step, only, on_head).recording()
 
 
 class _Play:
     """A play under way: how far it came, and what it has seen."""
 
     def __init__(
-        self, project: Project, maker: Scratch, on_step: Callable[[Step], None], only: Collection[str] | None
+        self,
+        project: Project,
+        maker: Scratch,
+        on_step: Callable[[Step], None],
+        only: Collection[str] | None,
+        on_head: Callable[[Target], None],
     ) -> None:
-        self.project, self.maker, self.on_step = project, maker, on_step
+        self.project, self.maker, self.on_step, self.on_head = project, maker, on_step, on_head
         history = History.read(project)
         self._chosen = {item.id for item in history.revisions} if only is None else set(only)
         self._revisions = _chosen_last(history, self._chosen)
@@ -102,6 +110,7 @@ class _Play:
             prepare(self.project, target)
             self._backend = target.backend_name
             walked = isolated(self.project, walk, self.project, target, plan, hear=self._keep)
+            self._arrived(target, *walked.passages[-1:])
         self._server = walked.server
         self._unfilled |= dict(walked.unfilled)
         self._passages += walked.passages
@@ -154,7 +163,14 @@ class _Play:
     def _passage(self, function: Callable[..., Passage], *arguments: object) -> Passage:
         with self.maker() as target:
             prepare(self.project, target)
-            return isolated(self.project, function, self.project, target, *arguments)
+            passage = isolated(self.project, function, self.project, target, *arguments)
+            self._arrived(target, passage)
+            return passage
+
+    def _arrived(self, target: Target, *passages: Passage) -> None:
+        """Show a database to which the whole history was applied in one run."""
+        if any(passage.course is Course.UP and passage.is_clean for passage in passages):
+            self.on_head(target)
 
 
 def _has_way_back(step: Step) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.database import throwaway
+from dormatory.migrations import scratch
 from dormatory.migrations.recording import Course, Direction, Recording
 from dormatory.migrations.roundtrip import play
 
@@ -150,6 +151,26 @@ class TestPassages:
         assert found[Course.DOWN].revisions == ("003", "002", "001")
         assert found[Course.UP].revisions == ("001", "002", "003")
         assert all(passage.is_clean for passage in found.values())
+
+    @pytest.mark.parametrize("downgrade", ["op.drop_table('b')", "raise NotImplementedError('one way')"])
+    def test_who_wants_sees_the_head_after_one_run_once_and_no_way_that_ends_elsewhere(
+        self, small_project: SmallProject, maker: Scratch, downgrade: str
+    ) -> None:
+        seen: list[tuple[tuple[str, ...], list[str]]] = []
+
+        def look(target: Target) -> None:
+            with sa.create_engine(target.url, poolclass=sa.NullPool).connect() as connection:
+                tables = sorted(sa.inspect(connection).get_table_names())
+            seen.append((scratch.current(small_project.project, target), tables))
+
+        small_project.tables("a", "b", "c")
+        small_project.revision("002", "op.create_table('b', sa.Column('id', sa.Integer))", downgrade)
+        play(small_project.project, maker, on_head=look)
+        play(small_project.project, maker, on_head=look, only=("003",))
+        small_project.revision("003", "1 / 0")
+        play(small_project.project, maker, on_head=look)
+
+        assert seen == [(("003",), ["a", "alembic_version", "b", "c"])] * 2
 
     def test_the_way_down_ends_above_what_has_no_way_back(self, small_project: SmallProject, maker: Scratch) -> None:
         small_project.tables("a", "b", "c", "d")
