@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.graph import unsupported
+from dormatory.checks.unplayed import unsupported
 from dormatory.errors import DormatoryError
 from dormatory.migrations.isolation import side_by_side
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from dormatory.checks.graph import unusable
+from dormatory.checks.unplayed import unusable
 from dormatory.errors import (
     BaselineError,
     EnvironmentFailedError,
@@ -86,10 +87,12 @@ class _Gathering:
         if not (self._wanted.schema or self._wanted.dump):
             return
         table = scratch.version_table(self._project, head)
-        if self._wanted.schema:
-            self._comparison = self._tried(partial(compare, self._project, self._maker, head, table))
-        if self._wanted.dump:
-            self._fresh = self._tried(partial(dump_of, head, version_table=table))
+        with ThreadPoolExecutor(1) as beside:  # most of a dump is waiting for programs
+            if self._wanted.dump:
+                dumped = beside.submit(self._tried, partial(dump_of, head, version_table=table))
+            if self._wanted.schema:
+                self._comparison = self._tried(partial(compare, self._project, self._maker, head, table))
+            self._fresh = dumped.result() if self._wanted.dump else None
 
     def _tried(self, function: Callable[[], _T]) -> _T | None:
         """Return what a function returns, None where it meets what is the project's to mend: that is a finding."""

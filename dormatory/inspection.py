@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.adjustment import adjusted, refuse_unknown
 from dormatory.checks.catalogue import FAMILIES, RULES
-from dormatory.checks.graph import graph, unusable
+from dormatory.checks.graph import graph
 from dormatory.checks.handwritten import fluffed, handwritten
 from dormatory.checks.integrity import integrity
 from dormatory.checks.links import Links
 from dormatory.checks.source import Application, source
 from dormatory.checks.suppression import suppressed
+from dormatory.checks.unplayed import unusable
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
 from dormatory.evidence import Wanted, gather
 from dormatory.judging import judged

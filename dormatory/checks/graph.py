@@ -14,10 +14,8 @@ from dormatory.migrations.history import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from pathlib import Path
 
     from dormatory.checks.findings import Finding
-    from dormatory.errors import DormatoryError
     from dormatory.migrations.history import Revision
     from dormatory.migrations.scripts import Script
 
@@ -56,19 +54,6 @@ def _several_heads(links: Links) -> Finding:
         message, hint = f"{message}, each of a branch with a label of its own", "upgrade with: alembic upgrade heads"
         return _at(script, "several-heads", message, hint, severity=Severity.NOTE)
     return _at(script, "several-heads", message, f"{_JOIN} {' '.join(heads)}")
-
-
-def unusable(error: DormatoryError, rule: str, *, backend: str = "") -> Finding:
-    """Report what keeps a history from being read or played at all."""
-    file, _, line = str(getattr(error, "where", "")).rpartition(":")
-    message, number = f"{error.what} ({error.why})", int(line) if line.isdecimal() else 0
-    return finding(rule, message, error.fix, backend=backend, file=file, line=number)
-
-
-def unsupported(backend: str, ini: Path) -> Finding:
-    """Say that a project declares that it does not run on a backend."""
-    message = f"this project does not support {backend}, so nothing was played there"
-    return finding("backend-not-supported", message, "its setting backends says so", backend=backend, file=str(ini))
 
 
 def _readable(script: Script) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 15.0  # how long an interrupted child may take to roll back before it is killed
 _AGAIN_SECONDS = 1.0
+_PATIENT = 10  # of the niceness from -20 to 19
 _TAIL_LINES = 8
 
 
@@ -153,11 +154,13 @@ def run(
     timeout: float = 120.0,
     fix: str = "see what it said",
     check: bool = True,
+    yields: bool = False,
 ) -> Finished:
     """Run a program to its end, `text` on its standard input, and return what it wrote.
 
-    `timeout` is in seconds. Raises ProgramFailedError when it cannot be started, takes too long, or (with
-    `check`) exits with anything but 0; the error names the program, never its arguments.
+    `timeout` is in seconds. A program that `yields` leaves the processors to whatever else wants them. Raises
+    ProgramFailedError when it cannot be started, takes too long, or (with `check`) exits with anything but 0; the error
+    names the program, never its arguments.
     """
     name = os.path.basename(arguments[0])  # noqa: PTH119  # a word, not a path to look at
     with _started(
@@ -169,6 +172,9 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as child:
+        if yields and hasattr(os, "setpriority"):  # Windows has none
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.setpriority(os.PRIO_PROCESS, child.pid, _PATIENT)
         try:
             stdout, stderr = child.communicate(text, timeout=timeout)
         except subprocess.TimeoutExpired as error:

@@ -93,7 +93,7 @@ def _settings(directory: Path) -> list[Path]:
 
 def _told(name: str, arguments: list[str], home: Path) -> list[dict[str, Any]]:
     """Run a linter, and return the list that it writes as JSON; 1 is its exit code when it has something to say."""
-    ended = run([_program(name), *arguments], cwd=home, check=False, timeout=_TIMEOUT_SECONDS, fix=_FIX)
+    ended = run([_program(name), *arguments], cwd=home, check=False, timeout=_TIMEOUT_SECONDS, fix=_FIX, yields=True)
     try:
         told: list[dict[str, Any]] | None = json.loads(ended.stdout) if ended.code in {0, 1} else None
     except ValueError:

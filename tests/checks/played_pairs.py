@@ -10,11 +10,11 @@ from dormatory.checks.data import rows_kept
 from dormatory.checks.declarations import Declaration
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.dump import stale_dump
-from dormatory.checks.graph import unsupported
 from dormatory.checks.locks import locks
 from dormatory.checks.parity import parity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawking import executed, squawked
+from dormatory.checks.unplayed import unsupported
 from dormatory.migrations.history import History, Revision
 from dormatory.migrations.linters import Complaint
 from dormatory.migrations.live import LiveDrift
