@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.database.process import TerminatedError, unwinding_on_signals
 from dormatory.errors import DormatoryError, ExitCode, NoDestinationError
+from dormatory.garbage import collect_seldom
 
 if TYPE_CHECKING:
     from dormatory.database.url import Target
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _hasten() -> None:
     """Let this process load Alembic faster, a quarter of which goes into what no migration needs."""
-    gc.set_threshold(50_000)  # of the many objects that modules make, none becomes garbage
+    collect_seldom()
     # Pygments colours Mako's error pages in HTML; without it, Mako writes them plain.
     sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type]  # the documented way to forbid an import
 

@@ -18,6 +18,7 @@ from dormatory.checks.suppression import suppressed
 from dormatory.checks.unplayed import unusable
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
 from dormatory.evidence import Wanted, gather
+from dormatory.garbage import collected_seldom
 from dormatory.judging import judged
 from dormatory.migrations import linters
 from dormatory.migrations.history import History
@@ -65,6 +66,7 @@ def families(only: str, skip: str) -> frozenset[str]:
     return frozenset(chosen or FAMILIES) - set(left_out)
 
 
+@collected_seldom()
 def inspect(
     project: Project, request: Request, on_step: Callable[[str, int, Step], None] = lambda *_: None
 ) -> tuple[Outcome, tuple[Recording, ...]]:

@@ -32,11 +32,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _HOME = str(Path(__file__).resolve().parents[2])
 # Ours is found last: `-P` and the appended path keep our directories from hiding the project's modules, and the
-# project's from hiding Alembic before it is loaded.  Interrupted while it loads, it ends without a traceback.  Of the
-# many objects that modules make none becomes garbage: to look for it would take a sixth of the time.
+# project's from hiding Alembic before it is loaded.  Interrupted while it loads, it ends without a traceback.
 _CHILD = (
-    "import gc, signal, sys; gc.set_threshold(50_000); "
-    "signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
+    "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
+    "from dormatory.garbage import collect_seldom; collect_seldom(); "
     "from dormatory.migrations.isolation import answer; answer()"
 )
 

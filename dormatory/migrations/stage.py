@@ -6,7 +6,6 @@ step that a generator yields before it asks for the next, so between two of them
 
 from __future__ import annotations
 
-import gc
 from contextlib import contextmanager
 from functools import wraps
 from time import perf_counter
@@ -17,6 +16,7 @@ from sqlalchemy import NullPool, create_engine
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import DormatoryError
+from dormatory.garbage import collected_seldom
 from dormatory.migrations import unheard
 from dormatory.migrations.failures import explained
 from dormatory.migrations.observer import Observer
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
 
     Steps = Callable[[], Iterator[RevisionStep]]
-
-# Python looks for cycles after so many new objects, and in the older ones after so many of such looks. Nothing that a
-# play keeps is in a cycle: at Python's own thresholds a third of the time would go into finding that out.
-_COLLECTING = (50_000, 20, 50)
 
 
 class Stage:
@@ -67,7 +63,7 @@ class Stage:
         # What a project's revisions do depends on how its connections begin transactions: a pragma in one is ignored.
         plain = create_engine(self.target.url, poolclass=NullPool)
         engine = backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
-        with _collecting(_COLLECTING), engine.connect() as connection:
+        with collected_seldom(), engine.connect() as connection:
             server = backend.version(connection)
             connection.rollback()
             self.connection = connection
@@ -204,13 +200,3 @@ class Stage:
     def _found(self, revision: str) -> Any:
         """Return Alembic's own view of a revision."""
         return self._script.get_revision(revision)
-
-
-@contextmanager
-def _collecting(thresholds: tuple[int, int, int]) -> Iterator[None]:
-    before = gc.get_threshold()
-    gc.set_threshold(*thresholds)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
