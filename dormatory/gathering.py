@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
     from dormatory.evidence import Wanted
     from dormatory.migrations.project import Project
-    from dormatory.migrations.recording import Comparison, Step
+    from dormatory.migrations.recording import Comparison, Recording, Step
     from dormatory.migrations.scratch import Scratch
 
 _T = TypeVar("_T")
@@ -68,14 +68,17 @@ class _Gathering:
 
     def evidence(self, tell: Callable[[Step], None]) -> Evidence:
         """Play, and look at the head where the play came there in one run, else on a database of its own."""
-        played = partial(play, self._project, self._maker, tell, only=self._wanted.only, on_head=self._look)
-        recording = self._tried(played) if self._wanted.play else None
+        recording = self._tried(partial(self._played, tell)) if self._wanted.play else None
         if not self._has_looked and (self._wanted.schema or self._wanted.dump):
             self._tried(self._apply)
         file, dump = committed_file(self._project, self._backend), None
         if self._fresh is not None and file.parent.is_dir():
             dump = file, file.read_bytes().decode() if file.exists() else "", self._fresh
         return Evidence(self._backend, self._comparison, dump, recording, tuple(self._problems))
+
+    def _played(self, tell: Callable[[Step], None]) -> Recording:
+        beside = partial(scratch.databases, self._backend)
+        return play(self._project, self._maker, tell, only=self._wanted.only, on_head=self._look, beside=beside)
 
     def _apply(self) -> None:
         with scratch.at_revision(self._project, self._maker) as head:

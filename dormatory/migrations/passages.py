@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -37,23 +38,29 @@ def way_down(stage: Stage, revisions: tuple[str, ...], floor: Snapshot) -> Passa
 
 
 def one_run(stage: Stage, head: Snapshot) -> Passage:
-    """Upgrade an empty database as `alembic upgrade heads` does, to a structure that should be `head`.
+    """Upgrade an empty database as `alembic upgrade heads` does, to a structure that should be `head`."""
+    passage, there = run_up(stage)
+    return replace(passage, trace=diff(head, there)) if there else passage
+
+
+def run_up(stage: Stage) -> tuple[Passage, Snapshot | None]:
+    """Make that one run, and return where it came, None where it failed; nothing is compared.
 
     Alembic remembers the types that it created for as long as a run lasts, and env.py decides how many revisions share
     a transaction: some histories work step by step only, others in one run only.
     """
     began, moves = perf_counter(), _Moves()
-    failure: Failure | None = None
-    trace: tuple[Change, ...] = ()
+    failure, there = None, None
     stage.connection.rollback()
     try:
         stage.runner.upgrade("heads", moves)
-        trace = diff(head, snapshot(stage.connection, ignore=(stage.version_table,)))
+        there = snapshot(stage.connection, ignore=(stage.version_table,))
         stage.connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
     except DormatoryError as error:
         failure = Failure.of(error)
     stopped = moves.revisions[-1] if failure and moves.revisions else ""
-    return Passage(Course.UP, tuple(moves.revisions), perf_counter() - began, trace, stopped, failure)
+    passage = Passage(Course.UP, tuple(moves.revisions), perf_counter() - began, stopped=stopped, failure=failure)
+    return passage, there
 
 
 def fresh_run(project: Project, target: Target, head: Snapshot) -> Passage:

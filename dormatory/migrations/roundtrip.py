@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from dormatory.errors import DormatoryError
 from dormatory.migrations.history import History
-from dormatory.migrations.isolation import isolated
+from dormatory.migrations.isolation import isolated, side_by_side
 from dormatory.migrations.orders import regions
 from dormatory.migrations.passages import fresh_run, other_order
-from dormatory.migrations.recording import Course, Direction, Passage, Recording, Step
+from dormatory.migrations.recording import Course, Passage, Recording, Step
 from dormatory.migrations.scratch import prepare
-from dormatory.migrations.walk import Plan, Rows, is_doubtful, validates, walk
+from dormatory.migrations.section import Section, has_way_back
+from dormatory.migrations.walk import Walked, walk
+from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
+    from contextlib import AbstractContextManager
 
     from dormatory.database.url import Target
     from dormatory.migrations.history import Revision
     from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
+    from dormatory.migrations.walk import Plan
+    from dormatory.schema.snapshot import Snapshot
 
 _MOST_ORDERS = 24  # each is a walk of its own from the empty database
+_LONG = 100  # revisions, from which on to begin in the middle costs less than it saves
 
 
 def play(
@@ -32,6 +40,7 @@ def play(
     *,
     only: Collection[str] | None = None,
     on_head: Callable[[Target], None] = lambda _: None,
+    beside: Callable[[], AbstractContextManager[Scratch]] | None = None,
 ) -> Recording:
     """Play the history from an empty database and return what happened; `on_step` hears of each step at once.
 
@@ -39,8 +48,12 @@ def play(
     come to that. `only` names the revisions to make a round trip of; what they build on is applied straight. A revision
     that fails does not hide the rest: the walk goes on behind it on a fresh database, where it is applied to empty
     tables. Only what fails on those, too, leaves the revisions behind it unreached.
+
+    With `beside`, a second place for databases that shares nothing with the first, the halves of a long history are
+    walked at the same time; the second one is reached with empty tables, but for the rows that the project brings.
     """
-    return _Play(project, maker, on_step, only, on_head).recording()
+    with ExitStack() as stack:
+        return _Play(project, maker, on_step, only, on_head).recording(beside, stack)
 
 
 class _Play:
@@ -54,127 +67,121 @@ class _Play:
         only: Collection[str] | None,
         on_head: Callable[[Target], None],
     ) -> None:
-        self.project, self.maker, self.on_step, self.on_head = project, maker, on_step, on_head
+        self.project, self.makers, self.on_step, self.on_head = project, [maker], on_step, on_head
         history = History.read(project)
         self._chosen = {item.id for item in history.revisions} if only is None else set(only)
         self._revisions = _chosen_last(history, self._chosen)
         self._order = [item.id for item in self._revisions]
-        self._place = 0  # in the order, behind the last step
+        self._sections = [Section(self._order, self._chosen, 0, len(self._order))]
         self._steps: dict[str, Step] = {}
         self._passages: list[Passage] = []
-        self._suspect: Step | None = None
-        self._rows = Rows.ALL  # what the next revision meets
+        self._arrived: Snapshot | None = None  # where one run came
         self._unfilled: dict[str, str] = {}
         self._server = self._backend = ""
 
-    def recording(self) -> Recording:
+    def recording(self, beside: Callable[[], AbstractContextManager[Scratch]] | None, stack: ExitStack) -> Recording:
         """Play, and return the recording."""
-        while plan := self._plan():
-            before = self._place, self._rows
-            stuck = self._walk(plan)
-            if (self._place, self._rows) == before:
-                if stuck and stuck.stopped not in self._steps:
-                    self._passages.append(stuck)
-                break
-        if self._suspect:  # not to be had again
-            self._accept(self._suspect)
-        unreached = tuple(name for name in self._order[self._place :] if name in self._chosen)
+        if beside and len(self._order) >= _LONG and self._chosen.issuperset(self._order):
+            self.makers.append(stack.enter_context(beside()))
+            middle = len(self._order) // 2
+            bounds = ((0, middle), (middle, len(self._order)))
+            self._sections = [Section(self._order, self._chosen, *each) for each in bounds]
+        stuck: list[Passage] = []
+        while plans := {at: plan for at, section in enumerate(self._sections) if (plan := section.plan(self._steps))}:
+            walks = self._walks(plans)
+            found = [self._sections[at].ended(plan, walks[at]) for at, plan in plans.items()]
+            stuck += filter(None, found)
+        for step in filter(None, [section.last() for section in self._sections]):  # not to be had again
+            self._accept(step)
+        unreached = tuple(name for section in self._sections for name in section.unreached())
+        passages = [*self._compared(), *(it for it in stuck if it.stopped not in self._steps)]
         if self._steps and not unreached:
-            self._passages += self._other_ways()
-        steps, unfilled = tuple(self._steps.values()), tuple(sorted(self._unfilled.items()))
-        return Recording(self._backend, self._server, steps, tuple(self._passages), unreached, unfilled)
+            passages += self._other_ways()
+        steps = tuple(self._steps[name] for name in self._order if name in self._steps)
+        unfilled = tuple(sorted(self._unfilled.items()))
+        return Recording(self._backend, self._server, steps, tuple(passages), unreached, unfilled)
 
-    def _plan(self) -> Plan | None:
-        """Return the next walk: all that stands in a row from the first revision that is still to be played."""
-        waiting = [place for place in range(self._place, len(self._order)) if self._order[place] in self._chosen]
-        if not waiting:
-            return None
-        start = end = waiting[0]
-        while end < len(self._order) and self._order[end] in self._chosen:
-            end += 1
-        kept = start
-        while kept and (step := self._steps.get(self._order[kept - 1])) and _has_way_back(step):
-            kept -= 1
-        return Plan(
-            done=tuple(self._order[:start]),
-            played=tuple(self._order[start:end]),
-            rows=self._rows,
-            to_head=end == len(self._order),
-            kept=kept,
-            floor=self._steps[self._order[kept]].before if kept < start else None,
-        )
+    def _walks(self, plans: dict[int, Plan]) -> dict[int, Walked]:
+        """Walk on fresh databases, at the same time where there are several."""
+        with ExitStack() as stack:
+            targets = {at: stack.enter_context(self.makers[at]()) for at in plans}
+            for target in targets.values():
+                prepare(self.project, target)
+                self._backend = target.backend_name
+            if len(plans) == 1:
+                ((at, plan),) = plans.items()
+                found = isolated(
+                    self.project, walk, self.project, targets[at], plan, hear=lambda it: self._keep(at, it)
+                )
+                walks = {at: found}
+            else:
+                calls = {str(at): (self.project, targets[at], plan) for at, plan in plans.items()}
+                answers = side_by_side(self.project, calls, walk, lambda name, step: self._keep(int(name), step))
+                walks = {int(name): _given(answer) for name, answer in answers.items()}
+            for at, walked in walks.items():
+                self._take(walked, targets[at])
+        return walks
 
-    def _walk(self, plan: Plan) -> Passage | None:
-        """Walk on a fresh database; return where it was stuck, if it was, before its first trip."""
-        with self.maker() as target:
-            prepare(self.project, target)
-            self._backend = target.backend_name
-            walked = isolated(self.project, walk, self.project, target, plan, hear=self._keep)
-            self._arrived(target, *walked.passages[-1:])
+    def _take(self, walked: Walked, target: Target) -> None:
+        """Keep what a walk saw besides its steps, while its database is still there."""
         self._server = walked.server
         self._unfilled |= dict(walked.unfilled)
         self._passages += walked.passages
-        if walked.stuck is None:
-            return None
-        revision, failure = walked.stuck
-        return Passage(Course.UP, plan.done, 0.0, stopped=revision, failure=failure)
+        self._arrived = walked.arrived or self._arrived
+        if walked.arrived:
+            self.on_head(target)
 
-    def _keep(self, step: Step) -> None:
-        """Keep a step; one that is doubtful only when the same trip on milder rows has had its say."""
-        if self._rows is Rows.ALL and is_doubtful(step):
-            self._suspect, self._rows = step, Rows.PLAUSIBLE
-        elif self._rows is Rows.PLAUSIBLE and validates(step):
-            self._suspect, self._rows = step, Rows.NONE
-        else:
-            self._accept(self._settled(step))
-
-    def _settled(self, step: Step) -> Step:
-        """Return what is to be believed of a trip that was made more than once."""
-        if self._suspect is None or not step.is_clean:
-            return step
-        if self._rows is Rows.NONE:
-            return replace(step, refused=validates(self._suspect))
-        return replace(self._suspect, after=step.after, is_extreme=True)
+    def _keep(self, at: int, step: Step) -> None:
+        if found := self._sections[at].believed(step):
+            self._accept(found)
 
     def _accept(self, step: Step) -> None:
-        self._suspect, self._rows = None, Rows.ALL
         self._steps[step.revision] = step
-        self._place = self._order.index(step.revision) + 1
         self.on_step(step)
+
+    def _head(self) -> Snapshot | None:
+        """Return the structure to which the steps lead, None where they do not get there."""
+        last = self._steps.get(self._order[-1]) if self._order else None
+        return last.after if last else None
+
+    def _compared(self) -> Iterator[Passage]:
+        """Yield the ways that walks went besides their steps, and what differs where one run to the head came."""
+        head = self._head()
+        for passage in self._passages:
+            if passage.course is not Course.UP:
+                yield passage
+            elif head:  # else the steps say what is wrong
+                yield replace(passage, trace=diff(head, self._arrived)) if self._arrived else passage
 
     def _other_ways(self) -> Iterator[Passage]:
         """Yield one run to the head, unless a walk has made it, and the other orders of branches."""
-        if self._place == len(self._order) and not any(passage.course is Course.UP for passage in self._passages):
-            head = self._steps[self._order[-1]].after
-            if head is not None:
-                yield self._passage(fresh_run, head)
+        if (head := self._head()) and not any(passage.course is Course.UP for passage in self._passages):
+            yield self._passage(fresh_run, head)
         yield from islice(self._reordered(), _MOST_ORDERS)
 
     def _reordered(self) -> Iterator[Passage]:
         for region in regions(self._revisions):
             played = [self._steps[name] for name in region.usual if name in self._steps]
             if len(played) == len(region.usual) and all(step.after for step in played):
-                floor = played[0].before if all(_has_way_back(step) for step in played) else None
+                floor = played[0].before if all(has_way_back(step) for step in played) else None
                 ends = floor, played[-1].after
                 done = tuple(self._order[: region.start])
                 for order in region.others:
                     yield self._passage(other_order, done, order, ends)
 
     def _passage(self, function: Callable[..., Passage], *arguments: object) -> Passage:
-        with self.maker() as target:
+        with self.makers[0]() as target:
             prepare(self.project, target)
             passage = isolated(self.project, function, self.project, target, *arguments)
-            self._arrived(target, passage)
+            if passage.course is Course.UP and not passage.failure:
+                self.on_head(target)
             return passage
 
-    def _arrived(self, target: Target, *passages: Passage) -> None:
-        """Show a database to which the whole history was applied in one run."""
-        if any(passage.course is Course.UP and passage.is_clean for passage in passages):
-            self.on_head(target)
 
-
-def _has_way_back(step: Step) -> bool:
-    return any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in step.legs)
+def _given(answer: Walked | DormatoryError) -> Walked:
+    if isinstance(answer, DormatoryError):
+        raise answer
+    return answer
 
 
 def _chosen_last(history: History, chosen: set[str]) -> tuple[Revision, ...]:

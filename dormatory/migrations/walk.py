@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.errors import NoDowngradeError
 from dormatory.migrations.masking import masked, without_row
-from dormatory.migrations.passages import one_run, way_down
+from dormatory.migrations.passages import run_up, way_down
 from dormatory.migrations.recording import Direction, Failure, Leg, Step
 from dormatory.migrations.stage import Stage
 from dormatory.migrations.witness import Witness
@@ -42,27 +42,31 @@ class Rows(Enum):
 class Plan:
     """What a walk is to do: upgrade straight through `done`, then make the round trip of each of `played`.
 
-    `rows` are what the first of them meets, the others meet all there are. A walk that reaches the history's end,
-    `to_head`, goes all the way down again, but not below the lowest `kept` revisions, whose structure is `floor`; None
+    `rows` are what the first of them meets, the others meet all there are. A walk that reaches the end of its section,
+    `to_end`, goes all the way down again, but not below the lowest `kept` revisions, whose structure is `floor`; None
     is what the first trip begins with.
     """
 
     done: tuple[str, ...]
     played: tuple[str, ...]
     rows: Rows = Rows.ALL
-    to_head: bool = True
+    to_end: bool = True
     kept: int = 0
     floor: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """How far a walk came: `stuck` is the one of those done that failed on empty tables, with its failure."""
+    """How far a walk came: `stuck` is the one of those done that failed on empty tables, with its failure.
+
+    `arrived` is the structure to which one run of the whole history led, where the walk came down to make it.
+    """
 
     server: str
     passages: tuple[Passage, ...]
     unfilled: tuple[tuple[str, str], ...]
     stuck: tuple[str, Failure] | None = None
+    arrived: Snapshot | None = None
 
 
 def walk(project: Project, target: Target, plan: Plan, keep: Callable[[Step], None]) -> Walked:
@@ -104,6 +108,7 @@ class _Walk:
         self._legs: list[Leg] = []
         self._has_way_back: list[bool] = []  # whether each trip's downgrade was a clean one
         self._is_over = False
+        self._arrived: Snapshot | None = None
 
     def run(self) -> Walked:
         """Do what was planned."""
@@ -117,15 +122,15 @@ class _Walk:
             elif failure:
                 self._ended(self._direction, failure=failure)
                 self.keep(Step(revision, tuple(self._legs), self._befores[-1], self._after, self.witness.losses()))
-            elif self._is_over and self._after and self.plan.to_head:
+            elif self._is_over and self._after and self.plan.to_end:
                 passages += self._passages(self._after)
-        return Walked(server, tuple(passages), self._unfilled(), stuck)
+        return Walked(server, tuple(passages), self._unfilled(), stuck, self._arrived)
 
     def _unfilled(self) -> tuple[tuple[str, str], ...]:
         return tuple((table, without_row(reason)) for table, reason in sorted(self.witness.unfilled.items()))
 
     def _trips(self) -> Iterator[RevisionStep]:
-        yield from self.stage.straight(self.plan.done)
+        yield from self._straight()
         before = self.stage.look()
         for number, revision in enumerate(self.plan.played):
             rows = self.plan.rows if number == 0 else Rows.ALL
@@ -139,13 +144,22 @@ class _Walk:
             self.keep(step)
             if not is_restored or after is None or (self.witness.edges and is_doubtful(step)):
                 return
-            with self.stage.reading() as connection:
-                self.witness.settled(connection, after, revision)
+            if self.witness.brings(revision):
+                with self.stage.reading() as connection:
+                    self.witness.bring(connection, revision, after)
             before = after
         if self.plan.played:
             with self.stage.reading() as connection:
                 self.witness.before(connection, before)
         self._is_over = True
+
+    def _straight(self) -> Iterator[RevisionStep]:
+        """Apply what was done before; of the rows that others would have left, those that the project brings."""
+        for revision in self.plan.done:
+            yield from self.stage.straight((revision,))
+            if self.plan.rows is not Rows.NONE and self.witness.brings(revision):
+                with self.stage.reading() as connection:
+                    self.witness.bring(connection, revision)
 
     def _trip(self, revision: str, before: Snapshot, *, is_filled: bool) -> Generator[RevisionStep, None, bool]:
         """Make the round trip of one revision; return whether everything is as the first upgrade left it.
@@ -195,7 +209,7 @@ class _Walk:
         return found
 
     def _passages(self, head: Snapshot) -> Iterator[Passage]:
-        """Go down as far as trips have shown that it goes; from the very bottom, up again in one run."""
+        """Go down as far as trips have shown that it goes; from the very bottom, up to the head in one run."""
         order = (*self.plan.done, *self.plan.played)
         kept, floor = self.plan.kept, self.plan.floor or self._befores[0]
         if False in self._has_way_back:
@@ -206,4 +220,5 @@ class _Walk:
         down = way_down(self.stage, tuple(reversed(order[kept:])), floor)
         yield down
         if down.is_clean and kept == 0:
-            yield one_run(self.stage, head)
+            up, self._arrived = run_up(self.stage)
+            yield up

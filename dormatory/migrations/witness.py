@@ -14,6 +14,7 @@ from dormatory.schema.tokens import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -44,7 +45,7 @@ class _Moment:
 class Witness:
     """Sees one revision after another make its round trip on populated tables; rows stay in here, only losses leave.
 
-    Call before() with the structure that a revision finds, after() behind each of its legs, and settled() when it has
+    Call before() with the structure that a revision finds, after() behind each of its legs, and bring() when it has
     made its trip. Each writes or reads in the transaction of the connection it is given, and commits nothing. Rows
     that no statement since may have touched are not read again.
 
@@ -120,13 +121,18 @@ class Witness:
             )
         )
 
-    def settled(self, connection: Connection, schema: Snapshot, revision: str) -> None:
-        """Add the rows that the project itself keeps for a revision, in `rows/REVISION.sql` beside its versions."""
-        file = self._own / f"{revision}.sql"
-        if not file.is_file():
-            return
-        own.run(connection, file)
-        self._look(connection, schema, None)
+    def brings(self, revision: str) -> bool:
+        """Say whether the project itself keeps rows for a revision, in `rows/REVISION.sql` beside its versions."""
+        return self._file(revision).is_file()
+
+    def bring(self, connection: Connection, revision: str, schema: Snapshot | None = None) -> None:
+        """Add those rows, and see them unless nothing has been seen yet; `schema` is the structure then."""
+        own.run(connection, self._file(revision))
+        if schema:
+            self._look(connection, schema, None)
+
+    def _file(self, revision: str) -> Path:
+        return self._own / f"{revision}.sql"
 
     def _concerned(self) -> list[Id] | None:
         """Return the tables that a judgement on those touched has to know, in a steady order; None for all."""

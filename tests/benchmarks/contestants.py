@@ -12,6 +12,7 @@ import pickle
 import resource
 import sqlite3
 import sys
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from sqlalchemy import NullPool, create_engine, event, make_url
 from dormatory.database import throwaway
 from dormatory.migrations import effects, roundtrip
 from dormatory.migrations.project import Project
+from dormatory.migrations.scratch import databases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,17 +41,21 @@ if TYPE_CHECKING:
 _READING = ("SELECT", "PRAGMA", "SHOW")
 
 
-def ours(ini: str, backend: str, socket: str = "", version: str = "0") -> dict[str, Any]:
+def ours(ini: str, backend: str, *server: str) -> dict[str, Any]:
     """Play a history as `inv db.round-trip` does, rows and recording included."""
+    return _played(ini, backend, *server, beside=partial(databases, backend))
+
+
+def _played(ini: str, backend: str, socket: str = "", version: str = "0", **options: Any) -> dict[str, Any]:
     server = throwaway.Server(int(version), Path(), Path(socket))
-    scratch = throwaway.scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(server)
+    maker = throwaway.scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(server)
     moments: list[float] = []
 
     def heard(_step: Step) -> None:
         moments.append(perf_counter())
 
     began = perf_counter()
-    recording = roundtrip.play(Project.read(Path(ini)), scratch, heard)
+    recording = roundtrip.play(Project.read(Path(ini)), maker, heard, **options)
     seconds = perf_counter() - began
     broken = [step.revision for step in recording.steps if not step.is_clean]
     broken += [passage.course.value for passage in recording.passages if not passage.is_clean]
@@ -71,7 +77,7 @@ def unwatched(*arguments: str) -> dict[str, Any]:
 def inside(*arguments: str) -> dict[str, Any]:
     """Play it as we do, but in this process."""
     with patch.object(roundtrip, "isolated", _here):
-        return ours(*arguments)
+        return _played(*arguments)
 
 
 def _here(_project: Project, function: Callable[..., Any], *arguments: Any, hear: Any = None) -> Any:

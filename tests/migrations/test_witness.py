@@ -218,6 +218,6 @@ class TestFilling:
         rows.mkdir()
         (rows / "001.sql").write_text("INSERT INTO zoo VALUES (7, 'their own');")
         stage.read.clear()
-        stage.witness.settled(stage.connection, schema, "001")
+        stage.witness.bring(stage.connection, "001", schema)
         assert stage.read == [{"owners", "pets", "zoo"}]
         assert "their own" in {row[1] for row in stage.everything().contents.table("zoo").rows}
