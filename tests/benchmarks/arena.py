@@ -118,7 +118,8 @@ class Arena:
         return result
 
     def _run(self, arguments: Sequence[str], directory: Path, **variables: str) -> str:
-        env = {**os.environ, "PYTHONPATH": str(_ROOT), **variables}
+        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}  # as developers do
+        env = {**kept, "PYTHONPATH": str(_ROOT), **variables}
         return process.run([sys.executable, *arguments], env=env, cwd=directory, timeout=_SECONDS).stdout
 
     @contextmanager
