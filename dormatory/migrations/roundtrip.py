@@ -74,6 +74,7 @@ class _Play:
         self._order = [item.id for item in self._revisions]
         self._sections = [Section(self._order, self._chosen, 0, len(self._order))]
         self._steps: dict[str, Step] = {}
+        self._told: set[str] = set()
         self._passages: list[Passage] = []
         self._arrived: Snapshot | None = None  # where one run came
         self._unfilled: dict[str, str] = {}
@@ -89,8 +90,10 @@ class _Play:
         stuck: list[Passage] = []
         while plans := {at: plan for at, section in enumerate(self._sections) if (plan := section.plan(self._steps))}:
             walks = self._walks(plans)
-            found = [self._sections[at].ended(plan, walks[at]) for at, plan in plans.items()]
-            stuck += filter(None, found)
+            stuck += filter(None, [self._sections[at].ended(plan, walks[at]) for at, plan in plans.items()])
+            if any(self._is_passed(passage.stopped) for passage in stuck):  # with rows, as it is not without
+                self._begin_again()
+                stuck = []
         for step in filter(None, [section.last() for section in self._sections]):  # not to be had again
             self._accept(step)
         unreached = tuple(name for section in self._sections for name in section.unreached())
@@ -100,6 +103,14 @@ class _Play:
         steps = tuple(self._steps[name] for name in self._order if name in self._steps)
         unfilled = tuple(sorted(self._unfilled.items()))
         return Recording(self._backend, self._server, steps, tuple(passages), unreached, unfilled)
+
+    def _is_passed(self, revision: str) -> bool:
+        return len(self._sections) > 1 and revision in self._steps and self._steps[revision].after is not None
+
+    def _begin_again(self) -> None:
+        """Forget everything, and walk through the history as a whole: its other half was out of reach."""
+        self._sections = [Section(self._order, self._chosen, 0, len(self._order))]
+        self._steps, self._passages, self._arrived = {}, [], None
 
     def _walks(self, plans: dict[int, Plan]) -> dict[int, Walked]:
         """Walk on fresh databases, at the same time where there are several."""
@@ -137,7 +148,9 @@ class _Play:
 
     def _accept(self, step: Step) -> None:
         self._steps[step.revision] = step
-        self.on_step(step)
+        if step.revision not in self._told:
+            self._told.add(step.revision)
+            self.on_step(step)
 
     def _head(self) -> Snapshot | None:
         """Return the structure to which the steps lead, None where they do not get there."""

@@ -126,6 +126,18 @@ def test_what_one_run_makes_otherwise_than_the_steps_is_told(in_halves: Play, sm
 
 
 @ON_ONE
+def test_a_revision_that_needs_rows_is_judged_as_by_one_walk(in_halves: Play, small_project: SmallProject) -> None:
+    ask = "if not op.get_bind().execute(sa.text('SELECT count(*) FROM a')).scalar(): raise RuntimeError('no rows')"
+    small_project.revision("002", ask)
+    heard: list[str] = []
+    whole, halves = in_halves(beside=None), in_halves(on_step=lambda step: heard.append(step.revision))
+
+    assert told(halves) == told(whole)
+    assert [(it.course, it.stopped) for it in halves.passages] == [(it.course, it.stopped) for it in whole.passages]
+    assert sorted(heard) == list(ALL)
+
+
+@ON_ONE
 def test_the_head_that_one_run_came_to_is_shown(in_halves: Play) -> None:
     seen: list[list[str]] = []
 
