@@ -10,12 +10,12 @@ from tests.torture.ordeal import commands, run
 # Command, way, and the moment: in the middle of what it does.
 TRIES = {
     "sqlite": (
-        ("upgrade", "kill", 700),
+        ("upgrade", "kill", 420),
         ("downgrade", "interrupt", 279),
         ("reset", "kill", 300),
         ("restore", "kill", 40),
         ("upgrade", "disk", 300),
-        ("schema-dump", "kill", 700),
+        ("schema-dump", "kill", 430),
     ),
     "postgresql": (
         ("upgrade", "kill", 125),
