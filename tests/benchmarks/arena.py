@@ -17,7 +17,7 @@ from dormatory.database import process, throwaway
 from tests.benchmarks import synthetic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dormatory.database.throwaway import Server
 
@@ -140,3 +140,12 @@ def arenas() -> Iterator[tuple[Arena, ...]]:
     base = _MEMORY if os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=base) as home, throwaway.server() as server:
         yield Arena("sqlite", None, Path(home)), Arena("postgresql", server, Path(home))
+
+
+def taken(way: Callable[[int], dict[str, Any]], revisions: int, number: int) -> dict[str, Any]:
+    """Let one contestant play, and tell that it did."""
+    result = way(revisions)
+    backend = way.__self__.backend  # type: ignore[attr-defined]  # a method of an arena
+    words = f"{backend}, round {number + 1}: {way.__name__}, {revisions} revisions: {result['seconds']:.2f} s\n"
+    sys.stderr.write(words)
+    return result

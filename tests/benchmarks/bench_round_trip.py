@@ -1,4 +1,4 @@
-"""The whole round trip, rows and recording included, against its own growth, its peers, and the limit.
+"""The whole round trip, rows and recording included, against its peers and the limit.
 
 All play the same synthetic history, an ordinary Alembic project with an ordinary env.py, on the same databases in
 memory. The peers take their turns beside us in each round, so that a busy machine is slow for all of them; what takes
@@ -7,45 +7,29 @@ minutes plays in the first round only.
 
 from __future__ import annotations
 
-import sys
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.benchmarks.arena import Arena, arenas
+from tests.benchmarks.arena import Arena, arenas, taken
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ROUNDS = 3
-SHORT, MIDDLE, LONG, WHOLE = 50, 200, 500, 1000
-GROWTH, MEMORY_MB, BARE, LOCKS = 1.5, 500.0, 8.0, 1 / 3
+MIDDLE, LONG = 200, 500
+BARE, LOCKS = 8.0, 1 / 3
 STAIRWAY_MIDDLE, STAIRWAY_LONG, PYTEST_ALEMBIC = 10.0, 25.0, 10.0
 
 
 def figures() -> Iterator[Figure]:
-    """Yield growth, memory, and the ratios, once per backend."""
+    """Yield the ratios, once per backend."""
     with arenas() as opened:
         for arena in opened:
-            yield from _growth(arena)
             yield from _peers(arena)
             if arena.server:  # SQLite has no locks to record
                 yield _locks(arena)
         yield from map(_long_stairway, opened)  # the longest by far
-
-
-def _growth(arena: Arena) -> Iterator[Figure]:
-    """Measure how a revision's cost grows with the history, from the first step on: starting up is not the history."""
-    short = median(_each(_taken(arena.ours, SHORT, number), SHORT) for number in range(ROUNDS))
-    played = _taken(arena.ours, WHOLE, 0)
-    whole = _each(played, WHOLE)
-    name = f"time per revision at {WHOLE} against {SHORT}, {arena.backend}"
-    yield Figure(name, whole / short, GROWTH, "x", detail=f"{whole * 1000:.1f} ms, {short * 1000:.1f} ms")
-    yield Figure(f"memory at {WHOLE} revisions, {arena.backend}", played["memory_mb"], MEMORY_MB, "MB")
-
-
-def _each(played: dict[str, Any], revisions: int) -> float:
-    return float(played["seconds"] - played["first"]) / (revisions - 1)
 
 
 def _peers(arena: Arena) -> Iterator[Figure]:
@@ -53,11 +37,11 @@ def _peers(arena: Arena) -> Iterator[Figure]:
     where = f"{MIDDLE} revisions, {arena.backend}"
     ours, pytest_alembic, bare, stairway = [], [], [], []
     for number in range(ROUNDS):
-        ours.append(_taken(arena.ours, MIDDLE, number)["seconds"])
-        pytest_alembic.append(_taken(arena.pytest_alembic, MIDDLE, number)["seconds"])
-        bare.append(_taken(arena.bare, MIDDLE, number)["seconds"])
+        ours.append(taken(arena.ours, MIDDLE, number)["seconds"])
+        pytest_alembic.append(taken(arena.pytest_alembic, MIDDLE, number)["seconds"])
+        bare.append(taken(arena.bare, MIDDLE, number)["seconds"])
         if number == 0:
-            stairway.append(_taken(arena.stairway, MIDDLE, number)["seconds"])
+            stairway.append(taken(arena.stairway, MIDDLE, number)["seconds"])
     yield _faster(f"times as fast as the stairway test, {where}", ours[:1], stairway, STAIRWAY_MIDDLE)
     yield _faster(f"times as fast as pytest-alembic, {where}", ours, pytest_alembic, PYTEST_ALEMBIC)
     ratio = median(us / them for us, them in zip(ours, bare, strict=True))
@@ -69,14 +53,14 @@ def _locks(arena: Arena) -> Figure:
     """Measure which part of a run goes into recording locks, rewrites and scans."""
     shares = []
     for number in range(ROUNDS):
-        inside, unwatched = (_taken(way, MIDDLE, number)["seconds"] for way in (arena.inside, arena.unwatched))
+        inside, unwatched = (taken(way, MIDDLE, number)["seconds"] for way in (arena.inside, arena.unwatched))
         shares.append(1 - unwatched / inside)
     return Figure(f"recording locks, {MIDDLE} revisions, {arena.backend}", median(shares), LOCKS, "of the run")
 
 
 def _long_stairway(arena: Arena) -> Figure:
     """Measure against the stairway test once more, where the square in its time shows."""
-    ours, stairway = (_taken(way, LONG, 0)["seconds"] for way in (arena.ours, arena.stairway))
+    ours, stairway = (taken(way, LONG, 0)["seconds"] for way in (arena.ours, arena.stairway))
     name = f"times as fast as the stairway test, {LONG} revisions, {arena.backend}"
     return _faster(name, [ours], [stairway], STAIRWAY_LONG)
 
@@ -85,12 +69,3 @@ def _faster(name: str, ours: list[float], theirs: list[float], limit: float) -> 
     ratio = median(them / us for us, them in zip(ours, theirs, strict=True))
     detail = f"{median(ours):.3g} s, {median(theirs):.3g} s"
     return Figure(name, ratio, limit, "x", is_floor=True, detail=detail)
-
-
-def _taken(way: Callable[[int], dict[str, Any]], revisions: int, number: int) -> dict[str, Any]:
-    """Let one contestant play, and tell that it did."""
-    result = way(revisions)
-    backend = way.__self__.backend  # type: ignore[attr-defined]  # a method of an arena
-    words = f"{backend}, round {number + 1}: {way.__name__}, {revisions} revisions: {result['seconds']:.2f} s\n"
-    sys.stderr.write(words)
-    return result
