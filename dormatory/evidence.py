@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.unplayed import unsupported
-from dormatory.errors import DormatoryError
 from dormatory.migrations.isolation import side_by_side
 
 if TYPE_CHECKING:
@@ -56,13 +55,9 @@ def gather(
     """
     supported = [backend for backend in backends if backend in project.settings.backends]
     given = side_by_side(project, {name: (wanted, project, name) for name in supported}, _gathered, on_step)
-    found = []
-    for backend in backends:
-        value = given.get(backend) or Evidence(backend, problems=(unsupported(backend, project.ini),))
-        if isinstance(value, DormatoryError):
-            raise value
-        found.append(value)
-    return tuple(found)
+    return tuple(
+        given.get(backend) or Evidence(backend, problems=(unsupported(backend, project.ini),)) for backend in backends
+    )
 
 
 def _gathered(wanted: Wanted, project: Project, backend: str, tell: Callable[[Step], None]) -> Evidence:

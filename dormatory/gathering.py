@@ -62,14 +62,14 @@ class _Gathering:
     def __init__(self, wanted: Wanted, project: Project, backend: str, maker: Scratch) -> None:
         self._wanted, self._project, self._backend, self._maker = wanted, project, backend, maker
         self._problems: list[Finding] = []
-        self._has_looked = False
+        self._has_looked = not (wanted.schema or wanted.dump)  # at the head
         self._comparison: Comparison | None = None
         self._fresh: str | None = None
 
     def evidence(self, tell: Callable[[Step], None]) -> Evidence:
         """Play, and look at the head where the play came there in one run, else on a database of its own."""
         recording = self._tried(partial(self._played, tell)) if self._wanted.play else None
-        if not self._has_looked and (self._wanted.schema or self._wanted.dump):
+        if not self._has_looked:
             self._tried(self._apply)
         file, dump = committed_file(self._project, self._backend), None
         if self._fresh is not None and file.parent.is_dir():
@@ -86,16 +86,16 @@ class _Gathering:
 
     def _look(self, head: Target) -> None:
         """Learn what there is to learn of a database to which the whole history was applied in one run."""
-        self._has_looked = True
-        if not (self._wanted.schema or self._wanted.dump):
+        if self._has_looked:
             return
+        self._has_looked = True
         table = scratch.version_table(self._project, head)
         with ThreadPoolExecutor(1) as beside:  # most of a dump is waiting for programs
-            if self._wanted.dump:
-                dumped = beside.submit(self._tried, partial(dump_of, head, version_table=table))
+            fresh = partial(dump_of, head, version_table=table)
+            dumped = beside.submit(self._tried, fresh) if self._wanted.dump else None
             if self._wanted.schema:
                 self._comparison = self._tried(partial(compare, self._project, self._maker, head, table))
-            self._fresh = dumped.result() if self._wanted.dump else None
+            self._fresh = dumped.result() if dumped else None
 
     def _tried(self, function: Callable[[], _T]) -> _T | None:
         """Return what a function returns, None where it meets what is the project's to mend: that is a finding."""

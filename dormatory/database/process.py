@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 15.0  # how long an interrupted child may take to roll back before it is killed
 _AGAIN_SECONDS = 1.0
-_PATIENT = 10  # of the niceness from -20 to 19
+_PATIENT = 10  # more niceness than ours; the system stops at 19
 _TAIL_LINES = 8
 
 
@@ -174,7 +174,7 @@ def run(
     ) as child:
         if yields and hasattr(os, "setpriority"):  # Windows has none
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.setpriority(os.PRIO_PROCESS, child.pid, _PATIENT)
+                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + _PATIENT)
         try:
             stdout, stderr = child.communicate(text, timeout=timeout)
         except subprocess.TimeoutExpired as error:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from dormatory.migrations.project import Project
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 _HOME = str(Path(__file__).resolve().parents[2])
 # Ours is found last: `-P` and the appended path keep our directories from hiding the project's modules, and the
@@ -58,26 +59,24 @@ def isolated(
 
 
 def side_by_side(
-    project: Project, calls: Mapping[str, Sequence[Any]], function: Callable[..., _T], hear: Callable[[str, Any], None]
-) -> dict[str, _T | DormatoryError]:
+    project: Project, calls: Mapping[_K, Sequence[Any]], function: Callable[..., _T], hear: Callable[[_K, Any], None]
+) -> dict[_K, _T]:
     """Call a function once for each name with its arguments, at the same time, each in a process of its own.
 
-    Return what each call returned, or the DormatoryError that it raised; `hear` is told by whom it is called. A
-    single call stays in this process.
+    Return what each call returned; `hear` is told by whom it is called. A single call stays in this process. When all
+    have ended, the DormatoryError of the first one that raised any passes through.
     """
     if len(calls) == 1:
         ((name, arguments),) = calls.items()
-        try:
-            return {name: function(*arguments, lambda value: hear(name, value))}
-        except DormatoryError as error:
-            return {name: error}
-    heard: SimpleQueue[tuple[str, str, Any]] = SimpleQueue()
-    ended: dict[str, _T | DormatoryError] = {}
+        return {name: function(*arguments, lambda value: hear(name, value))}
+    heard: SimpleQueue[tuple[_K, str, Any]] = SimpleQueue()
+    ended: dict[_K, _T] = {}
+    failed: dict[_K, DormatoryError] = {}
     with ExitStack() as stack:
         for name, arguments in calls.items():
             child = stack.enter_context(_asked(project, function, arguments, tells=True))
             Thread(target=_pass_on, args=(name, child, heard), daemon=True).start()
-        while len(ended) < len(calls):
+        while len(ended) + len(failed) < len(calls):
             name, kind, value = heard.get()
             if kind == "told":
                 hear(name, value)
@@ -85,11 +84,14 @@ def side_by_side(
             try:
                 ended[name] = cast("_T", _outcome(kind, value))
             except DormatoryError as error:
-                ended[name] = error
+                failed[name] = error
+    for name in calls:
+        if name in failed:
+            raise failed[name]
     return ended
 
 
-def _pass_on(name: str, child: Popen[str], heard: SimpleQueue[tuple[str, str, Any]]) -> None:
+def _pass_on(name: _K, child: Popen[str], heard: SimpleQueue[tuple[_K, str, Any]]) -> None:
     for kind, value in _answers(child):
         heard.put((name, kind, value))
 

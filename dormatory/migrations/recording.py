@@ -151,6 +151,11 @@ class Step:
         """Whether every leg ended and left what it should, rows included."""
         return not self.losses and all(leg.is_clean for leg in self.legs)
 
+    @property
+    def has_way_back(self) -> bool:
+        """Whether the revision was taken back without a trace."""
+        return any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self.legs)
+
 
 class Course(Enum):
     """The ways through a whole history, besides one round trip after the other."""

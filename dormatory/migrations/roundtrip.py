@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dormatory.errors import DormatoryError
 from dormatory.migrations.history import History
 from dormatory.migrations.isolation import isolated, side_by_side
 from dormatory.migrations.orders import regions
 from dormatory.migrations.passages import fresh_run, other_order
 from dormatory.migrations.recording import Course, Passage, Recording, Step
 from dormatory.migrations.scratch import prepare
-from dormatory.migrations.section import Section, has_way_back
-from dormatory.migrations.walk import Walked, walk
+from dormatory.migrations.section import Section
+from dormatory.migrations.walk import walk
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.history import Revision
     from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
-    from dormatory.migrations.walk import Plan
+    from dormatory.migrations.walk import Plan, Walked
     from dormatory.schema.snapshot import Snapshot
 
 _MOST_ORDERS = 24  # each is a walk of its own from the empty database
@@ -110,7 +110,7 @@ class _Play:
     def _begin_again(self) -> None:
         """Forget everything, and walk through the history as a whole: its other half was out of reach."""
         self._sections = [Section(self._order, self._chosen, 0, len(self._order))]
-        self._steps, self._passages, self._arrived = {}, [], None
+        self._steps, self._passages, self._arrived, self._unfilled = {}, [], None, {}
 
     def _walks(self, plans: dict[int, Plan]) -> dict[int, Walked]:
         """Walk on fresh databases, at the same time where there are several."""
@@ -121,14 +121,11 @@ class _Play:
                 self._backend = target.backend_name
             if len(plans) == 1:
                 ((at, plan),) = plans.items()
-                found = isolated(
-                    self.project, walk, self.project, targets[at], plan, hear=lambda it: self._keep(at, it)
-                )
-                walks = {at: found}
+                hear = partial(self._keep, at)
+                walks = {at: isolated(self.project, walk, self.project, targets[at], plan, hear=hear)}
             else:
-                calls = {str(at): (self.project, targets[at], plan) for at, plan in plans.items()}
-                answers = side_by_side(self.project, calls, walk, lambda name, step: self._keep(int(name), step))
-                walks = {int(name): _given(answer) for name, answer in answers.items()}
+                calls = {at: (self.project, targets[at], plan) for at, plan in plans.items()}
+                walks = side_by_side(self.project, calls, walk, self._keep)
             for at, walked in walks.items():
                 self._take(walked, targets[at])
         return walks
@@ -176,7 +173,7 @@ class _Play:
         for region in regions(self._revisions):
             played = [self._steps[name] for name in region.usual if name in self._steps]
             if len(played) == len(region.usual) and all(step.after for step in played):
-                floor = played[0].before if all(has_way_back(step) for step in played) else None
+                floor = played[0].before if all(step.has_way_back for step in played) else None
                 ends = floor, played[-1].after
                 done = tuple(self._order[: region.start])
                 for order in region.others:
@@ -189,12 +186,6 @@ class _Play:
             if passage.course is Course.UP and not passage.failure:
                 self.on_head(target)
             return passage
-
-
-def _given(answer: Walked | DormatoryError) -> Walked:
-    if isinstance(answer, DormatoryError):
-        raise answer
-    return answer
 
 
 def _chosen_last(history: History, chosen: set[str]) -> tuple[Revision, ...]:

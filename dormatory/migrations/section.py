@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.recording import Course, Direction, Passage
+from dormatory.migrations.recording import Course, Passage
 from dormatory.migrations.walk import Plan, Rows, is_doubtful, validates
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ class Section:
         self._place = first  # behind the last step
         self._rows = Rows.ALL  # what the next revision meets
         self._suspect: Step | None = None
-        self._state = self._place, self._rows  # before the latest walk
         self._is_over = False
 
     def plan(self, steps: Mapping[str, Step]) -> Plan | None:
@@ -40,9 +39,8 @@ class Section:
         while end < self._end and self._order[end] in self._chosen:
             end += 1
         kept = start
-        while kept > self._first and (step := steps.get(self._order[kept - 1])) and has_way_back(step):
+        while kept > self._first and (step := steps.get(self._order[kept - 1])) and step.has_way_back:
             kept -= 1
-        self._state = self._place, self._rows
         return Plan(
             done=tuple(self._order[:start]),
             played=tuple(self._order[start:end]),
@@ -67,7 +65,7 @@ class Section:
 
     def ended(self, plan: Plan, walked: Walked) -> Passage | None:
         """Take note that a walk has ended; return where it was stuck if it came no further than the one before."""
-        self._is_over = (self._place, self._rows) == self._state
+        self._is_over = self._place <= len(plan.done) and self._rows is plan.rows
         if not self._is_over or walked.stuck is None:
             return None
         revision, failure = walked.stuck
@@ -91,8 +89,3 @@ class Section:
         if self._rows is Rows.NONE:
             return replace(step, refused=validates(self._suspect))
         return replace(self._suspect, after=step.after, is_extreme=True)
-
-
-def has_way_back(step: Step) -> bool:
-    """Say whether a revision was taken back without a trace."""
-    return any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in step.legs)

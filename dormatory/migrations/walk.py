@@ -140,7 +140,7 @@ class _Walk:
             is_restored = yield from self._trip(revision, before, is_filled=rows is not Rows.NONE)
             after = self._after
             step = Step(revision, tuple(self._legs), before, after, self.witness.losses())
-            self._has_way_back.append(any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self._legs))
+            self._has_way_back.append(step.has_way_back)
             self.keep(step)
             if not is_restored or after is None or (self.witness.edges and is_doubtful(step)):
                 return

@@ -54,6 +54,11 @@ class TestRun:
             process.run(python(code, str(tmp_path / "pid")), timeout=2)
         wait_for_end(int((tmp_path / "pid").read_text()))
 
+    def test_a_program_that_yields_is_nicer_than_we_are(self) -> None:
+        ask = python("import os; input(); print(os.getpriority(os.PRIO_PROCESS, 0))")
+        ours, nicer = (int(process.run(ask, text="go\n", yields=yields).stdout) for yields in (False, True))
+        assert nicer == min(19, ours + 10)
+
     def test_standard_input_is_closed_unless_given(self) -> None:
         assert process.run(python("import sys; print(repr(sys.stdin.read()))")).stdout == "''\n"
 

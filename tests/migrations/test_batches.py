@@ -66,7 +66,7 @@ def test_what_a_table_refers_to_is_not_read(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("kind", [SQLiteImpl, Rebuilding])
-@pytest.mark.parametrize("parent", ["room", "house"])
+@pytest.mark.parametrize("parent", ["nowhere", "house"])
 def test_a_table_that_does_not_exist_is_missed_all_the_same(
     kind: type[SQLiteImpl], parent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,8 +74,6 @@ def test_a_table_that_does_not_exist_is_missed_all_the_same(
         "CREATE TABLE house (id INT REFERENCES nowhere (id))",
         f"CREATE TABLE room (id INT REFERENCES {parent} (id))",
     ]
-    if parent == "room":
-        tables[1] = "CREATE TABLE room (id INT REFERENCES nowhere (id))"
 
     with pytest.raises(NoSuchTableError, match="nowhere"):
         rebuilt(tmp_path, tables, kind, monkeypatch)
