@@ -15,13 +15,13 @@ from xml.etree import ElementTree as ET
 
 from dormatory.database import process, throwaway
 from tests.benchmarks import synthetic
+from tests.benchmarks.commands import ROOT, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dormatory.database.throwaway import Server
 
-_ROOT = Path(__file__).resolve().parents[2]
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a disk would be slow for all of them, and for each in another way
 _SECONDS = 3600.0
 # What pytest-alembic's manual asks of a project: an engine for each test, on an empty database.
@@ -118,8 +118,7 @@ class Arena:
         return result
 
     def _run(self, arguments: Sequence[str], directory: Path, **variables: str) -> str:
-        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}  # as developers do
-        env = {**kept, "PYTHONPATH": str(_ROOT), **variables}
+        env = {**surroundings(), "PYTHONPATH": str(ROOT), **variables}
         return process.run([sys.executable, *arguments], env=env, cwd=directory, timeout=_SECONDS).stdout
 
     @contextmanager

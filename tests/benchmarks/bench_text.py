@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from dormatory.checks.catalogue import RULES
 from dormatory.checks.findings import Finding, Severity
 from dormatory.migrations.masking import without_row, without_values
-from dormatory.migrations.recording import Direction, Leg, Recording, Statement, Step
+from dormatory.migrations.recording import Recording
 from dormatory.report.document import document
 from dormatory.report.findings_text import text
 from dormatory.report.github import github, summary
@@ -19,10 +18,9 @@ from dormatory.report.gitlab import gitlab
 from dormatory.report.junit import junit
 from dormatory.report.outcome import Outcome
 from dormatory.report.sarif import sarif
-from dormatory.schema.changes import ColumnAdded
-from dormatory.schema.snapshot import Column, Snapshot, Table
 from dormatory.schema.tokens import Syntax
 from tests.benchmarks.figure import Figure
+from tests.recordings import long_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +41,7 @@ def figures() -> Iterator[Figure]:
     for render in FORMATS:
         yield Figure(f"{render.__name__}, {FINDINGS} findings", _seconds(render, outcome, ROOT), REPORT, "s")
     name = f"writing and reading a recording of {REVISIONS} revisions and as many tables"
-    yield Figure(name, _seconds(_again, _recording(REVISIONS)), RECORDING, "s")
+    yield Figure(name, _seconds(_again, long_history(REVISIONS)), RECORDING, "s")
     yield max(map(_masking, PARTS), key=lambda figure: figure.value)
 
 
@@ -62,21 +60,6 @@ def _masked(words: str) -> None:
 
 def _again(recording: Recording) -> None:
     Recording.from_json(recording.to_json())
-
-
-def _recording(size: int) -> Recording:
-    """Return a history that adds a column to one of its tables with each revision."""
-    tables = {number: Table(None, f"t{number:05}", columns=(Column("id", "INTEGER"),)) for number in range(size)}
-    before, steps = Snapshot(tables=tuple(tables.values())), []
-    for number in range(size):
-        column = Column(f"c{number}", "VARCHAR(40)")
-        tables[number] = replace(tables[number], columns=(*tables[number].columns, column))
-        after = Snapshot(tables=tuple(tables.values()))
-        statement = Statement(f"ALTER TABLE t{number} ADD c{number} int", ("str",), "versions/1.py", 7, 0.25, -1)
-        leg = Leg(Direction.UPGRADE, 0.5, (statement,), (ColumnAdded(f"t{number:05}", column),))
-        steps.append(Step(str(number), (leg,), before, after))
-        before = after
-    return Recording("postgresql", "18", tuple(steps))
 
 
 def _finding(number: int) -> Finding:

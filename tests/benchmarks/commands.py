@@ -19,7 +19,7 @@ _SETTINGS = ("DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "PG", "PYTHOND
 
 def seconds(*command: str, target: Target | None = None, code: int = 0) -> float:
     """Return how long a command takes; AssertionError when it does not end as it should."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith(_SETTINGS)}
+    env = surroundings()
     if target is not None:
         env["DATABASE_URL"] = target.url.render_as_string(hide_password=False)
     began = time.perf_counter()
@@ -28,3 +28,8 @@ def seconds(*command: str, target: Target | None = None, code: int = 0) -> float
     if ended.code != code:
         raise AssertionError(f"{command}: {ended}")
     return seconds
+
+
+def surroundings() -> dict[str, str]:
+    """Return the environment without settings, of ours or of Python: developers let it keep its bytecode."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(_SETTINGS)}

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from dormatory.database import throwaway
 from dormatory.errors import UnreadableRecordingError
 from dormatory.migrations import transcript
-from dormatory.migrations.recording import Direction, Leg, Recording, Statement, Step
+from dormatory.migrations.recording import Leg, Recording, Statement, Step
 from dormatory.migrations.roundtrip import play
 from dormatory.schema import changes, snapshot
-from dormatory.schema.changes import Change, ColumnAdded, ObjectAltered
-from dormatory.schema.snapshot import Column, Constraint, Snapshot, Table
+from dormatory.schema.changes import Change, ObjectAltered
+from dormatory.schema.snapshot import Snapshot, Table
+from tests.recordings import long_history, step, table
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject
@@ -80,16 +81,6 @@ def test_any_recording_is_the_same_again(recording: Recording) -> None:
     assert repr(again) == repr(recording)  # equality would take 1 for True
 
 
-def step(revision: str, before: Snapshot, after: Snapshot | None, *trace: Change) -> Step:
-    statement = Statement("ALTER TABLE room ADD x int", ("str",), "versions/1.py", 7, 0.25, -1)
-    return Step(revision, (Leg(Direction.UPGRADE, 0.5, (statement,), trace),), before, after)
-
-
-def table(name: str, *columns: str) -> Table:
-    held = tuple(Column(column, "INTEGER", nullable=False) for column in columns)
-    return Table(None, name, columns=held, constraints=(Constraint("PRIMARY KEY", None, "(id)", ("id",)),))
-
-
 def test_what_snapshots_share_is_written_once_and_one_object_again() -> None:
     room, bed = table("room", "id"), table("bed", "id")
     first, second = Snapshot(tables=(bed, room)), Snapshot(tables=(replace(bed), room, table("desk", "id")))
@@ -114,20 +105,6 @@ def test_values_that_are_equal_and_of_different_types_stay_what_they_are() -> No
     assert repr(again.steps[0].legs[0].trace) == repr(trace)
 
 
-def long_history(size: int) -> Recording:
-    """Return a history that first makes tables, and then adds a column to one that refers to another."""
-    tables = {f"t{number:05}": table(f"t{number:05}", "id", "name", "kind", "made") for number in range(size)}
-    before, steps = Snapshot(tables=tuple(tables.values())), []
-    for number in range(size):
-        for name in (f"t{number:05}", f"t{(number * 7919) % size:05}"):
-            column = Column(f"c{number}", "VARCHAR(40)")
-            tables[name] = replace(tables[name], columns=(*tables[name].columns, column))
-        after = Snapshot(tables=tuple(tables.values()))
-        steps.append(step(str(number), before, after, ColumnAdded(name, column)))
-        before = after
-    return Recording("postgresql", "18", tuple(steps))
-
-
 def test_a_document_grows_with_what_the_revisions_change() -> None:
     sizes = [len(long_history(size).to_json()) / size for size in (50, 400)]
 
@@ -144,6 +121,7 @@ def test_writing_needs_little_more_memory_than_the_text() -> None:
         tracemalloc.stop()
 
     assert peak < 25 * len(text)
+    assert Recording.from_json(text).steps[-1] == recording.steps[-1]
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
