@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from alembic.ddl.sqlite import SQLiteImpl
 
-from dormatory.migrations import direct
+from dormatory.database import direct
 
 if TYPE_CHECKING:
     from alembic.operations.batch import BatchOperationsImpl

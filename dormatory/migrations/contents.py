@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations import direct, values
+from dormatory.database import direct
+from dormatory.migrations import values
 from dormatory.migrations.memo import by_identity
 from dormatory.schema.tokens import Syntax, identifier
 

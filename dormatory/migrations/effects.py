@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from psycopg2.extensions import STATUS_BEGIN
 
-from dormatory.migrations import direct
+from dormatory.database import direct
 from dormatory.migrations.recording import LOCK_MODES
 from dormatory.migrations.relations import Relation, Relations, Survey, milliseconds, named, survey
 
@@ -84,6 +84,7 @@ class Watch:
         self._held: dict[int, int] = {}
         self._scans: dict[int, int] = {}
         self._lock_timeout = 0
+        self._is_prepared = self._has_settings = False
         self._apart: Survey | None = None
 
     @classmethod
@@ -92,21 +93,36 @@ class Watch:
         dialect = connection.dialect
         return dialect.name == "postgresql" and (dialect.server_version_info or ()) >= cls.SINCE
 
+    def prepare(self, connection: Connection) -> None:
+        """Learn what is there already now, at the end of a transaction behind which nothing comes before the leg.
+
+        Another session cannot tell the settings of this one, which have to be known then.
+        """
+        if connection is not self._connection and not self._has_settings:
+            return
+        self._before, lock_timeout = self._relations.refreshed(lambda sql: direct.asked(direct.cursor(connection), sql))
+        if connection is self._connection:
+            self._lock_timeout = lock_timeout
+        self._is_prepared = True
+
     def start(self) -> None:
         """Learn what is there before a leg. No transaction is left open that was not open before."""
+        is_known, self._is_prepared = self._is_prepared, False
         self._is_provisional = self._connection.in_transaction()
-        known, self._lock_timeout = self._relations.refreshed(self._ask)
-        self._before = dict(known)
+        if not is_known or self._is_provisional:
+            self._before, self._lock_timeout = self._relations.refreshed(self._ask)
+            self._has_settings = True
         self._files, self._dropped, self._apart = {}, set(), None
         self._transaction, self._held, self._scans = "", {}, {}
         if self._is_provisional:
             self._look()
             self._scans = {row[0]: row[1] for row in self._ask(_SCANNED_BEFORE)}
-        else:
+        elif not is_known:
             self._dbapi.rollback()
 
     def rolled_back(self) -> None:
         """Forget what was learned inside a transaction that was taken back."""
+        self._is_prepared = False
         if self._is_provisional:
             self._relations, self._is_provisional = Relations(), False
 
@@ -120,6 +136,7 @@ class Watch:
     def after(self, sql: str, *, is_open: bool) -> Effects:
         """Return what the statement did that has just ended; `is_open` tells that its transaction has not."""
         if _OF_SESSION.match(sql):
+            self._has_settings = False
             if is_open and _ROLLBACK.match(sql):  # to a savepoint: it gave locks back
                 self._look()
             return self.unseen()

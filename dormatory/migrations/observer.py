@@ -42,6 +42,14 @@ class Observer:
         event.listen(connection, "rollback_savepoint", self._rolled_back)
         event.listen(connection.dialect, "handle_error", self._failed)  # one connection alone does not have this event
 
+    def prepare(self, connection: Connection) -> None:
+        """Ask a PostgreSQL server already now what is there, on whichever connection to it.
+
+        It is for the end of a transaction that is to be committed, and behind which nothing comes before `start`.
+        """
+        if self._watch:
+            self._watch.prepare(connection)
+
     def start(self) -> None:
         """Forget what was heard, and listen. A PostgreSQL server is asked what is there."""
         self._heard, self._transactions = [], _Transactions()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     Ask: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
@@ -52,13 +52,13 @@ class Relations:
         self._known: dict[int, Relation] = {}
         self._horizon = ""
 
-    def refreshed(self, ask: Ask) -> tuple[Mapping[int, Relation], int]:
-        """Return what is there now, always in the same mapping, and the lock_timeout in force in milliseconds."""
+    def refreshed(self, ask: Ask) -> tuple[dict[int, Relation], int]:
+        """Return what is there now, and the lock_timeout in force in milliseconds."""
         rows = ask(_READ.format(_CHANGED.format(self._horizon) if self._horizon else ""))
         # Every transaction below this one had ended: what it did is in the rows, now or an earlier time.
         self._horizon = rows[0][1]
         self._known.update(_relation(row) for row in rows if row[0] is not None)
-        return self._known, milliseconds(rows[0][2])
+        return self._known.copy(), milliseconds(rows[0][2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,17 +148,22 @@ class Stage:
     def look(self) -> Snapshot:
         """Return the structure, without the version table, and note which tables' rows may have changed."""
         with self.reading() as connection:
-            reading = self._watcher.read(connection, self._touched)
+            return self.seen(connection)
+
+    def seen(self, connection: Connection) -> Snapshot:
+        """Do so in a block of `reading`."""
+        reading = self._watcher.read(connection, self._touched)
         self._touched = None
         if self.target.backend_name == "postgresql":
             self.written = reading.rows
         return reading.snapshot
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, *, before_leg: bool = False) -> Iterator[Connection]:
         """Give a connection between two steps, and leave no transaction open where each revision has its own.
 
-        What is committed is read through our own connection: an asynchronous driver has types of its own.
+        What is committed is read through our own connection: an asynchronous driver has types of its own. Right before
+        a leg, what the leg has to know is asked here: a transaction of its own would take longer than the question.
         """
         theirs, context = self._theirs(), self._context
         is_open = context._transaction is not None or context._in_external_transaction  # noqa: SLF001  # Alembic's own
@@ -167,6 +172,8 @@ class Stage:
             theirs.commit()  # the first one also holds the version table, which Alembic creates before any step
         yield connection
         if not is_open:
+            if before_leg and connection.in_transaction():
+                self._observer.prepare(connection)
             connection.commit()  # what reading and filling began
 
     def _theirs(self) -> Connection:

@@ -166,7 +166,7 @@ class _Walk:
 
         What a downgrade did not undo at all is not applied a second time: it would fail on what is still there.
         """
-        with self.stage.reading() as connection:
+        with self.stage.reading(before_leg=True) as connection:
             self.witness.before(connection, before, is_filled=is_filled)
         yield from self._leg(revision, Direction.UPGRADE)
         self._after = after = self._look(Direction.UPGRADE)
@@ -203,8 +203,8 @@ class _Walk:
 
     def _look(self, behind: Direction) -> Snapshot:
         """Read the structure, and show the rows to the witness."""
-        found = self.stage.look()
-        with self.stage.reading() as connection:
+        with self.stage.reading(before_leg=True) as connection:
+            found = self.stage.seen(connection)
             self.witness.after(connection, found, behind, self.stage.statements, self.stage.written)
         return found
 

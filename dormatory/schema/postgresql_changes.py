@@ -180,7 +180,8 @@ class Tracer:
                     raise TooMuchError
                 (renamed if _is_renamed(old, new) else grown).add(oid)
             found = self._dependents(session, renamed, stale, of=_HOMES)
-            found |= self._dependents(session, grown, stale, of=_QUERIES)
+            if memory.has_queries:
+                found |= self._dependents(session, grown, stale, of=_QUERIES)
             if renamed:
                 stale.others = stale.others or bool(memory.others)
                 stale.types = stale.types or bool(memory.types)

@@ -51,6 +51,15 @@ class Memory:
         self.comments: dict[Key, str] = {}
         self.grants: dict[Key, tuple[str, ...]] = {}
 
+    @property
+    def has_queries(self) -> bool:
+        """Whether there is anything that keeps a query: a function, a view, a rule or a policy."""
+        return (
+            bool(self.functions)
+            or any(row.view for row in self.relations.values())
+            or any(row[0] != "trigger" for its in self.attached.values() for row in its)
+        )
+
     def read(self, session: Session) -> None:
         """Read everything, and confirm the session's settings on the way."""
         ((path, *flags),) = session.ask(queries.HAVE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from dormatory.database import direct
 from dormatory.schema.postgresql_queries import SEARCH_PATH
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Session:
             self._connection.exec_driver_sql(f"PREPARE {_PREFIX}{name} AS {query}")
             self._prepared.add(short)
         given = f" ({', '.join(arguments)})" if arguments else ""
-        return self._connection.exec_driver_sql(f"EXECUTE {short}{given}").all()
+        return direct.asked(direct.cursor(self._connection), f"EXECUTE {short}{given}")
 
     def confirm(self, path: str) -> bool:
         """Hear from a statement which search_path it had; return whether that was right, and make it so."""
@@ -96,7 +97,7 @@ def settled(connection: Connection, *, for_a_few: bool = False) -> Iterator[Sess
     In a transaction they are in force at once; a session in autocommit has them once it was asked to `confirm`.
     """
     begin, wanted = _BEGIN_FOR_A_FEW if for_a_few else _BEGIN
-    version, prepared, before = connection.exec_driver_sql(begin).one()[:3]
+    ((version, prepared, before, *_),) = direct.asked(direct.cursor(connection), begin)
     session = Session(connection, version, prepared, wanted)
     try:
         yield session

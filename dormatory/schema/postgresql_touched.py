@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dormatory.database import direct
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -95,4 +97,4 @@ class Meter:
 
     def _ask(self, connection: Connection, locks: str) -> Any:
         query = _COUNTS.format(locks=locks, catalogs=",".join(map(str, self._catalogs)))
-        return connection.exec_driver_sql(query).one()
+        return direct.asked(direct.cursor(connection), query)[0]

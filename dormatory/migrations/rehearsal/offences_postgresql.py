@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dormatory.migrations.direct import asked
+from dormatory.database.direct import asked
 from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeated, split
 from dormatory.schema.tokens import Syntax, identifier
 

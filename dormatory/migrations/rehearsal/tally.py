@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations import direct
+from dormatory.database import direct
 from dormatory.migrations.rehearsal.values import Changed
 from dormatory.migrations.survival import clauses
 from dormatory.schema.tokens import Syntax

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dormatory.migrations import direct
+from dormatory.database import direct
 from dormatory.migrations.rows import conditions, series
 from dormatory.schema.tokens import Kind, Syntax, tokenize
 
