@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _MOST_ORDERS = 24  # each is a walk of its own from the empty database
 _LONG = 100  # revisions, from which on to begin in the middle costs less than it saves
+_MIDDLE = 0.48  # of the history; its first part is also the one that makes the one run, behind its way down
 
 
 def play(
@@ -84,7 +85,7 @@ class _Play:
         """Play, and return the recording."""
         if beside and len(self._order) >= _LONG and self._chosen.issuperset(self._order):
             self.makers.append(stack.enter_context(beside()))
-            middle = len(self._order) // 2
+            middle = round(len(self._order) * _MIDDLE)
             bounds = ((0, middle), (middle, len(self._order)))
             self._sections = [Section(self._order, self._chosen, *each) for each in bounds]
         stuck: list[Passage] = []
