@@ -41,7 +41,7 @@ class TestURL:
             pytest.param(
                 "mysql://u:canary@h/x",
                 "mysql databases are not supported (this workflow knows sqlite and postgresql); "
-                "set DATABASE_URL to one of these",
+                "name one of these in DATABASE_URL, or with --backend",
                 id="unsupported-dialect",
             ),
             pytest.param(
@@ -123,7 +123,7 @@ class TestURL:
         assert (ended.code, ended.err) == (255, "")
         assert ended.out == (
             "FAILED: mysql databases are not supported (this workflow knows sqlite and postgresql); "
-            "set DATABASE_URL to one of these\n"
+            "name one of these in DATABASE_URL, or with --backend\n"
         ) or ended.out.startswith("  FAILED: mysql")
 
 

@@ -28,7 +28,7 @@ class UnsupportedBackendError(DormatoryError):
         super().__init__(
             f"{name} databases are not supported",
             why=f"this workflow knows {' and '.join(self.known)}",
-            fix="set DATABASE_URL to one of these",
+            fix="name one of these in DATABASE_URL, or with --backend",
         )
 
 

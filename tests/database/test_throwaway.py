@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +43,9 @@ def script(path: Path, body: str) -> None:
 def binaries() -> Iterator[Path]:
     """A directory of programs that everybody can reach, initdb being the real one, wherever that lies."""
     account = installation.unprivileged()
-    with tempfile.TemporaryDirectory(prefix="bin") as name, private.directory(account) as home:
-        directory = Path(name)
-        directory.chmod(0o755)
+    with private.directory(account) as home:
+        directory = home / "made-up"
+        directory.mkdir()
         real = installation.reachable(programs.server_binaries(), home, account)
         libraries = real.environment.get("LD_LIBRARY_PATH", "")
         script(directory / "initdb", f'LD_LIBRARY_PATH="{libraries}" exec {real.binaries}/initdb "$@"')
