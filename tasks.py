@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOME = Path(__file__).resolve().parent
 _CONFIRM = "the database's name, to act on one that is not marked as a development database"
 _BACKENDS = "comma-separated: sqlite, postgresql; default: both"
-_USAGE, _CRASHED, _INTERRUPTED, _TERMINATED = 2, 70, 130, 143  # as in dormatory.errors, not yet imported
+_USAGE = 2  # as in dormatory.errors, not yet imported
 
 
 @task(
@@ -491,11 +491,6 @@ def flags(**options: bool) -> list[str]:
     return [f"--{name}" for name, is_on in options.items() if is_on]
 
 
-def tell(message: str) -> None:
-    """Say something that is no result."""
-    print(message, file=sys.stderr, flush=True)
-
-
 def debugging() -> bool:
     """Say whether Invoke was asked for --debug."""
     return logging.getLogger("invoke").isEnabledFor(logging.DEBUG) or bool(os.environ.get("INVOKE_DEBUG"))
@@ -504,25 +499,13 @@ def debugging() -> bool:
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn whatever ends a task early into one line on standard error and an exit code."""
-    from dormatory.database.process import TerminatedError, unwinding_on_signals
-    from dormatory.errors import DormatoryError
+    from dormatory.ending import EndedError, ending
 
     try:
-        with unwinding_on_signals():
+        with ending(debugging=debugging(), passing=(Exit,)):
             yield
-    except Exit:
-        raise
-    except DormatoryError as error:
-        raise Exit(f"error: {error}", code=int(error.exit_code)) from error
-    except KeyboardInterrupt:
-        raise Exit("interrupted", code=_INTERRUPTED) from None
-    except TerminatedError:
-        raise Exit("terminated", code=_TERMINATED) from None
-    except Exception as error:
-        if debugging():
-            raise
-        what = f"internal error: {type(error).__name__} (a bug of this workflow); run again with: inv --debug"
-        raise Exit(what, code=_CRASHED) from error
+    except EndedError as ended:
+        raise Exit(ended.message, code=int(ended.code)) from ended
 
 
 def _refuse(machine: ParseMachine, msg: str) -> NoReturn:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database.process import TerminatedError, unwinding_on_signals
-from dormatory.errors import DormatoryError, ExitCode, NoDestinationError
+from dormatory.ending import EndedError, ending
+from dormatory.errors import ExitCode, NoDestinationError
 from dormatory.garbage import collect_seldom
 
 if TYPE_CHECKING:
@@ -24,24 +24,12 @@ def main(arguments: list[str] | None = None) -> ExitCode:
     """Run one command and return its exit code; the message of an error goes to standard error."""
     options = _parser().parse_args(arguments)
     try:
-        with unwinding_on_signals():
+        with ending(debugging=bool(os.environ.get(DEBUG_VARIABLE))):
             _act(options)
-    except DormatoryError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except TerminatedError:
-        return ExitCode.TERMINATED
-    except Exception as error:  # noqa: BLE001  # the last line of defence: a crash must not look like a finding
-        if os.environ.get(DEBUG_VARIABLE):
-            import traceback
-
-            traceback.print_exc()
-        else:
-            text = f"internal error: {type(error).__name__} (a bug of this workflow); run again with: inv --debug"
-            print(text, file=sys.stderr)
-        return ExitCode.CRASHED
+    except EndedError as ended:
+        if ended.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:  # of which the task itself hears, and speaks
+            print(ended.message, file=sys.stderr)
+        return ended.code
     return ExitCode.FINE
 
 
