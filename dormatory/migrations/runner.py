@@ -212,8 +212,11 @@ class Runner:
             )
 
     def _led(self) -> contextlib.AbstractContextManager[None]:
-        """Tell another project's env.py which database is meant; ours knows where to look."""
-        if self.target is None or self.project.has_our_environment:
+        """Tell env.py, and revisions that connect by themselves, which database is meant.
+
+        Ours finds the user's own database by itself; a copy or a scratch database is one that we were connected to.
+        """
+        if self.target is None or (self.project.has_our_environment and self.connection is None):
             return contextlib.nullcontext()
         return foreign.led(self.project, self.target, self.config)
 

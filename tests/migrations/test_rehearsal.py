@@ -172,6 +172,25 @@ class TestCourse:
         assert ask(target, "SELECT version_num FROM alembic_version") == [("001",)]
 
 
+    def test_a_revision_that_connects_by_itself_is_led_to_the_copy(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        write = (
+            "import os\nwith sa.create_engine(os.environ['DATABASE_URL'], poolclass=sa.NullPool,"
+            " **({'connect_args': {'timeout': 0.1}} if 'sqlite' in os.environ['DATABASE_URL'] else {})).begin() as it:\n"
+            "    it.exec_driver_sql(\"INSERT INTO a VALUES (2, 'two')\")"
+        )
+        small_project.revision("002", write, "op.execute('DELETE FROM a WHERE id = 2')")
+        found, outcome = play(small_project, target, monkeypatch)
+        assert ask(target, "SELECT id FROM a") == [(1,)]
+        assert "as before" in found.untouched
+        if target.backend_name == "postgresql":
+            assert [(it.table, it.inserted) for it in found.seen[0].changed] == [("a", 1)]
+        else:  # the revision's own transaction keeps its other connection out, as it would on the target
+            assert rules(outcome) == ["upgrade-fails"]
+
+
 class TestRowsLost:
     def test_what_the_way_back_loses_is_a_finding_unless_declared(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
