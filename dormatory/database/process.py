@@ -48,10 +48,10 @@ class Account:
 def unwinding_on_signals() -> contextlib.AbstractContextManager[None]:
     """Let the first Ctrl-C, SIGTERM or SIGHUP raise in the block, so that `finally` clauses run, and ignore the rest.
 
-    The first raises KeyboardInterrupt, the others TerminatedError. It is for commands, whose end is the block's: what
-    comes back from a Ctrl-C would be deaf to the next one.
+    The first raises KeyboardInterrupt, the others TerminatedError. It is for commands, whose end is the block's: once
+    one has arrived the process stays deaf, or the next would end it with another exit code while it is leaving.
     """
-    return _unwinding("SIGINT", "SIGTERM", "SIGHUP")
+    return _unwinding("SIGINT", "SIGTERM", "SIGHUP", stays_deaf=True)
 
 
 def unwinding_on_termination() -> contextlib.AbstractContextManager[None]:
@@ -60,12 +60,14 @@ def unwinding_on_termination() -> contextlib.AbstractContextManager[None]:
 
 
 @contextlib.contextmanager
-def _unwinding(*names: str) -> Iterator[None]:
+def _unwinding(*names: str, stays_deaf: bool = False) -> Iterator[None]:
     """Outside the main thread, or where the program has handlers of its own, nothing changes."""
+    met: list[int] = []
 
     def unwind(arrived: int, _frame: FrameType | None) -> None:
+        met.append(arrived)
         for number in replaced:  # a second signal must not break off the cleaning up
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, lambda *_: None)  # Python complains where it meets one late that has SIG_IGN
         raise KeyboardInterrupt if arrived == signal.SIGINT else TerminatedError
 
     replaced: dict[int, Any] = {}
@@ -80,7 +82,7 @@ def _unwinding(*names: str) -> Iterator[None]:
         yield
     finally:
         for number, handler in replaced.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if met and stays_deaf else handler)
 
 
 @contextlib.contextmanager
@@ -231,11 +233,9 @@ def serve(
 
     Its output goes to the file `log`, never to a pipe that nobody reads or that would keep a caller waiting.
     """
-    with log.open("ab") as output:
-        return _spawned(
-            arguments, env=env, cwd=cwd, account=account,
-            stdin=subprocess.DEVNULL, stdout=output.fileno(), stderr=subprocess.STDOUT,
-        )  # fmt: skip
+    with log.open("ab") as file:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": file.fileno(), "stderr": subprocess.STDOUT}
+        return _spawned(arguments, env=env, cwd=cwd, account=account, **streams)
 
 
 @contextlib.contextmanager

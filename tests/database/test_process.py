@@ -69,9 +69,12 @@ class TestRun:
 @pytest.fixture
 def _no_handlers() -> Iterator[None]:
     """SIGTERM as a fresh process has it; the session's throwaway server has set a handler."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("_no_handlers")
@@ -86,7 +89,39 @@ class TestSignals:
                 os.kill(os.getpid(), signal.SIGTERM)  # a second one does not break the cleaning up off
                 cleaned.append("done")
         assert cleaned == ["done"]
+
+    def test_whoever_was_told_to_end_is_deaf_until_it_has(self) -> None:
+        """A second signal while the interpreter is leaving would end it with another exit code than the first one's."""
+        code = (
+            "import os, signal, sys; from dormatory.database import process\n"
+            "try:\n"
+            "    with process.unwinding_on_signals(): os.kill(os.getpid(), signal.SIGTERM)\n"
+            "except process.TerminatedError: pass\n"
+            "for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP: os.kill(os.getpid(), number)\n"
+            "sys.exit(143)"
+        )
+        finished = process.run(python(code), cwd=Path(__file__).parents[2], check=False)
+        assert finished == process.Finished(143, "", "")
+
+    def test_a_block_that_nobody_interrupts_leaves_everything_as_it_was(self) -> None:
+        with process.unwinding_on_signals():
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def test_two_signals_at_once_are_one(self) -> None:
+        """Python meets the second one when the first has been answered, and must find somebody to call."""
+        code = (
+            "import signal, sys; from dormatory.database import process\n"
+            "numbers = {signal.SIGINT, signal.SIGTERM}\n"
+            "try:\n"
+            "    with process.unwinding_on_signals():\n"
+            "        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)\n"
+            "        for number in numbers: signal.raise_signal(number)\n"
+            "        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)\n"
+            "except BaseException: sys.exit(130)"
+        )
+        finished = process.run(python(code), cwd=Path(__file__).parents[2], check=False)
+        assert finished == process.Finished(130, "", "")
 
     def test_handlers_of_somebody_else_stay(self) -> None:
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
