@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,7 +35,7 @@ class Observer:
         self._heard: list[tuple[Statement, float, Effects]] = []
         self._transactions = _Transactions()
         self._listening = False
-        self._began = 0.0
+        self._began, self._written = 0.0, 0
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
         event.listen(connection, "commit", lambda _: self._transactions.end())
@@ -77,7 +78,8 @@ class Observer:
         seconds = statement.seconds if end is None else end - began
         return tuple(Lock(table, mode, seconds) for table, mode in effects.locks)
 
-    def _before(self, *_: object) -> None:
+    def _before(self, _connection: object, cursor: Any, *_: object) -> None:
+        self._written = _written_so_far(cursor)
         if self._listening:
             self._transactions.settle()
             if self._watch:
@@ -86,7 +88,9 @@ class Observer:
 
     def _after(self, _connection: object, cursor: Any, sql: str, parameters: Any, *_: object) -> None:
         if self._listening:
-            self._keep(sql, parameters, perf_counter() - self._began, cursor.rowcount)
+            seconds, rows = perf_counter() - self._began, cursor.rowcount
+            # Python's driver counts for SQLite what begins with the verb, and not what a WITH begins.
+            self._keep(sql, parameters, seconds, rows if rows >= 0 else _written_so_far(cursor) - self._written or -1)
 
     def _failed(self, context: ExceptionContext) -> None:
         """Keep a statement that failed; with the error the server gave back what it had locked."""
@@ -161,6 +165,12 @@ class _Transactions:
             self.ends[self._number] = self._end
             self._number, self._is_used = self._number + 1, False
         self._end = None
+
+
+def _written_so_far(cursor: Any) -> int:
+    """Return how many rows a connection has written since it was opened, where it is Python's own to SQLite."""
+    connection = getattr(cursor, "connection", None)
+    return connection.total_changes if isinstance(connection, sqlite3.Connection) else 0
 
 
 def _is_open(connection: Connection) -> bool:

@@ -43,7 +43,7 @@ def rehearsal_lines(rehearsal: Rehearsal) -> Iterator[str]:
         ended = f"stopped at {passage.stopped}" if passage.failure else f"{passage.seconds:.3f} s"
         yield f"whole way {_COURSES[passage.course]}: {ended}"
     yield from (f"left out  {end}" for end in rehearsal.loose_ends)
-    yield f"target    untouched: {legible_line(rehearsal.untouched)}"
+    yield f"target    {legible_line(rehearsal.untouched)}"
 
 
 def _copied(copied: Copied) -> Iterator[str]:

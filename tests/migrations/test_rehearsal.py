@@ -123,6 +123,23 @@ class TestCourse:
         assert found.copied.rows == 3  # the version table's included
         assert Recording.from_json(recording.to_json()) == recording
 
+    @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+    def test_rows_written_are_counted_however_a_statement_says_it(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        texts = (
+            "INSERT OR REPLACE INTO a VALUES (3, 'n')",
+            "REPLACE INTO main.a VALUES (4, 'n')",
+            "UPDATE OR IGNORE a SET x = 'z' WHERE id = 1",
+            "WITH q AS (SELECT 1 AS i) UPDATE main.a SET x = 'w' WHERE id IN (SELECT i FROM q)",
+            "/* why */ DELETE FROM 'a' WHERE id > 2",
+        )
+        small_project.revision("002", "\n".join(f"op.execute({text!r})" for text in texts), extra="lossy = 'x'")
+        found, _ = play(small_project, target, monkeypatch)
+        (changed,) = found.seen[0].changed
+        assert (changed.table, changed.inserted, changed.updated, changed.deleted) == ("a", 2, 2, 2)
+
     def test_nothing_pending_copies_nothing(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -171,15 +188,13 @@ class TestCourse:
         assert [leg.failure for step in recording_of(found).steps for leg in step.legs] == [None] * 3
         assert ask(target, "SELECT version_num FROM alembic_version") == [("001",)]
 
-
     def test_a_revision_that_connects_by_itself_is_led_to_the_copy(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
         write = (
-            "import os\nwith sa.create_engine(os.environ['DATABASE_URL'], poolclass=sa.NullPool,"
-            " **({'connect_args': {'timeout': 0.1}} if 'sqlite' in os.environ['DATABASE_URL'] else {})).begin() as it:\n"
-            "    it.exec_driver_sql(\"INSERT INTO a VALUES (2, 'two')\")"
+            "import os\nengine = sa.create_engine(os.environ['DATABASE_URL'], poolclass=sa.NullPool)\n"
+            "with engine.begin() as it:\n    it.exec_driver_sql(\"INSERT INTO a VALUES (2, 'two')\")"
         )
         small_project.revision("002", write, "op.execute('DELETE FROM a WHERE id = 2')")
         found, outcome = play(small_project, target, monkeypatch)
@@ -390,6 +405,27 @@ class TestSample:
         assert found.seen[0].offences[0].rows == 4
         assert outcome.is_failed
 
+    @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+    def test_rows_are_chosen_where_a_column_hides_the_rowid(self, target: Target) -> None:
+        columns = {"one": "rowid TEXT", "two": "rowid, oid TEXT", "three": "rowid TEXT, OID TEXT, _rowid_ TEXT"}
+        for table, listed in columns.items():
+            execute(target, f"CREATE TABLE {table} ({listed})", *[f"INSERT INTO {table} (rowid) VALUES ('x')"] * 3)
+        with bench(target) as room, room.copied("alembic_version", 1) as (copy, copied):
+            assert [ask(copy, f"SELECT count(*) FROM {table}")[0][0] for table in columns] == [1, 1, 3]
+        assert copied.notes == ("table three has no rowid to choose by and was copied whole",)
+
+    @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+    def test_a_chain_as_long_as_its_table_is_followed_to_its_end(self, target: Target) -> None:
+        execute(
+            target,
+            "CREATE TABLE c (id INTEGER PRIMARY KEY, up INTEGER REFERENCES c (id))",
+            "INSERT INTO c WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500) "
+            "SELECT i, nullif(i - 1, 0) FROM n",
+        )
+        with bench(target) as room, room.copied("alembic_version", 1) as (copy, _):
+            ((most, count),) = ask(copy, "SELECT max(id), count(*) FROM c")
+        assert most == count > 1
+
 
 class TestForecast:
     def test_it_is_a_line_through_what_was_measured(self) -> None:
@@ -504,7 +540,7 @@ class TestSQLiteFiles:
                 "writer.execute('INSERT INTO a (x) VALUES (1)')\nwriter.commit()\nwriter.close()",
             )
             found = rehearse(small_project.project, target, Request())
-        assert "somebody else wrote to it" in found.untouched
+        assert found.untouched.startswith("scratch.db: somebody else wrote to it meanwhile; ")
 
 
 class TestPostgreSQLTargets:

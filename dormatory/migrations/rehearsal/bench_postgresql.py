@@ -145,7 +145,7 @@ class PostgreSQLBench:
         now = self._state()
         said = "every session of this command was read-only"
         if now == self._before:
-            return f"{now[2]} relations and the counters of rows written in them are as before; {said}"
+            return f"untouched: {now[2]} relations and the counters of rows written in them are as before; {said}"
         return f"somebody else wrote to it meanwhile; {said}"
 
     def _state(self) -> tuple[Any, ...]:

@@ -72,7 +72,7 @@ class SQLiteBench:
             kept = sample_sqlite.reduce(copy.path, sample, whole=version_table) if sample else ()
             tables, rows = _counted(copy.path)
             version = f"SQLite {sqlite3.sqlite_version}"
-            notes = tuple(f"table {table} has no rowid and was copied whole" for table in kept)
+            notes = tuple(f"table {table} has no rowid to choose by and was copied whole" for table in kept)
             yield copy, Copied(version, version, tables, rows, perf_counter() - began, sample, notes)
 
     @contextmanager
@@ -95,7 +95,7 @@ class SQLiteBench:
         """Compare the file's sum with the first one; raises TargetTouchedError where only we had it open."""
         names = ", ".join(self._before)
         if self._sums() == self._before:
-            return f"{names}: byte for byte as before; it was opened for reading only"
+            return f"untouched: {names}: byte for byte as before; it was opened for reading only"
         return f"{names}: somebody else wrote to it meanwhile; it was opened for reading only here"
 
     @contextmanager

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from dormatory.database import direct
 from dormatory.migrations.rehearsal.values import Changed
 from dormatory.migrations.survival import clauses
-from dormatory.schema.tokens import Syntax
+from dormatory.schema.tokens import Kind, Syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     from sqlalchemy import Connection
 
     from dormatory.migrations.recording import Statement
+    from dormatory.schema.tokens import Token
 
     Id: TypeAlias = "tuple[str | None, str]"
 
@@ -29,6 +30,7 @@ FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.rel
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
 _FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush(), pg_catalog.pg_stat_clear_snapshot()"
 _REBUILT = "_alembic_tmp_"
+_VERBS = frozenset({"insert", "replace", "delete", "update"})
 
 
 class Tally:
@@ -71,13 +73,26 @@ def _told(statements: Iterable[Statement]) -> Iterator[Changed]:
     """Yield what the drivers counted, without the copying of a batch rebuild."""
     counts: dict[str, Counter[str]] = {}
     for statement in statements:
-        words = clauses.tokens(statement.sql, Syntax.SQLITE)
-        verb = words[0].word if words else ""
-        place = {"insert": 2, "replace": 2, "delete": 2, "update": 1}.get(verb)
-        if not statement.line or place is None or statement.rows <= 0 or len(words) <= place:
+        if not statement.line or statement.rows <= 0:
             continue
-        table = clauses.unquoted(words[place])
-        if not table.startswith(_REBUILT):
+        verb, table = _aim(clauses.tokens(statement.sql, Syntax.SQLITE))
+        if table and not table.startswith(_REBUILT):
             counts.setdefault(table, Counter())["insert" if verb == "replace" else verb] += statement.rows
     for table in sorted(counts):
         yield Changed(table, counts[table]["insert"], counts[table]["update"], counts[table]["delete"])
+
+
+def _aim(run: Sequence[Token]) -> tuple[str, str]:
+    """Return what a statement does with rows, and of which table; empty for one that writes none."""
+    words, depth = [token.word for token in run], 0
+    for at, word in enumerate(words):  # behind a WITH, whose parts stand in parentheses
+        depth += (word == "(") - (word == ")")
+        if depth or word not in _VERBS or run[at].kind is not Kind.WORD:
+            continue
+        if word == "update":  # OR IGNORE and its like may follow
+            place = at + (3 if words[at + 1 : at + 2] == ["or"] else 1)
+        else:
+            place = clauses.after(words, at, "from" if word == "delete" else "into")
+        end = place + clauses.width(run, place)
+        return word, clauses.unquoted(run[end - 1]) if place and end <= len(run) else ""
+    return "", ""
