@@ -9,6 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+try:
+    import fcntl
+except ImportError:  # Windows: what a killed run left there goes when it is old
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,16 +25,16 @@ _ABANDONED_SECONDS = 3600.0  # nobody builds a file for so long without writing 
 def part_for(path: Path) -> Iterator[Path]:
     """Give an empty file in the directory of `path` that only we may read; what is left of it at the end is removed.
 
-    Files that a killed run left there are removed first. Raises OSError.
+    Files that a killed run left there are removed first. Whoever writes to it must not make it anew: we hold its lock.
+    Raises OSError.
     """
     _sweep(path.parent)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=_SUFFIX)
-    os.close(descriptor)
+    part, descriptor = _made(path.parent)
     try:
-        yield Path(name)
+        yield part
     finally:
-        for left in path.parent.glob(f"{Path(name).name}*"):  # SQLite may have put a journal beside it
-            left.unlink(missing_ok=True)
+        _remove(part)
+        os.close(descriptor)
 
 
 def settle(part: Path, path: Path) -> None:
@@ -40,11 +45,43 @@ def settle(part: Path, path: Path) -> None:
         _synchronize(path.parent)
 
 
+def _made(directory: Path) -> tuple[Path, int]:
+    """Make a file and take its lock, which tells others that its owner lives."""
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=directory, prefix=_PREFIX, suffix=_SUFFIX)
+        if _locked(descriptor) is not False and os.path.lexists(name):
+            return Path(name), descriptor
+        os.close(descriptor)  # somebody swept it away before it was locked
+
+
 def _sweep(directory: Path) -> None:
-    for left in directory.glob(f"{_PREFIX}*{_SUFFIX}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-                left.unlink()
+    for left in directory.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with contextlib.suppress(OSError):  # somebody else's, or somebody else was faster
+            descriptor = os.open(left, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            try:
+                is_ours, age = _locked(descriptor), time.time() - os.fstat(descriptor).st_mtime
+                if is_ours or (is_ours is None and age > _ABANDONED_SECONDS):
+                    _remove(left)
+            finally:
+                os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool | None:
+    """Lock a file by its descriptor, and tell whether nobody else holds the lock; None where files have no locks."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return None
+
+
+def _remove(part: Path) -> None:
+    for left in part.parent.glob(f"{part.name}*"):  # SQLite may have put a journal beside it
+        left.unlink(missing_ok=True)
 
 
 def _synchronize(path: Path) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dormatory.database.beside import part_for, settle
 from dormatory.errors import DumpNotWrittenError
 from dormatory.schema import dump_postgresql, dump_sqlite
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
     from dormatory.database.url import Target
@@ -49,27 +48,13 @@ def write(path: Path, text: str) -> bool:
         if path.is_file() and path.read_bytes() == data:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        with part_for(path) as part:
+            part.write_bytes(data)
+            part.chmod(_mode(path))
+            settle(part, path)
     except OSError as error:
         raise DumpNotWrittenError(str(path), error.strerror or str(error)) from error
     return True
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside the old one and give it the old one's name: a reader sees all of one or of the other."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    beside = Path(name)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        beside.chmod(_mode(path))
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
 
 
 def _mode(path: Path) -> int:

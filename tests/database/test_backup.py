@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import resource
 import secrets
@@ -161,15 +163,31 @@ class TestBoth:
         assert beside_of(file) == []
         assert len(rows(target)) == 199
 
-    def test_files_that_a_killed_run_left_are_removed_when_nobody_can_need_them(
+    def test_files_that_a_killed_run_left_are_removed_and_those_of_a_living_one_are_not(
         self, target: Target, tmp_path: Path
     ) -> None:
+        copy = tmp_path / "copies" / "copy"
+        copy.parent.mkdir()
+        for name in (".dormatory-left.part", ".dormatory-left.part-journal"):
+            copy.with_name(name).write_text("half a copy")
+        with beside.part_for(copy.with_name("another")) as living:
+            backend_for(target).backup(target, copy)
+            assert beside_of(copy) == [living.name, "copy"]
+        assert beside_of(copy) == ["copy"]
+
+    def test_where_files_cannot_be_locked_only_old_ones_are_removed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refused)
         old, new = tmp_path / ".dormatory-old.part", tmp_path / ".dormatory-new.part"
         for left in (old, new):
             left.write_text("half a copy")
         os.utime(old, (0, time.time() - 2 * beside._ABANDONED_SECONDS))
-        backend_for(target).backup(target, tmp_path / "copy")
-        assert (old.exists(), new.exists()) == (False, True)
+        with beside.part_for(tmp_path / "copy"):
+            assert (old.exists(), new.exists()) == (False, True)
 
 
 @contextlib.contextmanager

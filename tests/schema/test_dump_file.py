@@ -66,6 +66,14 @@ def test_a_link_stays_a_link(file: Path, tmp_path: Path) -> None:
     assert file.read_text() == "new\n"
 
 
+def test_what_a_killed_run_left_beside_it_is_removed(file: Path) -> None:
+    (file.parent / ".dormatory-left.part").write_text("half")
+
+    write(file, "new\n")
+
+    assert os.listdir(file.parent) == ["sqlite.sql"]  # noqa: PTH208
+
+
 @pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")], ids=["Ctrl-C", "full"])
 def test_what_interrupts_the_writing_leaves_the_old_file(

@@ -100,6 +100,8 @@ def run(ward: Ward, command: Command, *, at: int = 0, how: str = "kill") -> Brok
             again = _ended(ward, command, target, 0, how)
             if again.code:
                 raise WoundedError(f"{told}: the second run ended with {again.code}\n{again.said}")
+            if left := sorted(path.name for path in ward.home.rglob(".dormatory-*")):
+                raise WoundedError(f"{told}: the second run did not remove {', '.join(left)}")
         if ward.look(target) != command.final:
             raise WoundedError(f"{told}: the second run did not lead to where the command leads")
         if command.file and command.file.read_bytes() != whole[1]:
