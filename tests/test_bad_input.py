@@ -465,6 +465,21 @@ class TestModes:
         )
         assert file.read_bytes() == before
 
+    @pytest.mark.parametrize(
+        ("task", "file"), [("db.sum", "scripts/versions.sum"), ("db.revision", "scripts/versions/003_two_words.py")]
+    )
+    def test_a_file_of_the_project_that_may_not_be_written_is_named(
+        self, small_project: SmallProject, ordinary: Ordinary, task: str, file: str
+    ) -> None:
+        small_project.tables("a", "b")
+        words = ["--empty", "--message=two words"] if task == "db.revision" else []
+        assert ordinary.run(small_project, task, *words, module="invoke") == Ended(
+            3,
+            "",
+            f"error: {small_project.root}/{file} cannot be written (Permission denied); "
+            "see owner, mode and room there\n",
+        )
+
     def test_a_read_only_directory_is_named(self, small_project: SmallProject, ordinary: Ordinary) -> None:
         small_project.tables("a")
         assert ordinary.run(small_project, "upgrade") == Ended(
@@ -493,12 +508,12 @@ class TestModes:
 class Ordinary:
     """Runs commands as somebody whom file modes bind: root gives up the privilege of passing them over."""
 
-    def run(self, project: SmallProject, *arguments: str, file: str = "x.db") -> Ended:
-        """Run our own command on a project whose files may only be read."""
+    def run(self, project: SmallProject, *arguments: str, file: str = "x.db", module: str = "dormatory") -> Ended:
+        """Run our own command, or another module's, on a project whose files may only be read."""
         for path in (project.root, *project.root.rglob("*")):
             path.chmod(path.stat().st_mode & 0o7555)
         ended = subprocess.run(
-            [sys.executable, "-m", "dormatory", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=project.environ | {"DATABASE_URL": f"sqlite:///{project.root}/{file}"},
             cwd=REPOSITORY, capture_output=True, text=True, check=False, preexec_fn=bound_by_modes,
         )  # fmt: skip

@@ -45,6 +45,23 @@ def settle(part: Path, path: Path) -> None:
         _synchronize(path.parent)
 
 
+def replace(path: Path, data: bytes) -> None:
+    """Put a new content in a file's place, at once and whole, and leave it its mode; raises OSError."""
+    with part_for(path) as part:
+        part.write_bytes(data)
+        part.chmod(_mode(path))
+        settle(part, path)
+
+
+def _mode(path: Path) -> int:
+    """Return the mode of the old file, or the one that a new file gets here."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
 def _made(directory: Path) -> tuple[Path, int]:
     """Make a file and take its lock, which tells others that its owner lives."""
     while True:

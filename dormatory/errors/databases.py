@@ -99,7 +99,7 @@ class UnwritableError(DormatoryError):
     exit_code = ExitCode.FAILED
 
     def __init__(self, path: Path | str, why: str) -> None:
-        super().__init__(f"{path} cannot be written", why=why, fix="see its owner and mode with: ls -l")
+        super().__init__(f"{path} cannot be written", why=why, fix="see owner, mode and room there")
 
 
 class ProductionError(DormatoryError):

@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
-from dormatory.errors import DormatoryError
+from dormatory.errors import DormatoryError, RefusedError, UnwritableError
 from dormatory.migrations import batches, foreign, guard  # noqa: F401  # importing batches makes Alembic use it
 from dormatory.migrations.failures import explained
 
@@ -166,8 +166,14 @@ class Runner:
     def revision(self, message: str, *, autogenerate: bool) -> Path | None:
         """Write the next revision and return its file, or None when there was nothing to write."""
         self.options.autogenerate = autogenerate
-        with self._explained(), self._led():
-            script = command.revision(self.config, message, autogenerate=autogenerate)
+        try:
+            with self._explained(), self._led():
+                script = command.revision(self.config, message, autogenerate=autogenerate)
+        except OSError as error:
+            file, said = error.filename or self.project.script_location, error.strerror or str(error)
+            if isinstance(error, FileNotFoundError):  # the template
+                raise RefusedError(f"{file}: {said}") from error
+            raise UnwritableError(file, said) from error
         if isinstance(script, list):
             script = script[0] if script else None
         return Path(script.path) if script else None

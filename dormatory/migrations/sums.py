@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.errors import UnknownReferenceError
+from dormatory.errors import UnknownReferenceError, UnwritableError
 from dormatory.migrations.history import History
 from dormatory.migrations.scripts import scripts, scripts_at
 
@@ -102,7 +102,7 @@ def write(project: Project, *, reason: str = "", reference: str = "") -> Path:
     published = _published(project, reference)
     if name and name not in {*published, *found.by_id}:
         name = History.read(project).get(name).id
-    path.write_text(_text(project, found, published, {name: why} if why else {}), encoding="utf-8")
+    _write(path, _text(project, found, published, {name: why} if why else {}))
     return path
 
 
@@ -114,14 +114,23 @@ def keep(project: Project) -> bool:
     found = sums(project)
     if found is not None:
         published = {item.id: item.digest for item in found.lines}
-        found.path.write_text(_text(project, found, published, {}), encoding="utf-8")
+        _write(found.path, _text(project, found, published, {}))
     return found is not None
 
 
 def begin(project: Project) -> None:
     """Write the file of a project that keeps none yet, with a line for each revision that is there."""
     path = project.script_location / NAME
-    path.write_text(_text(project, Sums(path), {}, {}), encoding="utf-8")
+    _write(path, _text(project, Sums(path), {}, {}))
+
+
+def _write(path: Path, text: str) -> None:
+    from dormatory.database.beside import replace  # noqa: PLC0415  # the daily command only reads
+
+    try:
+        replace(path, text.encode())
+    except OSError as error:
+        raise UnwritableError(path, error.strerror or str(error)) from error
 
 
 def keep_with(script: Any, project: Project) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from dormatory.database.beside import part_for, settle
+from dormatory.database.beside import replace
 from dormatory.errors import DumpNotWrittenError
 from dormatory.schema import dump_postgresql, dump_sqlite
 
@@ -48,19 +47,7 @@ def write(path: Path, text: str) -> bool:
         if path.is_file() and path.read_bytes() == data:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part_for(path) as part:
-            part.write_bytes(data)
-            part.chmod(_mode(path))
-            settle(part, path)
+        replace(path, data)
     except OSError as error:
         raise DumpNotWrittenError(str(path), error.strerror or str(error)) from error
     return True
-
-
-def _mode(path: Path) -> int:
-    """Return the mode of the old file, or the one that a new file gets here."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
