@@ -85,6 +85,6 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def torture(session: nox.Session) -> None:
-    """Break commands off at moments that chance picks, for ten minutes; --seed and --seconds may be given."""
+    """Break commands off at moments that chance picks, for ten minutes; --seed, --seconds and --every may be given."""
     session.install("-e.[dev]")
     session.run("python", "-m", "tests.torture", *session.posargs)

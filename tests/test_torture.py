@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
-from tests.torture.__main__ import main, ward
-from tests.torture.ordeal import commands, run
+from dormatory.migrations.contents import Contents
+from dormatory.schema.snapshot import Snapshot
+from tests.torture.__main__ import main, tries, ward, ways
+from tests.torture.ordeal import Command, commands, run
+from tests.torture.victim import State
 
 # Command, way, and the moment: in the middle of what it does.
 TRIES = {
@@ -40,3 +45,18 @@ def test_the_long_version_says_how_it_is_called(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "--seed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("every", [True, False])
+def test_the_long_version_kills_at_each_moment_once(*, every: bool) -> None:
+    whole = [(command("upgrade"), 7), (command("reset"), 5)]
+    found = list(tries(whole, "sqlite", Random(1), every=every))  # noqa: S311  # no secret
+    kills = [(what.name, at) for what, at, how in found if how == "kill"]
+    assert sorted(kills) == [("reset", at) for at in range(1, 6)] + [("upgrade", at) for at in range(1, 8)]
+    assert {how for _, _, how in found} <= set(ways("sqlite"))
+    assert len(found) == (12 if every else 24)
+
+
+def command(name: str) -> Command:
+    """Return a command that is not run."""
+    return Command(name, (), "", (), State("", Snapshot(), Contents(())))
