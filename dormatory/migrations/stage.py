@@ -45,10 +45,13 @@ class Stage:
 
     `revision` is what is under way, "" between two steps. `seconds` and `statements` belong to the latest watched one;
     `written` are the tables whose rows it has written, as the database itself tells; None where it does not.
+    `failure_of` says what may be told of an error.
     """
 
-    def __init__(self, project: Project, target: Target) -> None:
-        self.project, self.target = project, target
+    def __init__(
+        self, project: Project, target: Target, failure_of: Callable[[DormatoryError], Failure] = Failure.of
+    ) -> None:
+        self.project, self.target, self._failure_of = project, target, failure_of
         self.revision = ""
         self.seconds = 0.0
         self.statements: tuple[Statement, ...] = ()
@@ -82,7 +85,7 @@ class Stage:
             if not self.revision:
                 raise
             self.seconds, self.statements = perf_counter() - self._began, self._observer.stop()
-            return Failure.of(error)
+            return self._failure_of(error)
         return None
 
     def straight(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:

@@ -284,6 +284,35 @@ class TestRealData:
         assert SECRET not in recording.to_json() + repr(found) + repr(outcome)
         assert "upgrade-fails" in rules(outcome)
 
+    @pytest.mark.parametrize(
+        ("target", "upgrade", "said"),
+        [
+            (
+                "sqlite",
+                "x = op.get_bind().scalar(sa.text('SELECT x FROM a'))\nraise ValueError(f'{x} is too long, as {x}, {x}')",
+                "ValueError: … is too long, as …",
+            ),
+            (
+                "postgresql",
+                "op.execute(\"DO $$ DECLARE v text; BEGIN SELECT x INTO v FROM a; RAISE 'refused: %', v; END $$\")",
+                "RaiseException: refused: …",
+            ),
+        ],
+        indirect=["target"],
+    )
+    def test_a_message_of_the_revisions_own_keeps_its_words_and_not_the_rows(
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch, upgrade: str, said: str
+    ) -> None:
+        started(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}')")
+        small_project.revision("002", upgrade)
+        found, outcome = play(small_project, target, monkeypatch)
+        failure = recording_of(found).steps[0].legs[0].failure
+        assert failure is not None
+        assert failure.why == said
+        assert SECRET not in repr(found) + repr(outcome)
+        shown, _ = play(small_project, target, monkeypatch, show_values=True)
+        assert SECRET in repr(recording_of(shown).steps[0].legs[0].failure)
+
     def test_a_new_column_that_no_row_has_a_value_for_is_every_rows_fault(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -16,6 +16,7 @@ from dormatory.migrations.rehearsal import offences
 from dormatory.migrations.rehearsal.forecast import Measurement
 from dormatory.migrations.rehearsal.keeping import MOST_ROWS, Keeper
 from dormatory.migrations.rehearsal.large import large_losses
+from dormatory.migrations.rehearsal.own_words import failure_on_real_rows
 from dormatory.migrations.rehearsal.probes import probing
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.tally import Tally, settle
@@ -67,7 +68,7 @@ def play(project: Project, copy: Target, branch: Target, revision: str, show_val
         played = _Trip(project, copy, branch, revision, heard, show_values=show_values).run()
     if played.step.after is None:
         return played
-    rows, stage = largest(copy, played.step.before, played.touched), Stage(project, copy)
+    rows, stage = largest(copy, played.step.before, played.touched), _stage(project, copy, show_values=show_values)
     tables = _waited_for(played.step.legs[:1])
     with stage.opened():
         failure, stalls = _probed(stage, tables, Direction.UPGRADE, lambda: stage.straight((revision,)))
@@ -92,10 +93,14 @@ def timed(
 
 
 def there_and_back(
-    project: Project, copy: Target, revisions: tuple[str, ...], ends: tuple[Snapshot, Snapshot]
+    project: Project,
+    copy: Target,
+    revisions: tuple[str, ...],
+    ends: tuple[Snapshot, Snapshot],
+    show_values: bool,  # noqa: FBT001
 ) -> tuple[Passage, ...]:
     """Take the whole upgrade of a copy back, and make it again in one run; `ends` are the structures on both sides."""
-    stage = Stage(project, copy)
+    stage = _stage(project, copy, show_values=show_values)
     with stage.opened():
         down = way_down(stage, tuple(reversed(revisions)), ends[0])
         return (down, one_run(stage, ends[1])) if down.is_clean else (down,)
@@ -107,7 +112,7 @@ class _Trip:
     def __init__(
         self, project: Project, copy: Target, branch: Target, revision: str, heard: offences.Heard, *, show_values: bool
     ) -> None:
-        self._stage = Stage(project, branch)
+        self._stage = _stage(project, branch, show_values=show_values)
         self._copy, self._branch, self._revision = copy, branch, revision
         self._heard, self._show_values = heard, show_values
         self._syntax = Syntax(branch.backend_name)
@@ -222,6 +227,10 @@ class _Trip:
         with hearing as told, stage.opened(), suppress(Exception):
             stage.play(lambda: stage.watched(self._revision, direction))
         return tuple(told)
+
+
+def _stage(project: Project, target: Target, *, show_values: bool) -> Stage:
+    return Stage(project, target) if show_values else Stage(project, target, failure_on_real_rows)
 
 
 def _run(stage: Stage, steps: Any) -> Failure | None:

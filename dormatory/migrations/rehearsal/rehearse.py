@@ -137,7 +137,8 @@ class _Course:
         self._next("all the way back and up again")
         ends = steps[0].before, steps[-1].after
         names = tuple(step.revision for step in steps)
-        self._passages += isolated(self._project, there_and_back, self._project, copy, names, ends)
+        arguments = self._project, copy, names, ends, self._request.show_values
+        self._passages += isolated(self._project, there_and_back, *arguments)
 
     def _reduced(self, stack: ExitStack, copy: Target) -> Target | None:
         """Make a copy with a part of the rows, None where there are too few."""
