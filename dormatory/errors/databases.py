@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from dormatory.errors.base import DormatoryError, ExitCode
@@ -106,7 +107,8 @@ class ProductionError(DormatoryError):
     """A destructive command was pointed at a database that does not say it is expendable."""
 
     def __init__(self, shown: str, environment: str, *, action: str, name: str, given: str | None) -> None:
-        confirm = f"--confirm={name} (alembic: -x confirm={name})"
+        typed = quote(name)  # as a shell takes it
+        confirm = f"--confirm={typed} (alembic: -x confirm={typed})"
         super().__init__(
             f"{action} refused on {shown}",
             why=f"it counts as {environment}" + (f", and {given!r} is not its name" if given else ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import threading
 import time
@@ -239,6 +240,12 @@ class TestSQLiteReset:
             "2 tables, 3 rows, 0 open sessions"
         )
         assert ended.out == f"{file_url} is at 001\n"
+
+
+def test_the_call_that_is_asked_for_can_be_copied_into_a_shell() -> None:
+    error = ProductionError("that", "production", action="reset", name="it's mine", given=None)
+    words = shlex.split(str(error).partition("call: ")[2].partition(" (alembic")[0])
+    assert words == ["--confirm=it's mine"]
 
 
 def test_a_history_that_cannot_be_played_destroys_nothing(inv: Inv, small_project: SmallProject) -> None:
