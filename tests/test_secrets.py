@@ -34,7 +34,7 @@ DAYS: dict[str, tuple[tuple[str, ...], ...]] = {
     "user-info": (
         ("-e", "db.create"), ("-d", "db.upgrade", "--verbose"), ("--dry", "db.status"),
         ("current", "--verbose"), ("downgrade", "-1"), ("-e", "db.rehearse"), ("-e", "db.undo"),
-        ("-d", "db.check", "--live"), ("-e", "db.check", "--format=json", "--output=report.json"),
+        ("-d", "db.check", "--live"), ("-e", "db.check", "--format=json", "--output={root}/report.json"),
         ("-d", "db.round-trip"), ("-e", "db.shell"), ("db.downgrade",), ("db.heads",), ("db.show", "001"),
     ),
     "query": (
@@ -158,7 +158,8 @@ class TestCanary:
         shown = ""
         for command in DAYS[place]:
             task = any(word.startswith("db.") for word in command)
-            ended = (small_project.inv if task else small_project.alembic)(*command, url=url)
+            words = [word.format(root=small_project.root) for word in command]
+            ended = (small_project.inv if task else small_project.alembic)(*words, url=url)
             assert ended.code == ("db.check" in command and "--live" not in command), ended  # which has findings
             shown += everything(ended)
         backup = next(path for path in small_project.root.rglob("*.dump"))
@@ -175,6 +176,7 @@ class TestCanary:
         assert "psql --no-psqlrc" in lists
         assert "pg_dump --format=custom" in lists
         assert "pg_restore --no-password" in lists
+        assert (small_project.root / "report.json").is_file()
         files = [path for path in small_project.root.rglob("*") if path.is_file()]
         refuse_traces("\n".join(path.name for path in files), CANARY)
         for path in files:
