@@ -12,12 +12,11 @@ from dormatory.errors import DanglingRowsError, NoDowngradeError
 from dormatory.migrations.masking import masked
 from dormatory.migrations.passages import one_run, way_down
 from dormatory.migrations.recording import LOCK_MODES, Direction, Failure, Leg, Step
-from dormatory.migrations.rehearsal import offences
+from dormatory.migrations.rehearsal import offences, probes
 from dormatory.migrations.rehearsal.forecast import Measurement
 from dormatory.migrations.rehearsal.keeping import MOST_ROWS, Keeper
 from dormatory.migrations.rehearsal.large import large_losses
 from dormatory.migrations.rehearsal.own_words import failure_on_real_rows
-from dormatory.migrations.rehearsal.probes import probing
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.tally import Tally, settle
 from dormatory.migrations.stage import Stage
@@ -45,8 +44,9 @@ _WAITING = LOCK_MODES.index("ROW EXCLUSIVE")  # what keeps nobody waiting is wea
 class Played:
     """What became of a revision: its trip on a branch, and who waited meanwhile and during the copy's own upgrade.
 
-    `touched` are the tables that it did anything to, `rows` those in the largest of them. `failure` is why the copy's
-    upgrade failed where the trip's did not.
+    `touched` are the tables that it did anything to, `rows` those in the largest of them. `untried` are tables of which
+    nobody was seen to wait, since there were too many. `failure` is why the copy's upgrade failed where the trip's did
+    not.
     """
 
     server: str
@@ -57,6 +57,7 @@ class Played:
     touched: frozenset[Id]
     rows: int = 0
     failure: Failure | None = None
+    untried: tuple[str, ...] = ()
 
 
 def play(project: Project, copy: Target, branch: Target, revision: str, show_values: bool) -> Played:  # noqa: FBT001
@@ -72,7 +73,8 @@ def play(project: Project, copy: Target, branch: Target, revision: str, show_val
     tables = _waited_for(played.step.legs[:1])
     with stage.opened():
         failure, stalls = _probed(stage, tables, Direction.UPGRADE, lambda: stage.straight((revision,)))
-    return replace(played, stalls=(*stalls, *played.stalls), rows=rows, failure=failure)
+    untried = () if copy.backend_name == "sqlite" else tables[probes.MOST_TABLES :]
+    return replace(played, stalls=(*stalls, *played.stalls), rows=rows, failure=failure, untried=untried)
 
 
 def timed(
@@ -253,8 +255,7 @@ def _probed(
 
         def watched() -> Iterator[RevisionStep]:
             # Not before the run has its transaction, for which a writer on SQLite would keep it waiting.
-            probes = probing(stage.target, tables, direction, stalls, writing=is_safe)
-            stack.enter_context(probes)
+            stack.enter_context(probes.probing(stage.target, tables, direction, stalls, writing=is_safe))
             yield from steps()
 
         failure = _run(stage, watched)
@@ -262,9 +263,12 @@ def _probed(
 
 
 def _waited_for(legs: tuple[Leg, ...]) -> tuple[str, ...]:
-    """Return the tables of which somebody may have had to wait, on legs that ended."""
-    found = {lock.table for leg in legs for lock in leg.locks if LOCK_MODES.index(lock.mode) >= _WAITING}
-    return tuple(sorted(found))
+    """Return the tables of which somebody may have had to wait, on legs that ended, the strongest locks first."""
+    found = dict[str, int]()
+    for lock in (lock for leg in legs for lock in leg.locks):
+        found[lock.table] = max(found.get(lock.table, 0), LOCK_MODES.index(lock.mode))
+    strong = (table for table, mode in found.items() if mode >= _WAITING)
+    return tuple(sorted(strong, key=lambda table: (-found[table], table)))
 
 
 def _identified(tables: tuple[str, ...]) -> Iterator[Id]:

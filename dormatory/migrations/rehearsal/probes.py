@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PAUSE_SECONDS = 0.002
 _END_SECONDS = 5.0
-_MOST_TABLES = 20  # each takes two of the throwaway server's hundred connections
+MOST_TABLES = 20  # each takes two of the throwaway server's hundred connections
 _READ = "SELECT 1 FROM {} LIMIT 1"
 # What every INSERT, UPDATE and DELETE takes, and a row that the revision may be writing, too; nothing is written.
 _WRITE = "LOCK TABLE {0} IN ROW EXCLUSIVE MODE; SELECT 1 FROM {0} LIMIT 1 FOR NO KEY UPDATE"
@@ -48,14 +48,15 @@ def probing(
 ) -> Iterator[None]:
     """Add to a list, when the block has ended, the longest wait of a reader and of a writer for each table.
 
-    On SQLite the tables are one, for the file is locked as a whole. Without `writing` nobody but readers try.
+    On SQLite the tables are one, for the file is locked as a whole; elsewhere the first MOST_TABLES of them are tried.
+    Without `writing` nobody but readers try.
     """
     users = ("readers", "writers") if writing else ("readers",)
     probes: list[_Probe]
     if target.backend_name == "sqlite":
         probes = [_FileProbe(target, user) for user in users]
     else:
-        probes = [_TableProbe(target, table, user) for table in tables[:_MOST_TABLES] for user in users]
+        probes = [_TableProbe(target, table, user) for table in tables[:MOST_TABLES] for user in users]
     runs = [_Run(probe, direction) for probe in probes]
     try:
         for run in runs:

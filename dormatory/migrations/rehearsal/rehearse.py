@@ -117,6 +117,9 @@ class _Course:
             played = isolated(self._project, play, self._project, copy, branch, revision, self._request.show_values)
         self._trips.append(played)
         self._seen.append(Findings(revision, played.changed, played.stalls, played.offences))
+        if played.untried:
+            named = ", ".join(played.untried)
+            self._loose_ends.append(f"readers and writers of tables that {revision} locks, too: {named}")
         if played.failure:
             self._passages.append(Passage(Course.UP, (revision,), 0.0, stopped=revision, failure=played.failure))
         return played.step.after is not None and played.failure is None
