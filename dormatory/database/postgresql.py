@@ -66,6 +66,7 @@ _MEANINGS = (
 # What to do about errors that tell their own why: (part of the message, what next).
 _REMEDIES = (
     ("permission denied", "connect as the owner, or have the right granted"),
+    ("row-level security", "connect as the owner, or as a user with BYPASSRLS: all rows are wanted"),
     ("must be owner", "connect as the owner"),
     ("No space left on device", "free some space on the server, then try again"),
     ("already exists", "see whether another tool has made it"),

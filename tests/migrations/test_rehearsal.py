@@ -16,7 +16,8 @@ from dormatory.checks.findings import Severity
 from dormatory.checks.rehearsal import rehearsal
 from dormatory.database import throwaway
 from dormatory.database.driver import connected
-from dormatory.errors import ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
+from dormatory.database.url import Target
+from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.recording import Direction, Recording
@@ -29,7 +30,6 @@ from dormatory.rehearsing import rehearsed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.url import Target
     from dormatory.migrations.rehearsal import Rehearsal
     from dormatory.report.outcome import Outcome
     from tests.conftest import Inv, SmallProject
@@ -544,8 +544,10 @@ class TestStalls:
                 "002", "op.execute('INSERT INTO a VALUES (1)'); op.execute('LOCK b')", "op.execute('DELETE FROM a')"
             )
             found, _ = play(small_project, target, monkeypatch)
-        upgrade = [it for it in found.seen[0].stalls if it.direction is Direction.UPGRADE]
-        assert {it.table for it in upgrade} == {"b"}  # whose lock is the stronger one
+        tried = {(it.table, it.direction) for it in found.seen[0].stalls}
+        assert tried == {
+            ("b", Direction.UPGRADE)
+        }  # whose lock is the stronger one, and which the way back leaves alone
         assert found.loose_ends == ("readers and writers of tables that 002 locks, too: a",)
 
 
@@ -627,6 +629,24 @@ class TestPostgreSQLTargets:
                 pass
         assert raised.value.exit_code == 3
         del monkeypatch
+
+    def test_who_may_not_see_all_rows_is_told_so(
+        self, postgres_server: throwaway.Server, shared_server: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        del shared_server, monkeypatch
+        with throwaway.scratch_postgresql(postgres_server) as target:
+            execute(target, "CREATE TABLE t (id integer)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+            execute(target, "CREATE ROLE clerk LOGIN", "GRANT SELECT ON t TO clerk")
+            clerk = Target(target.url.set(username="clerk"), target.driver)
+            try:
+                with (
+                    pytest.raises(DatabaseFailedError, match=r"row-level security policy .* as a user with BYPASSRLS"),
+                    bench(clerk) as room,
+                    room.copied("alembic_version", 1),
+                ):
+                    pass
+            finally:
+                execute(target, "DROP OWNED BY clerk", "DROP ROLE clerk")
 
     def test_roles_settings_and_generated_columns_come_along(
         self, small_project: SmallProject, postgres_server: throwaway.Server, shared_server: None

@@ -158,11 +158,11 @@ class _Trip:
             refused.append((yield from self._stage.watched(self._revision, direction)))
             self._look(direction, counts)
 
-        if direction is Direction.DOWNGRADE:
-            failure, stalls = _probed(self._stage, _waited_for(tuple(self._legs)), direction, steps)
-            self._stalls += stalls
-        else:
+        stalls: tuple[Stall, ...] = ()
+        if direction is not Direction.DOWNGRADE:
             failure = _run(self._stage, steps)
+        else:
+            failure, stalls = _probed(self._stage, _waited_for(tuple(self._legs)), direction, steps)
         if failure and len(self._schemas) > len(self._legs) + 1:  # it ended, and was taken back all the same
             self._schemas.pop()
             self._keeper.forget(direction)
@@ -173,6 +173,8 @@ class _Trip:
         self._legs.append(
             Leg(direction, 0.0 if is_empty else self._stage.seconds, () if is_empty else known, trace, failure)
         )
+        locked = _waited_for(tuple(self._legs[-1:]))  # of the others that the upgrade locks nobody was kept away
+        self._stalls += [it for it in stalls if not it.table or it.table in locked]
         if failure is None and direction is Direction.DOWNGRADE:
             self._compare()
         return failure is None
