@@ -256,6 +256,7 @@ class TestRealData:
             ("sqlite", BATCH + "batch.alter_column('x', nullable=False)", "NOT NULL", 1),
             ("sqlite", BATCH + "batch.create_check_constraint('short', \"x NOT LIKE 's3%'\")", "CHECK", 2),
             ("postgresql", "op.create_unique_constraint('uq', 'a', ['x'])", "UNIQUE", 2),
+            ("postgresql", "op.execute('ALTER TABLE a ADD EXCLUDE USING btree (x WITH =)')", "EXCLUDE", 2),
             ("postgresql", "op.alter_column('a', 'x', nullable=False)", "NOT NULL", 1),
             ("postgresql", "op.create_check_constraint('short', 'a', \"x NOT LIKE 's3%'\")", "CHECK", 2),
         ],
@@ -629,6 +630,27 @@ class TestPostgreSQLTargets:
                 pass
         assert raised.value.exit_code == 3
         del monkeypatch
+
+    def test_what_was_found_is_told_even_if_the_target_is_gone_at_the_end(
+        self,
+        small_project: SmallProject,
+        postgres_server: throwaway.Server,
+        shared_server: None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        del shared_server
+        with throwaway.scratch_postgresql(postgres_server) as target:
+            started(small_project, target)
+            admin = postgres_server.url("postgres").render_as_string(hide_password=False)
+            small_project.revision(
+                "002",
+                f"with sa.create_engine({admin!r}, isolation_level='AUTOCOMMIT').connect() as it:\n"
+                f"    it.exec_driver_sql('DROP DATABASE IF EXISTS {target.database}')",
+            )
+            found, outcome = play(small_project, target, monkeypatch)
+        assert not outcome.is_failed
+        assert len(recording_of(found).steps) == 1
+        assert found.untouched.startswith(f"could not be looked at again: {target} does not exist (")
 
     def test_who_may_not_see_all_rows_is_told_so(
         self, postgres_server: throwaway.Server, shared_server: None, monkeypatch: pytest.MonkeyPatch

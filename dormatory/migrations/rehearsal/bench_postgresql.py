@@ -75,11 +75,17 @@ class PostgreSQLBench:
     @contextmanager
     def opened(self) -> Iterator[PostgreSQLBench]:
         """Remember how the database stands, first of all."""
-        try:
+        with self._as_known():
             self._before = self._state()
             self._traits = self._look()
             yield self
-        except DormatoryError as error:  # as the user knows the target, not as it was opened
+
+    @contextmanager
+    def _as_known(self) -> Iterator[None]:
+        """Let errors call the target as the user knows it, not as it was opened."""
+        try:
+            yield
+        except DormatoryError as error:
             error.what = error.what.replace(str(self._target), self._shown)
             error.args = (f"{error.what} ({error.why}); {error.fix}",)
             raise
@@ -142,7 +148,8 @@ class PostgreSQLBench:
 
     def untouched(self) -> str:
         """Compare structure and counters with those at the beginning."""
-        now = self._state()
+        with self._as_known():
+            now = self._state()
         said = "every session of this command was read-only"
         if now == self._before:
             return f"untouched: {now[2]} relations and the counters of rows written in them are as before; {said}"

@@ -10,7 +10,7 @@ from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeat
 from dormatory.schema.tokens import Syntax, identifier
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_RULES = {"23505": "UNIQUE", "23502": "NOT NULL", "23503": "FOREIGN KEY", "23514": "CHECK"}
+_RULES = {"23505": "UNIQUE", "23502": "NOT NULL", "23503": "FOREIGN KEY", "23514": "CHECK", "23P01": "EXCLUDE"}
 _OF_TYPES = frozenset({"22P02", "22001", "22003", "22007", "22008"})
 _KEY = re.compile(r"Key \((.*?)\)=\(", re.DOTALL)
 _OF_STRUCTURE = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*(?:ALTER|CREATE|REINDEX)\b", re.IGNORECASE | re.DOTALL)
@@ -25,6 +25,8 @@ _REFERENCES = re.compile(
     re.IGNORECASE,
 )
 _CHECK = re.compile(r"\bCHECK\s*\(", re.IGNORECASE)
+_EXCLUDE = re.compile(r"\bEXCLUDE\s*(?:USING\s+\w+\s*)?\(", re.IGNORECASE)
+_ELEMENT = re.compile(r"(?P<what>.+?)\s+WITH\s+(?P<operator>\S+)\Z", re.IGNORECASE | re.DOTALL)
 
 _COLUMNS = """
 SELECT a.attname::text, coalesce(pg_catalog.array_position(i.indkey::int2[], a.attnum), -1)
@@ -63,6 +65,8 @@ def violation(error: BaseException, statement: str, raw: Any) -> Violation | Non
             condition = f"c.{identifier(column, Syntax.POSTGRESQL)} IS NULL" if column in present else "TRUE"
         elif rule == "FOREIGN KEY":
             condition = _orphans(definition, raw)
+        elif rule == "EXCLUDE":
+            condition = _excluded(name, statement)
         elif check := _CHECK.search(definition):
             condition = f"NOT ({enclosed(definition, check.start())})"
     return Violation(rule, shown, name, columns, condition, keys, present, Syntax.POSTGRESQL)
@@ -96,6 +100,17 @@ def _orphans(definition: str, raw: Any) -> str:
     given = " AND ".join(f"c.{name} IS NOT NULL" for name in here)
     joined = " AND ".join(f"p.{parent} = c.{child}" for child, parent in zip(here, there, strict=True))
     return f"{given} AND NOT EXISTS (SELECT FROM {match['parent']} AS p WHERE {joined})"  # the statement's own words
+
+
+def _excluded(table: str, statement: str) -> str:
+    """Return the condition of rows that another one excludes, where they are told apart by plain columns."""
+    match = _EXCLUDE.search(statement)
+    elements = [_ELEMENT.match(part) for part in split(enclosed(statement, match.end() - 1))] if match else []
+    found = [(it["what"], it["operator"]) for it in elements if it and _bare(it["what"])]
+    if not match or len(found) < len(elements) or re.match(r"\s*WHERE\b", statement[match.end() :], re.IGNORECASE):
+        return ""
+    pairs = " AND ".join(f"o.{column} {operator} c.{column}" for column, operator in found)
+    return f"EXISTS (SELECT FROM {table} AS o WHERE (o.tableoid, o.ctid) <> (c.tableoid, c.ctid) AND {pairs})"
 
 
 def _columns(raw: Any, name: str) -> tuple[frozenset[str], tuple[str, ...]]:

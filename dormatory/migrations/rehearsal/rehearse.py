@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.database.backend import backend_for
-from dormatory.errors import ForeignRevisionError
+from dormatory.errors import DatabaseFailedError, ForeignRevisionError
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.isolation import isolated
@@ -103,12 +103,19 @@ class _Course:
             str(self._target),
             current,
             self._pending,
-            self._room.untouched(),
+            self._looked_at_again(),
             copied,
             recording,
             tuple(self._seen),
             tuple(self._loose_ends),
         )
+
+    def _looked_at_again(self) -> str:
+        """Say whether the target is as before; what was found out on its copy is told even if it is gone."""
+        try:
+            return self._room.untouched()
+        except DatabaseFailedError as error:
+            return f"could not be looked at again: {error.what} ({error.why})"
 
     def _play(self, copy: Target, revision: str) -> bool:
         """Make a revision's trip on a branch and upgrade the copy itself; tell whether there is a way on."""
