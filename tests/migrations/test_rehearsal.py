@@ -200,10 +200,8 @@ class TestCourse:
         found, outcome = play(small_project, target, monkeypatch)
         assert ask(target, "SELECT id FROM a") == [(1,)]
         assert "as before" in found.untouched
-        if target.backend_name == "postgresql":
-            assert [(it.table, it.inserted) for it in found.seen[0].changed] == [("a", 1)]
-        else:  # the revision's own transaction keeps its other connection out, as it would on the target
-            assert rules(outcome) == ["upgrade-fails"]
+        # On SQLite the revision's own transaction keeps its other connection out, as it would on the target.
+        assert rules(outcome) == (["upgrade-fails"] if target.backend_name == "sqlite" else [])
 
 
 class TestRowsLost:
