@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
+if (listens := signal.getsignal(signal.SIGINT)) and __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while all else is loaded, a traceback would be all that came of it
+
 import argparse
 import os
 import sys
@@ -133,4 +138,5 @@ def _hasten() -> None:
 
 if __name__ == "__main__":
     _hasten()
+    signal.signal(signal.SIGINT, listens)
     sys.exit(main())

@@ -58,6 +58,15 @@ class TestInterrupted:
         after = small_project.run("dormatory", "upgrade", url=url)
         assert (after.code, "+ 002" in after.err) == (0, True), "nothing of the interrupted revision was kept"
 
+    def test_a_child_that_is_interrupted_while_it_is_loading_ends_without_a_traceback(
+        self, small_project: SmallProject
+    ) -> None:
+        early = small_project.root / "early"
+        early.mkdir()
+        (early / "argparse.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+        ended = small_project.run("dormatory", "upgrade", PYTHONPATH=f"{early}{os.pathsep}{REPOSITORY}")
+        assert (ended.code, ended.out, ended.err) == (-signal.SIGINT, "", "")
+
     def test_a_killed_alembic_is_a_failure_that_says_so(self, small_project: SmallProject) -> None:
         small_project.tables("a")
         marker = small_project.root / "started"
