@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
+
 from dormatory.database.backend import backend_for
 
 if TYPE_CHECKING:
@@ -24,5 +26,5 @@ def connected(target: Target, *, writing: bool) -> Iterator[Any]:
     try:
         with contextlib.closing(engine.raw_connection()) as connection:
             yield connection.driver_connection
-    except engine.dialect.loaded_dbapi.Error as error:
+    except (engine.dialect.loaded_dbapi.Error, DBAPIError) as error:  # SQLAlchemy asks a server who it is, first of all
         raise backend.explain(error, target) from error

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from dormatory.database import backend as chooser
 from dormatory.database.backend import backend_for
+from dormatory.database.driver import connected
 from dormatory.database.url import Target
 from dormatory.errors import DatabaseFailedError, MissingDatabaseError, UnsupportedBackendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from dormatory.database.throwaway import Server
 
@@ -113,6 +117,20 @@ class TestTransactions:
         assert str(explained).startswith(f"{target} failed (")
         assert "nothing_there" in str(explained)
         assert len(str(explained).splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+def test_a_line_that_is_cut_while_a_session_begins_is_explained(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(_: object, connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    backend_for(target).create(target)
+    monkeypatch.setattr(PGDialect, "_get_server_version_info", cut)
+    said = r" failed \(.*somebody ended the session"
+    with pytest.raises(DatabaseFailedError, match=said), connected(target, writing=False):
+        pass
 
 
 def test_another_backend_is_refused_with_those_that_are_known() -> None:
