@@ -500,7 +500,9 @@ def debugging() -> bool:
 def reported() -> Iterator[None]:
     """Turn whatever ends a task early into one line on standard error and an exit code."""
     from dormatory.ending import EndedError, ending
+    from dormatory.haste import hasten
 
+    hasten()
     try:
         with ending(debugging=debugging(), passing=(Exit,)):
             yield

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.ending import EndedError, ending
 from dormatory.errors import ExitCode, NoDestinationError
-from dormatory.garbage import collect_seldom
+from dormatory.haste import hasten
 
 if TYPE_CHECKING:
     from dormatory.database.url import Target
@@ -129,14 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _hasten() -> None:
-    """Let this process load Alembic faster, a quarter of which goes into what no migration needs."""
-    collect_seldom()
-    # Pygments colours Mako's error pages in HTML; without it, Mako writes them plain.
-    sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type]  # the documented way to forbid an import
-
-
 if __name__ == "__main__":
-    _hasten()
+    hasten()
     signal.signal(signal.SIGINT, listens)
     sys.exit(main())

@@ -18,7 +18,7 @@ from dormatory.checks.suppression import suppressed
 from dormatory.checks.unplayed import unusable
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
 from dormatory.evidence import Wanted, gather
-from dormatory.garbage import collected_seldom
+from dormatory.haste import collected_seldom
 from dormatory.judging import judged
 from dormatory.migrations import linters
 from dormatory.migrations.history import History

@@ -36,7 +36,7 @@ _HOME = str(Path(__file__).resolve().parents[2])
 # project's from hiding Alembic before it is loaded.  Interrupted while it loads, it ends without a traceback.
 _CHILD = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
-    "from dormatory.garbage import collect_seldom; collect_seldom(); "
+    "from dormatory.haste import hasten; hasten(); "
     "from dormatory.migrations.isolation import answer; answer()"
 )
 

@@ -16,7 +16,7 @@ from sqlalchemy import NullPool, create_engine
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import DormatoryError
-from dormatory.garbage import collected_seldom
+from dormatory.haste import collected_seldom
 from dormatory.migrations import unheard
 from dormatory.migrations.failures import explained
 from dormatory.migrations.observer import Observer
