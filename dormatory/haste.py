@@ -19,7 +19,7 @@ _SELDOM = (50_000, 20, 50)
 def hasten() -> None:
     """Let a process that is ours look for garbage seldom, not at all when it ends, and load Alembic faster.
 
-    At its end Python would look through all that it holds once more, for a fifth of a second where SQLAlchemy is loaded.
+    At its end Python would look through all that it holds once more: a fifth of a second where SQLAlchemy is loaded.
     """
     gc.set_threshold(*_SELDOM)
     atexit.register(gc.freeze)

@@ -187,14 +187,26 @@ def revision_in(path: Path, tree: ast.Module) -> Revision | None:
 
 def line_of(tree: ast.Module, function: str) -> int:
     """Return the line of a top-level function, or of the name it is given by; 0 where there is none."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            return node.lineno
-        if isinstance(node, ast.ImportFrom) and any(function == (item.asname or item.name) for item in node.names):
-            return node.lineno
-        if isinstance(node, ast.Assign) and any(getattr(item, "id", "") == function for item in node.targets):
-            return node.lineno
+    for node in _top_level(tree):
+        match node:
+            case ast.FunctionDef(name=name) if name == function:
+                return node.lineno
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                if any(function == (item.asname or item.name) for item in names):
+                    return node.lineno
+            case ast.Assign(targets=targets) if any(getattr(item, "id", "") == function for item in targets):
+                return node.lineno
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()) if name == function:
+                return node.lineno
     return 0
+
+
+def _top_level(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what a module executes itself, under conditions, too; not what its functions and classes hold."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr)):
+            yield from _top_level(child)
 
 
 def _assignments(tree: ast.Module) -> Iterator[tuple[str, object]]:

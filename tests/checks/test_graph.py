@@ -150,6 +150,30 @@ def test_an_upgrade_that_is_missing_is_an_error() -> None:
     assert (found.rule, found.severity) == ("empty-revision", Severity.ERROR)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "if True:\n    def upgrade(): op.drop_table('a')\nelse:\n    def upgrade(): pass",
+        "try:\n    from shared import upgrade\nexcept ImportError:\n    upgrade = None",
+        "import shared as upgrade",
+        "upgrade: object = print",
+    ],
+)
+def test_a_function_may_be_given_in_any_way_that_python_has(given: str) -> None:
+    """What a module imports, assigns or defines under a condition is there."""
+    script = Script.of(
+        Path("001_a.py"), f"revision = '001'\ndown_revision = None\n{given}\ndef downgrade(): pass".encode()
+    )
+    assert not [found for found in graph([script], backends=("sqlite",)) if "no upgrade function" in found.message]
+
+
+def test_a_function_within_another_is_none_of_the_modules() -> None:
+    """Nor is one of a class, or a name without a value."""
+    given = "class Step:\n    def upgrade(self): pass\ndef make():\n    def upgrade(): pass\nupgrade: object"
+    script = Script.of(Path("001_a.py"), f"revision = '001'\ndown_revision = None\n{given}".encode())
+    assert any("no upgrade function" in found.message for found in graph([script], backends=("sqlite",)))
+
+
 def test_a_history_without_downgrades_is_told_once() -> None:
     assert rules(revision("001", downgrade=False), revision("002", "001", downgrade=False)) == [
         ("no-downgrades", "001")
