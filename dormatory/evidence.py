@@ -54,7 +54,7 @@ def gather(
     A backend that cannot run raises what keeps it from that.
     """
     supported = [backend for backend in backends if backend in project.settings.backends]
-    given = side_by_side(project, {name: (wanted, project, name) for name in supported}, _gathered, on_step)
+    given = side_by_side(project, supported, lambda name: (wanted, project, name), _gathered, on_step)
     return tuple(
         given.get(backend) or Evidence(backend, problems=(unsupported(backend, project.ini),)) for backend in backends
     )

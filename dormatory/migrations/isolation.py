@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -23,7 +23,7 @@ from dormatory.database.process import conversing, unwinding_on_signals
 from dormatory.errors import DormatoryError, EnvironmentFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from subprocess import Popen
     from typing import TextIO
 
@@ -51,7 +51,8 @@ def isolated(
     """
     if project.has_our_environment:
         return function(*arguments, *([hear] if hear else []))
-    with _asked(project, function, arguments, tells=hear is not None) as child:
+    with _asked(project, function, tells=hear is not None) as child:
+        _give(child, arguments)
         for kind, value in _answers(child):
             if kind == "told" and hear:
                 hear(value)
@@ -59,24 +60,30 @@ def isolated(
 
 
 def side_by_side(
-    project: Project, calls: Mapping[_K, Sequence[Any]], function: Callable[..., _T], hear: Callable[[_K, Any], None]
+    project: Project,
+    names: Collection[_K],
+    arguments: Callable[[_K], Sequence[Any]],
+    function: Callable[..., _T],
+    hear: Callable[[_K, Any], None],
 ) -> dict[_K, _T]:
     """Call a function once for each name with its arguments, at the same time, each in a process of its own.
 
     Return what each call returned; `hear` is told by whom it is called. A single call stays in this process. When all
-    have ended, the DormatoryError of the first one that raised any passes through.
+    have ended, the DormatoryError of the first one that raised any passes through. What `arguments` takes to make them
+    is time in which the processes load.
     """
-    if len(calls) == 1:
-        ((name, arguments),) = calls.items()
-        return {name: function(*arguments, lambda value: hear(name, value))}
+    if len(names) == 1:
+        (name,) = names
+        return {name: function(*arguments(name), lambda value: hear(name, value))}
     heard: SimpleQueue[tuple[_K, str, Any]] = SimpleQueue()
     ended: dict[_K, _T] = {}
     failed: dict[_K, DormatoryError] = {}
     with ExitStack() as stack:
-        for name, arguments in calls.items():
-            child = stack.enter_context(_asked(project, function, arguments, tells=True))
+        children = {name: stack.enter_context(_asked(project, function, tells=True)) for name in names}
+        for name, child in children.items():
+            _give(child, arguments(name))
             Thread(target=_pass_on, args=(name, child, heard), daemon=True).start()
-        while len(ended) + len(failed) < len(calls):
+        while len(ended) + len(failed) < len(children):
             name, kind, value = heard.get()
             if kind == "told":
                 hear(name, value)
@@ -85,7 +92,7 @@ def side_by_side(
                 ended[name] = cast("_T", _outcome(kind, value))
             except DormatoryError as error:
                 failed[name] = error
-    for name in calls:
+    for name in names:
         if name in failed:
             raise failed[name]
     return ended
@@ -97,15 +104,20 @@ def _pass_on(name: _K, child: Popen[str], heard: SimpleQueue[tuple[_K, str, Any]
 
 
 @contextmanager
-def _asked(
-    project: Project, function: Callable[..., Any], arguments: Sequence[Any], *, tells: bool
-) -> Iterator[Popen[str]]:
-    """Start a process that makes a call."""
+def _asked(project: Project, function: Callable[..., Any], *, tells: bool) -> Iterator[Popen[str]]:
+    """Start a process that is going to make a call, and loads what that takes."""
     command = [sys.executable, "-P", "-c", _CHILD, _HOME]
     with conversing(command, env=os.environ, cwd=project.root) as child:
-        with cast("TextIO", child.stdin) as asked:
-            pickle.dump((function, tuple(arguments), tells), asked.buffer)
+        asked = cast("TextIO", child.stdin)
+        pickle.dump((function, tells), asked.buffer)
+        asked.flush()
         yield child
+
+
+def _give(child: Popen[str], arguments: Sequence[Any]) -> None:
+    """Give the process its arguments: now it calls. One that has ended meanwhile says so where its answers are read."""
+    with suppress(BrokenPipeError), cast("TextIO", child.stdin) as asked:
+        pickle.dump(tuple(arguments), asked.buffer)
 
 
 def _answers(child: Popen[str]) -> Iterator[tuple[str, Any]]:
@@ -140,7 +152,11 @@ def answer() -> None:
     Standard output belongs to the answers; what the project prints goes to standard error. Its logging is kept to
     errors, however it is set up: a round trip would repeat each line of it three times.
     """
-    function, arguments, tells = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
+    function, tells = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
+    try:
+        arguments = pickle.load(sys.stdin.buffer)  # noqa: S301  # likewise
+    except EOFError:  # our parent is gone
+        return
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with os.fdopen(os.dup(1), "wb") as channel:
         os.dup2(2, 1)

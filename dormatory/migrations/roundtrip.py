@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,12 @@ class _Play:
     def recording(self, beside: Callable[[], AbstractContextManager[Scratch]] | None, stack: ExitStack) -> Recording:
         """Play, and return the recording."""
         if beside and len(self._order) >= _LONG and self._chosen.issuperset(self._order):
-            self.makers.append(stack.enter_context(beside()))
+            other = cache(lambda: stack.enter_context(beside()))
+
+            def late() -> AbstractContextManager[Target]:  # a server starts while the processes load
+                return other()()
+
+            self.makers.append(late)
             middle = round(len(self._order) * _MIDDLE)
             bounds = ((0, middle), (middle, len(self._order)))
             self._sections = [Section(self._order, self._chosen, *each) for each in bounds]
@@ -116,17 +121,19 @@ class _Play:
     def _walks(self, plans: dict[int, Plan]) -> dict[int, Walked]:
         """Walk on fresh databases, at the same time where there are several."""
         with ExitStack() as stack:
-            targets = {at: stack.enter_context(self.makers[at]()) for at in plans}
-            for target in targets.values():
-                prepare(self.project, target)
-                self._backend = target.backend_name
+            targets: dict[int, Target] = {}
+
+            def ready(at: int) -> tuple[Project, Target, Plan]:
+                targets[at] = stack.enter_context(self.makers[at]())
+                prepare(self.project, targets[at])
+                self._backend = targets[at].backend_name
+                return self.project, targets[at], plans[at]
+
             if len(plans) == 1:
-                ((at, plan),) = plans.items()
-                hear = partial(self._keep, at)
-                walks = {at: isolated(self.project, walk, self.project, targets[at], plan, hear=hear)}
+                (at,) = plans
+                walks = {at: isolated(self.project, walk, *ready(at), hear=partial(self._keep, at))}
             else:
-                calls = {at: (self.project, targets[at], plan) for at, plan in plans.items()}
-                walks = side_by_side(self.project, calls, walk, self._keep)
+                walks = side_by_side(self.project, plans, ready, walk, self._keep)
             for at, walked in walks.items():
                 self._take(walked, targets[at])
         return walks
