@@ -231,6 +231,15 @@ class TestKeptColumns:
             "1 of 3 values of people.email is written in another form after the upgrade (UPDATE at x.py:1)"
         )
 
+    def test_an_update_that_forgets_its_condition_has_not_stated_what_it_loses(self, stage: Stage) -> None:
+        (loss,) = judge(stage.trip([PEOPLE, THREE], ["UPDATE people SET name = 'none'"], []))
+        assert str(loss) == "3 of 3 values of people.name are lost after the upgrade (UPDATE at x.py:1)"
+        assert not loss.is_stated
+
+    def test_and_has_where_a_condition_says_which(self, stage: Stage) -> None:
+        (loss,) = judge(stage.trip([PEOPLE, THREE], ["UPDATE people SET name = 'none' WHERE id > 1"], []))
+        assert loss.is_stated
+
     def test_an_enumeration_must_give_back_each_of_its_values(self, postgresql: Stage) -> None:
         before = ["CREATE TABLE t (id integer PRIMARY KEY, x integer)", "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)"]
         up = [

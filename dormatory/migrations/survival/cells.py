@@ -125,9 +125,11 @@ class _Column:
         kind = differences.kind_of([(it.before, it.after) for it in sure or left])
         # What the downgrade makes of a value that the upgrade has left alone is its own doing.
         touched = [it for it in sure or left if values.loose(it.before) != values.loose(it.upgraded)]
+        place = self._passage.now.name if self._passage.now else "", self._now or ""
+        levelled = self._passage.flows.is_levelled(*place)
         if kind is Kind.VALUES_CHANGED and touched:
-            kind = Kind.MAPPING_NOT_INVERTED
-        said = self._passage.flows.updated(self._passage.now.name if self._passage.now else "", self._now or "")
+            kind = Kind.VALUES_LOST if levelled else Kind.MAPPING_NOT_INVERTED
+        said = self._passage.flows.updated(*place)
         lasting = all(values.loose(it.upgraded) == values.loose(it.after) for it in left)
         by_upgrade = lasting and (not sure or kind in {Kind.TRUNCATED, Kind.REENCODED, Kind.VALUES_LOST})
         kind = self._reassembled(kind, sure)
@@ -136,7 +138,7 @@ class _Column:
         if touched and carriers.beside and self._is_inverted(carriers, left):
             return
         is_cut = kind is Kind.TRUNCATED or all(differences.is_normalised(it.before, it.after) for it in left)
-        stated = bool(said) and (not sure or (by_upgrade and is_cut))
+        stated = bool(said) and (not sure or (by_upgrade and is_cut)) and not levelled
         direction = Direction.UPGRADE if by_upgrade and touched else Direction.DOWNGRADE
         yield self._loss(kind, direction, left, said if touched else "", is_stated=stated)
 

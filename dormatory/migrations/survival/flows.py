@@ -59,6 +59,10 @@ class Flows:
         found = self.into(table, column)
         return next((write.place for write in found if write.verb == "UPDATE"), "")
 
+    def is_levelled(self, table: str, column: str) -> bool:
+        """Return whether an UPDATE gives all rows one value: it reads nothing, not even for a condition."""
+        return any(write.verb == "UPDATE" and not write.reads for write in self.into(table, column))
+
     def into(self, table: str, column: str) -> list[Write]:
         """Return what is written into a column, but for mere copies of itself."""
         names = table.lower(), column.lower()
