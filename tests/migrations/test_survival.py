@@ -257,6 +257,14 @@ class TestKeptColumns:
         down = ["ALTER TABLE people ALTER COLUMN email DROP NOT NULL"]
         assert postgresql.losses([PEOPLE, THREE], up, down) == []
 
+    def test_nor_is_a_null_that_an_update_fills(self, stage: Stage) -> None:
+        assert stage.losses([PEOPLE, THREE], ["UPDATE people SET email = 'none' WHERE email IS NULL"], []) == []
+
+    def test_what_a_downgrade_makes_of_a_null_is(self, stage: Stage) -> None:
+        down = ["UPDATE people SET email = 'nothing' WHERE email = 'none'"]
+        found = stage.losses([PEOPLE, THREE], ["UPDATE people SET email = 'none' WHERE email IS NULL"], down)
+        assert found == [(Kind.MAPPING_NOT_INVERTED, Direction.DOWNGRADE, "people.email")]
+
     def test_nor_is_a_value_that_a_new_check_refuses(self, postgresql: Stage) -> None:
         rows = "INSERT INTO people VALUES (-4, 'x', 'a'), (5, '', 'b'), (6, 'y', 'c')"
         up = [

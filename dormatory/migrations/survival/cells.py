@@ -31,6 +31,11 @@ class _Cell:
     upgraded: Value
     after: Value
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether there was nothing before, and what the upgrade has put there has stayed: nothing was lost."""
+        return self.before is None and values.same(self.upgraded, self.after)
+
 
 def judged(journey: Journey) -> Iterator[Loss]:
     """Yield the losses of values, column by column."""
@@ -111,7 +116,9 @@ class _Column:
 
     def _kept(self, changed: Sequence[_Cell]) -> Iterator[Loss]:
         """Yield a loss where values do not come back, unless the new structure had no place for them."""
-        left = [cell for cell in changed if not self._is_forced(cell)]
+        place = self._passage.now.name if self._passage.now else "", self._now or ""
+        said = self._passage.flows.updated(*place)
+        left = [cell for cell in changed if not (self._is_forced(cell) or (said and cell.is_filled))]
         sources = self._sources()
         new = self._passage.restrictions
         if new is not None and self._now is not None:
@@ -125,11 +132,9 @@ class _Column:
         kind = differences.kind_of([(it.before, it.after) for it in sure or left])
         # What the downgrade makes of a value that the upgrade has left alone is its own doing.
         touched = [it for it in sure or left if values.loose(it.before) != values.loose(it.upgraded)]
-        place = self._passage.now.name if self._passage.now else "", self._now or ""
         levelled = self._passage.flows.is_levelled(*place)
         if kind is Kind.VALUES_CHANGED and touched:
             kind = Kind.VALUES_LOST if levelled else Kind.MAPPING_NOT_INVERTED
-        said = self._passage.flows.updated(*place)
         lasting = all(values.loose(it.upgraded) == values.loose(it.after) for it in left)
         by_upgrade = lasting and (not sure or kind in {Kind.TRUNCATED, Kind.REENCODED, Kind.VALUES_LOST})
         kind = self._reassembled(kind, sure)
