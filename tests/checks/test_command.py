@@ -139,6 +139,13 @@ class TestExitCodes:
         assert ended.code == 1
         assert ended.out.splitlines()[-1].startswith("1 error on SQLite")
 
+    def test_so_is_a_revision_that_hides_the_version_table(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.revision("001", 'op.execute("CREATE SCHEMA app")', 'op.execute("DROP SCHEMA app")')
+        small_project.revision("002", 'op.execute("SET search_path TO app")')
+        ended = inv("db.check", "--backend", "postgresql", "--only", "drift,roundtrip")
+        assert ended.code == 1
+        assert ended.out.count('relation "alembic_version" does not exist') == 1
+
 
 class TestReferences:
     def rules(self, inv: Inv, *arguments: str) -> set[tuple[str, str]]:
