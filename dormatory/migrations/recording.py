@@ -135,7 +135,7 @@ class Step:
 
     `after` is None where the upgrade failed. `is_extreme` tells that what is wrong was seen on rows with the extremes
     of their types only: on plausible rows the same trip is clean. `refused` is why rows that were there kept it from
-    validating a constraint; the legs are then those of a trip that found the tables empty.
+    validating a constraint; the legs are then those of a trip that met milder rows, or none.
     """
 
     revision: str

@@ -86,6 +86,6 @@ class Section:
         """Return what is to be believed of a trip that was made more than once."""
         if self._suspect is None or not step.is_clean:
             return step
-        if self._rows is Rows.NONE:
-            return replace(step, refused=validates(self._suspect))
+        if refused := validates(self._suspect):
+            return replace(step, refused=refused)
         return replace(self._suspect, after=step.after, is_extreme=True)

@@ -13,7 +13,7 @@ from dormatory.migrations.passages import run_up, way_down
 from dormatory.migrations.recording import Direction, Failure, Leg, Step
 from dormatory.migrations.stage import Stage
 from dormatory.migrations.witness import Witness
-from dormatory.schema.diff import diff
+from dormatory.schema.diff import diff, residue
 from dormatory.schema.tokens import Syntax
 
 if TYPE_CHECKING:
@@ -181,9 +181,8 @@ class _Walk:
             yield from self.stage.marked(revision)
             return True
         left = self._look(Direction.DOWNGRADE)
-        trace = diff(before, left)
-        self._ended(Direction.DOWNGRADE, trace)
-        if trace and not diff(after, left):
+        self._ended(Direction.DOWNGRADE, residue(before, left))
+        if left != before and not diff(after, left):
             yield from self.stage.marked(revision)
             return True
         yield from self._leg(revision, Direction.SECOND_UPGRADE)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _PARTS = ("constraints", "indexes", "triggers", "rules", "policies")
 _IDENTITY = ("namespace", "name", "arguments", "kind")
+_NOT_VALID = "NOT VALID"
 _Keyed = dict[tuple[str, ...], Any]
 _T = TypeVar("_T")
 
@@ -54,6 +55,21 @@ def diff(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     if before == after:
         return ()
     return tuple(sorted(_Comparison(before, after).changes(), key=lambda change: change.sort_key))
+
+
+def residue(before: Snapshot, left: Snapshot) -> tuple[Change, ...]:
+    """Return what a way back has left, or taken too much of: the diff but for validations, which nothing takes back."""
+    return tuple(change for change in diff(before, left) if not _is_validation(change))
+
+
+def _is_validation(change: Change) -> bool:
+    """Say whether all that happened is that the rows were found to keep to a constraint that was NOT VALID."""
+    match change:
+        case PartAltered(before=Constraint() as old, after=Constraint() as new):
+            return old == replace(new, definition=f"{new.definition} {_NOT_VALID}")
+        case ColumnAltered(attribute="not_null_note", before=str(old), after=new):
+            return old == f"{new or ''} {_NOT_VALID}".strip()
+    return False
 
 
 class _Comparison:

@@ -84,6 +84,23 @@ class TestForgottenLines:
         (step,) = (step for step in recording.steps if step.revision == "002")
         assert left in trace(recording, "002") or any(leg.failure for leg in step.legs)
 
+    def test_a_validation_leaves_no_trace_for_no_statement_takes_it_back(
+        self, small_project: SmallProject, postgres_server: throwaway.Server
+    ) -> None:
+        small_project.tables("a")
+        small_project.revision("002", "op.execute('CREATE TABLE b (x integer, y integer)')", "op.drop_table('b')")
+        checks = {"ck": "CHECK (x > 0)", "fk": "FOREIGN KEY (x) REFERENCES a (id)", "nn": "NOT NULL y"}
+        add = [f"op.execute('ALTER TABLE b ADD CONSTRAINT {name} {it} NOT VALID')" for name, it in checks.items()]
+        drop = [f"op.execute('ALTER TABLE b DROP CONSTRAINT {name}')" for name in checks]
+        small_project.revision("003", "\n".join(add), "\n".join(drop))
+        validate = [f"op.execute('ALTER TABLE b VALIDATE CONSTRAINT {name}')" for name in checks]
+        small_project.revision("004", "\n".join(validate), "pass")
+        recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+        assert unclean(recording) == []
+        small_project.revision("004", "op.execute('ALTER TABLE b RENAME CONSTRAINT ck TO positive')", "pass")
+        recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+        assert "positive" in trace(recording, "004")
+
     def test_an_enum_type_that_survives_its_table_is_in_the_trace(
         self, small_project: SmallProject, postgres_server: throwaway.Server
     ) -> None:

@@ -20,7 +20,7 @@ from dormatory.migrations.rehearsal.own_words import failure_on_real_rows
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.tally import Tally, settle
 from dormatory.migrations.stage import Stage
-from dormatory.schema.diff import diff
+from dormatory.schema.diff import diff, residue
 from dormatory.schema.tokens import Syntax
 
 if TYPE_CHECKING:
@@ -196,7 +196,8 @@ class _Trip:
     def _trace(self, direction: Direction) -> tuple[Change, ...]:
         """Return what a leg left: the downgrade goes back to the beginning, the second upgrade to the first."""
         place = {Direction.UPGRADE: -1, Direction.DOWNGRADE: 0, Direction.SECOND_UPGRADE: 1}[direction]
-        return diff(self._schemas[place], self._schemas[-1])
+        compare = residue if direction is Direction.DOWNGRADE else diff
+        return compare(self._schemas[place], self._schemas[-1])
 
     def _compare(self) -> None:
         before, upgraded, downgraded = self._schemas
