@@ -307,6 +307,21 @@ def test_a_statement_that_failed_on_the_rows_is_found_too(
     assert "not-null-scan" in found
 
 
+def test_a_view_that_is_filled_anew_keeps_its_readers_waiting(
+    small_project: SmallProject, postgres_server: throwaway.Server
+) -> None:
+    view = "CREATE MATERIALIZED VIEW {} AS SELECT id FROM a"
+    write(small_project, 1, "\n".join((create("a"), sql(view.format("v")), sql(view.format("e") + " WITH NO DATA"))))
+    write(small_project, 2, sql("CREATE UNIQUE INDEX i ON v (id)"))
+    for number, refreshed in enumerate(("v", "CONCURRENTLY v", "e"), start=3):
+        write(small_project, number, sql(f"REFRESH MATERIALIZED VIEW {refreshed}"))
+    write(small_project, 6, sql("DROP MATERIALIZED VIEW v") + "\n" + sql(view.format("v")))
+    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    (found,) = locks(recording, History.read(small_project.project))
+    assert (found.rule, found.object, found.revision) == ("table-rewrite", "v", "003")
+    assert "v is filled anew under ACCESS EXCLUSIVE on v" in found.message
+
+
 def test_sqlite_has_no_locks_on_tables(small_project: SmallProject) -> None:
     write(small_project, 1, create("a"))
     write(small_project, 2, 'op.create_index("ix", "a", ["word"])')

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import Revision
     from dormatory.migrations.recording import Leg, Statement, Step
-    from dormatory.schema.snapshot import Snapshot, Table
+    from dormatory.schema.snapshot import Snapshot, Table, View
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 _BLOCKS = {
@@ -158,8 +158,8 @@ def blocks_writers(lock: Lock | None) -> bool:
     return lock is not None and LOCK_MODES.index(lock.mode) >= LOCK_MODES.index("SHARE")
 
 
-def full_name(table: Table) -> str:
-    """Return a table's name as a recording says it: with its namespace unless that is public."""
+def full_name(table: Table | View) -> str:
+    """Return a table's or a view's name as a recording says it: with its namespace unless that is public."""
     return table.name if table.namespace in {None, "public"} else f"{table.namespace}.{table.name}"
 
 

@@ -65,8 +65,19 @@ def rewriting(scene: Scene) -> Iterator[Finding]:
                 act = min((act for act in played.acts if act.table == name), key=_likelihood, default=None)
                 message = f"{name} is written anew under {blocking(played.lock(name))}; {_cause(act)}"
                 yield scene.finding("table-rewrite", played, message, _around(act, name), _object(act, name))
+        yield from _views(scene, played)
         if not tables & set(played.statement.rewritten):
             yield from _indexes_alone(scene, played)
+
+
+def _views(scene: Scene, played: Played) -> Iterator[Finding]:
+    """Report materialised views that are filled anew while nobody can read them."""
+    for view in scene.step.before.views:
+        name = full_name(view)
+        if name in played.statement.rewritten and "not populated" not in view.options:
+            message = f"{name} is filled anew under {blocking(played.lock(name))}"
+            hint = f"over a unique index without a condition:\nREFRESH MATERIALIZED VIEW CONCURRENTLY {name}"
+            yield scene.finding("table-rewrite", played, message, hint, name)
 
 
 def _indexes_alone(scene: Scene, played: Played) -> Iterator[Finding]:
