@@ -135,6 +135,9 @@ CASES = {
     "column renamed in a block": Case(
         sql("DO $$ BEGIN IF true THEN ALTER TABLE A RENAME word TO term; END IF; END $$"), ("renamed-in-use A.word",)
     ),
+    "table moved to another schema": Case(
+        sql("CREATE SCHEMA A_space") + "\n" + sql("ALTER TABLE A SET SCHEMA A_space"), ("renamed-in-use A",)
+    ),
     "table renamed behind a view": Case(
         'op.rename_table("A", "A_two")\n' + sql("CREATE VIEW A AS TABLE A_two"),
     ),
@@ -305,6 +308,20 @@ def test_a_statement_that_failed_on_the_rows_is_found_too(
     found = [each.rule for each in locks(recording, History.read(small_project.project))]
     assert recording.steps[-1].legs[0].failure is not None
     assert "not-null-scan" in found
+
+
+def test_a_label_that_is_renamed_may_be_in_use(small_project: SmallProject, postgres_server: throwaway.Server) -> None:
+    write(small_project, 1, create("a") + "\n" + sql("CREATE TYPE mood AS ENUM ('low', 'it''s high')"))
+    write(small_project, 2, sql("ALTER TYPE mood RENAME VALUE 'low' TO 'down'"))
+    write(small_project, 3, sql("ALTER TABLE a ADD COLUMN mood mood, ADD COLUMN moods mood[]"))
+    write(small_project, 4, sql("ALTER TYPE mood RENAME VALUE 'it''s high' TO 'up'"))
+    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    history = History.read(small_project.project)
+    (found,) = (each for each in locks(recording, history) if each.rule == "renamed-in-use")
+    assert (found.object, found.revision) == ("mood.it's high", "004")
+    assert found.message.startswith("the label it's high of a.mood, a.moods is renamed to up; programs of the last")
+    others = locks(recording, history, in_use={"a": frozenset({"word"})})
+    assert [each for each in others if each.rule == "renamed-in-use"] == []
 
 
 def test_a_view_that_is_filled_anew_keeps_its_readers_waiting(

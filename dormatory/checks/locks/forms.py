@@ -31,7 +31,8 @@ class Verb(Enum):
     DROP_TABLE = "DROP TABLE"
     REINDEX = "REINDEX"
     RENAME_COLUMN = "RENAME COLUMN"
-    RENAME_TABLE = "RENAME TO"
+    RENAME_LABEL = "RENAME VALUE"
+    RENAME_TABLE = "RENAME TO"  # or SET SCHEMA
     SET_NOT_NULL = "SET NOT NULL"
     SET_STORAGE = "SET LOGGED"  # or UNLOGGED, TABLESPACE, ACCESS METHOD: how the whole table lies on the disk
     VACUUM = "VACUUM"
@@ -44,9 +45,10 @@ class Verb(Enum):
 class Act:
     """One thing that a statement does; names are bare, a table's with its namespace unless that is public.
 
-    `name` is what is made, altered or dropped, `new` what it is renamed to. `kind` is that of a constraint. `columns`
-    are an index's or a constraint's, `refers` the table and columns of a foreign key. `is_gentle` is CONCURRENTLY,
-    NOT VALID or USING INDEX. `words` are the words that stand behind a new column's name, outside of parentheses.
+    `name` is what is made, altered or dropped, `new` what it is renamed to. `kind` is that of a constraint, or the type
+    of a label. `columns` are an index's or a constraint's, `refers` the table and columns of a foreign key. `is_gentle`
+    is CONCURRENTLY, NOT VALID or USING INDEX. `words` are the words that stand behind a new column's name, outside of
+    parentheses.
     """
 
     verb: Verb
@@ -80,6 +82,8 @@ def _read(cursor: Cursor) -> Iterator[Act]:
             yield _create(cursor)
         case "alter" if cursor.skip("table"):
             yield from _alter_table(cursor)
+        case "alter" if cursor.skip("type"):
+            yield _alter_type(cursor)
         case "drop":
             yield from _drop(cursor)
         case "reindex":
@@ -168,8 +172,28 @@ def _part(cursor: Cursor, table: str) -> Act:
                 return _rename(cursor, table)
             case "validate" if cursor.skip("constraint"):
                 return Act(Verb.VALIDATE, table, _name(cursor))
+    return _of_all(cursor, table, word)
+
+
+def _of_all(cursor: Cursor, table: str, word: str) -> Act:
+    """Read the rest of a part of ALTER TABLE that is about no column and no constraint."""
+    if word == "set" and cursor.skip("schema"):
+        return Act(Verb.RENAME_TABLE, table, new=f"{_name(cursor)}.{table.rpartition('.')[2]}")
     is_storage = word == "set" and cursor.word in {"logged", "unlogged", "tablespace", "access"}
     return Act(Verb.SET_STORAGE if is_storage else Verb.ALTER_TABLE, table, words=tuple(_words(cursor.rest())))
+
+
+def _alter_type(cursor: Cursor) -> Act:
+    kind = _name(cursor)
+    if not cursor.skip("rename", "value"):
+        return Act(Verb.OTHER)
+    old = cursor.take().text
+    cursor.expect("to")
+    return Act(Verb.RENAME_LABEL, name=_unquoted(old), new=_unquoted(cursor.take().text), kind=kind)
+
+
+def _unquoted(literal: str) -> str:
+    return literal.strip("'").replace("''", "'")
 
 
 def _rename(cursor: Cursor, table: str) -> Act:

@@ -36,6 +36,29 @@ def in_use(scene: Scene, used: Mapping[str, Collection[str]] | None) -> Iterator
             wanted = None if used is None else used.get(table.name, ())
             yield from _columns(scene, table, now, wanted)
             yield from _required(scene, table, now)
+    yield from _labels(scene, used)
+
+
+def _labels(scene: Scene, used: Mapping[str, Collection[str]] | None) -> Iterator[Finding]:
+    """Report labels of enumerations that programs write and read by a name that is gone."""
+    known = {full_name(enum) for enum in scene.step.before.enums}
+    for played, act in ((each, act) for each in scene.played for act in each.acts):
+        if act.verb is not Verb.RENAME_LABEL or act.kind not in known:
+            continue
+        columns = [
+            f"{full_name(table)}.{column.name}"
+            for table in scene.step.before.tables
+            for column in table.columns
+            if column.type.removesuffix("[]") == act.kind and (used is None or column.name in used.get(table.name, ()))
+        ]
+        if columns:
+            message = f"the label {act.name} of {', '.join(columns)} is renamed to {act.new}; "
+            message += _KNOWN if used is not None else _UNKNOWN
+            hint = (
+                f"op.execute(\"ALTER TYPE {act.kind} ADD VALUE '{act.new}'\")  # in an autocommit block\n"
+                f"# release 1 reads both, release 2 writes {act.new}; then the rows that say {act.name}, in batches"
+            )
+            yield scene.finding("renamed-in-use", played, message, hint, f"{act.kind}.{act.name}")
 
 
 def _table(scene: Scene, name: str, who: str) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import Revision
     from dormatory.migrations.recording import Leg, Statement, Step
-    from dormatory.schema.snapshot import Snapshot, Table, View
+    from dormatory.schema.snapshot import Enum, Snapshot, Table, View
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 _BLOCKS = {
@@ -158,8 +158,8 @@ def blocks_writers(lock: Lock | None) -> bool:
     return lock is not None and LOCK_MODES.index(lock.mode) >= LOCK_MODES.index("SHARE")
 
 
-def full_name(table: Table | View) -> str:
-    """Return a table's or a view's name as a recording says it: with its namespace unless that is public."""
+def full_name(table: Table | View | Enum) -> str:
+    """Return the name of a table, a view or a type as a recording says it: with its namespace unless that is public."""
     return table.name if table.namespace in {None, "public"} else f"{table.namespace}.{table.name}"
 
 
@@ -188,7 +188,8 @@ class _Names:
             self._bare.pop(act.table, None)
         if act.verb is Verb.RENAME_TABLE and table:
             space, dot, _ = act.table.rpartition(".")
-            self._tables[f"{space}{dot}{act.new}"] = table
+            new = act.new if "." in act.new else f"{space}{dot}{act.new}"
+            self._tables[new.removeprefix("public.")] = table
         refers = (self._known(act.refers[0]) or act.refers[0], act.refers[1])
         return replace(act, table=table, refers=refers)
 

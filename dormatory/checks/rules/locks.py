@@ -95,7 +95,7 @@ RULES = (
     ),
     _lock(
         "renamed-in-use",
-        "a table or column is renamed that the models of the base reference still use",
+        "a table, column or label is renamed that the models of the base reference still use",
         "Old programs ask for the old name, new ones for the new name, and both run during a deployment.",
         _THREE_RELEASES,
     ),
