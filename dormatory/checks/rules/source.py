@@ -105,10 +105,11 @@ RULES = (
     Rule(
         "autocommit-not-alone",
         "source",
-        _WARNING,
+        _NOTE,
         "an autocommit block is not alone in its revision",
         """The block commits all that ran before it. When the block or what follows fails, that stays, the revision is
-        not written down, and the next attempt trips over it.""",
+        not written down, and the next attempt trips over it. It is a note because nobody has to wait for it, and what
+        was built concurrently is often needed by the next statement.""",
         """
         def upgrade() -> None:  # and nothing else in this revision
             with op.get_context().autocommit_block():
