@@ -177,7 +177,8 @@ def _empty(path: Path) -> None:
                 raise
             time.sleep(_PAUSE_SECONDS)
     (path / _LOCK).unlink(missing_ok=True)
-    path.rmdir()
+    with contextlib.suppress(FileNotFoundError):  # another run saw it without its lock, and was quicker
+        path.rmdir()
 
 
 def _let_go() -> None:
