@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import History, Revision
     from dormatory.migrations.recording import Recording
-    from dormatory.migrations.survival import Loss
+    from dormatory.migrations.survival.loss import Loss
 
 _HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'
 

@@ -10,7 +10,7 @@ from dormatory.migrations.masking import without_row
 
 if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
-    from dormatory.migrations.survival import Loss
+    from dormatory.migrations.survival.loss import Loss
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from dormatory.errors import UnreadableRecordingError
 from dormatory.migrations.recording import Recording
-from dormatory.migrations.survival import Loss
+from dormatory.migrations.survival.loss import Loss
 from dormatory.schema import changes, snapshot, wording
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from dormatory.migrations import contents, reach
 from dormatory.migrations.recording import Direction
-from dormatory.migrations.rows import fill, own
-from dormatory.migrations.survival import State, Trip, judge
+from dormatory.migrations.rows import own
+from dormatory.migrations.rows.filling import fill
+from dormatory.migrations.survival.judgement import judge
+from dormatory.migrations.survival.loss import State, Trip
 from dormatory.schema.snapshot import Snapshot
 from dormatory.schema.tokens import Syntax
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.project import Project
     from dormatory.migrations.reach import Id
     from dormatory.migrations.recording import Statement
-    from dormatory.migrations.survival import Loss
+    from dormatory.migrations.survival.loss import Loss
     from dormatory.schema.snapshot import Table
 
 

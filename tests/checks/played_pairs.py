@@ -30,8 +30,7 @@ from dormatory.migrations.recording import (
     Statement,
     Step,
 )
-from dormatory.migrations.survival import Loss
-from dormatory.migrations.survival.loss import Kind
+from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded
 from dormatory.schema.snapshot import Column, Index, Snapshot, Table, View
 from tests.checks.pairs import Pair

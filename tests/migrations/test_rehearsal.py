@@ -21,16 +21,16 @@ from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, Foreig
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.recording import Direction, Recording
-from dormatory.migrations.rehearsal import Request, rehearse
 from dormatory.migrations.rehearsal.bench import bench
 from dormatory.migrations.rehearsal.bench_postgresql import PostgreSQLBench
 from dormatory.migrations.rehearsal.forecast import Measurement, forecast
+from dormatory.migrations.rehearsal.rehearse import Request, rehearse
 from dormatory.rehearsing import rehearsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.rehearsal import Rehearsal
+    from dormatory.migrations.rehearsal.values import Rehearsal
     from dormatory.report.outcome import Outcome
     from tests.conftest import Inv, SmallProject
 

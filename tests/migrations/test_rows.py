@@ -17,7 +17,7 @@ from dormatory.database.url import Target
 from dormatory.errors import OwnRowsError
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
-from dormatory.migrations.rows import fill
+from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.runner import Runner
 from dormatory.schema.reflect import snapshot
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.migrations.rows import fill, own, patterns
+from dormatory.migrations.rows import own, patterns
 from dormatory.migrations.rows.conditions import UNKNOWN, evaluate, refuses
+from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.rows.planning import plan
 from dormatory.schema.expression import portable_expression
 from dormatory.schema.reflect import snapshot

@@ -11,8 +11,9 @@ from dormatory.database import throwaway
 from dormatory.database.backend import backend_for
 from dormatory.migrations import contents
 from dormatory.migrations.recording import Direction, Statement
-from dormatory.migrations.survival import Kind, Loss, State, Trip, judge
 from dormatory.migrations.survival.flows import flows
+from dormatory.migrations.survival.judgement import judge
+from dormatory.migrations.survival.loss import Kind, Loss, State, Trip
 from dormatory.schema.reflect import snapshot
 from dormatory.schema.tokens import Syntax
 

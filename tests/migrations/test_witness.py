@@ -10,7 +10,8 @@ from dormatory.database import throwaway
 from dormatory.database.backend import backend_for
 from dormatory.migrations import contents
 from dormatory.migrations.recording import Direction, Statement
-from dormatory.migrations.survival import State, Trip, judge
+from dormatory.migrations.survival.judgement import judge
+from dormatory.migrations.survival.loss import State, Trip
 from dormatory.migrations.witness import Witness
 from dormatory.schema.reflect import snapshot
 from dormatory.schema.tokens import Syntax
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from dormatory.migrations.contents import Contents
-    from dormatory.migrations.survival import Loss
+    from dormatory.migrations.survival.loss import Loss
     from dormatory.schema.snapshot import Snapshot
     from tests.conftest import SmallProject
 

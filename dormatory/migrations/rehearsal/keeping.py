@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from dormatory.migrations import contents
 from dormatory.migrations.contents import Contents
 from dormatory.migrations.recording import Direction
-from dormatory.migrations.survival import State, Trip, judge
+from dormatory.migrations.survival.judgement import judge
+from dormatory.migrations.survival.loss import State, Trip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.migrations.contents import TableContents
     from dormatory.migrations.recording import Statement
-    from dormatory.migrations.survival import Loss
+    from dormatory.migrations.survival.loss import Loss
     from dormatory.schema.snapshot import Snapshot, Table
     from dormatory.schema.tokens import Syntax
 

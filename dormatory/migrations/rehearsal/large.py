@@ -10,7 +10,7 @@ from dormatory.database.driver import connected
 from dormatory.database.sqlite import plain_connection
 from dormatory.migrations.contents import has_rows
 from dormatory.migrations.recording import Direction
-from dormatory.migrations.survival import Kind, Loss
+from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.schema.tokens import Syntax, identifier
 from dormatory.schema.wording import name_of
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.recording import Passage
     from dormatory.migrations.rehearsal.sizes import Id
     from dormatory.migrations.rehearsal.values import Changed, Offence, Stall
-    from dormatory.migrations.survival import Loss
+    from dormatory.migrations.survival.loss import Loss
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 
