@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.findings import Severity
-from dormatory.checks.locks.forms import Verb
 from dormatory.checks.locks.scene import Played, Scene
+from dormatory.sql.operations import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dormatory.database import direct
 from dormatory.migrations import values
 from dormatory.migrations.memo import by_identity
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

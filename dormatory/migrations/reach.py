@@ -12,13 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.migrations.memo import by_identity
-from dormatory.migrations.naming import is_dynamic, names_in
+from dormatory.sql.names import is_dynamic, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from dormatory.schema.snapshot import Reference, Snapshot, Table, View
-    from dormatory.schema.tokens import Syntax
+    from dormatory.sql.lexer import Syntax
 
 Id: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
 

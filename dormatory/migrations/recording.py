@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.masking import without_row
+from dormatory.sql.masking import without_row
 
 if TYPE_CHECKING:
     from dormatory.errors import DormatoryError

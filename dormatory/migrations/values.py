@@ -12,8 +12,8 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.schema.portable_types import portable_type
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence

@@ -8,13 +8,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from dormatory.errors import NoDowngradeError
-from dormatory.migrations.masking import masked, without_row
 from dormatory.migrations.passages import run_up, way_down
 from dormatory.migrations.recording import Direction, Failure, Leg, Step
 from dormatory.migrations.stage import Stage
 from dormatory.migrations.witness import Witness
 from dormatory.schema.diff import diff, residue
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.masking import masked, without_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -12,7 +12,7 @@ from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.survival.judgement import judge
 from dormatory.migrations.survival.loss import State, Trip
 from dormatory.schema.snapshot import Snapshot
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

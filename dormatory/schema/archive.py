@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from dormatory.database import programs
 from dormatory.database.process import run
 from dormatory.errors import ProgramFailedError
-from dormatory.schema.pieces import Kind, pieces
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.split import Kind, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

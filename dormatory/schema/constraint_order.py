@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from dormatory.schema.pieces import Kind, pieces
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.split import Kind, pieces
 
 _CONSTRAINT = re.compile(
     r"""(?:CONSTRAINT\s+(?:\w+|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|'(?:[^']|'')*')\s*)?"""

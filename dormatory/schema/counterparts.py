@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.schema.portable import PortableColumn, PortablePart, PortableTable, portable_tables
-from dormatory.schema.portable_types import stands_for
-from dormatory.schema.tokens import Syntax
 from dormatory.schema.wording import outline
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.types import stands_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from dormatory.schema.meanings import Node
     from dormatory.schema.snapshot import Snapshot
+    from dormatory.sql.normal_form import Node
 
 _LONG = 100  # characters
 _OF_CHARACTERS = frozenset({"text", "varchar", "char"})

@@ -10,7 +10,7 @@ from dormatory.database.driver import connected
 from dormatory.errors import NotEmptyError
 from dormatory.schema import archive
 from dormatory.schema.arrangement import arrange
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from dormatory.database.url import Target

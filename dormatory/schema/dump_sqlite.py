@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from dormatory.database.driver import connected
 from dormatory.errors import MissingDatabaseError, NotEmptyError
 from dormatory.schema.constraint_order import with_sorted_constraints
-from dormatory.schema.pieces import Kind, pieces, without_trailing_space
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
+from dormatory.sql.split import Kind, pieces, without_trailing_space
 
 if TYPE_CHECKING:
     import sqlite3

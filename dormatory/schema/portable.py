@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
-from dormatory.schema.expression import portable_expression, portable_key
-from dormatory.schema.meanings import NULL
-from dormatory.schema.portable_types import NUMBERS, portable_type
-from dormatory.schema.tokens import Kind, Syntax, tokenize
+from dormatory.sql.expression import portable_expression, portable_key
+from dormatory.sql.lexer import Kind, Syntax, tokenize
+from dormatory.sql.normal_form import NULL
+from dormatory.sql.types import NUMBERS, portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dormatory.schema.meanings import Node
     from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
+    from dormatory.sql.normal_form import Node
 
 _TRUE = frozenset({"1", "t", "true", "y", "yes", "on"})
 _STRICT = frozenset({"=", "<>", "<", "<=", ">", ">=", "like", "ilike", "not like", "not ilike", "+", "-", "*", "/"})

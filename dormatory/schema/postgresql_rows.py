@@ -7,7 +7,6 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from dormatory.schema.cursor import unwrapped
 from dormatory.schema.postgresql_catalog import ColumnRow, ConstraintRow, IndexRow
 from dormatory.schema.postgresql_views import view_definition
 from dormatory.schema.snapshot import (
@@ -23,7 +22,8 @@ from dormatory.schema.snapshot import (
     Trigger,
     View,
 )
-from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, tokenize
+from dormatory.sql.cursor import unwrapped
+from dormatory.sql.lexer import Kind, Syntax, Token, canonical, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.schema.cursor import split
-from dormatory.schema.tokens import Kind, Syntax, Token, render, tokenize
+from dormatory.sql.cursor import split
+from dormatory.sql.lexer import Kind, Syntax, Token, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from dormatory.schema.cursor import Cursor, split
-from dormatory.schema.tokens import Kind, Syntax, Token, render, tokenize
+from dormatory.sql.cursor import Cursor, split
+from dormatory.sql.lexer import Kind, Syntax, Token, render, tokenize
 
 _COLUMN_CONSTRAINTS = frozenset(
     {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from dormatory.schema.cursor import UnreadableError
 from dormatory.schema.sqlite_ddl import parse_table
-from dormatory.schema.tokens import Syntax, tokenize
+from dormatory.sql.cursor import UnreadableError
+from dormatory.sql.lexer import Syntax, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from dormatory.schema.cursor import UnreadableError, unwrapped
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Table
 from dormatory.schema.sqlite_ddl import parse_index, parse_table
-from dormatory.schema.tokens import Kind, Syntax, Token, canonical, identifier, render, tokenize
+from dormatory.sql.cursor import UnreadableError, unwrapped
+from dormatory.sql.lexer import Kind, Syntax, Token, canonical, identifier, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

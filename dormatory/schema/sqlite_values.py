@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.schema.cursor import UnreadableError
 from dormatory.schema.snapshot import Index, Table, Trigger, View
 from dormatory.schema.sqlite_ddl import parse_table
 from dormatory.schema.sqlite_table import written_table
-from dormatory.schema.tokens import Kind, Syntax, Token, canonical, render, tokenize
+from dormatory.sql.cursor import UnreadableError
+from dormatory.sql.lexer import Kind, Syntax, Token, canonical, render, tokenize
 
 if TYPE_CHECKING:
     from dormatory.schema.sqlite_memory import Memory, Object

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.catalogue import RULES
 from dormatory.checks.findings import Finding, Severity
-from dormatory.migrations.masking import without_row, without_values
 from dormatory.migrations.recording import Recording
 from dormatory.report.document import document
 from dormatory.report.findings_text import text
@@ -18,7 +17,8 @@ from dormatory.report.gitlab import gitlab
 from dormatory.report.junit import junit
 from dormatory.report.outcome import Outcome
 from dormatory.report.sarif import sarif
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.masking import without_row, without_values
 from tests.benchmarks.figure import Figure
 from tests.recordings import long_history
 

@@ -18,7 +18,7 @@ from dormatory.schema.snapshot import (
     Trigger,
     View,
 )
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
 
 SQLITE, POSTGRESQL = Syntax.SQLITE, Syntax.POSTGRESQL
 

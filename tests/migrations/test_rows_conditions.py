@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.migrations.rows import own, patterns
-from dormatory.migrations.rows.conditions import UNKNOWN, evaluate, refuses
+from dormatory.migrations.rows import own
 from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.rows.planning import plan
-from dormatory.schema.expression import portable_expression
 from dormatory.schema.reflect import snapshot
-from dormatory.schema.tokens import Syntax
+from dormatory.sql import patterns
+from dormatory.sql.evaluate import UNKNOWN, evaluate, refuses
+from dormatory.sql.expression import portable_expression
+from dormatory.sql.lexer import Syntax
 
 ROW: dict[str, Any] = {"n": 5, "f": 0.5, "s": "Ab-1", "none": None, "d": "2024-02-29", "j": '{"a": 1}', "yes": True}
 POSTGRESQL = [

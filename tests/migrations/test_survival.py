@@ -11,11 +11,11 @@ from dormatory.database import throwaway
 from dormatory.database.backend import backend_for
 from dormatory.migrations import contents
 from dormatory.migrations.recording import Direction, Statement
-from dormatory.migrations.survival.flows import flows
 from dormatory.migrations.survival.judgement import judge
 from dormatory.migrations.survival.loss import Kind, Loss, State, Trip
 from dormatory.schema.reflect import snapshot
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.dataflow import flows
+from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

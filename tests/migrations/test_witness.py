@@ -14,7 +14,7 @@ from dormatory.migrations.survival.judgement import judge
 from dormatory.migrations.survival.loss import State, Trip
 from dormatory.migrations.witness import Witness
 from dormatory.schema.reflect import snapshot
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from dormatory.schema.archive import Entry
 from dormatory.schema.arrangement import arrange
 from dormatory.schema.constraint_order import with_sorted_constraints
-from dormatory.schema.pieces import pieces, without_trailing_space
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.split import pieces, without_trailing_space
 
 KINDS = ["TABLE", "TABLE", "VIEW", "TYPE", "FUNCTION", "SEQUENCE", "PUBLICATION", "OPERATOR"]
 PARTS = ["FK CONSTRAINT", "CONSTRAINT", "INDEX", "TRIGGER", "POLICY", "COMMENT", "DEFAULT", "RULE"]

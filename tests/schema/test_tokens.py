@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dormatory.schema.tokens import Kind, Syntax, canonical, identifier, tokenize
+from dormatory.sql.lexer import Kind, Syntax, canonical, identifier, tokenize
 
 BOTH = (Syntax.SQLITE, Syntax.POSTGRESQL)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.forms import Act, Verb
 from dormatory.checks.locks.scene import blocking
+from dormatory.sql.operations import Act, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

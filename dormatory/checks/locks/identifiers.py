@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.schema.tokens import Kind, Syntax, tokenize
+from dormatory.sql.lexer import Kind, Syntax, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

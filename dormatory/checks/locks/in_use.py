@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.forms import Act, Verb
 from dormatory.checks.locks.scene import full_name
+from dormatory.sql.operations import Act, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

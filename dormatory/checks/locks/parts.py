@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
+from dormatory.sql.lexer import Kind, Syntax, Token, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

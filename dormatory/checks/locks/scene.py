@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.catalogue import finding
-from dormatory.checks.locks.forms import Act, Verb, acts
 from dormatory.migrations.recording import LOCK_MODES, Direction, Lock
+from dormatory.sql.operations import Act, Verb, acts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.forms import Act, Verb
 from dormatory.checks.locks.scene import blocking, blocks_writers, full_name
+from dormatory.sql.operations import Act, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks.findings import Severity
-from dormatory.checks.locks.forms import Verb
 from dormatory.checks.locks.scene import ACCESS_EXCLUSIVE, blocking, blocks_writers
 from dormatory.migrations.recording import LOCK_MODES
+from dormatory.sql.operations import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -15,7 +15,7 @@ from dormatory.database.sqlite import plain_connection, side_files, take_transac
 from dormatory.errors import MissingDatabaseError, TargetTouchedError
 from dormatory.migrations.rehearsal import sample_sqlite
 from dormatory.migrations.rehearsal.values import Copied
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.recording import Statement
     from dormatory.migrations.survival.loss import Loss
     from dormatory.schema.snapshot import Snapshot, Table
-    from dormatory.schema.tokens import Syntax
+    from dormatory.sql.lexer import Syntax
 
     Id: TypeAlias = "tuple[str | None, str]"
 

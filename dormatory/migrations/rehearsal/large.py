@@ -11,8 +11,8 @@ from dormatory.database.sqlite import plain_connection
 from dormatory.migrations.contents import has_rows
 from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.schema.tokens import Syntax, identifier
 from dormatory.schema.wording import name_of
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

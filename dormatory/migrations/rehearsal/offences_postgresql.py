@@ -7,7 +7,7 @@ from typing import Any
 
 from dormatory.database.direct import asked
 from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeated, split
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _RULES = {"23505": "UNIQUE", "23502": "NOT NULL", "23503": "FOREIGN KEY", "23514": "CHECK", "23P01": "EXCLUDE"}

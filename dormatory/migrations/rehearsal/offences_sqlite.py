@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.database.direct import asked
 from dormatory.migrations.rehearsal.violation import Violation, enclosed, repeated, split
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

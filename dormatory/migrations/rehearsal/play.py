@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import DanglingRowsError, NoDowngradeError
-from dormatory.migrations.masking import masked
 from dormatory.migrations.passages import one_run, way_down
 from dormatory.migrations.recording import LOCK_MODES, Direction, Failure, Leg, Step
 from dormatory.migrations.rehearsal import offences, probes
@@ -21,7 +20,8 @@ from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.tally import Tally, settle
 from dormatory.migrations.stage import Stage
 from dormatory.schema.diff import diff, residue
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
+from dormatory.sql.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.database.sqlite import plain_connection
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.database.driver import connected
 from dormatory.migrations.contents import has_rows
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection

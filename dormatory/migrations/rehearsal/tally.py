@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.database import direct
 from dormatory.migrations.rehearsal.values import Changed
-from dormatory.migrations.survival import clauses
-from dormatory.schema.tokens import Kind, Syntax
+from dormatory.sql import clauses
+from dormatory.sql.lexer import Kind, Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.migrations.recording import Statement
-    from dormatory.schema.tokens import Token
+    from dormatory.sql.lexer import Token
 
     Id: TypeAlias = "tuple[str | None, str]"
 

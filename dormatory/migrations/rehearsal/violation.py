@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.schema.tokens import Syntax, identifier
+from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

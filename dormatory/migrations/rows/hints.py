@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations.rows import conditions, patterns, series
+from dormatory.migrations.rows import series
+from dormatory.sql import evaluate, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,14 +54,14 @@ def spoken_of(condition: Sequence[Any]) -> Iterator[tuple[str, Value]]:
     elif condition[0] in _PATTERNS:
         yield from _matching(condition)
     elif condition[0] == "%":  # x % 5 = 0
-        yield from ((name, value) for name in conditions.names(condition) for value in _literals(condition[2:]))
+        yield from ((name, value) for name in evaluate.names(condition) for value in _literals(condition[2:]))
     for part in condition:
         if isinstance(part, tuple):
             yield from spoken_of(part)
 
 
 def _compared(condition: Sequence[Any]) -> Iterator[tuple[str, Value]]:
-    columns = sorted(conditions.names(condition))
+    columns = sorted(evaluate.names(condition))
     if len(columns) != 1:
         return
     measured = any(part[:2] == ("call", "length") for part in condition[1:] if isinstance(part, tuple))
@@ -79,8 +80,8 @@ def _compared(condition: Sequence[Any]) -> Iterator[tuple[str, Value]]:
 def _literals(parts: Sequence[Any]) -> Iterator[Any]:
     for part in parts:
         if part[0] in {"string", "number"}:
-            value = conditions.evaluate(part, {})
-            if value is not conditions.UNKNOWN:
+            value = evaluate.evaluate(part, {})
+            if value is not evaluate.UNKNOWN:
                 yield value
 
 
@@ -95,7 +96,7 @@ def matching(condition: Sequence[Any], number: int) -> tuple[str, str] | None:
     """Return the column that must match a pattern, and a text that does; None for any other condition."""
     if condition[0] not in _PATTERNS or condition[1][0] != "name" or condition[2][0] != "string":
         return None
-    pattern = patterns.pattern(condition[0], str(conditions.evaluate(condition[2], {})))
+    pattern = patterns.pattern(condition[0], str(evaluate.evaluate(condition[2], {})))
     text = patterns.sample(pattern, number) if pattern else None
     return None if text is None else (str(condition[1][1]), text)
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.migrations.rows import conditions
-from dormatory.migrations.rows.conditions import UNKNOWN
+from dormatory.sql import evaluate
+from dormatory.sql.evaluate import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -229,8 +229,8 @@ class Maker:
             if value is None and word in self._required:
                 return frozenset({word})
         for condition in self.plan.conditions:
-            if conditions.refuses(condition, typed):
-                return frozenset(conditions.names(condition) & self._by_word.keys())
+            if evaluate.refuses(condition, typed):
+                return frozenset(evaluate.names(condition) & self._by_word.keys())
         for about, values in self._refused:
             if values == {word: row[word] for word in about if word in row} and about:
                 return about
@@ -266,12 +266,12 @@ def _agree(row: Mapping[str, Any], words: Sequence[str], keys: Sequence[Value], 
 
 def _key_of(key: Key, row: Mapping[str, Any], columns: Mapping[str, ColumnPlan]) -> tuple[Any, ...] | None:
     """Return what must not be there twice, None for a row that cannot be in the way of another."""
-    if key.predicate is not None and conditions.refuses(key.predicate, row):
+    if key.predicate is not None and evaluate.refuses(key.predicate, row):
         return None
     found = tuple(
         _same(row.get(str(part[1]), UNKNOWN), columns.get(str(part[1])))
         if part[0] == "name"
-        else conditions.evaluate(part, row)
+        else evaluate.evaluate(part, row)
         for part in key.parts
     )
     if any(value is UNKNOWN for value in found) or (key.nulls_distinct and any(value is None for value in found)):

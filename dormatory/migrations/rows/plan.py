@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations.rows import conditions, hints, series
+from dormatory.migrations.rows import hints, series
+from dormatory.sql import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.migrations.rows.kinds import Kind
     from dormatory.migrations.rows.series import Value
-    from dormatory.schema.meanings import Node
     from dormatory.schema.snapshot import Table
+    from dormatory.sql.normal_form import Node
 
 _TRIED = 400  # numbers to try for one more value that passes the conditions
 
@@ -41,7 +42,7 @@ class ColumnPlan:
     def passes(self, value: Value) -> bool:
         """Tell whether no condition on this column alone surely refuses a value."""
         return not self.conditions or not any(
-            conditions.refuses(condition, {self.word: value}) for condition in self.conditions
+            evaluate.refuses(condition, {self.word: value}) for condition in self.conditions
         )
 
     def fresh(self, start: int) -> Iterator[Value]:

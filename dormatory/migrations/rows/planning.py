@@ -9,21 +9,22 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dormatory.migrations.memo import by_identity
-from dormatory.migrations.rows import conditions, hints, values
+from dormatory.migrations.rows import hints, values
 from dormatory.migrations.rows.kinds import Kinds
 from dormatory.migrations.rows.plan import ColumnPlan, Key, Link, TablePlan
-from dormatory.schema.cursor import Cursor, split
-from dormatory.schema.expression import portable_expression, portable_key
-from dormatory.schema.tokens import Kind as Token
-from dormatory.schema.tokens import Syntax, identifier, tokenize
+from dormatory.sql import evaluate
+from dormatory.sql.cursor import Cursor, split
+from dormatory.sql.expression import portable_expression, portable_key
+from dormatory.sql.lexer import Kind as Token
+from dormatory.sql.lexer import Syntax, identifier, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from dormatory.migrations.rows.kinds import Kind
     from dormatory.migrations.rows.series import Value
-    from dormatory.schema.meanings import Node
     from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Snapshot, Table
+    from dormatory.sql.normal_form import Node
 
 
 def plan(table: Table, schema: Snapshot, syntax: Syntax) -> TablePlan:
@@ -64,7 +65,7 @@ class _Planner:
         self._table, self._kinds, self._syntax = table, kinds, syntax
         self._words = frozenset(column.name.lower() for column in table.columns)
         texts = [it.expression for it in table.constraints if it.kind == "CHECK" and it.expression]
-        self._conditions = [part for text in texts for part in conditions.conjuncts(self._read(text))]
+        self._conditions = [part for text in texts for part in evaluate.conjuncts(self._read(text))]
         self._conditions += self._of_partitions(bounds)
         self._key = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
 
@@ -76,13 +77,13 @@ class _Planner:
         keys = [self._constraint_key(it) for it in uniques] + [self._index_key(it) for it in table.indexes if it.unique]
         links = [self._link(it, it.references, by_name) for it in table.constraints if it.references]
         excluded = (it.definition for it in table.constraints if it.kind == "EXCLUDE")
-        apart = (word for text in excluded for word in conditions.names(self._read_names(text)))
+        apart = (word for text in excluded for word in evaluate.names(self._read_names(text)))
         return TablePlan(
             table,
             columns,
             tuple(keys),
             tuple(sorted(links, key=lambda link: (-len(link.columns), link.name or ""))),
-            tuple(it for it in self._conditions if len(conditions.names(it) & self._words) > 1),
+            tuple(it for it in self._conditions if len(evaluate.names(it) & self._words) > 1),
             frozenset(apart),
         )
 
@@ -97,8 +98,8 @@ class _Planner:
     def _column(self, column: Column) -> ColumnPlan:
         word = column.name.lower()
         kind = self._kinds.of(column, is_key=column.name in self._key or self._is_reference(column.name))
-        own = [it for it in self._conditions if conditions.names(it) & self._words == {word}]
-        domain = (_renamed(part, word) for text in kind.checks for part in conditions.conjuncts(self._read(text)))
+        own = [it for it in self._conditions if evaluate.names(it) & self._words == {word}]
+        domain = (_renamed(part, word) for text in kind.checks for part in evaluate.conjuncts(self._read(text)))
         default = column.default if column.default is not None else kind.default
         node = self._read(default) if default is not None else None
         steady = node is not None and node[0] in {"string", "number", "array", "null"}
@@ -110,11 +111,11 @@ class _Planner:
             word=word,
             kind=kind,
             label=label,
-            nullable=nullable and not any(conditions.refuses(it, {word: None}) for it in checks),
+            nullable=nullable and not any(evaluate.refuses(it, {word: None}) for it in checks),
             left_out=column.generated is not None or (column.identity or "").startswith("ALWAYS"),
             numbered=column.identity is not None or (default or "").startswith("nextval(") or self._is_rowid(column),
             has_default=default is not None or column.identity is not None,
-            default=conditions.evaluate(node, {}) if steady and node else conditions.UNKNOWN,
+            default=evaluate.evaluate(node, {}) if steady and node else evaluate.UNKNOWN,
             is_steady=steady,
             conditions=checks,
             plausible=(),
@@ -124,7 +125,7 @@ class _Planner:
         return _with_values(found, self._all_on(found))
 
     def _all_on(self, column: ColumnPlan) -> tuple[Node, ...]:
-        several = (it for it in self._conditions if column.word in conditions.names(it))
+        several = (it for it in self._conditions if column.word in evaluate.names(it))
         return (*column.conditions, *(it for it in several if it not in column.conditions))
 
     def _of_partitions(self, bounds: tuple[str, ...]) -> list[Node]:
@@ -154,7 +155,7 @@ class _Planner:
 
     def _index_key(self, index: Index) -> Key:
         nodes = tuple(portable_key(text, self._syntax)[0] for text in index.keys)
-        about = set().union(*(conditions.names(node) for node in nodes)) & self._words
+        about = set().union(*(evaluate.names(node) for node in nodes)) & self._words
         predicate = self._read(index.predicate) if index.predicate else None
         return Key(frozenset(about), nodes, predicate, "NULLS NOT DISTINCT" not in index.definition)
 
@@ -198,7 +199,7 @@ def _renamed(node: Any, word: str) -> Any:
 def _listed(condition: Sequence[Any], word: str) -> list[Value]:
     """Return the values that a condition lists as the only ones there are."""
     if condition[0] in {"in", "="} and condition[1] == ("name", word):
-        found = [conditions.evaluate(part, {}) for part in condition[2:] if part[0] in {"string", "number"}]
+        found = [evaluate.evaluate(part, {}) for part in condition[2:] if part[0] in {"string", "number"}]
         return found if len(found) == len(condition) - 2 else []
     if condition[0] == "or":
         parts = [_listed(part, word) for part in condition[1:] if part != ("is", ("name", word), ("null",))]

@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dormatory.database import direct
-from dormatory.migrations.rows import conditions, series
-from dormatory.schema.tokens import Kind, Syntax, tokenize
+from dormatory.migrations.rows import series
+from dormatory.sql import evaluate
+from dormatory.sql.lexer import Kind, Syntax, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,7 @@ class _Common:
 
     def held(self, plan: TablePlan) -> tuple[int, list[dict[str, Any]]]:
         """Return how many rows a table holds, and of each what its keys look at."""
-        looked_at = {word for key in plan.keys for word in key.columns | conditions.names(key.predicate)}
+        looked_at = {word for key in plan.keys for word in key.columns | evaluate.names(key.predicate)}
         columns = [column for column in plan.columns if column.word in looked_at]
         if not columns:
             ((count,),) = self.query(f"SELECT count(*) FROM {named(*plan.id)}")  # noqa: S608  # names are quoted

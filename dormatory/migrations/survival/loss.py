@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dormatory.migrations.contents import Contents
     from dormatory.migrations.recording import Statement
     from dormatory.schema.snapshot import Snapshot
-    from dormatory.schema.tokens import Syntax
+    from dormatory.sql.lexer import Syntax
 
 
 class Kind(Enum):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from dormatory.migrations.contents import Contents, TableContents
-    from dormatory.migrations.survival.flows import Flows
     from dormatory.schema.snapshot import Snapshot, Table
+    from dormatory.sql.dataflow import Flows
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dormatory.migrations import values
-from dormatory.migrations.rows import conditions
 from dormatory.migrations.survival.matching import contents_of, projected
-from dormatory.schema.expression import portable_expression
-from dormatory.schema.portable_types import NUMBERS, portable_type
+from dormatory.sql import evaluate
+from dormatory.sql.expression import portable_expression
+from dormatory.sql.types import NUMBERS, portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from dormatory.migrations.contents import TableContents
     from dormatory.migrations.survival.loss import State
     from dormatory.migrations.values import Value
-    from dormatory.schema.meanings import Node
     from dormatory.schema.snapshot import Constraint, Table
-    from dormatory.schema.tokens import Syntax
+    from dormatory.sql.lexer import Syntax
+    from dormatory.sql.normal_form import Node
 
 Row = dict[str, "Value"]
 
@@ -70,7 +70,7 @@ class Restrictions:
         Asked of a whole row, it does so only if one of them was kept, or with `alike` whether it was or not.
         """
         for keys in self._keys():
-            if column is not None and column.lower() not in frozenset().union(*map(conditions.names, keys)):
+            if column is not None and column.lower() not in frozenset().union(*map(evaluate.names, keys)):
                 continue
             mine = self._key(self._rows[place], keys)
             if mine is None:
@@ -92,15 +92,15 @@ class Restrictions:
         found = []
         for node in keys:
             value = self._evaluated(node, row)
-            if value is None or value is conditions.UNKNOWN:
+            if value is None or value is evaluate.UNKNOWN:
                 return None
             found.append(values.loose(value))
         return tuple(found)
 
     def _evaluated(self, node: Node, row: Row) -> Any:
         with suppress(TypeError, ValueError, ArithmeticError):
-            return conditions.evaluate(node, {name.lower(): value for name, value in row.items()})
-        return conditions.UNKNOWN
+            return evaluate.evaluate(node, {name.lower(): value for name, value in row.items()})
+        return evaluate.UNKNOWN
 
     def _now(self) -> list[Row]:
         kept = self._kept
@@ -116,7 +116,7 @@ class Restrictions:
 
     def _looks_at(self, constraint: Constraint, column: str) -> bool:
         if constraint.kind == "CHECK" and constraint.expression:
-            return column.lower() in conditions.names(portable_expression(constraint.expression, self._syntax))
+            return column.lower() in evaluate.names(portable_expression(constraint.expression, self._syntax))
         return column in constraint.columns
 
     def _holds(self, column: str, value: Value) -> bool:

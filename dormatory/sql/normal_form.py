@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, Union
 
-from dormatory.schema.portable_types import MEANINGLESS_CASTS, NUMBERS
+from dormatory.sql.types import MEANINGLESS_CASTS, NUMBERS
 
 # What it is comes first: ("name", "x"), ("number", "1"), ("string", "a"), ("and", …), ("call", "lower", …), ("=", …).
 Node: TypeAlias = tuple[Union[str, "Node"], ...]

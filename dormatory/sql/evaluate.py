@@ -12,12 +12,12 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from dormatory.migrations.rows import patterns
+from dormatory.sql import patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dormatory.schema.meanings import Node
+    from dormatory.sql.normal_form import Node
 
 
 class _Unknown:

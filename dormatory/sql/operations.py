@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.checks.locks.parts import statements
-from dormatory.schema.cursor import Cursor, UnreadableError, split
-from dormatory.schema.tokens import Kind, Token
+from dormatory.sql.cursor import Cursor, UnreadableError, split
+from dormatory.sql.lexer import Kind, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from dormatory.schema.tokens import Syntax
+from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

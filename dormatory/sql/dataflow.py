@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.survival import clauses
-from dormatory.schema.cursor import split
-from dormatory.schema.tokens import Kind, Syntax, Token
+from dormatory.sql import clauses
+from dormatory.sql.cursor import split
+from dormatory.sql.lexer import Kind, Syntax, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

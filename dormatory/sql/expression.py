@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.schema.cursor import Cursor, UnreadableError
-from dormatory.schema.meanings import (
+from dormatory.sql.cursor import Cursor, UnreadableError
+from dormatory.sql.lexer import Kind, Syntax, Token, render, tokenize
+from dormatory.sql.normal_form import (
     NOW,
     NULL,
     ONE,
@@ -21,8 +22,7 @@ from dormatory.schema.meanings import (
     negation,
     signed,
 )
-from dormatory.schema.portable_types import portable_type
-from dormatory.schema.tokens import Kind, Syntax, Token, render, tokenize
+from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

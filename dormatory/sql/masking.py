@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dormatory.database.url import MASK
-from dormatory.schema.tokens import Syntax, lexemes
+from dormatory.sql.lexer import Syntax, lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from dormatory.schema import keywords
+from dormatory.sql import keywords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.schema.cursor import split, unwrapped
-from dormatory.schema.tokens import Kind, Syntax, Token, tokenize
+from dormatory.sql.cursor import split, unwrapped
+from dormatory.sql.lexer import Kind, Syntax, Token, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 
-from dormatory.migrations.survival import clauses
-from dormatory.schema.tokens import Kind, Syntax
+from dormatory.sql import clauses
+from dormatory.sql.lexer import Kind, Syntax
 
 _READABLE = frozenset({"plpgsql", "sql"})  # languages whose text tells what a routine does
 _WORDS = re.compile(r"[^\W\d]\w*")
