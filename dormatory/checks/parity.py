@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks.catalogue import finding
-from dormatory.schema.counterparts import differences
+from dormatory.schema.parity import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.declarations import Declaration
     from dormatory.checks.findings import Finding
-    from dormatory.schema.counterparts import Difference
+    from dormatory.schema.parity import Difference
     from dormatory.schema.snapshot import Snapshot
 
 

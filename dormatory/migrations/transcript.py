@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 from dormatory.errors import UnreadableRecordingError
 from dormatory.migrations.recording import Recording
 from dormatory.migrations.survival.loss import Loss
-from dormatory.schema import changes, snapshot, wording
+from dormatory.schema import changes, describe, snapshot
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot
 
@@ -39,7 +39,7 @@ _OBJECTS: dict[str, type] = {
 _CHANGES: dict[str, type] = {name: getattr(changes, name) for name in changes.__all__ if name != Change.__name__}
 # What annotations name that their modules import for type checkers only.
 _NAMES: dict[str, Any] = {"Loss": Loss, "Change": Change, "Snapshot": Snapshot, **_OBJECTS}
-_NAMES |= {name: getattr(wording, name) for name in ("Object", "Part", "Value")}
+_NAMES |= {name: getattr(describe, name) for name in ("Object", "Part", "Value")}
 _PLACES = tuple(field.name for field in fields(Snapshot))
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.schema.change import Change, Within
-from dormatory.schema.wording import described, differences, fact, name_of, outline, part_of, shown, told
+from dormatory.schema.describe import described, differences, fact, name_of, outline, part_of, shown, told
 
 if TYPE_CHECKING:
+    from dormatory.schema.describe import Object, Part, Value
     from dormatory.schema.snapshot import Column, Table
-    from dormatory.schema.wording import Object, Part, Value
 
 
 __all__ = [

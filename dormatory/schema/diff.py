@@ -23,6 +23,7 @@ from dormatory.schema.changes import (
     PartRenamed,
     TableRenamed,
 )
+from dormatory.schema.describe import kind_of, name_of
 from dormatory.schema.renames import (
     pairs,
     renamed_columns,
@@ -31,13 +32,12 @@ from dormatory.schema.renames import (
     table_evidence,
 )
 from dormatory.schema.snapshot import Constraint, Snapshot, Table, View
-from dormatory.schema.wording import kind_of, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+    from dormatory.schema.describe import Object, Part
     from dormatory.schema.snapshot import Column
-    from dormatory.schema.wording import Object, Part
 
 _PARTS = ("constraints", "indexes", "triggers", "rules", "policies")
 _IDENTITY = ("namespace", "name", "arguments", "kind")

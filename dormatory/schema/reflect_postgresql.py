@@ -9,7 +9,7 @@ from dormatory.schema.postgresql_memory import Memory
 from dormatory.schema.postgresql_session import settled
 from dormatory.schema.postgresql_touched import Meter
 from dormatory.schema.postgresql_values import Builder
-from dormatory.schema.shelf import Shelf
+from dormatory.schema.snapshot_cache import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Collection

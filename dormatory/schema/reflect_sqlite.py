@@ -6,7 +6,7 @@ from collections import defaultdict
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from dormatory.schema.shelf import Shelf
+from dormatory.schema.snapshot_cache import Shelf
 from dormatory.schema.sqlite_memory import Memory, Object
 from dormatory.schema.sqlite_table import ColumnRow
 from dormatory.schema.sqlite_values import Builder

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from dormatory.schema.counterparts import differences
+from dormatory.schema.parity import differences
 from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:

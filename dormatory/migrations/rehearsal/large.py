@@ -11,7 +11,7 @@ from dormatory.database.sqlite import plain_connection
 from dormatory.migrations.contents import has_rows
 from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.schema.wording import name_of
+from dormatory.schema.describe import name_of
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dormatory.migrations.survival.carried import Carriers
 from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.migrations.survival.matching import key_of, projected
 from dormatory.migrations.survival.rows import fresh
-from dormatory.schema.wording import name_of
+from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

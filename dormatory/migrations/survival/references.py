@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.migrations.survival.restrictions import parents_of
 from dormatory.migrations.values import loose
-from dormatory.schema.wording import name_of
+from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ from dormatory.migrations import values
 from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.migrations.survival.matching import contents_of, key_of, loosened, projected
-from dormatory.schema.wording import name_of
+from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence

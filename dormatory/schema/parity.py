@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dormatory.schema.describe import outline
 from dormatory.schema.portable import PortableColumn, PortablePart, PortableTable, portable_tables
-from dormatory.schema.wording import outline
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.types import stands_for
 
