@@ -391,7 +391,7 @@ def sum_(_: Context, reason: str = "", base: str = "") -> None:
 def shell(_: Context) -> None:
     """Open sqlite3 or psql on the database."""
     with reported():
-        from dormatory.database.process import hand_over
+        from dormatory.system.process import hand_over
 
         project, target, backend = here()
         if code := hand_over(backend.shell(target), env=target.environment(), cwd=project.root):
@@ -467,8 +467,8 @@ def write(project: Project, message: str, *, empty: bool) -> None:
 
 def alembic(project: Project, *arguments: str) -> None:
     """Run Alembic in a process of its own, which reads the URL by itself; its failure is this task's."""
-    from dormatory.database.process import relay
     from dormatory.errors import KilledError
+    from dormatory.system.process import relay
 
     env = {**os.environ, "ALEMBIC_CONFIG": str(project.ini)}
     if debugging():
@@ -500,7 +500,7 @@ def debugging() -> bool:
 def reported() -> Iterator[None]:
     """Turn whatever ends a task early into one line on standard error and an exit code."""
     from dormatory.ending import EndedError, ending
-    from dormatory.haste import hasten
+    from dormatory.system.tuning import hasten
 
     hasten()
     try:

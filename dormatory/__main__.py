@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.ending import EndedError, ending
 from dormatory.errors import ExitCode, NoDestinationError
-from dormatory.haste import hasten
+from dormatory.system.tuning import hasten
 
 if TYPE_CHECKING:
     from dormatory.database.url import Target

@@ -6,8 +6,8 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dormatory.database.process import TerminatedError, unwinding_on_signals
 from dormatory.errors import DormatoryError, ExitCode
+from dormatory.system.process import TerminatedError, unwinding_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

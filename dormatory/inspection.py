@@ -18,7 +18,6 @@ from dormatory.checks.suppression import suppressed
 from dormatory.checks.unplayed import unusable
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
 from dormatory.evidence import Wanted, gather
-from dormatory.haste import collected_seldom
 from dormatory.judging import judged
 from dormatory.migrations import linters
 from dormatory.migrations.history import History
@@ -26,6 +25,7 @@ from dormatory.migrations.published import names_in_use
 from dormatory.migrations.scripts import scripts, scripts_at, scripts_merged
 from dormatory.migrations.sums import sums
 from dormatory.report.outcome import Outcome, Server
+from dormatory.system.tuning import collected_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

@@ -16,9 +16,10 @@ import pytest
 from invoke.program import Program
 
 from dormatory import __main__ as command
-from dormatory.database import process, throwaway
+from dormatory.database import throwaway
 from dormatory.migrations import scratch
 from dormatory.migrations.project import Project
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.database import process
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dormatory.database.process import TerminatedError
 from dormatory.ending import EndedError, ending
 from dormatory.errors import ExitCode, NoDestinationError
+from dormatory.system.process import TerminatedError
 
 
 def ended(error: BaseException, *, debugging: bool = False) -> EndedError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import process
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import process
 from dormatory.errors import ExitCode
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

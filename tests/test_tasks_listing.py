@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import process
+from dormatory.system import process
 
 if TYPE_CHECKING:
-    from dormatory.database.process import Finished
+    from dormatory.system.process import Finished
 
 ROOT = Path(__file__).resolve().parents[1]
 READING = ("--list", "db.current", "db.history", "db.show 003", "db.heads", "db.status")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database import process, programs
+from dormatory.database import programs
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

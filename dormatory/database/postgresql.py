@@ -12,10 +12,10 @@ from sqlalchemy import NullPool, create_engine, event
 from dormatory.database import advisory, patience, programs
 from dormatory.database.contract import Stock
 from dormatory.database.lookout import Lookout
-from dormatory.database.process import run
 from dormatory.database.questions import INVALID_INDEXES
 from dormatory.database.url import detours
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MalformedURLError, MissingDatabaseError
+from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

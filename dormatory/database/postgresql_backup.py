@@ -15,19 +15,19 @@ from psycopg2 import errors, sql
 
 from dormatory.database import postgresql_traits, programs
 from dormatory.database.backend import backend_for
-from dormatory.database.beside import part_for, settle
 from dormatory.database.driver import connected
 from dormatory.database.postgresql import MAINTENANCE
-from dormatory.database.process import deferring_signals, run
 from dormatory.errors import BackupFailedError, DatabaseFailedError, MissingDatabaseError, NotABackupError
+from dormatory.system.atomic_file import part_for, settle
+from dormatory.system.process import deferring_signals, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from dormatory.database.postgresql_traits import Traits
-    from dormatory.database.process import Finished
     from dormatory.database.url import Target
+    from dormatory.system.process import Finished
 
 _LOG = logging.getLogger("dormatory")
 _TIMEOUT_SECONDS = 7 * 86400.0

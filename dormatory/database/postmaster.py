@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
-from dormatory.database import process
 from dormatory.errors import DatabaseFailedError
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database import process
 from dormatory.errors import DatabaseFailedError, ProgramFailedError, ProgramMissingError, ProgramTooOldError
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

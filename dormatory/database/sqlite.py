@@ -12,7 +12,6 @@ from sqlalchemy import NullPool, create_engine, event
 
 from dormatory.database import programs, sqlite_lock
 from dormatory.database.contract import Stock
-from dormatory.database.openers import openers
 from dormatory.database.questions import DANGLING_ROWS, LEFT_TABLES
 from dormatory.errors import (
     DanglingRowsError,
@@ -22,6 +21,7 @@ from dormatory.errors import (
     ProgramMissingError,
     RemainsError,
 )
+from dormatory.system.open_files import openers
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine

@@ -8,10 +8,10 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from dormatory.database.backend import backend_for
-from dormatory.database.beside import part_for, settle
-from dormatory.database.openers import openers
 from dormatory.database.sqlite import plain_connection, side_files
 from dormatory.errors import BackupFailedError, InUseError, LeftJournalError, MissingDatabaseError, NotABackupError
+from dormatory.system.atomic_file import part_for, settle
+from dormatory.system.open_files import openers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database import postmaster, process
+from dormatory.database import postmaster
+from dormatory.system import process
 
 try:
     import fcntl

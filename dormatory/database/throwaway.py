@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 from sqlalchemy.engine import URL
 
-from dormatory.database import installation, postmaster, private, process, programs, template
+from dormatory.database import installation, postmaster, programs, template
 from dormatory.database.url import Target
 from dormatory.errors import DatabaseFailedError
+from dormatory.system import private_directory, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
         )
     found = binaries or programs.server_binaries()
     account = installation.unprivileged()
-    with process.unwinding_on_termination(), private.directory(account) as home:
+    with process.unwinding_on_termination(), private_directory.directory(account) as home:
         installed = installation.reachable(found, home, account)
         with _running(installed, home, account):
             yield Server(installed.major, found, home)
@@ -115,5 +116,5 @@ def scratch_postgresql(on: Server) -> Iterator[Target]:
 @contextlib.contextmanager
 def scratch_sqlite() -> Iterator[Target]:
     """Name a new SQLite file in a private directory, removed with its journals at the end."""
-    with process.unwinding_on_termination(), private.directory() as home:
+    with process.unwinding_on_termination(), private_directory.directory() as home:
         yield Target(URL.create("sqlite", database=str(home / "scratch.db")), "sqlite")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import event
 
 from dormatory.database.backend import NAMES, backend_for
-from dormatory.database.process import run
 from dormatory.errors import DormatoryError, ProgramMissingError
 from dormatory.migrations import numbering, scratch, sums
 from dormatory.migrations.history import History
 from dormatory.migrations.runner import Runner
+from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

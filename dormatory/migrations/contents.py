@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.database import direct
 from dormatory.migrations import values
-from dormatory.migrations.memo import by_identity
 from dormatory.sql.lexer import Syntax, identifier
+from dormatory.system.identity_cache import by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.database.backend import backend_for
-from dormatory.database.process import run
 from dormatory.errors import LoadedDifferentlyError, MissingDatabaseError, NoDumpError
 from dormatory.migrations import scratch
 from dormatory.schema.diff import diff
 from dormatory.schema.dump import dump, load, write
 from dormatory.schema.reflect import snapshot
+from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -18,13 +18,13 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from dormatory.database.backend import backend_for, backend_named
-from dormatory.database.process import calling_on_signals
 from dormatory.database.questions import VERSION_TABLE, VERSIONS
 from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
 from dormatory.migrations import autogenerate, guard, numbering, sums
 from dormatory.migrations.failures import explained
 from dormatory.migrations.project import Project
 from dormatory.migrations.retrying import retried
+from dormatory.system.process import calling_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

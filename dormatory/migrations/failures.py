@@ -10,7 +10,6 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, StatementError
 
 from dormatory.database.backend import backend_for
-from dormatory.database.process import TerminatedError
 from dormatory.errors import (
     BehindError,
     DormatoryError,
@@ -22,6 +21,7 @@ from dormatory.errors import (
     UnknownRevisionError,
 )
 from dormatory.migrations.history import History
+from dormatory.system.process import TerminatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

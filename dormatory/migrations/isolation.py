@@ -19,8 +19,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from dormatory.database.process import conversing, unwinding_on_signals
 from dormatory.errors import DormatoryError, EnvironmentFailedError
+from dormatory.system.process import conversing, unwinding_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -36,7 +36,7 @@ _HOME = str(Path(__file__).resolve().parents[2])
 # project's from hiding Alembic before it is loaded.  Interrupted while it loads, it ends without a traceback.
 _CHILD = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
-    "from dormatory.haste import hasten; hasten(); "
+    "from dormatory.system.tuning import hasten; hasten(); "
     "from dormatory.migrations.isolation import answer; answer()"
 )
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.database.process import run
 from dormatory.errors import ProgramFailedError, ProgramMissingError
+from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database.process import run
 from dormatory.database.url import VARIABLE
 from dormatory.errors import ProgramFailedError
 from dormatory.migrations.project import CONFIG_VARIABLE
 from dormatory.migrations.reference import copied
+from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

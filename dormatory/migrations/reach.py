@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from dormatory.migrations.memo import by_identity
 from dormatory.sql.names import is_dynamic, names_in
+from dormatory.system.identity_cache import by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from dormatory.database.process import run
 from dormatory.errors import UnknownReferenceError
+from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,13 +16,13 @@ from sqlalchemy import NullPool, create_engine
 
 from dormatory.database.backend import backend_for
 from dormatory.errors import DormatoryError
-from dormatory.haste import collected_seldom
 from dormatory.migrations import unheard
 from dormatory.migrations.failures import explained
 from dormatory.migrations.observer import Observer
 from dormatory.migrations.recording import Direction, Failure
 from dormatory.migrations.runner import Runner
 from dormatory.schema.watcher import Watcher
+from dormatory.system.tuning import collected_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator

@@ -125,7 +125,7 @@ def begin(project: Project) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from dormatory.database.beside import replace  # noqa: PLC0415  # the daily command only reads
+    from dormatory.system.atomic_file import replace  # noqa: PLC0415  # the daily command only reads
 
     try:
         replace(path, text.encode())

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.database import programs
-from dormatory.database.process import run
 from dormatory.errors import ProgramFailedError
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.split import Kind, pieces
+from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

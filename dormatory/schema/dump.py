@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.database.beside import replace
 from dormatory.errors import DumpNotWrittenError
 from dormatory.schema import dump_postgresql, dump_sqlite
+from dormatory.system.atomic_file import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

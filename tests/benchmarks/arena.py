@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from dormatory.database import process, throwaway
+from dormatory.database import throwaway
+from dormatory.system import process
 from tests.benchmarks import synthetic
 from tests.benchmarks.commands import ROOT, surroundings
 

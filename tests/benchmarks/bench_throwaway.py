@@ -8,7 +8,8 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from dormatory.database import installation, postmaster, private, process, programs, template, throwaway
+from dormatory.database import installation, postmaster, programs, template, throwaway
+from dormatory.system import private_directory, process
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FIRST_RATIO, SECOND_SECONDS = 1.3, 1.0
 def by_hand(binaries: Path) -> float:
     """Return the seconds that initdb and `pg_ctl start` take, each run as a user would."""
     account = installation.unprivileged()
-    with private.directory(account) as home:
+    with private_directory.directory(account) as home:
         installed = installation.reachable(binaries, home, account)
         settings = postmaster._SETTINGS | {"unix_socket_directories": str(home)}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database import process
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from dormatory.database.url import Target

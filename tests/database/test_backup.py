@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg2 import sql
 
-from dormatory.database import beside, postgresql_backup
+from dormatory.database import postgresql_backup
 from dormatory.database.backend import backend_for
 from dormatory.database.driver import connected
 from dormatory.database.url import Target
@@ -33,6 +33,7 @@ from dormatory.errors import (
     MissingDatabaseError,
     NotABackupError,
 )
+from dormatory.system import atomic_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,7 +171,7 @@ class TestBoth:
         copy.parent.mkdir()
         for name in (".dormatory-left.part", ".dormatory-left.part-journal"):
             copy.with_name(name).write_text("half a copy")
-        with beside.part_for(copy.with_name("another")) as living:
+        with atomic_file.part_for(copy.with_name("another")) as living:
             backend_for(target).backup(target, copy)
             assert beside_of(copy) == [living.name, "copy"]
         assert beside_of(copy) == ["copy"]
@@ -185,8 +186,8 @@ class TestBoth:
         old, new = tmp_path / ".dormatory-old.part", tmp_path / ".dormatory-new.part"
         for left in (old, new):
             left.write_text("half a copy")
-        os.utime(old, (0, time.time() - 2 * beside._ABANDONED_SECONDS))
-        with beside.part_for(tmp_path / "copy"):
+        os.utime(old, (0, time.time() - 2 * atomic_file._ABANDONED_SECONDS))
+        with atomic_file.part_for(tmp_path / "copy"):
             assert (old.exists(), new.exists()) == (False, True)
 
 

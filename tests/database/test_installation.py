@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import installation, postmaster, private, programs, throwaway
+from dormatory.database import installation, postmaster, programs, throwaway
 from dormatory.errors import DatabaseFailedError
+from dormatory.system import private_directory
 
 if TYPE_CHECKING:
     from dormatory.database.throwaway import Server
@@ -136,9 +137,9 @@ class TestPlace:
             assert place not in server.socket_directory.parents
 
     def test_without_any_short_place_the_message_tells_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(private, "_SOCKET_BYTES", 20)
+        monkeypatch.setattr(private_directory, "_SOCKET_BYTES", 20)
         monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108
-        with pytest.raises(DatabaseFailedError) as caught, private.directory():
+        with pytest.raises(DatabaseFailedError) as caught, private_directory.directory():
             pass
         assert str(caught.value) == (
             "no directory for a scratch database could be made "
@@ -147,5 +148,5 @@ class TestPlace:
         )
 
     def test_nobody_else_may_enter(self) -> None:
-        with private.directory() as home:
+        with private_directory.directory() as home:
             assert home.stat().st_mode & 0o777 == 0o700

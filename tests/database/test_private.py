@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import installation, postmaster, private, throwaway
+from dormatory.database import installation, postmaster, throwaway
 from dormatory.errors import DatabaseFailedError
+from dormatory.system import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 # Tells where the server is and what its process number is, then waits until its standard input ends.
 SCRIPT = """
 import sys
-from dormatory.database import process, throwaway
+from dormatory.system import process; from dormatory.database import throwaway
 
 with process.unwinding_on_signals(), throwaway.server() as server:
     home = server.socket_directory
@@ -108,7 +109,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 def sweep() -> None:
     """Clean up as the start of a server does."""
-    private.sweep(installation.unprivileged())
+    private_directory.sweep(installation.unprivileged())
 
 
 class TestOrdinaryEnds:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import process
 from dormatory.errors import ProgramFailedError
+from dormatory.system import process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ class TestSignals:
     def test_whoever_was_told_to_end_is_deaf_until_it_has(self) -> None:
         """A second signal while the interpreter is leaving would end it with another exit code than the first one's."""
         code = (
-            "import os, signal, sys; from dormatory.database import process\n"
+            "import os, signal, sys; from dormatory.system import process\n"
             "try:\n"
             "    with process.unwinding_on_signals(): os.kill(os.getpid(), signal.SIGTERM)\n"
             "except process.TerminatedError: pass\n"
@@ -111,7 +111,7 @@ class TestSignals:
     def test_two_signals_at_once_are_one(self) -> None:
         """Python meets the second one when the first has been answered, and must find somebody to call."""
         code = (
-            "import signal, sys; from dormatory.database import process\n"
+            "import signal, sys; from dormatory.system import process\n"
             "numbers = {signal.SIGINT, signal.SIGTERM}\n"
             "try:\n"
             "    with process.unwinding_on_signals():\n"

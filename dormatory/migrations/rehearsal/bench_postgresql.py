@@ -11,7 +11,6 @@ from psycopg2 import sql
 
 from dormatory.database import programs, throwaway
 from dormatory.database.driver import connected
-from dormatory.database.pipe import Program, pipe
 from dormatory.database.url import Target
 from dormatory.errors import (
     DatabaseFailedError,
@@ -22,6 +21,7 @@ from dormatory.errors import (
 )
 from dormatory.migrations.rehearsal import sample_postgresql
 from dormatory.migrations.rehearsal.values import Copied
+from dormatory.system.pipe import Program, pipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations.memo import by_identity
 from dormatory.migrations.rows import hints, values
 from dormatory.migrations.rows.kinds import Kinds
 from dormatory.migrations.rows.plan import ColumnPlan, Key, Link, TablePlan
@@ -17,6 +16,7 @@ from dormatory.sql.cursor import Cursor, split
 from dormatory.sql.expression import portable_expression, portable_key
 from dormatory.sql.lexer import Kind as Token
 from dormatory.sql.lexer import Syntax, identifier, tokenize
+from dormatory.system.identity_cache import by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

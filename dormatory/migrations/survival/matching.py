@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.migrations import values
-from dormatory.migrations.memo import by_identity
+from dormatory.system.identity_cache import by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database import postmaster, process
+from dormatory.database import postmaster
 from dormatory.errors import DatabaseFailedError
+from dormatory.system import process
 
 try:
     import fcntl

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from dormatory.database.process import conversing
 from dormatory.errors import ProgramFailedError
+from dormatory.system.process import conversing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
