@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from dormatory.database.contract import Backend
-    from dormatory.database.url import Target
+    from dormatory.backends.base import Backend
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
 
 HOME = Path(__file__).resolve().parent
@@ -407,7 +407,7 @@ def project_here() -> Project:
 
 def here() -> tuple[Project, Target, Backend]:
     """Return the project, its database and what knows that kind of database."""
-    from dormatory.database.backend import backend_for
+    from dormatory.backends.registry import backend_for
 
     project = project_here()
     target = project.target()
@@ -416,7 +416,7 @@ def here() -> tuple[Project, Target, Backend]:
 
 def backends(listed: str) -> tuple[str, ...]:
     """Return the backends that an option lists, all of them for an empty one."""
-    from dormatory.database.backend import NAMES, known
+    from dormatory.backends.registry import NAMES, known
 
     return tuple(known(name.strip()) for name in listed.split(",")) if listed else NAMES
 

@@ -18,7 +18,7 @@ from dormatory.errors import ExitCode, NoDestinationError
 from dormatory.system.tuning import hasten
 
 if TYPE_CHECKING:
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.runner import Listener, Runner
 
@@ -85,7 +85,7 @@ def _careful(
     lines: Listener, options: argparse.Namespace, project: Project, target: Target, runner: Runner
 ) -> Listener:
     """Return who is to listen to the run and back the database up before its first move, whoever wrote its env.py."""
-    from dormatory.database.backend import backend_for
+    from dormatory.backends.registry import backend_for
     from dormatory.migrations import safeguard
 
     if options.command == "downgrade":
@@ -102,7 +102,7 @@ def _careful(
 
 def _make_sure_of(target: Target, runner: Runner, to: str) -> None:
     """Create the database if it is missing, but not for an upgrade that cannot begin."""
-    from dormatory.database.backend import backend_for
+    from dormatory.backends.registry import backend_for
 
     backend = backend_for(target)
     if not backend.exists(target):

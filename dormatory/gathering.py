@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from dormatory.backends.dump import dump as dump_of
 from dormatory.checks.unplayed import unusable
 from dormatory.errors import (
     BaselineError,
@@ -25,13 +26,12 @@ from dormatory.migrations import scratch
 from dormatory.migrations.comparison import compare
 from dormatory.migrations.dumping import committed_file
 from dormatory.migrations.roundtrip import play
-from dormatory.schema.dump import dump as dump_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dormatory.backends.url import Target
     from dormatory.checks.findings import Finding
-    from dormatory.database.url import Target
     from dormatory.errors import DormatoryError
     from dormatory.evidence import Wanted
     from dormatory.migrations.project import Project

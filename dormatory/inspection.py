@@ -111,8 +111,8 @@ def inspect_live(project: Project) -> Outcome:
 
     Raises NotComparedError when that cannot be told, which is never taken for agreement.
     """
+    from dormatory.backends.registry import backend_for  # noqa: PLC0415
     from dormatory.checks.drift import changed_by_hand  # noqa: PLC0415  # SQLAlchemy loads where it is needed
-    from dormatory.database.backend import backend_for  # noqa: PLC0415
     from dormatory.migrations.live import live_drift  # noqa: PLC0415
 
     target = project.target()

@@ -16,7 +16,7 @@ import pytest
 from invoke.program import Program
 
 from dormatory import __main__ as command
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.migrations import scratch
 from dormatory.migrations.project import Project
 from dormatory.system import process

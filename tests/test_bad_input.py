@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg2 import sql
 
-from dormatory.database import postmaster, programs
-from dormatory.database.backend import backend_for
+from dormatory.backends import programs
+from dormatory.backends.postgresql.server import postmaster
+from dormatory.backends.registry import backend_for
 from dormatory.errors import ProgramMissingError
 from tests.conftest import REPOSITORY, Ended
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
     from tests.conftest import Inv, SmallProject
 
 UNKNOWN = "there is no revision {} in this history (it runs from 001 to 002); list them with: inv db.history"

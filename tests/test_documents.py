@@ -24,7 +24,7 @@ from dormatory.system import process
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 pytestmark = pytest.mark.once
 

@@ -14,13 +14,13 @@ import pytest
 from psycopg2 import sql
 from sqlalchemy.engine import URL
 
-from dormatory.database import postmaster
-from dormatory.database.backend import backend_for
+from dormatory.backends.postgresql.server import postmaster
+from dormatory.backends.registry import backend_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
     from tests.conftest import Ended, Inv, SmallProject
 
 pytestmark = pytest.mark.once

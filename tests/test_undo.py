@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from dormatory.database.backend import backend_for
-from dormatory.database.driver import connected
-from dormatory.database.url import Target
+from dormatory.backends.driver import connected
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.migrations import backups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
     from tests.conftest import Ended, Inv, SmallProject
 
 ROWS = [(1, "é🐘"), (2, None), (3, "")]
@@ -207,7 +207,7 @@ class TestFailure:
         self, unmarked: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("dormatory.database.programs._client_places", lambda: iter([("nowhere", tmp_path)]))
+            patch.setattr("dormatory.backends.programs._client_places", lambda: iter([("nowhere", tmp_path)]))
             ended = unmarked.inv("db.downgrade", f"--confirm={unmarked.target.database}")
         assert (ended.code, unmarked.rows()) == (3, ROWS)
         assert "pg_dump was not found (looked in nowhere)" in ended.err

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import NAMES
 from dormatory.checks.catalogue import finding
 from dormatory.checks.collisions import collisions
 from dormatory.checks.findings import Severity
 from dormatory.checks.links import Links
-from dormatory.database.backend import NAMES
 from dormatory.migrations.history import line_of
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dormatory.backends.registry import NAMES
 from dormatory.checks.catalogue import finding
 from dormatory.checks.source import read
 from dormatory.checks.source.reading import UNKNOWN, argument
 from dormatory.checks.source.revised import sql_of
-from dormatory.database.backend import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dormatory.database.lookout import Blocker
+    from dormatory.backends.postgresql.blockers import Blocker
 
 
 class MalformedURLError(DormatoryError):

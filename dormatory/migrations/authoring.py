@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import event
 
-from dormatory.database.backend import NAMES, backend_for
+from dormatory.backends.registry import NAMES, backend_for
 from dormatory.errors import DormatoryError, ProgramMissingError
 from dormatory.migrations import numbering, scratch, sums
 from dormatory.migrations.history import History
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.runner import Move
 

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import NAMES, backend_for, backend_named
+from dormatory.backends.registry import NAMES, backend_for, backend_named
 from dormatory.errors import BackupFailedError, DormatoryError, NoBackupError
 from dormatory.migrations import scratch
 
 if TYPE_CHECKING:
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
 
 _LONGEST = 40  # of a database's or a revision's name within a file's

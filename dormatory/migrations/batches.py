@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from alembic.ddl.sqlite import SQLiteImpl
 
-from dormatory.database import direct
+from dormatory.backends import cursor
 
 if TYPE_CHECKING:
     from alembic.operations.batch import BatchOperationsImpl
@@ -43,5 +43,5 @@ class Rebuilding(SQLiteImpl):
 
 
 def _are_there(connection: Connection, table: str) -> bool:
-    ((answer,),) = direct.asked(direct.cursor(connection), _ARE_THERE, (table,))
+    ((answer,),) = cursor.asked(cursor.cursor(connection), _ARE_THERE, (table,))
     return bool(answer)

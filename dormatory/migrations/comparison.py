@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.registry import backend_for
 from dormatory.errors import ModelsFailedError
 from dormatory.migrations.isolation import isolated
 from dormatory.migrations.recording import Comparison
 from dormatory.migrations.runner import Runner
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
     from dormatory.schema.snapshot import Snapshot

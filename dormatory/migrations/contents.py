@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.database import direct
+from dormatory.backends import cursor as direct
 from dormatory.migrations import values
 from dormatory.sql.lexer import Syntax, identifier
 from dormatory.system.identity_cache import by_identity

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.dump import dump, load, write
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.registry import backend_for
 from dormatory.errors import LoadedDifferentlyError, MissingDatabaseError, NoDumpError
 from dormatory.migrations import scratch
 from dormatory.schema.diff import diff
-from dormatory.schema.dump import dump, load, write
-from dormatory.schema.reflect import snapshot
 from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
     from dormatory.schema.changes import Change

@@ -17,8 +17,8 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from dormatory.database.backend import backend_for, backend_named
-from dormatory.database.questions import VERSION_TABLE, VERSIONS
+from dormatory.backends.queries import VERSION_TABLE, VERSIONS
+from dormatory.backends.registry import backend_for, backend_named
 from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
 from dormatory.migrations import autogenerate, guard, numbering, sums
 from dormatory.migrations.failures import explained
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, MetaData
 
-    from dormatory.database.contract import Backend, Patience
-    from dormatory.database.lookout import Lookout
-    from dormatory.database.url import Target
+    from dormatory.backends.base import Backend, Patience
+    from dormatory.backends.postgresql.blockers import Lookout
+    from dormatory.backends.url import Target
     from dormatory.migrations.settings import Settings
 
 

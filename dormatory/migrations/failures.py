@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, StatementError
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from dormatory.errors import (
     BehindError,
     DormatoryError,
@@ -26,7 +26,7 @@ from dormatory.system.process import TerminatedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
 
 

@@ -17,8 +17,8 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
-from dormatory.database.backend import backend_for
-from dormatory.database.url import VARIABLE
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import VARIABLE
 from dormatory.errors import EnvironmentFailedError, NotAppliedError, TransactionEndedError, WrongDatabaseError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
 
 # Which server, which database; and which file.

@@ -15,15 +15,15 @@ import sys
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from dormatory.database.plain_url import plain_target
-from dormatory.database.questions import DANGLING_ROWS, INVALID_INDEXES, LEFT_TABLES, VERSIONS
+from dormatory.backends.plain_url import plain_target
+from dormatory.backends.queries import DANGLING_ROWS, INVALID_INDEXES, LEFT_TABLES, VERSIONS
 from dormatory.migrations.history import files_of, parsed, revision_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from dormatory.database.plain_url import PlainTarget
+    from dormatory.backends.plain_url import PlainTarget
     from dormatory.migrations.history import Revision
     from dormatory.migrations.project import Project
 
@@ -142,7 +142,7 @@ def _postgresql_is_at(target: PlainTarget, head: str) -> bool:
     """Say whether a database is at a revision, without an invalid index, and reached without a transaction pooler."""
     import psycopg2  # noqa: PLC0415
 
-    from dormatory.database import advisory  # noqa: PLC0415
+    from dormatory.backends.postgresql import advisory_lock  # noqa: PLC0415
 
     arguments: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": _WAIT_SECONDS, **target.settings}
     query = f"SELECT ARRAY({VERSIONS}), ARRAY({INVALID_INDEXES})"  # constants
@@ -150,6 +150,6 @@ def _postgresql_is_at(target: PlainTarget, head: str) -> bool:
         with contextlib.closing(psycopg2.connect(**arguments)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(query)
-            return cursor.fetchone() == ([head], []) and advisory.is_one_session(connection)
+            return cursor.fetchone() == ([head], []) and advisory_lock.is_one_session(connection)
     except psycopg2.Error:
         return False

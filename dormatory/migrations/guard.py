@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from dormatory.errors import ForeignRevisionError, ProductionError
 from dormatory.migrations.history import History
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from alembic.script import ScriptDirectory
 
-    from dormatory.database.contract import Stock
-    from dormatory.database.url import Target
+    from dormatory.backends.base import Stock
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.registry import backend_for
 from dormatory.errors import DormatoryError
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.schema.diff import diff
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot

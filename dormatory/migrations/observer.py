@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
-from dormatory.migrations.effects import NONE, Watch
+from dormatory.backends.postgresql.tracer import NONE, Watch
 from dormatory.migrations.recording import Lock, Statement
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.engine import ExceptionContext
 
-    from dormatory.migrations.effects import Effects
+    from dormatory.backends.postgresql.tracer import Effects
     from dormatory.migrations.project import Project
 
 

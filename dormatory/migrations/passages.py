@@ -6,18 +6,18 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from dormatory.backends.introspection import snapshot
 from dormatory.errors import DormatoryError
 from dormatory.migrations.recording import Course, Failure, Passage
 from dormatory.migrations.stage import Stage
 from dormatory.schema.diff import diff
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alembic.runtime.migration import RevisionStep
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.runner import Move
     from dormatory.schema.changes import Change

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
 
 CONFIG_VARIABLE = "ALEMBIC_CONFIG"  # Alembic's own
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
@@ -76,14 +76,14 @@ class Project:
 
     def target(self, environ: Mapping[str, str] = os.environ) -> Target:
         """Return the database to act on, as declared(), else the default file."""
-        from dormatory.database.url import DEFAULT, Target  # noqa: PLC0415  # reading needs no SQLAlchemy
+        from dormatory.backends.url import DEFAULT, Target  # noqa: PLC0415  # reading needs no SQLAlchemy
 
         declared = self.declared(environ)
         return Target.parse(DEFAULT if declared is None else declared, root=self.root)
 
     def declared(self, environ: Mapping[str, str] = os.environ) -> str | None:
         """Return the URL that DATABASE_URL gives, else the project's own variable, else its ini file."""
-        from dormatory.database.url import VARIABLE  # noqa: PLC0415
+        from dormatory.backends.url import VARIABLE  # noqa: PLC0415
 
         names = (VARIABLE, *self.settings.url_variable)
         return next((environ[name] for name in names if name in environ), self.url or None)

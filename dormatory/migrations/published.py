@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database.url import VARIABLE
+from dormatory.backends.url import VARIABLE
 from dormatory.errors import ProgramFailedError
 from dormatory.migrations.project import CONFIG_VARIABLE
 from dormatory.migrations.reference import copied

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import MigrationContext, RevisionStep
 
-    from dormatory.database.contract import Patience
+    from dormatory.backends.base import Patience
 
 _LONGEST_SECONDS = 30.0
 _LOG = logging.getLogger("dormatory")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection, MetaData
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from dormatory.errors import NotABackupError
 from dormatory.migrations import backups, guard
 from dormatory.report.text import kept, stakes
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dormatory.database.contract import Stock
-    from dormatory.database.url import Target
+    from dormatory.backends.base import Stock
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.runner import Listener, Move
 

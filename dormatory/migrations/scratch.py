@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dormatory.database import throwaway
-from dormatory.database.backend import NAMES, backend_for
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import NAMES, backend_for
 from dormatory.errors import BaselineError, MissingDatabaseError, UnsupportedBackendError
 from dormatory.migrations.isolation import isolated
 from dormatory.migrations.runner import Runner
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
 
     Scratch = Callable[[], contextlib.AbstractContextManager[Target]]

@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.database.backend import NAMES, known
+from dormatory.backends.registry import NAMES, known
 from dormatory.errors import NoProjectError
 
 if TYPE_CHECKING:

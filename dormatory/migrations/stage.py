@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
+from dormatory.backends.schema_tracker import Watcher
+from dormatory.backends.sqlite import written_tables
 from dormatory.errors import DormatoryError
-from dormatory.migrations import unheard
 from dormatory.migrations.failures import explained
 from dormatory.migrations.observer import Observer
 from dormatory.migrations.recording import Direction, Failure
 from dormatory.migrations.runner import Runner
-from dormatory.schema.watcher import Watcher
 from dormatory.system.tuning import collected_seldom
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
-    from dormatory.database.url import Target
+    from dormatory.backends.postgresql.introspection.touched import Touched
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Statement
-    from dormatory.schema.postgresql_touched import Touched
     from dormatory.schema.snapshot import Snapshot
 
     Steps = Callable[[], Iterator[RevisionStep]]
@@ -113,7 +113,7 @@ class Stage:
                 with self._observer.looking_away():
                     self._watcher.begin(connection)
             try:
-                with unheard.written(connection) as self.written:
+                with written_tables.written(connection) as self.written:
                     migrate(**arguments)
             except NotImplementedError as error:
                 if step.is_upgrade or self._observer.stop():

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from dormatory.migrations.history import History
 from dormatory.migrations.live import live_drift
 
 if TYPE_CHECKING:
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.history import Revision
     from dormatory.migrations.live import LiveDrift
     from dormatory.migrations.project import Project

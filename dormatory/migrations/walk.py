@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import RevisionStep
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Passage
     from dormatory.schema.changes import Change

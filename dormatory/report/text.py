@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dormatory.database.contract import Stock
-    from dormatory.database.url import Target
+    from dormatory.backends.base import Stock
+    from dormatory.backends.url import Target
     from dormatory.migrations.authoring import Preview
     from dormatory.migrations.backups import Backup
     from dormatory.migrations.dumping import DumpDifference

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dormatory.schema.postgresql_queries import OF_WIDE
+from dormatory.backends.postgresql.introspection.queries import OF_WIDE
 
 # Rows that the transaction $1 wrote, or a later one: those of its subtransactions have higher numbers.
 _NEW = "age({}.xmin) <= age($1)"

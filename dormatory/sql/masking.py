@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dormatory.database.url import MASK
+from dormatory.backends.url import MASK
 from dormatory.sql.lexer import Syntax, lexemes
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database import postmaster
+from dormatory.backends.postgresql.server import postmaster
 from dormatory.errors import DatabaseFailedError
 from dormatory.system import process
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.system import process
 from tests.benchmarks import synthetic
 from tests.benchmarks.commands import ROOT, surroundings
@@ -21,7 +21,7 @@ from tests.benchmarks.commands import ROOT, surroundings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a disk would be slow for all of them, and for each in another way
 _SECONDS = 3600.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import NAMES
+from dormatory.backends.registry import NAMES
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project

@@ -7,10 +7,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.registry import backend_for
+from dormatory.backends.schema_tracker import Watcher
 from dormatory.migrations import scratch
-from dormatory.schema.reflect import snapshot
-from dormatory.schema.watcher import Watcher
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from dormatory.database import installation, postmaster, programs, template, throwaway
+from dormatory.backends import programs
+from dormatory.backends.postgresql.server import cluster_cache, installation, postmaster, throwaway
 from dormatory.system import private_directory, process
 from tests.benchmarks.figure import Figure
 
@@ -30,7 +31,7 @@ def by_hand(binaries: Path) -> float:
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         pg_ctl = [str(installed.binaries / "pg_ctl"), "-D", str(home / postmaster.DATA), "-w"]
         began = time.perf_counter()
-        template.initdb(installed, home, account)
+        cluster_cache.initdb(installed, home, account)
         start = [*pg_ctl, "-l", str(home / "log"), "-o", options, "start"]
         process.run(start, env=installed.environment, cwd=home, account=account)
         seconds = time.perf_counter() - began

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dormatory.system import process
 
 if TYPE_CHECKING:
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 _SETTINGS = ("DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "PG", "PYTHONDONTWRITEBYTECODE")

@@ -30,8 +30,9 @@ from alembic.runtime.migration import MigrationStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, event, make_url
 
-from dormatory.database import throwaway
-from dormatory.migrations import effects, roundtrip
+from dormatory.backends.postgresql import tracer
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.migrations import roundtrip
 from dormatory.migrations.project import Project
 from dormatory.migrations.scratch import databases
 
@@ -74,7 +75,7 @@ def _played(ini: str, backend: str, socket: str = "", version: str = "0", **opti
 
 def unwatched(*arguments: str) -> dict[str, Any]:
     """Play it without asking the server for locks, rewrites and scans; all in this process, where that can be had."""
-    with patch.object(effects.Watch, "serves", return_value=False):
+    with patch.object(tracer.Watch, "serves", return_value=False):
         return inside(*arguments)
 
 

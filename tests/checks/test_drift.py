@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.findings import Finding, Severity
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
 from dormatory.migrations.live import LiveDrift
 from dormatory.migrations.recording import Comparison
 from dormatory.schema.diff import diff
-from dormatory.schema.reflect import snapshot
 from dormatory.schema.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
 
 
 class Case(NamedTuple):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
 from dormatory.checks.locks import locks
-from dormatory.database import throwaway
 from dormatory.migrations.history import History
 from dormatory.migrations.roundtrip import play
 from tests.conftest import SmallProject

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
 from dormatory.checks.declarations import Declaration, declarations
 from dormatory.checks.findings import Finding, Severity
 from dormatory.checks.parity import parity
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
-from dormatory.schema.reflect import snapshot
 from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
 if TYPE_CHECKING:
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
     from dormatory.migrations.scratch import Scratch
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
 from dormatory.checks.roundtrip import round_trip
-from dormatory.database import throwaway
 from dormatory.migrations.history import History
 from dormatory.migrations.roundtrip import play
 

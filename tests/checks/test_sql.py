@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
 from dormatory.checks.handwritten import fluffed, handwritten
 from dormatory.checks.squawking import executed, squawked
-from dormatory.database import throwaway
 from dormatory.errors import ProgramFailedError, ProgramMissingError
 from dormatory.migrations import linters
 from dormatory.migrations.history import History

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
-from dormatory.database.url import Target
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.errors import BusyError, PoolerError
 
 if TYPE_CHECKING:

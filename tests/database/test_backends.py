@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from dormatory.database import backend as chooser
-from dormatory.database.backend import backend_for
-from dormatory.database.driver import connected
-from dormatory.database.url import Target
+from dormatory.backends import registry as chooser
+from dormatory.backends.driver import connected
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError, MissingDatabaseError, UnsupportedBackendError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 NAMES = ["plain", "with space", "Größe", "quo'te\"d", "per%cent"]
 

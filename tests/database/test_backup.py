@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg2 import sql
 
-from dormatory.database import postgresql_backup
-from dormatory.database.backend import backend_for
-from dormatory.database.driver import connected
-from dormatory.database.url import Target
+from dormatory.backends.driver import connected
+from dormatory.backends.postgresql import backup
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.errors import (
     BackupFailedError,
     DatabaseFailedError,
@@ -38,7 +38,7 @@ from dormatory.system import atomic_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 ROWS = "SELECT id, word FROM room ORDER BY id"
 
@@ -223,7 +223,7 @@ class TestSQLite:
     def test_an_exclusive_writer_is_not_waited_for_forever(
         self, sqlite: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dormatory.database.sqlite_backup._WAIT_SECONDS", 0.1)
+        monkeypatch.setattr("dormatory.backends.sqlite.backup._WAIT_SECONDS", 0.1)
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute("BEGIN EXCLUSIVE")
             with pytest.raises(BackupFailedError, match="database is locked"):
@@ -430,7 +430,7 @@ class TestPostgreSQL:
         maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
         backend_for(postgresql).backup(postgresql, tmp_path / "copy")
         left = sql.Identifier(f"dormatory_{secrets.token_hex(4)}")
-        mark = sql.Literal(postgresql_backup._LEFT + postgresql.database)
+        mark = sql.Literal(backup._LEFT + postgresql.database)
         administer(maintenance, sql.SQL("CREATE DATABASE {}").format(left))
         administer(maintenance, sql.SQL("COMMENT ON DATABASE {} IS {}").format(left, mark))
         backend_for(postgresql).restore(postgresql, tmp_path / "copy")
@@ -440,14 +440,14 @@ class TestPostgreSQL:
         backend_for(postgresql).backup(postgresql, tmp_path / "copy")
         other = Target(server.url("postgres"), "postgresql+psycopg2")
         with connected(other, writing=False) as driver, driver.cursor() as cursor:
-            postgresql_backup._sweep(cursor, postgresql)
+            backup._sweep(cursor, postgresql)
             with pytest.raises(DatabaseFailedError, match="is being restored"):
                 backend_for(postgresql).restore(postgresql, tmp_path / "copy")
 
     def test_a_table_that_somebody_alters_is_not_waited_for_forever(
         self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(postgresql_backup, "_LOCK_MILLISECONDS", 100)
+        monkeypatch.setattr(backup, "_LOCK_MILLISECONDS", 100)
         with connected(postgresql, writing=True) as driver, driver.cursor() as cursor:
             cursor.execute("LOCK TABLE room")
             with pytest.raises(BackupFailedError, match=r"pg_dump: .*nothing was changed"):

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import installation, postmaster, programs, throwaway
+from dormatory.backends import programs
+from dormatory.backends.postgresql.server import installation, postmaster, throwaway
 from dormatory.errors import DatabaseFailedError
 from dormatory.system import private_directory
 
 if TYPE_CHECKING:
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import installation, postmaster, throwaway
+from dormatory.backends.postgresql.server import installation, postmaster, throwaway
 from dormatory.errors import DatabaseFailedError
 from dormatory.system import private_directory
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 # Tells where the server is and what its process number is, then waits until its standard input ends.
 SCRIPT = """
 import sys
-from dormatory.system import process; from dormatory.database import throwaway
+from dormatory.system import process; from dormatory.backends.postgresql.server import throwaway
 
 with process.unwinding_on_signals(), throwaway.server() as server:
     home = server.socket_directory

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import programs
+from dormatory.backends import programs
 from dormatory.errors import DatabaseFailedError, ProgramMissingError, ProgramTooOldError
 
 if TYPE_CHECKING:

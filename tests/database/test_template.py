@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import installation, postmaster, programs, template, throwaway
+from dormatory.backends import programs
+from dormatory.backends.postgresql.server import cluster_cache, installation, postmaster, throwaway
 from dormatory.system import private_directory, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.database.installation import Installation
+    from dormatory.backends.postgresql.server.installation import Installation
 
 
 @pytest.fixture
@@ -29,13 +30,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def runs_of_initdb(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The versions that initdb was run for, most recent last."""
     versions: list[str] = []
-    real = template.initdb
+    real = cluster_cache.initdb
 
     def counted(installed: Installation, home: Path, account: process.Account | None) -> None:
         versions.append(installed.version)
         real(installed, home, account)
 
-    monkeypatch.setattr(template, "initdb", counted)
+    monkeypatch.setattr(cluster_cache, "initdb", counted)
     return versions
 
 
@@ -73,7 +74,7 @@ def test_the_cache_is_never_used_across_versions(
     home, account = place
     installed = installation.reachable(programs.server_binaries(), home, account)
     for version in ("initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"):
-        template.populate(replace(installed, version=version), home, account)
+        cluster_cache.populate(replace(installed, version=version), home, account)
     assert (len(packed(cache)), runs_of_initdb) == (2, ["initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"])
 
 
@@ -117,7 +118,7 @@ def test_what_is_unpacked_equals_what_initdb_made(cache: Path, place: tuple[Path
     installed = installation.reachable(programs.server_binaries(), home, account)
 
     def populated() -> dict[str, tuple[int, int, bytes]]:
-        template.populate(installed, home, account)
+        cluster_cache.populate(installed, home, account)
         paths = sorted((home / postmaster.DATA).rglob("*"))
         states = {str(path): path.stat() for path in paths}
         return {

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
-from dormatory.database import installation, postmaster, programs, throwaway
+from dormatory.backends import programs
+from dormatory.backends.postgresql.server import installation, postmaster, throwaway
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
 from dormatory.system import private_directory
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import URL
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 
 def ask(url: URL, query: str) -> object:

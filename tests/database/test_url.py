@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
 from sqlalchemy.engine import URL
 
-from dormatory.database.url import Target
+from dormatory.backends.url import Target
 from dormatory.errors import MalformedURLError, UnsupportedBackendError
 
 ROOT = Path("/project")

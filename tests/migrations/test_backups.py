@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from dormatory.errors import BackupFailedError, NoBackupError, NoProjectError
 from dormatory.migrations import backups
 from dormatory.report.text import backup_lines
@@ -17,7 +17,7 @@ from dormatory.report.text import backup_lines
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from tests.conftest import SmallProject
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import throwaway
+from dormatory.backends.dump import dump
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import LoadedDifferentlyError, NoDumpError, NotEmptyError, ProgramFailedError
 from dormatory.migrations import dumping, scratch
 from dormatory.report.text import difference_lines
-from dormatory.schema.dump import dump
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ import psycopg2
 import pytest
 from alembic.config import Config
 
-from dormatory.database.backend import backend_for
-from dormatory.database.sqlite import take_transactions_over
+from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.backend import take_transactions_over
 from dormatory.errors import (
     DanglingRowsError,
     InvalidIndexError,
@@ -27,8 +27,8 @@ from dormatory.migrations.runner import Runner
 from dormatory.migrations.status import status
 
 if TYPE_CHECKING:
-    from dormatory.database.throwaway import Server
-    from dormatory.database.url import Target
+    from dormatory.backends.postgresql.server.throwaway import Server
+    from dormatory.backends.url import Target
     from tests.conftest import SmallProject
 
 FAMILY = """
@@ -127,7 +127,7 @@ class TestSQLiteTransactions:
     def test_left_to_the_driver_the_same_failure_stays_half_done(
         self, small_project: SmallProject, sqlite: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dormatory.database.sqlite.take_transactions_over", lambda _: None)
+        monkeypatch.setattr("dormatory.backends.sqlite.backend.take_transactions_over", lambda _: None)
         small_project.revision("001", 'op.execute("CREATE TABLE a (x)"); op.execute("COMMIT"); 1 / 0')
         with pytest.raises(RevisionFailedError):
             upgrade(small_project, sqlite)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from alembic.config import Config
 
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
-from dormatory.database import throwaway
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
 from dormatory.inspection import Request, inspect
 from dormatory.migrations import foreign, roundtrip, scratch

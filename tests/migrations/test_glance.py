@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
-from dormatory.database.plain_url import plain_target
-from dormatory.database.url import Target
+from dormatory.backends.plain_url import plain_target
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.errors import DormatoryError
 from dormatory.migrations.glance import settled
 

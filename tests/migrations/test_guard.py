@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import psycopg2
 import pytest
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from dormatory.errors import DatabaseFailedError, ProductionError
 from dormatory.migrations import guard
 from dormatory.migrations.runner import Runner
 
 if TYPE_CHECKING:
-    from dormatory.database.throwaway import Server
-    from dormatory.database.url import Target
+    from dormatory.backends.postgresql.server.throwaway import Server
+    from dormatory.backends.url import Target
     from tests.conftest import Inv, SmallProject
 
 

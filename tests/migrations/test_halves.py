@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import EnvironmentFailedError
 from dormatory.migrations import roundtrip, scratch
 from dormatory.migrations.recording import Course, Direction
@@ -17,7 +17,7 @@ from dormatory.migrations.roundtrip import play
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.recording import Recording
     from tests.conftest import SmallProject
 

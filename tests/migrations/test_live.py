@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from dormatory.database import programs, throwaway
-from dormatory.database.backend import backend_for
+from dormatory.backends import programs
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
 from dormatory.errors import NotComparedError, ProgramMissingError
 from dormatory.inspection import inspect_live
 from dormatory.migrations import scratch
 from dormatory.migrations.live import live_drift
 from dormatory.migrations.status import status
 from dormatory.report.text import status_text
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from tests.conftest import SmallProject
 
 

@@ -10,7 +10,7 @@ import pytest
 from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import DormatoryError
 from dormatory.migrations.observer import Observer
 from dormatory.migrations.runner import Runner
@@ -18,7 +18,7 @@ from dormatory.migrations.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.recording import Statement
     from tests.conftest import SmallProject
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.migrations.observer import Observer
 from dormatory.migrations.runner import Runner
 

@@ -12,17 +12,17 @@ import psycopg2
 import pytest
 from sqlalchemy import NullPool, create_engine
 
+from dormatory.backends.driver import connected
+from dormatory.backends.postgresql.replica import PostgreSQLBench
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.replica import bench
+from dormatory.backends.url import Target
 from dormatory.checks.findings import Severity
 from dormatory.checks.rehearsal import rehearsal
-from dormatory.database import throwaway
-from dormatory.database.driver import connected
-from dormatory.database.url import Target
 from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.recording import Direction, Recording
-from dormatory.migrations.rehearsal.bench import bench
-from dormatory.migrations.rehearsal.bench_postgresql import PostgreSQLBench
 from dormatory.migrations.rehearsal.forecast import Measurement, forecast
 from dormatory.migrations.rehearsal.rehearse import Request, rehearse
 from dormatory.rehearsing import rehearsed

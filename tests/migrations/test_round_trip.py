@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.registry import NAMES
 from dormatory.checks.data import rows_kept
 from dormatory.checks.findings import Severity
 from dormatory.checks.roundtrip import round_trip
-from dormatory.database.backend import NAMES
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project

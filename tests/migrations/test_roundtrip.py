@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.migrations import scratch
 from dormatory.migrations.recording import Course, Direction, Recording
 from dormatory.migrations.roundtrip import play
@@ -15,7 +15,7 @@ from dormatory.migrations.roundtrip import play
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.recording import Passage, Statement
     from dormatory.migrations.scratch import Scratch
     from tests.conftest import SmallProject

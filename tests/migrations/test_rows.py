@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
-from dormatory.database.url import Target
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.errors import OwnRowsError
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
 from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.runner import Runner
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

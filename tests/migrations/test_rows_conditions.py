@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine
 
+from dormatory.backends.introspection import snapshot
 from dormatory.migrations.rows import own
 from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.rows.planning import plan
-from dormatory.schema.reflect import snapshot
 from dormatory.sql import patterns
 from dormatory.sql.evaluate import UNKNOWN, evaluate, refuses
 from dormatory.sql.expression import portable_expression

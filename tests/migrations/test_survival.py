@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
 from dormatory.migrations import contents
 from dormatory.migrations.recording import Direction, Statement
 from dormatory.migrations.survival.judgement import judge
 from dormatory.migrations.survival.loss import Kind, Loss, State, Trip
-from dormatory.schema.reflect import snapshot
 from dormatory.sql.dataflow import flows
 from dormatory.sql.lexer import Syntax
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import UnreadableRecordingError
 from dormatory.migrations import transcript
 from dormatory.migrations.recording import Leg, Recording, Statement, Step

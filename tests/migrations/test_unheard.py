@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
-from dormatory.migrations.unheard import written
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.written_tables import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from dormatory.database import throwaway
-from dormatory.database.backend import backend_for
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
 from dormatory.migrations.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from tests.conftest import Inv, SmallProject
 
 LIMIT = 0.4

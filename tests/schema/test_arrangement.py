@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dormatory.schema.archive import Entry
-from dormatory.schema.arrangement import arrange
+from dormatory.backends.postgresql.dump.archive import Entry
+from dormatory.backends.postgresql.dump.order import arrange
 from dormatory.schema.constraint_order import with_sorted_constraints
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.split import pieces, without_trailing_space

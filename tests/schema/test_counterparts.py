@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from dormatory.backends.introspection import snapshot
 from dormatory.schema.parity import differences
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
     from dormatory.schema.snapshot import Snapshot
 
     Compare = Callable[[Sequence[str], Sequence[str]], list[str]]

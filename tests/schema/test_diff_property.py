@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from dormatory.backends.introspection import snapshot
 from dormatory.schema.changes import (
     Change,
     ColumnAdded,
@@ -28,12 +29,11 @@ from dormatory.schema.changes import (
     TableRenamed,
 )
 from dormatory.schema.diff import diff
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
     from dormatory.schema.snapshot import Snapshot
 
 TABLES = ("alpha", "Beta two", "order")

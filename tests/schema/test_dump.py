@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.database.backend import backend_for
-from dormatory.database.driver import connected
-from dormatory.database.url import Target
+from dormatory.backends.driver import connected
+from dormatory.backends.dump import dump, load
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError, MissingDatabaseError, NotEmptyError
-from dormatory.schema.dump import dump, load
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
     from dormatory.schema.snapshot import Snapshot
 
 HERE = Path(__file__).parent

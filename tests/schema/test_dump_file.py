@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.dump import write
 from dormatory.errors import DumpNotWrittenError
-from dormatory.schema.dump import write
 
 if TYPE_CHECKING:
     from pathlib import Path

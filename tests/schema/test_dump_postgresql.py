@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg2 import sql
 
-from dormatory.database import programs
-from dormatory.database.driver import connected
-from dormatory.database.url import Target
+from dormatory.backends import programs
+from dormatory.backends.driver import connected
+from dormatory.backends.dump import dump, load
+from dormatory.backends.postgresql.dump import archive
+from dormatory.backends.url import Target
 from dormatory.errors import ProgramFailedError, ProgramTooOldError
-from dormatory.schema import archive
-from dormatory.schema.dump import dump, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 EVERYTHING = (Path(__file__).parent / "everything_postgresql.sql").read_text()
 # What pg_restore writes around the objects; the two \ lines came with the releases of August 2025.

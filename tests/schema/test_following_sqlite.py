@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from dormatory.schema.reflect import snapshot
-from dormatory.schema.watcher import Watcher
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.schema_tracker import Watcher
 
 if TYPE_CHECKING:
     from pathlib import Path

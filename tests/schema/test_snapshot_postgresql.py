@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.introspection.views import view_definition
 from dormatory.schema.diff import diff
-from dormatory.schema.postgresql_views import view_definition
-from dormatory.schema.reflect import snapshot
 from dormatory.schema.snapshot import Column, Constraint, Index, Namespace, Reference, Sequence, Table, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.throwaway import Server
+    from dormatory.backends.postgresql.server.throwaway import Server
 
 BASE = """
 create type mood as enum ('sad', 'ok');

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
+from dormatory.backends.introspection import snapshot
 from dormatory.schema.diff import diff
-from dormatory.schema.reflect import snapshot
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.schema_tracker import Watcher
 from dormatory.errors import DormatoryError
-from dormatory.schema.reflect import snapshot
-from dormatory.schema.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.database.throwaway import Server
-    from dormatory.schema.watcher import Reading
+    from dormatory.backends.postgresql.server.throwaway import Server
+    from dormatory.backends.schema_tracker import Reading
 
 START = (
     "create table parent (id int primary key, label text); create table other (id int primary key);"

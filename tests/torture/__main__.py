@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dormatory.database import throwaway
+from dormatory.backends.postgresql.server import throwaway
 from tests.torture.ordeal import WAYS, WoundedError, commands, run
 from tests.torture.victim import Ward
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from tests.torture.victim import REPOSITORY, State, Ward, lives
 
 if TYPE_CHECKING:
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
 
 # What each way of breaking off may end with; a command that was through already, or did not mind, has ended with 0.
 WAYS = {

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import make_url
 
-from dormatory.database import installation, postmaster, throwaway
-from dormatory.database.backend import backend_for
-from dormatory.database.url import Target
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.postgresql.server import installation, postmaster, throwaway
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import Target
 from dormatory.migrations import contents, scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
 from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.runner import Runner
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

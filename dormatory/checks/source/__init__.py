@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import NAMES
 from dormatory.checks.source.colons import colons
 from dormatory.checks.source.imports import Application, imports
 from dormatory.checks.source.naming import naming
@@ -12,7 +13,6 @@ from dormatory.checks.source.portability import dead_branches, dialect_only
 from dormatory.checks.source.reading import Reading
 from dormatory.checks.source.revised import Revised
 from dormatory.checks.source.transactions import transactions
-from dormatory.database.backend import NAMES
 
 if TYPE_CHECKING:
     import ast

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import NAMES
+from dormatory.backends.registry import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,10 +7,10 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import NAMES
 from dormatory.checks.findings import Severity
 from dormatory.checks.source.reading import argument, is_true, keyword
 from dormatory.checks.source.revised import Kind, bare, kind_of, sql_of
-from dormatory.database.backend import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

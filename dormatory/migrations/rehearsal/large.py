@@ -6,8 +6,8 @@ import tempfile
 from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from dormatory.database.driver import connected
-from dormatory.database.sqlite import plain_connection
+from dormatory.backends.driver import connected
+from dormatory.backends.sqlite.backend import plain_connection
 from dormatory.migrations.contents import has_rows
 from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival.loss import Kind, Loss
@@ -17,7 +17,7 @@ from dormatory.sql.lexer import Syntax, identifier
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.schema.snapshot import Snapshot, Table
 
 _SAID = "all rows compared by the database, key by key"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event
 
-from dormatory.migrations.rehearsal import offences_postgresql, offences_sqlite
+from dormatory.backends.postgresql import violations as offences_postgresql
+from dormatory.backends.sqlite import violations as offences_sqlite
 from dormatory.migrations.rehearsal.values import Offence
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.engine import ExceptionContext
 
-    from dormatory.migrations.rehearsal.violation import Violation
+    from dormatory.backends.violation import Violation
 
 MOST_KEYS = 10
 

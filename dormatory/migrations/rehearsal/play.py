@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, NoDowngradeError
 from dormatory.migrations.passages import one_run, way_down
 from dormatory.migrations.recording import LOCK_MODES, Direction, Failure, Leg, Step
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import RevisionStep
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
     from dormatory.migrations.recording import Passage
     from dormatory.migrations.rehearsal.sizes import Id

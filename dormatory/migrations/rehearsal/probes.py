@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 import psycopg2
 from psycopg2 import errors, sql
 
-from dormatory.database.driver import connected
-from dormatory.database.sqlite import plain_connection
+from dormatory.backends.driver import connected
+from dormatory.backends.sqlite.backend import plain_connection
 from dormatory.migrations.rehearsal.values import Stall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.migrations.recording import Direction
 
 _PAUSE_SECONDS = 0.002

@@ -6,26 +6,26 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dormatory.database.backend import backend_for
+from dormatory.backends.introspection import snapshot
+from dormatory.backends.registry import backend_for
+from dormatory.backends.replica import bench
 from dormatory.errors import DatabaseFailedError, ForeignRevisionError
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.isolation import isolated
 from dormatory.migrations.recording import Course, Direction, Passage, Recording
-from dormatory.migrations.rehearsal.bench import bench
 from dormatory.migrations.rehearsal.forecast import Measurement, forecast
 from dormatory.migrations.rehearsal.play import play, there_and_back, timed
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.values import Findings, Rehearsal
-from dormatory.schema.reflect import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.database.url import Target
+    from dormatory.backends.replica import Bench
+    from dormatory.backends.url import Target
     from dormatory.migrations.history import Revision
     from dormatory.migrations.project import Project
-    from dormatory.migrations.rehearsal.bench import Bench
     from dormatory.migrations.rehearsal.play import Played
 
     Tell = Callable[[str, int, int], None]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from dormatory.database.driver import connected
+from dormatory.backends.driver import connected
 from dormatory.migrations.contents import has_rows
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dormatory.database.url import Target
+    from dormatory.backends.url import Target
     from dormatory.schema.snapshot import Snapshot
 
 Id: TypeAlias = "tuple[str | None, str]"

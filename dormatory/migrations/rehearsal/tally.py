@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from dormatory.database import direct
+from dormatory.backends import cursor
 from dormatory.migrations.rehearsal.values import Changed
 from dormatory.sql import clauses
 from dormatory.sql.lexer import Kind, Syntax
@@ -62,11 +62,11 @@ class Tally:
 def settle(connection: Connection) -> None:
     """Have the server add up what this session has written as soon as its transaction ends."""
     if connection.dialect.name == "postgresql":
-        direct.asked(direct.cursor(connection), _FLUSH)
+        cursor.asked(cursor.cursor(connection), _FLUSH)
 
 
 def _counts(connection: Connection) -> dict[int, tuple[Any, ...]]:
-    return {row[0]: tuple(row[1:]) for row in direct.asked(direct.cursor(connection), _COUNTS)}
+    return {row[0]: tuple(row[1:]) for row in cursor.asked(cursor.cursor(connection), _COUNTS)}
 
 
 def _told(statements: Iterable[Statement]) -> Iterator[Changed]:

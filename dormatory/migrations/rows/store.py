@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dormatory.database import direct
+from dormatory.backends import cursor
 from dormatory.migrations.rows import series
 from dormatory.sql import evaluate
 from dormatory.sql.lexer import Kind, Syntax, tokenize
@@ -54,7 +54,7 @@ class _Common:
     syntax: Syntax
 
     def __init__(self, connection: Connection) -> None:
-        self._cursor = direct.cursor(connection)
+        self._cursor = cursor.cursor(connection)
         self.error: type[Exception] = connection.dialect.loaded_dbapi.Error  # what the driver raises
 
     def execute(self, statement: str, parameters: Any = None) -> int:

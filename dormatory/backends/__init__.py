@@ -1,0 +1,1 @@
+"""All that knows a kind of database: one folder for each."""

@@ -1,0 +1,1 @@
+"""PostgreSQL, by the parts of the protocol in `backends/base.py`."""

@@ -1,0 +1,66 @@
+"""The text of a PostgreSQL database: pg_dump's statements, arranged by table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql
+
+from dormatory.backends.driver import connected
+from dormatory.backends.postgresql.dump import archive
+from dormatory.backends.postgresql.dump.order import arrange
+from dormatory.errors import NotEmptyError
+from dormatory.sql.lexer import Syntax, identifier
+
+if TYPE_CHECKING:
+    from dormatory.backends.postgresql.dump.archive import Entry
+    from dormatory.backends.url import Target
+
+# All of pg_dump's settings that change what the statements below them mean.  Every name is written with its schema.
+_PREAMBLE = """\
+SET client_encoding = 'UTF8';
+SET check_function_bodies = false;
+SET search_path = '';
+"""
+_RELATIONS = """
+SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+"""
+
+
+def dump(target: Target, version_table: str) -> str:
+    """Return the text of a database; see `dormatory.backends.dump.dump`."""
+    with connected(target, writing=False) as driver:
+        entries = archive.read(target, driver.server_version // 10000)
+        versions = [entry for entry in entries if entry.kind == "TABLE" and entry.name == version_table]
+        table = min(versions, key=lambda entry: (entry.namespace != "public", entry.namespace), default=None)
+        rows = _revisions(driver, table) if table else ""
+    blocks = ["\n".join((f"-- {block.title}", *block.statements)) + "\n" for block in arrange(entries, last=table)]
+    return "\n".join([_PREAMBLE, *blocks, rows] if rows else [_PREAMBLE, *blocks])
+
+
+def load(target: Target, text: str) -> None:
+    """Run a dump in an empty database; see `dormatory.backends.dump.load`.
+
+    It goes through the driver and not through psql, which obeys backslash commands in what it reads, shell commands
+    among them (CVE-2025-8714); the server only knows SQL.  All statements sent at once are one transaction.
+    """
+    with connected(target, writing=True) as driver, driver.cursor() as cursor:
+        cursor.execute(_RELATIONS)
+        if cursor.fetchone()[0]:
+            raise NotEmptyError(str(target))
+        driver.set_client_encoding("UTF8")
+        cursor.execute(text)
+        driver.commit()
+
+
+def _revisions(driver: Any, table: Entry) -> str:
+    """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
+    with driver.cursor() as cursor:
+        query = 'SELECT quote_literal(version_num) FROM {} ORDER BY version_num COLLATE "C"'
+        cursor.execute(sql.SQL(query).format(sql.Identifier(table.namespace, table.name)))
+        rows = cursor.fetchall()
+    name = ".".join(identifier(part, Syntax.POSTGRESQL) for part in (table.namespace, table.name))
+    statement = "INSERT INTO {} (version_num) VALUES ({});\n"
+    return "".join(statement.format(name, row) for (row,) in rows)

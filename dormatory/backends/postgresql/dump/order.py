@@ -1,0 +1,209 @@
+"""The objects of a PostgreSQL archive in the order a reviewer reads them, which is one that loads.
+
+One block per object, by kind and name.  A table's block holds all that is the table's: its sequences, constraints,
+foreign keys too, indexes, triggers, policies and comments.  PostgreSQL takes a foreign key only when the other table
+is there, so a table that others need stands right before the first of them; all else is by name.  Where tables need
+each other in a circle, the statement that closes it follows as soon as it can, in a block that says "continued".
+
+The other ways: all foreign keys in a section of their own keep the tables in the order of their names, but take every
+reference away from its column and split each new table in two places.  Tables sorted after what they need (by name
+among those that are ready) would send a table to the end of the file when it gets a foreign key to a new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from dormatory.backends.postgresql.dump.archive import Entry
+
+_RELATIONS = frozenset({"TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW"})
+# Kinds of objects in the order of their sections; kinds not named are operators, casts, servers and the like.
+_SECTIONS = (
+    ("SCHEMA",), ("EXTENSION",), ("COLLATION",), ("SHELL TYPE", "TYPE", "DOMAIN"),
+    ("FUNCTION", "PROCEDURE", "AGGREGATE"), ("*",), ("SEQUENCE",), ("TABLE", "FOREIGN TABLE"),
+    ("VIEW", "MATERIALIZED VIEW"), ("* that needs a table",), ("PUBLICATION", "EVENT TRIGGER"),
+)  # fmt: skip
+_SECTION = {kind: section for section, kinds in enumerate(_SECTIONS) for kind in kinds}
+# What belongs to another object, in its order within that object's block.
+_PARTS = (
+    "SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "INDEX",
+    "TABLE ATTACH", "INDEX ATTACH", "STATISTICS", "RULE", "TRIGGER", "ROW SECURITY", "POLICY",
+    "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "COMMENT",
+)  # fmt: skip
+_PART = {kind: place for place, kind in enumerate(_PARTS)}
+# A statement of these kinds waits for what it needs; it does not bring another object forward.
+_PATIENT = frozenset({"RULE", "TRIGGER", "POLICY", "COMMENT", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"})
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Statements that stand together below a title."""
+
+    title: str
+    statements: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Object:
+    """An object with its parts, on its way to becoming a block."""
+
+    head: Entry
+    parts: list[Entry] = field(default_factory=list)
+    needs: set[_Object] = field(default_factory=set)  # what has to stand before it
+    section: int = 0
+
+    @property
+    def key(self) -> tuple[int, str, str, str]:
+        """Where it stands as long as nothing brings it forward."""
+        return self.section, self.head.namespace, self.head.name, self.head.kind
+
+    @property
+    def title(self) -> str:
+        """What a reviewer looks for."""
+        namespace = "" if self.head.namespace in {"-", "public"} else f"{self.head.namespace}."
+        return f"{self.head.kind.lower()} {namespace}{self.head.name}"
+
+
+def arrange(entries: Sequence[Entry], *, last: Entry | None = None) -> tuple[Block, ...]:
+    """Return the blocks of a dump; the table `last` closes it, whatever its name."""
+    owners = _owners(entries)
+    objects = list(dict.fromkeys(owners.values()))
+    for entry in entries:
+        if entry.kind not in _PATIENT:
+            mine = owners[entry.number]
+            mine.needs |= {owners[number] for number in entry.needs & owners.keys()} - {mine}
+    for found in objects:
+        found.section = len(_SECTIONS) if found.head is last else _section(found)
+    writer = _Writer(owners.keys())
+    for found in _in_order(objects):
+        writer.write(found)
+    return writer.finished()
+
+
+def _owners(entries: Iterable[Entry]) -> dict[int, _Object]:
+    """Return the object that each entry, by its number, is or belongs to."""
+    by_number: dict[int, Entry] = {}
+    owners: dict[int, _Object] = {}
+    for entry in entries:  # in pg_dump's order, in which a part comes after what it is a part of
+        subjects = [by_number[number] for number in sorted(entry.needs & by_number.keys())]
+        subject = _subject(entry, subjects)
+        if subject is None:
+            owners[entry.number] = _Object(entry)
+        else:
+            owners[entry.number] = owners[subject.number]
+            owners[entry.number].parts.append(entry)
+        by_number[entry.number] = entry
+    return owners
+
+
+def _subject(entry: Entry, needed: list[Entry]) -> Entry | None:
+    """Return which of the entries that a part needs it is a part of; None for an object of its own."""
+    if entry.kind not in _PART:
+        return None
+    if entry.kind.startswith("PUBLICATION"):
+        needed = [other for other in needed if other.kind == "PUBLICATION"]
+    relations = [other for other in needed if other.kind in _RELATIONS]
+    if entry.kind in {"SEQUENCE", "INDEX", "STATISTICS"}:  # their names do not tell the table's
+        needed = relations
+    named = [other for other in needed if other.namespace == entry.namespace and _names(entry.name, other.name)]
+    found = named or relations or needed
+    return max(found, key=lambda other: (len(other.name), other.name, other.namespace), default=None)
+
+
+def _names(part: str, whole: str) -> bool:
+    """Tell whether the name of a part, `object pk_object` or `pk_object`, speaks of the entry `whole`."""
+    return part == whole or part.startswith(f"{whole} ") or whole.endswith(f" {part}")
+
+
+def _section(found: _Object) -> int:
+    """Return the section of an object; a function that needs a table does not bring that table forward."""
+    section = _SECTION.get(found.head.kind, _SECTION["*"])
+    if section >= _SECTION["TABLE"]:
+        return section
+    seen, ahead = {found}, [found]
+    while ahead:
+        for needed in ahead.pop().needs - seen:
+            if needed.head.kind in _RELATIONS:
+                return _SECTION["* that needs a table"]
+            seen.add(needed)
+            ahead.append(needed)
+    return section
+
+
+def _in_order(objects: Iterable[_Object]) -> Iterator[_Object]:
+    """Yield objects by section and name, each after what it needs, as far as there is no circle."""
+    seen: set[_Object] = set()
+    for first in sorted(objects, key=lambda found: found.key):
+        if first in seen:
+            continue
+        seen.add(first)
+        path = [(first, iter(sorted(first.needs, key=lambda found: found.key)))]
+        while path:  # a loop, not a recursion: a chain of references may be longer than Python's stack
+            found, needed = path[-1]
+            following = next((other for other in needed if other not in seen), None)
+            if following is None:
+                path.pop()
+                yield found
+            else:
+                seen.add(following)
+                path.append((following, iter(sorted(following.needs, key=lambda found: found.key))))
+
+
+class _Writer:
+    """Writes blocks, and keeps a statement back until all that it needs is written."""
+
+    def __init__(self, known: Collection[int]) -> None:
+        self._known = frozenset(known)
+        self._written: set[int] = set()
+        self._kept_back: dict[_Object, list[Entry]] = {}
+        self._blocks: list[Block] = []
+
+    def write(self, found: _Object) -> None:
+        """Write an object's block, and then what waited for it."""
+        self._finish_view(found)
+        # Comments stay in the order of the columns they speak of.
+        parts = sorted(found.parts, key=lambda part: (_PART[part.kind], part.kind != "COMMENT" and part.name))
+        self._write(found, found.title, [found.head, *parts])
+        progress = True
+        while progress:
+            progress = False
+            for other in sorted(self._kept_back, key=lambda kept: kept.key):
+                progress |= self._write(other, f"{other.title}, continued", self._kept_back.pop(other))
+
+    def finished(self) -> tuple[Block, ...]:
+        """Return the blocks; an archive never leaves a statement waiting."""
+        if self._kept_back:
+            message = f"circular: {', '.join(found.title for found in self._kept_back)}"
+            raise AssertionError(message)
+        return tuple(self._blocks)
+
+    def _write(self, found: _Object, title: str, entries: list[Entry]) -> bool:
+        statements: list[str] = []
+        while ready := next((entry for entry in entries if self._is_ready(entry)), None):
+            entries.remove(ready)
+            statements.append(ready.sql)
+            self._written.add(ready.number)
+        if entries:
+            self._kept_back[found] = entries
+        if statements:
+            self._blocks.append(Block(title, tuple(statements)))
+        return bool(statements)
+
+    def _is_ready(self, entry: Entry) -> bool:
+        return entry.needs & self._known <= self._written
+
+    def _finish_view(self, found: _Object) -> None:
+        """Write a view at once where pg_dump gives an empty one first, because it writes keys after views."""
+        for part in found.parts:
+            if part.kind == "RULE" and part.name == f"{found.head.name} _RETURN":
+                whole = replace(part, number=found.head.number, needs=part.needs - {found.head.number})
+                if self._is_ready(whole):
+                    sql = part.sql.replace("CREATE OR REPLACE VIEW", "CREATE VIEW", 1)
+                    found.head = replace(whole, kind=found.head.kind, name=found.head.name, sql=sql)
+                    found.parts.remove(part)
+                    self._written.add(part.number)
+                return

@@ -1,0 +1,1 @@
+"""Read the structure of a PostgreSQL database from its catalogs."""

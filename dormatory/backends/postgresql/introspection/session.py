@@ -1,0 +1,113 @@
+"""A connection to PostgreSQL while its catalogs are read: settings that texts depend on, statements kept prepared."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from dormatory.backends import cursor
+from dormatory.backends.postgresql.introspection.queries import SEARCH_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+# What a server's own deparsing asks for; a revision may have changed any of them.
+_FIXED = {
+    "search_path": SEARCH_PATH,
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
+    "jit": "off",  # compiling takes longer than any of the statements
+}
+# Reading a few objects is a matter of indexes, also where the catalogs are small yet when the plan is made.
+_FOR_A_FEW = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off"}
+_PREFIX = "dormatory_"
+_SET = text("SELECT count(set_config(key, value, :local)) FROM json_each_text(CAST(:settings AS json))")
+
+
+def _beginning(wanted: Mapping[str, str]) -> tuple[str, str]:
+    """Return the statement that saves settings and makes new ones for the transaction, and these as JSON."""
+    current = ", ".join(f"'{name}', current_setting('{name}')" for name in wanted)
+    calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
+    statement = f"""
+WITH before AS MATERIALIZED (
+    SELECT current_setting('server_version_num')::int AS version,
+        ARRAY(SELECT name FROM pg_prepared_statements WHERE starts_with(name, '{_PREFIX}')) AS prepared,
+        json_build_object({current})::text AS settings)
+SELECT version, prepared, settings, {calls} FROM before"""  # noqa: S608  # nothing but the constants above
+    return statement, json.dumps(wanted)
+
+
+_BEGIN, _BEGIN_FOR_A_FEW = _beginning(_FIXED), _beginning(_FIXED | _FOR_A_FEW)
+
+
+class Session:
+    """Asks; `version` is the server's number, such as 160004."""
+
+    def __init__(self, connection: Connection, version: int, prepared: Iterable[str], wanted: str) -> None:
+        self._connection, self.version, self.wanted = connection, version, wanted
+        self._prepared = set(prepared)
+        self.is_local = True
+
+    def ask(self, query: str) -> Sequence[Any]:
+        """Return the rows of a statement."""
+        return self._connection.exec_driver_sql(query).all()
+
+    def ask_prepared(self, name: str, query: str, *arguments: str) -> Sequence[Any]:
+        """Return the rows of a statement that is planned once per connection.
+
+        `name` may be followed by the types of the parameters in parentheses; the arguments are literals.
+        """
+        short = _PREFIX + name.partition(" ")[0]
+        if short not in self._prepared:
+            self._connection.exec_driver_sql(f"PREPARE {_PREFIX}{name} AS {query}")
+            self._prepared.add(short)
+        given = f" ({', '.join(arguments)})" if arguments else ""
+        return cursor.asked(cursor.cursor(self._connection), f"EXECUTE {short}{given}")
+
+    def confirm(self, path: str) -> bool:
+        """Hear from a statement which search_path it had; return whether that was right, and make it so."""
+        if path == SEARCH_PATH:
+            return True
+        # With autocommit "local" ends with the statement; then, and only then, the session's settings are changed.
+        self.is_local = False
+        _set(self._connection, self.wanted, local=False)
+        return False
+
+
+def listed(oids: Iterable[int]) -> str:
+    """Return OIDs as an array in SQL."""
+    return f"'{{{','.join(map(str, oids))}}}'::oid[]"
+
+
+@contextmanager
+def settled(connection: Connection, *, for_a_few: bool = False) -> Iterator[Session]:
+    """Give a session with the same settings for everybody, and put the caller's back behind it.
+
+    In a transaction they are in force at once; a session in autocommit has them once it was asked to `confirm`.
+    """
+    begin, wanted = _BEGIN_FOR_A_FEW if for_a_few else _BEGIN
+    ((version, prepared, before, *_),) = cursor.asked(cursor.cursor(connection), begin)
+    session = Session(connection, version, prepared, wanted)
+    try:
+        yield session
+    finally:
+        if not session.is_local:
+            _set(connection, before, local=False)
+    # Not in the finally: after an error the transaction is lost, and the settings with it.
+    if session.is_local:
+        _set(connection, before, local=True)
+
+
+def _set(connection: Connection, values: str, *, local: bool) -> None:
+    connection.execute(_SET, {"settings": values, "local": local})

@@ -1,0 +1,1 @@
+"""PostgreSQL servers of our own: found, started, used and removed."""

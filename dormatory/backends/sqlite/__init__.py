@@ -1,0 +1,1 @@
+"""SQLite, by the parts of the protocol in `backends/base.py`."""

@@ -1,0 +1,71 @@
+"""The text of an SQLite database: the statements it keeps in sqlite_schema, arranged by table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.backends.driver import connected
+from dormatory.errors import MissingDatabaseError, NotEmptyError
+from dormatory.schema.constraint_order import with_sorted_constraints
+from dormatory.sql.lexer import Syntax, identifier
+from dormatory.sql.split import Kind, pieces, without_trailing_space
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from dormatory.backends.url import Target
+
+# What SQLite makes by itself is left out: its own tables, the indexes behind constraints, which have no text, and the
+# tables in which a virtual table keeps its content.
+_STATEMENTS = """
+SELECT type, name, tbl_name, sql FROM sqlite_master
+ WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'
+   AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
+"""
+_PLACES = {"table": 0, "view": 1, "index": 2, "trigger": 3}
+
+
+def dump(target: Target, version_table: str) -> str:
+    """Return the text of a database; see `dormatory.backends.dump.dump`.
+
+    Tables need no order of their own here: SQLite looks for the other table of a foreign key, and for the tables of a
+    view or a trigger, only when rows are touched.
+    """
+    if not target.path.exists():  # to open it would create it
+        raise MissingDatabaseError(str(target))
+    with connected(target, writing=False) as driver:
+        found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_PLACES[row[0]], row[1]))
+        owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}
+        rows = _revisions(driver, version_table) if version_table.lower() in owners else ""
+    blocks: dict[tuple[bool, bool, str], list[str]] = {}
+    for kind, _, table, sql in found:
+        is_view, name = owners[table.lower()]  # a trigger keeps the table's name as it was typed there
+        key = (name.lower() == version_table.lower(), is_view, name)
+        text = with_sorted_constraints(sql) if kind == "table" else sql
+        blocks.setdefault(key, [f"-- {kind} {name}"]).append(_ended(text))
+    texts = ["\n".join(statements) + "\n" for _, statements in sorted(blocks.items())]
+    return "\n".join([*texts, rows] if rows else texts)
+
+
+def load(target: Target, text: str) -> None:
+    """Run a dump in an empty database; see `dormatory.backends.dump.load`."""
+    with connected(target, writing=True) as driver:
+        if driver.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise NotEmptyError(str(target))
+        # Closing the connection rolls back what a failing statement leaves.
+        driver.executescript(f"BEGIN IMMEDIATE;\n{text}\nCOMMIT;")
+
+
+def _revisions(driver: sqlite3.Connection, table: str) -> str:
+    """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
+    name = identifier(table, Syntax.SQLITE)
+    query = "SELECT quote(version_num) FROM {} ORDER BY version_num COLLATE BINARY"
+    statement = "INSERT INTO {} (version_num) VALUES ({});\n"
+    return "".join(statement.format(name, row) for (row,) in driver.execute(query.format(name)))
+
+
+def _ended(sql: str) -> str:
+    """Return a statement with its semicolon, which must not end up in a comment."""
+    text = without_trailing_space(sql, Syntax.SQLITE)
+    *_, end = pieces(text, Syntax.SQLITE)
+    return text + ("\n;" if end.kind is Kind.COMMENT else ";")

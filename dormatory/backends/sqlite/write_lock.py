@@ -1,0 +1,64 @@
+"""One migration at a time on SQLite: its own BEGIN IMMEDIATE, waited for within a limit, and not in silence."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DBAPIError
+
+from dormatory.errors import BusyError
+
+if TYPE_CHECKING:
+    from dormatory.backends.url import Target
+
+WAIT_SECONDS = 60.0
+_PAUSE_SECONDS = 0.05
+_PRIMARY = 0xFF  # the rest of an error code tells it more exactly
+_LOCKS = Path("/proc/locks")
+_LOG = logging.getLogger("dormatory")
+
+
+def wait(driver: Any, target: Target, wait_seconds: float) -> None:
+    """Begin the transaction that keeps other writers out, waiting for them at most `wait_seconds`.
+
+    SQLite's own waiting says nothing meanwhile. Raises BusyError when somebody keeps the file too long.
+    """
+    began, told = monotonic(), False
+    driver.execute("PRAGMA busy_timeout = 0")
+    while not _has_begun(driver):
+        if monotonic() - began >= wait_seconds:
+            raise BusyError(str(target), _holder(target.path), wait_seconds, fix="wait for it to end, or end it")
+        if not told:
+            _LOG.warning(
+                "%s is being written to (%s); waiting at most %g s", target, _holder(target.path), wait_seconds
+            )
+            told = True
+        sleep(_PAUSE_SECONDS)
+    driver.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000:.0f}")  # for the commit, which readers may delay
+
+
+def _has_begun(driver: sqlite3.Connection) -> bool:
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY != sqlite3.SQLITE_BUSY:
+            raise DBAPIError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would have said it
+        return False
+    return True
+
+
+def _holder(path: Path) -> str:
+    """Say who has locked the file for writing, where the system tells: Linux does."""
+    try:
+        found = path.stat()
+        device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+        locks = [line.split() for line in _LOCKS.read_text().splitlines()]
+        pid = next(words[4] for words in locks if "WRITE" in words and words[5] == device)
+        return f"pid {pid}, {Path('/proc', pid, 'comm').read_text().strip()}"
+    except (OSError, StopIteration, IndexError):
+        return "the file does not say by whom"

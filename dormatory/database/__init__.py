@@ -1,1 +1,0 @@
-"""One database: its URL, its backend, the programs that serve it."""
