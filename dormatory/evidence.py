@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.project import Project
-    from dormatory.migrations.recording import Comparison, Recording, Step
+    from dormatory.recording.model import Comparison, Recording, Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
     from dormatory.evidence import Wanted
     from dormatory.migrations.project import Project
-    from dormatory.migrations.recording import Comparison, Recording, Step
     from dormatory.migrations.scratch import Scratch
+    from dormatory.recording.model import Comparison, Recording, Step
 
 _T = TypeVar("_T")
 # What keeps a history from being played at all, and is the project's to mend: a finding, and the rest goes on.

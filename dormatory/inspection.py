@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.evidence import Evidence
     from dormatory.migrations.project import Project
-    from dormatory.migrations.recording import Recording, Step
     from dormatory.migrations.scripts import Script
+    from dormatory.recording.model import Recording, Step
 
 _PLAYED = frozenset({"roundtrip", "data", "locks"})
 _COMPARED = frozenset({"drift", "parity"})

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import History, Revision
-    from dormatory.migrations.recording import Recording
     from dormatory.migrations.survival.loss import Loss
+    from dormatory.recording.model import Recording
 
 _HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'
 

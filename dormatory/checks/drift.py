@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.live import LiveDrift
-    from dormatory.migrations.recording import Comparison
+    from dormatory.recording.model import Comparison
     from dormatory.schema.changes import Change
 
 # Models describe these only through DDL events of their own; a project that writes none leaves them to revisions.

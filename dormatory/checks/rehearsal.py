@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import History
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
 
 
 def rehearsal(recording: Recording, history: History) -> Iterator[Finding]:

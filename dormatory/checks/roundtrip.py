@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.catalogue import finding
 from dormatory.checks.findings import Severity
-from dormatory.migrations.recording import Course, Direction
+from dormatory.recording.model import Course, Direction
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded, PartAdded
 from dormatory.schema.snapshot import Enum, Index, Table
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import History, Revision
-    from dormatory.migrations.recording import Failure, Passage, Recording
+    from dormatory.recording.model import Failure, Passage, Recording
     from dormatory.schema.changes import Change
 
 _FAILS = {

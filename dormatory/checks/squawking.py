@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import History
     from dormatory.migrations.linters import Complaint
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
 
 # Ours judge the same by what the server was seen to do; where they are silent, it did not block.
 MEASURED: Mapping[str, str] = {

@@ -11,8 +11,8 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import ModelsFailedError
 from dormatory.migrations.isolation import isolated
-from dormatory.migrations.recording import Comparison
 from dormatory.migrations.runner import Runner
+from dormatory.recording.model import Comparison
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target

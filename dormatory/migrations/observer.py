@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 
 from dormatory.backends.postgresql.tracer import NONE, Watch
-from dormatory.migrations.recording import Lock, Statement
+from dormatory.recording.model import Lock, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

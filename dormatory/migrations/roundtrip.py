@@ -12,10 +12,10 @@ from dormatory.migrations.history import History
 from dormatory.migrations.isolation import isolated, side_by_side
 from dormatory.migrations.orders import regions
 from dormatory.migrations.passages import fresh_run, other_order
-from dormatory.migrations.recording import Course, Passage, Recording, Step
 from dormatory.migrations.scratch import prepare
 from dormatory.migrations.section import Section
 from dormatory.migrations.walk import walk
+from dormatory.recording.model import Course, Passage, Recording, Step
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from dormatory.backends.sqlite import written_tables
 from dormatory.errors import DormatoryError
 from dormatory.migrations.failures import explained
 from dormatory.migrations.observer import Observer
-from dormatory.migrations.recording import Direction, Failure
 from dormatory.migrations.runner import Runner
+from dormatory.recording.model import Direction, Failure
 from dormatory.system.tuning import collected_seldom
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dormatory.backends.postgresql.introspection.touched import Touched
     from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
-    from dormatory.migrations.recording import Statement
+    from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot
 
     Steps = Callable[[], Iterator[RevisionStep]]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from dormatory.errors import NoDowngradeError
 from dormatory.migrations.passages import run_up, way_down
-from dormatory.migrations.recording import Direction, Failure, Leg, Step
 from dormatory.migrations.stage import Stage
 from dormatory.migrations.witness import Witness
+from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.schema.diff import diff, residue
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import masked, without_row
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
-    from dormatory.migrations.recording import Passage
+    from dormatory.recording.model import Passage
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

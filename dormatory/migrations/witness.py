@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.migrations import contents, reach
-from dormatory.migrations.recording import Direction
 from dormatory.migrations.rows import own
 from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.survival.judgement import judge
 from dormatory.migrations.survival.loss import State, Trip
+from dormatory.recording.model import Direction
 from dormatory.schema.snapshot import Snapshot
 from dormatory.sql.lexer import Syntax
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from dormatory.migrations.contents import TableContents
     from dormatory.migrations.project import Project
     from dormatory.migrations.reach import Id
-    from dormatory.migrations.recording import Statement
     from dormatory.migrations.survival.loss import Loss
+    from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Table
 
 

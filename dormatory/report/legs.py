@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.recording import Leg, Recording, Step
+    from dormatory.recording.model import Leg, Recording, Step
 
 
 def first_failure(findings: Sequence[Finding], recordings: Sequence[Recording]) -> Iterator[str]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from dormatory.migrations.recording import Step
     from dormatory.migrations.runner import Move
+    from dormatory.recording.model import Step
 
 
 class ProgressLines:

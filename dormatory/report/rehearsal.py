@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.recording import Course, Direction
+from dormatory.recording.model import Course, Direction
 from dormatory.report.legible import legible_line
 from dormatory.report.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.recording import Leg, Step
     from dormatory.migrations.rehearsal.forecast import Forecast
     from dormatory.migrations.rehearsal.values import Changed, Copied, Findings, Offence, Rehearsal, Stall
+    from dormatory.recording.model import Leg, Step
 
 _WIDTH = 10  # of what a line is about
 _REBUILT = "_alembic_tmp_"

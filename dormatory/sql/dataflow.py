@@ -19,7 +19,7 @@ from dormatory.sql.lexer import Kind, Syntax, Token
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dormatory.migrations.recording import Statement
+    from dormatory.recording.model import Statement
 
 _LITERAL = (Kind.STRING, Kind.NUMBER)
 _CATALOGS = ("sqlite_", "pg_", "pragma_", "information_schema")

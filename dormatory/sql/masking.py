@@ -18,7 +18,7 @@ from dormatory.sql.lexer import Syntax, lexemes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.migrations.recording import Statement
+    from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot, Table, View
 
 _HIDDEN = "'…'"  # also for a number: the text remains SQL, and nobody takes it for what was there

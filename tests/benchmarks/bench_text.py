@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.catalogue import RULES
 from dormatory.checks.findings import Finding, Severity
-from dormatory.migrations.recording import Recording
+from dormatory.recording.model import Recording
 from dormatory.report.document import document
 from dormatory.report.findings_text import text
 from dormatory.report.github import github, summary

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from dormatory.migrations.recording import Step
+    from dormatory.recording.model import Step
 
 _READING = ("SELECT", "PRAGMA", "SHOW")
 

@@ -18,7 +18,8 @@ from dormatory.checks.unplayed import unsupported
 from dormatory.migrations.history import History, Revision
 from dormatory.migrations.linters import Complaint
 from dormatory.migrations.live import LiveDrift
-from dormatory.migrations.recording import (
+from dormatory.migrations.survival.loss import Kind, Loss
+from dormatory.recording.model import (
     Comparison,
     Course,
     Direction,
@@ -30,7 +31,6 @@ from dormatory.migrations.recording import (
     Statement,
     Step,
 )
-from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded
 from dormatory.schema.snapshot import Column, Index, Snapshot, Table, View
 from tests.checks.pairs import Pair

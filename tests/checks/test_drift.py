@@ -12,7 +12,7 @@ from dormatory.backends.registry import backend_for
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.findings import Finding, Severity
 from dormatory.migrations.live import LiveDrift
-from dormatory.migrations.recording import Comparison
+from dormatory.recording.model import Comparison
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Snapshot
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
 
 AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "
 EMPTY = 'op.execute("DELETE FROM A")\n'

@@ -12,8 +12,8 @@ from dormatory.checks.catalogue import RULES
 from dormatory.checks.findings import Severity
 from dormatory.checks.source import Application, source
 from dormatory.migrations.project import Project
-from dormatory.migrations.recording import Direction, Leg, Recording, Statement, Step
 from dormatory.migrations.scripts import Script, scripts
+from dormatory.recording.model import Direction, Leg, Recording, Statement, Step
 from dormatory.schema.snapshot import Snapshot
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.checks.squawking import Script
     from dormatory.migrations.linters import Complaint
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
 
 TABLES = """
 op.create_table("a", sa.Column("id", sa.Integer, primary_key=True), sa.Column("size", sa.Integer, nullable=False))

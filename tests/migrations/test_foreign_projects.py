@@ -18,14 +18,14 @@ from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectErr
 from dormatory.inspection import Request, inspect
 from dormatory.migrations import foreign, roundtrip, scratch
 from dormatory.migrations.project import Project
-from dormatory.migrations.recording import Direction
 from dormatory.migrations.roundtrip import play
+from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
     from dormatory.report.outcome import Outcome
     from tests.conftest import Inv
 

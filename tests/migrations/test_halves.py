@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import EnvironmentFailedError
 from dormatory.migrations import roundtrip, scratch
-from dormatory.migrations.recording import Course, Direction
 from dormatory.migrations.roundtrip import play
+from dormatory.recording.model import Course, Direction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
     from tests.conftest import SmallProject
 
     Play = Callable[..., Recording]

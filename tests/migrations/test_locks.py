@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.recording import Statement
+    from dormatory.recording.model import Statement
     from tests.conftest import SmallProject
 
 TABLES = """

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dormatory.migrations.recording import Statement
+from dormatory.recording.model import Statement
 from dormatory.schema.snapshot import Column, Snapshot, Table
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import masked, without_row, without_values

@@ -15,7 +15,7 @@ from dormatory.migrations.runner import Runner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.recording import Statement
+    from dormatory.recording.model import Statement
     from tests.conftest import SmallProject
 
 UPGRADE = """

@@ -14,8 +14,8 @@ from dormatory.checks.roundtrip import round_trip
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.project import Project
-from dormatory.migrations.recording import Course
 from dormatory.migrations.roundtrip import play
+from dormatory.recording.model import Course
 from dormatory.report.findings_text import text
 from dormatory.report.legs import step_lines
 from dormatory.report.outcome import Outcome
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 HISTORY = History.read(PROJECT)

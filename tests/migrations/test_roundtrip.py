@@ -9,15 +9,15 @@ import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.migrations import scratch
-from dormatory.migrations.recording import Course, Direction, Recording
 from dormatory.migrations.roundtrip import play
+from dormatory.recording.model import Course, Direction, Recording
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.recording import Passage, Statement
     from dormatory.migrations.scratch import Scratch
+    from dormatory.recording.model import Passage, Statement
     from tests.conftest import SmallProject
 
 

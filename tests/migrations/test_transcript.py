@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import UnreadableRecordingError
-from dormatory.migrations import transcript
-from dormatory.migrations.recording import Leg, Recording, Statement, Step
 from dormatory.migrations.roundtrip import play
+from dormatory.recording import json_codec
+from dormatory.recording.model import Leg, Recording, Statement, Step
 from dormatory.schema import changes, snapshot
 from dormatory.schema.changes import Change, ObjectAltered
 from dormatory.schema.snapshot import Snapshot, Table
@@ -47,7 +47,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def built(kind: Any) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **{name: values(field.hint) for name, field in transcript._fields(kind).items()})
+    return st.builds(kind, **{name: values(field.hint) for name, field in json_codec._fields(kind).items()})
 
 
 @st.composite
@@ -204,4 +204,4 @@ def test_every_field_of_a_recording_can_be_written() -> None:
     kinds = {kind for kind in vars(snapshot).values() if isinstance(kind, type) and is_dataclass(kind)}
 
     for kind in {*kinds, *CHANGES, Recording, Step, Leg, Statement}:
-        assert transcript._fields(kind).keys() == {field.name for field in fields(kind)}
+        assert json_codec._fields(kind).keys() == {field.name for field in fields(kind)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.catalogue import finding
-from dormatory.migrations.recording import LOCK_MODES, Direction, Lock
+from dormatory.recording.model import LOCK_MODES, Direction, Lock
 from dormatory.sql.operations import Act, Verb, acts
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import Revision
-    from dormatory.migrations.recording import Leg, Statement, Step
+    from dormatory.recording.model import Leg, Statement, Step
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"

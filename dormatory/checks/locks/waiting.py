@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.findings import Severity
 from dormatory.checks.locks.scene import ACCESS_EXCLUSIVE, blocking, blocks_writers
-from dormatory.migrations.recording import LOCK_MODES
+from dormatory.recording.model import LOCK_MODES
 from dormatory.sql.operations import Verb
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.checks.locks.scene import Played, Scene
-    from dormatory.migrations.recording import Lock
+    from dormatory.recording.model import Lock
 
 _TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")"
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.migrations.history import Revision
-    from dormatory.migrations.recording import Recording
     from dormatory.migrations.scripts import Script
+    from dormatory.recording.model import Recording
 
 __all__ = ["Application", "read", "source"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.checks.source.paths import Site
     from dormatory.checks.source.revised import Revised
-    from dormatory.migrations.recording import Recording
+    from dormatory.recording.model import Recording
 
 _ANY = r"(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)?"
 _NOT_ON = {

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from dormatory.migrations import contents
 from dormatory.migrations.contents import Contents
-from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival.judgement import judge
 from dormatory.migrations.survival.loss import State, Trip
+from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.recording import Statement
     from dormatory.migrations.survival.loss import Loss
+    from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot, Table
     from dormatory.sql.lexer import Syntax
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dormatory.migrations.recording import Failure
+from dormatory.recording.model import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, NoDowngradeError
 from dormatory.migrations.passages import one_run, way_down
-from dormatory.migrations.recording import LOCK_MODES, Direction, Failure, Leg, Step
 from dormatory.migrations.rehearsal import offences, probes
 from dormatory.migrations.rehearsal.forecast import Measurement
 from dormatory.migrations.rehearsal.keeping import MOST_ROWS, Keeper
@@ -19,6 +18,7 @@ from dormatory.migrations.rehearsal.own_words import failure_on_real_rows
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.tally import Tally, settle
 from dormatory.migrations.stage import Stage
+from dormatory.recording.model import LOCK_MODES, Direction, Failure, Leg, Step
 from dormatory.schema.diff import diff, residue
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import masked
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.migrations.project import Project
-    from dormatory.migrations.recording import Passage
     from dormatory.migrations.rehearsal.sizes import Id
     from dormatory.migrations.rehearsal.values import Changed, Offence, Stall
     from dormatory.migrations.survival.loss import Loss
+    from dormatory.recording.model import Passage
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

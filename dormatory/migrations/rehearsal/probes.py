@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.recording import Direction
+    from dormatory.recording.model import Direction
 
 _PAUSE_SECONDS = 0.002
 _END_SECONDS = 5.0

@@ -13,11 +13,11 @@ from dormatory.errors import DatabaseFailedError, ForeignRevisionError
 from dormatory.migrations import scratch
 from dormatory.migrations.history import History
 from dormatory.migrations.isolation import isolated
-from dormatory.migrations.recording import Course, Direction, Passage, Recording
 from dormatory.migrations.rehearsal.forecast import Measurement, forecast
 from dormatory.migrations.rehearsal.play import play, there_and_back, timed
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.values import Findings, Rehearsal
+from dormatory.recording.model import Course, Direction, Passage, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.migrations.recording import Statement
+    from dormatory.recording.model import Statement
     from dormatory.sql.lexer import Token
 
     Id: TypeAlias = "tuple[str | None, str]"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dormatory.migrations.history import Revision
-    from dormatory.migrations.recording import Direction, Recording
     from dormatory.migrations.rehearsal.forecast import Forecast
+    from dormatory.recording.model import Direction, Recording
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.migrations import values
-from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival import differences
 from dormatory.migrations.survival.carried import Carriers
 from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.migrations.survival.matching import key_of, projected
 from dormatory.migrations.survival.rows import fresh
+from dormatory.recording.model import Direction
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:

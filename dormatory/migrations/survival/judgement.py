@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival import cells, references, rows
 from dormatory.migrations.survival.journey import Journey
+from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

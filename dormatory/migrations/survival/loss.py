@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.recording import Direction
+from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
     from dormatory.migrations.contents import Contents
-    from dormatory.migrations.recording import Statement
+    from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot
     from dormatory.sql.lexer import Syntax
 

@@ -12,9 +12,9 @@ from dormatory.schema.describe import name_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.recording import Direction
     from dormatory.migrations.survival.journey import Still
     from dormatory.migrations.survival.loss import State
+    from dormatory.recording.model import Direction
     from dormatory.schema.snapshot import Constraint, Table
 
 

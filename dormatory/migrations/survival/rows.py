@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dormatory.migrations import values
-from dormatory.migrations.recording import Direction
 from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.migrations.survival.matching import contents_of, key_of, loosened, projected
+from dormatory.recording.model import Direction
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from dormatory.errors import UnreadableRecordingError
-from dormatory.migrations.recording import Recording
 from dormatory.migrations.survival.loss import Loss
+from dormatory.recording.model import Recording
 from dormatory.schema import changes, describe, snapshot
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot

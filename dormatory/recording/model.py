@@ -213,13 +213,13 @@ class Recording:
 
     def to_json(self) -> str:
         """Return all of it as text; it holds what is here, so nothing that must not leave may be put in."""
-        from dormatory.migrations import transcript  # noqa: PLC0415  # it is made of this module
+        from dormatory.recording import json_codec  # noqa: PLC0415  # it is made of this module
 
-        return transcript.to_json(self)
+        return json_codec.to_json(self)
 
     @staticmethod
     def from_json(text: str) -> Recording:
         """Return the recording that `to_json` wrote; UnreadableRecordingError tells what is wrong with other text."""
-        from dormatory.migrations import transcript  # noqa: PLC0415  # it is made of this module
+        from dormatory.recording import json_codec  # noqa: PLC0415  # it is made of this module
 
-        return transcript.from_json(text)
+        return json_codec.from_json(text)
