@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.base import Backend
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 HOME = Path(__file__).resolve().parent
 _CONFIRM = "the database's name, to act on one that is not marked as a development database"
@@ -65,7 +65,7 @@ def create(_: Context, message: str = "", confirm: str = "", *, from_dump: bool 
 def init(_: Context) -> None:
     """Set a checkout up once; change nothing that exists."""
     with reported():
-        from dormatory.migrations.skeleton import lay_out
+        from dormatory.project.scaffold import lay_out
 
         for path, is_new in lay_out(HOME):
             print(f"{path} {'created' if is_new else 'exists'}")
@@ -113,8 +113,8 @@ def current(_: Context) -> None:
     """Show the revision that the database is at."""
     with reported():
         from dormatory.errors import ForeignRevisionError
-        from dormatory.migrations.history import History
         from dormatory.migrations.scratch import current as current_of
+        from dormatory.project.history import History
         from dormatory.report.text import current_lines
 
         project, target, _backend = here()
@@ -128,7 +128,7 @@ def current(_: Context) -> None:
 def history(_: Context) -> None:
     """Show all revisions, newest first."""
     with reported():
-        from dormatory.migrations.history import History
+        from dormatory.project.history import History
         from dormatory.report.text import history_lines
 
         show_lines(history_lines(History.read(project_here())))
@@ -138,7 +138,7 @@ def history(_: Context) -> None:
 def show(_: Context, rev: str) -> None:
     """Show one revision."""
     with reported():
-        from dormatory.migrations.history import History
+        from dormatory.project.history import History
         from dormatory.report.text import revision_details
 
         print(revision_details(History.read(project_here()).get(rev)))
@@ -148,7 +148,7 @@ def show(_: Context, rev: str) -> None:
 def heads(_: Context) -> None:
     """Show the revisions that nothing builds on; one is right."""
     with reported():
-        from dormatory.migrations.history import History
+        from dormatory.project.history import History
         from dormatory.report.text import revision_line
 
         known = History.read(project_here())
@@ -382,7 +382,7 @@ def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bo
 def sum_(_: Context, reason: str = "", base: str = "") -> None:
     """Write the file of the revisions' sums anew."""
     with reported():
-        from dormatory.migrations.sums import write
+        from dormatory.project.checksums import write
 
         print(write(project_here(), reason=reason, reference=base))
 
@@ -400,7 +400,7 @@ def shell(_: Context) -> None:
 
 def project_here() -> Project:
     """Return the project to act on: ALEMBIC_CONFIG's, or the one these tasks belong to."""
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
     return Project.locate(HOME)
 

@@ -19,8 +19,8 @@ from dormatory.system.tuning import hasten
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
     from dormatory.migrations.runner import Listener, Runner
+    from dormatory.project.project import Project
 
 DEBUG_VARIABLE = "DORMATORY_DEBUG"
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
 def _act(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl-C and SIGTERM are met already: loading Alembic takes a while.
     from dormatory.migrations.glance import settled
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
     from dormatory.report.text import arrival
 
     if not options.to:

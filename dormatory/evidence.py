@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
     from dormatory.recording.model import Comparison, Recording, Step
 
 

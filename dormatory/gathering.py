@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.errors import DormatoryError
     from dormatory.evidence import Wanted
-    from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
+    from dormatory.project.project import Project
     from dormatory.recording.model import Comparison, Recording, Step
 
 _T = TypeVar("_T")

@@ -12,7 +12,6 @@ from dormatory.checks.catalogue import FAMILIES, RULES
 from dormatory.checks.graph import graph
 from dormatory.checks.handwritten import fluffed, handwritten
 from dormatory.checks.integrity import integrity
-from dormatory.checks.links import Links
 from dormatory.checks.source import Application, source
 from dormatory.checks.suppression import suppressed
 from dormatory.checks.unplayed import unusable
@@ -20,10 +19,11 @@ from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamily
 from dormatory.evidence import Wanted, gather
 from dormatory.judging import judged
 from dormatory.migrations import linters
-from dormatory.migrations.history import History
-from dormatory.migrations.published import names_in_use
-from dormatory.migrations.scripts import scripts, scripts_at, scripts_merged
-from dormatory.migrations.sums import sums
+from dormatory.project.checksums import sums
+from dormatory.project.graph import Links
+from dormatory.project.history import History
+from dormatory.project.published_models import names_in_use
+from dormatory.project.revision_files import scripts, scripts_at, scripts_merged
 from dormatory.report.outcome import Outcome, Server
 from dormatory.system.tuning import collected_seldom
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.evidence import Evidence
-    from dormatory.migrations.project import Project
-    from dormatory.migrations.scripts import Script
+    from dormatory.project.project import Project
+    from dormatory.project.revision_files import Script
     from dormatory.recording.model import Recording, Step
 
 _PLAYED = frozenset({"roundtrip", "data", "locks"})

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.findings import Finding
     from dormatory.evidence import Evidence
-    from dormatory.migrations.history import History
+    from dormatory.project.history import History
 
 # What stopped a play stops the way to the head, too, and is said once.
 _STOPPED = frozenset({"upgrade-fails", "one-run-differs"})

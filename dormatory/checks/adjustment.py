@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import History
-    from dormatory.migrations.settings import Settings
+    from dormatory.project.history import History
+    from dormatory.project.settings import Settings
 
 OFF = "off"
 _FROM_FLOOR = frozenset({"source", "locks", "sql"})  # families that judge how a revision is written

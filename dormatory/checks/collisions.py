@@ -11,16 +11,16 @@ from dormatory.checks.catalogue import finding
 from dormatory.checks.source import read
 from dormatory.checks.source.reading import UNKNOWN, argument
 from dormatory.checks.source.revised import Kind, bare, kind_of, sql_of, table_of
-from dormatory.migrations.history import line_of
+from dormatory.project.history import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.findings import Finding
-    from dormatory.checks.links import Links
     from dormatory.checks.source.paths import Site
     from dormatory.checks.source.reading import Reading
-    from dormatory.migrations.scripts import Script
+    from dormatory.project.graph import Links
+    from dormatory.project.revision_files import Script
 
 _WHOLE = ""  # a change of a table as such: it is made, dropped or renamed
 _NAME = rf'(?:[\w"]+\.)?(?P<name>"[^"]+"|[\w{UNKNOWN}]+)'

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import History, Revision
     from dormatory.migrations.survival.loss import Loss
+    from dormatory.project.history import History, Revision
     from dormatory.recording.model import Recording
 
 _HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.statements import Statements
-from dormatory.migrations.history import parsed
+from dormatory.project.history import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.migrations.history import History
+    from dormatory.project.history import History
 
 _COMMENT = re.compile(r"#\s*parity:\s*(.*)")
 _NAME = r'[\w.$"]+(?: (?:[a-z]+ )?[a-z]+)?'  # a name and, where it matters, the way in which it differs

@@ -9,15 +9,15 @@ from dormatory.backends.registry import NAMES
 from dormatory.checks.catalogue import finding
 from dormatory.checks.collisions import collisions
 from dormatory.checks.findings import Severity
-from dormatory.checks.links import Links
-from dormatory.migrations.history import line_of
+from dormatory.project.graph import Links
+from dormatory.project.history import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import Revision
-    from dormatory.migrations.scripts import Script
+    from dormatory.project.history import Revision
+    from dormatory.project.revision_files import Script
 
 LONGEST_ID = 32  # what Alembic's version table holds
 _JOIN = "re-parent the newer one, or join them with: alembic merge"

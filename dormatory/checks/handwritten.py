@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dormatory.checks.source.reading import Reading
     from dormatory.checks.source.revised import Revised
     from dormatory.migrations.linters import Complaint
-    from dormatory.migrations.scripts import Script
+    from dormatory.project.revision_files import Script
 
 # Text inside of Python is laid out as Python is, and a call ends its statement itself.
 _LAYOUT = ("LT", "CV06")

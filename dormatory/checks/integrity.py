@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.catalogue import finding
-from dormatory.migrations.sums import REMOVED, digests
+from dormatory.project.checksums import REMOVED, digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.scripts import Script
-    from dormatory.migrations.sums import Sum, Sums
+    from dormatory.project.checksums import Sum, Sums
+    from dormatory.project.revision_files import Script
 
 _REWRITE = "write it anew with: inv db.sum"
 _UNDO = "take the change back and write another revision, or give the reason: inv db.sum --reason"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import History
+    from dormatory.project.history import History
     from dormatory.recording.model import Recording
 
 

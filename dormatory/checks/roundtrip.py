@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import History, Revision
+    from dormatory.project.history import History, Revision
     from dormatory.recording.model import Failure, Passage, Recording
     from dormatory.schema.changes import Change
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import History
     from dormatory.migrations.linters import Complaint
+    from dormatory.project.history import History
     from dormatory.recording.model import Recording
 
 # Ours judge the same by what the server was seen to do; where they are silent, it did not block.

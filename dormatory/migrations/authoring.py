@@ -12,9 +12,10 @@ from sqlalchemy import event
 
 from dormatory.backends.registry import NAMES, backend_for
 from dormatory.errors import DormatoryError, ProgramMissingError
-from dormatory.migrations import numbering, scratch, sums
-from dormatory.migrations.history import History
+from dormatory.migrations import numbering, scratch
 from dormatory.migrations.runner import Runner
+from dormatory.project import checksums
+from dormatory.project.history import History
 from dormatory.system.process import run
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
     from dormatory.migrations.runner import Move
+    from dormatory.project.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Desk:
         file = Runner(self.project).revision(title, autogenerate=False) if empty else self._generated(title)
         if file is not None:
             _format(file)
-            sums.keep(self.project)
+            checksums.keep(self.project)
         return file
 
     def _generated(self, title: str) -> Path | None:

@@ -17,7 +17,7 @@ from dormatory.migrations import scratch
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 _LONGEST = 40  # of a database's or a revision's name within a file's
 _MOMENT = "%Y%m%dT%H%M%SZ"

@@ -16,8 +16,8 @@ from dormatory.recording.model import Comparison
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
+    from dormatory.project.project import Project
     from dormatory.schema.snapshot import Snapshot
 
 

@@ -20,10 +20,11 @@ from sqlalchemy.exc import DBAPIError
 from dormatory.backends.queries import VERSION_TABLE, VERSIONS
 from dormatory.backends.registry import backend_for, backend_named
 from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
-from dormatory.migrations import autogenerate, guard, numbering, sums
+from dormatory.migrations import autogenerate, guard, numbering
 from dormatory.migrations.failures import explained
-from dormatory.migrations.project import Project
 from dormatory.migrations.retrying import retried
+from dormatory.project import checksums
+from dormatory.project.project import Project
 from dormatory.system.process import calling_on_signals
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from dormatory.backends.base import Backend, Patience
     from dormatory.backends.postgresql.blockers import Lookout
     from dormatory.backends.url import Target
-    from dormatory.migrations.settings import Settings
+    from dormatory.project.settings import Settings
 
 
 def run(metadata: MetaData) -> None:
@@ -51,7 +52,7 @@ def run(metadata: MetaData) -> None:
     if given is not None:
         _migrate(given, metadata, project.settings)
         return
-    sums.keep_with(context.script, project)
+    checksums.keep_with(context.script, project)
     target: Target | None = None
     try:
         target = project.target()

@@ -20,14 +20,14 @@ from dormatory.errors import (
     TooFarError,
     UnknownRevisionError,
 )
-from dormatory.migrations.history import History
+from dormatory.project.history import History
 from dormatory.system.process import TerminatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 
 # What a revision cannot help, however it is written.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 # Which server, which database; and which file.
 _IDENTITY = {

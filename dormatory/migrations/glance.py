@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.plain_url import plain_target
 from dormatory.backends.queries import DANGLING_ROWS, INVALID_INDEXES, LEFT_TABLES, VERSIONS
-from dormatory.migrations.history import files_of, parsed, revision_in
+from dormatory.project.history import files_of, parsed, revision_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from dormatory.backends.plain_url import PlainTarget
-    from dormatory.migrations.history import Revision
-    from dormatory.migrations.project import Project
+    from dormatory.project.history import Revision
+    from dormatory.project.project import Project
 
 _TRUSTED = frozenset({"alembic", "sqlalchemy", *sys.stdlib_module_names})
 _WAIT_SECONDS = 10

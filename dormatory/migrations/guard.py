@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import ForeignRevisionError, ProductionError
-from dormatory.migrations.history import History
+from dormatory.project.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.base import Stock
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 
 def refuse_production(target: Target, *, action: str, confirmed: str | None, stock: Stock | None = None) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from typing import TextIO
 
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")

@@ -11,12 +11,12 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DormatoryError
 from dormatory.migrations import scratch
-from dormatory.migrations.history import History
+from dormatory.project.history import History
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

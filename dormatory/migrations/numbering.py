@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import PoorTitleError
-from dormatory.migrations.history import History
-from dormatory.migrations.project import Project
+from dormatory.project.history import History
+from dormatory.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

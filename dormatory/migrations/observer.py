@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
     from dormatory.backends.postgresql.tracer import Effects
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 
 class Observer:

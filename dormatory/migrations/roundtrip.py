@@ -8,13 +8,13 @@ from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.history import History
 from dormatory.migrations.isolation import isolated, side_by_side
-from dormatory.migrations.orders import regions
 from dormatory.migrations.passages import fresh_run, other_order
 from dormatory.migrations.scratch import prepare
 from dormatory.migrations.section import Section
 from dormatory.migrations.walk import walk
+from dormatory.project.branch_orders import regions
+from dormatory.project.history import History
 from dormatory.recording.model import Course, Passage, Recording, Step
 from dormatory.schema.diff import diff
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.history import Revision
-    from dormatory.migrations.project import Project
     from dormatory.migrations.scratch import Scratch
     from dormatory.migrations.walk import Plan, Walked
+    from dormatory.project.history import Revision
+    from dormatory.project.project import Project
     from dormatory.schema.snapshot import Snapshot
 
 _MOST_ORDERS = 24  # each is a walk of its own from the empty database

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 
 @dataclass(frozen=True, slots=True)

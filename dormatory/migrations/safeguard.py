@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.base import Stock
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
     from dormatory.migrations.runner import Listener, Move
+    from dormatory.project.project import Project
 
 # Set among Alembic's attributes by whoever has secured the database before env.py runs.
 SECURED = "dormatory.secured"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.introspection.touched import Touched
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot
 

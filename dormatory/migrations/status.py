@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.backends.registry import backend_for
-from dormatory.migrations.history import History
 from dormatory.migrations.live import live_drift
+from dormatory.project.history import History
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.migrations.history import Revision
     from dormatory.migrations.live import LiveDrift
-    from dormatory.migrations.project import Project
+    from dormatory.project.history import Revision
+    from dormatory.project.project import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import RevisionStep
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
     from dormatory.recording.model import Passage
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.project import Project
     from dormatory.migrations.reach import Id
     from dormatory.migrations.survival.loss import Loss
+    from dormatory.project.project import Project
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Table
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from dormatory.migrations.authoring import Preview
     from dormatory.migrations.backups import Backup
     from dormatory.migrations.dumping import DumpDifference
-    from dormatory.migrations.history import History, Revision
     from dormatory.migrations.status import Status
+    from dormatory.project.history import History, Revision
 
 _JSON_VERSION = 1
 

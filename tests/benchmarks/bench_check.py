@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from dormatory.inspection import Request, inspect
-from dormatory.migrations.project import Project
+from dormatory.project.project import Project
 from tests.benchmarks import synthetic
 from tests.benchmarks.commands import seconds
 from tests.benchmarks.figure import Figure

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import NAMES
 from dormatory.migrations import scratch
-from dormatory.migrations.history import History
-from dormatory.migrations.project import Project
+from dormatory.project.history import History
+from dormatory.project.project import Project
 from tests.benchmarks.commands import ROOT, seconds
 from tests.benchmarks.figure import Figure
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dormatory.checks.drift import drift
 from dormatory.migrations import scratch
 from dormatory.migrations.comparison import compare
-from dormatory.migrations.project import Project
+from dormatory.project.project import Project
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:

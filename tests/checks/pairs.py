@@ -14,8 +14,8 @@ from dormatory.checks.integrity import integrity
 from dormatory.checks.source import Application, source
 from dormatory.checks.suppression import suppressed
 from dormatory.migrations.linters import Complaint
-from dormatory.migrations.scripts import Script
-from dormatory.migrations.sums import Sums, digest
+from dormatory.project.checksums import Sums, digest
+from dormatory.project.revision_files import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

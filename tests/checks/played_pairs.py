@@ -15,10 +15,10 @@ from dormatory.checks.parity import parity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawking import executed, squawked
 from dormatory.checks.unplayed import unsupported
-from dormatory.migrations.history import History, Revision
 from dormatory.migrations.linters import Complaint
 from dormatory.migrations.live import LiveDrift
 from dormatory.migrations.survival.loss import Kind, Loss
+from dormatory.project.history import History, Revision
 from dormatory.recording.model import (
     Comparison,
     Course,

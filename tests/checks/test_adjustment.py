@@ -10,8 +10,8 @@ from dormatory.checks.adjustment import adjusted, refuse_unknown
 from dormatory.checks.catalogue import finding
 from dormatory.checks.findings import Severity
 from dormatory.errors import NoProjectError, UnknownRevisionError
-from dormatory.migrations.history import History
-from dormatory.migrations.settings import Settings
+from dormatory.project.history import History
+from dormatory.project.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

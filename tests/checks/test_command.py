@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft4Validator
 
 from dormatory.inspection import Request, inspect
-from dormatory.migrations.published import names_in_use
-from dormatory.migrations.sums import keep, write
+from dormatory.project.checksums import keep, write
+from dormatory.project.published_models import names_in_use
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from dormatory.checks.declarations import declarations
-from dormatory.migrations.history import History
+from dormatory.project.history import History
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject

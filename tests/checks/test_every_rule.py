@@ -11,7 +11,7 @@ from dormatory.checks.roundtrip import round_trip
 from dormatory.evidence import Wanted
 from dormatory.gathering import gathered
 from dormatory.inspection import Request, inspect
-from dormatory.migrations.history import History
+from dormatory.project.history import History
 from tests.checks.pairs import OF_TEXTS
 from tests.checks.played_pairs import OF_PLAYS
 

@@ -9,8 +9,8 @@ import pytest
 
 from dormatory.checks.findings import Severity
 from dormatory.checks.graph import graph
-from dormatory.migrations.project import Project
-from dormatory.migrations.scripts import Script, merged, scripts
+from dormatory.project.project import Project
+from dormatory.project.revision_files import Script, merged, scripts
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject
@@ -267,9 +267,9 @@ from pathlib import Path
 from dormatory.checks.graph import graph
 from dormatory.checks.integrity import integrity
 from dormatory.checks.source import Application, source
-from dormatory.migrations.project import Project
-from dormatory.migrations.scripts import scripts
-from dormatory.migrations.sums import sums
+from dormatory.project.project import Project
+from dormatory.project.revision_files import scripts
+from dormatory.project.checksums import sums
 project = Project.read(Path({str(small_project.root / "alembic.ini")!r}))
 files = scripts(project)
 print(*graph(files), *integrity(files, sums(project)), *source(files, Application.of(project)))

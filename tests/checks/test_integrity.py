@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.checks.integrity import integrity
-from dormatory.migrations.project import Project
-from dormatory.migrations.scripts import Script, scripts
-from dormatory.migrations.sums import Sums, digest, sums
+from dormatory.project.checksums import Sums, digest, sums
+from dormatory.project.project import Project
+from dormatory.project.revision_files import Script, scripts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ from dormatory.checks.declarations import Declaration, declarations
 from dormatory.checks.findings import Finding, Severity
 from dormatory.checks.parity import parity
 from dormatory.migrations import scratch
-from dormatory.migrations.history import History
-from dormatory.migrations.project import Project
+from dormatory.project.history import History
+from dormatory.project.project import Project
 from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
 if TYPE_CHECKING:

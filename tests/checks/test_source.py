@@ -11,8 +11,8 @@ import pytest
 from dormatory.checks.catalogue import RULES
 from dormatory.checks.findings import Severity
 from dormatory.checks.source import Application, source
-from dormatory.migrations.project import Project
-from dormatory.migrations.scripts import Script, scripts
+from dormatory.project.project import Project
+from dormatory.project.revision_files import Script, scripts
 from dormatory.recording.model import Direction, Leg, Recording, Statement, Step
 from dormatory.schema.snapshot import Snapshot
 

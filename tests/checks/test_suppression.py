@@ -8,7 +8,7 @@ import pytest
 
 from dormatory.checks.catalogue import finding
 from dormatory.checks.suppression import suppressed
-from dormatory.migrations.scripts import Script
+from dormatory.project.revision_files import Script
 
 FILE = Path("versions/002_x.py")
 IGNORE = "# db-check: ignore[create-all]"

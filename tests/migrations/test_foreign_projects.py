@@ -17,8 +17,8 @@ from dormatory.checks.findings import Severity
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
 from dormatory.inspection import Request, inspect
 from dormatory.migrations import foreign, roundtrip, scratch
-from dormatory.migrations.project import Project
 from dormatory.migrations.roundtrip import play
+from dormatory.project.project import Project
 from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:

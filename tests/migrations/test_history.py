@@ -9,8 +9,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from dormatory.errors import BrokenHistoryError, MultipleHeadsError, NoProjectError, UnknownRevisionError
-from dormatory.migrations.history import History
-from dormatory.migrations.project import Project
+from dormatory.project.history import History
+from dormatory.project.project import Project
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject

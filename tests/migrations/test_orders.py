@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dormatory.migrations.history import Revision
-from dormatory.migrations.orders import Region, regions
+from dormatory.project.branch_orders import Region, regions
+from dormatory.project.history import Revision
 
 
 def revision(name: str, *parents: str, depends_on: tuple[str, ...] = (), labels: tuple[str, ...] = ()) -> Revision:

@@ -12,9 +12,9 @@ from dormatory.checks.data import rows_kept
 from dormatory.checks.findings import Severity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.migrations import scratch
-from dormatory.migrations.history import History
-from dormatory.migrations.project import Project
 from dormatory.migrations.roundtrip import play
+from dormatory.project.history import History
+from dormatory.project.project import Project
 from dormatory.recording.model import Course
 from dormatory.report.findings_text import text
 from dormatory.report.legs import step_lines

@@ -16,10 +16,10 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import OwnRowsError
-from dormatory.migrations.history import History
-from dormatory.migrations.project import Project
 from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.runner import Runner
+from dormatory.project.history import History
+from dormatory.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dormatory.errors import UnwritableError
-from dormatory.migrations import sums
-from dormatory.migrations.skeleton import lay_out
+from dormatory.project import checksums
+from dormatory.project.scaffold import lay_out
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = ("alembic.ini", "alembic/env.py", "alembic/script.py.mako")
@@ -34,7 +34,7 @@ def test_the_sums_begin_with_a_line_for_each_revision_that_is_there(tmp_path: Pa
 
 def test_without_revisions_the_sums_are_a_heading(tmp_path: Path) -> None:
     list(lay_out(tmp_path))
-    assert (tmp_path / "alembic" / "versions.sum").read_text() == sums.HEAD
+    assert (tmp_path / "alembic" / "versions.sum").read_text() == checksums.HEAD
 
 
 def test_what_exists_is_kept(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from dormatory.checks.graph import graph
 from dormatory.checks.integrity import integrity
 from dormatory.errors import UnknownRevisionError
 from dormatory.migrations.authoring import Desk
-from dormatory.migrations.history import History
-from dormatory.migrations.scripts import scripts, scripts_at, scripts_merged
-from dormatory.migrations.sums import keep, sums, write
+from dormatory.project.checksums import keep, sums, write
+from dormatory.project.history import History
+from dormatory.project.revision_files import scripts, scripts_at, scripts_merged
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject

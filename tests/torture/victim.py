@@ -18,10 +18,10 @@ from dormatory.backends.postgresql.server import installation, postmaster, throw
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.migrations import contents, scratch
-from dormatory.migrations.history import History
-from dormatory.migrations.project import Project
 from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.runner import Runner
+from dormatory.project.history import History
+from dormatory.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

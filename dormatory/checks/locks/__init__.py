@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import History
+    from dormatory.project.history import History
     from dormatory.recording.model import Recording
 
 __all__ = ["OF_NAMES", "locks"]

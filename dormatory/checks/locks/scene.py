@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import Revision
+    from dormatory.project.history import Revision
     from dormatory.recording.model import Leg, Statement, Step
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.history import Revision
-    from dormatory.migrations.scripts import Script
+    from dormatory.project.history import Revision
+    from dormatory.project.revision_files import Script
     from dormatory.recording.model import Recording
 
 __all__ = ["Application", "read", "source"]

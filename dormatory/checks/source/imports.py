@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding, Severity
     from dormatory.checks.source.reading import Reading
     from dormatory.checks.source.revised import Revised
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 _NEVER = frozenset({"alembic", "sqlalchemy", "__future__", *sys.stdlib_module_names})
 _COLUMN_CALLS = frozenset({"Column", "column", "alter_column", "cast", "with_variant"})

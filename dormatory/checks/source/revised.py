@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding, Severity
     from dormatory.checks.source.paths import Paths, Site
     from dormatory.checks.source.reading import Reading
-    from dormatory.migrations.history import Revision
+    from dormatory.project.history import Revision
 
 
 class Kind(Enum):

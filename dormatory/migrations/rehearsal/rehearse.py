@@ -11,12 +11,12 @@ from dormatory.backends.registry import backend_for
 from dormatory.backends.replica import bench
 from dormatory.errors import DatabaseFailedError, ForeignRevisionError
 from dormatory.migrations import scratch
-from dormatory.migrations.history import History
 from dormatory.migrations.isolation import isolated
 from dormatory.migrations.rehearsal.forecast import Measurement, forecast
 from dormatory.migrations.rehearsal.play import play, there_and_back, timed
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.values import Findings, Rehearsal
+from dormatory.project.history import History
 from dormatory.recording.model import Course, Direction, Passage, Recording
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from dormatory.backends.replica import Bench
     from dormatory.backends.url import Target
-    from dormatory.migrations.history import Revision
-    from dormatory.migrations.project import Project
     from dormatory.migrations.rehearsal.play import Played
+    from dormatory.project.history import Revision
+    from dormatory.project.project import Project
 
     Tell = Callable[[str, int, int], None]
 

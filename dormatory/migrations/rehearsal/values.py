@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dormatory.migrations.history import Revision
     from dormatory.migrations.rehearsal.forecast import Forecast
+    from dormatory.project.history import Revision
     from dormatory.recording.model import Direction, Recording
 
 

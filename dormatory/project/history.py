@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class History:
 
         Raises UnknownReferenceError besides what read() raises.
         """
-        from dormatory.migrations.reference import files_at  # noqa: PLC0415  # it starts git, which read() does not need
+        from dormatory.project.git import files_at  # noqa: PLC0415  # it starts git, which read() does not need
 
         return cls.of(
             {

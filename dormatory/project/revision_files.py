@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dormatory.migrations import reference as git
-from dormatory.migrations.history import files_of, is_revision, parsed, revision_in
+from dormatory.project import git
+from dormatory.project.history import files_of, is_revision, parsed, revision_in
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dormatory.migrations.history import Revision
-    from dormatory.migrations.project import Project
+    from dormatory.project.history import Revision
+    from dormatory.project.project import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.history import Revision
+    from dormatory.project.history import Revision
 
 _MOST = 6
 

@@ -6,8 +6,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dormatory.errors import UnwritableError
-from dormatory.migrations import sums
-from dormatory.migrations.project import Project
+from dormatory.project import checksums
+from dormatory.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,10 +43,10 @@ def lay_out(home: Path) -> Iterator[tuple[Path, bool]]:
 
 def _sums(home: Path) -> tuple[Path, bool]:
     """Write the sums where there are none: a line for each revision that is there, or the heading alone."""
-    file = home / "alembic" / sums.NAME
+    file = home / "alembic" / checksums.NAME
     is_new = not file.exists()
     if is_new and any((home / "alembic" / "versions").glob("*.py")):
-        sums.begin(Project.read(home / "alembic.ini"))
+        checksums.begin(Project.read(home / "alembic.ini"))
     elif is_new:
-        file.write_text(sums.HEAD, encoding="utf-8")
+        file.write_text(checksums.HEAD, encoding="utf-8")
     return file, is_new

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import NoProjectError
-from dormatory.migrations.settings import Settings
+from dormatory.project.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.url import VARIABLE
 from dormatory.errors import ProgramFailedError
-from dormatory.migrations.project import CONFIG_VARIABLE
-from dormatory.migrations.reference import copied
+from dormatory.project.git import copied
+from dormatory.project.project import CONFIG_VARIABLE
 from dormatory.system.process import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dormatory.migrations.project import Project
+    from dormatory.project.project import Project
 
 _READER = Path(__file__).with_name("metadata_reader.py")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dormatory.migrations.scripts import Script
+    from dormatory.project.revision_files import Script
 
 
 class Links:

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import UnknownReferenceError, UnwritableError
-from dormatory.migrations.history import History
-from dormatory.migrations.scripts import scripts, scripts_at
+from dormatory.project.history import History
+from dormatory.project.revision_files import scripts, scripts_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dormatory.migrations.project import Project
-    from dormatory.migrations.scripts import Script
+    from dormatory.project.project import Project
+    from dormatory.project.revision_files import Script
 
 NAME = "versions.sum"
 REMOVED = "removed"

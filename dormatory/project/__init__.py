@@ -1,0 +1,1 @@
+"""An Alembic project and its history, as files."""
