@@ -43,7 +43,7 @@ def create(_: Context, message: str = "", confirm: str = "", *, from_dump: bool 
     """Create the database if it is missing."""
     with reported():
         if message:
-            from dormatory.migrations.numbering import checked_title
+            from dormatory.runtime.numbering import checked_title
 
             checked_title(message)  # nothing is created for a title that will not do
         project, target, backend = here()
@@ -113,9 +113,9 @@ def current(_: Context) -> None:
     """Show the revision that the database is at."""
     with reported():
         from dormatory.errors import ForeignRevisionError
-        from dormatory.migrations.scratch import current as current_of
         from dormatory.project.history import History
         from dormatory.report.text import current_lines
+        from dormatory.runtime.scratch import current as current_of
 
         project, target, _backend = here()
         known, found = History.read(project), current_of(project, target)
@@ -178,7 +178,7 @@ def reset(_: Context, confirm: str = "") -> None:
     """Destroy the database, create it anew and upgrade it."""
     with reported():
         from dormatory.migrations import safeguard
-        from dormatory.migrations.runner import Runner
+        from dormatory.runtime.runner import Runner
 
         project, target, backend = here()
         Runner(project, target=target).foresee()
@@ -442,8 +442,8 @@ def make_sure_it_exists(target: Target, backend: Backend) -> bool:
 def put_back(project: Project, file: Path, *, action: str, confirm: str) -> None:
     """Replace the project's database by a backup, and print which and where it is then."""
     from dormatory.migrations import safeguard
-    from dormatory.migrations.scratch import current as current_of
     from dormatory.report.text import arrival
+    from dormatory.runtime.scratch import current as current_of
 
     target = project.target()
     safeguard.put_back(project, target, file, action=action, confirmed=confirm)

@@ -19,8 +19,8 @@ from dormatory.system.tuning import hasten
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.migrations.runner import Listener, Runner
     from dormatory.project.project import Project
+    from dormatory.runtime.runner import Listener, Runner
 
 DEBUG_VARIABLE = "DORMATORY_DEBUG"
 
@@ -40,9 +40,9 @@ def main(arguments: list[str] | None = None) -> ExitCode:
 
 def _act(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl-C and SIGTERM are met already: loading Alembic takes a while.
-    from dormatory.migrations.glance import settled
     from dormatory.project.project import Project
     from dormatory.report.text import arrival
+    from dormatory.runtime.fast_path import settled
 
     if not options.to:
         raise NoDestinationError
@@ -56,9 +56,9 @@ def _act(options: argparse.Namespace) -> None:
 
 
 def _move(options: argparse.Namespace, project: Project) -> None:
-    from dormatory.migrations.runner import Runner
     from dormatory.report.progress import ProgressLines
     from dormatory.report.text import arrival
+    from dormatory.runtime.runner import Runner
 
     target = project.target()
     runner = Runner(project, target=target, confirm=options.confirm)

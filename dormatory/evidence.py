@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.unplayed import unsupported
-from dormatory.migrations.isolation import side_by_side
+from dormatory.runtime.worker import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -22,10 +22,10 @@ from dormatory.errors import (
     WrongDatabaseError,
 )
 from dormatory.evidence import Evidence
-from dormatory.migrations import scratch
-from dormatory.migrations.comparison import compare
 from dormatory.migrations.dumping import committed_file
 from dormatory.migrations.roundtrip import play
+from dormatory.runtime import scratch
+from dormatory.runtime.model_schema import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from dormatory.checks.findings import Finding
     from dormatory.errors import DormatoryError
     from dormatory.evidence import Wanted
-    from dormatory.migrations.scratch import Scratch
     from dormatory.project.project import Project
     from dormatory.recording.model import Comparison, Recording, Step
+    from dormatory.runtime.scratch import Scratch
 
 _T = TypeVar("_T")
 # What keeps a history from being played at all, and is the project's to mend: a finding, and the rest goes on.

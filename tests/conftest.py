@@ -17,8 +17,8 @@ from invoke.program import Program
 
 from dormatory import __main__ as command
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.migrations import scratch
 from dormatory.project.project import Project
+from dormatory.runtime import scratch
 from dormatory.system import process
 
 if TYPE_CHECKING:

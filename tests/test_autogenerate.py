@@ -12,8 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy.dialects import postgresql
 
-from dormatory.migrations import autogenerate
 from dormatory.models import column_types
+from dormatory.runtime import autogenerate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

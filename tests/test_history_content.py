@@ -21,7 +21,7 @@ from dormatory import models
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
-from dormatory.migrations import autogenerate
+from dormatory.runtime import autogenerate
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:

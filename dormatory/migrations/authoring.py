@@ -12,10 +12,10 @@ from sqlalchemy import event
 
 from dormatory.backends.registry import NAMES, backend_for
 from dormatory.errors import DormatoryError, ProgramMissingError
-from dormatory.migrations import numbering, scratch
-from dormatory.migrations.runner import Runner
 from dormatory.project import checksums
 from dormatory.project.history import History
+from dormatory.runtime import numbering, scratch
+from dormatory.runtime.runner import Runner
 from dormatory.system.process import run
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.runner import Move
     from dormatory.project.project import Project
+    from dormatory.runtime.runner import Move
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import NAMES, backend_for, backend_named
 from dormatory.errors import BackupFailedError, DormatoryError, NoBackupError
-from dormatory.migrations import scratch
+from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target

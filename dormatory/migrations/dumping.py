@@ -9,7 +9,7 @@ from dormatory.backends.dump import dump, load, write
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import LoadedDifferentlyError, MissingDatabaseError, NoDumpError
-from dormatory.migrations import scratch
+from dormatory.runtime import scratch
 from dormatory.schema.diff import diff
 from dormatory.system.process import run
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.scratch import Scratch
     from dormatory.project.project import Project
+    from dormatory.runtime.scratch import Scratch
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

@@ -20,11 +20,11 @@ from sqlalchemy.exc import DBAPIError
 from dormatory.backends.queries import VERSION_TABLE, VERSIONS
 from dormatory.backends.registry import backend_for, backend_named
 from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
-from dormatory.migrations import autogenerate, guard, numbering
-from dormatory.migrations.failures import explained
-from dormatory.migrations.retrying import retried
 from dormatory.project import checksums
 from dormatory.project.project import Project
+from dormatory.runtime import autogenerate, guards, numbering
+from dormatory.runtime.explain import explained
+from dormatory.runtime.lock_retry import retried
 from dormatory.system.process import calling_on_signals
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(metadata: MetaData) -> None:
     target: Target | None = None
     try:
         target = project.target()
-        guard.refuse_broken(context.script, project)
+        guards.refuse_broken(context.script, project)
         if context.is_offline_mode():
             _offline(target, metadata)
         elif _needs_no_database():
@@ -170,7 +170,7 @@ def _guarded(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable
     """Refuse what must not happen before the first statement of the step that would do it."""
 
     def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
-        guard.refuse_foreign(context.script, heads, str(target))
+        guards.refuse_foreign(context.script, heads, str(target))
         is_secured = False
         for step in steps_of(heads, migration_context):
             if isinstance(step, RevisionStep) and step.is_downgrade and not is_secured:

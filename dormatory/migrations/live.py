@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DormatoryError
-from dormatory.migrations import scratch
 from dormatory.project.history import History
+from dormatory.runtime import scratch
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import RevisionStep
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.runner import Move
     from dormatory.project.project import Project
+    from dormatory.runtime.runner import Move
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

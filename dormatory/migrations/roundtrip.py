@@ -8,14 +8,14 @@ from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.isolation import isolated, side_by_side
 from dormatory.migrations.passages import fresh_run, other_order
-from dormatory.migrations.scratch import prepare
 from dormatory.migrations.section import Section
 from dormatory.migrations.walk import walk
 from dormatory.project.branch_orders import regions
 from dormatory.project.history import History
 from dormatory.recording.model import Course, Passage, Recording, Step
+from dormatory.runtime.scratch import prepare
+from dormatory.runtime.worker import isolated, side_by_side
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.scratch import Scratch
     from dormatory.migrations.walk import Plan, Walked
     from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.runtime.scratch import Scratch
     from dormatory.schema.snapshot import Snapshot
 
 _MOST_ORDERS = 24  # each is a walk of its own from the empty database

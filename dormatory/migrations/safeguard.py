@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import NotABackupError
-from dormatory.migrations import backups, guard
+from dormatory.migrations import backups
 from dormatory.report.text import kept, stakes
+from dormatory.runtime import guards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.base import Stock
     from dormatory.backends.url import Target
-    from dormatory.migrations.runner import Listener, Move
     from dormatory.project.project import Project
+    from dormatory.runtime.runner import Listener, Move
 
 # Set among Alembic's attributes by whoever has secured the database before env.py runs.
 SECURED = "dormatory.secured"
@@ -34,7 +35,7 @@ _DOING = {
 def looked(target: Target, *, action: str, confirmed: str | None) -> Stock:
     """Return what a destructive action would destroy; raises ProductionError where the call must name the database."""
     stock = backend_for(target).stock(target)
-    guard.refuse_production(target, action=action, confirmed=confirmed, stock=stock)
+    guards.refuse_production(target, action=action, confirmed=confirmed, stock=stock)
     return stock
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from dormatory.migrations.runner import Move
     from dormatory.recording.model import Step
+    from dormatory.runtime.runner import Move
 
 
 class ProgressLines:

@@ -11,9 +11,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import NAMES
-from dormatory.migrations import scratch
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.runtime import scratch
 from tests.benchmarks.commands import ROOT, seconds
 from tests.benchmarks.figure import Figure
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.checks.drift import drift
-from dormatory.migrations import scratch
-from dormatory.migrations.comparison import compare
 from dormatory.project.project import Project
+from dormatory.runtime import scratch
+from dormatory.runtime.model_schema import compare
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.scratch import Scratch
+    from dormatory.runtime.scratch import Scratch
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 ROUNDS = 100

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.backends.schema_tracker import Watcher
-from dormatory.migrations import scratch
+from dormatory.runtime import scratch
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:

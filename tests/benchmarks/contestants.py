@@ -33,8 +33,8 @@ from sqlalchemy import NullPool, create_engine, event, make_url
 from dormatory.backends.postgresql import tracer
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.migrations import roundtrip
-from dormatory.migrations.scratch import databases
 from dormatory.project.project import Project
+from dormatory.runtime.scratch import databases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,14 +13,14 @@ from dormatory.backends.registry import backend_for
 from dormatory.checks.declarations import Declaration, declarations
 from dormatory.checks.findings import Finding, Severity
 from dormatory.checks.parity import parity
-from dormatory.migrations import scratch
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.runtime import scratch
 from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
 if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server
-    from dormatory.migrations.scratch import Scratch
+    from dormatory.runtime.scratch import Scratch
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 TAGS = Index("ix_tags", "USING gin (tags)", keys=("tags",))

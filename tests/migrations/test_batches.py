@@ -13,7 +13,7 @@ from sqlalchemy import Text, create_engine, event
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.pool import NullPool
 
-from dormatory.migrations.batches import Rebuilding
+from dormatory.runtime.sqlite_batch import Rebuilding
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,8 +23,8 @@ from dormatory.errors import (
     RevisionFailedError,
     TransactionEndedError,
 )
-from dormatory.migrations.runner import Runner
 from dormatory.migrations.status import status
+from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server

@@ -16,10 +16,11 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
 from dormatory.inspection import Request, inspect
-from dormatory.migrations import foreign, roundtrip, scratch
+from dormatory.migrations import roundtrip
 from dormatory.migrations.roundtrip import play
 from dormatory.project.project import Project
 from dormatory.recording.model import Direction
+from dormatory.runtime import external_env, scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,13 +262,13 @@ class TestAsynchronous:
         self, theirs: Theirs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with throwaway.scratch_sqlite() as target:
-            assert foreign.driver(theirs.project, target) == "sqlite"
+            assert external_env.driver(theirs.project, target) == "sqlite"
             theirs.env(self.ENV)
-            assert foreign.driver(theirs.project, target) == "sqlite+aiosqlite"
+            assert external_env.driver(theirs.project, target) == "sqlite+aiosqlite"
             monkeypatch.setenv("DATABASE_URL", "sqlite+pysqlite:///x.db")
-            assert foreign.driver(theirs.project, target) == "sqlite+pysqlite"
+            assert external_env.driver(theirs.project, target) == "sqlite+pysqlite"
             theirs.ini("script_location = scripts", "[dormatory]", "drivers = postgresql+asyncpg, sqlite+other")
-            assert foreign.driver(theirs.project, target) == "sqlite+other"
+            assert external_env.driver(theirs.project, target) == "sqlite+other"
 
 
 class TestWhereTheFilesLie:

@@ -15,7 +15,7 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import DormatoryError
-from dormatory.migrations.glance import settled
+from dormatory.runtime.fast_path import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

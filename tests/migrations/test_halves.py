@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import EnvironmentFailedError
-from dormatory.migrations import roundtrip, scratch
+from dormatory.migrations import roundtrip
 from dormatory.migrations.roundtrip import play
 from dormatory.recording.model import Course, Direction
+from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

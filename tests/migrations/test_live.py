@@ -14,10 +14,10 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.errors import NotComparedError, ProgramMissingError
 from dormatory.inspection import inspect_live
-from dormatory.migrations import scratch
 from dormatory.migrations.live import live_drift
 from dormatory.migrations.status import status
 from dormatory.report.text import status_text
+from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, create_engine
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import DormatoryError
 from dormatory.migrations.observer import Observer
-from dormatory.migrations.runner import Runner
+from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.migrations.observer import Observer
-from dormatory.migrations.runner import Runner
+from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,12 +20,12 @@ from dormatory.backends.url import Target
 from dormatory.checks.findings import Severity
 from dormatory.checks.rehearsal import rehearsal
 from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
-from dormatory.migrations import scratch
 from dormatory.migrations.rehearsal.forecast import Measurement, forecast
 from dormatory.migrations.rehearsal.rehearse import Request, rehearse
 from dormatory.project.history import History
 from dormatory.recording.model import Direction, Recording
 from dormatory.rehearsing import rehearsed
+from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

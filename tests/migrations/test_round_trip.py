@@ -11,7 +11,6 @@ from dormatory.backends.registry import NAMES
 from dormatory.checks.data import rows_kept
 from dormatory.checks.findings import Severity
 from dormatory.checks.roundtrip import round_trip
-from dormatory.migrations import scratch
 from dormatory.migrations.roundtrip import play
 from dormatory.project.history import History
 from dormatory.project.project import Project
@@ -19,6 +18,7 @@ from dormatory.recording.model import Course
 from dormatory.report.findings_text import text
 from dormatory.report.legs import step_lines
 from dormatory.report.outcome import Outcome
+from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

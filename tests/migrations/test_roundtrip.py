@@ -8,16 +8,16 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.migrations import scratch
 from dormatory.migrations.roundtrip import play
 from dormatory.recording.model import Course, Direction, Recording
+from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.scratch import Scratch
     from dormatory.recording.model import Passage, Statement
+    from dormatory.runtime.scratch import Scratch
     from tests.conftest import SmallProject
 
 

@@ -17,9 +17,9 @@ from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import OwnRowsError
 from dormatory.migrations.rows.filling import fill
-from dormatory.migrations.runner import Runner
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,11 +17,12 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import installation, postmaster, throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
-from dormatory.migrations import contents, scratch
+from dormatory.migrations import contents
 from dormatory.migrations.rows.filling import fill
-from dormatory.migrations.runner import Runner
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.runtime import scratch
+from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

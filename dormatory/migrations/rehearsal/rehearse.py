@@ -10,14 +10,14 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.backends.replica import bench
 from dormatory.errors import DatabaseFailedError, ForeignRevisionError
-from dormatory.migrations import scratch
-from dormatory.migrations.isolation import isolated
 from dormatory.migrations.rehearsal.forecast import Measurement, forecast
 from dormatory.migrations.rehearsal.play import play, there_and_back, timed
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.values import Findings, Rehearsal
 from dormatory.project.history import History
 from dormatory.recording.model import Course, Direction, Passage, Recording
+from dormatory.runtime import scratch
+from dormatory.runtime.worker import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

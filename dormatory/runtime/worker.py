@@ -37,7 +37,7 @@ _HOME = str(Path(__file__).resolve().parents[2])
 _CHILD = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
     "from dormatory.system.tuning import hasten; hasten(); "
-    "from dormatory.migrations.isolation import answer; answer()"
+    "from dormatory.runtime.worker import answer; answer()"
 )
 
 

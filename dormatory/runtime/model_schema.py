@@ -10,14 +10,14 @@ from sqlalchemy.schema import CreateSchema
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import ModelsFailedError
-from dormatory.migrations.isolation import isolated
-from dormatory.migrations.runner import Runner
 from dormatory.recording.model import Comparison
+from dormatory.runtime.runner import Runner
+from dormatory.runtime.worker import isolated
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.migrations.scratch import Scratch
     from dormatory.project.project import Project
+    from dormatory.runtime.scratch import Scratch
     from dormatory.schema.snapshot import Snapshot
 
 

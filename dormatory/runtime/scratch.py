@@ -13,8 +13,8 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import NAMES, backend_for
 from dormatory.errors import BaselineError, MissingDatabaseError, UnsupportedBackendError
-from dormatory.migrations.isolation import isolated
-from dormatory.migrations.runner import Runner
+from dormatory.runtime.runner import Runner
+from dormatory.runtime.worker import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

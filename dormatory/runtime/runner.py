@@ -16,8 +16,8 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from dormatory.errors import DormatoryError, RefusedError, UnwritableError
-from dormatory.migrations import batches, foreign, guard  # noqa: F401  # importing batches makes Alembic use it
-from dormatory.migrations.failures import explained
+from dormatory.runtime import external_env, guards, sqlite_batch  # noqa: F401  # importing batches makes Alembic use it
+from dormatory.runtime.explain import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,7 +108,7 @@ class Runner:
         if not self.project.has_our_environment:
             return
         with self._explained():
-            guard.refuse_broken(self.script, self.project)
+            guards.refuse_broken(self.script, self.project)
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
     def upgrade(self, to: str = "head", listener: Listener | None = None) -> None:
@@ -123,7 +123,7 @@ class Runner:
         """Run whatever steps are yielded, one after the other, in one run of env.py."""
 
         def walk(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
-            guard.refuse_broken(self.script, self.project)
+            guards.refuse_broken(self.script, self.project)
             return steps(self.script, context)
 
         self._enter(walk, each_commits=True, destination_rev="heads")
@@ -184,8 +184,8 @@ class Runner:
 
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
             context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, arrive)
-            guard.refuse_broken(self.script, self.project)
-            guard.refuse_foreign(self.script, heads, str(self.target or "the database"))
+            guards.refuse_broken(self.script, self.project)
+            guards.refuse_foreign(self.script, heads, str(self.target or "the database"))
             planned = [(step, _move_of(step)) for step in plan(self.script, heads)]
             listener.planned(tuple(move for _, move in planned))
             for step, move in planned:
@@ -206,7 +206,7 @@ class Runner:
                 with EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
                     self.script.run_env()
                 return
-            foreign.run(
+            external_env.run(
                 self.project,
                 self.target,
                 self.script,
@@ -224,7 +224,7 @@ class Runner:
         """
         if self.target is None or (self.project.has_our_environment and self.connection is None):
             return contextlib.nullcontext()
-        return foreign.led(self.project, self.target, self.config)
+        return external_env.led(self.project, self.target, self.config)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -235,7 +235,7 @@ class Runner:
         except Exception as error:
             known = explained(error, target=self.target, project=self.project)
             if known is None and not self.project.has_our_environment:
-                known = foreign.failure(error, self.project, self.target)
+                known = external_env.failure(error, self.project, self.target)
             if known is None:
                 raise
             raise known from error

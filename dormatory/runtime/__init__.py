@@ -1,0 +1,1 @@
+"""Alembic, run on databases: the process, the environment, the scratch databases."""
