@@ -1,6 +1,5 @@
-"""Alembic's entry: everything it does is dormatory.migrations.environment's."""
+"""Alembic's entry: everything it does is dormatory.environment's."""
 
-from dormatory import models
-from dormatory.migrations import environment
+from dormatory import environment, models
 
 environment.run(models.load())

@@ -95,7 +95,7 @@ class SmallProject:
         inherited = ("PG", "DATABASE_URL", "ALEMBIC_", "DORMATORY_", "INVOKE_", "COVERAGE")
         self.environ = {key: value for key, value in os.environ.items() if not key.startswith(inherited)}
         self.environ |= {"ALEMBIC_CONFIG": str(root / "alembic.ini"), "PYTHONPATH": str(REPOSITORY)}
-        template = REPOSITORY / "dormatory" / "migrations" / "templates" / "script.py.mako"
+        template = REPOSITORY / "dormatory" / "project" / "templates" / "script.py.mako"
         (root / "scripts" / "script.py.mako").write_text(template.read_text())
         self.ini("script_location = %(here)s/scripts", "revision_environment = true")
         self.env("import sqlalchemy as sa", "environment.run(sa.MetaData())")
@@ -111,9 +111,7 @@ class SmallProject:
 
     def env(self, *lines: str) -> None:
         """Write env.py."""
-        (self.root / "scripts" / "env.py").write_text(
-            "\n".join(("from dormatory.migrations import environment", *lines, ""))
-        )
+        (self.root / "scripts" / "env.py").write_text("\n".join(("from dormatory import environment", *lines, "")))
 
     def revision(
         self, name: str, upgrade: str = "pass", downgrade: str = "pass", *, after: object = "", extra: str = ""

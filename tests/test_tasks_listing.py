@@ -83,7 +83,7 @@ def test_the_list_loads_no_database_library(project: Path, upgraded: Path) -> No
 
 @pytest.mark.parametrize("use", READING)
 def test_a_reading_task_answers_the_same_everywhere_and_creates_nothing(upgraded: Path, use: str) -> None:
-    nested = upgraded / "dormatory" / "migrations" / "templates"
+    nested = upgraded / "dormatory" / "project" / "templates"
     before = contents(upgraded)
 
     above, below = inv(*use.split(), cwd=upgraded), inv(*use.split(), cwd=nested)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
 CONFIG_VARIABLE = "ALEMBIC_CONFIG"  # Alembic's own
+_OUR_ENVIRONMENT = re.compile(
+    r"^\s*(?:from dormatory import .*\benvironment\b|(?:from|import) dormatory\.environment\b)", re.M
+)
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 
 
@@ -70,9 +74,9 @@ class Project:
 
     @property
     def has_our_environment(self) -> bool:
-        """Whether env.py leaves everything to dormatory.migrations.environment."""
+        """Whether env.py leaves everything to dormatory.environment."""
         file = self.script_location / "env.py"
-        return file.exists() and "dormatory.migrations" in file.read_text(encoding="utf-8", errors="replace")
+        return file.exists() and bool(_OUR_ENVIRONMENT.search(file.read_text(encoding="utf-8", errors="replace")))
 
     def target(self, environ: Mapping[str, str] = os.environ) -> Target:
         """Return the database to act on, as declared(), else the default file."""

@@ -23,7 +23,7 @@ _DIRECTORIES = ("alembic/versions", "alembic/schema")
 
 def lay_out(home: Path) -> Iterator[tuple[Path, bool]]:
     """Yield each file and directory of the skeleton below `home`, and whether it had to be made."""
-    templates = files("dormatory.migrations") / "templates"
+    templates = files("dormatory.project") / "templates"
     try:
         for name in _DIRECTORIES:
             directory = home / name

@@ -29,7 +29,7 @@ NOTE = "op.execute(\"INSERT INTO note VALUES ('{}', current_setting('lock_timeou
 SIXTEEN = """
 import io, os, sys, time
 from dormatory.__main__ import main
-from dormatory.migrations import environment; from dormatory.runtime import runner
+from dormatory import environment; from dormatory.runtime import runner
 from dormatory.report import progress
 import psycopg2, sqlalchemy.dialects.postgresql
 start, children = time.time() + 1.0, []
