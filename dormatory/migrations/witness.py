@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.migrations import contents, reach
-from dormatory.migrations.rows import own
-from dormatory.migrations.rows.filling import fill
 from dormatory.migrations.survival.judgement import judge
 from dormatory.migrations.survival.loss import State, Trip
 from dormatory.recording.model import Direction
+from dormatory.rows import fixtures
+from dormatory.rows.generator import fill
 from dormatory.schema.snapshot import Snapshot
 from dormatory.sql.lexer import Syntax
 
@@ -129,7 +129,7 @@ class Witness:
 
     def bring(self, connection: Connection, revision: str, schema: Snapshot | None = None) -> None:
         """Add those rows, and see them unless nothing has been seen yet; `schema` is the structure then."""
-        own.run(connection, self._file(revision))
+        fixtures.run(connection, self._file(revision))
         if schema:
             self._look(connection, schema, None)
 

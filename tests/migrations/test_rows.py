@@ -16,9 +16,9 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import OwnRowsError
-from dormatory.migrations.rows.filling import fill
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.rows.generator import fill
 from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.introspection import snapshot
-from dormatory.migrations.rows import own
-from dormatory.migrations.rows.filling import fill
-from dormatory.migrations.rows.planning import plan
+from dormatory.rows import fixtures
+from dormatory.rows.generator import fill
+from dormatory.rows.planner import plan
 from dormatory.sql import patterns
 from dormatory.sql.evaluate import UNKNOWN, evaluate, refuses
 from dormatory.sql.expression import portable_expression
@@ -134,7 +134,7 @@ def test_a_pattern_that_python_cannot_read_is_left_to_the_database() -> None:
     ],
 )
 def test_a_file_is_cut_into_statements(sql: str, expected: list[tuple[int, str]]) -> None:
-    assert list(own.statements(sql)) == expected
+    assert list(fixtures.statements(sql)) == expected
 
 
 def test_a_condition_on_text_is_met_by_many_different_values() -> None:

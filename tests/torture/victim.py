@@ -18,9 +18,9 @@ from dormatory.backends.postgresql.server import installation, postmaster, throw
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.migrations import contents
-from dormatory.migrations.rows.filling import fill
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.rows.generator import fill
 from dormatory.runtime import scratch
 from dormatory.runtime.runner import Runner
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 from zlib import crc32
 
-from dormatory.migrations.rows import series
+from dormatory.rows import unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.migrations.rows.kinds import Kind
-    from dormatory.migrations.rows.series import Value
+    from dormatory.rows.column_types import Kind
+    from dormatory.rows.unique_values import Value
 
 
 # At most seven of a kind: so many rows show one after the other, besides those that are bare, defaulted or repeated.
@@ -51,16 +51,16 @@ def plausible(kind: Kind, label: str) -> tuple[Value, ...]:
         return kind.labels
     if kind.family == "integer":
         looks_like_key = label.lower().endswith(("id", "_fk", "_key", "_ref"))
-        return (series.FIRST_KEY, series.FIRST_KEY + 1, 31999) if looks_like_key else (3, 1, 2, 17, 250)
+        return (unique_values.FIRST_KEY, unique_values.FIRST_KEY + 1, 31999) if looks_like_key else (3, 1, 2, 17, 250)
     if kind.family == "text":
         return _plausible_texts(kind, label)
-    found = (series.fresh(kind, label, number) for number in range(1, 6))
+    found = (unique_values.fresh(kind, label, number) for number in range(1, 6))
     return tuple(dict.fromkeys(value for value in found if value is not None))
 
 
 def _plausible_texts(kind: Kind, label: str) -> tuple[Value, ...]:
     start = crc32(label.encode())
-    words = (series.WORDS[(start + step * 5) % len(series.WORDS)] for step in range(6))
+    words = (unique_values.WORDS[(start + step * 5) % len(unique_values.WORDS)] for step in range(6))
     return tuple(dict.fromkeys(word[: kind.length] for word in words))
 
 
@@ -72,7 +72,7 @@ def extremes(kind: Kind, label: str) -> tuple[Value, ...]:
 
 def _extreme_texts(kind: Kind, _label: str) -> tuple[Value, ...]:
     size = kind.length or _LONG
-    texts = (_filled(series.WORDS[0], size), *_TEXTS, _filled("ü", size))
+    texts = (_filled(unique_values.WORDS[0], size), *_TEXTS, _filled("ü", size))
     return tuple(dict.fromkeys(text[:size] for text in texts))
 
 
@@ -104,17 +104,17 @@ def _extreme_floats(kind: Kind, _label: str) -> tuple[Value, ...]:
 def _extreme_arrays(kind: Kind, label: str) -> tuple[Value, ...]:
     inner = kind.parts[0]
     some = [*extremes(inner, label), *plausible(inner, label)]
-    return ("{}", "{NULL}", series.array((*some[:1], None, *some[1:2])), series.array(some[:8]))
+    return ("{}", "{NULL}", unique_values.array((*some[:1], None, *some[1:2])), unique_values.array(some[:8]))
 
 
 def _extreme_ranges(kind: Kind, label: str) -> tuple[Value, ...]:
-    first = series.literal(plausible(kind.parts[0], label)[0]) if plausible(kind.parts[0], label) else ""
+    first = unique_values.literal(plausible(kind.parts[0], label)[0]) if plausible(kind.parts[0], label) else ""
     return (
         "empty",
         "(,)",
-        f"[{series.quoted(first)},)",
-        f"(,{series.quoted(first)})",
-        f"[{series.quoted(first)},{series.quoted(first)}]",
+        f"[{unique_values.quoted(first)},)",
+        f"(,{unique_values.quoted(first)})",
+        f"[{unique_values.quoted(first)},{unique_values.quoted(first)}]",
     )
 
 

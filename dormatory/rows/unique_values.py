@@ -15,7 +15,7 @@ from zlib import crc32
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dormatory.migrations.rows.kinds import Kind
+    from dormatory.rows.column_types import Kind
 
 Value: TypeAlias = "int | float | Decimal | str | bytes | bool | None"
 

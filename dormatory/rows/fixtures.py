@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from dormatory.errors import OwnRowsError
-from dormatory.migrations.rows import store
+from dormatory.rows import store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

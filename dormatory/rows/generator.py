@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from dormatory.migrations.rows import hindrances, own, store
-from dormatory.migrations.rows.making import Maker
-from dormatory.migrations.rows.order import in_turn
-from dormatory.migrations.rows.planning import plan as planned
+from dormatory.rows import fixtures as own
+from dormatory.rows import store, unfillable
+from dormatory.rows.insert_order import in_turn
+from dormatory.rows.planner import plan as planned
+from dormatory.rows.row_factory import Maker
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.migrations.rows.making import Row
-    from dormatory.migrations.rows.plan import Link, TablePlan
-    from dormatory.migrations.rows.series import Value
+    from dormatory.rows.plan import Link, TablePlan
+    from dormatory.rows.row_factory import Row
+    from dormatory.rows.unique_values import Value
     from dormatory.schema.snapshot import Snapshot, Table
 
     Id: TypeAlias = tuple[str | None, str]  # of a table: its namespace and name
@@ -136,7 +137,7 @@ class _Filler:
         return [
             store.named(table.namespace, part.name)
             for table in self._schema.tables
-            for part in hindrances.parts(table)
+            for part in unfillable.parts(table)
             if table.namespace and part.name and "INITIALLY DEFERRED" in part.definition
         ]
 
@@ -155,7 +156,7 @@ class _Filler:
             id_ = table.namespace, table.name
             if id_ in found or table.partition_bound is not None:  # a partition is filled through its parent
                 continue
-            hindrance = hindrances.hindrance(table)
+            hindrance = unfillable.hindrance(table)
             if hindrance:
                 self._reasons[id_] = hindrance
                 continue
@@ -221,7 +222,7 @@ class _Filler:
                 maker.parents[link] = self._store.parents(link)
         self._insert(maker, range(start, of), of)
         if not self._inserted.get(plan.id) and not count:
-            self._reasons.setdefault(plan.id, hindrances.shortage(plan, maker))
+            self._reasons.setdefault(plan.id, unfillable.shortage(plan, maker))
 
     def _is_empty(self, id_: Id) -> bool:
         return id_ in self._empty and id_ not in self._inserted

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dormatory.migrations.rows.plan import TablePlan
+    from dormatory.rows.plan import TablePlan
 
 
 def in_turn(plans: Iterable[TablePlan]) -> Iterator[tuple[TablePlan, ...]]:

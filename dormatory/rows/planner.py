@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations.rows import hints, values
-from dormatory.migrations.rows.kinds import Kinds
-from dormatory.migrations.rows.plan import ColumnPlan, Key, Link, TablePlan
+from dormatory.rows import candidates, sample_values
+from dormatory.rows.column_types import Kinds
+from dormatory.rows.plan import ColumnPlan, Key, Link, TablePlan
 from dormatory.sql import evaluate
 from dormatory.sql.cursor import Cursor, split
 from dormatory.sql.expression import portable_expression, portable_key
@@ -21,8 +21,8 @@ from dormatory.system.identity_cache import by_identity
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dormatory.migrations.rows.kinds import Kind
-    from dormatory.migrations.rows.series import Value
+    from dormatory.rows.column_types import Kind
+    from dormatory.rows.unique_values import Value
     from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Snapshot, Table
     from dormatory.sql.normal_form import Node
 
@@ -175,8 +175,8 @@ class _Planner:
 def _with_values(column: ColumnPlan, about: tuple[Node, ...]) -> ColumnPlan:
     """Return a column with its values; `about` are all conditions that speak of it."""
     kind, label = column.kind, column.label
-    plausible = [*values.plausible(kind, label)]
-    said = [value for it in about for word, value in hints.spoken_of(it) if word == column.word]
+    plausible = [*sample_values.plausible(kind, label)]
+    said = [value for it in about for word, value in candidates.spoken_of(it) if word == column.word]
     said = [value for value in said if _fits(value, kind)]
     listed = [value for it in column.conditions for value in _listed(it, column.word)]
     listed = [value for value in dict.fromkeys(listed) if _fits(value, kind) and column.passes(value)]
@@ -185,7 +185,7 @@ def _with_values(column: ColumnPlan, about: tuple[Node, ...]) -> ColumnPlan:
     passing = listed or [value for value in dict.fromkeys([*plausible, *said]) if column.passes(value)]
     if not passing or (column.conditions and not listed):
         passing += islice(column.fresh(0), 6)
-    extreme = [] if listed else [it for it in dict.fromkeys(values.extremes(kind, label)) if column.passes(it)]
+    extreme = [] if listed else [it for it in dict.fromkeys(sample_values.extremes(kind, label)) if column.passes(it)]
     return replace(column, plausible=tuple(dict.fromkeys(passing)), extreme=tuple(extreme), enumerated=bool(listed))
 
 

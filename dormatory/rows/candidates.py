@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations.rows import series
+from dormatory.rows import unique_values
 from dormatory.sql import evaluate, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.rows.series import Value
+    from dormatory.rows.unique_values import Value
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">=", "is", "is not", "in", "not in"})
 _PATTERNS = frozenset({"like", "ilike", "glob", "~", "~*"})
@@ -73,7 +73,7 @@ def _compared(condition: Sequence[Any]) -> Iterator[tuple[str, Value]]:
             yield from ((columns[0], int(found) if found == int(found) else found) for found in near)
         else:
             yield columns[0], value
-            beside = (series.later(value, days) for days in (1, -1) if isinstance(value, str))
+            beside = (unique_values.later(value, days) for days in (1, -1) if isinstance(value, str))
             yield from ((columns[0], text) for text in beside if text)
 
 
@@ -103,12 +103,12 @@ def matching(condition: Sequence[Any], number: int) -> tuple[str, str] | None:
 
 def forms(label: str, number: int) -> Iterator[str]:
     """Yield texts of the shapes that a CHECK on a text may ask for, other ones for each number."""
-    day, time = series.moment(number).split(" ")
+    day, time = unique_values.moment(number).split(" ")
     for form in _ISO:
         yield form.format(day=day, time=time, short=time[:8])
-    key = series.key(label, number)
+    key = unique_values.key(label, number)
     for form in _FORMS:
         yield form.format(hex=key.hex, uuid=key, number=number, byte=number % 255)
-    yield series.based(number)
+    yield unique_values.based(number)
     yield str(number).zfill(10)
-    yield series.based(number).upper().rjust(8, "A")
+    yield unique_values.based(number).upper().rjust(8, "A")

@@ -12,8 +12,8 @@ from dormatory.sql.evaluate import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
-    from dormatory.migrations.rows.plan import ColumnPlan, Key, Link, TablePlan
-    from dormatory.migrations.rows.series import Value
+    from dormatory.rows.plan import ColumnPlan, Key, Link, TablePlan
+    from dormatory.rows.unique_values import Value
 
     # What is not in it is left to the database.
     Row: TypeAlias = dict[str, Value]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dormatory.backends import cursor
-from dormatory.migrations.rows import series
+from dormatory.rows import unique_values
 from dormatory.sql import evaluate
 from dormatory.sql.lexer import Kind, Syntax, tokenize
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.migrations.rows.making import Row
-    from dormatory.migrations.rows.plan import ColumnPlan, Link, TablePlan
-    from dormatory.migrations.rows.series import Value
+    from dormatory.rows.plan import ColumnPlan, Link, TablePlan
+    from dormatory.rows.row_factory import Row
+    from dormatory.rows.unique_values import Value
 
 _PARENTS = 200  # of many parents, these will do
 _SAVEPOINT = "dormatory_rows"
@@ -268,7 +268,7 @@ def _literal(row: Row, column: ColumnPlan) -> str:
     value = row[column.word]
     if value is None:
         return "NULL"
-    text = series.literal(value)
+    text = unique_values.literal(value)
     if "\\" in text or "'" in text:
         text = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{text}'"

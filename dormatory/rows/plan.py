@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations.rows import hints, series
+from dormatory.rows import candidates, unique_values
 from dormatory.sql import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.rows.kinds import Kind
-    from dormatory.migrations.rows.series import Value
+    from dormatory.rows.column_types import Kind
+    from dormatory.rows.unique_values import Value
     from dormatory.schema.snapshot import Table
     from dormatory.sql.normal_form import Node
 
@@ -48,7 +48,7 @@ class ColumnPlan:
     def fresh(self, start: int) -> Iterator[Value]:
         """Yield different values, as many as there are; those after `start` differ from the ones before it."""
         for number in range(start + 1, start + _TRIED):
-            value = series.fresh(self.kind, self.label, number)
+            value = unique_values.fresh(self.kind, self.label, number)
             if value is not None and self.passes(value):
                 yield value
             elif self.conditions:
@@ -56,16 +56,16 @@ class ColumnPlan:
 
     def _shaped(self, number: int) -> Iterator[Value]:
         """Yield at most one value, of a shape that the conditions ask for."""
-        patterns = (hints.matching(condition, number) for condition in self.conditions)
+        patterns = (candidates.matching(condition, number) for condition in self.conditions)
         texts = [found[1] for found in patterns if found] if self.kind.family == "text" else []
         if self.kind.family == "text":
-            texts += hints.forms(self.label, number)
-            texts += [f"{text}{series.based(number)}" for text in self.plausible[:2] if isinstance(text, str)]
+            texts += candidates.forms(self.label, number)
+            texts += [f"{text}{unique_values.based(number)}" for text in self.plausible[:2] if isinstance(text, str)]
         size = self.kind.length
         found: Iterator[Value] = (text for text in texts if (not size or len(text) <= size) and self.passes(text))
         yield from islice(found, 1)
         if self.kind.family in {"date", "timestamp", "timestamptz"}:
-            days = (series.later(text, number) for text in self.plausible if isinstance(text, str))
+            days = (unique_values.later(text, number) for text in self.plausible if isinstance(text, str))
             yield from islice((text for text in days if text and self.passes(text)), 1)
         if self.kind.family in {"integer", "float", "numeric"}:
             near = (value + number for value in self.plausible[:1] if isinstance(value, (int, float)))

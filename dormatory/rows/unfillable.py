@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.rows.making import Maker
-    from dormatory.migrations.rows.plan import TablePlan
+    from dormatory.rows.plan import TablePlan
+    from dormatory.rows.row_factory import Maker
     from dormatory.schema.snapshot import Constraint, Table, Trigger
 
 _KINDS = {"table", "partitioned table"}

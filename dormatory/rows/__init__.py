@@ -1,0 +1,1 @@
+"""Rows for any schema, made from what the database says of itself."""
