@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from dormatory.migrations.contents import Contents
+from dormatory.dataloss.contents import Contents
 from dormatory.schema.snapshot import Snapshot
 from tests.torture.__main__ import main, tries, ward, ways
 from tests.torture.ordeal import Command, commands, run

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.findings import Finding
-    from dormatory.migrations.survival.loss import Loss
+    from dormatory.dataloss.model import Loss
     from dormatory.project.history import History, Revision
     from dormatory.recording.model import Recording
 

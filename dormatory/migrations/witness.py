@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dormatory.migrations import contents, reach
-from dormatory.migrations.survival.judgement import judge
-from dormatory.migrations.survival.loss import State, Trip
+from dormatory.dataloss import affected_tables, contents
+from dormatory.dataloss.detect import judge
+from dormatory.dataloss.model import State, Trip
 from dormatory.recording.model import Direction
 from dormatory.rows import fixtures
 from dormatory.rows.generator import fill
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.reach import Id
-    from dormatory.migrations.survival.loss import Loss
+    from dormatory.dataloss.affected_tables import Id
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.model import Loss
     from dormatory.project.project import Project
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Table
@@ -39,7 +39,7 @@ class _Moment:
         """Return what is to be known of these tables, of all for None."""
         if ids is None:
             return State(self.schema, contents.Contents(tuple(self.rows.values())))
-        tables = reach.found(ids, self.schema, syntax)
+        tables = affected_tables.found(ids, self.schema, syntax)
         held = tuple(self.rows[id_] for id_ in tables if id_ in self.rows)
         return State(replace(self.schema, tables=tuple(tables.values())), contents.Contents(held))
 
@@ -72,9 +72,11 @@ class Witness:
         """Fill the tables that are empty, unless they are to stay so, and remember all rows."""
         self._syntax = Syntax(connection.dialect.name)
         self._statements, self._filled = {}, None
-        old, new = reach.changes(self._schema, schema)  # what nobody watched, such as all that a walk begins with
+        old, new = affected_tables.changes(
+            self._schema, schema
+        )  # what nobody watched, such as all that a walk begins with
         self._look(connection, schema, {(table.namespace, table.name) for table in (*old, *new)})
-        waiting = reach.found(self._empty, schema, self._syntax) if self._empty and is_filled else {}
+        waiting = affected_tables.found(self._empty, schema, self._syntax) if self._empty and is_filled else {}
         if tables := [table for table in waiting.values() if not self._is_hopeless(table)]:
             self._fill(connection, schema, tables)
         self._touched = set()
@@ -92,12 +94,12 @@ class Witness:
 
         `written` are the tables whose rows the leg has written, as the database tells; None for any table.
         """
-        found = None if written is None else reach.reshaped(self._schema, schema, self._syntax).union(written)
+        found = None if written is None else affected_tables.reshaped(self._schema, schema, self._syntax).union(written)
         self._look(connection, schema, found)
         self._statements[direction] = statements
         self._moments[direction] = self._moment()
         if direction is Direction.UPGRADE:
-            before, changed = reach.changes(self._moments[None].schema, schema)
+            before, changed = affected_tables.changes(self._moments[None].schema, schema)
             if changed and self._fill(connection, schema, changed, _widened(before, changed)):
                 self._filled = self._moment()
 
@@ -141,7 +143,7 @@ class Witness:
         if self._touched is None:
             return None
         moments = self._moments.values()
-        found = {id_ for it in moments for id_ in reach.around(self._touched, it.schema, self._syntax)}
+        found = {id_ for it in moments for id_ in affected_tables.around(self._touched, it.schema, self._syntax)}
         return sorted(found, key=lambda id_: (id_[0] or "", id_[1]))
 
     def _moment(self) -> _Moment:
@@ -156,7 +158,7 @@ class Witness:
             old = {id_: self._rows.pop(id_) for id_ in ids if id_ in self._rows}
             self._empty -= set(ids)
             self._touched = None if self._touched is None else self._touched.union(ids)
-            tables = reach.found(ids, schema, self._syntax).values()
+            tables = affected_tables.found(ids, schema, self._syntax).values()
         for it in contents.read(connection, schema, tables=tables).tables:
             id_ = it.namespace, it.name
             self._rows[id_] = old[id_] if old.get(id_) == it else it
@@ -178,7 +180,7 @@ class Witness:
         for id_ in inserted:
             self.unfilled.pop(_name(*id_), None)
         if inserted:
-            self._look(connection, schema, reach.written(inserted, schema, self._syntax))
+            self._look(connection, schema, affected_tables.written(inserted, schema, self._syntax))
         for table in tables:
             if (id_ := (table.namespace, table.name)) in self._empty:
                 self._refused[id_] = self._decisive(table)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from dormatory.sql.masking import without_row
 
 if TYPE_CHECKING:
+    from dormatory.dataloss.model import Loss
     from dormatory.errors import DormatoryError
-    from dormatory.migrations.survival.loss import Loss
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

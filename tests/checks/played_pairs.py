@@ -15,9 +15,9 @@ from dormatory.checks.parity import parity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawking import executed, squawked
 from dormatory.checks.unplayed import unsupported
+from dormatory.dataloss.model import Kind, Loss
 from dormatory.migrations.linters import Complaint
 from dormatory.migrations.live import LiveDrift
-from dormatory.migrations.survival.loss import Kind, Loss
 from dormatory.project.history import History, Revision
 from dormatory.recording.model import (
     Comparison,

@@ -11,7 +11,7 @@ from dormatory.checks import catalogue, manual
 from dormatory.checks.catalogue import FAMILIES, RULES, Rule, finding
 from dormatory.checks.findings import Severity
 from dormatory.checks.rules import history, locks, played, schema, source
-from dormatory.migrations.survival.loss import Kind
+from dormatory.dataloss.model import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((ROOT / "dormatory").rglob("*.py"))

@@ -11,14 +11,14 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
-from dormatory.migrations import contents, values
+from dormatory.dataloss import contents, values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import sqlalchemy as sa
 
-    from dormatory.migrations.values import Value
+    from dormatory.dataloss.values import Value
 
 
 @pytest.fixture

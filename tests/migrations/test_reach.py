@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dormatory.migrations.reach import reshaped, written
+from dormatory.dataloss.affected_tables import reshaped, written
 from dormatory.schema.snapshot import (
     Column,
     Composite,

@@ -10,9 +10,9 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
-from dormatory.migrations import contents
-from dormatory.migrations.survival.judgement import judge
-from dormatory.migrations.survival.loss import Kind, Loss, State, Trip
+from dormatory.dataloss import contents
+from dormatory.dataloss.detect import judge
+from dormatory.dataloss.model import Kind, Loss, State, Trip
 from dormatory.recording.model import Direction, Statement
 from dormatory.sql.dataflow import flows
 from dormatory.sql.lexer import Syntax

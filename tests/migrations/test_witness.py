@@ -9,9 +9,9 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
-from dormatory.migrations import contents
-from dormatory.migrations.survival.judgement import judge
-from dormatory.migrations.survival.loss import State, Trip
+from dormatory.dataloss import contents
+from dormatory.dataloss.detect import judge
+from dormatory.dataloss.model import State, Trip
 from dormatory.migrations.witness import Witness
 from dormatory.recording.model import Direction, Statement
 from dormatory.sql.lexer import Syntax
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from dormatory.migrations.contents import Contents
-    from dormatory.migrations.survival.loss import Loss
+    from dormatory.dataloss.contents import Contents
+    from dormatory.dataloss.model import Loss
     from dormatory.schema.snapshot import Snapshot
     from tests.conftest import SmallProject
 

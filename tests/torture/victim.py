@@ -17,7 +17,7 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import installation, postmaster, throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
-from dormatory.migrations import contents
+from dormatory.dataloss import contents
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.rows.generator import fill
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
 
-    from dormatory.migrations.values import Value
+    from dormatory.dataloss.values import Value
     from dormatory.schema.snapshot import Snapshot
 
 REPOSITORY = Path(__file__).resolve().parents[2]

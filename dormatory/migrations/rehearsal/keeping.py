@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.migrations import contents
-from dormatory.migrations.contents import Contents
-from dormatory.migrations.survival.judgement import judge
-from dormatory.migrations.survival.loss import State, Trip
+from dormatory.dataloss import contents
+from dormatory.dataloss.contents import Contents
+from dormatory.dataloss.detect import judge
+from dormatory.dataloss.model import State, Trip
 from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.survival.loss import Loss
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.model import Loss
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot, Table
     from dormatory.sql.lexer import Syntax

@@ -8,8 +8,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from dormatory.backends.driver import connected
 from dormatory.backends.sqlite.backend import plain_connection
-from dormatory.migrations.contents import has_rows
-from dormatory.migrations.survival.loss import Kind, Loss
+from dormatory.dataloss.contents import has_rows
+from dormatory.dataloss.model import Kind, Loss
 from dormatory.recording.model import Direction
 from dormatory.schema.describe import name_of
 from dormatory.sql.lexer import Syntax, identifier

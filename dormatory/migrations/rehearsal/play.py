@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import RevisionStep
 
     from dormatory.backends.url import Target
+    from dormatory.dataloss.model import Loss
     from dormatory.migrations.rehearsal.sizes import Id
     from dormatory.migrations.rehearsal.values import Changed, Offence, Stall
-    from dormatory.migrations.survival.loss import Loss
     from dormatory.project.project import Project
     from dormatory.recording.model import Passage
     from dormatory.schema.changes import Change

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.backends.driver import connected
-from dormatory.migrations.contents import has_rows
+from dormatory.dataloss.contents import has_rows
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.restrictions import parents_of
-from dormatory.migrations.values import loose
+from dormatory.dataloss.model import Kind, Loss
+from dormatory.dataloss.new_constraints import parents_of
+from dormatory.dataloss.values import loose
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.survival.journey import Still
-    from dormatory.migrations.survival.loss import State
+    from dormatory.dataloss.model import State
+    from dormatory.dataloss.timeline import Still
     from dormatory.recording.model import Direction
     from dormatory.schema.snapshot import Constraint, Table
 

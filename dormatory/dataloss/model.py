@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
-    from dormatory.migrations.contents import Contents
+    from dormatory.dataloss.contents import Contents
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot
     from dormatory.sql.lexer import Syntax

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from dormatory.migrations import values
-from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.matching import contents_of, key_of, loosened, projected
+from dormatory.dataloss import values
+from dormatory.dataloss.matching import contents_of, key_of, loosened, projected
+from dormatory.dataloss.model import Kind, Loss
 from dormatory.recording.model import Direction
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
 
-    from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.survival.journey import Id, Journey, Passage
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.timeline import Id, Journey, Passage
 
 
 def judged(journey: Journey) -> Iterator[Loss]:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from dormatory.migrations.survival.matching import Correspondence, Pairing, contents_of, key_of, paired
-from dormatory.migrations.survival.restrictions import Restrictions
+from dormatory.dataloss.matching import Correspondence, Pairing, contents_of, key_of, paired
+from dormatory.dataloss.new_constraints import Restrictions
 from dormatory.sql.dataflow import flows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.survival.loss import State, Trip
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.model import State, Trip
     from dormatory.schema.snapshot import Table
     from dormatory.sql.dataflow import Flows
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends import cursor as direct
-from dormatory.migrations import values
+from dormatory.dataloss import values
 from dormatory.sql.lexer import Syntax, identifier
 from dormatory.system.identity_cache import by_identity
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.migrations.values import Value
+    from dormatory.dataloss.values import Value
     from dormatory.schema.snapshot import Column, Snapshot, Table
 
 _KINDS = frozenset({"table", "partitioned table"})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.survival import cells, references, rows
-from dormatory.migrations.survival.journey import Journey
+from dormatory.dataloss import dangling, lost_rows, lost_values
+from dormatory.dataloss.timeline import Journey
 from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.survival.loss import Loss, Trip
+    from dormatory.dataloss.model import Loss, Trip
 
 
 def judge(trip: Trip) -> tuple[Loss, ...]:
@@ -29,8 +29,8 @@ def judge(trip: Trip) -> tuple[Loss, ...]:
 
 def _losses(trip: Trip) -> Iterator[Loss]:
     journey = Journey(trip)
-    yield from rows.judged(journey)
-    yield from cells.judged(journey)
+    yield from lost_rows.judged(journey)
+    yield from lost_values.judged(journey)
     legs = (
         (Direction.UPGRADE, trip.before, trip.upgraded),
         (Direction.DOWNGRADE, journey.filled, trip.downgraded),
@@ -38,4 +38,4 @@ def _losses(trip: Trip) -> Iterator[Loss]:
     )
     for direction, before, after in legs:
         if before is not None and after is not None:
-            yield from references.dangling(before, after, direction, journey.still)
+            yield from dangling.dangling(before, after, direction, journey.still)

@@ -6,13 +6,13 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.migrations import values
+from dormatory.dataloss import values
 from dormatory.system.identity_cache import by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
-    from dormatory.migrations.contents import Contents, TableContents
+    from dormatory.dataloss.contents import Contents, TableContents
     from dormatory.schema.snapshot import Snapshot, Table
     from dormatory.sql.dataflow import Flows
 

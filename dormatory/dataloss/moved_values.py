@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from dormatory.migrations import values
+from dormatory.dataloss import values
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
-    from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.survival.journey import Passage
-    from dormatory.migrations.values import Value
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.timeline import Passage
+    from dormatory.dataloss.values import Value
 
 _INFORMATIVE = 3  # letters or digits that do not turn up elsewhere by accident
 _ENOUGH = 3  # such values

@@ -10,13 +10,13 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dormatory.migrations.survival.loss import Kind
-from dormatory.migrations.values import Json, loose, number
+from dormatory.dataloss.model import Kind
+from dormatory.dataloss.values import Json, loose, number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from dormatory.migrations.values import Value
+    from dormatory.dataloss.values import Value
 
 _QUARTER = timedelta(minutes=15)  # what all offsets are multiples of
 _FARTHEST = timedelta(hours=26)

@@ -6,8 +6,8 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dormatory.migrations import values
-from dormatory.migrations.survival.matching import contents_of, projected
+from dormatory.dataloss import values
+from dormatory.dataloss.matching import contents_of, projected
 from dormatory.sql import evaluate
 from dormatory.sql.expression import portable_expression
 from dormatory.sql.types import NUMBERS, portable_type
@@ -15,9 +15,9 @@ from dormatory.sql.types import NUMBERS, portable_type
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from dormatory.migrations.contents import TableContents
-    from dormatory.migrations.survival.loss import State
-    from dormatory.migrations.values import Value
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.model import State
+    from dormatory.dataloss.values import Value
     from dormatory.schema.snapshot import Constraint, Table
     from dormatory.sql.lexer import Syntax
     from dormatory.sql.normal_form import Node

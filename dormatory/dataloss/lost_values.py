@@ -6,20 +6,19 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.migrations import values
-from dormatory.migrations.survival import differences
-from dormatory.migrations.survival.carried import Carriers
-from dormatory.migrations.survival.loss import Kind, Loss
-from dormatory.migrations.survival.matching import key_of, projected
-from dormatory.migrations.survival.rows import fresh
+from dormatory.dataloss import classify, values
+from dormatory.dataloss.lost_rows import fresh
+from dormatory.dataloss.matching import key_of, projected
+from dormatory.dataloss.model import Kind, Loss
+from dormatory.dataloss.moved_values import Carriers
 from dormatory.recording.model import Direction
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.survival.journey import Journey, Passage
-    from dormatory.migrations.values import Value
+    from dormatory.dataloss.timeline import Journey, Passage
+    from dormatory.dataloss.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class _Column:
         ways = {how[cell.place] for cell in lost}
         kind = Kind.MAPPING_NOT_INVERTED if ways == {"map"} else Kind.VALUES_LOST
         kind = Kind.SPLIT_NOT_JOINED if ways & {"part", "parts"} else kind
-        own = differences.kind_of([(cell.before, cell.after) for cell in lost])
+        own = classify.kind_of([(cell.before, cell.after) for cell in lost])
         kind = own if own in {Kind.SHIFTED, Kind.TRUNCATED} and ways == {"map"} else kind
         table = self._passage.now.name if self._passage.now else ""
         places = [f"{table}.{name}" for name in carriers.beside]
@@ -129,7 +128,7 @@ class _Column:
         if not left:
             return
         sure = [it for it in left if not self._is_ambiguous(it, sources)]
-        kind = differences.kind_of([(it.before, it.after) for it in sure or left])
+        kind = classify.kind_of([(it.before, it.after) for it in sure or left])
         # What the downgrade makes of a value that the upgrade has left alone is its own doing.
         touched = [it for it in sure or left if values.loose(it.before) != values.loose(it.upgraded)]
         levelled = self._passage.flows.is_levelled(*place)
@@ -142,7 +141,7 @@ class _Column:
         carriers = Carriers(self._passage, self._name)
         if touched and carriers.beside and self._is_inverted(carriers, left):
             return
-        is_cut = kind is Kind.TRUNCATED or all(differences.is_normalised(it.before, it.after) for it in left)
+        is_cut = kind is Kind.TRUNCATED or all(classify.is_normalised(it.before, it.after) for it in left)
         stated = bool(said) and (not sure or (by_upgrade and is_cut)) and not levelled
         direction = Direction.UPGRADE if by_upgrade and touched else Direction.DOWNGRADE
         yield self._loss(kind, direction, left, said if touched else "", is_stated=stated)
@@ -153,7 +152,7 @@ class _Column:
             return False
         if cell.before is None and new.requires(self._now):
             return True
-        if differences.is_in_gap(cell.before, self._journey.zones):
+        if classify.is_in_gap(cell.before, self._journey.zones):
             return True
         return new.crowds(cell.place, self._now)
 
@@ -243,5 +242,5 @@ def _touched(journey: Journey, passage: Passage) -> Iterator[Loss]:
         ]
         lost = [pair for pair in pairs if not values.same(*pair)]
         if lost:
-            kind = differences.kind_of(lost)
+            kind = classify.kind_of(lost)
             yield Loss(kind, Direction.DOWNGRADE, name_of(passage.now), after, len(lost), len(pairs))

@@ -1,0 +1,1 @@
+"""Which rows and values a round trip lost: pure functions on states and statements."""
