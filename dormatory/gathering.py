@@ -23,7 +23,7 @@ from dormatory.errors import (
 )
 from dormatory.evidence import Evidence
 from dormatory.migrations.dumping import committed_file
-from dormatory.migrations.roundtrip import play
+from dormatory.replay.replay import play
 from dormatory.runtime import scratch
 from dormatory.runtime.model_schema import compare
 

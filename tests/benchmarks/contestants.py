@@ -32,8 +32,8 @@ from sqlalchemy import NullPool, create_engine, event, make_url
 
 from dormatory.backends.postgresql import tracer
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.migrations import roundtrip
 from dormatory.project.project import Project
+from dormatory.replay import replay
 from dormatory.runtime.scratch import databases
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _played(ini: str, backend: str, socket: str = "", version: str = "0", **opti
         moments.append(perf_counter())
 
     began = perf_counter()
-    recording = roundtrip.play(Project.read(Path(ini)), maker, heard, **options)
+    recording = replay.play(Project.read(Path(ini)), maker, heard, **options)
     seconds = perf_counter() - began
     broken = [step.revision for step in recording.steps if not step.is_clean]
     broken += [passage.course.value for passage in recording.passages if not passage.is_clean]
@@ -81,7 +81,7 @@ def unwatched(*arguments: str) -> dict[str, Any]:
 
 def inside(*arguments: str) -> dict[str, Any]:
     """Play it as we do, but in this process."""
-    with patch.object(roundtrip, "isolated", _here):
+    with patch.object(replay, "isolated", _here):
         return _played(*arguments)
 
 

@@ -12,8 +12,8 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
 from dormatory.checks.locks import locks
-from dormatory.migrations.roundtrip import play
 from dormatory.project.history import History
+from dormatory.replay.replay import play
 from tests.conftest import SmallProject
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
 from dormatory.checks.roundtrip import round_trip
-from dormatory.migrations.roundtrip import play
 from dormatory.project.history import History
+from dormatory.replay.replay import play
 
 if TYPE_CHECKING:
     from dormatory.checks.findings import Finding

@@ -14,9 +14,9 @@ from dormatory.checks.handwritten import fluffed, handwritten
 from dormatory.checks.squawking import executed, squawked
 from dormatory.errors import ProgramFailedError, ProgramMissingError
 from dormatory.migrations import linters
-from dormatory.migrations.roundtrip import play
 from dormatory.project.history import History
 from dormatory.project.revision_files import scripts
+from dormatory.replay.replay import play
 from tests.conftest import SmallProject
 
 if TYPE_CHECKING:

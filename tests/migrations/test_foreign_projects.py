@@ -16,10 +16,10 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.findings import Severity
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
 from dormatory.inspection import Request, inspect
-from dormatory.migrations import roundtrip
-from dormatory.migrations.roundtrip import play
 from dormatory.project.project import Project
 from dormatory.recording.model import Direction
+from dormatory.replay import replay
+from dormatory.replay.replay import play
 from dormatory.runtime import external_env, scratch
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
     def direct(_project: Project, function: Callable[..., Any], *arguments: Any, hear: Any = None) -> Any:
         return function(*arguments, *([hear] if hear else []))
 
-    for module in (roundtrip, scratch):
+    for module in (replay, scratch):
         monkeypatch.setattr(module, "isolated", direct)
 
 

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import EnvironmentFailedError
-from dormatory.migrations import roundtrip
-from dormatory.migrations.roundtrip import play
 from dormatory.recording.model import Course, Direction
+from dormatory.replay import replay
+from dormatory.replay.replay import play
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def in_halves(
     backend: str, small_project: SmallProject, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Play:
     """Play the small project, whose four revisions are as many as it takes."""
-    monkeypatch.setattr(roundtrip, "_LONG", 4)
+    monkeypatch.setattr(replay, "_LONG", 4)
     small_project.tables(*NAMES)
 
     def played(**options: Any) -> Recording:

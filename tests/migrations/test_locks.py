@@ -12,7 +12,7 @@ from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import DormatoryError
-from dormatory.migrations.observer import Observer
+from dormatory.replay.statement_recorder import Observer
 from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.migrations.observer import Observer
+from dormatory.replay.statement_recorder import Observer
 from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from dormatory.backends.registry import NAMES
 from dormatory.checks.data import rows_kept
 from dormatory.checks.findings import Severity
 from dormatory.checks.roundtrip import round_trip
-from dormatory.migrations.roundtrip import play
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.recording.model import Course
+from dormatory.replay.replay import play
 from dormatory.report.findings_text import text
 from dormatory.report.legs import step_lines
 from dormatory.report.outcome import Outcome

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.migrations.roundtrip import play
 from dormatory.recording.model import Course, Direction, Recording
+from dormatory.replay.replay import play
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import UnreadableRecordingError
-from dormatory.migrations.roundtrip import play
 from dormatory.recording import json_codec
 from dormatory.recording.model import Leg, Recording, Statement, Step
+from dormatory.replay.replay import play
 from dormatory.schema import changes, snapshot
 from dormatory.schema.changes import Change, ObjectAltered
 from dormatory.schema.snapshot import Snapshot, Table

@@ -12,8 +12,8 @@ from dormatory.backends.registry import backend_for
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import judge
 from dormatory.dataloss.model import State, Trip
-from dormatory.migrations.witness import Witness
 from dormatory.recording.model import Direction, Statement
+from dormatory.replay.row_tracker import Witness
 from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:

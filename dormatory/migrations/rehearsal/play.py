@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, NoDowngradeError
-from dormatory.migrations.passages import one_run, way_down
 from dormatory.migrations.rehearsal import offences, probes
 from dormatory.migrations.rehearsal.forecast import Measurement
 from dormatory.migrations.rehearsal.keeping import MOST_ROWS, Keeper
@@ -17,8 +16,9 @@ from dormatory.migrations.rehearsal.large import large_losses
 from dormatory.migrations.rehearsal.own_words import failure_on_real_rows
 from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.migrations.rehearsal.tally import Tally, settle
-from dormatory.migrations.stage import Stage
 from dormatory.recording.model import LOCK_MODES, Direction, Failure, Leg, Step
+from dormatory.replay.routes import one_run, way_down
+from dormatory.replay.session import Stage
 from dormatory.schema.diff import diff, residue
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import masked

@@ -8,12 +8,12 @@ from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.passages import fresh_run, other_order
-from dormatory.migrations.section import Section
-from dormatory.migrations.walk import walk
 from dormatory.project.branch_orders import regions
 from dormatory.project.history import History
 from dormatory.recording.model import Course, Passage, Recording, Step
+from dormatory.replay.routes import fresh_run, other_order
+from dormatory.replay.run import walk
+from dormatory.replay.segment import Section
 from dormatory.runtime.scratch import prepare
 from dormatory.runtime.worker import isolated, side_by_side
 from dormatory.schema.diff import diff
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.walk import Plan, Walked
     from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.replay.run import Plan, Walked
     from dormatory.runtime.scratch import Scratch
     from dormatory.schema.snapshot import Snapshot
 

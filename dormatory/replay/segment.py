@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.migrations.walk import Plan, Rows, is_doubtful, validates
 from dormatory.recording.model import Course, Passage
+from dormatory.replay.run import Plan, Rows, is_doubtful, validates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dormatory.migrations.walk import Walked
     from dormatory.recording.model import Step
+    from dormatory.replay.run import Walked
 
 
 class Section:

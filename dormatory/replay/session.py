@@ -18,8 +18,8 @@ from dormatory.backends.registry import backend_for
 from dormatory.backends.schema_tracker import Watcher
 from dormatory.backends.sqlite import written_tables
 from dormatory.errors import DormatoryError
-from dormatory.migrations.observer import Observer
 from dormatory.recording.model import Direction, Failure
+from dormatory.replay.statement_recorder import Observer
 from dormatory.runtime.explain import explained
 from dormatory.runtime.runner import Runner
 from dormatory.system.tuning import collected_seldom

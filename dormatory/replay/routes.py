@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.introspection import snapshot
 from dormatory.errors import DormatoryError
-from dormatory.migrations.stage import Stage
 from dormatory.recording.model import Course, Failure, Passage
+from dormatory.replay.session import Stage
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
