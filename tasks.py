@@ -356,7 +356,7 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
 def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False) -> None:
     """Play what is pending on a copy of the database."""
     with reported():
-        from dormatory.migrations.rehearsal.rehearse import Request
+        from dormatory.rehearsal.rehearse import Request
         from dormatory.rehearsing import rehearsed
         from dormatory.report.output import write
         from dormatory.report.rehearsal import rehearsal_lines

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.adjustment import adjusted, refuse_unknown
 from dormatory.checks.rehearsal import rehearsal
-from dormatory.migrations.rehearsal.rehearse import rehearse
 from dormatory.project.history import History
+from dormatory.rehearsal.rehearse import rehearse
 from dormatory.report.outcome import Outcome, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.migrations.rehearsal.rehearse import Request
-    from dormatory.migrations.rehearsal.values import Rehearsal
     from dormatory.project.project import Project
+    from dormatory.rehearsal.model import Rehearsal
+    from dormatory.rehearsal.rehearse import Request
 
 
 def rehearsed(

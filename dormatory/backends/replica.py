@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.url import Target
-    from dormatory.migrations.rehearsal.values import Copied
+    from dormatory.rehearsal.model import Copied
 
 
 class Bench(Protocol):

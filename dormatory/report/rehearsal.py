@@ -11,9 +11,9 @@ from dormatory.report.text import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.migrations.rehearsal.forecast import Forecast
-    from dormatory.migrations.rehearsal.values import Changed, Copied, Findings, Offence, Rehearsal, Stall
     from dormatory.recording.model import Leg, Step
+    from dormatory.rehearsal.forecast import Forecast
+    from dormatory.rehearsal.model import Changed, Copied, Findings, Offence, Rehearsal, Stall
 
 _WIDTH = 10  # of what a line is about
 _REBUILT = "_alembic_tmp_"

@@ -20,17 +20,17 @@ from dormatory.backends.url import Target
 from dormatory.checks.findings import Severity
 from dormatory.checks.rehearsal import rehearsal
 from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
-from dormatory.migrations.rehearsal.forecast import Measurement, forecast
-from dormatory.migrations.rehearsal.rehearse import Request, rehearse
 from dormatory.project.history import History
 from dormatory.recording.model import Direction, Recording
+from dormatory.rehearsal.forecast import Measurement, forecast
+from dormatory.rehearsal.rehearse import Request, rehearse
 from dormatory.rehearsing import rehearsed
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.migrations.rehearsal.values import Rehearsal
+    from dormatory.rehearsal.model import Rehearsal
     from dormatory.report.outcome import Outcome
     from tests.conftest import Inv, SmallProject
 
@@ -231,8 +231,8 @@ class TestRowsLost:
     def test_large_tables_are_compared_by_the_database(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dormatory.migrations.rehearsal.play.MOST_ROWS", 3)
-        monkeypatch.setattr("dormatory.migrations.rehearsal.keeping.MOST_ROWS", 3)
+        monkeypatch.setattr("dormatory.rehearsal.trial.MOST_ROWS", 3)
+        monkeypatch.setattr("dormatory.rehearsal.row_tracker.MOST_ROWS", 3)
         rows = ", ".join(f"({number}, 'x{number}')" for number in range(9))
         started(small_project, target, f"INSERT INTO a VALUES {rows}")
         down = "op.execute('DELETE FROM a WHERE id > 6')\nop.execute(\"UPDATE a SET x = 'other' WHERE id < 3\")"
@@ -535,7 +535,7 @@ class TestStalls:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         del shared_server
-        monkeypatch.setattr("dormatory.migrations.rehearsal.probes.MOST_TABLES", 1)
+        monkeypatch.setattr("dormatory.rehearsal.probes.MOST_TABLES", 1)
         create = "for name in 'ab': op.create_table(name, sa.Column('id', sa.Integer, primary_key=True))"
         with throwaway.scratch_postgresql(postgres_server) as target:
             started(small_project, target, create=create)

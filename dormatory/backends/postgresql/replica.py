@@ -21,7 +21,7 @@ from dormatory.errors import (
     ProgramFailedError,
     ServerTooOldError,
 )
-from dormatory.migrations.rehearsal.values import Copied
+from dormatory.rehearsal.model import Copied
 from dormatory.system.pipe import Program, pipe
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite import sampling
 from dormatory.backends.sqlite.backend import plain_connection, side_files, take_transactions_over
 from dormatory.errors import MissingDatabaseError, TargetTouchedError
-from dormatory.migrations.rehearsal.values import Copied
+from dormatory.rehearsal.model import Copied
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends import cursor
-from dormatory.migrations.rehearsal.values import Changed
+from dormatory.rehearsal.model import Changed
 from dormatory.sql import clauses
 from dormatory.sql.lexer import Kind, Syntax
 

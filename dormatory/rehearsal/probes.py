@@ -13,7 +13,7 @@ from psycopg2 import errors, sql
 
 from dormatory.backends.driver import connected
 from dormatory.backends.sqlite.backend import plain_connection
-from dormatory.migrations.rehearsal.values import Stall
+from dormatory.rehearsal.model import Stall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

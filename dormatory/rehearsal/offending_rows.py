@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 
 from dormatory.backends.postgresql import violations as offences_postgresql
 from dormatory.backends.sqlite import violations as offences_sqlite
-from dormatory.migrations.rehearsal.values import Offence
+from dormatory.rehearsal.model import Offence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dormatory.migrations.rehearsal.forecast import Forecast
     from dormatory.project.history import Revision
     from dormatory.recording.model import Direction, Recording
+    from dormatory.rehearsal.forecast import Forecast
 
 
 @dataclass(frozen=True, slots=True)

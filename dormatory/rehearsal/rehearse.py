@@ -10,12 +10,12 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.backends.replica import bench
 from dormatory.errors import DatabaseFailedError, ForeignRevisionError
-from dormatory.migrations.rehearsal.forecast import Measurement, forecast
-from dormatory.migrations.rehearsal.play import play, there_and_back, timed
 from dormatory.migrations.rehearsal.sizes import largest
-from dormatory.migrations.rehearsal.values import Findings, Rehearsal
 from dormatory.project.history import History
 from dormatory.recording.model import Course, Direction, Passage, Recording
+from dormatory.rehearsal.forecast import Measurement, forecast
+from dormatory.rehearsal.model import Findings, Rehearsal
+from dormatory.rehearsal.trial import play, there_and_back, timed
 from dormatory.runtime import scratch
 from dormatory.runtime.worker import isolated
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from dormatory.backends.replica import Bench
     from dormatory.backends.url import Target
-    from dormatory.migrations.rehearsal.play import Played
     from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.rehearsal.trial import Played
 
     Tell = Callable[[str, int, int], None]
 
