@@ -50,7 +50,7 @@ def create(_: Context, message: str = "", confirm: str = "", *, from_dump: bool 
         is_new = make_sure_it_exists(target, backend)
         if from_dump:
             from dormatory.migrations.dumping import create_from_dump
-            from dormatory.migrations.safeguard import looked, tell_stakes
+            from dormatory.safety.safeguard import looked, tell_stakes
 
             if not is_new:
                 stock = looked(target, action="create --from-dump", confirmed=confirm)
@@ -177,8 +177,8 @@ def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
 def reset(_: Context, confirm: str = "") -> None:
     """Destroy the database, create it anew and upgrade it."""
     with reported():
-        from dormatory.migrations import safeguard
         from dormatory.runtime.runner import Runner
+        from dormatory.safety import safeguard
 
         project, target, backend = here()
         Runner(project, target=target).foresee()
@@ -194,7 +194,7 @@ def reset(_: Context, confirm: str = "") -> None:
 def backup(_: Context) -> None:
     """Make a backup of the database."""
     with reported():
-        from dormatory.migrations.backups import keep
+        from dormatory.safety.backups import keep
 
         project, target, _backend = here()
         print(keep(project, target))
@@ -204,8 +204,8 @@ def backup(_: Context) -> None:
 def backups_(_: Context) -> None:
     """List the backups, by database, newest first."""
     with reported():
-        from dormatory.migrations.backups import listed
         from dormatory.report.text import backup_lines
+        from dormatory.safety.backups import listed
 
         show_lines(backup_lines(listed(project_here())))
 
@@ -214,7 +214,7 @@ def backups_(_: Context) -> None:
 def restore(_: Context, file: str, confirm: str = "") -> None:
     """Replace the database by a backup, after making one of it."""
     with reported():
-        from dormatory.migrations.backups import chosen
+        from dormatory.safety.backups import chosen
 
         project = project_here()
         put_back(project, chosen(project, file), action="restore", confirm=confirm)
@@ -224,7 +224,7 @@ def restore(_: Context, file: str, confirm: str = "") -> None:
 def undo(_: Context, confirm: str = "") -> None:
     """Put the last backup back; done twice, it undoes itself."""
     with reported():
-        from dormatory.migrations.backups import latest
+        from dormatory.safety.backups import latest
 
         project, target, _backend = here()
         put_back(project, latest(project, target).file, action="undo", confirm=confirm)
@@ -441,9 +441,9 @@ def make_sure_it_exists(target: Target, backend: Backend) -> bool:
 
 def put_back(project: Project, file: Path, *, action: str, confirm: str) -> None:
     """Replace the project's database by a backup, and print which and where it is then."""
-    from dormatory.migrations import safeguard
     from dormatory.report.text import arrival
     from dormatory.runtime.scratch import current as current_of
+    from dormatory.safety import safeguard
 
     target = project.target()
     safeguard.put_back(project, target, file, action=action, confirmed=confirm)

@@ -86,7 +86,7 @@ def _careful(
 ) -> Listener:
     """Return who is to listen to the run and back the database up before its first move, whoever wrote its env.py."""
     from dormatory.backends.registry import backend_for
-    from dormatory.migrations import safeguard
+    from dormatory.safety import safeguard
 
     if options.command == "downgrade":
         stock = safeguard.looked(target, action="downgrade", confirmed=options.confirm)

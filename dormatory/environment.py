@@ -183,7 +183,7 @@ def _guarded(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable
 
 def _secure(target: Target, revision: str) -> None:
     """Do before a downgrade of plain Alembic's what the task has done before its own."""
-    from dormatory.migrations import safeguard  # noqa: PLC0415  # an upgrade needs none
+    from dormatory.safety import safeguard  # noqa: PLC0415  # an upgrade needs none
 
     if context.config.attributes.get(safeguard.SECURED):
         return

@@ -12,7 +12,7 @@ import pytest
 from dormatory.backends.driver import connected
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
-from dormatory.migrations import backups
+from dormatory.safety import backups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from dormatory.backends.base import Stock
     from dormatory.backends.url import Target
     from dormatory.migrations.authoring import Preview
-    from dormatory.migrations.backups import Backup
     from dormatory.migrations.dumping import DumpDifference
     from dormatory.migrations.status import Status
     from dormatory.project.history import History, Revision
+    from dormatory.safety.backups import Backup
 
 _JSON_VERSION = 1
 

@@ -11,8 +11,8 @@ import pytest
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import BackupFailedError, NoBackupError, NoProjectError
-from dormatory.migrations import backups
 from dormatory.report.text import backup_lines
+from dormatory.safety import backups
 
 if TYPE_CHECKING:
     from pathlib import Path

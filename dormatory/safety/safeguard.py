@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import NotABackupError
-from dormatory.migrations import backups
 from dormatory.report.text import kept, stakes
 from dormatory.runtime import guards
+from dormatory.safety import backups
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""What protects a database from a command: marks, backups, confirmations."""
