@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.unplayed import unsupported
+from dormatory.checks.engine_errors import unsupported
 from dormatory.runtime.worker import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.project import Project
     from dormatory.recording.model import Comparison, Recording, Step
 

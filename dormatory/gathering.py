@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dormatory.backends.dump import dump as dump_of
-from dormatory.checks.unplayed import unusable
+from dormatory.checks.engine_errors import unusable
 from dormatory.errors import (
     BaselineError,
     DatabaseFailedError,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dormatory.backends.url import Target
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.errors import DormatoryError
     from dormatory.evidence import Wanted
     from dormatory.project.project import Project

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dormatory.checks.adjustment import adjusted, refuse_unknown
-from dormatory.checks.catalogue import FAMILIES, RULES
+from dormatory.checks.engine_errors import unusable
 from dormatory.checks.graph import graph
-from dormatory.checks.handwritten import fluffed, handwritten
 from dormatory.checks.integrity import integrity
+from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.registry import FAMILIES, RULES
+from dormatory.checks.severity import adjusted, refuse_unknown
 from dormatory.checks.source import Application, source
+from dormatory.checks.sqlfluff import fluffed, handwritten
 from dormatory.checks.suppression import suppressed
-from dormatory.checks.unplayed import unusable
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
 from dormatory.evidence import Wanted, gather
 from dormatory.judging import judged
@@ -24,13 +25,12 @@ from dormatory.project.graph import Links
 from dormatory.project.history import History
 from dormatory.project.published_models import names_in_use
 from dormatory.project.revision_files import scripts, scripts_at, scripts_merged
-from dormatory.report.outcome import Outcome, Server
 from dormatory.system.tuning import collected_seldom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.evidence import Evidence
     from dormatory.project.project import Project
     from dormatory.project.revision_files import Script

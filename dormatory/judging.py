@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks.data import rows_kept
-from dormatory.checks.declarations import declarations
 from dormatory.checks.drift import drift
 from dormatory.checks.dump import stale_dump
 from dormatory.checks.locks import OF_NAMES, locks
 from dormatory.checks.parity import parity
+from dormatory.checks.parity_comments import declarations
 from dormatory.checks.roundtrip import round_trip
-from dormatory.checks.squawking import executed, squawked
+from dormatory.checks.squawk import executed, squawked
 from dormatory.migrations import linters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.evidence import Evidence
     from dormatory.project.history import History
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.adjustment import adjusted, refuse_unknown
+from dormatory.checks.outcome import Outcome, Server
 from dormatory.checks.rehearsal import rehearsal
+from dormatory.checks.severity import adjusted, refuse_unknown
 from dormatory.project.history import History
 from dormatory.rehearsal.rehearse import rehearse
-from dormatory.report.outcome import Outcome, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

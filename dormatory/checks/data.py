@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import finding
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import finding
 from dormatory.checks.roundtrip import lessened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.dataloss.model import Loss
     from dormatory.project.history import History, Revision
     from dormatory.recording.model import Recording

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 from dormatory.schema.changes import ColumnAltered, ColumnsReordered, ObjectAltered, ObjectRemoved, PartRemoved
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import (
@@ -26,7 +26,7 @@ from dormatory.schema.snapshot import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.migrations.live import LiveDrift
     from dormatory.recording.model import Comparison
     from dormatory.schema.changes import Change

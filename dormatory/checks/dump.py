@@ -5,13 +5,13 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
 
 
 def stale_dump(path: Path, committed: str, fresh: str, *, backend: str) -> Iterator[Finding]:

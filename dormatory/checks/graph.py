@@ -6,16 +6,16 @@ import ast
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import NAMES
-from dormatory.checks.catalogue import finding
-from dormatory.checks.collisions import collisions
-from dormatory.checks.findings import Severity
+from dormatory.checks.branch_conflicts import collisions
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import finding
 from dormatory.project.graph import Links
 from dormatory.project.history import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.history import Revision
     from dormatory.project.revision_files import Script
 

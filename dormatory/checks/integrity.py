@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 from dormatory.project.checksums import REMOVED, digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.checksums import Sum, Sums
     from dormatory.project.revision_files import Script
 

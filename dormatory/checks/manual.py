@@ -6,12 +6,12 @@ from pathlib import Path
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import FAMILIES, RULES
+from dormatory.checks.registry import FAMILIES, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.rules.rule import Rule
+    from dormatory.checks.rule import Rule
 
 BEGIN, END = "<!-- rules: made by python -m dormatory.checks.manual -->", "<!-- end of rules -->"
 MANUAL = Path(__file__).resolve().parents[2] / "MIGRATIONS.md"

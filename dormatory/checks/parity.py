@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 from dormatory.schema.parity import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.checks.declarations import Declaration
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.parity_comments import Declaration
     from dormatory.schema.parity import Difference
     from dormatory.schema.snapshot import Snapshot
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.data import rows_kept
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import round_trip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
 

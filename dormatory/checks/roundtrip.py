@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import finding
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import finding
 from dormatory.recording.model import Course, Direction
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded, PartAdded
 from dormatory.schema.snapshot import Enum, Index, Table
@@ -15,7 +15,7 @@ from dormatory.schema.snapshot import Enum, Index, Table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.history import History, Revision
     from dormatory.recording.model import Failure, Passage, Recording
     from dormatory.schema.changes import Change

@@ -16,12 +16,12 @@ import tokenize
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.catalogue import FAMILIES, RULES, finding
+from dormatory.checks.registry import FAMILIES, RULES, finding
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.revision_files import Script
 
 _COMMENT = re.compile(r"#\s*db-check:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*)")

@@ -19,13 +19,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.report.problems import counts, problems
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.outcome import Outcome
     from dormatory.report.problems import Problem
 
 _VERSION = 1

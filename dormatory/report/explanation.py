@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from dormatory.checks.catalogue import RULES
+from dormatory.checks.registry import RULES
 from dormatory.errors import UnknownRuleError
 
 

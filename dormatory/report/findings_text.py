@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.report.legible import legible, legible_line, shortened
 from dormatory.report.problems import counts, problems
 from dormatory.report.text import counted
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dormatory.checks.catalogue import Rule
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.outcome import Outcome
+    from dormatory.checks.registry import Rule
     from dormatory.report.problems import Problem
 
 _SQL_LINES, _SQL_WIDTH = 4, 160

@@ -6,7 +6,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.report.findings_text import verdict
 from dormatory.report.legible import shortened
 from dormatory.report.problems import problems
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.outcome import Outcome
     from dormatory.report.problems import Problem
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}

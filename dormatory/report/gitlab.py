@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.report.problems import problems, relative_to
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.outcome import Outcome
     from dormatory.report.problems import Problem
 
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.NOTE: "info"}

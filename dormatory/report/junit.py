@@ -13,7 +13,7 @@ from dormatory.report.problems import problems
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.outcome import Outcome
     from dormatory.report.problems import Problem
 
 _HISTORY = "history"  # what no database was asked about

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.recording.model import Leg, Recording, Step
 
 

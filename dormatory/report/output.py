@@ -18,7 +18,7 @@ from dormatory.report.sarif import sarif
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.outcome import Outcome
 
 _RENDERERS: Mapping[str, Callable[[Outcome, Path], str]] = {
     "text": text,

@@ -9,14 +9,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.report.legible import legible, legible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.outcome import Outcome
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 

@@ -13,8 +13,8 @@ from dormatory.report.text import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.checks.catalogue import Rule
-    from dormatory.report.outcome import Outcome
+    from dormatory.checks.outcome import Outcome
+    from dormatory.checks.registry import Rule
     from dormatory.report.problems import Problem
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

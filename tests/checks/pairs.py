@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.catalogue import finding
 from dormatory.checks.graph import graph
-from dormatory.checks.handwritten import fluffed, handwritten
 from dormatory.checks.integrity import integrity
+from dormatory.checks.registry import finding
 from dormatory.checks.source import Application, source
+from dormatory.checks.sqlfluff import fluffed, handwritten
 from dormatory.checks.suppression import suppressed
 from dormatory.migrations.linters import Complaint
 from dormatory.project.checksums import Sums, digest
@@ -20,7 +20,7 @@ from dormatory.project.revision_files import Script
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.data import rows_kept
-from dormatory.checks.declarations import Declaration
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.dump import stale_dump
+from dormatory.checks.engine_errors import unsupported
 from dormatory.checks.locks import locks
 from dormatory.checks.parity import parity
+from dormatory.checks.parity_comments import Declaration
 from dormatory.checks.roundtrip import round_trip
-from dormatory.checks.squawking import executed, squawked
-from dormatory.checks.unplayed import unsupported
+from dormatory.checks.squawk import executed, squawked
 from dormatory.dataloss.model import Kind, Loss
 from dormatory.migrations.linters import Complaint
 from dormatory.migrations.live import LiveDrift
@@ -38,7 +38,7 @@ from tests.checks.pairs import Pair
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.schema.changes import Change
 
 UP, DOWN, AGAIN = Direction

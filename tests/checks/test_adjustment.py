@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.adjustment import adjusted, refuse_unknown
-from dormatory.checks.catalogue import finding
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import finding
+from dormatory.checks.severity import adjusted, refuse_unknown
 from dormatory.errors import NoProjectError, UnknownRevisionError
 from dormatory.project.history import History
 from dormatory.project.settings import Settings

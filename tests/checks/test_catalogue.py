@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dormatory.checks import catalogue, manual
-from dormatory.checks.catalogue import FAMILIES, RULES, Rule, finding
-from dormatory.checks.findings import Severity
+from dormatory.checks import manual, registry
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import FAMILIES, RULES, Rule, finding
 from dormatory.checks.rules import history, locks, played, schema, source
 from dormatory.dataloss.model import Kind
 
@@ -32,9 +32,9 @@ def test_a_rule_says_all_there_is_to_say(rule: Rule) -> None:
 def test_the_severity_is_the_catalogues_unless_it_is_told_otherwise() -> None:
     assert finding("drift", "m", "h").severity is Severity.ERROR
     assert finding("drift", "m", "h", severity=Severity.NOTE).severity is Severity.NOTE
-    assert catalogue.lessened("drift") is Severity.WARNING
-    assert catalogue.lessened("parity") is Severity.WARNING
-    assert catalogue.lessened("irreversible") is Severity.NOTE
+    assert registry.lessened("drift") is Severity.WARNING
+    assert registry.lessened("parity") is Severity.WARNING
+    assert registry.lessened("irreversible") is Severity.NOTE
 
 
 def test_a_finding_of_no_rule_cannot_be_made() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from dormatory.checks.declarations import declarations
+from dormatory.checks.parity_comments import declarations
 from dormatory.project.history import History
 
 if TYPE_CHECKING:

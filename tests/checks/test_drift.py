@@ -10,7 +10,7 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.checks.drift import changed_by_hand, drift
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
 from dormatory.migrations.live import LiveDrift
 from dormatory.recording.model import Comparison
 from dormatory.schema.diff import diff

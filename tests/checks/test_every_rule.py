@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.catalogue import RULES
+from dormatory.checks.registry import RULES
 from dormatory.checks.roundtrip import round_trip
 from dormatory.evidence import Wanted
 from dormatory.gathering import gathered

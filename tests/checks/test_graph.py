@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.checks.graph import graph
 from dormatory.project.project import Project
 from dormatory.project.revision_files import Script, merged, scripts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.checks.locks import locks
 from dormatory.project.history import History
 from dormatory.replay.replay import play
@@ -19,7 +19,7 @@ from tests.conftest import SmallProject
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.recording.model import Recording
 
 AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "

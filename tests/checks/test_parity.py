@@ -10,9 +10,9 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
-from dormatory.checks.declarations import Declaration, declarations
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.parity import parity
+from dormatory.checks.parity_comments import Declaration, declarations
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.runtime import scratch

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.project.history import History
 from dormatory.replay.replay import play
 
 if TYPE_CHECKING:
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from tests.conftest import SmallProject
 
 CREATE = 'op.create_table("room", sa.Column("id", sa.Integer, primary_key=True), sa.Column("floor", sa.Integer))'

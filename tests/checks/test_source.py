@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.catalogue import RULES
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import RULES
 from dormatory.checks.source import Application, source
 from dormatory.project.project import Project
 from dormatory.project.revision_files import Script, scripts
@@ -19,7 +19,7 @@ from dormatory.schema.snapshot import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
 APPLICATION = Application(frozenset({"shop", "migrations"}), frozenset({"migrations"}))

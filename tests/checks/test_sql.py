@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.checks.findings import Severity
-from dormatory.checks.handwritten import fluffed, handwritten
-from dormatory.checks.squawking import executed, squawked
+from dormatory.checks.finding import Severity
+from dormatory.checks.sqlfluff import fluffed, handwritten
+from dormatory.checks.squawk import executed, squawked
 from dormatory.errors import ProgramFailedError, ProgramMissingError
 from dormatory.migrations import linters
 from dormatory.project.history import History
@@ -22,8 +22,8 @@ from tests.conftest import SmallProject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.squawking import Script
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.squawk import Script
     from dormatory.migrations.linters import Complaint
     from dormatory.recording.model import Recording
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 from dormatory.checks.suppression import suppressed
 from dormatory.project.revision_files import Script
 

@@ -13,7 +13,7 @@ import pytest
 from alembic.config import Config
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
 from dormatory.inspection import Request, inspect
 from dormatory.project.project import Project
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from dormatory.checks.outcome import Outcome
     from dormatory.recording.model import Recording
-    from dormatory.report.outcome import Outcome
     from tests.conftest import Inv
 
 FROM_INI = 'engine_from_config(context.config.get_section("alembic"), prefix="sqlalchemy.", poolclass=NullPool)'

@@ -17,7 +17,7 @@ from dormatory.backends.postgresql.replica import PostgreSQLBench
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.replica import bench
 from dormatory.backends.url import Target
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
 from dormatory.checks.rehearsal import rehearsal
 from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
 from dormatory.project.history import History
@@ -30,8 +30,8 @@ from dormatory.runtime import scratch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.checks.outcome import Outcome
     from dormatory.rehearsal.model import Rehearsal
-    from dormatory.report.outcome import Outcome
     from tests.conftest import Inv, SmallProject
 
 BATCH = "with op.batch_alter_table('a') as batch: "

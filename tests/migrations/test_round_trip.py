@@ -9,7 +9,8 @@ import pytest
 
 from dormatory.backends.registry import NAMES
 from dormatory.checks.data import rows_kept
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
+from dormatory.checks.outcome import Outcome
 from dormatory.checks.roundtrip import round_trip
 from dormatory.project.history import History
 from dormatory.project.project import Project
@@ -17,13 +18,12 @@ from dormatory.recording.model import Course
 from dormatory.replay.replay import play
 from dormatory.report.findings_text import text
 from dormatory.report.legs import step_lines
-from dormatory.report.outcome import Outcome
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.recording.model import Recording
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")

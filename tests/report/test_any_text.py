@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
-from dormatory.checks.catalogue import RULES
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.registry import RULES
 from dormatory.report.document import document
 from dormatory.report.findings_text import text
 from dormatory.report.github import SUMMARY_LIMIT, github, summary
 from dormatory.report.gitlab import gitlab
 from dormatory.report.junit import junit
-from dormatory.report.outcome import Outcome, Server
 from dormatory.report.problems import problems
 from dormatory.report.sarif import sarif
 

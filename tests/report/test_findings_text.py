@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from dormatory.checks.catalogue import RULES, Rule
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.registry import RULES, Rule
 from dormatory.report.findings_text import text
-from dormatory.report.outcome import Outcome, Server
 
 ROOT = Path("/home/you/shop")
 SERVERS = (Server("sqlite", "SQLite 3.40.1"), Server("postgresql", "PostgreSQL 18.6"))

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.outcome import Outcome, Server
 from dormatory.report.github import SUMMARY_LIMIT, github, summary
-from dormatory.report.outcome import Outcome, Server
 
 ROOT = Path("/home/you/shop")
 SERVERS = (Server("sqlite", "SQLite 3.40.1"),)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from dormatory.checks.catalogue import RULES
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.registry import RULES
 from dormatory.report.document import document
 from dormatory.report.gitlab import gitlab
 from dormatory.report.junit import junit
-from dormatory.report.outcome import Outcome, Server
 from dormatory.report.problems import problems
 
 ROOT = Path("/home/you/shop")

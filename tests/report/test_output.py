@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.outcome import Outcome, Server
 from dormatory.errors import ReportNotWrittenError, UnknownFormatError
-from dormatory.report.outcome import Outcome, Server
 from dormatory.report.output import FORMATS, chosen_format, repository_root, write
 
 if TYPE_CHECKING:

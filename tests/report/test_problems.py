@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dormatory.checks.findings import Finding, Severity
-from dormatory.report.outcome import Outcome
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.outcome import Outcome
 from dormatory.report.problems import problems
 
 ROOT = Path("/home/you/shop")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft4Validator
 
-from dormatory.checks.catalogue import RULES
-from dormatory.checks.findings import Finding, Severity
-from dormatory.report.outcome import Outcome, Server
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.registry import RULES
 from dormatory.report.problems import problems
 from dormatory.report.sarif import MOST_RESULTS, sarif
 

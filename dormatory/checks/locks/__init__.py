@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.building import building
+from dormatory.checks.locks.duration import backfilling, lingering, no_timeouts
 from dormatory.checks.locks.identifiers import identifiers
-from dormatory.checks.locks.in_use import in_use as names_in_use
-from dormatory.checks.locks.scene import Scene
-from dormatory.checks.locks.validating import reading, rewriting, validating
-from dormatory.checks.locks.waiting import backfilling, lingering, no_timeouts
+from dormatory.checks.locks.indexes import building
+from dormatory.checks.locks.names_in_use import in_use as names_in_use
+from dormatory.checks.locks.scans import reading, rewriting, validating
+from dormatory.checks.locks.upgrade import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
 

@@ -9,8 +9,8 @@ from dormatory.sql.lexer import Kind, Syntax, tokenize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.locks.scene import Scene
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.locks.upgrade import Scene
 
 _MOST_BYTES = 63
 

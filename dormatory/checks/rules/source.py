@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dormatory.checks.findings import Severity
-from dormatory.checks.rules.rule import Rule
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 

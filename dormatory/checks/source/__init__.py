@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import NAMES
+from dormatory.checks.source.call_sites import Paths
 from dormatory.checks.source.colons import colons
 from dormatory.checks.source.imports import Application, imports
 from dormatory.checks.source.naming import naming
-from dormatory.checks.source.paths import Paths
 from dormatory.checks.source.portability import dead_branches, dialect_only
-from dormatory.checks.source.reading import Reading
-from dormatory.checks.source.revised import Revised
+from dormatory.checks.source.resolver import Reading
+from dormatory.checks.source.revision import Revised
 from dormatory.checks.source.transactions import transactions
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Collection, Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.history import Revision
     from dormatory.project.revision_files import Script
     from dormatory.recording.model import Recording

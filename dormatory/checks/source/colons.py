@@ -6,14 +6,14 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.checks.source.reading import UNKNOWN, argument
-from dormatory.checks.source.revised import bare
+from dormatory.checks.source.resolver import UNKNOWN, argument
+from dormatory.checks.source.revision import bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.source.revised import Revised
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.source.revision import Revised
 
 # As sqlalchemy.sql.elements.TextClause has it; beside a part that is not known nothing is claimed.
 _PARAMETER = re.compile(rf"(?<![:\w\\{UNKNOWN}]):(\w+)(?![:\w{UNKNOWN}])")

@@ -7,16 +7,16 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import lessened
-from dormatory.checks.source.reading import argument
+from dormatory.checks.registry import lessened
+from dormatory.checks.source.resolver import argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.checks.findings import Finding, Severity
-    from dormatory.checks.source.reading import Reading
-    from dormatory.checks.source.revised import Revised
+    from dormatory.checks.finding import Finding, Severity
+    from dormatory.checks.source.resolver import Reading
+    from dormatory.checks.source.revision import Revised
     from dormatory.project.project import Project
 
 _NEVER = frozenset({"alembic", "sqlalchemy", "__future__", *sys.stdlib_module_names})

@@ -6,16 +6,16 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
-from dormatory.checks.source.reading import UNKNOWN, argument, is_true, keyword
-from dormatory.checks.source.revised import Kind, kind_of, sql_of
+from dormatory.checks.finding import Severity
+from dormatory.checks.source.resolver import UNKNOWN, argument, is_true, keyword
+from dormatory.checks.source.revision import Kind, kind_of, sql_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.source.reading import Reading
-    from dormatory.checks.source.revised import Revised
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.source.resolver import Reading
+    from dormatory.checks.source.revision import Revised
 
 _CREATES = {
     "create_foreign_key": "foreign key",

@@ -8,16 +8,16 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import NAMES
-from dormatory.checks.findings import Severity
-from dormatory.checks.source.reading import argument, is_true, keyword
-from dormatory.checks.source.revised import Kind, bare, kind_of, sql_of
+from dormatory.checks.finding import Severity
+from dormatory.checks.source.resolver import argument, is_true, keyword
+from dormatory.checks.source.revision import Kind, bare, kind_of, sql_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.source.paths import Site
-    from dormatory.checks.source.revised import Revised
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.source.call_sites import Site
+    from dormatory.checks.source.revision import Revised
     from dormatory.recording.model import Recording
 
 _ANY = r"(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)?"

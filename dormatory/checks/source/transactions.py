@@ -6,18 +6,18 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import lessened
-from dormatory.checks.findings import Severity
-from dormatory.checks.source.paths import DIRECTIONS
-from dormatory.checks.source.reading import is_true, keyword
-from dormatory.checks.source.revised import Kind, bare, kind_of, sql_of, table_of
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import lessened
+from dormatory.checks.source.call_sites import DIRECTIONS
+from dormatory.checks.source.resolver import is_true, keyword
+from dormatory.checks.source.revision import Kind, bare, kind_of, sql_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.source.paths import Site
-    from dormatory.checks.source.revised import Revised
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.source.call_sites import Site
+    from dormatory.checks.source.revision import Revised
 
 _PRAGMA = re.compile(r"\bPRAGMA\s+(?:\w+\.)?foreign_keys\s*[=(]", re.IGNORECASE)
 _ENDING = re.compile(

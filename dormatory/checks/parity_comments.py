@@ -21,7 +21,7 @@ import tokenize
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.statements import Statements
+from dormatory.checks.source.statement_names import Statements
 from dormatory.project.history import parsed
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import RULES
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dormatory.checks.catalogue import Rule
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.registry import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
-from dormatory.checks.locks.scene import ACCESS_EXCLUSIVE, blocking, blocks_writers
+from dormatory.checks.finding import Severity
+from dormatory.checks.locks.upgrade import ACCESS_EXCLUSIVE, blocking, blocks_writers
 from dormatory.recording.model import LOCK_MODES
 from dormatory.sql.operations import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.locks.scene import Played, Scene
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.locks.upgrade import Played, Scene
     from dormatory.recording.model import Lock
 
 _TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")"

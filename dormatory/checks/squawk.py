@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.findings import Severity
-from dormatory.checks.locks.scene import Played, Scene
+from dormatory.checks.finding import Severity
+from dormatory.checks.locks.upgrade import Played, Scene
 from dormatory.sql.operations import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.migrations.linters import Complaint
     from dormatory.project.history import History
     from dormatory.recording.model import Recording

@@ -12,7 +12,7 @@ from dormatory.backends.registry import NAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dormatory.checks.source.reading import Reading
+    from dormatory.checks.source.resolver import Reading
 
 OTHER = "another"  # stands for every dialect that a revision does not name
 _NAME_OF = re.compile(r"(^|\.)(dialect|engine|bind|connection|impl|get_bind\(\)|\w*dialect)\.(name|__dialect__)$")

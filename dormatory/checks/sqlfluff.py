@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.registry import NAMES
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 from dormatory.checks.source import read
-from dormatory.checks.source.reading import UNKNOWN, argument
-from dormatory.checks.source.revised import sql_of
+from dormatory.checks.source.resolver import UNKNOWN, argument
+from dormatory.checks.source.revision import sql_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.source.reading import Reading
-    from dormatory.checks.source.revised import Revised
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.source.resolver import Reading
+    from dormatory.checks.source.revision import Revised
     from dormatory.migrations.linters import Complaint
     from dormatory.project.revision_files import Script
 

@@ -7,18 +7,18 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 from dormatory.checks.source import read
-from dormatory.checks.source.reading import UNKNOWN, argument
-from dormatory.checks.source.revised import Kind, bare, kind_of, sql_of, table_of
+from dormatory.checks.source.resolver import UNKNOWN, argument
+from dormatory.checks.source.revision import Kind, bare, kind_of, sql_of, table_of
 from dormatory.project.history import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.source.paths import Site
-    from dormatory.checks.source.reading import Reading
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.source.call_sites import Site
+    from dormatory.checks.source.resolver import Reading
     from dormatory.project.graph import Links
     from dormatory.project.revision_files import Script
 

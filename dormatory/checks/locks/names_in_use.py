@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.scene import full_name
+from dormatory.checks.locks.upgrade import full_name
 from dormatory.sql.operations import Act, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.locks.scene import Played, Scene
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.locks.upgrade import Played, Scene
     from dormatory.schema.snapshot import Table
 
 _KNOWN = "the models of the base reference use it"

@@ -6,12 +6,12 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.source.dialects import Dialects
+from dormatory.checks.source.dialect_guards import Dialects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dormatory.checks.source.reading import Reading
+    from dormatory.checks.source.resolver import Reading
 
 DIRECTIONS = ("upgrade", "downgrade")
 _DEEPEST = 12  # helpers within helpers

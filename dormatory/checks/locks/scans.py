@@ -6,14 +6,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.scene import blocking, blocks_writers, full_name
+from dormatory.checks.locks.upgrade import blocking, blocks_writers, full_name
 from dormatory.sql.operations import Act, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.locks.scene import Played, Scene
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.locks.upgrade import Played, Scene
 
 _BLOCK = "with op.get_context().autocommit_block():"
 

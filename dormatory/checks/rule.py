@@ -7,7 +7,7 @@ from inspect import cleandoc
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dormatory.checks.findings import Severity
+    from dormatory.checks.finding import Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 from dormatory.recording.model import LOCK_MODES, Direction, Lock
 from dormatory.sql.operations import Act, Verb, acts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.history import Revision
     from dormatory.recording.model import Leg, Statement, Step
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.findings import Finding, Severity
+from dormatory.checks.finding import Finding, Severity
+from dormatory.checks.rule import Rule
 from dormatory.checks.rules import history, locks, played, schema, source
-from dormatory.checks.rules.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.catalogue import finding
-from dormatory.checks.source.reading import UNKNOWN, argument
+from dormatory.checks.registry import finding
+from dormatory.checks.source.resolver import UNKNOWN, argument
 
 if TYPE_CHECKING:
-    from dormatory.checks.findings import Finding, Severity
-    from dormatory.checks.source.paths import Paths, Site
-    from dormatory.checks.source.reading import Reading
+    from dormatory.checks.finding import Finding, Severity
+    from dormatory.checks.source.call_sites import Paths, Site
+    from dormatory.checks.source.resolver import Reading
     from dormatory.project.history import Revision
 
 

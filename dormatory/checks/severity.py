@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import RULES
-from dormatory.checks.findings import Severity
+from dormatory.checks.finding import Severity
+from dormatory.checks.registry import RULES
 from dormatory.errors import NoProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.settings import Settings
 

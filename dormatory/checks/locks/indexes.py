@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.scene import blocking
+from dormatory.checks.locks.upgrade import blocking
 from dormatory.sql.operations import Act, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.checks.findings import Finding
-    from dormatory.checks.locks.scene import Played, Scene
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.locks.upgrade import Played, Scene
 
 _BLOCK = "with op.get_context().autocommit_block():  # alone in its revision"
 _INDEX = re.compile(r"\b(CREATE\s+(?:UNIQUE\s+)?INDEX)\b", re.IGNORECASE)

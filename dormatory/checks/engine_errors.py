@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.catalogue import finding
+from dormatory.checks.registry import finding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.checks.findings import Finding
+    from dormatory.checks.finding import Finding
     from dormatory.errors import DormatoryError
 
 
