@@ -114,7 +114,7 @@ def current(_: Context) -> None:
     with reported():
         from dormatory.errors import ForeignRevisionError
         from dormatory.project.history import History
-        from dormatory.report.text import current_lines
+        from dormatory.report.messages import current_lines
         from dormatory.runtime.scratch import current as current_of
 
         project, target, _backend = here()
@@ -129,7 +129,7 @@ def history(_: Context) -> None:
     """Show all revisions, newest first."""
     with reported():
         from dormatory.project.history import History
-        from dormatory.report.text import history_lines
+        from dormatory.report.messages import history_lines
 
         show_lines(history_lines(History.read(project_here())))
 
@@ -139,7 +139,7 @@ def show(_: Context, rev: str) -> None:
     """Show one revision."""
     with reported():
         from dormatory.project.history import History
-        from dormatory.report.text import revision_details
+        from dormatory.report.messages import revision_details
 
         print(revision_details(History.read(project_here()).get(rev)))
 
@@ -149,7 +149,7 @@ def heads(_: Context) -> None:
     """Show the revisions that nothing builds on; one is right."""
     with reported():
         from dormatory.project.history import History
-        from dormatory.report.text import revision_line
+        from dormatory.report.messages import revision_line
 
         known = History.read(project_here())
         for head in known.heads:
@@ -162,7 +162,7 @@ def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
     with reported():
         from dormatory.errors import ForeignRevisionError
         from dormatory.migrations import status as state
-        from dormatory.report.text import status_json, status_text
+        from dormatory.report.messages import status_json, status_text
 
         project, target, _backend = here()
         found = state.status(project, target)
@@ -204,7 +204,7 @@ def backup(_: Context) -> None:
 def backups_(_: Context) -> None:
     """List the backups, by database, newest first."""
     with reported():
-        from dormatory.report.text import backup_lines
+        from dormatory.report.messages import backup_lines
         from dormatory.safety.backups import listed
 
         show_lines(backup_lines(listed(project_here())))
@@ -252,7 +252,7 @@ def schema_dump(
     """Write the schema at head to alembic/schema/, for reviewers."""
     with reported():
         from dormatory.migrations import dumping
-        from dormatory.report.text import difference_lines, text_diff
+        from dormatory.report.messages import difference_lines, text_diff
 
         project, names = project_here(), backends(backend)
         if live:
@@ -301,8 +301,8 @@ def check_(
     """Check everything that can be wrong with a migration."""
     with reported():
         from dormatory import inspection
-        from dormatory.report.explanation import explanation
-        from dormatory.report.output import chosen_format, write
+        from dormatory.report.explain import explanation
+        from dormatory.report.formats import chosen_format, write
         from dormatory.report.progress import counting
 
         if explain:
@@ -332,8 +332,8 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
     """Play every revision up, down and up again."""
     with reported():
         from dormatory import inspection
-        from dormatory.report.legs import first_failure
-        from dormatory.report.output import write
+        from dormatory.report.failed_step import first_failure
+        from dormatory.report.formats import write
         from dormatory.report.progress import counting
 
         families = frozenset({"roundtrip", "data"})
@@ -358,7 +358,7 @@ def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bo
     with reported():
         from dormatory.rehearsal.rehearse import Request
         from dormatory.rehearsing import rehearsed
-        from dormatory.report.output import write
+        from dormatory.report.formats import write
         from dormatory.report.rehearsal import rehearsal_lines
         from dormatory.report.rehearsal_progress import watching
 
@@ -441,7 +441,7 @@ def make_sure_it_exists(target: Target, backend: Backend) -> bool:
 
 def put_back(project: Project, file: Path, *, action: str, confirm: str) -> None:
     """Replace the project's database by a backup, and print which and where it is then."""
-    from dormatory.report.text import arrival
+    from dormatory.report.messages import arrival
     from dormatory.runtime.scratch import current as current_of
     from dormatory.safety import safeguard
 
@@ -454,7 +454,7 @@ def put_back(project: Project, file: Path, *, action: str, confirm: str) -> None
 def write(project: Project, message: str, *, empty: bool) -> None:
     """Write the next migration, and print its file and the SQL it runs on each backend."""
     from dormatory.migrations.authoring import Desk
-    from dormatory.report.text import preview_lines
+    from dormatory.report.messages import preview_lines
 
     with Desk(project) as desk:
         file = desk.write(message, empty=empty)

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
 def _act(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl-C and SIGTERM are met already: loading Alembic takes a while.
     from dormatory.project.project import Project
-    from dormatory.report.text import arrival
+    from dormatory.report.messages import arrival
     from dormatory.runtime.fast_path import settled
 
     if not options.to:
@@ -56,8 +56,8 @@ def _act(options: argparse.Namespace) -> None:
 
 
 def _move(options: argparse.Namespace, project: Project) -> None:
+    from dormatory.report.messages import arrival
     from dormatory.report.progress import ProgressLines
-    from dormatory.report.text import arrival
     from dormatory.runtime.runner import Runner
 
     target = project.target()

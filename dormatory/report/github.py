@@ -7,17 +7,17 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.report.findings_text import verdict
-from dormatory.report.legible import shortened
-from dormatory.report.problems import problems
-from dormatory.report.text import counted
+from dormatory.report.grouping import problems
+from dormatory.report.messages import counted
+from dormatory.report.sanitize import shortened
+from dormatory.report.text import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.report.problems import Problem
+    from dormatory.report.grouping import Problem
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 # GitHub drops, without a word, what a step sends beyond 10 of a level; the last notice is ours, to tell how many.

@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.report.problems import problems, relative_to
+from dormatory.report.grouping import problems, relative_to
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.report.problems import Problem
+    from dormatory.report.grouping import Problem
 
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.NOTE: "info"}
 

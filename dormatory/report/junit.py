@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from dormatory.report.findings_text import tally
-from dormatory.report.legible import legible_line, shortened
-from dormatory.report.problems import problems
+from dormatory.report.grouping import problems
+from dormatory.report.sanitize import legible_line, shortened
+from dormatory.report.text import tally
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.report.problems import Problem
+    from dormatory.report.grouping import Problem
 
 _HISTORY = "history"  # what no database was asked about
 _MESSAGE = 300  # characters

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from dormatory.report.text import counted
+from dormatory.report.messages import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

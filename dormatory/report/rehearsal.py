@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.recording.model import Course, Direction
-from dormatory.report.legible import legible_line
-from dormatory.report.text import counted
+from dormatory.report.messages import counted
+from dormatory.report.sanitize import legible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,16 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from dormatory.report.legible import legible
-from dormatory.report.problems import problems, relative_to
-from dormatory.report.text import counted
+from dormatory.report.grouping import problems, relative_to
+from dormatory.report.messages import counted
+from dormatory.report.sanitize import legible
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
     from dormatory.checks.registry import Rule
-    from dormatory.report.problems import Problem
+    from dormatory.report.grouping import Problem
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT = "SRCROOT"

@@ -1,166 +1,127 @@
-"""What commands tell people: the wording of every result, in plain text."""
+"""Findings for a reader: grouped by revision, the worst group first, and last the verdict in one line."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
+from dormatory.checks.finding import Severity
+from dormatory.report.grouping import counts, problems
+from dormatory.report.messages import counted
+from dormatory.report.sanitize import legible, legible_line, shortened
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dormatory.backends.base import Stock
-    from dormatory.backends.url import Target
-    from dormatory.migrations.authoring import Preview
-    from dormatory.migrations.dumping import DumpDifference
-    from dormatory.migrations.status import Status
-    from dormatory.project.history import History, Revision
-    from dormatory.safety.backups import Backup
+    from dormatory.checks.outcome import Outcome
+    from dormatory.checks.registry import Rule
+    from dormatory.report.grouping import Problem
 
-_JSON_VERSION = 1
-
-
-def arrival(target: Target | str, current: Sequence[str], *, moved: int) -> str:
-    """Say where a database is after a run."""
-    where = ", ".join(current) or "base"
-    return f"{target} is at {where}" + ("" if moved else ", nothing to do")
-
-
-def revision_line(revision: Revision, *, marks: Sequence[str] = ()) -> str:
-    """Return a revision in one line: parents, id, what it is, title."""
-    parents = ", ".join(revision.parents) or "base"
-    notes = f" ({', '.join(marks)})" if marks else ""
-    return f"{parents} -> {revision.id}{notes}  {revision.title}"
+_SQL_LINES, _SQL_WIDTH = 4, 160
+_STYLES = {
+    "error": "bold red",
+    "warning": "bold yellow",
+    "note": "cyan",
+    "strong": "bold",
+    "faint": "dim",
+    "fix": "green",
+}
+# Pieces of a line, each with the name of its style.  A line from elsewhere begins with a bar: it is never taken for
+# one of ours, nor for a command to a build server, which reads lines that begin with two colons.
+_Line = tuple[tuple[str, str], ...]
+_BAR = "    | "
 
 
-def history_lines(history: History) -> Iterator[str]:
-    """Yield the history, newest first, with the heads marked."""
-    heads = history.heads
-    for revision in reversed(history.revisions):
-        yield revision_line(revision, marks=[*(["head"] if revision.id in heads else []), *revision.labels])
+def text(outcome: Outcome, base: Path, *, colours: bool = False) -> str:
+    """Return the findings and the verdict, files as seen from `base`; one plain line when nothing was found.
+
+    Colours only help: without them, the same text stands there.
+    """
+    show = _painted if colours else _plain
+    return "".join("".join(show(*piece) for piece in line) + "\n" for line in _lines(outcome, problems(outcome, base)))
 
 
-def current_lines(history: History, current: Sequence[str]) -> Iterator[str]:
-    """Yield the revisions a database is at, with their titles."""
-    if not current:
-        yield "base"
-    for revision in history.revisions:
-        if revision.id in current:
-            yield f"{revision.id}{' (head)' if revision.id in history.heads else ''}  {revision.title}"
+def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
+    """Return in one line how much was found, and on which servers it was looked for."""
+    names = ", ".join(legible_line(server.name) for server in outcome.servers)
+    where = f" on {names}" if names else ", no database was asked"
+    aside = f" ({outcome.suppressed} suppressed)" if outcome.suppressed else ""
+    return f"{tally(found) or 'no findings'}{where}{aside}"
 
 
-def revision_details(revision: Revision) -> str:
-    """Return all that a revision says of itself."""
-    rows = [
-        ("revision", revision.id),
-        ("parents", ", ".join(revision.parents) or "base"),
-        *((("depends on", ", ".join(revision.depends_on)),) if revision.depends_on else ()),
-        *((("labels", ", ".join(revision.labels)),) if revision.labels else ()),
-        ("file", str(revision.path)),
-    ]
-    return _table(rows) + f"\n\n{revision.description}"
+def tally(found: Sequence[Problem]) -> str:
+    """Return how much was found of each severity, such as `1 error, 2 notes`; empty for nothing."""
+    return ", ".join(counted(number, severity.value) for severity, number in counts(found).items() if number)
 
 
-def status_text(status: Status) -> str:
-    """Return the state of a database for a reader."""
-    current = ", ".join(status.current) or "base"
-    rows = [
-        ("target", status.target),
-        ("server", status.server),
-        ("current", current if status.exists else "none, the database does not exist yet"),
-        ("head", ", ".join(status.heads)),
-        *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
-    ]
-    drift = status.drift
-    if drift is not None:
-        count = counted(len(drift.changes), "difference")
-        said = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
-        rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else said))
-    pending = [f"{item.id}  {item.title}" for item in status.pending]
-    pending = pending or ["cannot be told" if status.unknown else "nothing"]
-    return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
+def _plain(piece: str, _style: str) -> str:
+    return piece
 
 
-def status_json(status: Status) -> str:
-    """Return the state of a database for a program; the document is versioned."""
-    document = {
-        "version": _JSON_VERSION,
-        "target": status.target,
-        "server": status.server,
-        "exists": status.exists,
-        "current": list(status.current),
-        "heads": list(status.heads),
-        "unknown": list(status.unknown),
-        "drift": None
-        if status.drift is None
-        else {
-            "problem": status.drift.problem,
-            "changes": [str(change) for change in status.drift.changes],
-        },
-        "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
-    }
-    import json  # noqa: PLC0415  # with difflib below: the daily commands need neither
-
-    return json.dumps(document, indent=2, ensure_ascii=False)
+def _painted(piece: str, style: str) -> str:
+    before, after = _codes(style)
+    return f"{before}{piece}{after}"
 
 
-def stakes(action: str, target: Target, stock: Stock) -> str:
-    """Say what a destructive command is about to destroy."""
-    holds = f"{counted(stock.tables, 'table')}, {counted(stock.rows, 'row')}, {counted(stock.sessions, 'open session')}"
-    return f"{action} {target}: {stock.environment} database on {stock.server}, user {stock.user}; {holds}"
+@cache
+def _codes(style: str) -> tuple[str, str]:
+    """Return what a terminal is told before and after a piece; only the eight colours that every one knows."""
+    if not style:
+        return "", ""
+    from rich.color import ColorSystem  # noqa: PLC0415  # for a terminal only: it takes a while to load
+    from rich.style import Style  # noqa: PLC0415
+
+    before, _, after = Style.parse(_STYLES[style]).render("|", color_system=ColorSystem.STANDARD).partition("|")
+    return before, after
 
 
-def kept(target: Target, file: Path) -> str:
-    """Say where a backup of a database is."""
-    return f"backup of {target}: {file}"
+def _lines(outcome: Outcome, found: Sequence[Problem]) -> Iterator[_Line]:
+    # the problems come with the worst first, so the first of a group tells where the group stands
+    groups: dict[str, list[Problem]] = {}
+    for problem in found:
+        groups.setdefault(problem.revision, []).append(problem)
+    explained: set[str] = set()
+    for revision, group in groups.items():
+        yield (f"revision {revision}" if revision else "the project", "strong"), (f": {tally(group)}", "")
+        for problem in group:
+            yield from _told(problem)
+            if problem.rule not in explained:
+                explained.add(problem.rule)
+                yield from _recipe(outcome.rules, problem.rule)
+        yield ()
+    worst = found[0].severity.value if found else ""
+    yield ((verdict(outcome, found), worst if worst != Severity.NOTE.value else ""),)
 
 
-def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
-    """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns."""
-    rows = [
-        (f"{item.taken:%Y-%m-%d %H:%M:%SZ}", item.database, item.revision, f"{item.size:,} bytes", str(item.file))
-        for item in backups
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for taken, database, revision, size, file in rows:
-        yield f"{taken}  {database:<{widths[1]}}  {revision:<{widths[2]}}  {size:>{widths[3]}}  {file}"
+def _told(problem: Problem) -> Iterator[_Line]:
+    first, *rest = problem.message.split("\n")
+    yield ("  ", ""), (f"{problem.severity.value}[{problem.rule}]", problem.severity.value), (f" {first}", "")
+    yield from (((_BAR + line, ""),) for line in rest)
+    ran = f"on {' and '.join(problem.backends)}" if problem.backends else ""
+    if where := " ".join(part for part in (problem.place, ran) if part):
+        # nothing may touch the place, or terminals do not make it a link
+        yield ("    at " if problem.place else "    ", "faint"), (where, "")
+    for _, sql in problem.statements[:1]:
+        yield from (((_BAR + line, "faint"),) for line in _excerpt(sql))
+    if problem.hint:
+        fix, *more = problem.hint.split("\n")
+        yield ("    fix: ", "fix"), (fix, "")
+        yield from (((_BAR + line, ""),) for line in more)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number and what it counts, such as `1 row` or `2 rows`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _excerpt(sql: str) -> Iterator[str]:
+    """Yield the first lines of a statement, and how many there are more."""
+    lines = [line.rstrip() for line in sql.expandtabs(4).splitlines() if line.strip()]
+    margin = min((len(line) - len(line.lstrip()) for line in lines), default=0)
+    # one line more is shown rather than the words that there is one line more
+    end = _SQL_LINES if len(lines) > _SQL_LINES + 1 else len(lines)
+    yield from (shortened(line[margin:], _SQL_WIDTH) for line in lines[:end])
+    if lines[end:]:
+        yield f"… {counted(len(lines) - end, 'more line')}"
 
 
-def text_diff(file: Path, before: str, after: str) -> str:
-    """Return what turns a file's text into another, as a unified diff; empty when they are the same."""
-    names = (f"{file} (committed)", f"{file} (from the history)")
-    from difflib import unified_diff  # noqa: PLC0415
-
-    return "".join(unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names))
-
-
-def difference_lines(difference: DumpDifference) -> Iterator[str]:
-    """Yield how two dumps differ, first in sentences, then as SQL."""
-    yield f"-- {difference.backend}"
-    if difference.before == difference.after:
-        yield "no difference"
-        return
-    yield from (str(change) for change in difference.changes)
-    before, after = difference.before.splitlines(), difference.after.splitlines()
-    from difflib import unified_diff  # noqa: PLC0415
-
-    yield from unified_diff(before, after, "before", "after", lineterm="")
-
-
-def preview_lines(preview: Preview) -> Iterator[str]:
-    """Yield the SQL that a new revision runs on one backend."""
-    yield f"-- {preview.backend}"
-    if preview.problem:
-        yield f"-- not shown: {preview.problem}"
-    elif not preview.statements:
-        yield "-- nothing"
-    yield from (f"{statement};" for statement in preview.statements)
-
-
-def _table(rows: Sequence[tuple[str, str]]) -> str:
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
+def _recipe(rules: Mapping[str, Rule], rule: str) -> Iterator[_Line]:
+    """Yield how to do it right, from the catalogue."""
+    if rule in rules and (code := legible(rules[rule].recipe)):
+        yield from (((f"      {line}".rstrip(), "fix"),) for line in code.split("\n"))

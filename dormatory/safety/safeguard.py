@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import NotABackupError
-from dormatory.report.text import kept, stakes
+from dormatory.report.messages import kept, stakes
 from dormatory.runtime import guards
 from dormatory.safety import backups
 

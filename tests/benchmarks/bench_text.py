@@ -11,12 +11,12 @@ from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
 from dormatory.checks.registry import RULES
 from dormatory.recording.model import Recording
-from dormatory.report.document import document
-from dormatory.report.findings_text import text
 from dormatory.report.github import github, summary
 from dormatory.report.gitlab import gitlab
+from dormatory.report.json_document import document
 from dormatory.report.junit import junit
 from dormatory.report.sarif import sarif
+from dormatory.report.text import text
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import without_row, without_values
 from tests.benchmarks.figure import Figure

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dormatory.checks import manual, registry
+from dormatory.checks import registry
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import FAMILIES, RULES, Rule, finding
 from dormatory.checks.rules import history, locks, played, schema, source
 from dormatory.dataloss.model import Kind
+from dormatory.report import rules_manual
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((ROOT / "dormatory").rglob("*.py"))
@@ -64,6 +65,6 @@ def test_every_kind_of_loss_is_a_rule() -> None:
 
 
 def test_the_manual_has_the_rules_as_the_catalogue_has_them() -> None:
-    text = manual.MANUAL.read_text()
-    assert manual.rewritten(text) == text, "write it anew with: python -m dormatory.checks.manual"
+    text = rules_manual.MANUAL.read_text()
+    assert rules_manual.rewritten(text) == text, "write it anew with: python -m dormatory.report.rules_manual"
     assert all(f"### Family {family}" in text for family in FAMILIES)

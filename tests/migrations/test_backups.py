@@ -11,7 +11,7 @@ import pytest
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import BackupFailedError, NoBackupError, NoProjectError
-from dormatory.report.text import backup_lines
+from dormatory.report.messages import backup_lines
 from dormatory.safety import backups
 
 if TYPE_CHECKING:

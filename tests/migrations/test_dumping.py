@@ -11,7 +11,7 @@ from dormatory.backends.dump import dump
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.errors import LoadedDifferentlyError, NoDumpError, NotEmptyError, ProgramFailedError
 from dormatory.migrations import dumping
-from dormatory.report.text import difference_lines
+from dormatory.report.messages import difference_lines
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:

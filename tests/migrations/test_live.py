@@ -16,7 +16,7 @@ from dormatory.errors import NotComparedError, ProgramMissingError
 from dormatory.inspection import inspect_live
 from dormatory.migrations.live import live_drift
 from dormatory.migrations.status import status
-from dormatory.report.text import status_text
+from dormatory.report.messages import status_text
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:

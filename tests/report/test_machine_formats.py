@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome, Server
 from dormatory.checks.registry import RULES
-from dormatory.report.document import document
 from dormatory.report.gitlab import gitlab
+from dormatory.report.grouping import problems
+from dormatory.report.json_document import document
 from dormatory.report.junit import junit
-from dormatory.report.problems import problems
 
 ROOT = Path("/home/you/shop")
 SERVERS = (

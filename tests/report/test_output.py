@@ -14,7 +14,7 @@ import pytest
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome, Server
 from dormatory.errors import ReportNotWrittenError, UnknownFormatError
-from dormatory.report.output import FORMATS, chosen_format, repository_root, write
+from dormatory.report.formats import FORMATS, chosen_format, repository_root, write
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
-from dormatory.report.problems import problems
+from dormatory.report.grouping import problems
 
 ROOT = Path("/home/you/shop")
 LEFT = Finding(

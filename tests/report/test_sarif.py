@@ -13,7 +13,7 @@ from jsonschema import Draft4Validator
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome, Server
 from dormatory.checks.registry import RULES
-from dormatory.report.problems import problems
+from dormatory.report.grouping import problems
 from dormatory.report.sarif import MOST_RESULTS, sarif
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.report.legible import legible, legible_line
+from dormatory.report.sanitize import legible, legible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from dormatory.errors import ReportNotWrittenError, UnknownFormatError
-from dormatory.report.document import document
-from dormatory.report.findings_text import text
 from dormatory.report.github import SUMMARY_LIMIT, github, summary
 from dormatory.report.gitlab import gitlab
+from dormatory.report.json_document import document
 from dormatory.report.junit import junit
 from dormatory.report.sarif import sarif
+from dormatory.report.text import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The chapter on rules in MIGRATIONS.md, from the catalogue: `python -m dormatory.checks.manual` writes it anew."""
+"""The chapter on rules in MIGRATIONS.md, from the catalogue: `python -m dormatory.report.rules_manual` writes it anew."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.rule import Rule
 
-BEGIN, END = "<!-- rules: made by python -m dormatory.checks.manual -->", "<!-- end of rules -->"
+BEGIN, END = "<!-- rules: made by python -m dormatory.report.rules_manual -->", "<!-- end of rules -->"
 MANUAL = Path(__file__).resolve().parents[2] / "MIGRATIONS.md"
 _WIDTH = 120
 _ABOUT = {

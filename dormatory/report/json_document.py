@@ -20,13 +20,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.finding import Severity
-from dormatory.report.problems import counts, problems
+from dormatory.report.grouping import counts, problems
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.report.problems import Problem
+    from dormatory.report.grouping import Problem
 
 _VERSION = 1
 

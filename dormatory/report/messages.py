@@ -1,0 +1,166 @@
+"""What commands tell people: the wording of every result, in plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from dormatory.backends.base import Stock
+    from dormatory.backends.url import Target
+    from dormatory.migrations.authoring import Preview
+    from dormatory.migrations.dumping import DumpDifference
+    from dormatory.migrations.status import Status
+    from dormatory.project.history import History, Revision
+    from dormatory.safety.backups import Backup
+
+_JSON_VERSION = 1
+
+
+def arrival(target: Target | str, current: Sequence[str], *, moved: int) -> str:
+    """Say where a database is after a run."""
+    where = ", ".join(current) or "base"
+    return f"{target} is at {where}" + ("" if moved else ", nothing to do")
+
+
+def revision_line(revision: Revision, *, marks: Sequence[str] = ()) -> str:
+    """Return a revision in one line: parents, id, what it is, title."""
+    parents = ", ".join(revision.parents) or "base"
+    notes = f" ({', '.join(marks)})" if marks else ""
+    return f"{parents} -> {revision.id}{notes}  {revision.title}"
+
+
+def history_lines(history: History) -> Iterator[str]:
+    """Yield the history, newest first, with the heads marked."""
+    heads = history.heads
+    for revision in reversed(history.revisions):
+        yield revision_line(revision, marks=[*(["head"] if revision.id in heads else []), *revision.labels])
+
+
+def current_lines(history: History, current: Sequence[str]) -> Iterator[str]:
+    """Yield the revisions a database is at, with their titles."""
+    if not current:
+        yield "base"
+    for revision in history.revisions:
+        if revision.id in current:
+            yield f"{revision.id}{' (head)' if revision.id in history.heads else ''}  {revision.title}"
+
+
+def revision_details(revision: Revision) -> str:
+    """Return all that a revision says of itself."""
+    rows = [
+        ("revision", revision.id),
+        ("parents", ", ".join(revision.parents) or "base"),
+        *((("depends on", ", ".join(revision.depends_on)),) if revision.depends_on else ()),
+        *((("labels", ", ".join(revision.labels)),) if revision.labels else ()),
+        ("file", str(revision.path)),
+    ]
+    return _table(rows) + f"\n\n{revision.description}"
+
+
+def status_text(status: Status) -> str:
+    """Return the state of a database for a reader."""
+    current = ", ".join(status.current) or "base"
+    rows = [
+        ("target", status.target),
+        ("server", status.server),
+        ("current", current if status.exists else "none, the database does not exist yet"),
+        ("head", ", ".join(status.heads)),
+        *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
+    ]
+    drift = status.drift
+    if drift is not None:
+        count = counted(len(drift.changes), "difference")
+        said = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
+        rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else said))
+    pending = [f"{item.id}  {item.title}" for item in status.pending]
+    pending = pending or ["cannot be told" if status.unknown else "nothing"]
+    return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
+
+
+def status_json(status: Status) -> str:
+    """Return the state of a database for a program; the document is versioned."""
+    document = {
+        "version": _JSON_VERSION,
+        "target": status.target,
+        "server": status.server,
+        "exists": status.exists,
+        "current": list(status.current),
+        "heads": list(status.heads),
+        "unknown": list(status.unknown),
+        "drift": None
+        if status.drift is None
+        else {
+            "problem": status.drift.problem,
+            "changes": [str(change) for change in status.drift.changes],
+        },
+        "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
+    }
+    import json  # noqa: PLC0415  # with difflib below: the daily commands need neither
+
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def stakes(action: str, target: Target, stock: Stock) -> str:
+    """Say what a destructive command is about to destroy."""
+    holds = f"{counted(stock.tables, 'table')}, {counted(stock.rows, 'row')}, {counted(stock.sessions, 'open session')}"
+    return f"{action} {target}: {stock.environment} database on {stock.server}, user {stock.user}; {holds}"
+
+
+def kept(target: Target, file: Path) -> str:
+    """Say where a backup of a database is."""
+    return f"backup of {target}: {file}"
+
+
+def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
+    """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns."""
+    rows = [
+        (f"{item.taken:%Y-%m-%d %H:%M:%SZ}", item.database, item.revision, f"{item.size:,} bytes", str(item.file))
+        for item in backups
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for taken, database, revision, size, file in rows:
+        yield f"{taken}  {database:<{widths[1]}}  {revision:<{widths[2]}}  {size:>{widths[3]}}  {file}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts, such as `1 row` or `2 rows`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def text_diff(file: Path, before: str, after: str) -> str:
+    """Return what turns a file's text into another, as a unified diff; empty when they are the same."""
+    names = (f"{file} (committed)", f"{file} (from the history)")
+    from difflib import unified_diff  # noqa: PLC0415
+
+    return "".join(unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names))
+
+
+def difference_lines(difference: DumpDifference) -> Iterator[str]:
+    """Yield how two dumps differ, first in sentences, then as SQL."""
+    yield f"-- {difference.backend}"
+    if difference.before == difference.after:
+        yield "no difference"
+        return
+    yield from (str(change) for change in difference.changes)
+    before, after = difference.before.splitlines(), difference.after.splitlines()
+    from difflib import unified_diff  # noqa: PLC0415
+
+    yield from unified_diff(before, after, "before", "after", lineterm="")
+
+
+def preview_lines(preview: Preview) -> Iterator[str]:
+    """Yield the SQL that a new revision runs on one backend."""
+    yield f"-- {preview.backend}"
+    if preview.problem:
+        yield f"-- not shown: {preview.problem}"
+    elif not preview.statements:
+        yield "-- nothing"
+    yield from (f"{statement};" for statement in preview.statements)
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}".rstrip() for name, value in rows)
