@@ -49,7 +49,7 @@ def create(_: Context, message: str = "", confirm: str = "", *, from_dump: bool 
         project, target, backend = here()
         is_new = make_sure_it_exists(target, backend)
         if from_dump:
-            from dormatory.migrations.dumping import create_from_dump
+            from dormatory.commands.schema_dump import create_from_dump
             from dormatory.safety.safeguard import looked, tell_stakes
 
             if not is_new:
@@ -160,8 +160,8 @@ def heads(_: Context) -> None:
 def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
     """Show where the database stands, and what is pending."""
     with reported():
+        from dormatory.commands import status as state
         from dormatory.errors import ForeignRevisionError
-        from dormatory.migrations import status as state
         from dormatory.report.messages import status_json, status_text
 
         project, target, _backend = here()
@@ -251,7 +251,7 @@ def schema_dump(
 ) -> None:
     """Write the schema at head to alembic/schema/, for reviewers."""
     with reported():
-        from dormatory.migrations import dumping
+        from dormatory.commands import schema_dump as dumping
         from dormatory.report.messages import difference_lines, text_diff
 
         project, names = project_here(), backends(backend)
@@ -300,7 +300,7 @@ def check_(
 ) -> None:
     """Check everything that can be wrong with a migration."""
     with reported():
-        from dormatory import inspection
+        from dormatory.commands import check as inspection
         from dormatory.report.explain import explanation
         from dormatory.report.formats import chosen_format, write
         from dormatory.report.progress import counting
@@ -331,7 +331,7 @@ def check_(
 def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "") -> None:
     """Play every revision up, down and up again."""
     with reported():
-        from dormatory import inspection
+        from dormatory.commands import check as inspection
         from dormatory.report.failed_step import first_failure
         from dormatory.report.formats import write
         from dormatory.report.progress import counting
@@ -356,8 +356,8 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
 def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False) -> None:
     """Play what is pending on a copy of the database."""
     with reported():
+        from dormatory.commands.rehearse import rehearsed
         from dormatory.rehearsal.rehearse import Request
-        from dormatory.rehearsing import rehearsed
         from dormatory.report.formats import write
         from dormatory.report.rehearsal import rehearsal_lines
         from dormatory.report.rehearsal_progress import watching
@@ -453,7 +453,7 @@ def put_back(project: Project, file: Path, *, action: str, confirm: str) -> None
 
 def write(project: Project, message: str, *, empty: bool) -> None:
     """Write the next migration, and print its file and the SQL it runs on each backend."""
-    from dormatory.migrations.authoring import Desk
+    from dormatory.commands.revision import Desk
     from dormatory.report.messages import preview_lines
 
     with Desk(project) as desk:

@@ -12,14 +12,14 @@ from dormatory.checks.parity import parity
 from dormatory.checks.parity_comments import declarations
 from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawk import executed, squawked
-from dormatory.migrations import linters
+from dormatory.commands import linters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dormatory.checks.finding import Finding
-    from dormatory.evidence import Evidence
+    from dormatory.commands.evidence import Evidence
     from dormatory.project.history import History
 
 # What stopped a play stops the way to the head, too, and is said once.

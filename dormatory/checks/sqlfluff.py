@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.checks.source.resolver import Reading
     from dormatory.checks.source.revision import Revised
-    from dormatory.migrations.linters import Complaint
+    from dormatory.commands.linters import Complaint
     from dormatory.project.revision_files import Script
 
 # Text inside of Python is laid out as Python is, and a call ends its statement itself.

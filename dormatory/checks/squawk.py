@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.migrations.linters import Complaint
+    from dormatory.commands.linters import Complaint
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
 

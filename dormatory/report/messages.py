@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from dormatory.backends.base import Stock
     from dormatory.backends.url import Target
-    from dormatory.migrations.authoring import Preview
-    from dormatory.migrations.dumping import DumpDifference
-    from dormatory.migrations.status import Status
+    from dormatory.commands.revision import Preview
+    from dormatory.commands.schema_dump import DumpDifference
+    from dormatory.commands.status import Status
     from dormatory.project.history import History, Revision
     from dormatory.safety.backups import Backup
 

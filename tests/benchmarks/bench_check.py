@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dormatory.inspection import Request, inspect
+from dormatory.commands.check import Request, inspect
 from dormatory.project.project import Project
 from tests.benchmarks import synthetic
 from tests.benchmarks.commands import seconds

@@ -13,7 +13,7 @@ from dormatory.checks.registry import finding
 from dormatory.checks.source import Application, source
 from dormatory.checks.sqlfluff import fluffed, handwritten
 from dormatory.checks.suppression import suppressed
-from dormatory.migrations.linters import Complaint
+from dormatory.commands.linters import Complaint
 from dormatory.project.checksums import Sums, digest
 from dormatory.project.revision_files import Script
 

@@ -15,8 +15,8 @@ from dormatory.checks.parity import parity
 from dormatory.checks.parity_comments import Declaration
 from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawk import executed, squawked
+from dormatory.commands.linters import Complaint
 from dormatory.dataloss.model import Kind, Loss
-from dormatory.migrations.linters import Complaint
 from dormatory.migrations.live import LiveDrift
 from dormatory.project.history import History, Revision
 from dormatory.recording.model import (

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft4Validator
 
-from dormatory.inspection import Request, inspect
+from dormatory.commands.check import Request, inspect
 from dormatory.project.checksums import keep, write
 from dormatory.project.published_models import names_in_use
 

@@ -8,9 +8,9 @@ import pytest
 
 from dormatory.checks.registry import RULES
 from dormatory.checks.roundtrip import round_trip
-from dormatory.evidence import Wanted
-from dormatory.gathering import gathered
-from dormatory.inspection import Request, inspect
+from dormatory.commands.check import Request, inspect
+from dormatory.commands.collect import gathered
+from dormatory.commands.evidence import Wanted
 from dormatory.project.history import History
 from tests.checks.pairs import OF_TEXTS
 from tests.checks.played_pairs import OF_PLAYS

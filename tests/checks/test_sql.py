@@ -12,8 +12,8 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.finding import Severity
 from dormatory.checks.sqlfluff import fluffed, handwritten
 from dormatory.checks.squawk import executed, squawked
+from dormatory.commands import linters
 from dormatory.errors import ProgramFailedError, ProgramMissingError
-from dormatory.migrations import linters
 from dormatory.project.history import History
 from dormatory.project.revision_files import scripts
 from dormatory.replay.replay import play
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.finding import Finding
     from dormatory.checks.squawk import Script
-    from dormatory.migrations.linters import Complaint
+    from dormatory.commands.linters import Complaint
     from dormatory.recording.model import Recording
 
 TABLES = """

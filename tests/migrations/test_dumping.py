@@ -9,8 +9,8 @@ import pytest
 
 from dormatory.backends.dump import dump
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.commands import schema_dump
 from dormatory.errors import LoadedDifferentlyError, NoDumpError, NotEmptyError, ProgramFailedError
-from dormatory.migrations import dumping
 from dormatory.report.messages import difference_lines
 from dormatory.runtime import scratch
 
@@ -26,7 +26,7 @@ BACKENDS = ("sqlite", "postgresql")
 def history(small_project: SmallProject) -> SmallProject:
     """A history of two tables whose schema files are committed to git."""
     small_project.tables("room", "bed")
-    list(dumping.write_all(small_project.project, BACKENDS, None))
+    list(schema_dump.write_all(small_project.project, BACKENDS, None))
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
         identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
         subprocess.run(["git", *identity, *arguments], cwd=small_project.root, check=True, capture_output=True)
@@ -38,7 +38,7 @@ def add_a_column(history: SmallProject) -> None:
 
 
 def test_check_is_quiet_about_current_files_and_writes_nothing(history: SmallProject, inv: Inv) -> None:
-    file = dumping.committed_file(history.project, "sqlite")
+    file = schema_dump.committed_file(history.project, "sqlite")
     before = file.stat().st_mtime_ns
     ended = inv("db.schema-dump", "--check", "--backend=sqlite")
     assert (ended.code, ended.out, file.stat().st_mtime_ns) == (0, "", before)
@@ -46,7 +46,7 @@ def test_check_is_quiet_about_current_files_and_writes_nothing(history: SmallPro
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_check_shows_what_a_stale_file_lacks_and_leaves_it(history: SmallProject, inv: Inv, backend: str) -> None:
-    file = dumping.committed_file(history.project, backend)
+    file = schema_dump.committed_file(history.project, backend)
     before = file.read_bytes()
     add_a_column(history)
     ended = inv("db.schema-dump", "--check", f"--backend={backend}")
@@ -56,23 +56,26 @@ def test_check_shows_what_a_stale_file_lacks_and_leaves_it(history: SmallProject
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_difference_is_told_in_sentences_and_as_sql(history: SmallProject, backend: str) -> None:
-    assert list(difference_lines(dumping.difference(history.project, backend))) == [f"-- {backend}", "no difference"]
+    assert list(difference_lines(schema_dump.difference(history.project, backend))) == [
+        f"-- {backend}",
+        "no difference",
+    ]
     add_a_column(history)
     for reference in ("", "HEAD"):
-        lines = list(difference_lines(dumping.difference(history.project, backend, reference)))
+        lines = list(difference_lines(schema_dump.difference(history.project, backend, reference)))
         assert lines[1] == f"column bed.width: added ({'INTEGER' if backend == 'sqlite' else 'integer'}, NULL)"
         assert any(line.startswith("+") and "width" in line for line in lines[2:])
 
 
 def test_a_reference_that_git_does_not_have_is_named(history: SmallProject) -> None:
     with pytest.raises(ProgramFailedError, match="git ended with exit code 128"):
-        dumping.difference(history.project, "sqlite", "nowhere")
+        schema_dump.difference(history.project, "sqlite", "nowhere")
 
 
 def test_output_goes_to_another_directory(history: SmallProject, inv: Inv, tmp_path: Path) -> None:
     ended = inv("db.schema-dump", "--backend=sqlite", f"--output={tmp_path / 'there'}")
     written = (tmp_path / "there" / "sqlite.sql").read_bytes()
-    assert (ended.code, written) == (0, dumping.committed_file(history.project, "sqlite").read_bytes())
+    assert (ended.code, written) == (0, schema_dump.committed_file(history.project, "sqlite").read_bytes())
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -81,25 +84,25 @@ def test_a_test_database_filled_from_the_file_is_the_migrated_one(
 ) -> None:
     maker = throwaway.scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(postgres_server)
     with maker() as filled, maker() as migrated:
-        dumping.create_from_dump(history.project, filled)
+        schema_dump.create_from_dump(history.project, filled)
         scratch.upgrade(history.project, migrated, "heads")
         assert dump(filled) == dump(migrated)
         with pytest.raises(NotEmptyError):
-            dumping.create_from_dump(history.project, filled)
+            schema_dump.create_from_dump(history.project, filled)
 
 
 def test_a_file_that_does_not_say_what_it_makes_is_refused(history: SmallProject) -> None:
-    file = dumping.committed_file(history.project, "sqlite")
+    file = schema_dump.committed_file(history.project, "sqlite")
     file.write_text(file.read_text() + "\n-- edited by hand\n")
     with throwaway.scratch_sqlite() as target, pytest.raises(LoadedDifferentlyError, match="differs from"):
-        dumping.create_from_dump(history.project, target)
+        schema_dump.create_from_dump(history.project, target)
 
 
 def test_a_missing_file_is_named_with_the_task_that_writes_it(history: SmallProject) -> None:
-    file = dumping.committed_file(history.project, "sqlite")
+    file = schema_dump.committed_file(history.project, "sqlite")
     file.unlink()
     with pytest.raises(NoDumpError, match=r"sqlite\.sql is missing .*; write it with: inv db\.schema-dump"):
-        dumping.committed_text(history.project, "sqlite")
+        schema_dump.committed_text(history.project, "sqlite")
 
 
 def test_live_prints_the_database_as_it_stands(history: SmallProject, inv: Inv, tmp_path: Path) -> None:

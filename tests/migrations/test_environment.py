@@ -15,6 +15,7 @@ from alembic.config import Config
 
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.backend import take_transactions_over
+from dormatory.commands.status import status
 from dormatory.errors import (
     DanglingRowsError,
     InvalidIndexError,
@@ -23,7 +24,6 @@ from dormatory.errors import (
     RevisionFailedError,
     TransactionEndedError,
 )
-from dormatory.migrations.status import status
 from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from alembic.config import Config
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.checks.finding import Severity
+from dormatory.commands.check import Request, inspect
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
-from dormatory.inspection import Request, inspect
 from dormatory.project.project import Project
 from dormatory.recording.model import Direction
 from dormatory.replay import replay

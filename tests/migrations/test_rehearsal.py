@@ -19,12 +19,12 @@ from dormatory.backends.replica import bench
 from dormatory.backends.url import Target
 from dormatory.checks.finding import Severity
 from dormatory.checks.rehearsal import rehearsal
+from dormatory.commands.rehearse import rehearsed
 from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
 from dormatory.project.history import History
 from dormatory.recording.model import Direction, Recording
 from dormatory.rehearsal.forecast import Measurement, forecast
 from dormatory.rehearsal.rehearse import Request, rehearse
-from dormatory.rehearsing import rehearsed
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 
 from dormatory.checks.graph import graph
 from dormatory.checks.integrity import integrity
+from dormatory.commands.revision import Desk
 from dormatory.errors import UnknownRevisionError
-from dormatory.migrations.authoring import Desk
 from dormatory.project.checksums import keep, sums, write
 from dormatory.project.history import History
 from dormatory.project.revision_files import scripts, scripts_at, scripts_merged

@@ -62,6 +62,6 @@ def gather(
 
 def _gathered(wanted: Wanted, project: Project, backend: str, tell: Callable[[Step], None]) -> Evidence:
     """Gather on one backend, in whatever process this is: only there SQLAlchemy loads."""
-    from dormatory.gathering import gathered  # noqa: PLC0415
+    from dormatory.commands.collect import gathered  # noqa: PLC0415
 
     return gathered(wanted, project, backend, tell)

@@ -16,10 +16,10 @@ from dormatory.checks.severity import adjusted, refuse_unknown
 from dormatory.checks.source import Application, source
 from dormatory.checks.sqlfluff import fluffed, handwritten
 from dormatory.checks.suppression import suppressed
+from dormatory.commands import linters
+from dormatory.commands.evidence import Wanted, gather
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
-from dormatory.evidence import Wanted, gather
 from dormatory.judging import judged
-from dormatory.migrations import linters
 from dormatory.project.checksums import sums
 from dormatory.project.graph import Links
 from dormatory.project.history import History
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.evidence import Evidence
+    from dormatory.commands.evidence import Evidence
     from dormatory.project.project import Project
     from dormatory.project.revision_files import Script
     from dormatory.recording.model import Recording, Step

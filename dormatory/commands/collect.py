@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dormatory.backends.dump import dump as dump_of
 from dormatory.checks.engine_errors import unusable
+from dormatory.commands.evidence import Evidence
+from dormatory.commands.schema_dump import committed_file
 from dormatory.errors import (
     BaselineError,
     DatabaseFailedError,
@@ -21,8 +23,6 @@ from dormatory.errors import (
     TransactionEndedError,
     WrongDatabaseError,
 )
-from dormatory.evidence import Evidence
-from dormatory.migrations.dumping import committed_file
 from dormatory.replay.replay import play
 from dormatory.runtime import scratch
 from dormatory.runtime.model_schema import compare
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.checks.finding import Finding
+    from dormatory.commands.evidence import Wanted
     from dormatory.errors import DormatoryError
-    from dormatory.evidence import Wanted
     from dormatory.project.project import Project
     from dormatory.recording.model import Comparison, Recording, Step
     from dormatory.runtime.scratch import Scratch
