@@ -499,7 +499,7 @@ def debugging() -> bool:
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn whatever ends a task early into one line on standard error and an exit code."""
-    from dormatory.ending import EndedError, ending
+    from dormatory.cli.exit import EndedError, ending
     from dormatory.system.tuning import hasten
 
     hasten()

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.ending import EndedError, ending
+from dormatory.cli.exit import EndedError, ending
 from dormatory.errors import ExitCode, NoDestinationError
 from dormatory.system.tuning import hasten
 

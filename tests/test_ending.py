@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dormatory.ending import EndedError, ending
+from dormatory.cli.exit import EndedError, ending
 from dormatory.errors import ExitCode, NoDestinationError
 from dormatory.system.process import TerminatedError
 
