@@ -1,4 +1,4 @@
-"""The chapter on rules in MIGRATIONS.md, from the catalogue: `python -m dormatory.report.rules_manual` writes it anew."""
+"""The chapter on rules in MIGRATIONS.md: `python -m dormatory.report.rules_manual` writes it from the catalogue."""
 
 from __future__ import annotations
 

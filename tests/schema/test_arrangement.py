@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dormatory.backends.postgresql.dump.archive import Entry
 from dormatory.backends.postgresql.dump.order import arrange
-from dormatory.schema.constraint_order import with_sorted_constraints
+from dormatory.backends.sqlite.dump import with_sorted_constraints
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.split import pieces, without_trailing_space
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dormatory.backends.postgresql.introspection import tracing
 from dormatory.backends.postgresql.introspection.queries import OF_WIDE
 from dormatory.backends.postgresql.introspection.session import listed
-from dormatory.schema import postgresql_tracing as tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
