@@ -359,8 +359,8 @@ def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bo
         from dormatory.commands.rehearse import rehearsed
         from dormatory.rehearsal.rehearse import Request
         from dormatory.report.formats import write
+        from dormatory.report.progress import watching
         from dormatory.report.rehearsal import rehearsal_lines
-        from dormatory.report.rehearsal_progress import watching
 
         request = Request(number("sample", sample), number("at-rows", at_rows), show_values)
         with watching() as tell_progress:

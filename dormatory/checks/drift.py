@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.migrations.live import LiveDrift
-    from dormatory.recording.model import Comparison
+    from dormatory.recording.model import Comparison, LiveDrift
     from dormatory.schema.changes import Change
 
 # Models describe these only through DDL events of their own; a project that writes none leaves them to revisions.

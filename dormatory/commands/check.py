@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dormatory.checks.data import rows_kept
+from dormatory.checks.drift import drift
+from dormatory.checks.dump import stale_dump
 from dormatory.checks.engine_errors import unusable
 from dormatory.checks.graph import graph
 from dormatory.checks.integrity import integrity
+from dormatory.checks.locks import OF_NAMES, locks
 from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.parity import parity
+from dormatory.checks.parity_comments import declarations
 from dormatory.checks.registry import FAMILIES, RULES
+from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.severity import adjusted, refuse_unknown
 from dormatory.checks.source import Application, source
 from dormatory.checks.sqlfluff import fluffed, handwritten
+from dormatory.checks.squawk import executed, squawked
 from dormatory.checks.suppression import suppressed
 from dormatory.commands import linters
 from dormatory.commands.evidence import Wanted, gather
 from dormatory.errors import BrokenHistoryError, NotComparedError, UnknownFamilyError
-from dormatory.judging import judged
 from dormatory.project.checksums import sums
 from dormatory.project.graph import Links
 from dormatory.project.history import History
@@ -28,7 +35,8 @@ from dormatory.project.revision_files import scripts, scripts_at, scripts_merged
 from dormatory.system.tuning import collected_seldom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import Evidence
@@ -113,7 +121,7 @@ def inspect_live(project: Project) -> Outcome:
     """
     from dormatory.backends.registry import backend_for  # noqa: PLC0415
     from dormatory.checks.drift import changed_by_hand  # noqa: PLC0415  # SQLAlchemy loads where it is needed
-    from dormatory.migrations.live import live_drift  # noqa: PLC0415
+    from dormatory.commands.status import live_drift  # noqa: PLC0415
 
     target = project.target()
     backend = backend_for(target)
@@ -202,3 +210,45 @@ def _server(evidence: Evidence) -> Server:
     steps = evidence.recording.steps if evidence.recording else ()
     seconds = tuple((step.revision, sum(leg.seconds for leg in step.legs)) for step in steps)
     return Server(evidence.backend, evidence.server, seconds)
+
+
+# What stopped a play stops the way to the head, too, and is said once.
+_STOPPED = frozenset({"upgrade-fails", "one-run-differs"})
+_STOPPING = frozenset({"upgrade-fails", "transaction-ended"})
+
+
+def judged(
+    evidence: Sequence[Evidence],
+    history: History,
+    families: Collection[str],
+    home: Path,
+    names_in_use: Callable[[], Mapping[str, Collection[str]] | None] = lambda: None,
+) -> Iterator[Finding]:
+    """Yield what the chosen families of rules find in the evidence of all backends; linters run at `home`.
+
+    `names_in_use` gives the columns of each table that programs of today use, None where nobody knows; it is asked only
+    where something was dropped or renamed.
+    """
+    for item in evidence:
+        trips = list(round_trip(item.recording, history)) if item.recording and "roundtrip" in families else []
+        told = any(found.rule in _STOPPED for found in trips)
+        yield from (found for found in item.problems if not (told and found.rule in _STOPPING))
+        yield from trips
+        if item.comparison and "drift" in families:
+            yield from drift(item.comparison)
+        if item.dump:
+            yield from stale_dump(*item.dump, backend=item.backend)
+        if item.recording and "data" in families:
+            yield from rows_kept(item.recording, history)
+        if item.recording and item.backend == "postgresql" and "locks" in families:
+            found = list(locks(item.recording, history))
+            if any(each.rule in OF_NAMES for each in found):
+                found = list(locks(item.recording, history, in_use=names_in_use()))
+            yield from found
+            ran = executed(item.recording, history)
+            texts = {name: script.text for name, script in ran.items()}
+            yield from squawked(ran, linters.squawk(texts, home=home, server=item.recording.server))
+    if "parity" in families:
+        migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
+        if migrated.keys() == {"sqlite", "postgresql"}:
+            yield from parity(migrated["sqlite"], migrated["postgresql"], declarations(history))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "ALEMBIC_CONFIG"  # Alembic's own
 _OUR_ENVIRONMENT = re.compile(
-    r"^\s*(?:from dormatory import .*\benvironment\b|(?:from|import) dormatory\.environment\b)", re.M
+    r"^\s*(?:from dormatory import .*\benvironment\b|(?:from|import) dormatory\.environment\b)", re.MULTILINE
 )
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 

@@ -223,3 +223,12 @@ class Recording:
         from dormatory.recording import json_codec  # noqa: PLC0415  # it is made of this module
 
         return json_codec.from_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDrift:
+    """What turns the schema of the history into the one that is there; `problem` is why they were not compared."""
+
+    at: tuple[str, ...]
+    changes: tuple[Change, ...]
+    problem: str = ""

@@ -10,11 +10,11 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.backends.replica import bench
 from dormatory.errors import DatabaseFailedError, ForeignRevisionError
-from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.project.history import History
 from dormatory.recording.model import Course, Direction, Passage, Recording
 from dormatory.rehearsal.forecast import Measurement, forecast
 from dormatory.rehearsal.model import Findings, Rehearsal
+from dormatory.rehearsal.row_counts import largest
 from dormatory.rehearsal.trial import play, there_and_back, timed
 from dormatory.runtime import scratch
 from dormatory.runtime.worker import isolated

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dormatory.backends import cursor
+from dormatory.backends.driver import connected
+from dormatory.dataloss.contents import has_rows
 from dormatory.rehearsal.model import Changed
 from dormatory.sql import clauses
-from dormatory.sql.lexer import Kind, Syntax
+from dormatory.sql.lexer import Kind, Syntax, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import TypeAlias
 
     from sqlalchemy import Connection
 
+    from dormatory.backends.url import Target
     from dormatory.recording.model import Statement
+    from dormatory.schema.snapshot import Snapshot
     from dormatory.sql.lexer import Token
 
     Id: TypeAlias = "tuple[str | None, str]"
@@ -96,3 +100,20 @@ def _aim(run: Sequence[Token]) -> tuple[str, str]:
         end = place + clauses.width(run, place)
         return word, clauses.unquoted(run[end - 1]) if place and end <= len(run) else ""
     return "", ""
+
+
+def largest(target: Target, schema: Snapshot, ids: Collection[Id] | None = None) -> int:
+    """Return the number of rows in the largest of these tables, of all for None; 0 where there are none."""
+    syntax = Syntax(target.backend_name)
+    names = [
+        ".".join(identifier(part, syntax) for part in (table.namespace, table.name) if part)
+        for table in schema.tables
+        if has_rows(table) and (ids is None or (table.namespace, table.name) in ids)
+    ]
+    found = [0]
+    with connected(target, writing=False) as connection:
+        cursor = connection.cursor()
+        for name in names:
+            cursor.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted
+            found.append(cursor.fetchone()[0])
+    return max(found)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, NoDowngradeError
-from dormatory.migrations.rehearsal.sizes import largest
 from dormatory.recording.model import LOCK_MODES, Direction, Failure, Leg, Step
 from dormatory.rehearsal import offending_rows as offences
 from dormatory.rehearsal import probes
 from dormatory.rehearsal.forecast import Measurement
 from dormatory.rehearsal.large_tables import large_losses
 from dormatory.rehearsal.redaction import failure_on_real_rows
-from dormatory.rehearsal.row_counts import Tally, settle
+from dormatory.rehearsal.row_counts import Tally, largest, settle
 from dormatory.rehearsal.row_tracker import MOST_ROWS, Keeper
 from dormatory.replay.routes import one_run, way_down
 from dormatory.replay.session import Stage
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.dataloss.model import Loss
-    from dormatory.migrations.rehearsal.sizes import Id
     from dormatory.project.project import Project
     from dormatory.recording.model import Passage
     from dormatory.rehearsal.model import Changed, Offence, Stall
+    from dormatory.rehearsal.row_counts import Id
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 

@@ -6,12 +6,15 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
 from dormatory.report.messages import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
     from dormatory.recording.model import Step
     from dormatory.runtime.runner import Move
@@ -102,3 +105,16 @@ def _played(backend: str, step: Step) -> str:
     seconds = sum(leg.seconds for leg in step.legs)
     word = "ok" if step.is_clean else "not ok"
     return f"  {backend} {step.revision}  {word}  {seconds:.3f} s"
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what is told of each part of a rehearsal: what it is, how many are done, and of how many."""
+    console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        yield lambda *_: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

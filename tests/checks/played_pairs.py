@@ -17,7 +17,6 @@ from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawk import executed, squawked
 from dormatory.commands.linters import Complaint
 from dormatory.dataloss.model import Kind, Loss
-from dormatory.migrations.live import LiveDrift
 from dormatory.project.history import History, Revision
 from dormatory.recording.model import (
     Comparison,
@@ -25,6 +24,7 @@ from dormatory.recording.model import (
     Direction,
     Failure,
     Leg,
+    LiveDrift,
     Lock,
     Passage,
     Recording,

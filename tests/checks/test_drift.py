@@ -11,8 +11,7 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.finding import Finding, Severity
-from dormatory.migrations.live import LiveDrift
-from dormatory.recording.model import Comparison
+from dormatory.recording.model import Comparison, LiveDrift
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Snapshot
 

@@ -13,9 +13,8 @@ from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.commands.check import inspect_live
-from dormatory.commands.status import status
+from dormatory.commands.status import live_drift, status
 from dormatory.errors import NotComparedError, ProgramMissingError
-from dormatory.migrations.live import live_drift
 from dormatory.report.messages import status_text
 from dormatory.runtime import scratch
 

@@ -1,1 +1,0 @@
-"""An Alembic history and what is done with it."""

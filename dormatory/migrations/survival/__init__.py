@@ -1,1 +1,0 @@
-"""What became of rows on a round trip: pure judgement on states and statements, which touches no database."""
