@@ -25,7 +25,7 @@ from dormatory.project.project import Project
 from dormatory.runtime import autogenerate, guards, numbering
 from dormatory.runtime.explain import explained
 from dormatory.runtime.lock_retry import retried
-from dormatory.system.process import calling_on_signals
+from dormatory.system.signals import calling_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -6,7 +6,7 @@ import pytest
 
 from dormatory.cli.exit import EndedError, ending
 from dormatory.errors import ExitCode, NoDestinationError
-from dormatory.system.process import TerminatedError
+from dormatory.system.signals import TerminatedError
 
 
 def ended(error: BaseException, *, debugging: bool = False) -> EndedError:

@@ -21,6 +21,7 @@ from dormatory import models
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.runtime import autogenerate
 from dormatory.schema.diff import diff
 
@@ -105,7 +106,7 @@ class Database:
 
 def _scratch(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
     if kind == "sqlite":
-        maker = throwaway.scratch_sqlite()
+        maker = scratch_sqlite()
     else:
         maker = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
     with maker as target:
@@ -291,7 +292,7 @@ class TestAttributeValues:
         assert database.column(values) == before
 
     def test_sqlite_refuses_what_is_no_json(self) -> None:
-        with throwaway.scratch_sqlite() as target:
+        with scratch_sqlite() as target:
             database = Database(backend_for(target).engine(target, writing=True))
             database.upgrade("005")
             room = database.add_object(database.add_type())

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from dormatory.backends.url import DEFAULT, MASK
+from dormatory.backends.url import DEFAULT
+from dormatory.sql.masking import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 from dormatory.errors import MalformedURLError, UnsupportedBackendError
+from dormatory.sql.masking import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 VARIABLE = "DATABASE_URL"
 DEFAULT = "sqlite:///dormatory.db"
-MASK = "***"
 
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2"}
 

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.dataloss.model import Loss
     from dormatory.project.history import History, Revision
-    from dormatory.recording.model import Recording
+    from dormatory.recording.model import Loss, Recording
 
 _HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'
 

@@ -34,3 +34,14 @@ class Finding:
     end_line: int = 0
     column: int = 0
     sql: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What a linter says of a text; `line` counts from 1 in it. `remedy` is "" where it names none."""
+
+    text: str  # the name that the text was given
+    line: int
+    rule: str
+    message: str
+    remedy: str = ""

@@ -16,10 +16,9 @@ from dormatory.checks.source.revision import sql_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dormatory.checks.finding import Finding
+    from dormatory.checks.finding import Complaint, Finding
     from dormatory.checks.source.resolver import Reading
     from dormatory.checks.source.revision import Revised
-    from dormatory.commands.linters import Complaint
     from dormatory.project.revision_files import Script
 
 # Text inside of Python is laid out as Python is, and a call ends its statement itself.

@@ -12,8 +12,7 @@ from dormatory.sql.operations import Verb
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dormatory.checks.finding import Finding
-    from dormatory.commands.linters import Complaint
+    from dormatory.checks.finding import Complaint, Finding
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
 

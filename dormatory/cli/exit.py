@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dormatory.errors import DormatoryError, ExitCode
-from dormatory.system.process import TerminatedError, unwinding_on_signals
+from dormatory.system.signals import TerminatedError, unwinding_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

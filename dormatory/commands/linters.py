@@ -7,10 +7,10 @@ import re
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dormatory.checks.finding import Complaint
 from dormatory.errors import ProgramFailedError, ProgramMissingError
 from dormatory.system.process import run
 
@@ -22,17 +22,6 @@ _FIX = "run it by hand on the SQL, or leave its rules out with --skip"
 _PACKAGES = {"squawk": "pip install squawk-cli", "sqlfluff": "pip install sqlfluff"}
 _SECTION = re.compile(r"^\s*\[(?:tool\.)?sqlfluff\b", re.MULTILINE)
 _DIALECTS = {"postgresql": "postgres"}  # as sqlfluff calls it
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """What a linter says of a text; `line` counts from 1 in it. `remedy` is "" where it names none."""
-
-    text: str  # the name that the text was given
-    line: int
-    rule: str
-    message: str
-    remedy: str = ""
 
 
 def squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tuple[Complaint, ...]:

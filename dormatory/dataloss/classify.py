@@ -10,8 +10,8 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dormatory.dataloss.model import Kind
 from dormatory.dataloss.values import Json, loose, number
+from dormatory.recording.model import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.dataloss.model import Kind, Loss
 from dormatory.dataloss.new_constraints import parents_of
 from dormatory.dataloss.values import loose
+from dormatory.recording.model import Kind, Loss
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:

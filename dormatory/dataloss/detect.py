@@ -11,7 +11,8 @@ from dormatory.recording.model import Direction
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.dataloss.model import Loss, Trip
+    from dormatory.dataloss.model import Trip
+    from dormatory.recording.model import Loss
 
 
 def judge(trip: Trip) -> tuple[Loss, ...]:

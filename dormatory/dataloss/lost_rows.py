@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.dataloss import values
 from dormatory.dataloss.matching import contents_of, key_of, loosened, projected
-from dormatory.dataloss.model import Kind, Loss
-from dormatory.recording.model import Direction
+from dormatory.recording.model import Direction, Kind, Loss
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from dormatory.dataloss import classify, values
 from dormatory.dataloss.lost_rows import fresh
 from dormatory.dataloss.matching import key_of, projected
-from dormatory.dataloss.model import Kind, Loss
 from dormatory.dataloss.moved_values import Carriers
-from dormatory.recording.model import Direction
+from dormatory.recording.model import Direction, Kind, Loss
 from dormatory.schema.describe import name_of
 
 if TYPE_CHECKING:

@@ -21,9 +21,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from dormatory.dataloss.model import Loss
 from dormatory.errors import UnreadableRecordingError
-from dormatory.recording.model import Recording
+from dormatory.recording.model import Loss, Recording
 from dormatory.schema import changes, describe, snapshot
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot

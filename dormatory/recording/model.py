@@ -6,25 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.masking import without_row
 
 if TYPE_CHECKING:
-    from dormatory.dataloss.model import Loss
     from dormatory.errors import DormatoryError
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
-
-# PostgreSQL's table locks, the weakest first, as its documentation orders them.
-LOCK_MODES = (
-    "ACCESS SHARE",
-    "ROW SHARE",
-    "ROW EXCLUSIVE",
-    "SHARE UPDATE EXCLUSIVE",
-    "SHARE",
-    "SHARE ROW EXCLUSIVE",
-    "EXCLUSIVE",
-    "ACCESS EXCLUSIVE",
-)
 
 
 class Direction(Enum):
@@ -232,3 +220,67 @@ class LiveDrift:
     at: tuple[str, ...]
     changes: tuple[Change, ...]
     problem: str = ""
+
+
+class Kind(Enum):
+    """What became of rows or values that could have survived."""
+
+    ROWS_DELETED = "rows-deleted"
+    ROWS_DUPLICATED = "rows-duplicated"
+    VALUES_CHANGED = "values-changed"
+    VALUES_LOST = "values-lost"
+    TRUNCATED = "truncated"
+    SHIFTED = "shifted"
+    REENCODED = "reencoded"
+    MAPPING_NOT_INVERTED = "mapping-not-inverted"
+    SPLIT_NOT_JOINED = "split-not-joined"
+    DANGLING = "dangling-foreign-keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Rows or values that a leg should have kept; nothing in it repeats a value.
+
+    `column` is "" where whole rows are meant. `is_stated` tells that a statement of the revision does it in so many
+    words, such as a DELETE on that very table: whoever wrote it knew, though nothing declares it.
+    """
+
+    kind: Kind
+    direction: Direction
+    table: str
+    column: str
+    count: int
+    of: int
+    evidence: str = ""
+    is_stated: bool = False
+
+    def __str__(self) -> str:
+        """Return one sentence for people."""
+        return self._sentence() + (f" ({self.evidence})" if self.evidence else "")
+
+    def _sentence(self) -> str:
+        when = _WHEN[self.direction]
+        where = f"{self.table}.{self.column}" if self.column else self.table
+        rows = f"{self.count} of {self.of} {'row' if self.of == 1 else 'rows'} of {where}"
+        values = f"{self.count} of {self.of} {'value' if self.of == 1 else 'values'} of {where}"
+        be = "is" if self.count == 1 else "are"
+        match self.kind:
+            case Kind.ROWS_DELETED:
+                return f"{rows} {be} gone after the {when}"
+            case Kind.ROWS_DUPLICATED:
+                return f"{rows} {be} there twice after the {when}"
+            case Kind.DANGLING:
+                return f"{values} {'names' if self.count == 1 else 'name'} no row after the {when}"
+        return f"{values} {be} {_BECAME[self.kind]} after the {when}"
+
+
+_WHEN = {direction: direction.value for direction in Direction}
+_BECAME = {
+    Kind.VALUES_CHANGED: "changed",
+    Kind.VALUES_LOST: "lost",
+    Kind.TRUNCATED: "cut off",
+    Kind.SHIFTED: "shifted in time",
+    Kind.REENCODED: "written in another form",
+    Kind.MAPPING_NOT_INVERTED: "still what the upgrade made of them",
+    Kind.SPLIT_NOT_JOINED: "not put together again from their parts",
+}

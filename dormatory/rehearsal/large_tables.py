@@ -7,10 +7,9 @@ from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from dormatory.backends.driver import connected
-from dormatory.backends.sqlite.backend import plain_connection
+from dormatory.backends.sqlite.connection import plain_connection
 from dormatory.dataloss.contents import has_rows
-from dormatory.dataloss.model import Kind, Loss
-from dormatory.recording.model import Direction
+from dormatory.recording.model import Direction, Kind, Loss
 from dormatory.schema.describe import name_of
 from dormatory.sql.lexer import Syntax, identifier
 

@@ -6,25 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dormatory.backends.replica import Copied
     from dormatory.project.history import Revision
     from dormatory.recording.model import Direction, Recording
     from dormatory.rehearsal.forecast import Forecast
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """A copy of the target: how the servers there and here call themselves, and what is in it.
-
-    `sample` is how many rows of each table were asked for, 0 for all. `notes` are what else differs from the target.
-    """
-
-    source: str
-    server: str
-    tables: int
-    rows: int
-    seconds: float
-    sample: int = 0
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import psycopg2
 from psycopg2 import errors, sql
 
 from dormatory.backends.driver import connected
-from dormatory.backends.sqlite.backend import plain_connection
+from dormatory.backends.sqlite.connection import plain_connection
 from dormatory.rehearsal.model import Stall
 
 if TYPE_CHECKING:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.model import Loss
-    from dormatory.recording.model import Statement
+    from dormatory.recording.model import Loss, Statement
     from dormatory.schema.snapshot import Snapshot, Table
     from dormatory.sql.lexer import Syntax
 

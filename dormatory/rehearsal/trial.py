@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, NoDowngradeError
-from dormatory.recording.model import LOCK_MODES, Direction, Failure, Leg, Step
+from dormatory.recording.masking import masked
+from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.rehearsal import offending_rows as offences
 from dormatory.rehearsal import probes
 from dormatory.rehearsal.forecast import Measurement
@@ -21,7 +22,7 @@ from dormatory.replay.routes import one_run, way_down
 from dormatory.replay.session import Stage
 from dormatory.schema.diff import diff, residue
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.masking import masked
+from dormatory.sql.lock_modes import LOCK_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import RevisionStep
 
     from dormatory.backends.url import Target
-    from dormatory.dataloss.model import Loss
     from dormatory.project.project import Project
-    from dormatory.recording.model import Passage
+    from dormatory.recording.model import Loss, Passage
     from dormatory.rehearsal.model import Changed, Offence, Stall
     from dormatory.rehearsal.row_counts import Id
     from dormatory.schema.changes import Change

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.affected_tables import Id
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.model import Loss
     from dormatory.project.project import Project
-    from dormatory.recording.model import Statement
+    from dormatory.recording.model import Loss, Statement
     from dormatory.schema.snapshot import Table
 
 

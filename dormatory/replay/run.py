@@ -8,13 +8,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from dormatory.errors import NoDowngradeError
+from dormatory.recording.masking import masked
 from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.replay.routes import run_up, way_down
 from dormatory.replay.row_tracker import Witness
 from dormatory.replay.session import Stage
 from dormatory.schema.diff import diff, residue
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.masking import masked, without_row
+from dormatory.sql.masking import without_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

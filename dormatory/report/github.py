@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.report.grouping import problems
-from dormatory.report.messages import counted
 from dormatory.report.sanitize import shortened
 from dormatory.report.text import verdict
+from dormatory.system.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.system.text import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dormatory.backends.base import Stock
     from dormatory.backends.url import Target
     from dormatory.commands.revision import Preview
     from dormatory.commands.schema_dump import DumpDifference
@@ -103,17 +104,6 @@ def status_json(status: Status) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def stakes(action: str, target: Target, stock: Stock) -> str:
-    """Say what a destructive command is about to destroy."""
-    holds = f"{counted(stock.tables, 'table')}, {counted(stock.rows, 'row')}, {counted(stock.sessions, 'open session')}"
-    return f"{action} {target}: {stock.environment} database on {stock.server}, user {stock.user}; {holds}"
-
-
-def kept(target: Target, file: Path) -> str:
-    """Say where a backup of a database is."""
-    return f"backup of {target}: {file}"
-
-
 def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
     """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns."""
     rows = [
@@ -123,11 +113,6 @@ def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for taken, database, revision, size, file in rows:
         yield f"{taken}  {database:<{widths[1]}}  {revision:<{widths[2]}}  {size:>{widths[3]}}  {file}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and what it counts, such as `1 row` or `2 rows`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def text_diff(file: Path, before: str, after: str) -> str:

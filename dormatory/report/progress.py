@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dormatory.report.messages import counted
+from dormatory.system.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

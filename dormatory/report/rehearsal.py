@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.recording.model import Course, Direction
-from dormatory.report.messages import counted
 from dormatory.report.sanitize import legible_line
+from dormatory.system.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dormatory.backends.replica import Copied
     from dormatory.recording.model import Leg, Step
     from dormatory.rehearsal.forecast import Forecast
-    from dormatory.rehearsal.model import Changed, Copied, Findings, Offence, Rehearsal, Stall
+    from dormatory.rehearsal.model import Changed, Findings, Offence, Rehearsal, Stall
 
 _WIDTH = 10  # of what a line is about
 _REBUILT = "_alembic_tmp_"

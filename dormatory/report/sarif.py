@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dormatory.report.grouping import problems, relative_to
-from dormatory.report.messages import counted
 from dormatory.report.sanitize import legible
+from dormatory.system.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

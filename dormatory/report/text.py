@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.report.grouping import counts, problems
-from dormatory.report.messages import counted
 from dormatory.report.sanitize import legible, legible_line, shortened
+from dormatory.system.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

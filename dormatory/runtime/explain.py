@@ -21,7 +21,7 @@ from dormatory.errors import (
     UnknownRevisionError,
 )
 from dormatory.project.history import History
-from dormatory.system.process import TerminatedError
+from dormatory.system.signals import TerminatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

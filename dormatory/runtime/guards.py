@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import backend_for
-from dormatory.errors import ForeignRevisionError, ProductionError
+from dormatory.errors import ForeignRevisionError
 from dormatory.project.history import History
 
 if TYPE_CHECKING:
@@ -14,22 +13,7 @@ if TYPE_CHECKING:
 
     from alembic.script import ScriptDirectory
 
-    from dormatory.backends.base import Stock
-    from dormatory.backends.url import Target
     from dormatory.project.project import Project
-
-
-def refuse_production(target: Target, *, action: str, confirmed: str | None, stock: Stock | None = None) -> None:
-    """Raise ProductionError unless the database says it is for development, or the call itself names it.
-
-    The database is asked, not its host name: a tunnel makes any server local. Nothing is read from a file or
-    a variable, so no override outlives the command it was typed for. `stock` is what it answered just before.
-    """
-    if confirmed == target.database:
-        return
-    stock = stock or backend_for(target).stock(target)
-    if stock.environment != "development":
-        raise ProductionError(str(target), stock.environment, action=action, name=target.database, given=confirmed)
 
 
 def refuse_broken(script: ScriptDirectory, project: Project) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import NAMES, backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import BaselineError, MissingDatabaseError, UnsupportedBackendError
 from dormatory.runtime.runner import Runner
 from dormatory.runtime.worker import isolated
@@ -34,7 +35,7 @@ def databases(backend: str) -> Iterator[Scratch]:
     Raises UnsupportedBackendError for a kind we do not know, ProgramMissingError where no server is found.
     """
     if backend == "sqlite":
-        yield throwaway.scratch_sqlite
+        yield scratch_sqlite
     elif backend == "postgresql":
         with throwaway.server() as server:
             yield lambda: throwaway.scratch_postgresql(server)

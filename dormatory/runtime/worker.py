@@ -20,7 +20,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dormatory.errors import DormatoryError, EnvironmentFailedError
-from dormatory.system.process import conversing, unwinding_on_signals
+from dormatory.system.process import conversing
+from dormatory.system.signals import unwinding_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import NotABackupError
-from dormatory.report.messages import kept, stakes
-from dormatory.runtime import guards
-from dormatory.safety import backups
+from dormatory.safety import backups, protection
+from dormatory.system.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +34,7 @@ _DOING = {
 def looked(target: Target, *, action: str, confirmed: str | None) -> Stock:
     """Return what a destructive action would destroy; raises ProductionError where the call must name the database."""
     stock = backend_for(target).stock(target)
-    guards.refuse_production(target, action=action, confirmed=confirmed, stock=stock)
+    protection.refuse_production(target, action=action, confirmed=confirmed, stock=stock)
     return stock
 
 
@@ -98,3 +97,14 @@ class Beforehand:
 def _tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def stakes(action: str, target: Target, stock: Stock) -> str:
+    """Say what a destructive command is about to destroy."""
+    holds = f"{counted(stock.tables, 'table')}, {counted(stock.rows, 'row')}, {counted(stock.sessions, 'open session')}"
+    return f"{action} {target}: {stock.environment} database on {stock.server}, user {stock.user}; {holds}"
+
+
+def kept(target: Target, file: Path) -> str:
+    """Say where a backup of a database is."""
+    return f"backup of {target}: {file}"

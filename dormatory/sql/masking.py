@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING
 
-from dormatory.backends.url import MASK
 from dormatory.sql.lexer import Syntax, lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.recording.model import Statement
-    from dormatory.schema.snapshot import Snapshot, Table, View
+
+MASK = "***"
 
 _HIDDEN = "'…'"  # also for a number: the text remains SQL, and nobody takes it for what was there
 _HIDDEN_COMMENTS = {"line": "-- …", "comment": "/* … */"}
@@ -73,25 +70,6 @@ _QUOTED = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _CLOSING = {'"': '"', "'": "'", "»": "«", "„": "“", "“": "”"}
-
-
-def masked(statements: tuple[Statement, ...], syntax: Syntax, *schemas: Snapshot | None) -> tuple[Statement, ...]:
-    """Return the statements with what may be shown of their SQL; `schemas` tell which names there are."""
-
-    @cache
-    def names() -> frozenset[str]:
-        found = set()
-        for schema in filter(None, schemas):
-            relations: tuple[Table | View, ...] = (*schema.tables, *schema.views)
-            for relation in relations:
-                found |= {relation.name, *(column.name for column in relation.columns)}
-        return frozenset(name.lower() for name in found)
-
-    @cache  # a rebuild of a table asks for the same again and again
-    def shown(sql: str) -> str:
-        return without_values(sql, syntax, lambda name: name.lower() in names())
-
-    return tuple(replace(it, sql=shown(it.sql)) for it in statements)
 
 
 def without_values(sql: str, syntax: Syntax, is_name: Callable[[str], bool] = lambda _: False) -> str:

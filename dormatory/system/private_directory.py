@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.postgresql.server import postmaster
 from dormatory.errors import DatabaseFailedError
-from dormatory.system import process
+from dormatory.system import process, signals
 
 try:
     import fcntl
@@ -52,12 +52,12 @@ def directory(account: process.Account | None = None) -> Iterator[Path]:
     sweep(account)
     owner, held = os.getpid(), None
     try:
-        with process.deferring_signals():
+        with signals.deferring_signals():
             held = _made(account)
         yield held.path
     finally:
         if held is not None and os.getpid() == owner:
-            with process.deferring_signals():
+            with signals.deferring_signals():
                 _remove(held)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.system import process
 from tests.benchmarks import synthetic
 from tests.benchmarks.commands import ROOT, surroundings
@@ -125,7 +126,7 @@ class Arena:
     @contextmanager
     def _database(self) -> Iterator[str]:
         """Give the URL of an empty database."""
-        scratch = throwaway.scratch_postgresql(self.server) if self.server else throwaway.scratch_sqlite()
+        scratch = throwaway.scratch_postgresql(self.server) if self.server else scratch_sqlite()
         with scratch as target:
             yield target.url.render_as_string(hide_password=False)
 

@@ -32,6 +32,7 @@ from sqlalchemy import NullPool, create_engine, event, make_url
 
 from dormatory.backends.postgresql import tracer
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.project.project import Project
 from dormatory.replay import replay
 from dormatory.runtime.scratch import databases
@@ -53,7 +54,7 @@ def ours(ini: str, backend: str, *server: str) -> dict[str, Any]:
 
 def _played(ini: str, backend: str, socket: str = "", version: str = "0", **options: Any) -> dict[str, Any]:
     server = throwaway.Server(int(version), Path(), Path(socket))
-    maker = throwaway.scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(server)
+    maker = scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(server)
     moments: list[float] = []
 
     def heard(_step: Step) -> None:

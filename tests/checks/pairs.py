@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dormatory.checks.finding import Complaint
 from dormatory.checks.graph import graph
 from dormatory.checks.integrity import integrity
 from dormatory.checks.registry import finding
 from dormatory.checks.source import Application, source
 from dormatory.checks.sqlfluff import fluffed, handwritten
 from dormatory.checks.suppression import suppressed
-from dormatory.commands.linters import Complaint
 from dormatory.project.checksums import Sums, digest
 from dormatory.project.revision_files import Script
 

@@ -10,22 +10,23 @@ from dormatory.checks.data import rows_kept
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.dump import stale_dump
 from dormatory.checks.engine_errors import unsupported
+from dormatory.checks.finding import Complaint
 from dormatory.checks.locks import locks
 from dormatory.checks.parity import parity
 from dormatory.checks.parity_comments import Declaration
 from dormatory.checks.roundtrip import round_trip
 from dormatory.checks.squawk import executed, squawked
-from dormatory.commands.linters import Complaint
-from dormatory.dataloss.model import Kind, Loss
 from dormatory.project.history import History, Revision
 from dormatory.recording.model import (
     Comparison,
     Course,
     Direction,
     Failure,
+    Kind,
     Leg,
     LiveDrift,
     Lock,
+    Loss,
     Passage,
     Recording,
     Statement,

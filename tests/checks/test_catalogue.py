@@ -11,7 +11,7 @@ from dormatory.checks import registry
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import FAMILIES, RULES, Rule, finding
 from dormatory.checks.rules import history, locks, played, schema, source
-from dormatory.dataloss.model import Kind
+from dormatory.recording.model import Kind
 from dormatory.report import rules_manual
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,6 +9,7 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.drift import changed_by_hand, drift
 from dormatory.checks.finding import Finding, Severity
 from dormatory.recording.model import Comparison, LiveDrift
@@ -158,7 +159,7 @@ def _execute(connection: Connection, script: str) -> None:
 
 @pytest.mark.parametrize("case", ON_BOTH + ON_SQLITE, ids=lambda case: case.name)
 def test_a_difference_is_drift_on_sqlite(case: Case) -> None:
-    with throwaway.scratch_sqlite() as one, throwaway.scratch_sqlite() as other:
+    with scratch_sqlite() as one, scratch_sqlite() as other:
         findings = list(drift(compared(case, one, other)))
     assert any(finding.severity is Severity.ERROR for finding in findings), findings
 
@@ -172,7 +173,7 @@ def test_a_difference_is_drift_on_postgresql(case: Case, postgres_server: throwa
 
 @pytest.mark.parametrize("case", LEFT_TO_REVISIONS + LEFT_TO_REVISIONS_ON_SQLITE, ids=lambda case: case.name)
 def test_what_models_leave_to_revisions_is_a_note_on_sqlite(case: Case) -> None:
-    with throwaway.scratch_sqlite() as one, throwaway.scratch_sqlite() as other:
+    with scratch_sqlite() as one, scratch_sqlite() as other:
         findings = list(drift(compared(case, one, other)))
     assert findings
     assert {finding.severity for finding in findings} == {Severity.NOTE}
@@ -190,13 +191,13 @@ def test_spellings_that_sqlite_keeps_apart_are_the_same() -> None:
     case = Case(
         "", "", "CREATE TABLE r (id INTEGER PRIMARY KEY)", 'create table "r" (\n\tid integer,\n\tprimary key (id)\n)'
     )
-    with throwaway.scratch_sqlite() as one, throwaway.scratch_sqlite() as other:
+    with scratch_sqlite() as one, scratch_sqlite() as other:
         assert list(drift(compared(case, one, other))) == []
 
 
 def test_models_that_are_not_there_are_one_finding_not_many() -> None:
     case = Case("", "", "; ".join(f"CREATE TABLE r{n} (a int)" for n in range(5)), "CREATE TABLE r1 (a int)")
-    with throwaway.scratch_sqlite() as one, throwaway.scratch_sqlite() as other:
+    with scratch_sqlite() as one, scratch_sqlite() as other:
         findings = list(drift(compared(case, one, other)))
     assert [finding.rule for finding in findings] == ["models-missing"]
     assert findings[0].message == "the models describe 1 of the 5 tables that the history makes"
@@ -208,7 +209,7 @@ def test_an_empty_project_has_no_drift() -> None:
 
 def test_a_change_by_hand_is_told_with_the_revision_it_was_compared_at() -> None:
     case = Case("", ROOM, "", "ALTER TABLE room ADD COLUMN extra integer")
-    with throwaway.scratch_sqlite() as one, throwaway.scratch_sqlite() as other:
+    with scratch_sqlite() as one, scratch_sqlite() as other:
         sides = compared(case, one, other)
     changes = diff(sides.migrated, sides.modelled)
     findings = list(changed_by_hand(LiveDrift(("007",), changes), "sqlite"))

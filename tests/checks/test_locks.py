@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks import locks
 from dormatory.project.history import History
@@ -342,5 +343,5 @@ def test_a_view_that_is_filled_anew_keeps_its_readers_waiting(
 def test_sqlite_has_no_locks_on_tables(small_project: SmallProject) -> None:
     write(small_project, 1, create("a"))
     write(small_project, 2, 'op.create_index("ix", "a", ["word"])')
-    recording = play(small_project.project, throwaway.scratch_sqlite)
+    recording = play(small_project.project, scratch_sqlite)
     assert list(locks(recording, History.read(small_project.project))) == []

@@ -10,6 +10,7 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.parity import parity
 from dormatory.checks.parity_comments import Declaration, declarations
@@ -138,7 +139,7 @@ def at_head(maker: Scratch) -> Snapshot:
 
 
 def test_the_own_history_differs_in_what_it_declares_and_in_nothing_else(postgres_server: Server) -> None:
-    sides = at_head(throwaway.scratch_sqlite), at_head(lambda: throwaway.scratch_postgresql(postgres_server))
+    sides = at_head(scratch_sqlite), at_head(lambda: throwaway.scratch_postgresql(postgres_server))
 
     assert reported(sides) == [
         "parity check ck_attributes_created_on_range on attributes",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import round_trip
 from dormatory.project.history import History
@@ -21,7 +22,7 @@ CREATE = 'op.create_table("room", sa.Column("id", sa.Integer, primary_key=True),
 
 def findings(project: SmallProject) -> list[Finding]:
     history = History.read(project.project)
-    return list(round_trip(play(project.project, throwaway.scratch_sqlite), history))
+    return list(round_trip(play(project.project, scratch_sqlite), history))
 
 
 def test_a_sound_history_has_no_findings(small_project: SmallProject) -> None:

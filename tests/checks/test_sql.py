@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
 from dormatory.checks.sqlfluff import fluffed, handwritten
 from dormatory.checks.squawk import executed, squawked
@@ -22,9 +23,8 @@ from tests.conftest import SmallProject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dormatory.checks.finding import Finding
+    from dormatory.checks.finding import Complaint, Finding
     from dormatory.checks.squawk import Script
-    from dormatory.commands.linters import Complaint
     from dormatory.recording.model import Recording
 
 TABLES = """
@@ -94,7 +94,7 @@ def test_squawk_reads_ddl_in_the_transactions_it_ran_in(played: tuple[Recording,
 
 def test_squawk_knows_nothing_of_sqlite(small_project: SmallProject) -> None:
     small_project.tables("room")
-    recording = play(small_project.project, throwaway.scratch_sqlite)
+    recording = play(small_project.project, scratch_sqlite)
     assert executed(recording, History.read(small_project.project)) == {}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.errors import ProgramFailedError
-from dormatory.system import process
+from dormatory.system import process, signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ def _no_handlers() -> Iterator[None]:
 class TestSignals:
     def test_termination_unwinds_the_block_once(self) -> None:
         cleaned: list[str] = []
-        with pytest.raises(process.TerminatedError), process.unwinding_on_signals():  # noqa: PT012  # the order is the point
+        with pytest.raises(signals.TerminatedError), signals.unwinding_on_signals():  # noqa: PT012  # the order is the point
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(5)
@@ -104,7 +104,7 @@ class TestSignals:
         assert finished == process.Finished(143, "", "")
 
     def test_a_block_that_nobody_interrupts_leaves_everything_as_it_was(self) -> None:
-        with process.unwinding_on_signals():
+        with signals.unwinding_on_signals():
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
@@ -126,7 +126,7 @@ class TestSignals:
     def test_handlers_of_somebody_else_stay(self) -> None:
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
-            with process.unwinding_on_signals():
+            with signals.unwinding_on_signals():
                 assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -136,7 +136,7 @@ class TestSignals:
 
         def enter() -> None:
             try:
-                with process.unwinding_on_signals(), process.calling_on_signals(failures.clear):
+                with signals.unwinding_on_signals(), signals.calling_on_signals(failures.clear):
                     pass
             except BaseException as error:  # noqa: BLE001  # a thread's error would be lost
                 failures.append(error)
@@ -151,7 +151,7 @@ class TestSignals:
             timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
             timer.start()
             began = time.monotonic()
-            with pytest.raises(KeyboardInterrupt), process.calling_on_signals(sleeper.kill):
+            with pytest.raises(KeyboardInterrupt), signals.calling_on_signals(sleeper.kill):
                 threading.Event().wait(20)
             timer.join()
             assert sleeper.wait(10) == -signal.SIGKILL
@@ -159,7 +159,7 @@ class TestSignals:
 
     def test_deferred_signals_arrive_when_the_block_has_ended(self) -> None:
         reached: list[str] = []
-        with pytest.raises(KeyboardInterrupt), process.deferring_signals():  # noqa: PT012  # the order is the point
+        with pytest.raises(KeyboardInterrupt), signals.deferring_signals():  # noqa: PT012  # the order is the point
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.05)
             reached.append("end")

@@ -14,6 +14,7 @@ from sqlalchemy import NullPool, create_engine, text
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql.server import installation, postmaster, throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import DatabaseFailedError, ProgramFailedError
 from dormatory.system import private_directory
 
@@ -113,7 +114,7 @@ class TestDatabases:
         )
 
     def test_scratch_databases_are_gone_after_the_block(self, postgres_server: Server) -> None:
-        with throwaway.scratch_postgresql(postgres_server) as target, throwaway.scratch_sqlite() as file:
+        with throwaway.scratch_postgresql(postgres_server) as target, scratch_sqlite() as file:
             ask(target.url, "create table room(); select 1")
             ask(file.url, "select 1")
             assert file.path.exists()

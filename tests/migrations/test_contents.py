@@ -11,6 +11,7 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents, values
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def sqlite() -> Iterator[sa.Connection]:
     """A connection to an empty SQLite database."""
-    with throwaway.scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as connection:
+    with scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as connection:
         yield connection
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dormatory.backends.dump import dump
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands import schema_dump
 from dormatory.errors import LoadedDifferentlyError, NoDumpError, NotEmptyError, ProgramFailedError
 from dormatory.report.messages import difference_lines
@@ -82,7 +83,7 @@ def test_output_goes_to_another_directory(history: SmallProject, inv: Inv, tmp_p
 def test_a_test_database_filled_from_the_file_is_the_migrated_one(
     history: SmallProject, backend: str, postgres_server: throwaway.Server
 ) -> None:
-    maker = throwaway.scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(postgres_server)
+    maker = scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(postgres_server)
     with maker() as filled, maker() as migrated:
         schema_dump.create_from_dump(history.project, filled)
         scratch.upgrade(history.project, migrated, "heads")
@@ -94,7 +95,7 @@ def test_a_test_database_filled_from_the_file_is_the_migrated_one(
 def test_a_file_that_does_not_say_what_it_makes_is_refused(history: SmallProject) -> None:
     file = schema_dump.committed_file(history.project, "sqlite")
     file.write_text(file.read_text() + "\n-- edited by hand\n")
-    with throwaway.scratch_sqlite() as target, pytest.raises(LoadedDifferentlyError, match="differs from"):
+    with scratch_sqlite() as target, pytest.raises(LoadedDifferentlyError, match="differs from"):
         schema_dump.create_from_dump(history.project, target)
 
 

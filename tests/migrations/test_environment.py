@@ -14,7 +14,7 @@ import pytest
 from alembic.config import Config
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.sqlite.backend import take_transactions_over
+from dormatory.backends.sqlite.connection import take_transactions_over
 from dormatory.commands.status import status
 from dormatory.errors import (
     DanglingRowsError,
@@ -127,7 +127,7 @@ class TestSQLiteTransactions:
     def test_left_to_the_driver_the_same_failure_stays_half_done(
         self, small_project: SmallProject, sqlite: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dormatory.backends.sqlite.backend.take_transactions_over", lambda _: None)
+        monkeypatch.setattr("dormatory.backends.sqlite.connection.take_transactions_over", lambda _: None)
         small_project.revision("001", 'op.execute("CREATE TABLE a (x)"); op.execute("COMMIT"); 1 / 0')
         with pytest.raises(RevisionFailedError):
             upgrade(small_project, sqlite)

@@ -13,6 +13,7 @@ import pytest
 from alembic.config import Config
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
 from dormatory.commands.check import Request, inspect
 from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
@@ -138,7 +139,7 @@ def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def played(theirs: Theirs) -> Recording:
-    return play(theirs.project, throwaway.scratch_sqlite)
+    return play(theirs.project, scratch_sqlite)
 
 
 def is_sound(recording: Recording, *names: str) -> bool:
@@ -261,7 +262,7 @@ class TestAsynchronous:
     def test_the_driver_is_the_one_that_the_project_works_with(
         self, theirs: Theirs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with throwaway.scratch_sqlite() as target:
+        with scratch_sqlite() as target:
             assert external_env.driver(theirs.project, target) == "sqlite"
             theirs.env(self.ENV)
             assert external_env.driver(theirs.project, target) == "sqlite+aiosqlite"

@@ -15,8 +15,8 @@ import pytest
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DatabaseFailedError, ProductionError
-from dormatory.runtime import guards
 from dormatory.runtime.runner import Runner
+from dormatory.safety import protection
 
 if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server
@@ -82,12 +82,12 @@ class TestUnmarkedDatabase:
 
     def test_a_confirmed_name_needs_no_connection_to_be_taken_as_such(self, small_project: SmallProject) -> None:
         target = target_of(small_project, "postgresql://u@no.such.host.invalid/shop")
-        guards.refuse_production(target, action="reset", confirmed="shop")
+        protection.refuse_production(target, action="reset", confirmed="shop")
 
     def test_a_database_that_cannot_be_asked_is_not_taken_for_expendable(self, small_project: SmallProject) -> None:
         target = target_of(small_project, f"postgresql://u@/shop?host={small_project.root}")
         with pytest.raises(DatabaseFailedError):
-            guards.refuse_production(target, action="reset", confirmed=None)
+            protection.refuse_production(target, action="reset", confirmed=None)
 
     def test_an_upgrade_is_no_destruction(self, small_project: SmallProject, unmarked: str) -> None:
         small_project.tables("a", "b", "c")
@@ -120,7 +120,7 @@ class TestMarkedDatabase:
     ) -> None:
         target = target_of(small_project, unmarked)
         with pytest.raises(ProductionError):
-            guards.refuse_production(target, action="reset", confirmed=None)
+            protection.refuse_production(target, action="reset", confirmed=None)
 
     def test_sessions_that_reconnect_do_not_stop_a_reset(
         self, inv: Inv, small_project: SmallProject, postgres_server: Server

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import EnvironmentFailedError
 from dormatory.recording.model import Course, Direction
 from dormatory.replay import replay
@@ -46,7 +47,7 @@ def in_halves(
 
     def played(**options: Any) -> Recording:
         if backend == "sqlite":
-            return play(small_project.project, throwaway.scratch_sqlite, **options)
+            return play(small_project.project, scratch_sqlite, **options)
         server: throwaway.Server = request.getfixturevalue("postgres_server")
         return play(small_project.project, lambda: throwaway.scratch_postgresql(server), **options)
 

@@ -12,6 +12,7 @@ from dormatory.backends import programs
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands.check import inspect_live
 from dormatory.commands.status import live_drift, status
 from dormatory.errors import NotComparedError, ProgramMissingError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """An empty database, once per backend."""
     if request.param == "sqlite":
-        with throwaway.scratch_sqlite() as made:
+        with scratch_sqlite() as made:
             yield made
     else:
         with throwaway.scratch_postgresql(request.getfixturevalue("postgres_server")) as made:

@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import DormatoryError
 from dormatory.replay.statement_recorder import Observer
 from dormatory.runtime.runner import Runner
@@ -369,7 +370,7 @@ def test_sqlite_gives_nothing_of_these(small_project: SmallProject) -> None:
         op.execute("INSERT INTO room VALUES (1)")
         """,
     )
-    with throwaway.scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
+    with scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
         observer = Observer(connection, small_project.project)
         observer.start()
         Runner(small_project.project, target=target, connection=connection).upgrade()

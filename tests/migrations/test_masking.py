@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dormatory.recording.masking import masked
 from dormatory.recording.model import Statement
 from dormatory.schema.snapshot import Column, Snapshot, Table
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.masking import masked, without_row, without_values
+from dormatory.sql.masking import without_row, without_values
 
 BOTH = (Syntax.SQLITE, Syntax.POSTGRESQL)
 SQLITE, POSTGRESQL = ((syntax,) for syntax in BOTH)

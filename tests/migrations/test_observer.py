@@ -9,6 +9,7 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.replay.statement_recorder import Observer
 from dormatory.runtime.runner import Runner
 
@@ -31,7 +32,7 @@ def statements(request: pytest.FixtureRequest, small_project: SmallProject) -> I
     """What the upgrade of a small revision executed, once per backend."""
     small_project.revision("001", UPGRADE)
     if request.param == "sqlite":
-        scratch = throwaway.scratch_sqlite()
+        scratch = scratch_sqlite()
     else:
         scratch = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
     with scratch as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
@@ -61,7 +62,7 @@ def test_parameters_are_kept_as_types_and_never_as_values(statements: tuple[Stat
 
 
 def test_what_is_executed_between_two_legs_is_not_kept(small_project: SmallProject) -> None:
-    with throwaway.scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
+    with scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
         observer = Observer(connection, small_project.project)
         observer.start()
         connection.exec_driver_sql("SELECT 1")
@@ -73,7 +74,7 @@ def test_what_is_executed_between_two_legs_is_not_kept(small_project: SmallProje
 
 
 def test_another_connection_of_the_engine_is_not_heard(small_project: SmallProject) -> None:
-    with throwaway.scratch_sqlite() as target:
+    with scratch_sqlite() as target:
         engine = create_engine(target.url, poolclass=NullPool)
         with engine.connect() as connection, engine.connect() as other:
             observer = Observer(connection, small_project.project)

@@ -16,6 +16,7 @@ from dormatory.backends.driver import connected
 from dormatory.backends.postgresql.replica import PostgreSQLBench
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.replica import bench
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.backends.url import Target
 from dormatory.checks.finding import Severity
 from dormatory.checks.rehearsal import rehearsal
@@ -42,7 +43,7 @@ SECRET = "s3cret-value"  # noqa: S105  # of a row, not of ours
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """An empty database, once per backend."""
     if request.param == "sqlite":
-        with throwaway.scratch_sqlite() as found:
+        with scratch_sqlite() as found:
             yield found
         return
     server: throwaway.Server = request.getfixturevalue("postgres_server")
@@ -555,7 +556,7 @@ class TestSQLiteFiles:
     def test_a_file_in_wal_mode_is_copied_with_its_journal_and_left_alone(
         self, small_project: SmallProject, *, is_open: bool
     ) -> None:
-        with throwaway.scratch_sqlite() as target:
+        with scratch_sqlite() as target:
             started(small_project, target)
             small_project.revision("002")
             with closing(sqlite3.connect(target.path)) as writer:
@@ -582,7 +583,7 @@ class TestSQLiteFiles:
         assert "byte for byte as before" in found.untouched
 
     def test_it_is_told_when_somebody_else_writes(self, small_project: SmallProject) -> None:
-        with throwaway.scratch_sqlite() as target:
+        with scratch_sqlite() as target:
             started(small_project, target)
             small_project.revision(
                 "002",
@@ -689,7 +690,7 @@ class TestPostgreSQLTargets:
 
 class TestTask:
     def test_it_reports_and_exits_with_1_for_findings(self, small_project: SmallProject, inv: Inv) -> None:
-        with throwaway.scratch_sqlite() as target:
+        with scratch_sqlite() as target:
             started(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}'), (2, '{SECRET}')")
             small_project.revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
             ended = inv("db.rehearse", url=target.url)
@@ -702,7 +703,7 @@ class TestTask:
         assert re.search(r"^target    untouched: .*byte for byte", ended.out, re.MULTILINE)
 
     def test_a_clean_rehearsal_exits_with_0(self, small_project: SmallProject, inv: Inv) -> None:
-        with throwaway.scratch_sqlite() as target:
+        with scratch_sqlite() as target:
             started(small_project, target)
             nothing = inv("db.rehearse", url=target.url)
             small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.recording.model import Course, Direction, Recording
 from dormatory.replay.replay import play
 from dormatory.runtime import scratch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def maker(request: pytest.FixtureRequest) -> Scratch:
     """A maker of scratch databases, once per backend."""
     if request.param == "sqlite":
-        return throwaway.scratch_sqlite
+        return scratch_sqlite
     server: throwaway.Server = request.getfixturevalue("postgres_server")
     return lambda: throwaway.scratch_postgresql(server)
 

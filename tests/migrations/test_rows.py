@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.backends.url import Target
 from dormatory.errors import OwnRowsError
 from dormatory.project.history import History
@@ -65,7 +66,7 @@ def connection(backend: str, request: pytest.FixtureRequest) -> Iterator[Connect
 
 def open_database(backend: str, request: pytest.FixtureRequest) -> Any:
     if backend == "sqlite":
-        return throwaway.scratch_sqlite()
+        return scratch_sqlite()
     return throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
 
 
@@ -313,7 +314,7 @@ class TestSQLiteTypes:
 
     @pytest.fixture
     def connection(self) -> Iterator[Connection]:
-        with throwaway.scratch_sqlite() as target, connected(target) as opened:
+        with scratch_sqlite() as target, connected(target) as opened:
             yield opened
 
     def test_values_have_the_form_that_sqlalchemy_reads(self, connection: Connection) -> None:

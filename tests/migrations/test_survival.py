@@ -10,10 +10,11 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import judge
-from dormatory.dataloss.model import Kind, Loss, State, Trip
-from dormatory.recording.model import Direction, Statement
+from dormatory.dataloss.model import State, Trip
+from dormatory.recording.model import Direction, Kind, Loss, Statement
 from dormatory.sql.dataflow import flows
 from dormatory.sql.lexer import Syntax
 
@@ -70,7 +71,7 @@ class Stage:
 @pytest.fixture
 def sqlite() -> Iterator[Stage]:
     """A stage on SQLite, which does not look at foreign keys."""
-    with throwaway.scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as connection:
+    with scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as connection:
         yield Stage(connection)
 
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import UnreadableRecordingError
 from dormatory.recording import json_codec
 from dormatory.recording.model import Leg, Recording, Statement, Step
@@ -131,7 +132,7 @@ def test_what_playing_a_history_gives_is_the_same_again(
     small_project.revision("001", 'op.create_table("room", sa.Column("id", sa.Integer, primary_key=True))', "pass")
     small_project.revision("002", 'op.add_column("room", sa.Column("x", sa.Text))', 'raise ValueError("no")')
     if backend == "sqlite":
-        recording = play(small_project.project, throwaway.scratch_sqlite)
+        recording = play(small_project.project, scratch_sqlite)
     else:
         server: throwaway.Server = request.getfixturevalue("postgres_server")
         recording = play(small_project.project, lambda: throwaway.scratch_postgresql(server))

@@ -8,6 +8,7 @@ import pytest
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.backends.sqlite.written_tables import written
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ SCHEMA = (
 @pytest.fixture
 def connection() -> Iterator[sa.Connection]:
     """A connection to a SQLite database with a few tables, which looks at foreign keys."""
-    with throwaway.scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as opened:
+    with scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as opened:
         opened.connection.cursor().execute("PRAGMA foreign_keys = ON")
         for statement in SCHEMA:
             opened.exec_driver_sql(statement)

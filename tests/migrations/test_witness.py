@@ -9,6 +9,7 @@ import pytest
 from dormatory.backends.introspection import snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import judge
 from dormatory.dataloss.model import State, Trip
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from dormatory.dataloss.contents import Contents
-    from dormatory.dataloss.model import Loss
+    from dormatory.recording.model import Loss
     from dormatory.schema.snapshot import Snapshot
     from tests.conftest import SmallProject
 
@@ -79,7 +80,7 @@ def stage(
 ) -> Iterator[Stage]:
     """A stage on each backend, on which every look is written down."""
     if request.param == "sqlite":
-        scratch = throwaway.scratch_sqlite()
+        scratch = scratch_sqlite()
     else:
         scratch = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
     with scratch as target, backend_for(target).engine(target, writing=True).connect() as connection:

@@ -13,6 +13,7 @@ from dormatory.backends import programs
 from dormatory.backends.base import Stock
 from dormatory.backends.postgresql import advisory_lock, lock_timeout
 from dormatory.backends.postgresql.blockers import Lookout
+from dormatory.backends.postgresql.markers import COMMENT, MAINTENANCE, SETTING
 from dormatory.backends.queries import INVALID_INDEXES
 from dormatory.backends.url import detours
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MalformedURLError, MissingDatabaseError
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10
 _CONNECTION: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": str(_CONNECT_SECONDS)}
-MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
-# How a database says what it is for: a setting of its own, where a superuser creates it, for PostgreSQL lets nobody
-# else store a setting that it does not know; otherwise a comment, which its owner may write.
-SETTING = "dormatory.environment=development"
-COMMENT = "dormatory: development"
 _CREATE = r"""
 CREATE DATABASE :"name";
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user

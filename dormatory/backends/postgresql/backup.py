@@ -16,11 +16,12 @@ from psycopg2 import errors, sql
 from dormatory.backends import programs
 from dormatory.backends.driver import connected
 from dormatory.backends.postgresql import properties
-from dormatory.backends.postgresql.backend import MAINTENANCE
+from dormatory.backends.postgresql.markers import MAINTENANCE
 from dormatory.backends.registry import backend_for
 from dormatory.errors import BackupFailedError, DatabaseFailedError, MissingDatabaseError, NotABackupError
 from dormatory.system.atomic_file import part_for, settle
-from dormatory.system.process import deferring_signals, run
+from dormatory.system.process import run
+from dormatory.system.signals import deferring_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

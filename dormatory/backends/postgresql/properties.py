@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from dormatory.backends.postgresql.backend import COMMENT, SETTING
+from dormatory.backends.postgresql.markers import COMMENT, SETTING
 from dormatory.errors import DatabaseFailedError
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from dormatory.backends import programs
 from dormatory.backends.driver import connected
 from dormatory.backends.postgresql import sampling
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.replica import Copied
 from dormatory.backends.url import Target
 from dormatory.errors import (
     DatabaseFailedError,
@@ -21,7 +22,6 @@ from dormatory.errors import (
     ProgramFailedError,
     ServerTooOldError,
 )
-from dormatory.rehearsal.model import Copied
 from dormatory.system.pipe import Program, pipe
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from psycopg2.extensions import STATUS_BEGIN
 
 from dormatory.backends import cursor
 from dormatory.backends.postgresql.relations import Relation, Relations, Survey, milliseconds, named, survey
-from dormatory.recording.model import LOCK_MODES
+from dormatory.sql.lock_modes import LOCK_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -14,6 +14,7 @@ from dormatory.backends import programs
 from dormatory.backends.base import Stock
 from dormatory.backends.queries import DANGLING_ROWS, LEFT_TABLES
 from dormatory.backends.sqlite import write_lock
+from dormatory.backends.sqlite.connection import plain_connection, side_files, take_transactions_over
 from dormatory.errors import (
     DanglingRowsError,
     DatabaseFailedError,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
-_SIDECARS = ("-journal", "-wal", "-shm")
 _SHOWN_ROWS = 3
 
 # What SQLite's few words mean, and what to do: (part of the message, why, what next).
@@ -217,27 +217,3 @@ class SQLite:
             if part in said:
                 return DatabaseFailedError(f"{target}: {said}", why=why, fix=fix)
         return DatabaseFailedError(f"{target} failed", why=said, fix="see that the file is whole and may be written")
-
-
-def take_transactions_over(driver: sqlite3.Connection) -> None:
-    """Stop Python's driver from beginning or committing anything by itself.
-
-    From 3.12 on the driver has an `autocommit` mode of its own beside the legacy one, and the default is going
-    to change (https://docs.python.org/3/library/sqlite3.html#sqlite3-controlling-transactions), so the mode is
-    set, not assumed: legacy control, in which `isolation_level = None` leaves every BEGIN to us.
-    """
-    if sys.version_info >= (3, 12):
-        driver.autocommit = sqlite3.LEGACY_TRANSACTION_CONTROL
-    driver.isolation_level = None
-
-
-def side_files(path: Path) -> list[Path]:
-    """Return the names of the files that SQLite puts beside its own."""
-    return [path.with_name(path.name + suffix) for suffix in _SIDECARS]
-
-
-def plain_connection(path: Path, *, wait_seconds: float = 0) -> sqlite3.Connection:
-    """Open an existing file, by default without waiting for anybody."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait_seconds)
-    take_transactions_over(connection)
-    return connection

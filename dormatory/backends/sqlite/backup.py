@@ -8,7 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.sqlite.backend import plain_connection, side_files
+from dormatory.backends.sqlite.connection import plain_connection, side_files
 from dormatory.errors import BackupFailedError, InUseError, LeftJournalError, MissingDatabaseError, NotABackupError
 from dormatory.system.atomic_file import part_for, settle
 from dormatory.system.open_files import openers

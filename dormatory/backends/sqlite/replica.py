@@ -9,12 +9,12 @@ from contextlib import closing, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
+from dormatory.backends.replica import Copied
 from dormatory.backends.sqlite import sampling
-from dormatory.backends.sqlite.backend import plain_connection, side_files, take_transactions_over
+from dormatory.backends.sqlite.connection import plain_connection, side_files, take_transactions_over
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import MissingDatabaseError, TargetTouchedError
-from dormatory.rehearsal.model import Copied
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class SQLiteBench:
 
     def empty(self) -> AbstractContextManager[Target]:
         """Give the name of a new file."""
-        return throwaway.scratch_sqlite()
+        return scratch_sqlite()
 
     def applied(self, version_table: str) -> tuple[str, ...]:
         """Return what the version table holds."""
@@ -61,7 +61,7 @@ class SQLiteBench:
     def copied(self, version_table: str, sample: int) -> Iterator[tuple[Target, Copied]]:
         """Copy the file as SQLite backs it up, which takes in what is still in its journal."""
         began = perf_counter()
-        with throwaway.scratch_sqlite() as copy:
+        with scratch_sqlite() as copy:
             with self._reading() as source, closing(sqlite3.connect(copy.path)) as new:
                 # One transaction for the whole copy: a write between two portions would make SQLite begin anew.
                 source.execute("BEGIN")
@@ -78,7 +78,7 @@ class SQLiteBench:
     @contextmanager
     def branched(self, copy: Target) -> Iterator[Target]:
         """Copy the file as it lies there, out of whose journal all has been taken."""
-        with throwaway.scratch_sqlite() as branch:
+        with scratch_sqlite() as branch:
             with closing(plain_connection(copy.path, wait_seconds=_WAIT_SECONDS)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             shutil.copyfile(copy.path, branch.path)

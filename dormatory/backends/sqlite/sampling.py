@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.backends.sqlite.backend import plain_connection
+from dormatory.backends.sqlite.connection import plain_connection
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.upgrade import ACCESS_EXCLUSIVE, blocking, blocks_writers
-from dormatory.recording.model import LOCK_MODES
+from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import Verb
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.registry import finding
-from dormatory.recording.model import LOCK_MODES, Direction, Lock
+from dormatory.recording.model import Direction, Lock
+from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import Act, Verb, acts
 
 if TYPE_CHECKING:

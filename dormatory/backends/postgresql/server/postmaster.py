@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from dormatory.errors import DatabaseFailedError
-from dormatory.system import process
+from dormatory.system import process, signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,13 +56,13 @@ def running(installed: Installation, home: Path, account: process.Account | None
     arguments += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     child = None
     try:
-        with process.deferring_signals():
+        with signals.deferring_signals():
             child = process.serve(arguments, env=installed.environment, cwd=home, log=home / _LOG, account=account)
         _await_ready(child, home)
         yield
     finally:
         if child is not None:
-            with process.deferring_signals():
+            with signals.deferring_signals():
                 _stop(child)
 
 

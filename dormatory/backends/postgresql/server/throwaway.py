@@ -16,7 +16,7 @@ from dormatory.backends.postgresql.server import cluster_cache as template
 from dormatory.backends.postgresql.server import installation, postmaster
 from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError
-from dormatory.system import private_directory, process
+from dormatory.system import private_directory, process, signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
         )
     found = binaries or programs.server_binaries()
     account = installation.unprivileged()
-    with process.unwinding_on_termination(), private_directory.directory(account) as home:
+    with signals.unwinding_on_termination(), private_directory.directory(account) as home:
         installed = installation.reachable(found, home, account)
         with _running(installed, home, account):
             yield Server(installed.major, found, home)
@@ -113,10 +113,3 @@ def scratch_postgresql(on: Server) -> Iterator[Target]:
         yield Target(url, _DRIVER)
     finally:
         on.drop_database(str(url.database))
-
-
-@contextlib.contextmanager
-def scratch_sqlite() -> Iterator[Target]:
-    """Name a new SQLite file in a private directory, removed with its journals at the end."""
-    with process.unwinding_on_termination(), private_directory.directory() as home:
-        yield Target(URL.create("sqlite", database=str(home / "scratch.db")), "sqlite")

@@ -1,0 +1,36 @@
+"""Connections to an SQLite file, and the files that SQLite keeps next to it."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SIDECARS = ("-journal", "-wal", "-shm")
+
+
+def take_transactions_over(driver: sqlite3.Connection) -> None:
+    """Stop Python's driver from beginning or committing anything by itself.
+
+    From 3.12 on the driver has an `autocommit` mode of its own beside the legacy one, and the default is going
+    to change (https://docs.python.org/3/library/sqlite3.html#sqlite3-controlling-transactions), so the mode is
+    set, not assumed: legacy control, in which `isolation_level = None` leaves every BEGIN to us.
+    """
+    if sys.version_info >= (3, 12):
+        driver.autocommit = sqlite3.LEGACY_TRANSACTION_CONTROL
+    driver.isolation_level = None
+
+
+def side_files(path: Path) -> list[Path]:
+    """Return the names of the files that SQLite puts beside its own."""
+    return [path.with_name(path.name + suffix) for suffix in _SIDECARS]
+
+
+def plain_connection(path: Path, *, wait_seconds: float = 0) -> sqlite3.Connection:
+    """Open an existing file, by default without waiting for anybody."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait_seconds)
+    take_transactions_over(connection)
+    return connection

@@ -1,0 +1,33 @@
+"""A recording without the values of rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from dormatory.sql.masking import without_values
+
+if TYPE_CHECKING:
+    from dormatory.recording.model import Statement
+    from dormatory.schema.snapshot import Snapshot, Table, View
+    from dormatory.sql.lexer import Syntax
+
+
+def masked(statements: tuple[Statement, ...], syntax: Syntax, *schemas: Snapshot | None) -> tuple[Statement, ...]:
+    """Return the statements with what may be shown of their SQL; `schemas` tell which names there are."""
+
+    @cache
+    def names() -> frozenset[str]:
+        found = set()
+        for schema in filter(None, schemas):
+            relations: tuple[Table | View, ...] = (*schema.tables, *schema.views)
+            for relation in relations:
+                found |= {relation.name, *(column.name for column in relation.columns)}
+        return frozenset(name.lower() for name in found)
+
+    @cache  # a rebuild of a table asks for the same again and again
+    def shown(sql: str) -> str:
+        return without_values(sql, syntax, lambda name: name.lower() in names())
+
+    return tuple(replace(it, sql=shown(it.sql)) for it in statements)
