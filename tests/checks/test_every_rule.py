@@ -12,13 +12,13 @@ from dormatory.commands.check import Request, inspect
 from dormatory.commands.collect import gathered
 from dormatory.commands.evidence import Wanted
 from dormatory.project.history import History
-from tests.checks.pairs import OF_TEXTS
-from tests.checks.played_pairs import OF_PLAYS
+from tests.checks.file_examples import OF_TEXTS
+from tests.checks.replay_examples import OF_PLAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.checks.pairs import Pair
+    from tests.checks.file_examples import Pair
     from tests.conftest import SmallProject
 
 PAIRS = {**OF_TEXTS, **OF_PLAYS}

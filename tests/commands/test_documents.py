@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.once
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "MIGRATIONS.md"
 INSTALLATION = "pip install -e '.[dev]' && "  # done: this test runs in what it makes
 

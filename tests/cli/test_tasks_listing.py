@@ -16,7 +16,7 @@ from dormatory.system import process
 if TYPE_CHECKING:
     from dormatory.system.process import Finished
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 READING = ("--list", "db.current", "db.history", "db.show 003", "db.heads", "db.status")
 
 # Invoke, which at its end names those of the heavy libraries that were imported.

@@ -17,7 +17,7 @@ from dormatory.system import process
 if TYPE_CHECKING:
     from types import ModuleType
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "manage_migrations.py"
 
 # What instructions and scripts call, to the letter.

@@ -242,7 +242,7 @@ class TestFailures:
             "new_database_is_empty",
         ]
         done = subprocess.run(
-            command, env=os.environ | {programs.VARIABLE: str(tmp_path)}, cwd=Path(__file__).parents[2],
+            command, env=os.environ | {programs.VARIABLE: str(tmp_path)}, cwd=Path(__file__).parents[3],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, "1 error" in done.stdout, "skipped" in done.stdout) == (1, True, False)

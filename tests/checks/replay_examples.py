@@ -34,7 +34,7 @@ from dormatory.recording.model import (
 )
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded
 from dormatory.schema.snapshot import Column, Index, Snapshot, Table, View
-from tests.checks.pairs import Pair
+from tests.checks.file_examples import Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

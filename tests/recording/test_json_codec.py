@@ -23,7 +23,7 @@ from dormatory.replay.replay import play
 from dormatory.schema import changes, snapshot
 from dormatory.schema.changes import Change, ObjectAltered
 from dormatory.schema.snapshot import Snapshot, Table
-from tests.recordings import long_history, step, table
+from tests.recording.made_recordings import long_history, step, table
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.server.throwaway import Server
 
-EVERYTHING = (Path(__file__).parent / "everything_postgresql.sql").read_text()
+EVERYTHING = (Path(__file__).parents[1] / "everything_postgresql.sql").read_text()
 # What pg_restore writes around the objects; the two \ lines came with the releases of August 2025.
 SCRIPT = """\
 --

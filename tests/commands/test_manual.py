@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from invoke.collection import Collection
     from invoke.parser.argument import Argument
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 README, MIGRATIONS, CHANGELOG = (ROOT / f"{name}.md" for name in ("README", "MIGRATIONS", "CHANGELOG"))
 SETUP, TEST = (f"pip install -e '.[dev]' && {command}" for command in ("inv db.upgrade", "nox"))
 

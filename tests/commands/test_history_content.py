@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from dormatory.schema.snapshot import Snapshot
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "alembic" / "versions").glob("*.py"))
 REVISIONS = [file.name[:3] for file in FILES]
 
