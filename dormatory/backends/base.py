@@ -132,3 +132,19 @@ class Backend(Protocol):
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what a driver's error means to the user, with nothing secret in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A copy of the target: how the servers there and here call themselves, and what is in it.
+
+    `sample` is how many rows of each table were asked for, 0 for all. `notes` are what else differs from the target.
+    """
+
+    source: str
+    server: str
+    tables: int
+    rows: int
+    seconds: float
+    sample: int = 0
+    notes: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dormatory.backends.postgresql.replica import PostgreSQLBench
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from dormatory.backends.base import Copied
     from dormatory.backends.url import Target
 
 
@@ -54,19 +54,3 @@ def bench(target: Target) -> Iterator[Bench]:
     else:
         with throwaway.server() as server, PostgreSQLBench(target, server).opened() as other:
             yield other
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """A copy of the target: how the servers there and here call themselves, and what is in it.
-
-    `sample` is how many rows of each table were asked for, 0 for all. `notes` are what else differs from the target.
-    """
-
-    source: str
-    server: str
-    tables: int
-    rows: int
-    seconds: float
-    sample: int = 0
-    notes: tuple[str, ...] = ()

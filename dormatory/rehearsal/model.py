@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dormatory.backends.replica import Copied
+    from dormatory.backends.base import Copied
     from dormatory.project.history import Revision
     from dormatory.recording.model import Direction, Recording
     from dormatory.rehearsal.forecast import Forecast

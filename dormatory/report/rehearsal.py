@@ -11,7 +11,7 @@ from dormatory.system.text import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.backends.replica import Copied
+    from dormatory.backends.base import Copied
     from dormatory.recording.model import Leg, Step
     from dormatory.rehearsal.forecast import Forecast
     from dormatory.rehearsal.model import Changed, Findings, Offence, Rehearsal, Stall

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from dormatory.backends.base import Copied
 from dormatory.backends.registry import backend_for
-from dormatory.backends.replica import Copied
 from dormatory.backends.sqlite import sampling
 from dormatory.backends.sqlite.connection import plain_connection, side_files, take_transactions_over
 from dormatory.backends.sqlite.scratch import scratch_sqlite
