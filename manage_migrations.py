@@ -42,12 +42,12 @@ def task_arguments(command: str, rest: list[str]) -> list[str] | None:
 
 def main(arguments: list[str]) -> int:
     """Run one command as its task and return the exit code."""
-    asked = task_arguments(arguments[0], arguments[1:]) if arguments else None
-    if asked is None:
+    task = task_arguments(arguments[0], arguments[1:]) if arguments else None
+    if task is None:
         is_help = arguments[:1] in (["--help"], ["-h"], ["help"])
         print(USAGE, end="", file=sys.stdout if is_help else sys.stderr)
         return 0 if is_help else 2
-    Program().run(["inv", "--search-root", str(HOME), *asked])
+    Program().run(["inv", "--search-root", str(HOME), *task])
     return 0
 
 

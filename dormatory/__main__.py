@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-if (listens := signal.getsignal(signal.SIGINT)) and __name__ == "__main__":
+if (sigint_handler := signal.getsignal(signal.SIGINT)) and __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while all else is loaded, a traceback would be all that came of it
 
 import argparse
@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.cli.exit import EndedError, ending
-from dormatory.errors import ExitCode, NoDestinationError
-from dormatory.system.tuning import hasten
+from dormatory.cli.exit import EarlyExitError, convert_errors
+from dormatory.errors import EmptyDestinationError, ExitCode
+from dormatory.system.tuning import tune_process
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.runtime.runner import Listener, Runner
+    from dormatory.runtime.runner import ProgressListener, Runner
 
 DEBUG_VARIABLE = "DORMATORY_DEBUG"
 
@@ -29,34 +29,34 @@ def main(arguments: list[str] | None = None) -> ExitCode:
     """Run one command and return its exit code; the message of an error goes to standard error."""
     options = _parser().parse_args(arguments)
     try:
-        with ending(debugging=bool(os.environ.get(DEBUG_VARIABLE))):
-            _act(options)
-    except EndedError as ended:
+        with convert_errors(debug=bool(os.environ.get(DEBUG_VARIABLE))):
+            _run_command(options)
+    except EarlyExitError as ended:
         if ended.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:  # of which the task itself hears, and speaks
             print(ended.message, file=sys.stderr)
         return ended.code
-    return ExitCode.FINE
+    return ExitCode.SUCCESS
 
 
-def _act(options: argparse.Namespace) -> None:
+def _run_command(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl-C and SIGTERM are met already: loading Alembic takes a while.
     from dormatory.project.project import Project
-    from dormatory.report.messages import arrival
-    from dormatory.runtime.fast_path import settled
+    from dormatory.report.messages import run_result_line
+    from dormatory.runtime.fast_path import database_at_head
 
     if not options.to:
-        raise NoDestinationError
+        raise EmptyDestinationError
     project = Project.locate(Path.cwd())
-    is_daily = (options.command, options.to, options.sql, options.verbose) == ("upgrade", "head", False, False)
-    if is_daily and (there := settled(project)):
-        target, head = there
-        print(arrival(target.shown, [head], moved=0))
+    is_plain_upgrade = (options.command, options.to, options.sql, options.verbose) == ("upgrade", "head", False, False)
+    if is_plain_upgrade and (reached := database_at_head(project)):
+        target, head = reached
+        print(run_result_line(target.masked_url, [head], moved=0))
         return
-    _move(options, project)
+    _migrate(options, project)
 
 
-def _move(options: argparse.Namespace, project: Project) -> None:
-    from dormatory.report.messages import arrival
+def _migrate(options: argparse.Namespace, project: Project) -> None:
+    from dormatory.report.messages import run_result_line
     from dormatory.report.progress import ProgressLines
     from dormatory.runtime.runner import Runner
 
@@ -65,48 +65,48 @@ def _move(options: argparse.Namespace, project: Project) -> None:
     if options.verbose:
         _show_statements()
     if options.command == "upgrade" and not options.sql:
-        _make_sure_of(target, runner, options.to)
+        _ensure_database(target, runner, options.to)
     if options.sql:
-        runner.sql(options.to)
+        runner.write_sql(options.to)
     elif options.command == "stamp":
         runner.stamp(options.to)
-        print(arrival(target, runner.current(), moved=1))
+        print(run_result_line(target, runner.current(), moved=1))
     else:
         lines = ProgressLines(str(target))
         is_risky = options.command == "downgrade" or options.backup
-        listener = _careful(lines, options, project, target, runner) if is_risky else lines
-        with lines.watched():
+        listener = _backup_listener(lines, options, project, target, runner) if is_risky else lines
+        with lines.show_bar():
             move = runner.upgrade if options.command == "upgrade" else runner.downgrade
             move(options.to, listener)
-        print(arrival(target, runner.arrived or runner.current(), moved=len(lines.moves)))
+        print(run_result_line(target, runner.reached_revisions or runner.current(), moved=len(lines.moves)))
 
 
-def _careful(
-    lines: Listener, options: argparse.Namespace, project: Project, target: Target, runner: Runner
-) -> Listener:
+def _backup_listener(
+    lines: ProgressListener, options: argparse.Namespace, project: Project, target: Target, runner: Runner
+) -> ProgressListener:
     """Return who is to listen to the run and back the database up before its first move, whoever wrote its env.py."""
     from dormatory.backends.registry import backend_for
     from dormatory.safety import safeguard
 
     if options.command == "downgrade":
-        stock = safeguard.looked(target, action="downgrade", confirmed=options.confirm)
-        runner.config.attributes[safeguard.SECURED] = True
-        return safeguard.Beforehand(
+        stock = safeguard.authorize(target, action="downgrade", confirmed=options.confirm)
+        runner.config.attributes[safeguard.SECURED_ATTRIBUTE] = True
+        return safeguard.PreparingListener(
             lines, lambda moves: safeguard.secure("downgrade", project, target, stock, revision=moves[0].revision)
         )
-    if not backend_for(target).stock(target).tables:
+    if not backend_for(target).summary(target).tables:
         return lines
     revision = "+".join(runner.current())
-    return safeguard.Beforehand(lines, lambda _moves: safeguard.back_up(project, target, revision))
+    return safeguard.PreparingListener(lines, lambda _moves: safeguard.back_up(project, target, revision))
 
 
-def _make_sure_of(target: Target, runner: Runner, to: str) -> None:
+def _ensure_database(target: Target, runner: Runner, to: str) -> None:
     """Create the database if it is missing, but not for an upgrade that cannot begin."""
     from dormatory.backends.registry import backend_for
 
     backend = backend_for(target)
     if not backend.exists(target):
-        runner.foresee(to)
+        runner.check_upgrade_path(to)
         backend.create(target)
 
 
@@ -130,6 +130,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    hasten()
-    signal.signal(signal.SIGINT, listens)
+    tune_process()
+    signal.signal(signal.SIGINT, sigint_handler)
     sys.exit(main())

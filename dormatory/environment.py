@@ -17,23 +17,23 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from dormatory.backends.queries import VERSION_TABLE, VERSIONS
-from dormatory.backends.registry import backend_for, backend_named
-from dormatory.errors import MissingDatabaseError, NotAppliedError, TransactionEndedError
+from dormatory.backends.queries import VERSION_TABLE, VERSIONS_QUERY
+from dormatory.backends.registry import backend_by_name, backend_for
+from dormatory.errors import MissingDatabaseError, TransactionEndedError, UnexpectedRevisionError
 from dormatory.project import checksums
 from dormatory.project.project import Project
 from dormatory.runtime import autogenerate, guards, numbering
-from dormatory.runtime.explain import explained
-from dormatory.runtime.lock_retry import retried
-from dormatory.system.signals import calling_on_signals
+from dormatory.runtime.explain import explain_error
+from dormatory.runtime.lock_retry import with_lock_retries
+from dormatory.system.signals import call_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sqlalchemy import Connection, MetaData
 
-    from dormatory.backends.base import Backend, Patience
-    from dormatory.backends.postgresql.blockers import Lookout
+    from dormatory.backends.base import Backend, LockTimeout
+    from dormatory.backends.postgresql.blockers import BlockerMonitor
     from dormatory.backends.url import Target
     from dormatory.project.settings import Settings
 
@@ -45,33 +45,33 @@ def run(metadata: MetaData) -> None:
     Raises CommandError, which Alembic's command line prints in one line; its cause is the DormatoryError.
     """
     config = context.config
-    project = Project.of(config)
+    project = Project.from_config(config)
     if hasattr(config.cmd_opts, "cmd") and config.file_config.has_section("loggers"):  # the command line's own
         fileConfig(project.ini, disable_existing_loggers=False)  # true would mute the application's loggers
     given = config.attributes.get("connection")
     if given is not None:
         _migrate(given, metadata, project.settings)
         return
-    checksums.keep_with(context.script, project)
+    checksums.add_checksums_with(context.script, project)
     target: Target | None = None
     try:
         target = project.target()
-        guards.refuse_broken(context.script, project)
+        guards.refuse_broken_history(context.script, project)
         if context.is_offline_mode():
-            _offline(target, metadata)
+            _run_offline(target, metadata)
         elif _needs_no_database():
             with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
                 _migrate(connection, metadata, project.settings)
         else:
-            _online(target, metadata, project.settings)
+            _run_online(target, metadata, project.settings)
     except Exception as error:
-        known = explained(error, target=target, project=project)
+        known = explain_error(error, target=target, project=project)
         if known is None:
             raise
         raise CommandError(str(known)) from known
 
 
-def _online(target: Target, metadata: MetaData, settings: Settings) -> None:
+def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
     """Run on the target, then let a second connection confirm what the first believes to have done.
 
     Where nothing is to be done, nobody is waited for and nothing is locked.
@@ -80,27 +80,27 @@ def _online(target: Target, metadata: MetaData, settings: Settings) -> None:
     moving = _is_moving()
     if not moving and not backend.exists(target):
         raise MissingDatabaseError(str(target))
-    writing = moving and not _has_arrived(target, backend)
+    writing = moving and not _is_at_destination(target, backend)
     applied: dict[str, set[str]] = {}
     with (
-        backend.exclusive(target, VERSION_TABLE, wait_seconds=wait) if writing else nullcontext() as lookout,
+        backend.upgrade_lock(target, VERSION_TABLE, wait_seconds=wait) if writing else nullcontext() as lookout,
         backend.engine(target, writing=writing, wait_seconds=wait).connect() as connection,
-        calling_on_signals(lambda: backend.cancel(connection)),
+        call_on_signals(lambda: backend.cancel(connection)),
     ):
         _migrate(
             connection,
             metadata,
             settings,
             lookout=lookout,
-            has_arrived=moving and not writing,
+            is_at_destination=moving and not writing,
             dont_mutate=not moving,
             on_version_apply=lambda heads, **_: applied.update(heads=set(heads)),
-            wrap=lambda steps: _guarded(steps, target),
+            wrap=lambda steps: _guard_steps(steps, target),
         )
     if moving:
         with backend.engine(target, writing=False).connect() as second:
-            _confirm(second, applied.get("heads"))
-            backend.refuse_invalid(second)
+            _confirm_heads(second, applied.get("heads"))
+            backend.refuse_invalid_objects(second)
 
 
 def _migrate(
@@ -108,12 +108,12 @@ def _migrate(
     metadata: MetaData,
     settings: Settings,
     *,
-    lookout: Lookout | None = None,
-    has_arrived: bool = False,
+    lookout: BlockerMonitor | None = None,
+    is_at_destination: bool = False,
     wrap: Callable[[Any], Any] | None = None,
     **options: Any,
 ) -> None:
-    backend = backend_named(connection.dialect.name)
+    backend = backend_by_name(connection.dialect.name)
     # Nothing may be executed before this: what SQLAlchemy began by itself, Alembic takes for the caller's own
     # transaction, and leaves it uncommitted.
     context.configure(
@@ -128,19 +128,19 @@ def _migrate(
         with context.begin_transaction():
             context.run_migrations()
         return
-    with backend.patience(connection, settings.lock_timeout, lookout) as patience:
+    with backend.limit_lock_waits(connection, settings.lock_timeout, lookout) as patience:
         # The only place where a step can be refused before its first statement, or watched until its last.
         steps_of: Any = migration_context._migrations_fn  # noqa: SLF001
-        steps = _whole(steps_of, patience, settings.lock_retries if lookout else None)
+        steps = _wrap_steps(steps_of, patience, settings.lock_retries if lookout else None)
         migration_context._migrations_fn = wrap(steps) if wrap else steps  # noqa: SLF001
         with context.begin_transaction():
-            backend.refuse_remains(connection)
-            if not has_arrived:
+            backend.refuse_leftovers(connection)
+            if not is_at_destination:
                 context.run_migrations()
-            backend.refuse_damage(connection)
+            backend.refuse_dangling_rows(connection)
 
 
-def _offline(target: Target, metadata: MetaData) -> None:
+def _run_offline(target: Target, metadata: MetaData) -> None:
     """Write the SQL instead of running it; a revision that asks the database cannot be written."""
     backend = backend_for(target)
     context.configure(
@@ -160,42 +160,42 @@ def _options(metadata: MetaData, backend: Backend) -> dict[str, Any]:
         "target_metadata": metadata,
         "render_as_batch": True,  # revisions must run on both backends, whichever they were generated on
         "compare_server_default": backend.compares_defaults,
-        "process_revision_directives": numbering.process,
+        "process_revision_directives": numbering.process_revision_directives,
         "include_object": autogenerate.include_object,
         "render_item": autogenerate.render_item,
     }
 
 
-def _guarded(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable[..., Iterator[Any]]:
+def _guard_steps(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable[..., Iterator[Any]]:
     """Refuse what must not happen before the first statement of the step that would do it."""
 
     def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
-        guards.refuse_foreign(context.script, heads, str(target))
+        guards.refuse_unknown_revisions(context.script, heads, str(target))
         is_secured = False
         for step in steps_of(heads, migration_context):
             if isinstance(step, RevisionStep) and step.is_downgrade and not is_secured:
-                _secure(target, "+".join(heads))
+                _secure_downgrade(target, "+".join(heads))
                 is_secured = True
             yield step
 
     return steps
 
 
-def _secure(target: Target, revision: str) -> None:
+def _secure_downgrade(target: Target, revision: str) -> None:
     """Do before a downgrade of plain Alembic's what the task has done before its own."""
     from dormatory.safety import safeguard  # noqa: PLC0415  # an upgrade needs none
 
-    if context.config.attributes.get(safeguard.SECURED):
+    if context.config.attributes.get(safeguard.SECURED_ATTRIBUTE):
         return
     confirmed = context.get_x_argument(as_dictionary=True).get("confirm")
-    stock = safeguard.looked(target, action="downgrade", confirmed=confirmed)
-    others = max(0, stock.sessions - backend_for(target).own_sessions)
+    stock = safeguard.authorize(target, action="downgrade", confirmed=confirmed)
+    others = max(0, stock.sessions - backend_for(target).own_session_count)
     stock = replace(stock, sessions=others)
-    safeguard.secure("downgrade", Project.of(context.config), target, stock, revision=revision)
+    safeguard.secure("downgrade", Project.from_config(context.config), target, stock, revision=revision)
 
 
-def _whole(
-    steps_of: Callable[..., Iterable[Any]], patience: Patience | None, retries: int | None
+def _wrap_steps(
+    steps_of: Callable[..., Iterable[Any]], patience: LockTimeout | None, retries: int | None
 ) -> Callable[..., Iterator[Any]]:
     """Limit how long a revision waits for locks, and refuse one that ends the transaction it runs in.
 
@@ -206,27 +206,27 @@ def _whole(
         for step in steps_of(heads, migration_context):
             if isinstance(step, RevisionStep):
                 if patience:
-                    step.migration_fn = retried(step, migration_context, patience, retries)
-                step.migration_fn = _watched(step, migration_context)
+                    step.migration_fn = with_lock_retries(step, migration_context, patience, retries)
+                step.migration_fn = _with_transaction_check(step, migration_context)
             yield step
 
     return steps
 
 
-def _watched(step: RevisionStep, migration_context: MigrationContext) -> Callable[..., None]:
+def _with_transaction_check(step: RevisionStep, migration_context: MigrationContext) -> Callable[..., None]:
     migrate, connection = step.migration_fn, migration_context.connection
 
     @wraps(migrate)  # Alembic's log tells the direction by its name
     def run(**arguments: Any) -> None:
-        had_one = connection is not None and connection.in_transaction()
+        had_transaction = connection is not None and connection.in_transaction()
         migrate(**arguments)
-        if had_one and connection is not None and not connection.in_transaction():
+        if had_transaction and connection is not None and not connection.in_transaction():
             raise TransactionEndedError(str(step.revision.revision))
 
     return run
 
 
-def _confirm(connection: Connection, expected: set[str] | None) -> None:
+def _confirm_heads(connection: Connection, expected: set[str] | None) -> None:
     """Raise NotAppliedError when the database is not where the run said it went; None expects nothing."""
     if expected is None:
         return
@@ -234,10 +234,10 @@ def _confirm(connection: Connection, expected: set[str] | None) -> None:
     names = {key: opts[key] for key in ("version_table", "version_table_schema") if key in opts}
     found = set(MigrationContext.configure(connection, opts=names).get_current_heads())
     if found != expected:
-        raise NotAppliedError(sorted(expected), sorted(found))
+        raise UnexpectedRevisionError(sorted(expected), sorted(found))
 
 
-def _has_arrived(target: Target, backend: Backend) -> bool:
+def _is_at_destination(target: Target, backend: Backend) -> bool:
     """Say whether the database is where the command wants it to be, without waiting for anybody.
 
     What cannot be read now is looked at again by whoever has the lock, and told by them.
@@ -247,8 +247,8 @@ def _has_arrived(target: Target, backend: Backend) -> bool:
         return False
     try:
         with backend.engine(target, writing=False, wait_seconds=0).connect() as connection:
-            is_one = backend.is_one_session(connection)
-            found = set(connection.exec_driver_sql(VERSIONS).scalars())
+            is_one = backend.has_dedicated_session(connection)
+            found = set(connection.exec_driver_sql(VERSIONS_QUERY).scalars())
             return is_one and bool(found) and found == set(to_tuple(wanted) or ())
     except DBAPIError:
         return False

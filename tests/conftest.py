@@ -45,8 +45,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Let a test that judges what was played before it count the time of the play, in JUnit, too."""
     report = yield
     if report.when == "call":
-        told = [float(str(value)) for name, value in item.user_properties if name == "seconds"]
-        report.duration = sum(told) if told else report.duration
+        replay_seconds = [float(str(value)) for name, value in item.user_properties if name == "seconds"]
+        report.duration = sum(replay_seconds) if replay_seconds else report.duration
     return report
 
 
@@ -65,7 +65,7 @@ def postgres_server() -> Iterator[throwaway.Server]:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CommandResult:
     """What a command left: its exit code, results and messages."""
 
     code: int
@@ -73,7 +73,7 @@ class Ended:
     err: str
 
 
-class Started(subprocess.Popen[str]):
+class RunningCommand(subprocess.Popen[str]):
     """A running command, ended with its block however that ends."""
 
     def __exit__(self, *raised: object) -> None:
@@ -97,23 +97,23 @@ class SmallProject:
         self.environ |= {"ALEMBIC_CONFIG": str(root / "alembic.ini"), "PYTHONPATH": str(REPOSITORY)}
         template = REPOSITORY / "dormatory" / "project" / "templates" / "script.py.mako"
         (root / "scripts" / "script.py.mako").write_text(template.read_text())
-        self.ini("script_location = %(here)s/scripts", "revision_environment = true")
-        self.env("import sqlalchemy as sa", "environment.run(sa.MetaData())")
+        self.write_ini("script_location = %(here)s/scripts", "revision_environment = true")
+        self.write_env("import sqlalchemy as sa", "environment.run(sa.MetaData())")
 
     @property
     def project(self) -> Project:
         """The project as the workflow reads it."""
         return Project.read(self.root / "alembic.ini")
 
-    def ini(self, *lines: str) -> None:
+    def write_ini(self, *lines: str) -> None:
         """Write alembic.ini."""
         (self.root / "alembic.ini").write_text("\n".join(("[alembic]", *lines, "")))
 
-    def env(self, *lines: str) -> None:
+    def write_env(self, *lines: str) -> None:
         """Write env.py."""
         (self.root / "scripts" / "env.py").write_text("\n".join(("from dormatory import environment", *lines, "")))
 
-    def revision(
+    def write_revision(
         self, name: str, upgrade: str = "pass", downgrade: str = "pass", *, after: object = "", extra: str = ""
     ) -> Path:
         """Write a revision; without `after` it follows the number before its own."""
@@ -128,51 +128,51 @@ class SmallProject:
         file.write_text("\n".join((f'"""Do step {name}."""\n', imports, head, *body)))
         return file
 
-    def tables(self, *names: str) -> None:
+    def write_table_revisions(self, *names: str) -> None:
         """Write one revision per table, 001 and on, each of which creates it."""
         for number, name in enumerate(names, start=1):
             create = f'op.create_table("{name}", sa.Column("id", sa.Integer, primary_key=True))'
-            self.revision(f"{number:03d}", create, f'op.drop_table("{name}")')
+            self.write_revision(f"{number:03d}", create, f'op.drop_table("{name}")')
 
     def upgrade(self, url: str, to: str = "heads") -> None:
         """Upgrade a database from within this process: quicker, where the command is not the point."""
         scratch.upgrade(self.project, self.project.target({"DATABASE_URL": url}), to)
 
-    def start(self, *arguments: str, url: object = None, **environ: str) -> Started:
+    def start(self, *arguments: str, url: object = None, **environ: str) -> RunningCommand:
         """Start `python -m` with these arguments, in the repository, as a group of its own."""
-        return Started(
-            [sys.executable, "-m", *arguments], cwd=REPOSITORY, env=self.settings(url, environ), text=True,
+        return RunningCommand(
+            [sys.executable, "-m", *arguments], cwd=REPOSITORY, env=self.command_environment(url, environ), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, *arguments: str, url: object = None, **environ: str) -> Ended:
+    def run(self, *arguments: str, url: object = None, **environ: str) -> CommandResult:
         """Run `python -m` with these arguments to its end, at most two minutes."""
         with self.start(*arguments, url=url, **environ) as child:
             out, err = child.communicate(timeout=120)
-            return Ended(child.returncode, out, err)
+            return CommandResult(child.returncode, out, err)
 
-    def run_code(self, code: str, *arguments: str, url: object = None) -> Ended:
+    def run_code(self, code: str, *arguments: str, url: object = None) -> CommandResult:
         """Run Python code in an interpreter of its own."""
         command = [sys.executable, "-c", code, *arguments]
-        environ = self.settings(url, {})
+        environ = self.command_environment(url, {})
         ended = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False)
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
-    def inv(self, *arguments: str, url: object = None, **environ: str) -> Ended:
+    def inv(self, *arguments: str, url: object = None, **environ: str) -> CommandResult:
         """Run a task as a shell does; the fixture `inv` is quicker where the process is not the point."""
         return self.run("invoke", *arguments, url=url, **environ)
 
-    def alembic(self, *arguments: str, url: object = None, **environ: str) -> Ended:
+    def alembic(self, *arguments: str, url: object = None, **environ: str) -> CommandResult:
         """Run plain Alembic on this project."""
         return self.run("alembic", "-c", str(self.root / "alembic.ini"), *arguments, url=url, **environ)
 
-    def settings(self, url: object, environ: dict[str, str]) -> dict[str, str]:
+    def command_environment(self, url: object, environ: dict[str, str]) -> dict[str, str]:
         """Return the environment in which a command acts on a database of this project."""
-        text = None if url is None else url if isinstance(url, str) else self._text(url)
+        text = None if url is None else url if isinstance(url, str) else self._url_text(url)
         return {**self.environ, **({} if text is None else {"DATABASE_URL": text}), **environ}
 
     @staticmethod
-    def _text(url: object) -> str:
+    def _url_text(url: object) -> str:
         return str(url.render_as_string(hide_password=False)) if hasattr(url, "render_as_string") else str(url)
 
 
@@ -187,7 +187,7 @@ def small_project(tmp_path: Path) -> SmallProject:
 class Inv(Protocol):
     """Runs a task."""
 
-    def __call__(self, *arguments: str, url: object = None, **environ: str) -> Ended:
+    def __call__(self, *arguments: str, url: object = None, **environ: str) -> CommandResult:
         """Run `inv` with these arguments to its end."""
 
 
@@ -198,11 +198,11 @@ def inv(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     def relay(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
         assert arguments[:3] == [sys.executable, "-m", "dormatory"]
         with monkeypatch.context() as patch, contextlib.chdir(cwd):
-            surround(patch, env)
+            set_environment(patch, env)
             return command.main(list(arguments[3:]))
 
-    def run(*arguments: str, url: object = None, **environ: str) -> Ended:
-        surround(monkeypatch, small_project.settings(url, environ))
+    def run(*arguments: str, url: object = None, **environ: str) -> CommandResult:
+        set_environment(monkeypatch, small_project.command_environment(url, environ))
         capfd.readouterr()
         code: object = 0
         try:
@@ -210,13 +210,13 @@ def inv(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, capfd: pyt
         except SystemExit as ended:
             code = ended.code
         assert isinstance(code, int)
-        return Ended(code, *capfd.readouterr())
+        return CommandResult(code, *capfd.readouterr())
 
-    monkeypatch.setattr(process, "relay", relay)
+    monkeypatch.setattr(process, "run_in_foreground", relay)
     return run
 
 
-def surround(patch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+def set_environment(patch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
     """Let this process have exactly these variables."""
     for name in os.environ.keys() - environment.keys():
         patch.delenv(name)

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from dormatory.backends.postgresql.blockers import Blocker, Lookout
+    from dormatory.backends.postgresql.blockers import Blocker, BlockerMonitor
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class DatabaseSummary:
     """What a database holds and who uses it: what a destructive command shows before it acts.
 
     `environment` is what the database says of itself: development, or production when it says nothing.
@@ -33,17 +33,17 @@ class Stock:
     sessions: int
 
 
-class Patience(Protocol):
+class LockTimeout(Protocol):
     """What a migrating connection does about locks that others hold."""
 
     @property
     def blocker(self) -> Blocker | None:
         """The session that was last seen in the way, if somebody looked."""
 
-    def begin(self) -> None:
+    def begin_revision(self) -> None:
         """Set the limit that holds at the beginning of each revision."""
 
-    def is_over(self, error: BaseException) -> bool:
+    def is_timeout(self, error: BaseException) -> bool:
         """Say whether an error means that a lock was not given in time."""
 
 
@@ -57,7 +57,7 @@ class Backend(Protocol):
     compares_defaults: bool
     """Whether Alembic can tell two spellings of a server default from two defaults: only a server can evaluate them."""
 
-    own_sessions: int
+    own_session_count: int
     """How many of the sessions that a database counts are a running migration's own."""
 
     backup_suffix: str
@@ -78,10 +78,10 @@ class Backend(Protocol):
     def drop(self, target: Target) -> None:
         """Remove the database and everything that belongs to it."""
 
-    def stock(self, target: Target) -> Stock:
+    def summary(self, target: Target) -> DatabaseSummary:
         """Look at what would be lost with the database."""
 
-    def backup(self, target: Target, file: Path) -> None:
+    def create_backup(self, target: Target, file: Path) -> None:
         """Copy the database into `file`, which only we may read and which is there only when it was read back whole.
 
         Raises BackupFailedError; the database is as it was, whatever happens.
@@ -96,38 +96,38 @@ class Backend(Protocol):
     def version(self, connection: Connection) -> str:
         """Return the product and its version, such as `PostgreSQL 18.6`."""
 
-    def exclusive(
+    def upgrade_lock(
         self, target: Target, version_table: str, *, wait_seconds: float = ...
-    ) -> AbstractContextManager[Lookout | None]:
+    ) -> AbstractContextManager[BlockerMonitor | None]:
         """Keep other migrations with the same version table out for the length of the block.
 
         It waits for them at most `wait_seconds`, and says so; then raises BusyError. What it gives, patience() takes.
         """
 
-    def is_one_session(self, connection: Connection) -> bool:
+    def has_dedicated_session(self, connection: Connection) -> bool:
         """Say whether all statements of a connection, which has not begun anything, reach one session of the server."""
 
-    def patience(
-        self, connection: Connection, seconds: float, lookout: Lookout | None
-    ) -> AbstractContextManager[Patience | None]:
+    def limit_lock_waits(
+        self, connection: Connection, seconds: float, monitor: BlockerMonitor | None
+    ) -> AbstractContextManager[LockTimeout | None]:
         """Let a connection wait at most `seconds` for each lock; None where nothing ever waits for one."""
 
     def cancel(self, connection: Connection) -> None:
         """Break off the statement that a connection is busy with; called from another thread."""
 
-    def follow_listeners(self, connection: Connection, target: Target) -> None:
+    def apply_connect_listeners(self, connection: Connection, target: Target) -> None:
         """Give an idle connection what listeners that an application has set up since would have given it."""
 
-    def refuse_remains(self, connection: Connection) -> None:
+    def refuse_leftovers(self, connection: Connection) -> None:
         """Raise when an earlier failure left something that the next run would trip over."""
 
-    def refuse_damage(self, connection: Connection) -> None:
+    def refuse_dangling_rows(self, connection: Connection) -> None:
         """Raise when the rows do not hold together, while what was done can still be rolled back."""
 
-    def refuse_invalid(self, connection: Connection) -> None:
+    def refuse_invalid_objects(self, connection: Connection) -> None:
         """Raise when an object stands in the schema and does not work."""
 
-    def shell(self, target: Target) -> list[str]:
+    def shell_command(self, target: Target) -> list[str]:
         """Return the command line of the database's own client, without any secret."""
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
@@ -135,7 +135,7 @@ class Backend(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class ReplicaInfo:
     """A copy of the target: how the servers there and here call themselves, and what is in it.
 
     `sample` is how many rows of each table were asked for, 0 for all. `notes` are what else differs from the target.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-def cursor(connection: Connection) -> Any:
+def open_cursor(connection: Connection) -> Any:
     """Return a new cursor of the driver, within the transaction that the connection is in or begins now.
 
     What is executed without parameters is sent as it is: percent signs and colons mean themselves.
@@ -20,11 +20,11 @@ def cursor(connection: Connection) -> Any:
     return connection.connection.cursor()
 
 
-def asked(cursor: Any, query: str, *parameters: Any) -> Sequence[Any]:
+def fetch_rows(cursor: Any, query: str, *parameters: Any) -> Sequence[Any]:
     """Return the rows of a query on a cursor of the driver, and close that."""
     try:
         cursor.execute(query, *parameters)
-        found: Sequence[Any] = cursor.fetchall()
+        rows: Sequence[Any] = cursor.fetchall()
     finally:
         cursor.close()
-    return found
+    return rows

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def connected(target: Target, *, writing: bool) -> Iterator[Any]:
+def driver_connection(target: Target, *, writing: bool) -> Iterator[Any]:
     """Open a connection of the driver and close it, which rolls back what was not committed.
 
     Raises DatabaseFailedError in place of the driver's errors.

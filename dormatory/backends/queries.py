@@ -4,14 +4,16 @@ from __future__ import annotations
 
 VERSION_TABLE = "alembic_version"  # Alembic's own name for it
 
-VERSIONS = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608  # a constant
+VERSIONS_QUERY = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608  # a constant
 
 # SQLite: temporary tables of batch rebuilds, and rows that refer to rows that are not there.
-LEFT_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_alembic\\_tmp\\_%' ESCAPE '\\'"
-DANGLING_ROWS = "PRAGMA foreign_key_check"
+LEFTOVER_TABLES_QUERY = (
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_alembic\\_tmp\\_%' ESCAPE '\\'"
+)
+DANGLING_ROWS_QUERY = "PRAGMA foreign_key_check"
 
 # PostgreSQL: indexes that a failed CREATE INDEX CONCURRENTLY left behind.
-INVALID_INDEXES = """
+INVALID_INDEXES_QUERY = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname NOT LIKE 'pg\\_%%'

@@ -10,27 +10,27 @@ if TYPE_CHECKING:
     from dormatory.backends.base import Backend
     from dormatory.backends.url import Target
 
-NAMES = ("sqlite", "postgresql")
+BACKEND_NAMES = ("sqlite", "postgresql")
 
 
-def known(name: str) -> str:
+def validate_backend_name(name: str) -> str:
     """Return the name of a backend; raises UnsupportedBackendError for one we do not know."""
-    if name not in NAMES:
-        raise UnsupportedBackendError(name, known=NAMES)
+    if name not in BACKEND_NAMES:
+        raise UnsupportedBackendError(name, known=BACKEND_NAMES)
     return name
 
 
-def backend_named(name: str) -> Backend:
+def backend_by_name(name: str) -> Backend:
     """Return the backend of a dialect; raises UnsupportedBackendError for one we do not know."""
-    if known(name) == "sqlite":
-        from dormatory.backends.sqlite.backend import SQLite  # noqa: PLC0415  # a driver loads when it is needed
+    if validate_backend_name(name) == "sqlite":
+        from dormatory.backends.sqlite.backend import SQLiteBackend  # noqa: PLC0415  # a driver loads when it is needed
 
-        return SQLite()
-    from dormatory.backends.postgresql.backend import PostgreSQL  # noqa: PLC0415
+        return SQLiteBackend()
+    from dormatory.backends.postgresql.backend import PostgreSQLBackend  # noqa: PLC0415
 
-    return PostgreSQL()
+    return PostgreSQLBackend()
 
 
 def backend_for(target: Target) -> Backend:
     """Return the backend a target needs, whatever driver its URL asks for."""
-    return backend_named(target.backend_name)
+    return backend_by_name(target.backend_name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.backends.introspection import known_backend
+from dormatory.backends.introspection import supported_backend
 from dormatory.backends.postgresql.introspection.reader import PostgreSQLReader
 from dormatory.backends.sqlite.introspection import SQLiteReader
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.backends.postgresql.introspection.touched import Touched
+    from dormatory.backends.postgresql.introspection.touched import TransactionChanges
     from dormatory.schema.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SchemaReading:
     """A structure, and the tables (namespace and name) whose rows may have changed since the last reading.
 
     `rows` None: it is not known which. Tables that were rewritten or truncated are among them.
     """
 
     snapshot: Snapshot
-    rows: frozenset[tuple[str | None, str]] | None
+    affected_tables: frozenset[tuple[str | None, str]] | None
 
 
-class Watcher:
+class SchemaTracker:
     """Watches a database that nobody else changes; objects that did not change are the same in every snapshot.
 
     On PostgreSQL whoever changes it calls `begin` at the start of a transaction and `end` just before its end, both
@@ -43,27 +43,27 @@ class Watcher:
 
     def begin(self, connection: Connection) -> None:
         """Remember where a transaction stands, before it does anything; one statement on PostgreSQL."""
-        reader = self._reader_of(connection)
+        reader = self._reader_for(connection)
         if isinstance(reader, PostgreSQLReader):
             reader.begin(connection)
 
-    def end(self, connection: Connection) -> Touched | None:
+    def end(self, connection: Connection) -> TransactionChanges | None:
         """Return what the transaction touched; None when that cannot be told, or need not be, as on SQLite.
 
         It cannot be told of what was committed in between, or was in no transaction.
         """
-        reader = self._reader_of(connection)
+        reader = self._reader_for(connection)
         return reader.end(connection) if isinstance(reader, PostgreSQLReader) else None
 
-    def read(self, connection: Connection, touched: Touched | None = None) -> Reading:
+    def read(self, connection: Connection, changes: TransactionChanges | None = None) -> SchemaReading:
         """Return the structure as `reflect.snapshot` does; on PostgreSQL None for `touched` has all of it read."""
-        reader = self._reader_of(connection)
+        reader = self._reader_for(connection)
         if isinstance(reader, PostgreSQLReader):
-            return Reading(*reader.read(connection, touched))
-        return Reading(reader.read(connection), None)
+            return SchemaReading(*reader.read(connection, changes))
+        return SchemaReading(reader.read(connection), None)
 
-    def _reader_of(self, connection: Connection) -> PostgreSQLReader | SQLiteReader:
+    def _reader_for(self, connection: Connection) -> PostgreSQLReader | SQLiteReader:
         if self._reader is None:
-            is_sqlite = known_backend(connection) == "sqlite"
+            is_sqlite = supported_backend(connection) == "sqlite"
             self._reader = SQLiteReader(self._ignore) if is_sqlite else PostgreSQLReader(self._ignore)
         return self._reader

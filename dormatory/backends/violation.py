@@ -11,7 +11,7 @@ from dormatory.sql.lexer import Syntax, identifier
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PREDICATE = re.compile(r"\)\s*WHERE\s+(.+?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
+_WHERE_CLAUSE = re.compile(r"\)\s*WHERE\s+(.+?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +22,33 @@ class Violation:
     """
 
     rule: str
-    shown: str
+    display_name: str
     table: str
     columns: tuple[str, ...]
     condition: str
-    keys: tuple[str, ...]
-    present: frozenset[str]
+    key_columns: tuple[str, ...]
+    table_columns: frozenset[str]
     syntax: Syntax
 
-    def has(self, column: str) -> bool:
+    def has_column(self, column: str) -> bool:
         """Tell whether the table has a column already."""
-        return column in self.present
+        return column in self.table_columns
 
     @property
-    def count(self) -> str:
+    def count_query(self) -> str:
         """Return SQL that counts the rows."""
         return f"SELECT count(*) FROM {self.table} AS c WHERE {self.condition}"  # noqa: S608  # of the statement's own words
 
-    def query(self, names: Sequence[str], limit: int = 0) -> str:
+    def keys_query(self, names: Sequence[str], limit: int = 0) -> str:
         """Return SQL that lists the keys of the rows, at most `limit` of them unless that is 0."""
         listed = ", ".join(f"c.{identifier(name, self.syntax)}" for name in names) or "c.*"
         text = f"SELECT {listed} FROM {self.table} AS c WHERE {self.condition} ORDER BY {listed}"  # noqa: S608  # of the statement's own words
         return f"{text} LIMIT {limit}" if limit else text
 
 
-def repeated(table: str, expressions: Sequence[str], statement: str, *, distinct_nulls: bool = True) -> str:
+def duplicate_condition(table: str, expressions: Sequence[str], statement: str, *, distinct_nulls: bool = True) -> str:
     """Return the condition of rows that are not unique in some expressions, under a partial index's own condition."""
-    match = _PREDICATE.search(statement)
+    match = _WHERE_CLAUSE.search(statement)
     where = [f"({match[1]})"] if match else []
     if distinct_nulls:
         where += [f"{it} IS NOT NULL" for it in expressions]
@@ -58,7 +58,7 @@ def repeated(table: str, expressions: Sequence[str], statement: str, *, distinct
     return f"{narrowed} AND ({listed}) IN ({others})"
 
 
-def enclosed(text: str, start: int) -> str:
+def text_in_parentheses(text: str, start: int) -> str:
     """Return what stands between the first bracket from `start` on and its partner, which strings may not hide."""
     opening = text.find("(", start)
     depth, quote = 0, ""
@@ -77,7 +77,7 @@ def enclosed(text: str, start: int) -> str:
     return ""
 
 
-def split(listed: str) -> list[str]:
+def split_expressions(listed: str) -> list[str]:
     """Split a list of expressions at the commas that stand in no brackets."""
     parts, depth = [""], 0
     for sign in listed:

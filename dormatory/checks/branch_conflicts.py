@@ -8,65 +8,65 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.registry import finding
-from dormatory.checks.source import read
-from dormatory.checks.source.resolver import UNKNOWN, argument
-from dormatory.checks.source.revision import Kind, bare, kind_of, sql_of, table_of
-from dormatory.project.history import line_of
+from dormatory.checks.source import read_revision
+from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument
+from dormatory.checks.source.revision import CallKind, call_kind, changed_table, executed_sql, sql_without_literals
+from dormatory.project.history import function_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.checks.source.call_sites import Site
-    from dormatory.checks.source.resolver import Reading
-    from dormatory.project.graph import Links
+    from dormatory.checks.source.call_sites import CallSite
+    from dormatory.checks.source.resolver import NameResolver
+    from dormatory.project.graph import RevisionGraph
     from dormatory.project.revision_files import Script
 
-_WHOLE = ""  # a change of a table as such: it is made, dropped or renamed
-_NAME = rf'(?:[\w"]+\.)?(?P<name>"[^"]+"|[\w{UNKNOWN}]+)'
-_IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
-_OBJECT = re.compile(
+_WHOLE_TABLE = ""  # a change of a table as such: it is made, dropped or renamed
+_NAME_IN_SQL = rf'(?:[\w"]+\.)?(?P<name>"[^"]+"|[\w{UNKNOWN_TEXT}]+)'
+_IF_EXISTS = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
+_OBJECT_STATEMENT = re.compile(
     r"\b(?:CREATE|DROP|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+|MATERIALIZED\s+|TEMP\s+)?"
-    rf"(?P<kind>INDEX|VIEW|TRIGGER|TYPE|FUNCTION|SEQUENCE|EXTENSION)\s+(?:CONCURRENTLY\s+)?{_IF}{_NAME}",
+    rf"(?P<kind>INDEX|VIEW|TRIGGER|TYPE|FUNCTION|SEQUENCE|EXTENSION)\s+(?:CONCURRENTLY\s+)?{_IF_EXISTS}{_NAME_IN_SQL}",
     re.IGNORECASE,
 )
-_COLUMN = re.compile(rf"\b(?:ADD|ALTER|DROP|RENAME)\s+COLUMN\s+{_IF}{_NAME}", re.IGNORECASE)
-_CONSTRAINT = re.compile(rf"\bCONSTRAINT\s+{_IF}{_NAME}", re.IGNORECASE)
-_SET = re.compile(rf"\bSET\s+{_NAME}\s*=", re.IGNORECASE)
-_TABLES = re.compile(r"\b(?:CREATE|DROP)\s+(?:\w+\s+)?TABLE\b|\bRENAME\s+TO\b", re.IGNORECASE)
-_COLUMNS = frozenset({"add_column", "alter_column", "drop_column"})
-_INDEXES = frozenset({"create_index", "drop_index"})
-_WHOLE_TABLES = frozenset({"create_table", "drop_table", "rename_table"})
+_COLUMN_CLAUSE = re.compile(rf"\b(?:ADD|ALTER|DROP|RENAME)\s+COLUMN\s+{_IF_EXISTS}{_NAME_IN_SQL}", re.IGNORECASE)
+_CONSTRAINT_CLAUSE = re.compile(rf"\bCONSTRAINT\s+{_IF_EXISTS}{_NAME_IN_SQL}", re.IGNORECASE)
+_SET_CLAUSE = re.compile(rf"\bSET\s+{_NAME_IN_SQL}\s*=", re.IGNORECASE)
+_TABLE_STATEMENT = re.compile(r"\b(?:CREATE|DROP)\s+(?:\w+\s+)?TABLE\b|\bRENAME\s+TO\b", re.IGNORECASE)
+_COLUMN_OPERATIONS = frozenset({"add_column", "alter_column", "drop_column"})
+_INDEX_OPERATIONS = frozenset({"create_index", "drop_index"})
+_TABLE_OPERATIONS = frozenset({"create_table", "drop_table", "rename_table"})
 
 
-def collisions(links: Links) -> Iterator[Finding]:
+def branch_conflicts(graph: RevisionGraph) -> Iterator[Finding]:
     """Report what two branches both change, at the revision that joins them, or at the later head."""
-    joins = [(name, parents) for name, parents in links.parents.items() if len(parents) > 1]
-    if len(links.heads) > 1:
-        joins.append((links.heads[-1], links.heads))
+    joins = [(name, parents) for name, parents in graph.parents.items() if len(parents) > 1]
+    if len(graph.heads) > 1:
+        joins.append((graph.heads[-1], graph.heads))
     for name, tips in joins:
-        script = links.scripts[name]
+        script = graph.scripts[name]
         for left, right in combinations(tips, 2):
-            ours, theirs = links.ancestors([left]), links.ancestors([right])
-            for what, one, other in _same(links, ours - theirs, theirs - ours):
-                line = line_of(script.tree, "down_revision") if script.tree is not None else 0
+            ours, theirs = graph.ancestors([left]), graph.ancestors([right])
+            for what, one, other in _common_changes(graph, ours - theirs, theirs - ours):
+                line = function_line(script.tree, "down_revision") if script.tree is not None else 0
                 message = f"revisions {one} and {other}, each on a branch of its own, both change {what}"
                 hint = "put one behind the other, or say which comes first: depends_on"
                 where: dict[str, Any] = {"revision": name, "file": str(script.path), "line": line or 1, "object": what}
                 yield finding("branches-collide", message, hint, **where)
 
 
-def _same(links: Links, ours: set[str], theirs: set[str]) -> Iterator[tuple[str, str, str]]:
+def _common_changes(graph: RevisionGraph, ours: set[str], theirs: set[str]) -> Iterator[tuple[str, str, str]]:
     """Yield what both sides change, and the revisions that do."""
-    mine = {touched: name for name in sorted(ours) for touched in _touched(links.scripts[name])}
+    our_revisions = {touched: name for name in sorted(ours) for touched in _changed_objects(graph.scripts[name])}
     seen = set[str]()
     for name in sorted(theirs):
-        for kind, within, part in sorted(_touched(links.scripts[name])):
-            met = next((item for item in mine if _is_same(item, (kind, within, part))), None)
-            what = f"table {within}" if kind == "table" and part == _WHOLE else f"{kind} {within}{part}"
-            if met and what not in seen:
+        for kind, within, part in sorted(_changed_objects(graph.scripts[name])):
+            counterpart = next((item for item in our_revisions if _is_same(item, (kind, within, part))), None)
+            what = f"table {within}" if kind == "table" and part == _WHOLE_TABLE else f"{kind} {within}{part}"
+            if counterpart and what not in seen:
                 seen.add(what)
-                yield what, mine[met], name
+                yield what, our_revisions[counterpart], name
 
 
 def _is_same(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
@@ -75,45 +75,49 @@ def _is_same(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
     return one == other or (of_tables and one[1].rstrip(".") == other[1].rstrip(".") and "table" in {one[0], other[0]})
 
 
-def _touched(script: Script) -> set[tuple[str, str, str]]:
+def _changed_objects(script: Script) -> set[tuple[str, str, str]]:
     """Return what the upgrade of a revision changes: kind, table with a dot or nothing, name."""
     if script.tree is None or script.revision is None:
         return set()
-    revised = read(script.tree, script.source, script.revision)
+    source = read_revision(script.tree, script.source, script.revision)
     found: set[tuple[str, str, str]] = set()
-    for site in revised.sites:
-        if site.direction == "upgrade" and kind_of(site, revised.reading) is not Kind.OTHER:
-            found.update(item for item in _by(site, revised.reading) if UNKNOWN not in item[1] + item[2])
+    for site in source.call_sites:
+        if site.direction == "upgrade" and call_kind(site, source.resolver) is not CallKind.OTHER:
+            found.update(
+                item for item in _objects_changed_by(site, source.resolver) if UNKNOWN_TEXT not in item[1] + item[2]
+            )
     return found
 
 
-def _by(site: Site, reading: Reading) -> Iterator[tuple[str, str, str]]:
-    table, sql = table_of(site, reading), sql_of(site, reading)
+def _objects_changed_by(site: CallSite, resolver: NameResolver) -> Iterator[tuple[str, str, str]]:
+    table, sql = changed_table(site, resolver), executed_sql(site, resolver)
     if sql is not None:
-        code = bare(sql)
-        yield from ((found["kind"].lower(), "", found["name"].strip('"')) for found in _OBJECT.finditer(code))
+        code = sql_without_literals(sql)
+        yield from ((found["kind"].lower(), "", found["name"].strip('"')) for found in _OBJECT_STATEMENT.finditer(code))
         if table:
-            pattern = _SET if kind_of(site, reading) is Kind.DATA else _COLUMN
+            pattern = _SET_CLAUSE if call_kind(site, resolver) is CallKind.DATA else _COLUMN_CLAUSE
             yield from (("column", f"{table}.", found["name"].strip('"')) for found in pattern.finditer(code))
-            yield from (("constraint", f"{table}.", found["name"].strip('"')) for found in _CONSTRAINT.finditer(code))
-            if _TABLES.search(code):
-                yield "table", table, _WHOLE
-    elif site.last in _INDEXES:
-        yield from (("index", "", name) for name in _texts(reading, site, argument(site.call, 0, "index_name")))
-    elif site.last in _WHOLE_TABLES and table:
-        yield "table", table, _WHOLE
-    elif site.last in _COLUMNS and table:
+            yield from (
+                ("constraint", f"{table}.", found["name"].strip('"')) for found in _CONSTRAINT_CLAUSE.finditer(code)
+            )
+            if _TABLE_STATEMENT.search(code):
+                yield "table", table, _WHOLE_TABLE
+    elif site.short_name in _INDEX_OPERATIONS:
+        yield from (("index", "", name) for name in _known_texts(resolver, site, argument(site.call, 0, "index_name")))
+    elif site.short_name in _TABLE_OPERATIONS and table:
+        yield "table", table, _WHOLE_TABLE
+    elif site.short_name in _COLUMN_OPERATIONS and table:
         # The table of a batch operation is its block's.
         named = argument(site.call, 0 if site.name.startswith("batch.") else 1, "column_name", "column")
-        column = reading.value(named)
+        column = resolver.value(named)
         named = argument(column, 0, "name") if isinstance(column, ast.Call) else named
-        yield from (("column", f"{table}.", name) for name in _texts(reading, site, named))
-    elif "constraint" in site.last or site.last in {"create_foreign_key", "create_primary_key"}:
+        yield from (("column", f"{table}.", name) for name in _known_texts(resolver, site, named))
+    elif "constraint" in site.short_name or site.short_name in {"create_foreign_key", "create_primary_key"}:
         named = argument(site.call, 0, "constraint_name")
-        yield from (("constraint", f"{table or ''}.", name) for name in _texts(reading, site, named))
+        yield from (("constraint", f"{table or ''}.", name) for name in _known_texts(resolver, site, named))
 
 
-def _texts(reading: Reading, site: Site, node: ast.expr | None) -> Iterator[str]:
-    text = reading.text(node, site.texts)
+def _known_texts(resolver: NameResolver, site: CallSite, node: ast.expr | None) -> Iterator[str]:
+    text = resolver.text(node, site.parameter_texts)
     if text:
         yield text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import finding
-from dormatory.checks.roundtrip import lessened
+from dormatory.checks.roundtrip import finding_on_extreme_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 _HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'
 
 
-def rows_kept(recording: Recording, history: History) -> Iterator[Finding]:
+def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]:
     """Report rows and values that a revision lost and could have kept; what it declares as lossy is a note."""
-    known = {revision.id: revision for revision in history.revisions}
+    revision_by_id = {revision.id: revision for revision in history.revisions}
     for step in recording.steps:
         for loss in step.losses:
-            found = _finding(loss, known[step.revision], recording.backend)
-            yield lessened(found) if step.is_extreme else found
+            found = _loss_finding(loss, revision_by_id[step.revision], recording.backend)
+            yield finding_on_extreme_rows(found) if step.is_extreme else found
 
 
-def _finding(loss: Loss, revision: Revision, backend: str) -> Finding:
+def _loss_finding(loss: Loss, revision: Revision, backend: str) -> Finding:
     declared = revision.lossy or revision.irreversible
     return finding(
         loss.kind.value,

@@ -31,25 +31,25 @@ if TYPE_CHECKING:
     from dormatory.schema.changes import Change
 
 # Models describe these only through DDL events of their own; a project that writes none leaves them to revisions.
-_BY_HAND = (View, Function, Trigger, Rule, Policy, Composite, Domain, Range, Extension, Namespace, Other)
-_BY_HAND_ATTRIBUTES = ("grants", "row_security", "enabled")
+_TYPES_OUTSIDE_MODELS = (View, Function, Trigger, Rule, Policy, Composite, Domain, Range, Extension, Namespace, Other)
+_ATTRIBUTES_OUTSIDE_MODELS = ("grants", "row_security", "enabled")
 
 
-def drift(comparison: Comparison) -> Iterator[Finding]:
+def check_drift(comparison: Comparison) -> Iterator[Finding]:
     """Report each difference between the migrated schema and the models', or that the models are not all there.
 
     What no model describes, such as a view that a revision made, is a note; so is the mere order of columns.
     """
-    yield from _missing_models(comparison) or _differences(comparison)
+    yield from _missing_models(comparison) or _drift_findings(comparison)
 
 
-def changed_by_hand(found: LiveDrift, backend: str) -> Iterator[Finding]:
+def check_live_drift(found: LiveDrift, backend: str) -> Iterator[Finding]:
     """Report each difference between a live database and the history at the database's own revision."""
     for change in found.changes:
         order = isinstance(change, ColumnsReordered)
         yield finding(
             "column-order" if order else "live-drift",
-            f"{change} (history at {', '.join(found.at) or 'base'} → database)",
+            f"{change} (history at {', '.join(found.revisions) or 'base'} → database)",
             "somebody changed it by hand: take the change back, or write the migration that makes it",
             backend=backend,
             object=change.object,
@@ -58,11 +58,11 @@ def changed_by_hand(found: LiveDrift, backend: str) -> Iterator[Finding]:
 
 def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
     """Report metadata that lacks most of the tables: a forgotten import, not a wish to drop them."""
-    there = {(table.namespace, table.name) for table in comparison.migrated.tables if table.partition_bound is None}
-    covered = there & {(table.namespace, table.name) for table in comparison.modelled.tables}
-    if not there or 2 * len(covered) >= len(there):
+    migrated = {(table.namespace, table.name) for table in comparison.migrated.tables if table.partition_bound is None}
+    covered = migrated & {(table.namespace, table.name) for table in comparison.modelled.tables}
+    if not migrated or 2 * len(covered) >= len(migrated):
         return ()
-    known = f"{len(covered)} of the {len(there)} tables" if comparison.modelled.tables else "none of the tables"
+    known = f"{len(covered)} of the {len(migrated)} tables" if comparison.modelled.tables else "none of the tables"
     return (
         finding(
             "models-missing",
@@ -73,7 +73,7 @@ def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
     )
 
 
-def _differences(comparison: Comparison) -> Iterator[Finding]:
+def _drift_findings(comparison: Comparison) -> Iterator[Finding]:
     for change in diff(comparison.migrated, comparison.modelled):
         if isinstance(change, ColumnsReordered):
             rule = "column-order"
@@ -93,15 +93,15 @@ def _is_left_to_revisions(change: Change, modelled: Snapshot) -> bool:
         case ObjectRemoved(value=Table() as table):
             return table.partition_bound is not None or table.kind not in ("table", "partitioned table")
         case ObjectRemoved(value=value):
-            return isinstance(value, _BY_HAND) and type(value) not in _kinds(modelled)
+            return isinstance(value, _TYPES_OUTSIDE_MODELS) and type(value) not in _object_types(modelled)
         case PartRemoved(part=part):
-            return isinstance(part, _BY_HAND) and type(part) not in _kinds(modelled)
+            return isinstance(part, _TYPES_OUTSIDE_MODELS) and type(part) not in _object_types(modelled)
         case ObjectAltered(attribute=attribute, after=after) | ColumnAltered(attribute=attribute, after=after):
-            return attribute in _BY_HAND_ATTRIBUTES and not after
+            return attribute in _ATTRIBUTES_OUTSIDE_MODELS and not after
     return False
 
 
-def _kinds(snapshot: Snapshot) -> set[type]:
+def _object_types(snapshot: Snapshot) -> set[type]:
     """Return the kinds of things that a snapshot holds."""
     groups = (snapshot.views, snapshot.functions, snapshot.domains, snapshot.composites, snapshot.ranges)
     found = {type(item) for group in (*groups, snapshot.extensions, snapshot.others) for item in group}

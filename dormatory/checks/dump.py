@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
 
 
-def stale_dump(path: Path, committed: str, fresh: str, *, backend: str) -> Iterator[Finding]:
+def check_dump(path: Path, committed: str, fresh: str, *, backend: str) -> Iterator[Finding]:
     """Report a committed dump that differs from a fresh one, with its first differing line."""
     if committed == fresh:
         return

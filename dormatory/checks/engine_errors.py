@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
 
 
-def unusable(error: DormatoryError, rule: str, *, backend: str = "") -> Finding:
+def engine_error_finding(error: DormatoryError, rule: str, *, backend: str = "") -> Finding:
     """Report what keeps a history from being read or played at all."""
     file, _, line = str(getattr(error, "where", "")).rpartition(":")
     message, number = f"{error.what} ({error.why})", int(line) if line.isdecimal() else 0
     return finding(rule, message, error.fix, backend=backend, file=file, line=number)
 
 
-def unsupported(backend: str, ini: Path) -> Finding:
+def unsupported_backend_finding(backend: str, ini: Path) -> Finding:
     """Say that a project declares that it does not run on a backend."""
     message = f"this project does not support {backend}, so nothing was played there"
     return finding("backend-not-supported", message, "its setting backends says so", backend=backend, file=str(ini))

@@ -37,11 +37,11 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class LinterDiagnostic:
     """What a linter says of a text; `line` counts from 1 in it. `remedy` is "" where it names none."""
 
-    text: str  # the name that the text was given
+    text_name: str  # the name that the text was given
     line: int
     rule: str
     message: str
-    remedy: str = ""
+    fix: str = ""

@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.registry import finding
-from dormatory.project.checksums import REMOVED, digests
+from dormatory.project.checksums import REMOVED, script_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.project.checksums import Sum, Sums
+    from dormatory.project.checksums import Checksum, ChecksumFile
     from dormatory.project.revision_files import Script
 
-_REWRITE = "write it anew with: inv db.sum"
-_UNDO = "take the change back and write another revision, or give the reason: inv db.sum --reason"
+_REWRITE_HINT = "write it anew with: inv db.sum"
+_UNDO_HINT = "take the change back and write another revision, or give the reason: inv db.sum --reason"
 
 
-def integrity(scripts: Sequence[Script], sums: Sums | None, base: Sequence[Script] | None = None) -> Iterator[Finding]:
+def check_integrity(
+    scripts: Sequence[Script], sums: ChecksumFile | None, base: Sequence[Script] | None = None
+) -> Iterator[Finding]:
     """Report revisions that are not what the sums say, or not what a git reference already has.
 
     `base` are the files of that reference; what it does not have is not published, only its line may be
@@ -26,42 +28,51 @@ def integrity(scripts: Sequence[Script], sums: Sums | None, base: Sequence[Scrip
     """
     if sums is None:
         return
-    for line, text in sums.unread:
+    for line, text in sums.invalid_lines:
         message = f"line {line} does not read: {text.strip()[:60]}"
-        yield finding("sum-unreadable", message, _REWRITE, file=str(sums.path), line=line)
-    published, now = digests(base or ()), digests(scripts)
-    places = {script.revision.id: script for script in reversed(scripts) if script.revision is not None}
+        yield finding("sum-unreadable", message, _REWRITE_HINT, file=str(sums.path), line=line)
+    published, now = script_digests(base or ()), script_digests(scripts)
+    script_by_id = {script.revision.id: script for script in reversed(scripts) if script.revision is not None}
     for name, digest in now.items():
         is_new = base is not None and name not in published
-        yield from _present(places[name], name, digest, sums, published.get(name, ""), is_new=is_new)
+        yield from _check_present_revision(
+            script_by_id[name], name, digest, sums, published.get(name, ""), is_new=is_new
+        )
     for name in dict.fromkeys((*sums.by_id, *published)):
         if name not in now:
-            yield from _absent(name, sums, is_published=name in published)
+            yield from _check_absent_revision(name, sums, is_published=name in published)
 
 
-def _present(script: Script, name: str, digest: str, sums: Sums, published: str, *, is_new: bool) -> Iterator[Finding]:
+def _check_present_revision(
+    script: Script, name: str, digest: str, sums: ChecksumFile, published: str, *, is_new: bool
+) -> Iterator[Finding]:
     """Report a revision that is there."""
-    known: Sum | None = sums.by_id.get(name)
+    known: Checksum | None = sums.by_id.get(name)
     line = f"{sums.path.name}:{known.line}" if known else sums.path.name
     where: dict[str, Any] = {"revision": name, "object": f"revision {name}"}
     if published and published != digest and not (known and known.reason and known.digest == digest):
         message = f"revision {name} is published, and does something else now"
-        yield finding("revision-changed", message, f'{_UNDO} "{name}: ..."', file=str(script.path), line=1, **where)
+        yield finding(
+            "revision-changed", message, f'{_UNDO_HINT} "{name}: ..."', file=str(script.path), line=1, **where
+        )
     elif known is None:
         message = f"revision {name} has no line in {sums.path.name}"
-        yield finding("revision-unsummed", message, _REWRITE, file=str(script.path), line=1, **where)
+        yield finding("revision-unsummed", message, _REWRITE_HINT, file=str(script.path), line=1, **where)
     elif known.digest == REMOVED:
         message = f"{line} says that revision {name} was removed, and it is there"
-        yield finding("revision-unsummed", message, _REWRITE, file=str(sums.path), line=known.line, **where)
+        yield finding("revision-unsummed", message, _REWRITE_HINT, file=str(sums.path), line=known.line, **where)
     elif known.digest != digest:
         message = f"revision {name} is not what {line} says"
-        rule, hint = "revision-unsummed", _REWRITE
+        rule, hint = "revision-unsummed", _REWRITE_HINT
         if not is_new:
-            rule, hint = "revision-changed", f'{_UNDO} "{name}: ..."; of a revision that nobody has run yet: inv db.sum'
+            rule, hint = (
+                "revision-changed",
+                f'{_UNDO_HINT} "{name}: ..."; of a revision that nobody has run yet: inv db.sum',
+            )
         yield finding(rule, message, hint, file=str(script.path), line=1, **where)
 
 
-def _absent(name: str, sums: Sums, *, is_published: bool) -> Iterator[Finding]:
+def _check_absent_revision(name: str, sums: ChecksumFile, *, is_published: bool) -> Iterator[Finding]:
     """Report a revision that is gone without a reason."""
     known = sums.by_id.get(name)
     if known and known.digest == REMOVED and known.reason:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class CheckedServer:
     """A backend that really ran: how its server names itself (`SQLite 3.40.1`), and the seconds of each revision."""
 
     backend: str
@@ -35,7 +35,7 @@ class Outcome:
     """
 
     findings: tuple[Finding, ...]
-    servers: tuple[Server, ...] = ()
+    servers: tuple[CheckedServer, ...] = ()
     revisions: tuple[str, ...] = ()
     suppressed: int = 0
     is_strict: bool = False
@@ -46,8 +46,8 @@ class Outcome:
     @property
     def is_failed(self) -> bool:
         """Whether something was found that a change should wait for; where strict, a warning is enough."""
-        return any(self.waits_for(finding.severity) for finding in self.findings)
+        return any(self.is_blocking(finding.severity) for finding in self.findings)
 
-    def waits_for(self, severity: Severity) -> bool:
+    def is_blocking(self, severity: Severity) -> bool:
         """Say whether a change should wait for what is as bad as this."""
         return severity is Severity.ERROR or (self.is_strict and severity is Severity.WARNING)

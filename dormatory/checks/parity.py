@@ -10,57 +10,59 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks.registry import finding
-from dormatory.schema.parity import differences
+from dormatory.schema.parity import parity_differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.checks.parity_comments import Declaration
-    from dormatory.schema.parity import Difference
+    from dormatory.checks.parity_comments import ParityComment
+    from dormatory.schema.parity import ParityDifference
     from dormatory.schema.snapshot import Snapshot
 
 
-def parity(sqlite: Snapshot, postgresql: Snapshot, declared: Sequence[Declaration]) -> Iterator[Finding]:
+def check_parity(sqlite: Snapshot, postgresql: Snapshot, comments: Sequence[ParityComment]) -> Iterator[Finding]:
     """Report each difference between the backends that no revision declares, and each declaration of none."""
-    found = tuple(differences(sqlite, postgresql))
-    meant = {name: _meant(name, found) for declaration in declared for name in declaration.names}
-    covered = {those[0] for those in meant.values() if len(those) == 1}
+    found = tuple(parity_differences(sqlite, postgresql))
+    differences_by_name = {
+        name: _differences_named(name, found) for declaration in comments for name in declaration.names
+    }
+    covered = {named[0] for named in differences_by_name.values() if len(named) == 1}
     for difference in found:
         if difference not in covered:
             yield finding("parity", str(difference), _hint(difference, found), object=difference.object)
-    for declaration in declared:
-        idle = tuple(name for name in declaration.names if not meant[name])
-        if idle == declaration.names or (idle and declaration.explicit):
-            yield _unused(declaration, idle)
+    for comment in comments:
+        unused = tuple(name for name in comment.names if not differences_by_name[name])
+        if unused == comment.names or (unused and comment.is_explicit):
+            yield _unused_comment(comment, unused)
 
 
-def _meant(name: str, found: Sequence[Difference]) -> tuple[Difference, ...]:
-    return tuple(difference for difference in found if name in _labels(difference))
+def _differences_named(name: str, found: Sequence[ParityDifference]) -> tuple[ParityDifference, ...]:
+    return tuple(difference for difference in found if name in _accepted_names(difference))
 
 
-def _labels(difference: Difference) -> tuple[str, ...]:
+def _accepted_names(difference: ParityDifference) -> tuple[str, ...]:
     """Return what a declaration may call a difference, the shortest first."""
     name, table = difference.name.lower(), f"{difference.table}.".lower()
-    bare = [name] if name.startswith(table) or name == table[:-1] else [name, table + name]
-    return (*bare, *(f"{label} {difference.aspect}" for label in bare if difference.aspect))
+    names = [name] if name.startswith(table) or name == table[:-1] else [name, table + name]
+    return (*names, *(f"{label} {difference.aspect}" for label in names if difference.aspect))
 
 
-def _hint(difference: Difference, found: Sequence[Difference]) -> str:
-    alone = [label for label in _labels(difference) if len(_meant(label, found)) == 1]
-    if not alone:
+def _hint(difference: ParityDifference, found: Sequence[ParityDifference]) -> str:
+    unambiguous = [label for label in _accepted_names(difference) if len(_differences_named(label, found)) == 1]
+    if not unambiguous:
         return "make them agree, or name the constraint, so that a revision can give the reason"
-    return f"make them agree, or give the reason in a revision: # parity: {alone[0]}: ..."
+    return f"make them agree, or give the reason in a revision: # parity: {unambiguous[0]}: ..."
 
 
-def _unused(declaration: Declaration, idle: Sequence[str]) -> Finding:
-    named = ", ".join(idle) or "nothing that has a name"
+def _unused_comment(comment: ParityComment, unused: Sequence[str]) -> Finding:
+    named = ", ".join(unused) or "nothing that has a name"
     return finding(
         "parity-declaration",
-        f"a parity comment speaks of {named}, in which the backends do not differ: {declaration.reason}",
+        f"a parity comment speaks of {named}, in which the backends do not differ: {comment.reason}",
         "remove it, or name what differs: # parity: NAME: reason",
-        object=named if idle else "",
-        revision=declaration.revision,
-        file=declaration.file,
-        line=declaration.line,
+        object=named if unused else "",
+        revision=comment.revision,
+        file=comment.file,
+        line=comment.line,
     )

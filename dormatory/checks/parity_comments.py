@@ -21,8 +21,8 @@ import tokenize
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.source.statement_names import Statements
-from dormatory.project.history import parsed
+from dormatory.checks.source.statement_names import StatementNames
+from dormatory.project.history import parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,51 +30,51 @@ if TYPE_CHECKING:
 
     from dormatory.project.history import History
 
-_COMMENT = re.compile(r"#\s*parity:\s*(.*)")
+_PARITY_COMMENT = re.compile(r"#\s*parity:\s*(.*)")
 _NAME = r'[\w.$"]+(?: (?:[a-z]+ )?[a-z]+)?'  # a name and, where it matters, the way in which it differs
-_NAMED = re.compile(rf"({_NAME}(?:,\s*{_NAME})*)\s*:\s+(.+)")
+_NAMES_AND_REASON = re.compile(rf"({_NAME}(?:,\s*{_NAME})*)\s*:\s+(.+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
+class ParityComment:
     """A difference that is meant: the names it is about, as written or found, and the reason."""
 
     names: tuple[str, ...]
-    explicit: bool  # written in the comment, not found in the statement
+    is_explicit: bool  # written in the comment, not found in the statement
     reason: str
     revision: str
     file: str
     line: int
 
 
-def declarations(history: History) -> tuple[Declaration, ...]:
+def parity_comments(history: History) -> tuple[ParityComment, ...]:
     """Return every `# parity:` comment of a history, in the order of the revisions; it only reads files."""
-    return tuple(found for revision in history.revisions for found in _in_file(revision.path, revision.id))
+    return tuple(found for revision in history.revisions for found in _comments_in_file(revision.path, revision.id))
 
 
-def _in_file(path: Path, revision: str) -> Iterator[Declaration]:
+def _comments_in_file(path: Path, revision: str) -> Iterator[ParityComment]:
     source = path.read_bytes()
     if b"parity:" not in source:
         return
-    statements = Statements(parsed(path, source))
-    for line, code, text in _comments(source):
-        named = _NAMED.fullmatch(text)
+    statements = StatementNames(parse_source(path, source))
+    for line, code, text in _comments_with_code_lines(source):
+        named = _NAMES_AND_REASON.fullmatch(text)
         if named:
             names, reason = tuple(re.split(r",\s*", named[1])), named[2]
         else:
             names, reason = statements.names_at(code), text
         plain = tuple(name.replace('"', "").lower() for name in names)
-        yield Declaration(plain, named is not None, reason, revision, str(path), line)
+        yield ParityComment(plain, named is not None, reason, revision, str(path), line)
 
 
-def _comments(source: bytes) -> Iterator[tuple[int, int, str]]:
+def _comments_with_code_lines(source: bytes) -> Iterator[tuple[int, int, str]]:
     """Yield the line of each declaration, the line of code that it stands at, and its whole text."""
     waiting = list[tuple[int, str]]()  # for the code below them
     has_code = is_open = False  # on the current line; for more of the text
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         line = token.start[0]
         if token.type == tokenize.COMMENT:
-            found = _COMMENT.fullmatch(token.string)
+            found = _PARITY_COMMENT.fullmatch(token.string)
             if found and has_code:
                 yield line, line, found[1].strip()
             elif found:

@@ -11,7 +11,7 @@ from dormatory.checks.rules import history, locks, played, schema, source
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FAMILIES", "RULES", "Rule", "finding", "lessened"]
+__all__ = ["FAMILIES", "RULES", "Rule", "finding", "severity_at_most_warning"]
 
 RULES: Mapping[str, Rule] = {
     rule.id: rule for module in (history, source, played, schema, locks) for rule in module.RULES
@@ -27,7 +27,7 @@ def finding(rule: str, message: str, hint: str, *, severity: Severity | None = N
     return Finding(rule, severity or RULES[rule].severity, message, hint, **where)
 
 
-def lessened(rule: str) -> Severity:
+def severity_at_most_warning(rule: str) -> Severity:
     """Return the severity of a rule, an error taken down to a warning."""
     severity = RULES[rule].severity
     return Severity.WARNING if severity is Severity.ERROR else severity

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
-from dormatory.errors import NoProjectError
+from dormatory.errors import MissingProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from dormatory.project.settings import Settings
 
 OFF = "off"
-_FROM_FLOOR = frozenset({"source", "locks", "sql"})  # families that judge how a revision is written
+_FAMILIES_LIMITED_BY_SINCE = frozenset({"source", "locks", "sql"})  # families that judge how a revision is written
 _SEVERITIES = {severity.value: severity for severity in Severity}
 
 
-def adjusted(findings: Iterable[Finding], settings: Settings, history: History) -> Iterator[Finding]:
+def apply_settings(findings: Iterable[Finding], settings: Settings, history: History) -> Iterator[Finding]:
     """Yield the findings as the project wants them; without `since` every revision is judged.
 
     Raises UnknownRevisionError where `since` is none of the history.
     """
-    old = history.before(settings.since) if settings.since else frozenset[str]()
+    old = history.ancestors(settings.since) if settings.since else frozenset[str]()
     for found in findings:
         wanted = settings.severity_of(found.rule)
-        is_old = found.revision in old and RULES[found.rule].family in _FROM_FLOOR
+        is_old = found.revision in old and RULES[found.rule].family in _FAMILIES_LIMITED_BY_SINCE
         if not is_old and wanted != OFF:
             yield replace(found, severity=_SEVERITIES[wanted]) if wanted else found
 
 
-def refuse_unknown(settings: Settings, file: Path) -> None:
+def refuse_unknown_rules(settings: Settings, file: Path) -> None:
     """Raise NoProjectError for a rule or a severity in the settings that there is not."""
     for rule, severity in settings.severities:
         if rule not in RULES:
-            raise NoProjectError(file, f"severities names a rule {rule}, which there is not")
+            raise MissingProjectError(file, f"severities names a rule {rule}, which there is not")
         if severity not in (*_SEVERITIES, OFF):
             known = ", ".join((*_SEVERITIES, OFF))
-            raise NoProjectError(file, f"{severity} is no severity of {rule}; it may be {known}")
+            raise MissingProjectError(file, f"{severity} is no severity of {rule}; it may be {known}")

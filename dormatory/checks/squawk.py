@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.checks.locks.upgrade import Played, Scene
-from dormatory.sql.operations import Verb
+from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
+from dormatory.sql.operations import OperationKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dormatory.checks.finding import Complaint, Finding
+    from dormatory.checks.finding import Finding, LinterDiagnostic
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
 
 # Ours judge the same by what the server was seen to do; where they are silent, it did not block.
-MEASURED: Mapping[str, str] = {
+REPLACED_RULES: Mapping[str, str] = {
     "require-concurrent-index-creation": "index-not-concurrent",
     "require-concurrent-reindex": "index-not-concurrent",
     "require-concurrent-index-deletion": "index-drop-not-concurrent",
@@ -42,7 +42,7 @@ MEASURED: Mapping[str, str] = {
     "transaction-nesting": "transaction-in-revision",
 }
 # What says nothing of this change: how a project writes its SQL, which types it prefers, what it promises no more.
-TASTE = frozenset(
+STYLE_RULES = frozenset(
     {
         *("prefer-bigint-over-int", "prefer-bigint-over-smallint", "prefer-identity", "prefer-text-field"),
         *("prefer-robust-stmts", "require-statement-timeout", "require-table-schema"),
@@ -52,7 +52,7 @@ TASTE = frozenset(
     }
 )
 # What blocks or loses something; the rest, and what a later squawk may add, is worth knowing and often meant so.
-_WARNINGS = frozenset(
+_WARNING_RULES = frozenset(
     {
         "ban-alter-domain-with-add-constraint",
         "ban-create-domain-with-constraint",
@@ -62,61 +62,73 @@ _WARNINGS = frozenset(
         "require-concurrent-partition-detach",
     }
 )
-_ROWS = ("select", "insert", "update", "delete", "with", "values", "merge", "copy", "set", "show", "reset")
+_ROW_STATEMENTS = ("select", "insert", "update", "delete", "with", "values", "merge", "copy", "set", "show", "reset")
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class ExecutedDDL:
     """The DDL that the upgrade of one revision executed, as one text; `lines` are where each statement begins in it."""
 
-    scene: Scene
+    upgrade: Upgrade
     text: str
-    lines: tuple[tuple[int, Played], ...]
+    statement_lines: tuple[tuple[int, ExecutedStatement], ...]
 
 
-def executed(recording: Recording, history: History) -> Mapping[str, Script]:
+def executed_ddl(recording: Recording, history: History) -> Mapping[str, ExecutedDDL]:
     """Return the DDL of each upgrade by revision; statements that write or read rows are left out."""
-    known = {revision.id: revision for revision in history.revisions}
-    found = {step.revision: _script(Scene.of(step, known[step.revision])) for step in recording.steps}
+    revision_by_id = {revision.id: revision for revision in history.revisions}
+    found = {step.revision: _ddl_of(Upgrade.of(step, revision_by_id[step.revision])) for step in recording.steps}
     is_ours = recording.backend == "postgresql"  # squawk knows no other
-    return {name: script for name, script in found.items() if is_ours and script.lines}
+    return {name: script for name, script in found.items() if is_ours and script.statement_lines}
 
 
-def squawked(
-    scripts: Mapping[str, Script], complaints: Sequence[Complaint], *, excluded: Collection[str] = TASTE
+def squawk_findings(
+    scripts: Mapping[str, ExecutedDDL],
+    complaints: Sequence[LinterDiagnostic],
+    *,
+    excluded: Collection[str] = STYLE_RULES,
 ) -> Iterator[Finding]:
     """Report what squawk says, at the Python line, of what was there before the revision.
 
     What our own rules measure is theirs to say; `excluded` are further rules that nobody wants to hear of.
     """
     for it in complaints:
-        script = scripts[it.text]
-        played = next((played for line, played in reversed(script.lines) if line <= it.line), None)
-        if played is None or it.rule in MEASURED or it.rule in excluded or not _is_about_old(played):
+        script = scripts[it.text_name]
+        executed = next((played for line, played in reversed(script.statement_lines) if line <= it.line), None)
+        if (
+            executed is None
+            or it.rule in REPLACED_RULES
+            or it.rule in excluded
+            or not _is_about_existing_table(executed)
+        ):
             continue
-        table = next((act.table for act in played.acts if act.table), "")
-        severity = None if it.rule in _WARNINGS else Severity.NOTE
+        table = next((operation.table for operation in executed.operations if operation.table), "")
+        severity = None if it.rule in _WARNING_RULES else Severity.NOTE
         message = f"{it.message.rstrip('.')} (squawk: {it.rule})"
-        hint = it.remedy or f"https://squawkhq.com/docs/{it.rule}"
-        yield script.scene.finding("squawk", played, message, hint, f"{it.rule} {table}".strip(), severity=severity)
+        hint = it.fix or f"https://squawkhq.com/docs/{it.rule}"
+        yield script.upgrade.finding("squawk", executed, message, hint, f"{it.rule} {table}".strip(), severity=severity)
 
 
-def _is_about_old(played: Played) -> bool:
+def _is_about_existing_table(executed: ExecutedStatement) -> bool:
     """Say whether a statement changes something that was there: a table made by the revision keeps nobody waiting."""
-    return any(act.table or act.verb is Verb.OTHER for act in played.acts)
+    return any(operation.table or operation.kind is OperationKind.OTHER for operation in executed.operations)
 
 
-def _script(scene: Scene) -> Script:
-    parts, lines, number, transaction = list[str](), list[tuple[int, Played]](), 1, 0
-    for played in scene.played:
-        statement = played.statement
-        if statement.sql.lower().startswith(_ROWS):
+def _ddl_of(upgrade: Upgrade) -> ExecutedDDL:
+    parts, lines, number, transaction = list[str](), list[tuple[int, ExecutedStatement]](), 1, 0
+    for executed in upgrade.statements:
+        statement = executed.statement
+        if statement.sql.lower().startswith(_ROW_STATEMENTS):
             continue
         if statement.transaction != transaction:  # squawk minds whether statements stand in one
-            marks = ["COMMIT;\n"] * bool(transaction) + ["BEGIN;\n"] * bool(statement.transaction)
-            parts, number, transaction = [*parts, *marks], number + len(marks), statement.transaction
-        lines.append((number, played))
+            transaction_marks = ["COMMIT;\n"] * bool(transaction) + ["BEGIN;\n"] * bool(statement.transaction)
+            parts, number, transaction = (
+                [*parts, *transaction_marks],
+                number + len(transaction_marks),
+                statement.transaction,
+            )
+        lines.append((number, executed))
         parts.append(f"{statement.sql.rstrip().rstrip(';')};\n")
         number += parts[-1].count("\n")
     parts += ["COMMIT;\n"] * bool(transaction)
-    return Script(scene, "".join(parts), tuple(lines))
+    return ExecutedDDL(upgrade, "".join(parts), tuple(lines))

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.project.revision_files import Script
 
-_COMMENT = re.compile(r"#\s*db-check:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*)")
+_SUPPRESSION_COMMENT = re.compile(r"#\s*db-check:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*)")
 # What a published revision does is for versions.sum to allow, and a comment does not change its digest.
-_NEVER = frozenset({"integrity", "suppression"})
+_UNSUPPRESSABLE_FAMILIES = frozenset({"integrity", "suppression"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,18 @@ class _Suppression:
     line: int
     lines: range | None
 
-    def covers(self, found: Finding) -> bool:
+    def is_about(self, found: Finding) -> bool:
         """Say whether this is about a finding in the same file."""
         is_there = self.lines is None or found.line in self.lines
-        return bool(self.reason) and found.rule == self.rule and is_there and RULES[found.rule].family not in _NEVER
+        return (
+            bool(self.reason)
+            and found.rule == self.rule
+            and is_there
+            and RULES[found.rule].family not in _UNSUPPRESSABLE_FAMILIES
+        )
 
 
-def suppressed(
+def apply_suppressions(
     findings: Iterable[Finding],
     scripts: Sequence[Script],
     *,
@@ -55,12 +60,12 @@ def suppressed(
 
     `families` and `revisions` are those that were judged, None all of them: a comment elsewhere is not called useless.
     """
-    comments = {str(script.path): tuple(_comments(script)) for script in scripts}
+    comments = {str(script.path): tuple(_suppressions_in(script)) for script in scripts}
     kept: list[Finding] = []
     used = set[tuple[str, _Suppression]]()
     count = 0
     for found in findings:
-        covering = {(found.file, item) for item in comments.get(found.file, ()) if item.covers(found)}
+        covering = {(found.file, item) for item in comments.get(found.file, ()) if item.is_about(found)}
         used |= covering
         count += bool(covering)
         kept += [] if covering else [found]
@@ -69,11 +74,11 @@ def suppressed(
         for item in items:
             where = {"file": file, "line": item.line, "revision": ids.get(file, "")}
             if (file, item) not in used and (revisions is None or ids.get(file) in revisions):
-                kept += _useless(item, families, where)
+                kept += _unused_suppression(item, families, where)
     return tuple(kept), count
 
 
-def _useless(item: _Suppression, families: Collection[str], where: dict[str, Any]) -> Iterator[Finding]:
+def _unused_suppression(item: _Suppression, families: Collection[str], where: dict[str, Any]) -> Iterator[Finding]:
     """Yield what is wrong with a comment that hid nothing."""
     if item.rule not in RULES:
         near = difflib.get_close_matches(item.rule, RULES, 1)
@@ -84,7 +89,7 @@ def _useless(item: _Suppression, families: Collection[str], where: dict[str, Any
         hint = f"say why: # db-check: ignore[{item.rule}] reason"
         message = f"{item.rule} is to be ignored, and nothing says why"
         yield finding("suppression-without-reason", message, hint, **where)
-    elif RULES[item.rule].family in _NEVER:
+    elif RULES[item.rule].family in _UNSUPPRESSABLE_FAMILIES:
         message = f"{item.rule} cannot be ignored by a comment"
         yield finding("suppression-unused", message, "give the reason: inv db.sum --reason", **where)
     elif RULES[item.rule].family in families:
@@ -92,28 +97,28 @@ def _useless(item: _Suppression, families: Collection[str], where: dict[str, Any
         yield finding("suppression-unused", message, "remove the comment", **where)
 
 
-def _comments(script: Script) -> Iterator[_Suppression]:
+def _suppressions_in(script: Script) -> Iterator[_Suppression]:
     """Yield what the comments of a file ask for."""
     if script.tree is None or b"db-check" not in script.source:
         return
     first = next((node.lineno for node in script.tree.body if not _is_docstring(node)), 0)
-    code = {token.start[0] for token in _tokens(script) if token.type not in _BLANK}
+    code = {token.start[0] for token in _tokens(script) if token.type not in _TOKENS_WITHOUT_CODE}
     for token in _tokens(script):
-        if token.type != tokenize.COMMENT or not (found := _COMMENT.fullmatch(token.string.strip())):
+        if token.type != tokenize.COMMENT or not (found := _SUPPRESSION_COMMENT.fullmatch(token.string.strip())):
             continue
         line = token.start[0]
         if line in code:
-            lines: range | None = _statement(script.tree, line)
+            lines: range | None = _statement_lines(script.tree, line)
         elif line < first:
             lines = None
         else:
             below = min((number for number in code if number > line), default=line)
-            lines = _statement(script.tree, below)
+            lines = _statement_lines(script.tree, below)
         for rule in found["rules"].split(","):
             yield _Suppression(rule.strip(), found["reason"].strip(), line, lines)
 
 
-_BLANK = frozenset(
+_TOKENS_WITHOUT_CODE = frozenset(
     {
         *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING),
         tokenize.ENDMARKER,
@@ -125,19 +130,19 @@ def _tokens(script: Script) -> Iterator[tokenize.TokenInfo]:
     return tokenize.tokenize(io.BytesIO(script.source).readline)
 
 
-def _statement(tree: ast.Module, line: int) -> range:
+def _statement_lines(tree: ast.Module, line: int) -> range:
     """Return the lines of the innermost statement around a line, if the line is its first or last, else the line.
 
     Of a statement with a body, these are the lines above the body.
     """
-    around = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and line in _extent(node)]
+    around = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and line in _header_lines(node)]
     if not around:
         return range(line, line + 1)
-    extent = _extent(min(around, key=lambda node: len(_extent(node))))
+    extent = _header_lines(min(around, key=lambda node: len(_header_lines(node))))
     return extent if line in (extent[0], extent[-1]) else range(line, line + 1)
 
 
-def _extent(node: ast.stmt) -> range:
+def _header_lines(node: ast.stmt) -> range:
     body = getattr(node, "body", None)
     end = body[0].lineno if body else (node.end_lineno or node.lineno) + 1
     return range(node.lineno, max(end, node.lineno + 1))

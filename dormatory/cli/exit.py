@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dormatory.errors import DormatoryError, ExitCode
-from dormatory.system.signals import TerminatedError, unwinding_on_signals
+from dormatory.system.signals import TerminatedError, raise_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class EndedError(Exception):
+class EarlyExitError(Exception):
     """A command has ended early; `message` is a line for standard error, without its end."""
 
     def __init__(self, code: ExitCode, message: str) -> None:
@@ -22,25 +22,25 @@ class EndedError(Exception):
 
 
 @contextmanager
-def ending(*, debugging: bool, passing: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn whatever ends the block early into an EndedError; a crash shows where it happened where we are `debugging`.
 
     What is `passing` stays what it is: a framework's own way to exit.
     """
     try:
-        with unwinding_on_signals():
+        with raise_on_signals():
             yield
-    except passing:
+    except passthrough:
         raise
     except DormatoryError as error:
-        raise EndedError(error.exit_code, f"error: {error}") from error
+        raise EarlyExitError(error.exit_code, f"error: {error}") from error
     except KeyboardInterrupt:
-        raise EndedError(ExitCode.INTERRUPTED, "interrupted") from None
+        raise EarlyExitError(ExitCode.INTERRUPTED, "interrupted") from None
     except TerminatedError:
-        raise EndedError(ExitCode.TERMINATED, "terminated") from None
+        raise EarlyExitError(ExitCode.TERMINATED, "terminated") from None
     except Exception as error:  # the last line of defence: a crash must not look like a finding
-        if debugging:
+        if debug:
             traceback.print_exc()
-        advice = "" if debugging else "; run again with: inv --debug"
+        advice = "" if debug else "; run again with: inv --debug"
         what = f"internal error: {type(error).__name__} (a bug of this workflow){advice}"
-        raise EndedError(ExitCode.CRASHED, what) from error
+        raise EarlyExitError(ExitCode.CRASHED, what) from error

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.engine_errors import unsupported
-from dormatory.runtime.worker import side_by_side
+from dormatory.checks.engine_errors import unsupported_backend_finding
+from dormatory.runtime.worker import call_in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EvidenceRequest:
     """What to gather; `only` names the revisions to make a round trip of, None for all."""
 
     schema: bool
     dump: bool
-    play: bool
-    only: Collection[str] | None = None
+    replay: bool
+    revisions: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,28 @@ class Evidence:
         return self.comparison.server if self.comparison else self.recording.server if self.recording else ""
 
 
-def gather(
-    project: Project, backends: Sequence[str], wanted: Wanted, on_step: Callable[[str, Step], None]
+def collect_evidence(
+    project: Project, backends: Sequence[str], request: EvidenceRequest, on_step: Callable[[str, Step], None]
 ) -> tuple[Evidence, ...]:
     """Gather on the backends that the project supports, side by side; `on_step` hears of each backend's steps.
 
     A backend that cannot run raises what keeps it from that.
     """
     supported = [backend for backend in backends if backend in project.settings.backends]
-    given = side_by_side(project, supported, lambda name: (wanted, project, name), _gathered, on_step)
+    evidence_by_backend = call_in_parallel(
+        project, supported, lambda name: (request, project, name), _collect_in_worker, on_step
+    )
     return tuple(
-        given.get(backend) or Evidence(backend, problems=(unsupported(backend, project.ini),)) for backend in backends
+        evidence_by_backend.get(backend)
+        or Evidence(backend, problems=(unsupported_backend_finding(backend, project.ini),))
+        for backend in backends
     )
 
 
-def _gathered(wanted: Wanted, project: Project, backend: str, tell: Callable[[Step], None]) -> Evidence:
+def _collect_in_worker(
+    request: EvidenceRequest, project: Project, backend: str, on_step: Callable[[Step], None]
+) -> Evidence:
     """Gather on one backend, in whatever process this is: only there SQLAlchemy loads."""
-    from dormatory.commands.collect import gathered  # noqa: PLC0415
+    from dormatory.commands.collect import collect_backend_evidence  # noqa: PLC0415
 
-    return gathered(wanted, project, backend, tell)
+    return collect_backend_evidence(request, project, backend, on_step)

@@ -10,21 +10,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.finding import Complaint
+from dormatory.checks.finding import LinterDiagnostic
 from dormatory.errors import ProgramFailedError, ProgramMissingError
-from dormatory.system.process import run
+from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TIMEOUT_SECONDS = 300.0
 _FIX = "run it by hand on the SQL, or leave its rules out with --skip"
-_PACKAGES = {"squawk": "pip install squawk-cli", "sqlfluff": "pip install sqlfluff"}
-_SECTION = re.compile(r"^\s*\[(?:tool\.)?sqlfluff\b", re.MULTILINE)
-_DIALECTS = {"postgresql": "postgres"}  # as sqlfluff calls it
+_INSTALL_COMMANDS = {"squawk": "pip install squawk-cli", "sqlfluff": "pip install sqlfluff"}
+_SQLFLUFF_SECTION = re.compile(r"^\s*\[(?:tool\.)?sqlfluff\b", re.MULTILINE)
+_SQLFLUFF_DIALECTS = {"postgresql": "postgres"}  # as sqlfluff calls it
 
 
-def squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tuple[Complaint, ...]:
+def run_squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tuple[LinterDiagnostic, ...]:
     """Return what squawk says of texts by name, in one run; `.squawk.toml` of `home` or above it holds.
 
     `server` is the name and version of the server that executed them. Raises ProgramMissingError, ProgramFailedError.
@@ -34,25 +34,25 @@ def squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tuple[C
     version = server.rpartition(" ")[2]
     if version.isdecimal():
         version += ".0"
-    wanted = ["--pg-version", version] if version.replace(".", "").isdecimal() else []
+    version_options = ["--pg-version", version] if version.replace(".", "").isdecimal() else []
     with tempfile.TemporaryDirectory(prefix="dormatory-sql-") as name:
         files = {str(Path(name, f"{number}.sql")): text for number, text in enumerate(texts)}
         for file, text in files.items():
             Path(file).write_text(texts[text], encoding="utf-8")
-        told = _told("squawk", ["--reporter", "json", *wanted, *files], home)
+        reports = _run_linter("squawk", ["--reporter", "json", *version_options, *files], home)
     return tuple(
-        Complaint(files[it["file"]], it["line"] + 1, it["rule_name"], it["message"], it.get("help") or "")
-        for it in told
+        LinterDiagnostic(files[it["file"]], it["line"] + 1, it["rule_name"], it["message"], it.get("help") or "")
+        for it in reports
     )
 
 
-def sqlfluff(texts: Mapping[str, tuple[str, str]], *, home: Path) -> tuple[Complaint, ...]:
+def run_sqlfluff(texts: Mapping[str, tuple[str, str]], *, home: Path) -> tuple[LinterDiagnostic, ...]:
     """Return what sqlfluff says of texts by name, each given with its backend, in one run.
 
     The rules are those of its settings in `home` or the nearest directory above it; a project without any has chosen
     none, and nothing is run. Raises ProgramMissingError, ProgramFailedError.
     """
-    settings = next((found for place in (home, *home.parents) if (found := _settings(place))), [])
+    settings = next((found for place in (home, *home.parents) if (found := _settings_files(place))), [])
     if not texts or not settings:
         return ()
     with tempfile.TemporaryDirectory(prefix="dormatory-sql-") as name:
@@ -62,40 +62,44 @@ def sqlfluff(texts: Mapping[str, tuple[str, str]], *, home: Path) -> tuple[Compl
         for number, (text, (backend, sql)) in enumerate(texts.items()):
             directory = place / backend
             directory.mkdir(exist_ok=True)
-            dialect = _DIALECTS.get(backend, backend)
+            dialect = _SQLFLUFF_DIALECTS.get(backend, backend)
             (directory / ".sqlfluff").write_text(f"[sqlfluff]\ndialect = {dialect}\ntemplater = raw\n")
             (directory / f"{number}.sql").write_text(sql, encoding="utf-8")
             names[f"{number}.sql"] = text
-        told = _told("sqlfluff", ["lint", "--format", "json", "--disable-progress-bar", "--nocolor", "."], place)
+        reports = _run_linter(
+            "sqlfluff", ["lint", "--format", "json", "--disable-progress-bar", "--nocolor", "."], place
+        )
     return tuple(
-        Complaint(names[Path(file["filepath"]).name], it["start_line_no"], it["code"], it["description"])
-        for file in told
+        LinterDiagnostic(names[Path(file["filepath"]).name], it["start_line_no"], it["code"], it["description"])
+        for file in reports
         for it in file["violations"]
     )
 
 
-def _settings(directory: Path) -> list[Path]:
+def _settings_files(directory: Path) -> list[Path]:
     """Return the files of a directory that hold settings of sqlfluff."""
     files = [directory / name for name in (".sqlfluff", "pyproject.toml", "setup.cfg", "tox.ini")]
-    return [file for file in files if file.is_file() and _SECTION.search(file.read_text(encoding="utf-8"))]
+    return [file for file in files if file.is_file() and _SQLFLUFF_SECTION.search(file.read_text(encoding="utf-8"))]
 
 
-def _told(name: str, arguments: list[str], home: Path) -> list[dict[str, Any]]:
+def _run_linter(name: str, arguments: list[str], home: Path) -> list[dict[str, Any]]:
     """Run a linter, and return the list that it writes as JSON; 1 is its exit code when it has something to say."""
-    ended = run([_program(name), *arguments], cwd=home, check=False, timeout=_TIMEOUT_SECONDS, fix=_FIX, yields=True)
+    ended = run_program(
+        [_find_program(name), *arguments], cwd=home, check=False, timeout=_TIMEOUT_SECONDS, fix=_FIX, low_priority=True
+    )
     try:
-        told: list[dict[str, Any]] | None = json.loads(ended.stdout) if ended.code in {0, 1} else None
+        reports: list[dict[str, Any]] | None = json.loads(ended.stdout) if ended.code in {0, 1} else None
     except ValueError:
-        told = None
-    if told is None:
+        reports = None
+    if reports is None:
         raise ProgramFailedError(name, code=ended.code, tail=ended.stderr or ended.stdout, fix=_FIX)
-    return told
+    return reports
 
 
-def _program(name: str) -> str:
+def _find_program(name: str) -> str:
     """Return a linter that is installed beside this Python, else the first one on PATH."""
     beside = str(Path(sys.executable).parent)
     found = shutil.which(name, path=beside) or shutil.which(name)
     if found is None:
-        raise ProgramMissingError(name, looked=[beside, "PATH"], packages=_PACKAGES[name])
+        raise ProgramMissingError(name, searched_places=[beside, "PATH"], packages=_INSTALL_COMMANDS[name])
     return found

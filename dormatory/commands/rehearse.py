@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.checks.outcome import Outcome, Server
-from dormatory.checks.rehearsal import rehearsal
-from dormatory.checks.severity import adjusted, refuse_unknown
+from dormatory.checks.outcome import CheckedServer, Outcome
+from dormatory.checks.rehearsal import check_rehearsal
+from dormatory.checks.severity import apply_settings, refuse_unknown_rules
 from dormatory.project.history import History
 from dormatory.rehearsal.rehearse import rehearse
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from dormatory.project.project import Project
     from dormatory.rehearsal.model import Rehearsal
-    from dormatory.rehearsal.rehearse import Request
+    from dormatory.rehearsal.rehearse import RehearsalRequest
 
 
-def rehearsed(
-    project: Project, request: Request, tell: Callable[[str, int, int], None] = lambda *_: None
+def rehearse_and_check(
+    project: Project, request: RehearsalRequest, on_progress: Callable[[str, int, int], None] = lambda *_: None
 ) -> tuple[Rehearsal, Outcome]:
     """Rehearse what is pending on the project's target, and judge it; `tell` hears how far it is."""
-    refuse_unknown(project.settings, project.ini)
-    found = rehearse(project, project.target(), request, tell)
+    refuse_unknown_rules(project.settings, project.ini)
+    found = rehearse(project, project.target(), request, on_progress)
     recording = found.recording
     if recording is None:
         return found, Outcome((), configuration=project.ini)
     history = History.read(project)
-    kept = tuple(adjusted(rehearsal(recording, history), project.settings, history))
+    findings = tuple(apply_settings(check_rehearsal(recording, history), project.settings, history))
     names = tuple(step.revision for step in recording.steps)
-    server = Server(recording.backend, recording.server)
-    return found, Outcome(kept, (server,), names, configuration=project.ini)
+    server = CheckedServer(recording.backend, recording.server)
+    return found, Outcome(findings, (server,), names, configuration=project.ini)

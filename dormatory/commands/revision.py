@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import event
 
-from dormatory.backends.registry import NAMES, backend_for
+from dormatory.backends.registry import BACKEND_NAMES, backend_for
 from dormatory.errors import DormatoryError, ProgramMissingError
 from dormatory.project import checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
 from dormatory.runtime.runner import Runner
-from dormatory.system.process import run
+from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,13 +36,13 @@ class Preview:
     problem: str = ""
 
 
-class Desk:
+class RevisionWriter:
     """Where revisions are written: the scratch servers it needs are started once, and end with the block."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self._servers = contextlib.ExitStack()
-        self._makers: dict[str, scratch.Scratch | DormatoryError] = {}
+        self._makers: dict[str, scratch.ScratchMaker | DormatoryError] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -59,13 +59,13 @@ class Desk:
         """
         title = numbering.checked_title(message)
         History.read(self.project).refuse_branches()
-        file = Runner(self.project).revision(title, autogenerate=False) if empty else self._generated(title)
+        file = Runner(self.project).write_revision(title, autogenerate=False) if empty else self._autogenerate(title)
         if file is not None:
             _format(file)
-            checksums.keep(self.project)
+            checksums.add_checksums(self.project)
         return file
 
-    def _generated(self, title: str) -> Path | None:
+    def _autogenerate(self, title: str) -> Path | None:
         """Write what autogenerate finds, or return None when it finds nothing."""
         try:
             maker = self._maker("postgresql")
@@ -75,21 +75,21 @@ class Desk:
             scratch.at_revision(self.project, maker) as target,
             backend_for(target).engine(target, writing=False).connect() as connection,
         ):
-            return Runner(self.project, target=target, connection=connection).revision(title, autogenerate=True)
+            return Runner(self.project, target=target, connection=connection).write_revision(title, autogenerate=True)
 
     def previews(self, file: Path) -> Iterator[Preview]:
         """Yield, backend by backend, the SQL that a revision's upgrade really executes."""
         revision = next(item for item in History.read(self.project).revisions if item.path == file)
-        for backend in NAMES:
+        for backend in BACKEND_NAMES:
             try:
                 with self._maker(backend)() as target:
                     for parent in revision.parents:
                         scratch.upgrade(self.project, target, parent)
-                    yield Preview(backend, tuple(_executed(self.project, target, revision.id)))
+                    yield Preview(backend, tuple(_executed_statements(self.project, target, revision.id)))
             except DormatoryError as error:
                 yield Preview(backend, (), str(error))
 
-    def _maker(self, backend: str) -> scratch.Scratch:
+    def _maker(self, backend: str) -> scratch.ScratchMaker:
         if backend not in self._makers:
             try:
                 self._makers[backend] = self._servers.enter_context(scratch.databases(backend))
@@ -104,35 +104,35 @@ class Desk:
 def _format(file: Path) -> None:
     """Lay a generated file out as Ruff does, where Ruff is installed; Alembic's layout would fail `nox -s lint`."""
     if find_spec("ruff"):
-        run([sys.executable, "-m", "ruff", "format", "--quiet", str(file)], cwd=file.parent)
+        run_program([sys.executable, "-m", "ruff", "format", "--quiet", str(file)], cwd=file.parent)
 
 
-def _executed(project: Project, target: Target, revision: str) -> list[str]:
+def _executed_statements(project: Project, target: Target, revision: str) -> list[str]:
     """Apply one revision and return its statements, without Alembic's own book-keeping."""
-    listener = _Statements()
+    collector = _StatementCollector()
     engine = backend_for(target).engine(target, writing=True)
-    event.listen(engine, "before_cursor_execute", listener.note)
+    event.listen(engine, "before_cursor_execute", collector.record)
     with engine.connect() as connection:
-        Runner(project, target=target, connection=connection).upgrade(revision, listener)
-    return listener.statements
+        Runner(project, target=target, connection=connection).upgrade(revision, collector)
+    return collector.statements
 
 
-class _Statements:
+class _StatementCollector:
     """Listens to a run and keeps the statements between a move's start and its entry in the version table."""
 
     def __init__(self) -> None:
         self.statements: list[str] = []
-        self._moving = False
+        self._is_moving = False
 
-    def planned(self, moves: tuple[Move, ...]) -> None: ...
+    def on_plan(self, moves: tuple[Move, ...]) -> None: ...
 
-    def started(self, move: Move) -> None:  # noqa: ARG002
-        self._moving = True
+    def on_start(self, move: Move) -> None:  # noqa: ARG002
+        self._is_moving = True
 
-    def finished(self, move: Move, seconds: float) -> None:  # noqa: ARG002
-        self._moving = False
+    def on_finish(self, move: Move, seconds: float) -> None:  # noqa: ARG002
+        self._is_moving = False
 
-    def note(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def record(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
         words = statement.split()
-        if self._moving and words[0].upper() not in ("SELECT", "PRAGMA", "BEGIN") and "alembic_version" not in words:
+        if self._is_moving and words[0].upper() not in ("SELECT", "PRAGMA", "BEGIN") and "alembic_version" not in words:
             self.statements.append(statement.strip())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.backends.dump import dump, load, write
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.dump import dump_schema, load_schema, write_dump
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
-from dormatory.errors import LoadedDifferentlyError, MissingDatabaseError, NoDumpError
+from dormatory.errors import DumpMismatchError, MissingDatabaseError, MissingDumpError
 from dormatory.runtime import scratch
 from dormatory.schema.diff import diff
-from dormatory.system.process import run
+from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.runtime.scratch import Scratch
+    from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 
@@ -49,66 +49,66 @@ def committed_text(project: Project, backend: str, reference: str = "") -> str:
         try:
             return file.read_bytes().decode()
         except FileNotFoundError as error:
-            raise NoDumpError(str(file)) from error
+            raise MissingDumpError(str(file)) from error
     # `./` makes git look from the directory it is started in; a bare path would be taken from the repository's root
-    asked = f"{reference}:./{file.name}"
+    git_object = f"{reference}:./{file.name}"
     fix = f"see that it exists there: git ls-tree {reference} {file}"
-    return run(["git", "show", asked], cwd=file.parent, fix=fix).stdout
+    return run_program(["git", "show", git_object], cwd=file.parent, fix=fix).stdout
 
 
-def fresh_dump(project: Project, maker: Scratch) -> str:
+def fresh_dump(project: Project, maker: ScratchMaker) -> str:
     """Return the dump of a scratch database at head; no developer's database is involved."""
     with scratch.at_revision(project, maker) as target:
-        return dump(target, version_table=scratch.version_table(project, target))
+        return dump_schema(target, version_table=scratch.version_table(project, target))
 
 
 def live_dump(project: Project, target: Target) -> str:
     """Return the dump of a database as it stands."""
     if not backend_for(target).exists(target):
         raise MissingDatabaseError(str(target))
-    return dump(target, version_table=scratch.version_table(project, target))
+    return dump_schema(target, version_table=scratch.version_table(project, target))
 
 
-def stale(project: Project, backend: str) -> tuple[Path, str, str]:
+def committed_and_fresh_dump(project: Project, backend: str) -> tuple[Path, str, str]:
     """Return a schema file's path, its text, empty if it is missing, and the text it should have."""
     file = committed_file(project, backend)
     with scratch.databases(backend) as maker:
         return file, file.read_bytes().decode() if file.exists() else "", fresh_dump(project, maker)
 
 
-def write_all(project: Project, backends: Sequence[str], directory: Path | None) -> Iterator[tuple[Path, bool]]:
+def write_dumps(project: Project, backends: Sequence[str], directory: Path | None) -> Iterator[tuple[Path, bool]]:
     """Write the schema files, and yield each with whether that changed it."""
     for backend in backends:
         file = directory / f"{backend}.sql" if directory else committed_file(project, backend)
         with scratch.databases(backend) as maker:
             text = fresh_dump(project, maker)
-        yield file, write(file, text)
+        yield file, write_dump(file, text)
 
 
-def difference(project: Project, backend: str, reference: str = "") -> DumpDifference:
+def dump_difference(project: Project, backend: str, reference: str = "") -> DumpDifference:
     """Compare the committed file, or a git reference's, with what the history gives now."""
     before = committed_text(project, backend, reference)
     with scratch.databases(backend) as maker:
         with scratch.at_revision(project, maker) as target:
-            after = dump(target, version_table=scratch.version_table(project, target))
-            new = _structure(project, target)
+            after = dump_schema(target, version_table=scratch.version_table(project, target))
+            new = _read_snapshot(project, target)
         with maker() as target:
-            load(target, before)
-            old = _structure(project, target)
+            load_schema(target, before)
+            old = _read_snapshot(project, target)
     return DumpDifference(backend, before, after, diff(old, new))
 
 
-def create_from_dump(project: Project, target: Target) -> None:
+def load_committed_dump(project: Project, target: Target) -> None:
     """Fill an empty database from the committed file, and see that it dumps to the same bytes again.
 
     Raises NotEmptyError, LoadedDifferentlyError, NoDumpError.
     """
     text = committed_text(project, target.backend_name)
-    load(target, text)
-    if dump(target, version_table=scratch.version_table(project, target)) != text:
-        raise LoadedDifferentlyError(str(target), str(committed_file(project, target.backend_name)))
+    load_schema(target, text)
+    if dump_schema(target, version_table=scratch.version_table(project, target)) != text:
+        raise DumpMismatchError(str(target), str(committed_file(project, target.backend_name)))
 
 
-def _structure(project: Project, target: Target) -> Snapshot:
+def _read_snapshot(project: Project, target: Target) -> Snapshot:
     with backend_for(target).engine(target, writing=False).connect() as connection:
-        return snapshot(connection, ignore=(scratch.version_table(project, target),))
+        return read_snapshot(connection, ignore=(scratch.version_table(project, target),))

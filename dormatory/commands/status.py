@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DormatoryError
 from dormatory.project.history import History
@@ -53,8 +53,8 @@ def status(project: Project, target: Target) -> Status:
                 server = backend.version(connection)
         except SQLAlchemyError as error:
             raise backend.explain(error, target) from error
-    current = drift.at if drift else ()
-    unknown = history.missing(current)
+    current = drift.revisions if drift else ()
+    unknown = history.unknown(current)
     return Status(
         target=str(target),
         server=server,
@@ -74,25 +74,25 @@ def live_drift(project: Project, target: Target) -> LiveDrift:
     Raises DatabaseFailedError when the target cannot be read; where the other side cannot be built, says so.
     """
     version_table = scratch.version_table(project, target)
-    with backend_for(target).exclusive(target, version_table):
-        current = scratch.current(project, target)
-        live = _structure(target, version_table)
-    if unknown := History.read(project).missing(current):
+    with backend_for(target).upgrade_lock(target, version_table):
+        current = scratch.current_revisions(project, target)
+        live = _read_snapshot(target, version_table)
+    if unknown := History.read(project).unknown(current):
         return LiveDrift(current, (), f"revision {', '.join(unknown)} is not in this checkout")
     try:
         with scratch.databases(target.backend_name) as maker, maker() as expected:
             for revision in current:
                 scratch.upgrade(project, expected, revision)
-            planned = _structure(expected, version_table)
+            planned = _read_snapshot(expected, version_table)
     except DormatoryError as error:
         return LiveDrift(current, (), str(error))
     return LiveDrift(current, diff(planned, live))
 
 
-def _structure(target: Target, version_table: str) -> Snapshot:
+def _read_snapshot(target: Target, version_table: str) -> Snapshot:
     backend = backend_for(target)
     try:
         with backend.engine(target, writing=False).connect() as connection:
-            return snapshot(connection, ignore=(version_table,))
+            return read_snapshot(connection, ignore=(version_table,))
     except SQLAlchemyError as error:
         raise backend.explain(error, target) from error

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from dormatory.sql.names import is_dynamic, names_in
-from dormatory.system.identity_cache import by_identity
+from dormatory.sql.names import has_unknown_effects, names_in
+from dormatory.system.identity_cache import cache_by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -20,60 +20,64 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Reference, Snapshot, Table, View
     from dormatory.sql.lexer import Syntax
 
-Id: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
+TableId: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
 
-_SLEEPING = frozenset({"NO ACTION", "RESTRICT"})
+_ACTIONS_WITHOUT_WRITES = frozenset({"NO ACTION", "RESTRICT"})
 
 
-def reshaped(before: Snapshot, after: Snapshot, syntax: Syntax) -> frozenset[Id]:
+def altered_tables(before: Snapshot, after: Snapshot, syntax: Syntax) -> frozenset[TableId]:
     """Return the tables that came, went or changed their structure, those with columns of a changed type included."""
-    old, new = changes(before, after)
-    types = _changed_types(before, after)
-    if types:
-        old += [table for table in before.tables if _facts(table, syntax).types & types]
-        new += [table for table in after.tables if _facts(table, syntax).types & types]
+    old, new = differing_tables(before, after)
+    changed_types = _changed_types(before, after)
+    if changed_types:
+        old += [table for table in before.tables if _dependencies(table, syntax).types & changed_types]
+        new += [table for table in after.tables if _dependencies(table, syntax).types & changed_types]
     return frozenset((table.namespace, table.name) for table in (*old, *new))
 
 
-def written(ids: Iterable[Id], schema: Snapshot, syntax: Syntax) -> frozenset[Id] | None:
+def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, syntax: Syntax) -> frozenset[TableId] | None:
     """Return the tables in which rows may be others once some were put into these; None for any table.
 
     They are those that triggers, rules, views, routines, partitions and inheritance lead to, and the foreign keys with
     actions from there.
     """
-    there = _structure(schema, syntax)
-    names = _closed(there, {name.lower() for _, name in ids}, syntax)
-    if names is None:
+    index = _schema_index(schema, syntax)
+    reachable = _reachable_names(index, {name.lower() for _, name in ids}, syntax)
+    if reachable is None:
         return None
-    tables = (table for name in names for table in there.tables.get(name, ()))
+    tables = (table for name in reachable for table in index.tables.get(name, ()))
     return frozenset((table.namespace, table.name) for table in tables)
 
 
-def around(ids: Collection[Id], schema: Snapshot, syntax: Syntax) -> Iterator[Id]:
+def related_tables(ids: Collection[TableId], schema: Snapshot, syntax: Syntax) -> Iterator[TableId]:
     """Yield these tables of a schema, those that a foreign key joins to them, and what these name in turn."""
-    there = _structure(schema, syntax)
+    index = _schema_index(schema, syntax)
     names = {name.lower() for _, name in ids}
-    names |= {child for name in names for child, _ in there.children.get(name, ())}
-    joined = [table for name in names for table in there.tables.get(name, ())]
-    names |= {parent for table in joined for parent, _ in _facts(table, syntax).links}
-    yield from ((table.namespace, table.name) for name in names for table in there.tables.get(name, ()))
+    names |= {child for name in names for child, _ in index.children.get(name, ())}
+    joined = [table for name in names for table in index.tables.get(name, ())]
+    names |= {parent for table in joined for parent, _ in _dependencies(table, syntax).foreign_keys}
+    yield from ((table.namespace, table.name) for name in names for table in index.tables.get(name, ()))
 
 
-def found(ids: Iterable[Id], schema: Snapshot, syntax: Syntax) -> dict[Id, Table]:
+def tables_by_id(ids: Iterable[TableId], schema: Snapshot, syntax: Syntax) -> dict[TableId, Table]:
     """Return those of some tables that a schema has."""
-    there = _structure(schema, syntax).tables
+    tables_by_name = _schema_index(schema, syntax).tables
     return {
-        id_: table for id_ in ids for table in there.get(id_[1].lower(), ()) if (table.namespace, table.name) == id_
+        id_: table
+        for id_ in ids
+        for table in tables_by_name.get(id_[1].lower(), ())
+        if (table.namespace, table.name) == id_
     }
 
 
-def changes(before: Snapshot, after: Snapshot) -> tuple[list[Table], list[Table]]:
+def differing_tables(before: Snapshot, after: Snapshot) -> tuple[list[Table], list[Table]]:
     """Return the tables that one structure has and the other has not, or not in this form: the old ones, the new."""
     if before is after:
         return [], []
-    same = set(map(id, before.tables)) & set(map(id, after.tables))
+    unchanged = set(map(id, before.tables)) & set(map(id, after.tables))
     old, new = (
-        {(table.namespace, table.name): table for table in it.tables if id(table) not in same} for it in (before, after)
+        {(table.namespace, table.name): table for table in it.tables if id(table) not in unchanged}
+        for it in (before, after)
     )
     return (
         [table for name, table in old.items() if new.get(name) != table],
@@ -82,29 +86,29 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[list[Table], list[Table]
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _Dependencies:
     """What leads from a table to others, all in small letters."""
 
-    links: tuple[tuple[str, bool], ...]  # the tables its foreign keys name, and whether these act on anything
+    foreign_keys: tuple[tuple[str, bool], ...]  # the tables its foreign keys name, and whether these act on anything
     types: frozenset[str]  # the words of its columns' types
-    attached: frozenset[str]  # the names in its triggers and rules
+    names_in_triggers: frozenset[str]  # the names in its triggers and rules
 
 
-@by_identity()
-def _facts(table: Table, syntax: Syntax) -> _Facts:
+@cache_by_identity()
+def _dependencies(table: Table, syntax: Syntax) -> _Dependencies:
     references = [it.references for it in table.constraints if it.references]
-    return _Facts(
-        tuple((it.table.lower(), _acts(it)) for it in references),
+    return _Dependencies(
+        tuple((it.table.lower(), _has_action(it)) for it in references),
         frozenset().union(*(names_in(column.type, syntax) for column in table.columns)),
-        _attached(table, syntax),
+        _names_in_triggers(table, syntax),
     )
 
 
-def _acts(reference: Reference) -> bool:
-    return not {reference.on_delete, reference.on_update} <= _SLEEPING
+def _has_action(reference: Reference) -> bool:
+    return not {reference.on_delete, reference.on_update} <= _ACTIONS_WITHOUT_WRITES
 
 
-class _Structure:
+class _SchemaIndex:
     """A snapshot by the names in it."""
 
     def __init__(self, schema: Snapshot, syntax: Syntax) -> None:
@@ -120,18 +124,18 @@ class _Structure:
             self.routines[routine.name.lower()].append(routine.definition)
 
     @cached_property
-    def known(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
         """The names of all that has rows or makes them."""
         return frozenset(self.tables) | frozenset(self.views) | frozenset(self.routines)
 
     @cached_property
-    def heirs(self) -> dict[str, set[str]]:
+    def inheritance(self) -> dict[str, set[str]]:
         """For each table its partitions and heirs, and what it is one of."""
         found: dict[str, set[str]] = defaultdict(set)
         for table in self.schema.tables:
-            for whole in map(_bare, table.inherits):
-                found[whole].add(table.name.lower())
-                found[table.name.lower()].add(whole)
+            for parent in map(_unqualified_name, table.inherits):
+                found[parent].add(table.name.lower())
+                found[table.name.lower()].add(parent)
         return found
 
     @cached_property
@@ -139,53 +143,57 @@ class _Structure:
         """For each table those with foreign keys to it, and whether these act on anything."""
         found: dict[str, set[tuple[str, bool]]] = defaultdict(set)
         for table in self.schema.tables:
-            for parent, acts in _facts(table, self._syntax).links:
+            for parent, acts in _dependencies(table, self._syntax).foreign_keys:
                 found[parent].add((table.name.lower(), acts))
         return found
 
 
-def _closed(there: _Structure, names: set[str], syntax: Syntax, *, is_more: bool = False) -> set[str] | None:
+def _reachable_names(
+    index: _SchemaIndex, names: set[str], syntax: Syntax, *, follows_foreign_keys: bool = False
+) -> set[str] | None:
     """Return the names of what has rows with all those that they lead to, None where a routine may lead anywhere.
 
     With `is_more` rows are not only added, so that foreign keys act, too.
     """
     found: set[str] = set()
-    fresh = names & there.known
-    while fresh:
-        found |= fresh
-        led: set[str] = set()
-        for name in fresh:
-            led |= there.heirs.get(name, set())
-            led |= {child for child, acts in there.children.get(name, ()) if acts and is_more}
-            led.update(*_awake(there, name, syntax))
-            if any(is_dynamic(text, syntax) for text in there.routines.get(name, ())):
+    frontier = names & index.names
+    while frontier:
+        found |= frontier
+        reached: set[str] = set()
+        for name in frontier:
+            reached |= index.inheritance.get(name, set())
+            reached |= {child for child, acts in index.children.get(name, ()) if acts and follows_foreign_keys}
+            reached.update(*_names_in_executed_code(index, name, syntax))
+            if any(has_unknown_effects(text, syntax) for text in index.routines.get(name, ())):
                 return None
-        fresh = (led & there.known) - found
-    if not is_more and found != names & there.known:
-        return _closed(there, found, syntax, is_more=True)  # nobody knows what happens to the rows of those
+        frontier = (reached & index.names) - found
+    if not follows_foreign_keys and found != names & index.names:
+        return _reachable_names(
+            index, found, syntax, follows_foreign_keys=True
+        )  # nobody knows what happens to the rows of those
     return found
 
 
-def _awake(structure: _Structure, name: str, syntax: Syntax) -> Iterator[frozenset[str]]:
+def _names_in_executed_code(index: _SchemaIndex, name: str, syntax: Syntax) -> Iterator[frozenset[str]]:
     """Yield the names in what runs when rows are written under a name."""
-    for table in structure.tables.get(name, ()):
-        yield _facts(table, syntax).attached
-        if structure.routines:
-            yield _called(table, syntax)
-    for view in structure.views.get(name, ()):
+    for table in index.tables.get(name, ()):
+        yield _dependencies(table, syntax).names_in_triggers
+        if index.routines:
+            yield _names_in_expressions(table, syntax)
+    for view in index.views.get(name, ()):
         yield names_in(view.definition, syntax)
-        yield _attached(view, syntax)
-    for text in structure.routines.get(name, ()):
+        yield _names_in_triggers(view, syntax)
+    for text in index.routines.get(name, ()):
         yield names_in(text, syntax)
 
 
-@by_identity(most=8)
-def _structure(schema: Snapshot, syntax: Syntax) -> _Structure:
-    return _Structure(schema, syntax)
+@cache_by_identity(max_entries=8)
+def _schema_index(schema: Snapshot, syntax: Syntax) -> _SchemaIndex:
+    return _SchemaIndex(schema, syntax)
 
 
-@by_identity()
-def _called(table: Table, syntax: Syntax) -> frozenset[str]:
+@cache_by_identity()
+def _names_in_expressions(table: Table, syntax: Syntax) -> frozenset[str]:
     """Return the names in expressions that are worked out when a row of a table is written."""
     texts = [it.definition for it in table.constraints] + [it.definition for it in table.indexes]
     texts += [text for column in table.columns for text in (column.default, column.generated) if text]
@@ -193,14 +201,14 @@ def _called(table: Table, syntax: Syntax) -> frozenset[str]:
     return frozenset().union(*(names_in(text, syntax) for text in texts))
 
 
-def _attached(table: Table | View, syntax: Syntax) -> frozenset[str]:
+def _names_in_triggers(table: Table | View, syntax: Syntax) -> frozenset[str]:
     texts = [it.definition for it in table.triggers] + [it.definition for it in table.rules]
     return frozenset().union(*(names_in(text, syntax) for text in texts))
 
 
 def _changed_types(before: Snapshot, after: Snapshot) -> set[str]:
     """Return the names of types that are made otherwise now, or of such ones."""
-    old, new = _types(before), _types(after)
+    old, new = _types_by_name(before), _types_by_name(after)
     changed = {name for name in old.keys() & new.keys() if old[name] != new[name]}
     texts = [(name, repr(it).lower()) for types in (old, new) for name, it in types.items()] if changed else []
     size = 0
@@ -210,12 +218,12 @@ def _changed_types(before: Snapshot, after: Snapshot) -> set[str]:
     return changed
 
 
-def _types(schema: Snapshot) -> dict[str, object]:
+def _types_by_name(schema: Snapshot) -> dict[str, object]:
     """Return the types made in a schema."""
-    made = (schema.enums, schema.domains, schema.composites, schema.ranges)
-    return {it.name.lower(): it for kind in made for it in kind}
+    definitions = (schema.enums, schema.domains, schema.composites, schema.ranges)
+    return {it.name.lower(): it for kind in definitions for it in kind}
 
 
-def _bare(name: str) -> str:
+def _unqualified_name(name: str) -> str:
     """Return the last part of a name as SQL writes it, without quotes."""
     return name.rpartition(".")[2].strip('"').lower()

@@ -10,27 +10,27 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dormatory.dataloss.values import Json, loose, number
-from dormatory.recording.model import Kind
+from dormatory.dataloss.values import JsonValue, as_number, canonical_form
+from dormatory.recording.model import LossKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from dormatory.dataloss.values import Value
+    from dormatory.dataloss.values import CellValue
 
-_QUARTER = timedelta(minutes=15)  # what all offsets are multiples of
-_FARTHEST = timedelta(hours=26)
-_OFFSETS = 4  # summer and winter time of two zones
+_OFFSET_STEP = timedelta(minutes=15)  # what all offsets are multiples of
+_MAX_OFFSET = timedelta(hours=26)
+_MAX_OFFSETS = 4  # summer and winter time of two zones
 
 
-def kind_of(changes: Sequence[tuple[Value, Value]]) -> Kind:
+def loss_kind(changes: Sequence[tuple[CellValue, CellValue]]) -> LossKind:
     """Return what most of the changes are, each a value before and after."""
-    offsets = {offset for pair in changes if (offset := _offset(*pair)) is not None}
-    found = Counter(_kind(*pair, is_shifted=len(offsets) <= _OFFSETS) for pair in changes)
+    offsets = {offset for pair in changes if (offset := _time_offset(*pair)) is not None}
+    found = Counter(_change_kind(*pair, is_shifted=len(offsets) <= _MAX_OFFSETS) for pair in changes)
     return found.most_common(1)[0][0]
 
 
-def is_in_gap(value: Value, zones: Collection[str]) -> bool:
+def is_at_dst_change(value: CellValue, zones: Collection[str]) -> bool:
     """Tell whether a moment is one that a zone skips or has twice, so that no conversion there and back keeps it."""
     if not isinstance(value, datetime):
         return False
@@ -43,46 +43,46 @@ def is_in_gap(value: Value, zones: Collection[str]) -> bool:
     return False
 
 
-def is_normalised(before: Value, after: Value) -> bool:
+def is_normalised(before: CellValue, after: CellValue) -> bool:
     """Tell whether a text became a normal form of itself, which others share: other case, other white space."""
     if not isinstance(before, str) or not isinstance(after, str):
         return False
     return before.casefold().split() == after.casefold().split()
 
 
-def _kind(before: Value, after: Value, *, is_shifted: bool) -> Kind:
+def _change_kind(before: CellValue, after: CellValue, *, is_shifted: bool) -> LossKind:
     if after is None:
-        return Kind.VALUES_LOST
-    if is_shifted and _offset(before, after) is not None:
-        return Kind.SHIFTED
-    if _is_cut(before, after):
-        return Kind.TRUNCATED
+        return LossKind.VALUES_LOST
+    if is_shifted and _time_offset(before, after) is not None:
+        return LossKind.SHIFTED
+    if _is_truncated(before, after):
+        return LossKind.TRUNCATED
     if _is_reencoded(before, after):
-        return Kind.REENCODED
-    return Kind.VALUES_CHANGED
+        return LossKind.REENCODED
+    return LossKind.VALUES_CHANGED
 
 
-def _offset(before: Value, after: Value) -> timedelta | None:
+def _time_offset(before: CellValue, after: CellValue) -> timedelta | None:
     """Return by how much a moment has moved, if it is what zones differ by."""
     if not isinstance(before, datetime) or not isinstance(after, datetime):
         return None
     delta = after.replace(tzinfo=None) - before.replace(tzinfo=None)
-    return delta if delta and not delta % _QUARTER and abs(delta) <= _FARTHEST else None
+    return delta if delta and not delta % _OFFSET_STEP and abs(delta) <= _MAX_OFFSET else None
 
 
-def _is_cut(before: Value, after: Value) -> bool:
+def _is_truncated(before: CellValue, after: CellValue) -> bool:
     if isinstance(before, datetime):
         if isinstance(after, datetime):
-            return after.replace(tzinfo=None) in _coarser(before.replace(tzinfo=None))
+            return after.replace(tzinfo=None) in _truncated_datetimes(before.replace(tzinfo=None))
         return isinstance(after, str) and bool(after) and before.isoformat(" ").startswith(after)
     if isinstance(before, str | bytes) and type(before) is type(after):
-        whole, rest = (before, after) if isinstance(before, bytes) else (before.rstrip(), str(after).rstrip())
-        return len(rest) < len(whole) and whole.startswith(rest)  # type: ignore[arg-type]  # both are of one type
-    one, other = number(before), number(after)
-    return one is not None and other is not None and one != other and other in _rounded(one)
+        whole, prefix = (before, after) if isinstance(before, bytes) else (before.rstrip(), str(after).rstrip())
+        return len(prefix) < len(whole) and whole.startswith(prefix)  # type: ignore[arg-type]  # both are of one type
+    one, other = as_number(before), as_number(after)
+    return one is not None and other is not None and one != other and other in _rounded_numbers(one)
 
 
-def _coarser(moment: datetime) -> list[datetime]:
+def _truncated_datetimes(moment: datetime) -> list[datetime]:
     seconds = moment.replace(microsecond=0)
     milliseconds = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     minutes = seconds.replace(second=0)
@@ -92,7 +92,7 @@ def _coarser(moment: datetime) -> list[datetime]:
     return found
 
 
-def _rounded(value: Decimal) -> set[Decimal]:
+def _rounded_numbers(value: Decimal) -> set[Decimal]:
     exponent = value.as_tuple().exponent
     places = -exponent if isinstance(exponent, int) else 0
     modes = (ROUND_DOWN, ROUND_HALF_UP, ROUND_HALF_EVEN)
@@ -101,18 +101,20 @@ def _rounded(value: Decimal) -> set[Decimal]:
     return set()
 
 
-def _is_reencoded(before: Value, after: Value) -> bool:
+def _is_reencoded(before: CellValue, after: CellValue) -> bool:
     """Tell whether a value still says the same in another form, or what it said was read in the wrong encoding."""
-    if loose(before) == loose(after) or (number(before) is not None and number(before) == number(after)):
+    if canonical_form(before) == canonical_form(after) or (
+        as_number(before) is not None and as_number(before) == as_number(after)
+    ):
         return True
-    one, other = _spelled(before), _spelled(after)
+    one, other = _decoded_text(before), _decoded_text(after)
     if unicodedata.normalize("NFKD", one) == unicodedata.normalize("NFKD", other):
         return True
     if (
         one
         and other
         and (one in other or other in one)
-        and isinstance(before, Json | bytes) != isinstance(after, Json | bytes)
+        and isinstance(before, JsonValue | bytes) != isinstance(after, JsonValue | bytes)
     ):
         return True
     with suppress(UnicodeError):
@@ -125,8 +127,8 @@ def _is_reencoded(before: Value, after: Value) -> bool:
     return other == quoted or is_normalised(one, other)
 
 
-def _spelled(value: Value) -> str:
+def _decoded_text(value: CellValue) -> str:
     if isinstance(value, bytes):
         with suppress(UnicodeError):
             return value.decode()
-    return value if isinstance(value, str) else str(loose(value))
+    return value if isinstance(value, str) else str(canonical_form(value))

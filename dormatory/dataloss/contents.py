@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 from dormatory.backends import cursor as direct
 from dormatory.dataloss import values
 from dormatory.sql.lexer import Syntax, identifier
-from dormatory.system.identity_cache import by_identity
+from dormatory.system.identity_cache import cache_by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
-    from dormatory.dataloss.values import Value
+    from dormatory.dataloss.values import CellValue
     from dormatory.schema.snapshot import Column, Snapshot, Table
 
-_KINDS = frozenset({"table", "partitioned table"})
-_LIMIT = 500
+_TABLE_KINDS = frozenset({"table", "partitioned table"})
+_DEFAULT_ROW_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class TableContents:
     namespace: str | None
     name: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[CellValue, ...], ...]
     is_whole: bool = True
 
 
@@ -50,8 +50,8 @@ class Contents:
         raise KeyError(name)
 
 
-def read(
-    connection: Connection, schema: Snapshot, *, tables: Iterable[Table] | None = None, limit: int = _LIMIT
+def read_rows(
+    connection: Connection, schema: Snapshot, *, tables: Iterable[Table] | None = None, limit: int = _DEFAULT_ROW_LIMIT
 ) -> Contents:
     """Return the rows of a schema's tables, of all unless `tables` are named, at most `limit` of each.
 
@@ -59,51 +59,51 @@ def read(
     tables are left out; the rows of partitions are those of the table they belong to.
     """
     syntax = Syntax(connection.dialect.name)
-    chosen = [table for table in (schema.tables if tables is None else tables) if has_rows(table)]
+    chosen = [table for table in (schema.tables if tables is None else tables) if has_own_rows(table)]
     if not chosen:
         return Contents()
-    cursor = direct.cursor(connection)
+    cursor = direct.open_cursor(connection)
     try:
-        return Contents(tuple(_read(cursor, table, syntax, limit) for table in chosen))
+        return Contents(tuple(_read_table(cursor, table, syntax, limit) for table in chosen))
     finally:
         cursor.close()
 
 
-def has_rows(table: Table) -> bool:
+def has_own_rows(table: Table) -> bool:
     """Tell whether a table's rows are read under its own name."""
-    return table.kind in _KINDS and table.partition_bound is None
+    return table.kind in _TABLE_KINDS and table.partition_bound is None
 
 
-def _read(cursor: Any, table: Table, syntax: Syntax, limit: int) -> TableContents:
-    names, statement, readers = _asked(table, syntax)
+def _read_table(cursor: Any, table: Table, syntax: Syntax, limit: int) -> TableContents:
+    names, statement, readers = _table_query(table, syntax)
     if not names:
         return TableContents(table.namespace, table.name, (), ())
     cursor.execute(f"{statement} LIMIT {limit + 1}")
     found = cursor.fetchall()
     columns = list(zip(*found[:limit], strict=True))
-    for place, reader in readers if columns else ():
-        if reader is not values.plain or not values.is_native(columns[place]):
-            columns[place] = tuple([None if raw is None else reader(raw) for raw in columns[place]])
+    for index, reader in readers if columns else ():
+        if reader is not values.native_value or not values.is_native(columns[index]):
+            columns[index] = tuple([None if raw is None else reader(raw) for raw in columns[index]])
     return TableContents(table.namespace, table.name, names, tuple(zip(*columns, strict=True)), len(found) <= limit)
 
 
-@by_identity()
-def _asked(
+@cache_by_identity()
+def _table_query(
     table: Table, syntax: Syntax
-) -> tuple[tuple[str, ...], str, tuple[tuple[int, Callable[[Any], values.Value]], ...]]:
+) -> tuple[tuple[str, ...], str, tuple[tuple[int, Callable[[Any], values.CellValue]], ...]]:
     """Return a table's columns, how to ask for them, and what makes values of those that are none as they come."""
     columns = [column for column in table.columns if column.generated is None]
-    readers = (values.reader(column.type, syntax) for column in columns)
+    readers = (values.cell_reader(column.type, syntax) for column in columns)
     return (
         tuple(column.name for column in columns),
-        _statement(table, columns, syntax),
+        _select_statement(table, columns, syntax),
         tuple((place, reader) for place, reader in enumerate(readers) if reader is not str),
     )
 
 
-def _statement(table: Table, columns: Sequence[Column], syntax: Syntax) -> str:
+def _select_statement(table: Table, columns: Sequence[Column], syntax: Syntax) -> str:
     """Return the SELECT for a table, in the order of its key so that a limit takes the same rows each time."""
-    listed = ", ".join(_rendered(column, syntax) for column in columns)
+    listed = ", ".join(_select_expression(column, syntax) for column in columns)
     name = identifier(table.name, syntax)
     if table.namespace:
         name = f"{identifier(table.namespace, syntax)}.{name}"
@@ -114,16 +114,16 @@ def _statement(table: Table, columns: Sequence[Column], syntax: Syntax) -> str:
     return f"SELECT {listed} FROM {only}{name}{order}"  # noqa: S608  # names are quoted
 
 
-def _rendered(column: Column, syntax: Syntax) -> str:
+def _select_expression(column: Column, syntax: Syntax) -> str:
     """Return what to select of a column: on PostgreSQL a text that no driver, time zone or setting changes."""
     name = identifier(column.name, syntax)
     if syntax is Syntax.SQLITE:
         return name
-    declared = column.type
-    if declared.endswith("]"):
+    column_type = column.type
+    if column_type.endswith("]"):
         return f"to_jsonb({name})::text"
-    if declared.startswith("timestamp") and "with time zone" in declared:
+    if column_type.startswith("timestamp") and "with time zone" in column_type:
         return f"({name} AT TIME ZONE 'UTC')::text"
-    if declared == "bytea":
+    if column_type == "bytea":
         return f"encode({name}, 'hex')"
     return f"{name}::text"

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.dataloss.new_constraints import parents_of
-from dormatory.dataloss.values import loose
-from dormatory.recording.model import Kind, Loss
-from dormatory.schema.describe import name_of
+from dormatory.dataloss.new_constraints import parent_keys
+from dormatory.dataloss.values import canonical_form
+from dormatory.recording.model import Loss, LossKind
+from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.dataloss.model import State
-    from dormatory.dataloss.timeline import Still
+    from dormatory.dataloss.model import DatabaseState
+    from dormatory.dataloss.timeline import UnchangedTables
     from dormatory.recording.model import Direction
     from dormatory.schema.snapshot import Constraint, Table
 
 
-def dangling(before: State, after: State, direction: Direction, still: Still) -> Iterator[Loss]:
+def detect_dangling_keys(
+    before: DatabaseState, after: DatabaseState, direction: Direction, unchanged: UnchangedTables
+) -> Iterator[Loss]:
     """Yield the foreign keys that a leg has left with rows that name none.
 
     A row that broke the same key before the leg is not held against it. A key made NOT VALID says itself that it looks
@@ -29,40 +31,44 @@ def dangling(before: State, after: State, direction: Direction, still: Still) ->
             if constraint.kind != "FOREIGN KEY" or table.partition_bound is not None:
                 continue
             target = constraint.references
-            if target and (table.namespace, table.name) in still and (target.namespace, target.table) in still:
+            if target and (table.namespace, table.name) in unchanged and (target.namespace, target.table) in unchanged:
                 continue
-            orphans, of = _orphans(table, constraint, after)
-            broken, _ = _orphans(table, constraint, before) if orphans and _had(before, table, constraint) else ([], 0)
-            count = len([orphan for orphan in orphans if orphan not in broken])
+            dangling_keys, total = _dangling_keys(table, constraint, after)
+            dangling_before, _ = (
+                _dangling_keys(table, constraint, before)
+                if dangling_keys and _has_constraint(before, table, constraint)
+                else ([], 0)
+            )
+            count = len([orphan for orphan in dangling_keys if orphan not in dangling_before])
             if count:
                 yield Loss(
-                    Kind.DANGLING,
+                    LossKind.DANGLING,
                     direction,
-                    name_of(table),
+                    object_name(table),
                     ", ".join(constraint.columns),
                     count,
-                    of,
+                    total,
                     f"foreign key {constraint.name}" if constraint.name else constraint.definition,
                     is_stated="NOT VALID" in constraint.definition,
                 )
 
 
-def _orphans(table: Table, constraint: Constraint, state: State) -> tuple[Sequence[object], int]:
+def _dangling_keys(table: Table, constraint: Constraint, state: DatabaseState) -> tuple[Sequence[object], int]:
     """Return the keys that name no row, and how many keys there are."""
     contents = next(
         (it for it in state.contents.tables if (it.namespace, it.name) == (table.namespace, table.name)), None
     )
     if contents is None or not contents.rows or not set(constraint.columns) <= set(contents.columns):
         return [], 0
-    parents = parents_of(constraint, state)
-    places = [contents.columns.index(name) for name in constraint.columns]
-    keys = [key for row in contents.rows if None not in (key := tuple([row[place] for place in places]))]
-    if parents is None:
+    existing_keys = parent_keys(constraint, state)
+    indexes = [contents.columns.index(name) for name in constraint.columns]
+    keys = [key for row in contents.rows if None not in (key := tuple([row[place] for place in indexes]))]
+    if existing_keys is None:
         return [], len(keys)
-    return [key for key in keys if tuple(map(loose, key)) not in parents], len(keys)
+    return [key for key in keys if tuple(map(canonical_form, key)) not in existing_keys], len(keys)
 
 
-def _had(state: State, table: Table, constraint: Constraint) -> bool:
+def _has_constraint(state: DatabaseState, table: Table, constraint: Constraint) -> bool:
     return any(
         constraint.definition == it.definition
         for other in state.schema.tables

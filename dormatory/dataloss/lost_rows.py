@@ -6,229 +6,283 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dormatory.dataloss import values
-from dormatory.dataloss.matching import contents_of, key_of, loosened, projected
-from dormatory.recording.model import Direction, Kind, Loss
-from dormatory.schema.describe import name_of
+from dormatory.dataloss.matching import canonical_column, complete_contents, key_columns, projection
+from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.timeline import Id, Journey, Passage
+    from dormatory.dataloss.timeline import TableId, TableTransition, Timeline
 
 
-def judged(journey: Journey) -> Iterator[Loss]:
+def detect_lost_rows(timeline: Timeline) -> Iterator[Loss]:
     """Yield the losses of whole rows."""
-    for name, passage in journey.upgraded.items():
-        if passage.now is None:
-            yield from _not_moved_back(journey, name, passage)
+    for name, transition in timeline.upgrade_transitions.items():
+        if transition.table_after is None:
+            yield from _rows_not_moved_back(timeline, name, transition)
             continue
-        yield from _gone_on_upgrade(journey, name, passage)
-        yield from _multiplied(passage, Direction.UPGRADE)
-        yield from _gone_on_downgrade(journey, name, passage)
-    for passage in journey.downgraded.values():
-        if passage.now is not None:
-            gone = fresh(journey, passage) & set(passage.pairing.gone)
-            yield from _without_cause(passage, gone, Direction.DOWNGRADE)
-            yield from _multiplied(passage, Direction.DOWNGRADE)
-    for name, passage in journey.repeated.items():
-        if passage.now is not None:
-            yield from _repeated(journey.upgraded.get(name), passage)
-            yield from _multiplied(passage, Direction.SECOND_UPGRADE)
+        yield from _lost_on_upgrade(timeline, name, transition)
+        yield from _duplicated_rows(transition, Direction.UPGRADE)
+        yield from _lost_on_downgrade(timeline, name, transition)
+    for transition in timeline.downgrade_transitions.values():
+        if transition.table_after is not None:
+            lost = filled_rows(timeline, transition) & set(transition.matching.lost)
+            yield from _avoidable_losses(transition, lost, Direction.DOWNGRADE)
+            yield from _duplicated_rows(transition, Direction.DOWNGRADE)
+    for name, transition in timeline.second_upgrade_transitions.items():
+        if transition.table_after is not None:
+            yield from _reinserted_rows(timeline.upgrade_transitions.get(name), transition)
+            yield from _duplicated_rows(transition, Direction.SECOND_UPGRADE)
 
 
-def _gone_on_upgrade(journey: Journey, name: Id, passage: Passage) -> Iterator[Loss]:
+def _lost_on_upgrade(timeline: Timeline, name: TableId, transition: TableTransition) -> Iterator[Loss]:
     """Yield the rows that the upgrade deletes and that the downgrade does not bring back."""
-    gone = set(passage.pairing.gone)
-    back = journey.returned.get(name)
-    if back is not None:
-        gone &= set(back.pairing.gone)
-    moved = _moved(passage, gone) if back is not None else []
-    if len(moved) * 2 > len(gone):
-        evidence = f"the upgrade has moved them to {' and '.join(_targets(passage))}"
+    lost = set(transition.matching.lost)
+    overall = timeline.overall_transitions.get(name)
+    if overall is not None:
+        lost &= set(overall.matching.lost)
+    moved = _moved_rows(transition, lost) if overall is not None else []
+    if len(moved) * 2 > len(lost):
+        evidence = f"the upgrade has moved them to {' and '.join(_target_tables(transition))}"
         yield Loss(
-            Kind.ROWS_DELETED, Direction.DOWNGRADE, name_of(passage.table), "", len(gone), _of(passage), evidence
+            LossKind.ROWS_DELETED,
+            Direction.DOWNGRADE,
+            object_name(transition.table),
+            "",
+            len(lost),
+            _row_count(transition),
+            evidence,
         )
     else:
-        yield from _without_cause(passage, gone, Direction.UPGRADE)
+        yield from _avoidable_losses(transition, lost, Direction.UPGRADE)
 
 
-def _gone_on_downgrade(journey: Journey, name: Id, passage: Passage) -> Iterator[Loss]:
+def _lost_on_downgrade(timeline: Timeline, name: TableId, transition: TableTransition) -> Iterator[Loss]:
     """Yield the rows that were there before the upgrade and after it, and that the downgrade deletes."""
-    back = journey.returned.get(name)
-    if back is None:
+    overall = timeline.overall_transitions.get(name)
+    if overall is None:
         return
-    gone = set(back.pairing.gone) - set(passage.pairing.gone)
-    if back.deleted:  # rows like those that the upgrade puts in cannot be told from them
-        columns = _telling(passage)
-        own = set(_held(passage.rows_after, columns.values(), passage.pairing.come))
-        old = projected(passage.rows, tuple(columns))
-        gone = {place for place in gone if old[place] not in own}
-    if gone:
-        evidence = back.deleted or _dropped(back)
+    lost = set(overall.matching.lost) - set(transition.matching.lost)
+    if overall.delete_statement:  # rows like those that the upgrade puts in cannot be told from them
+        columns = _identifying_columns(transition)
+        added_values = set(_projected_rows(transition.rows_after, columns.values(), transition.matching.added))
+        old = projection(transition.rows, tuple(columns))
+        lost = {place for place in lost if old[place] not in added_values}
+    if lost:
+        evidence = overall.delete_statement or _drop_statement(overall)
         yield Loss(
-            Kind.ROWS_DELETED, Direction.DOWNGRADE, name_of(passage.table), "", len(gone), _of(passage), evidence
+            LossKind.ROWS_DELETED,
+            Direction.DOWNGRADE,
+            object_name(transition.table),
+            "",
+            len(lost),
+            _row_count(transition),
+            evidence,
         )
 
 
-def _without_cause(passage: Passage, gone: Collection[int], direction: Direction) -> Iterator[Loss]:
+def _avoidable_losses(transition: TableTransition, lost: Collection[int], direction: Direction) -> Iterator[Loss]:
     """Yield rows that are gone although the table, as it is now, has a place for them."""
-    new = passage.restrictions
-    left = [it for it in gone if new is None or not (new.refuses(it) or new.crowds(it))]
-    if not left:
+    constraints = transition.new_constraints
+    avoidable = [
+        it for it in lost if constraints is None or not (constraints.is_violated_by(it) or constraints.is_duplicate(it))
+    ]
+    if not avoidable:
         return
-    evidence, is_stated = _cause(passage, left, direction)
-    table = name_of(passage.table)
-    yield Loss(Kind.ROWS_DELETED, direction, table, "", len(left), _of(passage), evidence, is_stated=is_stated)
+    evidence, is_stated = _cause(transition, avoidable, direction)
+    table = object_name(transition.table)
+    yield Loss(
+        LossKind.ROWS_DELETED,
+        direction,
+        table,
+        "",
+        len(avoidable),
+        _row_count(transition),
+        evidence,
+        is_stated=is_stated,
+    )
 
 
-def _cause(passage: Passage, gone: Sequence[int], direction: Direction) -> tuple[str, bool]:
+def _cause(transition: TableTransition, lost: Sequence[int], direction: Direction) -> tuple[str, bool]:
     """Return what has deleted rows, and whether it says so."""
-    new = passage.restrictions
-    if passage.deleted and new is not None and all(new.crowds(it, alike=True) for it in gone):
-        return f"{passage.deleted} has kept none of those that were alike", False
-    if passage.deleted:
-        return passage.deleted, True
+    constraints = transition.new_constraints
+    if (
+        transition.delete_statement
+        and constraints is not None
+        and all(constraints.is_duplicate(it, even_if_none_kept=True) for it in lost)
+    ):
+        return f"{transition.delete_statement} has kept none of those that were alike", False
+    if transition.delete_statement:
+        return transition.delete_statement, True
     # What refers to rows that the upgrade itself put in has to go with them; what refers to older ones need not.
-    if followed := _followed(passage, gone):
-        return followed, direction is not Direction.UPGRADE
-    return _dropped(passage), False
+    if parent_deletion := _parent_deletion(transition, lost):
+        return parent_deletion, direction is not Direction.UPGRADE
+    return _drop_statement(transition), False
 
 
-def _followed(passage: Passage, gone: Collection[int]) -> str:
+def _parent_deletion(transition: TableTransition, lost: Collection[int]) -> str:
     """Return the statement that deletes the rows which all these rows referred to, "" if there is none."""
-    said = ""
-    left = set(gone)
-    for constraint in passage.table.constraints:
+    evidence = ""
+    left = set(lost)
+    for constraint in transition.table.constraints:
         reference = constraint.references
-        if reference is None or not (deleted := passage.flows.deleted(reference.table)):
+        if reference is None or not (deleted := transition.dataflow.delete_statement(reference.table)):
             continue
-        parents = next((it for it in passage.state.contents.tables if it.name == reference.table), None)
+        parents = next((it for it in transition.state_after.contents.tables if it.name == reference.table), None)
         if parents is None or not set(reference.columns) <= set(parents.columns):
             continue
-        there = set(projected(parents, reference.columns))
-        named = projected(passage.rows, constraint.columns)
-        left = {it for it in left if named[it] in there}
-        said = f"follows {deleted}"
-    return said if not left else ""
+        parent_keys = set(projection(parents, reference.columns))
+        foreign_keys = projection(transition.rows, constraint.columns)
+        left = {it for it in left if foreign_keys[it] in parent_keys}
+        evidence = f"follows {deleted}"
+    return evidence if not left else ""
 
 
-def _dropped(passage: Passage) -> str:
+def _drop_statement(transition: TableTransition) -> str:
     """Return the DROP TABLE, of this table or one that it refers to, that has taken the rows along."""
-    parents = [it.references.table for it in passage.table.constraints if it.references]
+    parents = [it.references.table for it in transition.table.constraints if it.references]
     for parent in parents:
-        if parent != passage.table.name and (said := passage.flows.dropped.get(parent.lower())):
+        if parent != transition.table.name and (said := transition.dataflow.drops.get(parent.lower())):
             return f"{said} deletes what refers to {parent}"
-    return passage.flows.dropped.get(passage.table.name.lower(), "")
+    return transition.dataflow.drops.get(transition.table.name.lower(), "")
 
 
-def _multiplied(passage: Passage, direction: Direction) -> Iterator[Loss]:
+def _duplicated_rows(transition: TableTransition, direction: Direction) -> Iterator[Loss]:
     """Yield rows that came on a leg and are like those that there were, at least half as many as these."""
-    columns = _telling(passage)
-    if not columns or passage.rows_after is None or not passage.pairing.come:
+    columns = _identifying_columns(transition)
+    if not columns or transition.rows_after is None or not transition.matching.added:
         return
-    there = set(projected(passage.rows, tuple(columns))) - {tuple(None for _ in columns)}
-    come = _held(passage.rows_after, columns.values(), passage.pairing.come)
-    count = sum(content in there for content in come)
-    if count and count * 2 >= len(passage.rows.rows):
-        yield Loss(Kind.ROWS_DUPLICATED, direction, name_of(passage.table), "", count, len(passage.rows_after.rows))
+    originals = set(projection(transition.rows, tuple(columns))) - {tuple(None for _ in columns)}
+    added = _projected_rows(transition.rows_after, columns.values(), transition.matching.added)
+    count = sum(content in originals for content in added)
+    if count and count * 2 >= len(transition.rows.rows):
+        yield Loss(
+            LossKind.ROWS_DUPLICATED,
+            direction,
+            object_name(transition.table),
+            "",
+            count,
+            len(transition.rows_after.rows),
+        )
 
 
-def _repeated(first: Passage | None, again: Passage) -> Iterator[Loss]:
+def _reinserted_rows(first: TableTransition | None, again: TableTransition) -> Iterator[Loss]:
     """Yield the rows that the upgrade puts in each time, while the downgrade leaves them."""
     if first is None or first.rows_after is None or again.rows_after is None:
         return
-    key = key_of(again.table)
-    columns = [it for it in again.rows.columns if it not in key and again.names.get(it) in first.rows_after.columns]
-    put_in = {name: _column(first.rows_after, again.names[name], first.pairing.come) for name in columns}
-    anew = {name: _column(again.rows_after, again.names[name], again.pairing.come) for name in columns}
-    steady = [name for name in columns if put_in[name] and Counter(put_in[name]) <= Counter(anew[name])]
-    if all(value is None for name in steady for value in put_in[name]):
+    key = key_columns(again.table)
+    columns = [
+        it for it in again.rows.columns if it not in key and again.column_names.get(it) in first.rows_after.columns
+    ]
+    put_in = {
+        name: _column_values(first.rows_after, again.column_names[name], first.matching.added) for name in columns
+    }
+    put_in_again = {
+        name: _column_values(again.rows_after, again.column_names[name], again.matching.added) for name in columns
+    }
+    stable = [name for name in columns if put_in[name] and Counter(put_in[name]) <= Counter(put_in_again[name])]
+    if all(value is None for name in stable for value in put_in[name]):
         return
-    own = set(zip(*(put_in[name] for name in steady), strict=True))
-    left = own & set(projected(again.rows, tuple(steady)))
-    count = sum(row in left for row in zip(*(anew[name] for name in steady), strict=True))
+    own = set(zip(*(put_in[name] for name in stable), strict=True))
+    left = own & set(projection(again.rows, tuple(stable)))
+    count = sum(row in left for row in zip(*(put_in_again[name] for name in stable), strict=True))
     if count:
-        said = "the upgrade puts them in, the downgrade leaves them"
+        evidence = "the upgrade puts them in, the downgrade leaves them"
         yield Loss(
-            Kind.ROWS_DUPLICATED,
+            LossKind.ROWS_DUPLICATED,
             Direction.SECOND_UPGRADE,
-            name_of(again.table),
+            object_name(again.table),
             "",
             count,
             len(again.rows_after.rows),
-            said,
+            evidence,
         )
 
 
-def _not_moved_back(journey: Journey, name: Id, passage: Passage) -> Iterator[Loss]:
+def _rows_not_moved_back(timeline: Timeline, name: TableId, transition: TableTransition) -> Iterator[Loss]:
     """Yield the rows of a table that the upgrade drops, if it has moved them before and they do not come back."""
-    back = journey.returned.get(name)
-    targets = _targets(passage)
-    if back is None or not targets:
+    overall = timeline.overall_transitions.get(name)
+    targets = _target_tables(transition)
+    if overall is None or not targets:
         return
-    moved = _moved(passage, range(len(passage.rows.rows)))
-    gone = set(moved) & set(back.pairing.gone)
-    if len(gone) * 2 > len(moved):
+    moved = _moved_rows(transition, range(len(transition.rows.rows)))
+    lost = set(moved) & set(overall.matching.lost)
+    if len(lost) * 2 > len(moved):
         evidence = f"the upgrade has moved them to {' and '.join(targets)}"
         yield Loss(
-            Kind.ROWS_DELETED, Direction.DOWNGRADE, name_of(passage.table), "", len(gone), _of(passage), evidence
+            LossKind.ROWS_DELETED,
+            Direction.DOWNGRADE,
+            object_name(transition.table),
+            "",
+            len(lost),
+            _row_count(transition),
+            evidence,
         )
 
 
-def _targets(passage: Passage) -> list[str]:
+def _target_tables(transition: TableTransition) -> list[str]:
     """Return the tables that the leg fills from this one."""
-    own = {passage.table.name.lower(), *([passage.now.name.lower()] if passage.now else [])}
-    found = {write.table for write in passage.flows.writes if write.sources & own and write.verb == "INSERT"}
+    own = {transition.table.name.lower(), *([transition.table_after.name.lower()] if transition.table_after else [])}
+    found = {write.table for write in transition.dataflow.writes if write.sources & own and write.verb == "INSERT"}
     return sorted(found - own)
 
 
-def _moved(passage: Passage, places: Collection[int]) -> list[int]:
+def _moved_rows(transition: TableTransition, places: Collection[int]) -> list[int]:
     """Return the rows all of whose values that were read for other tables are in these."""
-    targets = _targets(passage)
-    writes = [write for write in passage.flows.writes if write.table in targets]
+    targets = _target_tables(transition)
+    writes = [write for write in transition.dataflow.writes if write.table in targets]
     reads = frozenset().union(*(write.reads for write in writes)) if writes else frozenset()
-    read = [at for at, column in enumerate(passage.rows.columns) if column.lower() in reads]
-    there: set[Hashable] = set()
-    for table in passage.state.contents.tables:
+    read_columns = [at for at, column in enumerate(transition.rows.columns) if column.lower() in reads]
+    target_values: set[Hashable] = set()
+    for table in transition.state_after.contents.tables:
         if table.name.lower() in targets:
-            there |= {values.loose(value) for row in table.rows for value in row}
+            target_values |= {values.canonical_form(value) for row in table.rows for value in row}
     return [
         place
         for place in places
-        if any(passage.rows.rows[place][at] is not None for at in read)
+        if any(transition.rows.rows[place][at] is not None for at in read_columns)
         and all(
-            passage.rows.rows[place][at] is None or values.loose(passage.rows.rows[place][at]) in there for at in read
+            transition.rows.rows[place][at] is None
+            or values.canonical_form(transition.rows.rows[place][at]) in target_values
+            for at in read_columns
         )
     ]
 
 
-def fresh(journey: Journey, passage: Passage) -> set[int]:
+def filled_rows(timeline: Timeline, transition: TableTransition) -> set[int]:
     """Return the rows that were put in after the upgrade."""
-    before = contents_of(journey.trip.upgraded.contents, passage.table)
-    if before is None or before == passage.rows:
+    before = complete_contents(timeline.round_trip.upgraded.contents, transition.table)
+    if before is None or before == transition.rows:
         return set()
-    there = set(projected(before, before.columns))
-    kept = tuple(name for name in before.columns if name in passage.rows.columns)
-    return {at for at, row in enumerate(projected(passage.rows, kept)) if row not in there}
+    known = set(projection(before, before.columns))
+    columns = tuple(name for name in before.columns if name in transition.rows.columns)
+    return {at for at, row in enumerate(projection(transition.rows, columns)) if row not in known}
 
 
-def _telling(passage: Passage) -> dict[str, str]:
+def _identifying_columns(transition: TableTransition) -> dict[str, str]:
     """Return the columns, before and after, by which a row is like another but for its key."""
-    key = key_of(passage.table)
-    return {old: new for old, new in passage.names.items() if old not in key or len(key) == len(passage.rows.columns)}
+    key = key_columns(transition.table)
+    return {
+        old: new
+        for old, new in transition.column_names.items()
+        if old not in key or len(key) == len(transition.rows.columns)
+    }
 
 
-def _held(table: TableContents | None, columns: Collection[str], places: Collection[int]) -> list[Hashable]:
+def _projected_rows(
+    table: TableContents | None, columns: Collection[str], row_indexes: Collection[int]
+) -> list[Hashable]:
     """Return what some rows of a table hold in some columns."""
-    rows = projected(table, tuple(columns)) if table else ()
-    return [rows[place] for place in places]
+    rows = projection(table, tuple(columns)) if table else ()
+    return [rows[place] for place in row_indexes]
 
 
-def _column(table: TableContents, name: str, places: Collection[int]) -> list[Hashable]:
-    column = loosened(table, name)
-    return [column[place] for place in places]
+def _column_values(table: TableContents, name: str, row_indexes: Collection[int]) -> list[Hashable]:
+    column = canonical_column(table, name)
+    return [column[place] for place in row_indexes]
 
 
-def _of(passage: Passage) -> int:
-    return len(passage.rows.rows)
+def _row_count(transition: TableTransition) -> int:
+    return len(transition.rows.rows)

@@ -7,68 +7,68 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.dataloss import values
-from dormatory.system.identity_cache import by_identity
+from dormatory.system.identity_cache import cache_by_identity
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from dormatory.dataloss.contents import Contents, TableContents
     from dormatory.schema.snapshot import Snapshot, Table
-    from dormatory.sql.dataflow import Flows
+    from dormatory.sql.dataflow import Dataflow
 
 
 @dataclass(frozen=True, slots=True)
-class Pairing:
+class RowMatching:
     """Rows before and after by their places: found again, gone, and come; `rekeyed` are those under another key."""
 
     pairs: tuple[tuple[int, int], ...]
-    gone: tuple[int, ...]
-    come: tuple[int, ...]
+    lost: tuple[int, ...]
+    added: tuple[int, ...]
     rekeyed: frozenset[int] = frozenset()
 
 
-class Correspondence:
+class SchemaMapping:
     """Which table and column of one schema is which of a later one, as the statements between them tell.
 
     What merely looks like a rename is none: a column that is dropped while its like is added holds other values.
     """
 
-    def __init__(self, after: Snapshot, flows: Flows) -> None:
+    def __init__(self, after: Snapshot, dataflow: Dataflow) -> None:
         self._after = {(table.namespace, table.name): table for table in after.tables}
-        self._flows = flows
+        self._dataflow = dataflow
 
-    def table(self, table: Table) -> Table | None:
+    def table_after(self, table: Table) -> Table | None:
         """Return what a table has become, None where it was dropped."""
-        last = self._flows.renamed.get(table.name.lower())
+        last = self._dataflow.renames.get(table.name.lower())
         if last is not None and last != table.name.lower():
             new = (it for it in self._after.values() if it.name.lower() == last and it.namespace == table.namespace)
             if (found := next(new, None)) is not None:
                 return found
         return self._after.get((table.namespace, table.name))
 
-    def columns(self, table: Table) -> dict[str, str]:
+    def column_names(self, table: Table) -> dict[str, str]:
         """Return the columns of a table with the names that they have now, without those that were dropped."""
-        after = self.table(table)
+        after = self.table_after(table)
         if after is None:
             return {}
         new = {column.name for column in after.columns}
         old = {column.name for column in table.columns}
         found = {name: name for name in old & new}
         for name in old - new:
-            if now := self._copy(after, name, old):
+            if now := self._renamed_column(after, name, old):
                 found[name] = now
         return found
 
-    def _copy(self, after: Table, name: str, old: set[str]) -> str:
+    def _renamed_column(self, after: Table, name: str, old: set[str]) -> str:
         """Return the new column of a table that took over the values of another, as a rebuild does to rename one."""
         names = {column.name.lower(): column.name for column in after.columns if column.name not in old}
-        for write in self._flows.writes:
-            if write.table == after.name.lower() and write.copied == name.lower() and write.column in names:
+        for write in self._dataflow.writes:
+            if write.table == after.name.lower() and write.copied_from == name.lower() and write.column in names:
                 return names[write.column]
         return ""
 
 
-def contents_of(contents: Contents, table: Table | None) -> TableContents | None:
+def complete_contents(contents: Contents, table: Table | None) -> TableContents | None:
     """Return the rows of a table, None where it is not there or has more rows than were read."""
     if table is None:
         return None
@@ -78,7 +78,7 @@ def contents_of(contents: Contents, table: Table | None) -> TableContents | None
     return None
 
 
-def key_of(table: Table) -> tuple[str, ...]:
+def key_columns(table: Table) -> tuple[str, ...]:
     """Return the columns of the primary key, or of the first unique constraint without one."""
     for kind in ("PRIMARY KEY", "UNIQUE"):
         for constraint in table.constraints:
@@ -87,90 +87,94 @@ def key_of(table: Table) -> tuple[str, ...]:
     return ()
 
 
-def paired(before: TableContents, after: TableContents, names: dict[str, str], key: Sequence[str]) -> Pairing:
+def match_rows(
+    before: TableContents, after: TableContents, column_names: dict[str, str], key: Sequence[str]
+) -> RowMatching:
     """Find the rows of a table again: by their key, else by what else they hold.
 
     `names` are the columns they have in common, before and after; `key` is one of before.
     """
     if before == after:
-        return Pairing(tuple((place, place) for place in range(len(before.rows))), (), ())
-    common = [name for name in before.columns if names.get(name) in after.columns]
-    keyed = [name for name in key if name in common]
-    left = _Left(before, after, names)
-    if keyed and len(keyed) == len(key):
-        left.pair(keyed, unique=True)
-    found = {old for old, _ in left.pairs}
-    others = [name for name in common if name not in keyed]
+        return RowMatching(tuple((place, place) for place in range(len(before.rows))), (), ())
+    common = [name for name in before.columns if column_names.get(name) in after.columns]
+    common_key = [name for name in key if name in common]
+    unmatched = _UnmatchedRows(before, after, column_names)
+    if common_key and len(common_key) == len(key):
+        unmatched.match_by(common_key, needs_unique=True)
+    matched_by_key = {old for old, _ in unmatched.pairs}
+    others = [name for name in common if name not in common_key]
     if others:
-        left.pair(others)
-        if not left.pairs:  # no row is as it was: go by the columns that only moved with their rows
-            left.pair(left.steady(others))
-    elif not keyed:
-        left.pair(common)
-    rekeyed = frozenset(old for old, _ in left.pairs if old not in found) if keyed or key else frozenset()
-    return Pairing(tuple(sorted(left.pairs)), tuple(left.old), tuple(left.new), rekeyed)
+        unmatched.match_by(others)
+        if not unmatched.pairs:  # no row is as it was: go by the columns that only moved with their rows
+            unmatched.match_by(unmatched.stable_columns(others))
+    elif not common_key:
+        unmatched.match_by(common)
+    rekeyed = (
+        frozenset(old for old, _ in unmatched.pairs if old not in matched_by_key) if common_key or key else frozenset()
+    )
+    return RowMatching(tuple(sorted(unmatched.pairs)), tuple(unmatched.old), tuple(unmatched.new), rekeyed)
 
 
-class _Left:
+class _UnmatchedRows:
     """The rows that were not found yet."""
 
-    def __init__(self, before: TableContents, after: TableContents, names: dict[str, str]) -> None:
-        self._before, self._after, self._names = before, after, names
+    def __init__(self, before: TableContents, after: TableContents, column_names: dict[str, str]) -> None:
+        self._before, self._after, self._column_names = before, after, column_names
         self.old, self.new = list(range(len(before.rows))), list(range(len(after.rows)))
         self.pairs: list[tuple[int, int]] = []
 
-    def pair(self, columns: Sequence[str], *, unique: bool = False) -> None:
+    def match_by(self, columns: Sequence[str], *, needs_unique: bool = False) -> None:
         """Pair the rows that agree in some columns; those that several share only if they are as many on both sides."""
         if not columns or not self.old or not self.new:
             return
         one, other = self._projections(columns)
-        there = defaultdict[object, deque[int]](deque)
+        candidates = defaultdict[object, deque[int]](deque)
         for place in self.new:
-            there[other[place]].append(place)
-        if unique and any(len(places) > 1 for places in there.values()):
+            candidates[other[place]].append(place)
+        if needs_unique and any(len(places) > 1 for places in candidates.values()):
             return
         taken: set[int] = set()
-        left: list[int] = []
+        unmatched: list[int] = []
         for place in self.old:
-            places = there.get(one[place])
+            places = candidates.get(one[place])
             if places:
                 found = places.popleft()
                 taken.add(found)
                 self.pairs.append((place, found))
             else:
-                left.append(place)
-        self.old = left
+                unmatched.append(place)
+        self.old = unmatched
         self.new = [place for place in self.new if place not in taken]
 
-    def steady(self, columns: Iterable[str]) -> list[str]:
+    def stable_columns(self, columns: Iterable[str]) -> list[str]:
         """Return the columns that tell the rows which are left apart and hold the same values on both sides."""
-        kept = []
+        stable = []
         for name in columns:
             one, other = self._projections([name])
             if Counter(one[it] for it in self.old) == Counter(other[it] for it in self.new):
-                kept.append(name)
-        if not kept:
+                stable.append(name)
+        if not stable:
             return []
-        one, _ = self._projections(kept)
-        return kept if len({one[it] for it in self.old}) > len(self.old) // 2 else []
+        one, _ = self._projections(stable)
+        return stable if len({one[it] for it in self.old}) > len(self.old) // 2 else []
 
     def _projections(self, columns: Sequence[str]) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
         return (
-            projected(self._before, tuple(columns)),
-            projected(self._after, tuple(self._names[name] for name in columns)),
+            projection(self._before, tuple(columns)),
+            projection(self._after, tuple(self._column_names[name] for name in columns)),
         )
 
 
-@by_identity(most=1024)
-def projected(table: TableContents, columns: tuple[str, ...]) -> tuple[Hashable, ...]:
+@cache_by_identity(max_entries=1024)
+def projection(table: TableContents, columns: tuple[str, ...]) -> tuple[Hashable, ...]:
     """Return what each row of a table holds in some columns, in loose form."""
     if not columns:
         return ((),) * len(table.rows)
-    return tuple(zip(*(loosened(table, name) for name in columns), strict=True))
+    return tuple(zip(*(canonical_column(table, name) for name in columns), strict=True))
 
 
-@by_identity(most=1024)
-def loosened(table: TableContents, column: str) -> tuple[Hashable, ...]:
+@cache_by_identity(max_entries=1024)
+def canonical_column(table: TableContents, column: str) -> tuple[Hashable, ...]:
     """Return what each row of a table holds in a column, in loose form."""
     at = table.columns.index(column)
-    return values.loosened([row[at] for row in table.rows])
+    return values.canonical_forms([row[at] for row in table.rows])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class DatabaseState:
     """A database at one moment of a round trip."""
 
     schema: Snapshot
@@ -21,7 +21,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
+class RoundTrip:
     """One revision's round trip as far as it got: states between the legs, and the statements of each leg.
 
     `filled` are the contents after rows were put in behind the upgrade, None where none were. States that were not
@@ -30,12 +30,12 @@ class Trip:
     """
 
     syntax: Syntax
-    before: State
+    before: DatabaseState
     upgrade: tuple[Statement, ...]
-    upgraded: State
+    upgraded: DatabaseState
     filled: Contents | None = None
     downgrade: tuple[Statement, ...] = ()
-    downgraded: State | None = None
+    downgraded: DatabaseState | None = None
     second_upgrade: tuple[Statement, ...] = ()
-    upgraded_again: State | None = None
-    touched: frozenset[tuple[str | None, str]] | None = None
+    upgraded_again: DatabaseState | None = None
+    affected_tables: frozenset[tuple[str | None, str]] | None = None

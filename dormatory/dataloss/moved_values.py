@@ -16,154 +16,159 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.timeline import Passage
-    from dormatory.dataloss.values import Value
+    from dormatory.dataloss.timeline import TableTransition
+    from dormatory.dataloss.values import CellValue
 
-_INFORMATIVE = 3  # letters or digits that do not turn up elsewhere by accident
-_ENOUGH = 3  # such values
-_MOST = 0.9
-_FEW = 0.75  # different values among all, where each is one of a few
-_SEPARATORS = 3  # characters that a split takes away
+_MIN_INFORMATIVE_LENGTH = 3  # letters or digits that do not turn up elsewhere by accident
+_MIN_VALUES = 3  # such values
+_MIN_FOUND_SHARE = 0.9
+_MAX_DISTINCT_SHARE = 0.75  # different values among all, where each is one of a few
+_MAX_SEPARATOR_LENGTH = 3  # characters that a split takes away
 
 
-class Carriers:
+class MoveTargets:
     """The places to which a column's values were carried by the upgrade."""
 
-    def __init__(self, passage: Passage, column: str) -> None:
-        self._passage, self._column = passage, column
-        self._place = passage.rows.columns.index(column)
-        self._partners = dict(passage.pairing.pairs)
-        named = passage.flows.carriers(column)
-        own = passage.names.get(column)
-        after = passage.rows_after
+    def __init__(self, transition: TableTransition, column: str) -> None:
+        self._transition, self._column = transition, column
+        self._column_index = transition.rows.columns.index(column)
+        self._new_rows = dict(transition.matching.pairs)
+        targets = transition.dataflow.derived_columns(column)
+        name_after = transition.column_names.get(column)
+        after = transition.rows_after
         names = {name.lower(): name for name in after.columns} if after is not None else {}
-        table = passage.now.name.lower() if passage.now else ""
-        self.beside = [names[it] for at, it in named if at == table and it in names and names[it] != own]
-        self.elsewhere = [(at, it) for at, it in named if at != table]
-        if not named:
-            self._search(after)
+        table = transition.table_after.name.lower() if transition.table_after else ""
+        self.same_table_columns = [
+            names[it] for at, it in targets if at == table and it in names and names[it] != name_after
+        ]
+        self.other_table_columns = [(at, it) for at, it in targets if at != table]
+        if not targets:
+            self._search_by_values(after)
 
     @property
-    def exist(self) -> bool:
+    def has_any(self) -> bool:
         """Tell whether there are any."""
-        return bool(self.beside or self.elsewhere)
+        return bool(self.same_table_columns or self.other_table_columns)
 
-    def restorable(self) -> dict[int, str]:
+    def restorable_rows(self) -> dict[int, str]:
         """Return the rows whose value still follows from where it went, each with how: whole, part, parts or map."""
         found: dict[int, str] = {}
-        moved = self._moved()
-        for place, row in enumerate(self._passage.rows.rows):
-            value = row[self._place]
+        moved_values = self._values_in_other_tables()
+        for place, row in enumerate(self._transition.rows.rows):
+            value = row[self._column_index]
             if value is None:
                 continue
-            if values.loose(value) in moved:
+            if values.canonical_form(value) in moved_values:
                 found[place] = "whole"
-            elif how := self._contained(value, self._beside(place)):
+            elif how := self._containment(value, self._same_row_values(place)):
                 found[place] = how
-        places = self._mapped() or self._calculated()
+        places = self._mapped_rows() or self._calculated_rows()
         return found | {place: "map" for place in places if place not in found}
 
-    def _beside(self, place: int) -> list[Value]:
-        after, partner = self._passage.rows_after, self._partners.get(place)
-        if after is None or partner is None:
+    def _same_row_values(self, place: int) -> list[CellValue]:
+        after, row_after = self._transition.rows_after, self._new_rows.get(place)
+        if after is None or row_after is None:
             return []
-        return [after.rows[partner][after.columns.index(name)] for name in self.beside]
+        return [after.rows[row_after][after.columns.index(name)] for name in self.same_table_columns]
 
     @staticmethod
-    def _contained(value: Value, others: Iterable[Value]) -> str:
+    def _containment(value: CellValue, others: Iterable[CellValue]) -> str:
         """Tell how a value is found in others of its row, "" if it is not."""
-        there = [other for other in others if other is not None]
-        mine = values.text(value)
-        texts = [values.text(other) for other in there]
-        if any(values.loose(other) == values.loose(value) for other in there):
+        candidates = [other for other in others if other is not None]
+        own_text = values.as_text(value)
+        texts = [values.as_text(other) for other in candidates]
+        if any(values.canonical_form(other) == values.canonical_form(value) for other in candidates):
             return "whole"
-        if mine and any(mine in text for text in texts):
+        if own_text and any(own_text in text for text in texts):
             return "part"
-        parts = [text for text in texts if text and text in mine]
-        left = mine
+        parts = [text for text in texts if text and text in own_text]
+        rest = own_text
         for part in sorted(parts, key=len, reverse=True):
-            left = left.replace(part, "", 1)
-        is_split = parts and len(left) <= _SEPARATORS and not any(sign.isalnum() for sign in left)
+            rest = rest.replace(part, "", 1)
+        is_split = parts and len(rest) <= _MAX_SEPARATOR_LENGTH and not any(sign.isalnum() for sign in rest)
         return "parts" if is_split else ""
 
-    def _moved(self) -> set[Hashable]:
+    def _values_in_other_tables(self) -> set[Hashable]:
         """Return what the columns of other tables hold that were made of this one."""
         found: set[Hashable] = set()
-        for table in self._passage.state.contents.tables:
-            for at, column in self.elsewhere:
+        for table in self._transition.state_after.contents.tables:
+            for at, column in self.other_table_columns:
                 names = {name.lower(): place for place, name in enumerate(table.columns)}
                 if table.name.lower() == at and column in names:
-                    found |= {values.loose(row[names[column]]) for row in table.rows}
+                    found |= {values.canonical_form(row[names[column]]) for row in table.rows}
         return found
 
-    def _mapped(self) -> list[int]:
+    def _mapped_rows(self) -> list[int]:
         """Return the rows whose value follows from what their new columns hold: no other value has led to it.
 
         Rows that differ from each other prove nothing, unless a statement names the value.
         """
-        given = [values.loose(value) for value in self._values() if value is not None]
-        are_few = len(set(given)) <= len(given) * _FEW
-        classes = defaultdict[object, list[int]](list)
-        for place in self._partners:
-            others = self._beside(place)
+        known_values = [values.canonical_form(value) for value in self._column_values() if value is not None]
+        are_few = len(set(known_values)) <= len(known_values) * _MAX_DISTINCT_SHARE
+        groups = defaultdict[object, list[int]](list)
+        for place in self._new_rows:
+            others = self._same_row_values(place)
             if others:
-                classes[tuple(map(values.loose, others))].append(place)
+                groups[tuple(map(values.canonical_form, others))].append(place)
         found = []
-        for places in classes.values():
-            held = [self._passage.rows.rows[place][self._place] for place in places]
-            alike = len({values.loose(value) for value in held}) == 1
-            is_named = values.text(held[0]) in self._passage.flows.literals
-            if alike and held[0] is not None and (is_named or (are_few and len(held) > 1)):
+        for places in groups.values():
+            original_values = [self._transition.rows.rows[place][self._column_index] for place in places]
+            is_one_value = len({values.canonical_form(value) for value in original_values}) == 1
+            is_named = values.as_text(original_values[0]) in self._transition.dataflow.literals
+            if is_one_value and original_values[0] is not None and (is_named or (are_few and len(original_values) > 1)):
                 found += places
         return found
 
-    def _calculated(self) -> list[int]:
+    def _calculated_rows(self) -> list[int]:
         """Return the rows if their numbers or moments are in proportion to what one of the new columns holds."""
-        after = self._passage.rows_after
-        for name in self.beside if after is not None else ():
+        after = self._transition.rows_after
+        for name in self.same_table_columns if after is not None else ():
             at = after.columns.index(name) if after is not None else 0
             points = {
                 old: (one, other)
-                for old, new in self._partners.items()
-                if (one := _measure(self._passage.rows.rows[old][self._place])) is not None
-                and (other := _measure(after.rows[new][at] if after is not None else None)) is not None
+                for old, new in self._new_rows.items()
+                if (one := _as_float(self._transition.rows.rows[old][self._column_index])) is not None
+                and (other := _as_float(after.rows[new][at] if after is not None else None)) is not None
             }
             if _is_linear(list(points.values())):
                 return list(points)
         return []
 
-    def _search(self, after: TableContents | None) -> None:
+    def _search_by_values(self, after: TableContents | None) -> None:
         """Look for the values themselves, where Python code may have carried them."""
-        mine = {values.loose(value) for value in self._values() if _is_informative(value)}
-        if len(mine) < _ENOUGH:
+        searched = {values.canonical_form(value) for value in self._column_values() if _is_informative(value)}
+        if len(searched) < _MIN_VALUES:
             return
-        old = {(it.name, name) for it in self._passage.journey.trip.before.contents.tables for name in it.columns}
-        for table in self._passage.state.contents.tables:
+        old = {
+            (it.name, name) for it in self._transition.timeline.round_trip.before.contents.tables for name in it.columns
+        }
+        for table in self._transition.state_after.contents.tables:
             for place, name in enumerate(table.columns):
-                if (table.name, name) in old or (after is table and name in self._passage.names.values()):
+                if (table.name, name) in old or (after is table and name in self._transition.column_names.values()):
                     continue
-                there = {values.loose(row[place]) for row in table.rows}
-                if after is not table and len(mine & there) >= _MOST * len(mine):
-                    self.elsewhere.append((table.name.lower(), name.lower()))
-                elif after is table and self._is_told_by(name):
-                    self.beside.append(name)
+                found = {values.canonical_form(row[place]) for row in table.rows}
+                if after is not table and len(searched & found) >= _MIN_FOUND_SHARE * len(searched):
+                    self.other_table_columns.append((table.name.lower(), name.lower()))
+                elif after is table and self._is_derivable_from(name):
+                    self.same_table_columns.append(name)
 
-    def _is_told_by(self, name: str) -> bool:
-        after = self._passage.rows_after
+    def _is_derivable_from(self, name: str) -> bool:
+        after = self._transition.rows_after
         if after is None:
             return False
         at = after.columns.index(name)
         pairs = [
-            (self._passage.rows.rows[old][self._place], after.rows[new][at]) for old, new in self._partners.items()
+            (self._transition.rows.rows[old][self._column_index], after.rows[new][at])
+            for old, new in self._new_rows.items()
         ]
-        told = [bool(self._contained(value, [other])) for value, other in pairs if _is_informative(value)]
-        return sum(told) >= _MOST * len(told)
+        derivable = [bool(self._containment(value, [other])) for value, other in pairs if _is_informative(value)]
+        return sum(derivable) >= _MIN_FOUND_SHARE * len(derivable)
 
-    def _values(self) -> Sequence[Value]:
-        return [row[self._place] for row in self._passage.rows.rows]
+    def _column_values(self) -> Sequence[CellValue]:
+        return [row[self._column_index] for row in self._transition.rows.rows]
 
 
-def _measure(value: Value) -> float | None:
+def _as_float(value: CellValue) -> float | None:
     """Return a number for a number or a moment, None for anything else."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC).timestamp()
@@ -175,7 +180,7 @@ def _measure(value: Value) -> float | None:
 def _is_linear(points: Sequence[tuple[float, float]]) -> bool:
     """Tell whether each second number is the first times a factor plus a constant, rounded to a whole at most."""
     (low, start), (high, end) = min(points, default=(0, 0)), max(points, default=(0, 0))
-    if len({one for one, _ in points}) < _ENOUGH or start == end:
+    if len({one for one, _ in points}) < _MIN_VALUES or start == end:
         return False
     factor = (end - start) / (high - low)
     if len({other for _, other in points}) < len({one for one, _ in points}):
@@ -183,5 +188,5 @@ def _is_linear(points: Sequence[tuple[float, float]]) -> bool:
     return all(abs(start + (one - low) * factor - other) <= 1 for one, other in points)
 
 
-def _is_informative(value: Value) -> bool:
-    return value is not None and len(values.text(value)) >= _INFORMATIVE
+def _is_informative(value: CellValue) -> bool:
+    return value is not None and len(values.as_text(value)) >= _MIN_INFORMATIVE_LENGTH

@@ -7,134 +7,141 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dormatory.dataloss import values
-from dormatory.dataloss.matching import contents_of, projected
+from dormatory.dataloss.matching import complete_contents, projection
 from dormatory.sql import evaluate
 from dormatory.sql.expression import portable_expression
-from dormatory.sql.types import NUMBERS, portable_type
+from dormatory.sql.types import NUMBER_FAMILIES, portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.model import State
-    from dormatory.dataloss.values import Value
+    from dormatory.dataloss.model import DatabaseState
+    from dormatory.dataloss.values import CellValue
     from dormatory.schema.snapshot import Constraint, Table
     from dormatory.sql.lexer import Syntax
     from dormatory.sql.normal_form import Node
 
-Row = dict[str, "Value"]
+RowValues = dict[str, "CellValue"]
 
 
-class Restrictions:
+class NewConstraints:
     """The constraints that a table has gained between two states, and how its rows stand to them."""
 
     def __init__(
         self,
-        before: Table,
-        after: Table,
+        table_before: Table,
+        table_after: Table,
         rows: TableContents,
-        state: State,
+        state_after: DatabaseState,
         *,
-        names: Mapping[str, str],
+        column_names: Mapping[str, str],
         syntax: Syntax,
     ) -> None:
-        self._after, self._state, self._names, self._syntax = after, state, names, syntax
-        old = {_plain(it, names) for it in before.constraints}
-        self._constraints = [it for it in after.constraints if _plain(it, {}) not in old]
-        indexes = {(it.keys, it.predicate) for it in before.indexes if it.unique}
-        self._indexes = [it for it in after.indexes if it.unique and (it.keys, it.predicate) not in indexes]
-        was_nullable = {names.get(it.name) for it in before.columns if it.nullable}
-        self._required = {it.name for it in after.columns if not it.nullable and it.name in was_nullable}
-        self._types = {column.name: column.type for column in after.columns}
-        self._labels = {enum.name: enum.values for enum in state.schema.enums}
+        self._table_after, self._state_after, self._column_names, self._syntax = (
+            table_after,
+            state_after,
+            column_names,
+            syntax,
+        )
+        old = {_nameless_definition(it, column_names) for it in table_before.constraints}
+        self._constraints = [it for it in table_after.constraints if _nameless_definition(it, {}) not in old]
+        indexes = {(it.keys, it.predicate) for it in table_before.indexes if it.unique}
+        self._indexes = [it for it in table_after.indexes if it.unique and (it.keys, it.predicate) not in indexes]
+        was_nullable = {column_names.get(it.name) for it in table_before.columns if it.nullable}
+        self._required = {it.name for it in table_after.columns if not it.nullable and it.name in was_nullable}
+        self._types = {column.name: column.type for column in table_after.columns}
+        self._enum_values = {enum.name: enum.values for enum in state_after.schema.enums}
         self._columns = rows.columns
-        self._rows = [self._renamed(dict(zip(rows.columns, row, strict=True))) for row in rows.rows]
-        self._kept = contents_of(state.contents, after)
+        self._rows = [self._with_new_names(dict(zip(rows.columns, row, strict=True))) for row in rows.rows]
+        self._contents_after = complete_contents(state_after.contents, table_after)
 
-    def requires(self, column: str) -> bool:
+    def is_required(self, column: str) -> bool:
         """Tell whether a column that could be NULL no longer can."""
         return column in self._required
 
-    def refuses(self, place: int, column: str | None = None) -> bool:
+    def is_violated_by(self, row_index: int, column: str | None = None) -> bool:
         """Tell whether a row as it was breaks a new constraint; of all, or of those that look at one column."""
-        row = self._rows[place]
+        row = self._rows[row_index]
         if any(row.get(name) is None for name in self._required if column in {None, name}):
             return True
-        if any(self._breaks(it, row) for it in self._constraints if column is None or self._looks_at(it, column)):
+        if any(self._is_violated(it, row) for it in self._constraints if column is None or self._is_about(it, column)):
             return True
-        return column is not None and not self._holds(column, row.get(column))
+        return column is not None and not self._can_hold(column, row.get(column))
 
-    def crowds(self, place: int, column: str | None = None, *, alike: bool = False) -> bool:
+    def is_duplicate(self, row_index: int, column: str | None = None, *, even_if_none_kept: bool = False) -> bool:
         """Tell whether a row shared a key with others that may now stand only once.
 
         Asked of a whole row, it does so only if one of them was kept, or with `alike` whether it was or not.
         """
-        for keys in self._keys():
-            if column is not None and column.lower() not in frozenset().union(*map(evaluate.names, keys)):
+        for keys in self._unique_keys():
+            if column is not None and column.lower() not in frozenset().union(*map(evaluate.referenced_columns, keys)):
                 continue
-            mine = self._key(self._rows[place], keys)
-            if mine is None:
+            key = self._key_values(self._rows[row_index], keys)
+            if key is None:
                 continue
-            if column is not None or alike:
-                if Counter(self._key(row, keys) for row in self._rows)[mine] > 1:
+            if column is not None or even_if_none_kept:
+                if Counter(self._key_values(row, keys) for row in self._rows)[key] > 1:
                     return True
-            elif mine in {self._key(row, keys) for row in self._now()}:
+            elif key in {self._key_values(row, keys) for row in self._rows_after()}:
                 return True
         return False
 
-    def _keys(self) -> list[tuple[Node, ...]]:
+    def _unique_keys(self) -> list[tuple[Node, ...]]:
         found = [it.columns for it in self._constraints if it.kind in {"UNIQUE", "PRIMARY KEY"}]
-        named: list[tuple[Node, ...]] = [tuple(("name", name.lower()) for name in columns) for columns in found]
-        return named + [tuple(portable_expression(key, self._syntax) for key in it.keys) for it in self._indexes]
+        nodes: list[tuple[Node, ...]] = [tuple(("name", name.lower()) for name in columns) for columns in found]
+        return nodes + [tuple(portable_expression(key, self._syntax) for key in it.keys) for it in self._indexes]
 
-    def _key(self, row: Row, keys: tuple[Node, ...]) -> Hashable:
+    def _key_values(self, row: RowValues, keys: tuple[Node, ...]) -> Hashable:
         """Return what a unique key makes of a row, None where it lets any number stand."""
         found = []
         for node in keys:
-            value = self._evaluated(node, row)
-            if value is None or value is evaluate.UNKNOWN:
+            value = self._evaluate(node, row)
+            if value is None or value is evaluate.UNDECIDED:
                 return None
-            found.append(values.loose(value))
+            found.append(values.canonical_form(value))
         return tuple(found)
 
-    def _evaluated(self, node: Node, row: Row) -> Any:
+    def _evaluate(self, node: Node, row: RowValues) -> Any:
         with suppress(TypeError, ValueError, ArithmeticError):
             return evaluate.evaluate(node, {name.lower(): value for name, value in row.items()})
-        return evaluate.UNKNOWN
+        return evaluate.UNDECIDED
 
-    def _now(self) -> list[Row]:
-        kept = self._kept
+    def _rows_after(self) -> list[RowValues]:
+        kept = self._contents_after
         return [] if kept is None else [dict(zip(kept.columns, row, strict=True)) for row in kept.rows]
 
-    def _breaks(self, constraint: Constraint, row: Row) -> bool:
+    def _is_violated(self, constraint: Constraint, row: RowValues) -> bool:
         if constraint.kind == "CHECK" and constraint.expression:
-            found = self._evaluated(portable_expression(constraint.expression, self._syntax), row)
+            found = self._evaluate(portable_expression(constraint.expression, self._syntax), row)
             return found is False or (isinstance(found, int) and not found)
         if constraint.kind == "FOREIGN KEY" and constraint.references:
-            return is_orphan(constraint, row, parents_of(constraint, self._state))
+            return is_dangling(constraint, row, parent_keys(constraint, self._state_after))
         return False
 
-    def _looks_at(self, constraint: Constraint, column: str) -> bool:
+    def _is_about(self, constraint: Constraint, column: str) -> bool:
         if constraint.kind == "CHECK" and constraint.expression:
-            return column.lower() in evaluate.names(portable_expression(constraint.expression, self._syntax))
+            return column.lower() in evaluate.referenced_columns(
+                portable_expression(constraint.expression, self._syntax)
+            )
         return column in constraint.columns
 
-    def _holds(self, column: str, value: Value) -> bool:
+    def _can_hold(self, column: str, value: CellValue) -> bool:
         """Tell whether a column's type has a place for a value, in whatever form."""
-        declared = self._types.get(column, "")
-        family = portable_type(declared).partition("(")[0]
-        labels = self._labels.get(declared.rpartition(".")[2].strip('"'))
+        declared_type = self._types.get(column, "")
+        family = portable_type(declared_type).partition("(")[0]
+        labels = self._enum_values.get(declared_type.rpartition(".")[2].strip('"'))
         if labels is not None:
             return value is None or value in labels
-        if isinstance(value, str) and family in NUMBERS:
-            return values.number(value) is not None
+        if isinstance(value, str) and family in NUMBER_FAMILIES:
+            return values.as_number(value) is not None
         return True
 
-    def _renamed(self, row: Row) -> Row:
-        return {self._names.get(name, name): value for name, value in row.items()}
+    def _with_new_names(self, row: RowValues) -> RowValues:
+        return {self._column_names.get(name, name): value for name, value in row.items()}
 
 
-def parents_of(constraint: Constraint, state: State) -> frozenset[Hashable] | None:
+def parent_keys(constraint: Constraint, state: DatabaseState) -> frozenset[Hashable] | None:
     """Return the keys that a foreign key may name, none where their table is gone; None where not all were read."""
     reference = constraint.references
     if reference is None:
@@ -145,16 +152,16 @@ def parents_of(constraint: Constraint, state: State) -> frozenset[Hashable] | No
         return None if any((it.namespace, it.name) == target for it in state.schema.tables) else frozenset()
     if not parents.is_whole or not set(reference.columns) <= set(parents.columns):
         return None
-    return frozenset(projected(parents, reference.columns))
+    return frozenset(projection(parents, reference.columns))
 
 
-def is_orphan(constraint: Constraint, row: Mapping[str, Value], parents: frozenset[Hashable] | None) -> bool:
+def is_dangling(constraint: Constraint, row: Mapping[str, CellValue], parents: frozenset[Hashable] | None) -> bool:
     """Tell whether a row's foreign key surely names no row."""
-    mine = [row.get(name) for name in constraint.columns]
-    return parents is not None and None not in mine and tuple(map(values.loose, mine)) not in parents
+    key = [row.get(name) for name in constraint.columns]
+    return parents is not None and None not in key and tuple(map(values.canonical_form, key)) not in parents
 
 
-def _plain(constraint: Constraint, names: Mapping[str, str]) -> tuple[object, ...]:
+def _nameless_definition(constraint: Constraint, names: Mapping[str, str]) -> tuple[object, ...]:
     """Return what a constraint demands, without its name and by the names of today."""
     columns = tuple(names.get(name, name) for name in constraint.columns)
     target = (constraint.references.table, constraint.references.columns) if constraint.references else None

@@ -6,184 +6,226 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
-from dormatory.dataloss.matching import Correspondence, Pairing, contents_of, key_of, paired
-from dormatory.dataloss.new_constraints import Restrictions
-from dormatory.sql.dataflow import flows
+from dormatory.dataloss.matching import RowMatching, SchemaMapping, complete_contents, key_columns, match_rows
+from dormatory.dataloss.new_constraints import NewConstraints
+from dormatory.sql.dataflow import read_dataflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.model import State, Trip
+    from dormatory.dataloss.model import DatabaseState, RoundTrip
     from dormatory.schema.snapshot import Table
-    from dormatory.sql.dataflow import Flows
+    from dormatory.sql.dataflow import Dataflow
 
-Id: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
+TableId: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
 
 
 @dataclass(frozen=True)
-class Passage:
+class TableTransition:
     """One table on one leg, or across several; `now` and `rows_after` are None where it was dropped."""
 
     table: Table
     rows: TableContents
-    now: Table | None
+    table_after: Table | None
     rows_after: TableContents | None
-    names: dict[str, str]  # columns, before and after
-    state: State  # after
-    flows: Flows
-    journey: Journey
-    composed: Pairing | None = None  # from the legs that lie between
+    column_names: dict[str, str]  # columns, before and after
+    state_after: DatabaseState  # after
+    dataflow: Dataflow
+    timeline: Timeline
+    composed: RowMatching | None = None  # from the legs that lie between
 
     @cached_property
-    def pairing(self) -> Pairing:
+    def matching(self) -> RowMatching:
         """The rows, found again."""
         if self.composed is not None:
             return self.composed
         if self.rows_after is None:
-            return Pairing((), tuple(range(len(self.rows.rows))), ())
-        return paired(self.rows, self.rows_after, self.names, key_of(self.table))
+            return RowMatching((), tuple(range(len(self.rows.rows))), ())
+        return match_rows(self.rows, self.rows_after, self.column_names, key_columns(self.table))
 
     @cached_property
-    def restrictions(self) -> Restrictions | None:
+    def new_constraints(self) -> NewConstraints | None:
         """What the table no longer lets in."""
-        if self.now is None:
+        if self.table_after is None:
             return None
-        syntax = self.journey.trip.syntax
-        return Restrictions(self.table, self.now, self.rows, self.state, names=self.names, syntax=syntax)
+        syntax = self.timeline.round_trip.syntax
+        return NewConstraints(
+            self.table, self.table_after, self.rows, self.state_after, column_names=self.column_names, syntax=syntax
+        )
 
     @cached_property
-    def deleted(self) -> str:
+    def delete_statement(self) -> str:
         """Where rows of the table are deleted in so many words, under either of its names."""
-        names = [self.table.name, self.now.name] if self.now else [self.table.name]
-        return next((said for name in names if (said := self.flows.deleted(name))), "")
+        names = [self.table.name, self.table_after.name] if self.table_after else [self.table.name]
+        return next((said for name in names if (said := self.dataflow.delete_statement(name))), "")
 
 
-class Journey:
+class Timeline:
     """The round trip, with what its statements do."""
 
-    def __init__(self, trip: Trip) -> None:
-        self.trip = trip
-        self.up, self.down = flows(trip.upgrade, trip.syntax), flows(trip.downgrade, trip.syntax)
-        self.zones = self.up.zones | self.down.zones
-        self.still = Still(trip)
-        self._forth = Correspondence(trip.upgraded.schema, self.up)
+    def __init__(self, round_trip: RoundTrip) -> None:
+        self.round_trip = round_trip
+        self.up, self.down = (
+            read_dataflow(round_trip.upgrade, round_trip.syntax),
+            read_dataflow(round_trip.downgrade, round_trip.syntax),
+        )
+        self.time_zones = self.up.time_zones | self.down.time_zones
+        self.unchanged_tables = UnchangedTables(round_trip)
+        self._upgrade_mapping = SchemaMapping(round_trip.upgraded.schema, self.up)
 
     @cached_property
-    def upgraded(self) -> dict[Id, Passage]:
+    def upgrade_transitions(self) -> dict[TableId, TableTransition]:
         """The tables that there were on the first leg, by their names."""
-        return dict(self._passages(self.trip.before, self.trip.upgraded, self._forth, self.up))
+        return dict(self._transitions(self.round_trip.before, self.round_trip.upgraded, self._upgrade_mapping, self.up))
 
     @cached_property
-    def returned(self) -> dict[Id, Passage]:
+    def overall_transitions(self) -> dict[TableId, TableTransition]:
         """The tables that there were, from before the upgrade to after the downgrade: by the same names, if at all."""
-        after = self.trip.downgraded
+        after = self.round_trip.downgraded
         if after is None:
             return {}
-        there = {(table.namespace, table.name): table for table in after.schema.tables}
+        tables_after = {(table.namespace, table.name): table for table in after.schema.tables}
         found = {}
-        for table in self.trip.before.schema.tables:
-            rows = contents_of(self.trip.before.contents, table)
-            now = there.get((table.namespace, table.name))
+        for table in self.round_trip.before.schema.tables:
+            rows = complete_contents(self.round_trip.before.contents, table)
+            table_after = tables_after.get((table.namespace, table.name))
             if (
-                _id(table) in self.still
+                _table_id(table) in self.unchanged_tables
                 or rows is None
-                or now is None
-                or (rows_after := contents_of(after.contents, now)) is None
+                or table_after is None
+                or (rows_after := complete_contents(after.contents, table_after)) is None
             ):
                 continue
-            names = {name: name for name in rows.columns if name in rows_after.columns}
-            back = Passage(table, rows, now, rows_after, names, after, self.down, self)
-            found[_id(table)] = replace(back, composed=self._composed(back))
+            column_names = {name: name for name in rows.columns if name in rows_after.columns}
+            overall = TableTransition(table, rows, table_after, rows_after, column_names, after, self.down, self)
+            found[_table_id(table)] = replace(overall, composed=self._composed_matching(overall))
         return found
 
-    def _composed(self, back: Passage) -> Pairing | None:
+    def _composed_matching(self, overall: TableTransition) -> RowMatching | None:
         """Follow the rows leg by leg, so that none is taken for one that was put in meanwhile.
 
         Those that are lost on the way may be among what the downgrade has put in.
         """
-        up = self.upgraded.get(_id(back.table))
-        down = self.downgraded.get(_id(up.now)) if up and up.now else None
-        if up is None or up.rows_after is None or down is None or down.now != back.now or back.rows_after is None:
-            return None
-        meanwhile = dict(paired(up.rows_after, down.rows, {name: name for name in up.rows_after.columns}, ()).pairs)
-        forth, on = dict(up.pairing.pairs), dict(down.pairing.pairs)
-        pairs = [(old, on[two]) for old, one in forth.items() if (two := meanwhile.get(one)) in on and two is not None]
-        rekeyed = set(up.pairing.rekeyed)
-        rekeyed |= {old for old, one in forth.items() if meanwhile.get(one) in down.pairing.rekeyed}
-        left = [old for old in range(len(back.rows.rows)) if old not in dict(pairs)]
-        come = list(down.pairing.come)
-        rest = paired(
-            replace(back.rows, rows=tuple(back.rows.rows[place] for place in left)),
-            replace(back.rows_after, rows=tuple(back.rows_after.rows[place] for place in come)),
-            back.names,
-            key_of(back.table),
+        upgrade_dataflow = self.upgrade_transitions.get(_table_id(overall.table))
+        downgrade_dataflow = (
+            self.downgrade_transitions.get(_table_id(upgrade_dataflow.table_after))
+            if upgrade_dataflow and upgrade_dataflow.table_after
+            else None
         )
-        pairs += [(left[old], come[new]) for old, new in rest.pairs]
-        rekeyed |= {left[old] for old in rest.rekeyed}
-        gone, new = tuple(left[old] for old in rest.gone), tuple(come[place] for place in rest.come)
-        return Pairing(tuple(sorted(pairs)), gone, new, frozenset(rekeyed))
+        if (
+            upgrade_dataflow is None
+            or upgrade_dataflow.rows_after is None
+            or downgrade_dataflow is None
+            or downgrade_dataflow.table_after != overall.table_after
+            or overall.rows_after is None
+        ):
+            return None
+        kept_by_fill = dict(
+            match_rows(
+                upgrade_dataflow.rows_after,
+                downgrade_dataflow.rows,
+                {name: name for name in upgrade_dataflow.rows_after.columns},
+                (),
+            ).pairs
+        )
+        upgrade_pairs, downgrade_pairs = dict(upgrade_dataflow.matching.pairs), dict(downgrade_dataflow.matching.pairs)
+        pairs = [
+            (old, downgrade_pairs[two])
+            for old, one in upgrade_pairs.items()
+            if (two := kept_by_fill.get(one)) in downgrade_pairs and two is not None
+        ]
+        rekeyed = set(upgrade_dataflow.matching.rekeyed)
+        rekeyed |= {
+            old for old, one in upgrade_pairs.items() if kept_by_fill.get(one) in downgrade_dataflow.matching.rekeyed
+        }
+        unmatched_before = [old for old in range(len(overall.rows.rows)) if old not in dict(pairs)]
+        unmatched_after = list(downgrade_dataflow.matching.added)
+        rest = match_rows(
+            replace(overall.rows, rows=tuple(overall.rows.rows[place] for place in unmatched_before)),
+            replace(overall.rows_after, rows=tuple(overall.rows_after.rows[place] for place in unmatched_after)),
+            overall.column_names,
+            key_columns(overall.table),
+        )
+        pairs += [(unmatched_before[old], unmatched_after[new]) for old, new in rest.pairs]
+        rekeyed |= {unmatched_before[old] for old in rest.rekeyed}
+        lost, added = (
+            tuple(unmatched_before[old] for old in rest.lost),
+            tuple(unmatched_after[place] for place in rest.added),
+        )
+        return RowMatching(tuple(sorted(pairs)), lost, added, frozenset(rekeyed))
 
     @cached_property
-    def downgraded(self) -> dict[Id, Passage]:
+    def downgrade_transitions(self) -> dict[TableId, TableTransition]:
         """The tables that there were after the upgrade and its further rows, on the second leg."""
-        trip = self.trip
-        if trip.downgraded is None:
+        round_trip = self.round_trip
+        if round_trip.downgraded is None:
             return {}
-        before = self.filled
-        back = Correspondence(trip.downgraded.schema, self.down)
-        return dict(self._passages(before, trip.downgraded, back, self.down))
+        before = self.state_before_downgrade
+        mapping = SchemaMapping(round_trip.downgraded.schema, self.down)
+        return dict(self._transitions(before, round_trip.downgraded, mapping, self.down))
 
     @cached_property
-    def repeated(self) -> dict[Id, Passage]:
+    def second_upgrade_transitions(self) -> dict[TableId, TableTransition]:
         """The tables that there were after the downgrade, on the third leg."""
-        trip = self.trip
-        if trip.downgraded is None or trip.upgraded_again is None:
+        round_trip = self.round_trip
+        if round_trip.downgraded is None or round_trip.upgraded_again is None:
             return {}
-        again = flows(trip.second_upgrade, trip.syntax)
-        forth = Correspondence(trip.upgraded_again.schema, again)
-        return dict(self._passages(trip.downgraded, trip.upgraded_again, forth, again))
+        dataflow = read_dataflow(round_trip.second_upgrade, round_trip.syntax)
+        mapping = SchemaMapping(round_trip.upgraded_again.schema, dataflow)
+        return dict(self._transitions(round_trip.downgraded, round_trip.upgraded_again, mapping, dataflow))
 
     @cached_property
-    def filled(self) -> State:
+    def state_before_downgrade(self) -> DatabaseState:
         """The state in which the downgrade begins."""
-        upgraded, filled = self.trip.upgraded, self.trip.filled
+        upgraded, filled = self.round_trip.upgraded, self.round_trip.filled
         return upgraded if filled is None else type(upgraded)(upgraded.schema, filled)
 
-    def _passages(
-        self, before: State, after: State, names: Correspondence, flow: Flows
-    ) -> Iterator[tuple[Id, Passage]]:
+    def _transitions(
+        self, before: DatabaseState, after: DatabaseState, mapping: SchemaMapping, dataflow: Dataflow
+    ) -> Iterator[tuple[TableId, TableTransition]]:
         for table in before.schema.tables:
-            rows = contents_of(before.contents, table)
-            if rows is None or _id(table) in self.still:
+            rows = complete_contents(before.contents, table)
+            if rows is None or _table_id(table) in self.unchanged_tables:
                 continue
-            now = names.table(table)
-            rows_after = contents_of(after.contents, now)
-            if now is not None and rows_after is None:  # too many rows to tell
+            table_after = mapping.table_after(table)
+            rows_after = complete_contents(after.contents, table_after)
+            if table_after is not None and rows_after is None:  # too many rows to tell
                 continue
-            columns = {old: new for old, new in names.columns(table).items() if old in rows.columns}
-            yield _id(table), Passage(table, rows, now, rows_after, columns, after, flow, self)
+            column_names = {old: new for old, new in mapping.column_names(table).items() if old in rows.columns}
+            yield (
+                _table_id(table),
+                TableTransition(table, rows, table_after, rows_after, column_names, after, dataflow, self),
+            )
 
 
-class Still:
+class UnchangedTables:
     """The tables that are the same in every state, with all their rows: nothing has happened to them."""
 
-    def __init__(self, trip: Trip) -> None:
-        self._touched = trip.touched
-        states = [it for it in (trip.before, trip.upgraded, trip.downgraded, trip.upgraded_again) if it is not None]
-        states += [] if trip.filled is None else [type(trip.before)(trip.upgraded.schema, trip.filled)]
-        first, *others = [_forms(state) for state in states]
-        self._same = {name for name, form in first.items() if all(other.get(name) == form for other in others)}
+    def __init__(self, round_trip: RoundTrip) -> None:
+        self._affected = round_trip.affected_tables
+        states = [
+            it
+            for it in (round_trip.before, round_trip.upgraded, round_trip.downgraded, round_trip.upgraded_again)
+            if it is not None
+        ]
+        states += (
+            []
+            if round_trip.filled is None
+            else [type(round_trip.before)(round_trip.upgraded.schema, round_trip.filled)]
+        )
+        first, *others = [_table_contents_by_id(state) for state in states]
+        self._unchanged = {name for name, form in first.items() if all(other.get(name) == form for other in others)}
 
-    def __contains__(self, table: Id) -> bool:
+    def __contains__(self, table: TableId) -> bool:
         """Tell whether nothing has happened to a table."""
-        return table in self._same or (self._touched is not None and table not in self._touched)
+        return table in self._unchanged or (self._affected is not None and table not in self._affected)
 
 
-def _forms(state: State) -> dict[Id, tuple[Table, TableContents | None]]:
-    rows = {_id(contents): contents for contents in state.contents.tables}
-    return {_id(table): (table, rows.get(_id(table))) for table in state.schema.tables}
+def _table_contents_by_id(state: DatabaseState) -> dict[TableId, tuple[Table, TableContents | None]]:
+    rows = {_table_id(contents): contents for contents in state.contents.tables}
+    return {_table_id(table): (table, rows.get(_table_id(table))) for table in state.schema.tables}
 
 
-def _id(table: Table | TableContents) -> Id:
+def _table_id(table: Table | TableContents) -> TableId:
     return table.namespace, table.name

@@ -20,76 +20,76 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Json:
+class JsonValue:
     """A JSON value, equal to its like: the order of keys, white space and 1.0 for 1 make no difference."""
 
     parsed: Hashable
 
 
-Value: TypeAlias = str | bytes | bool | int | float | Decimal | datetime | Json | None
+CellValue: TypeAlias = str | bytes | bool | int | float | Decimal | datetime | JsonValue | None
 
-_HEX_DIGITS = 32
-_NATIVE = {str, int, float, bytes, type(None)}
-_TEXTS = {str, type(None)}
-_SHORTEST_MOMENT = 16  # characters, down to the minute; no other text has a looser form than itself
-_CLOSE = 1e-9  # relative; what calculating with floats back and forth leaves
+_UUID_HEX_DIGITS = 32
+_NATIVE_TYPES = {str, int, float, bytes, type(None)}
+_TEXT_TYPES = {str, type(None)}
+_SHORTEST_TIMESTAMP_LENGTH = 16  # characters, down to the minute; no other text has a looser form than itself
+_RELATIVE_TOLERANCE = 1e-9  # relative; what calculating with floats back and forth leaves
 
 
-def reader(declared: str, syntax: Syntax) -> Callable[[Any], Value]:
+def cell_reader(declared_type: str, syntax: Syntax) -> Callable[[Any], CellValue]:
     """Return what turns a cell of a declared type, as it was selected, into a value."""
-    return _on_sqlite(declared) if syntax is Syntax.SQLITE else _on_postgresql(declared)
+    return _sqlite_reader(declared_type) if syntax is Syntax.SQLITE else _postgresql_reader(declared_type)
 
 
 def is_native(column: Iterable[Any]) -> bool:
     """Tell whether all cells of a column are values as they came."""
-    return set(map(type, column)) <= _NATIVE
+    return set(map(type, column)) <= _NATIVE_TYPES
 
 
-def same(one: Value, other: Value) -> bool:
+def is_same_value(one: CellValue, other: CellValue) -> bool:
     """Tell whether two values of one column mean the same; floats may differ in their last digits."""
     if one is None or other is None:
         return one is other
     if isinstance(one, float) or isinstance(other, float):
         with suppress(TypeError, ValueError, OverflowError):
-            return math.isclose(one, other, rel_tol=_CLOSE)  # type: ignore[arg-type]
+            return math.isclose(one, other, rel_tol=_RELATIVE_TOLERANCE)  # type: ignore[arg-type]
     if isinstance(one, int | Decimal) and isinstance(other, int | Decimal):
         return one == other
     return type(one) is type(other) and one == other
 
 
-def loose(value: Value) -> Hashable:
+def canonical_form(value: CellValue) -> Hashable:
     """Return a form that is equal for a value and its like of another type: 7 and '7', UUIDs with dashes or none."""
     if isinstance(value, str):
-        return value if len(value) < _SHORTEST_MOMENT else _loose_text(value)
+        return value if len(value) < _SHORTEST_TIMESTAMP_LENGTH else _canonical_text(value)
     if isinstance(value, int | float | Decimal):
-        return _plain_number(value)
+        return _canonical_number(value)
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, datetime):
         return value.replace(tzinfo=None).isoformat(" ")
-    if isinstance(value, Json):
-        return loose(value.parsed) if isinstance(value.parsed, str | Decimal) else value.parsed
+    if isinstance(value, JsonValue):
+        return canonical_form(value.parsed) if isinstance(value.parsed, str | Decimal) else value.parsed
     return value
 
 
-def loosened(column: Sequence[Value]) -> tuple[Hashable, ...]:
+def canonical_forms(column: Sequence[CellValue]) -> tuple[Hashable, ...]:
     """Return the loose forms of a whole column, which costs little where all is of one kind."""
-    kinds = set(map(type, column))
-    if kinds <= _TEXTS:
+    types = set(map(type, column))
+    if types <= _TEXT_TYPES:
         return tuple(
-            [it if it is None or len(it) < _SHORTEST_MOMENT else _loose_text(it) for it in column]  # type: ignore[arg-type]
+            [it if it is None or len(it) < _SHORTEST_TIMESTAMP_LENGTH else _canonical_text(it) for it in column]  # type: ignore[arg-type]
         )
-    if kinds == {int}:
+    if types == {int}:
         return tuple(map(str, column))
-    return tuple(map(loose, column))
+    return tuple(map(canonical_form, column))
 
 
-def text(value: Value) -> str:
+def as_text(value: CellValue) -> str:
     """Return a value as a text that may stand within another one."""
-    return value if isinstance(value, str) else str(loose(value))
+    return value if isinstance(value, str) else str(canonical_form(value))
 
 
-def number(value: Value) -> Decimal | None:
+def as_number(value: CellValue) -> Decimal | None:
     """Return the number that a value is, or that its text spells, else None."""
     if isinstance(value, int | float | Decimal):
         found = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
@@ -101,16 +101,16 @@ def number(value: Value) -> Decimal | None:
     return None
 
 
-def _loose_text(value: str) -> str:
-    if len(value) - value.count("-") == _HEX_DIGITS:
+def _canonical_text(value: str) -> str:
+    if len(value) - value.count("-") == _UUID_HEX_DIGITS:
         digits = value.replace("-", "").lower()
         if set(digits) <= set("0123456789abcdef"):
             return digits
-    moment = _moment(value)
-    return moment.replace(tzinfo=None).isoformat(" ") if isinstance(moment, datetime) else value
+    parsed = _parse_datetime(value)
+    return parsed.replace(tzinfo=None).isoformat(" ") if isinstance(parsed, datetime) else value
 
 
-def _plain_number(value: float | Decimal) -> str:
+def _canonical_number(value: float | Decimal) -> str:
     if isinstance(value, int):
         return str(int(value))  # of a boolean, too
     exact = Decimal(repr(value)) if isinstance(value, float) else value
@@ -121,56 +121,56 @@ def _plain_number(value: float | Decimal) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _on_postgresql(declared: str) -> Callable[[Any], Value]:
-    if declared.endswith("]"):
-        return _json
-    if "with time zone" in declared and declared.startswith("timestamp"):
-        return _instant
-    family = portable_type(declared)
-    return _POSTGRESQL.get(family.partition("(")[0], str)
+def _postgresql_reader(declared_type: str) -> Callable[[Any], CellValue]:
+    if declared_type.endswith("]"):
+        return _parse_json
+    if "with time zone" in declared_type and declared_type.startswith("timestamp"):
+        return _parse_utc_datetime
+    family = portable_type(declared_type)
+    return _POSTGRESQL_READERS.get(family.partition("(")[0], str)
 
 
 @lru_cache(maxsize=4096)
-def _on_sqlite(declared: str) -> Callable[[Any], Value]:
+def _sqlite_reader(declared_type: str) -> Callable[[Any], CellValue]:
     """SQLite hands out what is stored, whatever the column is declared as."""
-    upper = declared.upper()
+    upper = declared_type.upper()
     if "JSON" in upper:
-        return _json
+        return _parse_json
     if "DATETIME" in upper or "TIMESTAMP" in upper:
-        return _moment
-    return plain
+        return _parse_datetime
+    return native_value
 
 
-def plain(raw: Any) -> Value:
+def native_value(raw: Any) -> CellValue:
     """Return a cell as it came, unless no value has its type."""
     if isinstance(raw, memoryview | bytearray):
         return bytes(raw)
     return raw if isinstance(raw, str | bytes | int | float) else str(raw)
 
 
-def _float(raw: Any) -> Value:
+def _parse_float(raw: Any) -> CellValue:
     found = float(raw)
     return found if not math.isnan(found) else "NaN"  # which is not equal to itself
 
 
-def _numeric(raw: Any) -> Value:
+def _parse_numeric(raw: Any) -> CellValue:
     found = Decimal(raw)
     return found if found.is_finite() else str(found)
 
 
-def _boolean(raw: Any) -> Value:
+def _parse_boolean(raw: Any) -> CellValue:
     return str(raw) in {"true", "t", "True", "1"}
 
 
-def _moment(raw: Any) -> Value:
+def _parse_datetime(raw: Any) -> CellValue:
     """Return a moment, in UTC where it has an offset; one beyond Python's years stays text."""
     if isinstance(raw, str):
-        return _moment_of(raw) if _MOMENT.match(raw) else raw
-    return raw if isinstance(raw, datetime) else plain(raw)
+        return _parse_datetime_text(raw) if _TIMESTAMP_START.match(raw) else raw
+    return raw if isinstance(raw, datetime) else native_value(raw)
 
 
 @lru_cache(maxsize=8192)  # rows are read again and again
-def _moment_of(text: str) -> Value:
+def _parse_datetime_text(text: str) -> CellValue:
     try:
         found = datetime.fromisoformat(text)
         return found.astimezone(UTC) if found.tzinfo else found
@@ -178,41 +178,41 @@ def _moment_of(text: str) -> Value:
         return text
 
 
-def _instant(raw: Any) -> Value:
-    found = _moment(raw)
+def _parse_utc_datetime(raw: Any) -> CellValue:
+    found = _parse_datetime(raw)
     return found.replace(tzinfo=UTC) if isinstance(found, datetime) else found
 
 
-def _json(raw: Any) -> Value:
+def _parse_json(raw: Any) -> CellValue:
     if isinstance(raw, str):
-        return _json_of(raw)
-    return Json(_frozen(raw)) if isinstance(raw, dict | list) else plain(raw)
+        return _parse_json_text(raw)
+    return JsonValue(_hashable_json(raw)) if isinstance(raw, dict | list) else native_value(raw)
 
 
 @lru_cache(maxsize=8192)
-def _json_of(text: str) -> Value:
+def _parse_json_text(text: str) -> CellValue:
     try:
-        return Json(_frozen(_DECODER.decode(text)))
+        return JsonValue(_hashable_json(_JSON_DECODER.decode(text)))
     except (ValueError, RecursionError):
         return text
 
 
-def _frozen(parsed: Any) -> Hashable:
+def _hashable_json(parsed: Any) -> Hashable:
     if isinstance(parsed, dict):
-        return ("object", *sorted((key, _frozen(value)) for key, value in parsed.items()))
+        return ("object", *sorted((key, _hashable_json(value)) for key, value in parsed.items()))
     if isinstance(parsed, list):
-        return ("array", *map(_frozen, parsed))
+        return ("array", *map(_hashable_json, parsed))
     return ("boolean", parsed) if isinstance(parsed, bool) else parsed  # True is 1 to Python
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
-_POSTGRESQL: dict[str, Callable[[Any], Value]] = {
+_JSON_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)
+_TIMESTAMP_START = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
+_POSTGRESQL_READERS: dict[str, Callable[[Any], CellValue]] = {
     "integer": int,
-    "float": _float,
-    "numeric": _numeric,
-    "boolean": _boolean,
+    "float": _parse_float,
+    "numeric": _parse_numeric,
+    "boolean": _parse_boolean,
     "binary": bytes.fromhex,
-    "json": _json,
-    "timestamp": _moment,
+    "json": _parse_json,
+    "timestamp": _parse_datetime,
 }

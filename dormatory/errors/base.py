@@ -9,7 +9,7 @@ from typing import Any
 class ExitCode(IntEnum):
     """What a command tells its caller; MIGRATIONS.md lists them."""
 
-    FINE = 0
+    SUCCESS = 0
     FINDINGS = 1
     USAGE = 2
     FAILED = 3
@@ -30,12 +30,14 @@ class DormatoryError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the error pass from one process to another; of causes, only what a revision declares matters there."""
         cause = self.__cause__
-        kept = NotImplementedError(str(cause)) if isinstance(cause, NotImplementedError) else None
-        return _restored, (type(self), self.args, self.__dict__, kept)
+        kept_cause = NotImplementedError(str(cause)) if isinstance(cause, NotImplementedError) else None
+        return _restore_error, (type(self), self.args, self.__dict__, kept_cause)
 
 
-def _restored(kind: type[DormatoryError], args: Any, values: Any, cause: BaseException | None) -> DormatoryError:
-    error = kind.__new__(kind, *args)
-    error.__dict__.update(values)
+def _restore_error(
+    error_type: type[DormatoryError], args: Any, attributes: Any, cause: BaseException | None
+) -> DormatoryError:
+    error = error_type.__new__(error_type, *args)
+    error.__dict__.update(attributes)
     error.__cause__ = cause
     return error

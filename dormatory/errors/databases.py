@@ -42,11 +42,13 @@ class DatabaseFailedError(DormatoryError):
 class MissingDatabaseError(DatabaseFailedError):
     """The server is there, the database is not."""
 
-    def __init__(self, shown: str) -> None:
-        super().__init__(f"{shown} does not exist", why="nobody created it yet", fix="create it with: inv db.create")
+    def __init__(self, masked_url: str) -> None:
+        super().__init__(
+            f"{masked_url} does not exist", why="nobody created it yet", fix="create it with: inv db.create"
+        )
 
 
-class LeftJournalError(DatabaseFailedError):
+class LeftoverJournalError(DatabaseFailedError):
     """A journal stands where a new SQLite file is to be made."""
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +60,7 @@ class LeftJournalError(DatabaseFailedError):
         )
 
 
-class RemainsError(DatabaseFailedError):
+class LeftoverTableError(DatabaseFailedError):
     """A temporary table of a batch rebuild stands in the file and would stop the next one."""
 
     def __init__(self, table: str) -> None:
@@ -73,10 +75,10 @@ class RemainsError(DatabaseFailedError):
 class DanglingRowsError(DatabaseFailedError):
     """Rows refer to rows that are not there; nothing was committed."""
 
-    def __init__(self, shown: Sequence[str], count: int) -> None:
+    def __init__(self, examples: Sequence[str], count: int) -> None:
         self.count = count
         super().__init__(
-            f"{count} rows refer to rows that are not there: {', '.join(shown)}",
+            f"{count} rows refer to rows that are not there: {', '.join(examples)}",
             why="foreign keys are checked before anything is committed",
             fix="mend the rows or the revision; PRAGMA foreign_key_check lists them all",
         )
@@ -94,7 +96,7 @@ class InvalidIndexError(DatabaseFailedError):
         )
 
 
-class UnwritableError(DormatoryError):
+class UnwritableFileError(DormatoryError):
     """A file of the project could not be written."""
 
     exit_code = ExitCode.FAILED
@@ -103,27 +105,29 @@ class UnwritableError(DormatoryError):
         super().__init__(f"{path} cannot be written", why=why, fix="see owner, mode and room there")
 
 
-class ProductionError(DormatoryError):
+class ProtectedDatabaseError(DormatoryError):
     """A destructive command was pointed at a database that does not say it is expendable."""
 
-    def __init__(self, shown: str, environment: str, *, action: str, name: str, given: str | None) -> None:
+    def __init__(self, masked_url: str, environment: str, *, action: str, name: str, given: str | None) -> None:
         typed = quote(name)  # as a shell takes it
         confirm = f"--confirm={typed} (alembic: -x confirm={typed})"
         super().__init__(
-            f"{action} refused on {shown}",
+            f"{action} refused on {masked_url}",
             why=f"it counts as {environment}" + (f", and {given!r} is not its name" if given else ""),
             fix=f"if that is what you want, name it in the call: {confirm}",
         )
 
 
-class BusyError(DatabaseFailedError):
+class DatabaseLockedError(DatabaseFailedError):
     """Another migration keeps the lock."""
 
-    def __init__(self, shown: str, holder: str, seconds: float, *, fix: str) -> None:
-        super().__init__(f"{shown} is being changed by somebody else", why=f"{holder}; waited {seconds:g} s", fix=fix)
+    def __init__(self, masked_url: str, holder: str, seconds: float, *, fix: str) -> None:
+        super().__init__(
+            f"{masked_url} is being changed by somebody else", why=f"{holder}; waited {seconds:g} s", fix=fix
+        )
 
 
-class LockNotGotError(DatabaseFailedError):
+class LockTimeoutError(DatabaseFailedError):
     """A revision asked for a lock that another session kept too long; `blocker` is that session, if it was seen."""
 
     def __init__(self, revision: str, blocker: Blocker | None, *, tries: int, is_kept: bool) -> None:
@@ -137,12 +141,12 @@ class LockNotGotError(DatabaseFailedError):
         )
 
 
-class PoolerError(DatabaseFailedError):
+class TransactionPoolerError(DatabaseFailedError):
     """A connection pooler stands between us and the server."""
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, masked_url: str) -> None:
         super().__init__(
-            f"{shown} is reached through a transaction pooler",
+            f"{masked_url} is reached through a transaction pooler",
             why="the lock against a second migration would be left in somebody else's session",
             fix="give the server's own address in DATABASE_URL",
         )
@@ -151,15 +155,15 @@ class PoolerError(DatabaseFailedError):
 class WrongDatabaseError(DatabaseFailedError):
     """A project's env.py connected to another database than the one that it was told; nothing was run there."""
 
-    def __init__(self, shown: str, why: str) -> None:
+    def __init__(self, masked_url: str, why: str) -> None:
         super().__init__(
-            f"env.py did not go to {shown}",
+            f"env.py did not go to {masked_url}",
             why=why,
             fix="name the variable it takes its URL from: url_variable in [dormatory] of the ini file",
         )
 
 
-class NotAppliedError(DatabaseFailedError):
+class UnexpectedRevisionError(DatabaseFailedError):
     """A run ended well, and the database is not where it should be."""
 
     def __init__(self, expected: Sequence[str], found: Sequence[str]) -> None:
@@ -170,18 +174,18 @@ class NotAppliedError(DatabaseFailedError):
         )
 
 
-class TargetTouchedError(DatabaseFailedError):
+class TargetModifiedError(DatabaseFailedError):
     """A file changed while it was being read as one that nobody writes to."""
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, masked_url: str) -> None:
         super().__init__(
-            f"{shown} was written to while it was copied",
+            f"{masked_url} was written to while it was copied",
             why="somebody opened it at that moment",
             fix="run the command again: with the file open elsewhere, it is read another way",
         )
 
 
-class ExtensionsMissingError(DatabaseFailedError):
+class MissingExtensionsError(DatabaseFailedError):
     """A database uses extensions that the throwaway server does not have."""
 
     def __init__(self, names: Sequence[str], version: str, variable: str) -> None:
@@ -196,9 +200,9 @@ class ExtensionsMissingError(DatabaseFailedError):
 class ServerTooOldError(DatabaseFailedError):
     """The throwaway server is older than the one whose database it should hold a copy of."""
 
-    def __init__(self, there: str, here: str, variable: str) -> None:
+    def __init__(self, target_version: str, server_version: str, variable: str) -> None:
         super().__init__(
-            f"the throwaway PostgreSQL {here} cannot hold a copy of a PostgreSQL {there} database",
+            f"the throwaway PostgreSQL {server_version} cannot hold a copy of a PostgreSQL {target_version} database",
             why="a dump loads into the same or a newer version only",
             fix=f"set {variable} to the programs of a PostgreSQL as new as that",
         )

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class NotEmptyError(DormatoryError):
+class DatabaseNotEmptyError(DormatoryError):
     """A dump was to be loaded into a database that holds something already."""
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, masked_url: str) -> None:
         super().__init__(
-            f"{shown} is not empty",
+            f"{masked_url} is not empty",
             why="a dump is loaded into an empty database only",
             fix="name a new database in DATABASE_URL",
         )
@@ -25,8 +25,8 @@ class NotEmptyError(DormatoryError):
 class BackupFailedError(DatabaseFailedError):
     """A database could not be copied, or its copy not read back; what was to follow was not done."""
 
-    def __init__(self, shown: str, why: str, *, fix: str) -> None:
-        super().__init__(f"{shown} was not backed up", why=why, fix=f"nothing was changed; {fix}")
+    def __init__(self, masked_url: str, why: str, *, fix: str) -> None:
+        super().__init__(f"{masked_url} was not backed up", why=why, fix=f"nothing was changed; {fix}")
 
 
 class NotABackupError(DormatoryError):
@@ -36,24 +36,24 @@ class NotABackupError(DormatoryError):
         super().__init__(f"{file} cannot be restored", why=why, fix="list what can be with: inv db.backups")
 
 
-class NoBackupError(DormatoryError):
+class MissingBackupError(DormatoryError):
     """The last backup of a database was asked for, and there is none."""
 
-    def __init__(self, shown: str, directory: str) -> None:
+    def __init__(self, masked_url: str, directory: str) -> None:
         super().__init__(
-            f"there is no backup of {shown}",
+            f"there is no backup of {masked_url}",
             why=f"{directory} holds none",
             fix="inv db.backups lists those of other databases, inv db.restore FILE takes any",
         )
 
 
-class InUseError(DatabaseFailedError):
+class DatabaseInUseError(DatabaseFailedError):
     """An SQLite file was to be replaced that other programs have open."""
 
-    def __init__(self, shown: str, by: Sequence[str]) -> None:
-        self.by = tuple(by)
+    def __init__(self, masked_url: str, processes: Sequence[str]) -> None:
+        self.processes = tuple(processes)
         super().__init__(
-            f"{shown} is open in {', '.join(self.by)}",
+            f"{masked_url} is open in {', '.join(self.processes)}",
             why="it would go on with the old file",
             fix="close it there, then try again",
         )
@@ -64,38 +64,38 @@ class DumpNotWrittenError(DormatoryError):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, path: str, said: str) -> None:
+    def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(
             f"{path} was not written",
-            why=said,
+            why=reason,
             fix="see that there is room and that its directory may be written",
         )
 
 
-class NoDumpError(DormatoryError):
+class MissingDumpError(DormatoryError):
     """There is no schema file to read."""
 
     def __init__(self, path: str) -> None:
         super().__init__(f"{path} is missing", why="nobody wrote it yet", fix="write it with: inv db.schema-dump")
 
 
-class LoadedDifferentlyError(DatabaseFailedError):
+class DumpMismatchError(DatabaseFailedError):
     """A database made from a schema file is not what the file says."""
 
-    def __init__(self, shown: str, path: str) -> None:
+    def __init__(self, masked_url: str, path: str) -> None:
         super().__init__(
-            f"{shown} differs from {path}",
+            f"{masked_url} differs from {path}",
             why="its own dump is not the same text",
             fix="write the file anew with inv db.schema-dump, or use inv db.upgrade",
         )
 
 
-class NotComparedError(DatabaseFailedError):
+class ComparisonFailedError(DatabaseFailedError):
     """Two schemas could not be compared, which is not the same as equal."""
 
-    def __init__(self, shown: str, why: str) -> None:
-        super().__init__(f"{shown} was not compared", why=why, fix="remove that cause and try again")
+    def __init__(self, masked_url: str, why: str) -> None:
+        super().__init__(f"{masked_url} was not compared", why=why, fix="remove that cause and try again")
 
 
 class ReportNotWrittenError(DormatoryError):
@@ -103,10 +103,10 @@ class ReportNotWrittenError(DormatoryError):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, path: str, said: str) -> None:
+    def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(
-            f"{path} was not written", why=said, fix="see that its directory exists, may be written and has room"
+            f"{path} was not written", why=reason, fix="see that its directory exists, may be written and has room"
         )
 
 

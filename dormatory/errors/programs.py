@@ -15,11 +15,11 @@ class ProgramMissingError(DormatoryError):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, program: str, *, looked: Sequence[str], packages: str) -> None:
-        self.program, self.looked = program, tuple(looked)
+    def __init__(self, program: str, *, searched_places: Sequence[str], packages: str) -> None:
+        self.program, self.searched_places = program, tuple(searched_places)
         super().__init__(
             f"{program} was not found",
-            why=f"looked in {', '.join(self.looked)}",
+            why=f"looked in {', '.join(self.searched_places)}",
             fix=f"install it: {packages}",
         )
 
@@ -35,15 +35,15 @@ class ProgramFailedError(DormatoryError):
         super().__init__(f"{program} ended with exit code {code}", why=why, fix=fix)
 
 
-class KilledError(DormatoryError):
+class ProgramKilledError(DormatoryError):
     """A program that was started was ended by a signal that we did not send."""
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, program: str, number: int) -> None:
-        self.program, self.number = program, number
+    def __init__(self, program: str, signal_number: int) -> None:
+        self.program, self.signal_number = program, signal_number
         super().__init__(
-            f"{program} was killed by signal {number}",
+            f"{program} was killed by signal {signal_number}",
             why="something else ended it, or the machine ran out of memory",
             fix="look with inv db.status at what was committed, then run the command again",
         )

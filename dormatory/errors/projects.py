@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class NoProjectError(DormatoryError):
+class MissingProjectError(DormatoryError):
     """There is no Alembic project where one was looked for."""
 
     def __init__(self, ini: Path, why: str) -> None:
@@ -55,9 +55,9 @@ class RevisionFailedError(DormatoryError):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, where: str, said: str, *, fix: str) -> None:
+    def __init__(self, where: str, reason: str, *, fix: str) -> None:
         self.where = where
-        super().__init__(f"the revision failed at {where}", why=said, fix=fix)
+        super().__init__(f"the revision failed at {where}", why=reason, fix=fix)
 
 
 class TransactionEndedError(DormatoryError):
@@ -74,7 +74,7 @@ class TransactionEndedError(DormatoryError):
         )
 
 
-class NoDowngradeError(DormatoryError):
+class MissingDowngradeError(DormatoryError):
     """A revision has no downgrade function."""
 
     def __init__(self, where: str) -> None:
@@ -89,28 +89,28 @@ class NoDowngradeError(DormatoryError):
 class RevisionImportError(DormatoryError):
     """A revision file cannot be imported."""
 
-    def __init__(self, where: str, said: str) -> None:
+    def __init__(self, where: str, reason: str) -> None:
         self.where = where
-        super().__init__(f"{where} cannot be imported", why=said, fix="mend the revision file")
+        super().__init__(f"{where} cannot be imported", why=reason, fix="mend the revision file")
 
 
-class OwnRowsError(DormatoryError):
+class FixtureFailedError(DormatoryError):
     """A statement in a project's own file of rows for a revision failed."""
 
-    def __init__(self, where: str, statement: str, said: str) -> None:
+    def __init__(self, where: str, statement: str, reason: str) -> None:
         self.where, self.statement = where, statement
         super().__init__(
             f"{where} failed: {' '.join(statement.split())}",
-            why=said,
+            why=reason,
             fix="make it fit the schema of its revision, which is the one in its name",
         )
 
 
-class RefusedError(DormatoryError):
+class AlembicRefusedError(DormatoryError):
     """Alembic or SQLAlchemy would not do what it was asked."""
 
-    def __init__(self, said: str) -> None:
-        super().__init__("Alembic refused", why=said, fix="see inv db.status and inv db.history")
+    def __init__(self, reason: str) -> None:
+        super().__init__("Alembic refused", why=reason, fix="see inv db.status and inv db.history")
 
 
 class EnvironmentFailedError(DormatoryError):
@@ -118,20 +118,20 @@ class EnvironmentFailedError(DormatoryError):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, where: str, said: str) -> None:
+    def __init__(self, where: str, reason: str) -> None:
         self.where = where
         super().__init__(
-            f"env.py failed at {where}", why=said, fix="see that plain Alembic runs here: python -m alembic current"
+            f"env.py failed at {where}", why=reason, fix="see that plain Alembic runs here: python -m alembic current"
         )
 
 
-class BaselineError(DormatoryError):
+class BaselineFailedError(DormatoryError):
     """What a project's settings name to fill the empty database failed."""
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, name: str, said: str) -> None:
-        super().__init__(f"the baseline {name} failed", why=said, fix="correct baseline in [dormatory], or the file")
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the baseline {name} failed", why=reason, fix="correct baseline in [dormatory], or the file")
 
 
 class ModelsFailedError(DormatoryError):
@@ -139,9 +139,9 @@ class ModelsFailedError(DormatoryError):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(self, said: str) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__(
             "the models cannot be created on an empty database",
-            why=said,
+            why=reason,
             fix="mend them; what they need beforehand is made by a baseline, see MIGRATIONS.md",
         )

@@ -56,11 +56,11 @@ class UnknownFamilyError(DormatoryError):
 class UnknownRuleError(DormatoryError):
     """The user named a rule that is not in the catalogue."""
 
-    def __init__(self, name: str, *, near: Sequence[str]) -> None:
+    def __init__(self, name: str, *, similar_names: Sequence[str]) -> None:
         self.name = name
         super().__init__(
             f"there is no rule {name}",
-            why=f"the nearest are {', '.join(near)}" if near else "none has a name like that",
+            why=f"the nearest are {', '.join(similar_names)}" if similar_names else "none has a name like that",
             fix="inv db.check shows the names of rules in brackets",
         )
 
@@ -68,15 +68,15 @@ class UnknownRuleError(DormatoryError):
 class UnknownReferenceError(DormatoryError):
     """The user named a git reference that git does not know here."""
 
-    def __init__(self, reference: str, said: str) -> None:
+    def __init__(self, reference: str, reason: str) -> None:
         super().__init__(
             f"git knows no {reference} here",
-            why=said.removeprefix("fatal: ") or "git said nothing",
+            why=reason.removeprefix("fatal: ") or "git said nothing",
             fix="name a branch, a tag or a commit; a shallow clone may have to fetch it first",
         )
 
 
-class NoDestinationError(DormatoryError):
+class EmptyDestinationError(DormatoryError):
     """The user gave an empty text where a revision belongs."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class NoDestinationError(DormatoryError):
         )
 
 
-class NoNumberError(DormatoryError):
+class InvalidRowCountError(DormatoryError):
     """The user gave something else where a number of rows belongs."""
 
     def __init__(self, option: str, given: str) -> None:
@@ -98,7 +98,7 @@ class NoNumberError(DormatoryError):
         )
 
 
-class TooFarError(DormatoryError):
+class TooManyStepsError(DormatoryError):
     """The user asked for more steps than there are."""
 
     def __init__(self, steps: str) -> None:
@@ -110,7 +110,7 @@ class TooFarError(DormatoryError):
         )
 
 
-class BehindError(DormatoryError):
+class DatabaseNotAtHeadError(DormatoryError):
     """Alembic would generate a revision against a database that lacks some."""
 
     def __init__(self) -> None:
@@ -121,19 +121,19 @@ class BehindError(DormatoryError):
         )
 
 
-class ForeignRevisionError(DormatoryError):
+class RevisionNotInCheckoutError(DormatoryError):
     """The database is at a revision that this checkout does not have."""
 
-    def __init__(self, shown: str, ids: Sequence[str]) -> None:
+    def __init__(self, masked_url: str, ids: Sequence[str]) -> None:
         self.ids = tuple(ids)
         super().__init__(
-            f"{shown} is at revision {', '.join(self.ids)}, which this checkout does not have",
+            f"{masked_url} is at revision {', '.join(self.ids)}, which this checkout does not have",
             why="it was migrated from another branch or a newer version",
             fix="check that version out, or downgrade there first",
         )
 
 
-class PoorTitleError(DormatoryError):
+class MessageTooShortError(DormatoryError):
     """A revision's message does not say what it does."""
 
     def __init__(self, given: str) -> None:

@@ -27,22 +27,22 @@ def load(package: str = __name__) -> MetaData:
     pending = [package]
     while pending:
         name = pending.pop()
-        module = _imported(name, package)
+        module = _import_module(name, package)
         # Only a package has a path. Last in, first out: sorted backwards, they are imported in order.
-        below = iter_modules(getattr(module, "__path__", []), f"{name}.")
-        pending += sorted((found.name for found in below), reverse=True)
+        submodules = iter_modules(getattr(module, "__path__", []), f"{name}.")
+        pending += sorted((found.name for found in submodules), reverse=True)
     return Base.metadata
 
 
-def _imported(name: str, package: str) -> ModuleType:
+def _import_module(name: str, package: str) -> ModuleType:
     """Return a module; whatever its code raises becomes an error that names the way to the fault."""
     try:
         return import_module(name)
     except Exception as error:
         chain = _import_chain(error, package) or [name]
-        again = _half_imported(error)
-        if again in chain:
-            raise CircularModelsError([*chain[chain.index(again) :], again]) from error
+        cycle_start = _partially_imported_module(error)
+        if cycle_start in chain:
+            raise CircularModelsError([*chain[chain.index(cycle_start) :], cycle_start]) from error
         raise ModelImportError(chain, why=f"{type(error).__name__}: {error}") from error
 
 
@@ -57,7 +57,7 @@ def _import_chain(error: Exception, package: str) -> list[str]:
     return [name for name in names if name == package or name.startswith(f"{package}.")]
 
 
-def _half_imported(error: Exception) -> str | None:
+def _partially_imported_module(error: Exception) -> str | None:
     """Return the module that an error found half imported, the sign of a cycle; only the message names it."""
     if not isinstance(error, ImportError | AttributeError):
         return None

@@ -16,18 +16,18 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from dormatory.models.base import Base
 from dormatory.models.column_types import (
     ONLY_ON,
-    Json,
-    Key,
-    Level,
+    JsonType,
+    KeyType,
     PermissionLevel,
+    PermissionLevelType,
     Timestamp,
-    check_on,
+    check_on_backend,
     new_key,
     timestamp_checks,
     utc_now,
 )
 
-_Id = Annotated[UUID, mapped_column(Key(), primary_key=True, default=uuid4, server_default=new_key())]
+_Id = Annotated[UUID, mapped_column(KeyType(), primary_key=True, default=uuid4, server_default=new_key())]
 _Created = Annotated[datetime, mapped_column(Timestamp(), server_default=utc_now())]
 _Name = Annotated[str, mapped_column(sa.String(100))]
 # Deleted with the object, also where SQLite's foreign keys are switched off.
@@ -81,7 +81,7 @@ class Object(Base):
     attributes: Mapped[list[Attribute]] = relationship(back_populates="object", cascade=_OWNED)
 
 
-def _of_object() -> Any:
+def _object_column() -> Any:
     """Return the column of what belongs to one object and goes with it."""
     return mapped_column("object", sa.ForeignKey("object.id", ondelete="CASCADE"))
 
@@ -116,9 +116,11 @@ class Permission(Base):
     __tablename__ = "permissions"
 
     id: Mapped[_Id]
-    object_id: Mapped[UUID] = _of_object()
+    object_id: Mapped[UUID] = _object_column()
     user: Mapped[_Name]
-    permission_level: Mapped[PermissionLevel] = mapped_column(Level, server_default=PermissionLevel.READ.value)
+    permission_level: Mapped[PermissionLevel] = mapped_column(
+        PermissionLevelType, server_default=PermissionLevel.READ.value
+    )
 
     __table_args__ = (
         sa.UniqueConstraint("object", "user"),
@@ -142,7 +144,7 @@ class Version(Base):
     __table_args__ = (sa.UniqueConstraint("object", "version"), *timestamp_checks("created_at"))
 
     id: Mapped[_Id]
-    object_id: Mapped[UUID] = _of_object()
+    object_id: Mapped[UUID] = _object_column()
     version: Mapped[int]
     created_at: Mapped[_Created]
 
@@ -155,9 +157,9 @@ class Attribute(Base):
     __tablename__ = "attributes"
 
     id: Mapped[_Id]
-    object_id: Mapped[UUID] = _of_object()
+    object_id: Mapped[UUID] = _object_column()
     name: Mapped[_Name]
-    value: Mapped[Any | None] = mapped_column(Json)
+    value: Mapped[Any | None] = mapped_column(JsonType)
     created_on: Mapped[_Created]
     updated_on: Mapped[datetime | None] = mapped_column(Timestamp())
 
@@ -167,7 +169,7 @@ class Attribute(Base):
         *timestamp_checks("created_on"),
         *timestamp_checks("updated_on"),
         # What jsonb refuses by itself.
-        check_on("sqlite", "value IS NULL OR json_valid(value)", name="value_json"),
+        check_on_backend("sqlite", "value IS NULL OR json_valid(value)", name="value_json"),
         sa.Index(
             "ix_attributes_value",
             "value",

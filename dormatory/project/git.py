@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from dormatory.errors import UnknownReferenceError
-from dormatory.system.process import run
+from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,22 +22,22 @@ def files_at(reference: str, directory: Path) -> dict[Path, bytes]:
     A directory that it does not have holds nothing. Raises UnknownReferenceError where git does not know the reference,
     or the directory is in no repository.
     """
-    name = _commit(reference, directory)
-    if not run(["git", "ls-tree", "--name-only", name, "./"], cwd=directory).stdout:
+    commit = _commit_id(reference, directory)
+    if not run_program(["git", "ls-tree", "--name-only", commit, "./"], cwd=directory).stdout:
         return {}
-    with _archived(name, directory) as files:
+    with _archived_files(commit, directory) as files:
         return {directory / path: stream.read() for path, stream in files}
 
 
 @contextmanager
-def copied(reference: str, directory: Path) -> Iterator[tuple[Path, Path]]:
+def repository_copy(reference: str, directory: Path) -> Iterator[tuple[Path, Path]]:
     """Copy the whole repository as a git reference has it; yield the copy and the repository that it is a copy of.
 
     Links are left out. Raises UnknownReferenceError as files_at() does.
     """
-    commit = _commit(reference, directory)
-    top = Path(run(["git", "rev-parse", "--show-toplevel"], cwd=directory).stdout.rstrip("\n"))
-    with tempfile.TemporaryDirectory(prefix="dormatory-reference-") as home, _archived(commit, top) as files:
+    commit = _commit_id(reference, directory)
+    top = Path(run_program(["git", "rev-parse", "--show-toplevel"], cwd=directory).stdout.rstrip("\n"))
+    with tempfile.TemporaryDirectory(prefix="dormatory-reference-") as home, _archived_files(commit, top) as files:
         for path, stream in files:
             file = Path(home, path)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -46,20 +46,22 @@ def copied(reference: str, directory: Path) -> Iterator[tuple[Path, Path]]:
         yield Path(home).resolve(), top.resolve()
 
 
-def _commit(reference: str, directory: Path) -> str:
-    asked = f"{reference}^{{commit}}"
-    commit = run(["git", "rev-parse", "--verify", "--end-of-options", asked], cwd=directory, check=False)
+def _commit_id(reference: str, directory: Path) -> str:
+    revision_name = f"{reference}^{{commit}}"
+    commit = run_program(
+        ["git", "rev-parse", "--verify", "--end-of-options", revision_name], cwd=directory, check=False
+    )
     if commit.code:
         raise UnknownReferenceError(reference, next(iter(commit.stderr.splitlines()), ""))
     return commit.stdout.strip()
 
 
 @contextmanager
-def _archived(commit: str, directory: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
+def _archived_files(commit: str, directory: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
     """Yield the files that a commit has below a directory, by their paths from there, each to be read at once."""
     with tempfile.TemporaryDirectory() as home:
         archive = Path(home) / "files.tar"
-        run(["git", "archive", "--format=tar", f"--output={archive}", commit, "./"], cwd=directory)
+        run_program(["git", "archive", "--format=tar", f"--output={archive}", commit, "./"], cwd=directory)
         with tarfile.open(archive) as opened:
             members = ((member.name, opened.extractfile(member)) for member in opened if member.isfile())
             yield ((name, stream) for name, stream in members if stream)
@@ -67,5 +69,5 @@ def _archived(commit: str, directory: Path) -> Iterator[Iterator[tuple[str, IO[b
 
 def merge_base(reference: str, directory: Path) -> str:
     """Return the commit at which the checkout and a reference parted, "" where they have nothing in common."""
-    found = run(["git", "merge-base", "HEAD", reference], cwd=directory, check=False)
+    found = run_program(["git", "merge-base", "HEAD", reference], cwd=directory, check=False)
     return found.stdout.strip() if found.code == 0 else ""

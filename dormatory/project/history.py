@@ -49,29 +49,29 @@ class History:
         Raises BrokenHistoryError for a file that does not parse, an id used twice, a parent that no file has,
         or a cycle.
         """
-        return cls.of({path: path.read_bytes() for path in files_of(project)})
+        return cls.from_sources({path: path.read_bytes() for path in revision_paths(project)})
 
     @classmethod
-    def at(cls, project: Project, reference: str) -> History:
+    def at_reference(cls, project: Project, reference: str) -> History:
         """Read the history as a git reference has it, without touching the checkout.
 
         Raises UnknownReferenceError besides what read() raises.
         """
         from dormatory.project.git import files_at  # noqa: PLC0415  # it starts git, which read() does not need
 
-        return cls.of(
+        return cls.from_sources(
             {
                 path: source
                 for location in project.version_locations
                 for path, source in files_at(reference, location).items()
-                if is_revision(path) and (project.recursive or path.parent == location)
+                if is_revision_file(path) and (project.recursive or path.parent == location)
             }
         )
 
     @classmethod
-    def of(cls, sources: Mapping[Path, bytes]) -> History:
+    def from_sources(cls, sources: Mapping[Path, bytes]) -> History:
         """Return the history in the sources of files; raises BrokenHistoryError as read() does."""
-        return cls(_ordered(item for path in sorted(sources) if (item := _revision(path, sources[path]))))
+        return cls(_sort_revisions(item for path in sorted(sources) if (item := _parse_revision(path, sources[path]))))
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -84,10 +84,10 @@ class History:
         if len(self.heads) > 1:
             raise MultipleHeadsError(self.heads)
 
-    def before(self, name: str) -> set[str]:
+    def ancestors(self, name: str) -> set[str]:
         """Return the ids of all revisions that a database passed before this one; raises UnknownRevisionError."""
         last = self.get(name).id
-        return self._ancestors([last]) - {last}
+        return self._with_ancestors([last]) - {last}
 
     def get(self, name: str) -> Revision:
         """Return the revision that `name` means: an id, the start of one, a label, or `head`.
@@ -105,10 +105,10 @@ class History:
 
     def pending(self, current: Iterable[str]) -> tuple[Revision, ...]:
         """Return the revisions that a database at `current` still lacks, in the order of upgrade."""
-        applied = self._ancestors(current)
+        applied = self._with_ancestors(current)
         return tuple(revision for revision in self.revisions if revision.id not in applied)
 
-    def missing(self, current: Iterable[str]) -> tuple[str, ...]:
+    def unknown(self, current: Iterable[str]) -> tuple[str, ...]:
         """Return those of `current` that no file has: the database knows revisions this checkout does not."""
         known = {revision.id for revision in self.revisions}
         return tuple(sorted(set(current) - known))
@@ -118,7 +118,7 @@ class History:
         numbers = [int(revision.id) for revision in self.revisions if revision.id.isdecimal()]
         return f"{max(numbers, default=0) + 1:03d}"
 
-    def _ancestors(self, ids: Iterable[str]) -> set[str]:
+    def _with_ancestors(self, ids: Iterable[str]) -> set[str]:
         by_id = {revision.id: revision for revision in self.revisions}
         found: set[str] = set()
         waiting = [name for name in ids if name in by_id]
@@ -130,22 +130,22 @@ class History:
         return found
 
 
-def files_of(project: Project) -> Iterator[Path]:
+def revision_paths(project: Project) -> Iterator[Path]:
     """Yield the files of the checkout that Alembic takes for revisions."""
     for location in project.version_locations:
         found = location.rglob("*.py") if project.recursive else location.glob("*.py")
-        yield from (path for path in found if is_revision(path))
+        yield from (path for path in found if is_revision_file(path))
 
 
-def is_revision(path: Path) -> bool:
+def is_revision_file(path: Path) -> bool:
     """Say whether Alembic takes a file for a revision."""
     return path.suffix == ".py" and not path.name.startswith(("__init__", "."))
 
 
-def _revision(path: Path, source: bytes) -> Revision | None:
+def _parse_revision(path: Path, source: bytes) -> Revision | None:
     """Return the revision in a file, or None when the file assigns no `revision`, as Alembic sees it."""
     try:
-        tree = parsed(path, source)
+        tree = parse_source(path, source)
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise BrokenHistoryError(
@@ -154,7 +154,7 @@ def _revision(path: Path, source: bytes) -> Revision | None:
     return revision_in(path, tree)
 
 
-def parsed(path: Path, source: bytes) -> ast.Module:
+def parse_source(path: Path, source: bytes) -> ast.Module:
     """Return the syntax tree of a file; raises SyntaxError or ValueError.
 
     Python's warnings, such as on an escape that it does not know, are for whoever imports the file.
@@ -166,28 +166,28 @@ def parsed(path: Path, source: bytes) -> ast.Module:
 
 def revision_in(path: Path, tree: ast.Module) -> Revision | None:
     """Return the revision that a syntax tree describes, its parents as written; None where it assigns none."""
-    values = dict(_assignments(tree))
+    values = dict(_literal_assignments(tree))
     name = values.get("revision")
     if not isinstance(name, str):
         return None
     description = (ast.get_docstring(tree) or "").strip()
     return Revision(
         id=name,
-        parents=_names(values.get("down_revision")),
-        depends_on=_names(values.get("depends_on")),
-        labels=_names(values.get("branch_labels")),
+        parents=_string_tuple(values.get("down_revision")),
+        depends_on=_string_tuple(values.get("depends_on")),
+        labels=_string_tuple(values.get("branch_labels")),
         title=description.partition("\n")[0].strip(),
         description=description,
         path=path,
         irreversible=str(values.get("irreversible") or ""),
         lossy=str(values.get("lossy") or ""),
-        downgrade_line=line_of(tree, "downgrade"),
+        downgrade_line=function_line(tree, "downgrade"),
     )
 
 
-def line_of(tree: ast.Module, function: str) -> int:
+def function_line(tree: ast.Module, function: str) -> int:
     """Return the line of a top-level function, or of the name it is given by; 0 where there is none."""
-    for node in _top_level(tree):
+    for node in _top_level_nodes(tree):
         match node:
             case ast.FunctionDef(name=name) if name == function:
                 return node.lineno
@@ -201,15 +201,15 @@ def line_of(tree: ast.Module, function: str) -> int:
     return 0
 
 
-def _top_level(node: ast.AST) -> Iterator[ast.AST]:
+def _top_level_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """Yield what a module executes itself, under conditions, too; not what its functions and classes hold."""
     for child in ast.iter_child_nodes(node):
         yield child
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr)):
-            yield from _top_level(child)
+            yield from _top_level_nodes(child)
 
 
-def _assignments(tree: ast.Module) -> Iterator[tuple[str, object]]:
+def _literal_assignments(tree: ast.Module) -> Iterator[tuple[str, object]]:
     """Yield the module's top-level names that are given a literal."""
     for node in tree.body:
         if isinstance(node, ast.Assign):
@@ -225,16 +225,16 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, object]]:
         yield from ((name, value) for name in names)
 
 
-def _names(value: object) -> tuple[str, ...]:
+def _string_tuple(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return tuple(str(item) for item in value) if isinstance(value, (tuple, list, set)) else ()
 
 
-def _ordered(found: Iterable[Revision]) -> tuple[Revision, ...]:
+def _sort_revisions(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
     """Sort parents before children, or raise BrokenHistoryError with the files' names."""
     by_id: dict[str, Revision] = {}
-    for revision in found:
+    for revision in revisions:
         if twin := by_id.get(revision.id):
             raise BrokenHistoryError(
                 f"revision {revision.id} exists twice",
@@ -242,7 +242,7 @@ def _ordered(found: Iterable[Revision]) -> tuple[Revision, ...]:
                 fix="give one of them the next free number",
             )
         by_id[revision.id] = revision
-    resolved = {revision.id: _resolved(revision, by_id) for revision in by_id.values()}
+    resolved = {revision.id: _resolve_parents(revision, by_id) for revision in by_id.values()}
     sorter = TopologicalSorter({item.id: item.parents + item.depends_on for item in resolved.values()})
     try:
         sorter.prepare()
@@ -260,10 +260,10 @@ def _ordered(found: Iterable[Revision]) -> tuple[Revision, ...]:
     return tuple(ordered)
 
 
-def _resolved(revision: Revision, by_id: dict[str, Revision]) -> Revision:
+def _resolve_parents(revision: Revision, by_id: dict[str, Revision]) -> Revision:
     """Return the revision with whole ids for its parents, which may be shortened, or labels in depends_on."""
 
-    def whole(name: str) -> str:
+    def full_id(name: str) -> str:
         if name in by_id:
             return name
         found = [item.id for item in by_id.values() if name in item.labels or item.id.startswith(name)]
@@ -277,6 +277,6 @@ def _resolved(revision: Revision, by_id: dict[str, Revision]) -> Revision:
 
     return replace(
         revision,
-        parents=tuple(whole(name) for name in revision.parents),
-        depends_on=tuple(whole(name) for name in revision.depends_on),
+        parents=tuple(full_id(name) for name in revision.parents),
+        depends_on=tuple(full_id(name) for name in revision.depends_on),
     )

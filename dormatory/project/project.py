@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.errors import NoProjectError
+from dormatory.errors import MissingProjectError
 from dormatory.project.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ CONFIG_VARIABLE = "ALEMBIC_CONFIG"  # Alembic's own
 _OUR_ENVIRONMENT = re.compile(
     r"^\s*(?:from dormatory import .*\benvironment\b|(?:from|import) dormatory\.environment\b)", re.MULTILINE
 )
-_SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
+_PATH_SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Project:
         return cls.read(Path(environ.get(CONFIG_VARIABLE) or home / "alembic.ini").expanduser().absolute())
 
     @classmethod
-    def of(cls, config: Config) -> Project:
+    def from_config(cls, config: Config) -> Project:
         """Return the project that Alembic itself was started on."""
         name, toml = config.config_file_name, getattr(config, "toml_file_name", None)  # since Alembic 1.16
         is_toml = toml is not None and (name is None or not Path(name).exists())
@@ -56,14 +56,14 @@ class Project:
     @classmethod
     def read(cls, ini: Path) -> Project:
         """Return the project that an alembic.ini or a pyproject.toml describes."""
-        options = _options(ini)
+        options = _read_options(ini)
         location = options.get("script_location")
         if not location:
-            raise NoProjectError(ini, "it names no script_location")
-        prepended = _listed("prepend_sys_path", options)
-        scripts = _located(location, ini.parent, prepended)
-        paths = _listed("version_locations", options)
-        versions = tuple(_located(path, ini.parent, prepended) for path in paths) or (scripts / "versions",)
+            raise MissingProjectError(ini, "it names no script_location")
+        prepended = _split_paths("prepend_sys_path", options)
+        scripts = _resolve_location(location, ini.parent, prepended)
+        paths = _split_paths("version_locations", options)
+        versions = tuple(_resolve_location(path, ini.parent, prepended) for path in paths) or (scripts / "versions",)
         recursive = str(options.get("recursive_version_locations", "")).lower() in ("true", "1", "yes", "on")
         return cls(ini, scripts, versions, recursive, options.get("sqlalchemy.url"), Settings.read(ini))
 
@@ -80,57 +80,57 @@ class Project:
 
     def target(self, environ: Mapping[str, str] = os.environ) -> Target:
         """Return the database to act on, as declared(), else the default file."""
-        from dormatory.backends.url import DEFAULT, Target  # noqa: PLC0415  # reading needs no SQLAlchemy
+        from dormatory.backends.url import DEFAULT_URL, Target  # noqa: PLC0415  # reading needs no SQLAlchemy
 
-        declared = self.declared(environ)
-        return Target.parse(DEFAULT if declared is None else declared, root=self.root)
+        declared = self.declared_url(environ)
+        return Target.parse(DEFAULT_URL if declared is None else declared, root=self.root)
 
-    def declared(self, environ: Mapping[str, str] = os.environ) -> str | None:
+    def declared_url(self, environ: Mapping[str, str] = os.environ) -> str | None:
         """Return the URL that DATABASE_URL gives, else the project's own variable, else its ini file."""
-        from dormatory.backends.url import VARIABLE  # noqa: PLC0415
+        from dormatory.backends.url import URL_VARIABLE  # noqa: PLC0415
 
-        names = (VARIABLE, *self.settings.url_variable)
+        names = (URL_VARIABLE, *self.settings.url_variable)
         return next((environ[name] for name in names if name in environ), self.url or None)
 
 
-def _options(ini: Path) -> dict[str, str]:
+def _read_options(ini: Path) -> dict[str, str]:
     try:
         text = ini.read_text(encoding="utf-8")
         if ini.suffix == ".toml":
             section = tomllib.loads(text).get("tool", {}).get("alembic", {})
-            return {key: _expanded(value, ini) for key, value in section.items()}
+            return {key: _expand(value, ini) for key, value in section.items()}
         parser = configparser.ConfigParser({"here": str(ini.parent)})
         parser.read_string(text)
-        found = {key: _value(parser, key, ini) for key in parser["alembic"]}
+        found = {key: _read_option(parser, key, ini) for key in parser["alembic"]}
         beside = ini.with_name("pyproject.toml")  # Alembic reads both, the ini file first
-        return found if "script_location" in found or not beside.is_file() else {**_options(beside), **found}
+        return found if "script_location" in found or not beside.is_file() else {**_read_options(beside), **found}
     except FileNotFoundError as error:
-        raise NoProjectError(ini, "there is no such file") from error
+        raise MissingProjectError(ini, "there is no such file") from error
     except (OSError, UnicodeError, KeyError, configparser.Error, tomllib.TOMLDecodeError) as error:
-        raise NoProjectError(ini, f"it does not read as a configuration: {error}".splitlines()[0]) from error
+        raise MissingProjectError(ini, f"it does not read as a configuration: {error}".splitlines()[0]) from error
 
 
-def _expanded(value: Any, ini: Path) -> Any:
+def _expand(value: Any, ini: Path) -> Any:
     """Expand a value of a TOML file, where version_locations is a list."""
     if isinstance(value, list):
-        return [_expanded(item, ini) for item in value]
-    return _here(value, ini) if isinstance(value, str) else value
+        return [_expand(item, ini) for item in value]
+    return _expand_here(value, ini) if isinstance(value, str) else value
 
 
-def _value(parser: configparser.ConfigParser, key: str, ini: Path) -> str:
+def _read_option(parser: configparser.ConfigParser, key: str, ini: Path) -> str:
     """Return an option with what it refers to; a URL with bare percent signs is taken as it stands."""
     try:
         return parser.get("alembic", key)
     except configparser.InterpolationError:
-        return _here(parser.get("alembic", key, raw=True), ini)
+        return _expand_here(parser.get("alembic", key, raw=True), ini)
 
 
-def _here(value: str, ini: Path) -> str:
+def _expand_here(value: str, ini: Path) -> str:
     """Expand what Alembic's interpolation knows; a URL's own percent signs stay as they are."""
     return value.replace("%(here)s", str(ini.parent)).replace("%%", "%")
 
 
-def _listed(name: str, options: Mapping[str, Any]) -> list[str]:
+def _split_paths(name: str, options: Mapping[str, Any]) -> list[str]:
     """Split a list of paths as Alembic does; without a separator it still splits at spaces and commas."""
     listed = options.get(name) or ""
     if not isinstance(listed, str):
@@ -138,10 +138,10 @@ def _listed(name: str, options: Mapping[str, Any]) -> list[str]:
     key = options.get("path_separator") or options.get("version_path_separator")
     if key is None:
         return listed.replace(",", " ").split()
-    return [part.strip() for part in listed.split(_SEPARATORS.get(key, key)) if part.strip()]
+    return [part.strip() for part in listed.split(_PATH_SEPARATORS.get(key, key)) if part.strip()]
 
 
-def _located(name: str, base: Path, prepended: Sequence[str] = ()) -> Path:
+def _resolve_location(name: str, base: Path, prepended: Sequence[str] = ()) -> Path:
     """Return the directory a location means: a path, or `package:folder` inside a package.
 
     The package is installed, or lies where prepend_sys_path will make it importable; it is not imported.

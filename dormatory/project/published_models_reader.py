@@ -16,37 +16,37 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 
-class _ToldError(BaseException):
+class _MetadataCapturedError(BaseException):
     """Ends env.py at the moment when it tells its metadata; no handler of its own may catch that."""
 
     def __init__(self, columns: dict[str, list[str]]) -> None:
         self.columns = columns
 
 
-def _listen(*_: Any, target_metadata: Any = None, **__: Any) -> NoReturn:
+def _capture_metadata(*_: Any, target_metadata: Any = None, **__: Any) -> NoReturn:
     """Stand in for Alembic's configure(), behind which something would be run."""
     several = target_metadata if isinstance(target_metadata, (list, tuple)) else (target_metadata,)
     tables = [table for metadata in several if metadata is not None for table in metadata.tables.values()]
-    raise _ToldError({table.name: [column.name for column in table.columns] for table in tables})
+    raise _MetadataCapturedError({table.name: [column.name for column in table.columns] for table in tables})
 
 
-def main(ini: str, copy: str, original: str) -> None:
+def print_columns(ini: str, copy: str, original: str) -> None:
     """Print what the models of the copy name."""
-    sys.path[:] = [*_moved(sys.path, copy, original), *sys.path]
+    sys.path[:] = [*_paths_in_copy(sys.path, copy, original), *sys.path]
     config = Config(ini)
     config.set_main_option("sqlalchemy.url", os.environ["DATABASE_URL"].replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
-    written, sys.stdout = sys.stdout, sys.stderr  # what env.py prints is not for who listens
+    stdout, sys.stdout = sys.stdout, sys.stderr  # what env.py prints is not for who listens
     with EnvironmentContext(config, script, as_sql=True) as environment:
-        environment.configure = _listen  # type: ignore[method-assign]  # env.py reaches it through this very object
+        environment.configure = _capture_metadata  # type: ignore[method-assign]  # env.py reaches it through this very object
         try:
             script.run_env()
-        except _ToldError as told:
-            if not _is_from(original, copy):
-                json.dump(told.columns, written)
+        except _MetadataCapturedError as captured:
+            if not _is_loaded_from(original, copy):
+                json.dump(captured.columns, stdout)
 
 
-def _moved(paths: list[str], copy: str, original: str) -> list[str]:
+def _paths_in_copy(paths: list[str], copy: str, original: str) -> list[str]:
     """Return those of the paths that lie in the original, as they lie in the copy: it may be installed from there."""
     installed = [getattr(sys.modules.get(getattr(it, "__module__", "")), "MAPPING", {}) for it in sys.meta_path]
     found = [Path(path) for path in paths] + [Path(path).parent for them in installed for path in them.values()]
@@ -54,7 +54,7 @@ def _moved(paths: list[str], copy: str, original: str) -> list[str]:
     return list(dict.fromkeys(str(path) for path in moved if path.is_dir()))
 
 
-def _is_from(original: str, copy: str) -> bool:
+def _is_loaded_from(original: str, copy: str) -> bool:
     """Say whether a module of the original was loaded that has its place in the copy, too."""
     files = [Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
     inside = (file for file in files if file.is_relative_to(original) and not file.is_relative_to(copy))
@@ -62,4 +62,4 @@ def _is_from(original: str, copy: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print_columns(*sys.argv[1:])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dormatory.project import git
-from dormatory.project.history import files_of, is_revision, parsed, revision_in
+from dormatory.project.history import is_revision_file, parse_source, revision_in, revision_paths
 
 if TYPE_CHECKING:
     import ast
@@ -32,10 +32,10 @@ class Script:
     line: int = 0
 
     @classmethod
-    def of(cls, path: Path, source: bytes) -> Script:
+    def parse(cls, path: Path, source: bytes) -> Script:
         """Parse a file; one that does not parse is a script with a problem."""
         try:
-            tree = parsed(path, source)
+            tree = parse_source(path, source)
         except (SyntaxError, ValueError) as error:
             return cls(path, source, problem=str(error).splitlines()[0], line=getattr(error, "lineno", None) or 1)
         return cls(path, source, tree, revision_in(path, tree))
@@ -43,34 +43,36 @@ class Script:
 
 def scripts(project: Project) -> tuple[Script, ...]:
     """Return the files of the checkout, in the order of their paths; it only reads."""
-    return _parsed({path: path.read_bytes() for path in files_of(project)})
+    return _parse_all({path: path.read_bytes() for path in revision_paths(project)})
 
 
 def scripts_at(project: Project, reference: str) -> tuple[Script, ...]:
     """Return the files as a git reference has them, without touching the checkout; raises UnknownReferenceError."""
-    return _parsed(_sources_at(project, reference))
+    return _parse_all(_sources_at(project, reference))
 
 
-def scripts_merged(project: Project, reference: str) -> tuple[Script, ...]:
+def merged_scripts(project: Project, reference: str) -> tuple[Script, ...]:
     """Return the files that merging the checkout with a git reference gives, without touching either.
 
     Where both changed one file, git stops at a conflict, which is no surprise: the checkout's is taken. Raises
     UnknownReferenceError.
     """
-    ours = {path: path.read_bytes() for path in files_of(project)}
+    ours = {path: path.read_bytes() for path in revision_paths(project)}
     theirs = _sources_at(project, reference)
     base = git.merge_base(reference, project.root)
-    return _parsed(merged(_sources_at(project, base) if base else {}, ours, theirs))
+    return _parse_all(merge_sources(_sources_at(project, base) if base else {}, ours, theirs))
 
 
-def merged(before: Mapping[Path, bytes], ours: Mapping[Path, bytes], theirs: Mapping[Path, bytes]) -> dict[Path, bytes]:
+def merge_sources(
+    before: Mapping[Path, bytes], ours: Mapping[Path, bytes], theirs: Mapping[Path, bytes]
+) -> dict[Path, bytes]:
     """Merge two sets of files that were one `before`; ours wins where both changed."""
-    found: dict[Path, bytes] = {}
+    merged_sources: dict[Path, bytes] = {}
     for path in {**theirs, **ours}:
         chosen = theirs.get(path) if ours.get(path) == before.get(path) else ours.get(path)
         if chosen is not None:
-            found[path] = chosen
-    return found
+            merged_sources[path] = chosen
+    return merged_sources
 
 
 def _sources_at(project: Project, reference: str) -> dict[Path, bytes]:
@@ -78,9 +80,9 @@ def _sources_at(project: Project, reference: str) -> dict[Path, bytes]:
         path: source
         for location in project.version_locations
         for path, source in git.files_at(reference, location).items()
-        if is_revision(path) and (project.recursive or path.parent == location)
+        if is_revision_file(path) and (project.recursive or path.parent == location)
     }
 
 
-def _parsed(sources: Mapping[Path, bytes]) -> tuple[Script, ...]:
-    return tuple(Script.of(path, sources[path]) for path in sorted(sources))
+def _parse_all(sources: Mapping[Path, bytes]) -> tuple[Script, ...]:
+    return tuple(Script.parse(path, sources[path]) for path in sorted(sources))

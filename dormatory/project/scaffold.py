@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from dormatory.errors import UnwritableError
+from dormatory.errors import UnwritableFileError
 from dormatory.project import checksums
 from dormatory.project.project import Project
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_FILES = {
+_TEMPLATES = {
     "alembic.ini": "alembic.ini",
     "alembic/env.py": "env.py.template",
     "alembic/script.py.mako": "script.py.mako",
@@ -21,7 +21,7 @@ _FILES = {
 _DIRECTORIES = ("alembic/versions", "alembic/schema")
 
 
-def lay_out(home: Path) -> Iterator[tuple[Path, bool]]:
+def create_scaffold(home: Path) -> Iterator[tuple[Path, bool]]:
     """Yield each file and directory of the skeleton below `home`, and whether it had to be made."""
     templates = files("dormatory.project") / "templates"
     try:
@@ -30,23 +30,23 @@ def lay_out(home: Path) -> Iterator[tuple[Path, bool]]:
             is_new = not directory.is_dir()
             directory.mkdir(parents=True, exist_ok=True)
             yield directory, is_new
-        for name, template in _FILES.items():
+        for name, template in _TEMPLATES.items():
             file = home / name
             is_new = not file.exists()
             if is_new:
                 file.write_text((templates / template).read_text(encoding="utf-8"), encoding="utf-8")
             yield file, is_new
-        yield _sums(home)
+        yield _create_checksums(home)
     except OSError as error:
-        raise UnwritableError(error.filename or home, error.strerror or str(error)) from error
+        raise UnwritableFileError(error.filename or home, error.strerror or str(error)) from error
 
 
-def _sums(home: Path) -> tuple[Path, bool]:
+def _create_checksums(home: Path) -> tuple[Path, bool]:
     """Write the sums where there are none: a line for each revision that is there, or the heading alone."""
-    file = home / "alembic" / checksums.NAME
+    file = home / "alembic" / checksums.FILE_NAME
     is_new = not file.exists()
     if is_new and any((home / "alembic" / "versions").glob("*.py")):
-        checksums.begin(Project.read(home / "alembic.ini"))
+        checksums.create_checksums(Project.read(home / "alembic.ini"))
     elif is_new:
-        file.write_text(checksums.HEAD, encoding="utf-8")
+        file.write_text(checksums.FILE_HEADER, encoding="utf-8")
     return file, is_new

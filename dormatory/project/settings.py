@@ -9,15 +9,15 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends.registry import NAMES, known
-from dormatory.errors import NoProjectError
+from dormatory.backends.registry import BACKEND_NAMES, validate_backend_name
+from dormatory.errors import MissingProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
 SECTION = "dormatory"
-_NUMBERS: dict[str, Callable[[str], float]] = {
+_NUMBER_TYPES: dict[str, Callable[[str], float]] = {
     "lock_wait": float,
     "lock_timeout": float,
     "lock_retries": int,
@@ -49,7 +49,7 @@ class Settings:
 
     url_variable: tuple[str, ...] = ()
     x_argument: str = ""
-    backends: tuple[str, ...] = NAMES
+    backends: tuple[str, ...] = BACKEND_NAMES
     drivers: tuple[str, ...] = ()
     prelude: tuple[str, ...] = ()
     baseline: str = ""
@@ -67,15 +67,17 @@ class Settings:
 
         Raises NoProjectError for a key that means nothing, UnsupportedBackendError for an unknown backend.
         """
-        file, given = _section(ini)
+        file, given = _read_section(ini)
         if unknown := sorted(given.keys() - set(cls.__slots__)):
-            raise NoProjectError(file, f"{SECTION} has no setting {unknown[0]}; it knows {', '.join(cls.__slots__)}")
+            raise MissingProjectError(
+                file, f"{SECTION} has no setting {unknown[0]}; it knows {', '.join(cls.__slots__)}"
+            )
         try:
-            found = cls(**{key: _read(key, value) for key, value in given.items()})
+            found = cls(**{key: _parse_value(key, value) for key, value in given.items()})
         except ValueError as error:
-            raise NoProjectError(file, str(error)) from error
+            raise MissingProjectError(file, str(error)) from error
         for name in found.backends:
-            known(name)
+            validate_backend_name(name)
         return found
 
     def severity_of(self, rule: str) -> str:
@@ -83,7 +85,7 @@ class Settings:
         return dict(self.severities).get(rule, "")
 
 
-def _section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
+def _read_section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
     """Return the file that holds the section, and what it says; the ini file itself comes first."""
     if ini.suffix != ".toml":
         parser = configparser.ConfigParser(interpolation=None)
@@ -96,23 +98,25 @@ def _section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
             try:
                 return file, tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get(SECTION, {})
             except (UnicodeError, tomllib.TOMLDecodeError) as error:
-                raise NoProjectError(file, f"it does not read as a configuration: {error}".splitlines()[0]) from error
+                raise MissingProjectError(
+                    file, f"it does not read as a configuration: {error}".splitlines()[0]
+                ) from error
     return ini, {}
 
 
-def _list(value: Any) -> tuple[str, ...]:
+def _split_list(value: Any) -> tuple[str, ...]:
     """Split a text at commas and blanks; a TOML list stays what it is."""
     return tuple(value.replace(",", " ").split() if isinstance(value, str) else map(str, value))
 
 
-def _text(value: Any) -> str:
+def _strip(value: Any) -> str:
     return str(value).strip()
 
 
-def _number(key: str, value: Any) -> float:
+def _parse_number(key: str, value: Any) -> float:
     """Return a number that is not negative; raises ValueError."""
     try:
-        number = _NUMBERS[key](str(value))
+        number = _NUMBER_TYPES[key](str(value))
     except ValueError:
         number = -1
     if not (key == "backups") <= number < math.inf:  # an undo needs one
@@ -120,18 +124,20 @@ def _number(key: str, value: Any) -> float:
     return number
 
 
-def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+def _parse_pairs(value: Any) -> tuple[tuple[str, str], ...]:
     """Split `rule=severity, rule=severity`; a TOML table has them already."""
     if isinstance(value, dict):
         return tuple((str(key), str(item)) for key, item in value.items())
-    parts = (part.partition("=") for part in _list(re.sub(r"\s*=\s*", "=", value) if isinstance(value, str) else value))
+    parts = (
+        part.partition("=") for part in _split_list(re.sub(r"\s*=\s*", "=", value) if isinstance(value, str) else value)
+    )
     return tuple((rule, severity) for rule, _, severity in parts)
 
 
-def _read(key: str, value: Any) -> Any:
+def _parse_value(key: str, value: Any) -> Any:
     """Return a setting's value in the type of its field."""
     if key == "severities":
-        return _pairs(value)
-    if key in _NUMBERS:
-        return _number(key, value)
-    return _text(value) if key in ("x_argument", "baseline", "since") else _list(value)
+        return _parse_pairs(value)
+    if key in _NUMBER_TYPES:
+        return _parse_number(key, value)
+    return _strip(value) if key in ("x_argument", "baseline", "since") else _split_list(value)

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from dormatory.sql.lexer import Syntax
 
 
-def masked(statements: tuple[Statement, ...], syntax: Syntax, *schemas: Snapshot | None) -> tuple[Statement, ...]:
+def mask_statements(
+    statements: tuple[Statement, ...], syntax: Syntax, *schemas: Snapshot | None
+) -> tuple[Statement, ...]:
     """Return the statements with what may be shown of their SQL; `schemas` tell which names there are."""
 
     @cache
-    def names() -> frozenset[str]:
+    def known_names() -> frozenset[str]:
         found = set()
         for schema in filter(None, schemas):
             relations: tuple[Table | View, ...] = (*schema.tables, *schema.views)
@@ -27,7 +29,7 @@ def masked(statements: tuple[Statement, ...], syntax: Syntax, *schemas: Snapshot
         return frozenset(name.lower() for name in found)
 
     @cache  # a rebuild of a table asks for the same again and again
-    def shown(sql: str) -> str:
-        return without_values(sql, syntax, lambda name: name.lower() in names())
+    def mask(sql: str) -> str:
+        return without_values(sql, syntax, lambda name: name.lower() in known_names())
 
-    return tuple(replace(it, sql=shown(it.sql)) for it in statements)
+    return tuple(replace(it, sql=mask(it.sql)) for it in statements)

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from dormatory.sql.lock_modes import LOCK_MODES
-from dormatory.sql.masking import without_row
+from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
@@ -80,10 +80,10 @@ class Failure:
         return f"{self.what} ({self.why}); {self.fix}"
 
     @classmethod
-    def of(cls, error: DormatoryError) -> Failure:
+    def from_error(cls, error: DormatoryError) -> Failure:
         """Return the error as a value, without the row that a server may have quoted in it."""
         declared = isinstance(error.__cause__, NotImplementedError)
-        what, why = without_row(error.what), str(error.__cause__) if declared else without_row(error.why)
+        what, why = without_row_values(error.what), str(error.__cause__) if declared else without_row_values(error.why)
         return cls(type(error).__name__, what, why, error.fix, getattr(error, "where", ""), declared)
 
 
@@ -140,12 +140,12 @@ class Step:
         return not self.losses and all(leg.is_clean for leg in self.legs)
 
     @property
-    def has_way_back(self) -> bool:
+    def has_clean_downgrade(self) -> bool:
         """Whether the revision was taken back without a trace."""
         return any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self.legs)
 
 
-class Course(Enum):
+class RouteKind(Enum):
     """The ways through a whole history, besides one round trip after the other."""
 
     DOWN = "all the way down"
@@ -154,14 +154,14 @@ class Course(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Route:
     """Many revisions played in a row: in which order, and what differs at the end from what should be there.
 
     `stopped` is the revision that did not end, with its `failure`; "" where all did. `revisions` are those played,
     the one that stopped it included.
     """
 
-    course: Course
+    course: RouteKind
     revisions: tuple[str, ...]
     seconds: float
     trace: tuple[Change, ...] = ()
@@ -195,7 +195,7 @@ class Recording:
     backend: str
     server: str
     steps: tuple[Step, ...]
-    passages: tuple[Passage, ...] = ()
+    passages: tuple[Route, ...] = ()
     unreached: tuple[str, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
 
@@ -217,12 +217,12 @@ class Recording:
 class LiveDrift:
     """What turns the schema of the history into the one that is there; `problem` is why they were not compared."""
 
-    at: tuple[str, ...]
+    revisions: tuple[str, ...]
     changes: tuple[Change, ...]
     problem: str = ""
 
 
-class Kind(Enum):
+class LossKind(Enum):
     """What became of rows or values that could have survived."""
 
     ROWS_DELETED = "rows-deleted"
@@ -245,7 +245,7 @@ class Loss:
     words, such as a DELETE on that very table: whoever wrote it knew, though nothing declares it.
     """
 
-    kind: Kind
+    kind: LossKind
     direction: Direction
     table: str
     column: str
@@ -259,28 +259,28 @@ class Loss:
         return self._sentence() + (f" ({self.evidence})" if self.evidence else "")
 
     def _sentence(self) -> str:
-        when = _WHEN[self.direction]
+        when = _LEG_NAMES[self.direction]
         where = f"{self.table}.{self.column}" if self.column else self.table
         rows = f"{self.count} of {self.of} {'row' if self.of == 1 else 'rows'} of {where}"
         values = f"{self.count} of {self.of} {'value' if self.of == 1 else 'values'} of {where}"
         be = "is" if self.count == 1 else "are"
         match self.kind:
-            case Kind.ROWS_DELETED:
+            case LossKind.ROWS_DELETED:
                 return f"{rows} {be} gone after the {when}"
-            case Kind.ROWS_DUPLICATED:
+            case LossKind.ROWS_DUPLICATED:
                 return f"{rows} {be} there twice after the {when}"
-            case Kind.DANGLING:
+            case LossKind.DANGLING:
                 return f"{values} {'names' if self.count == 1 else 'name'} no row after the {when}"
-        return f"{values} {be} {_BECAME[self.kind]} after the {when}"
+        return f"{values} {be} {_CHANGE_WORDS[self.kind]} after the {when}"
 
 
-_WHEN = {direction: direction.value for direction in Direction}
-_BECAME = {
-    Kind.VALUES_CHANGED: "changed",
-    Kind.VALUES_LOST: "lost",
-    Kind.TRUNCATED: "cut off",
-    Kind.SHIFTED: "shifted in time",
-    Kind.REENCODED: "written in another form",
-    Kind.MAPPING_NOT_INVERTED: "still what the upgrade made of them",
-    Kind.SPLIT_NOT_JOINED: "not put together again from their parts",
+_LEG_NAMES = {direction: direction.value for direction in Direction}
+_CHANGE_WORDS = {
+    LossKind.VALUES_CHANGED: "changed",
+    LossKind.VALUES_LOST: "lost",
+    LossKind.TRUNCATED: "cut off",
+    LossKind.SHIFTED: "shifted in time",
+    LossKind.REENCODED: "written in another form",
+    LossKind.MAPPING_NOT_INVERTED: "still what the upgrade made of them",
+    LossKind.SPLIT_NOT_JOINED: "not put together again from their parts",
 }

@@ -20,26 +20,26 @@ class Forecast:
     `why` says then what is missing.
     """
 
-    measured: tuple[Measurement, ...]
+    measurements: tuple[Measurement, ...]
     rows: int
     seconds: float | None
     why: str = ""
 
 
-def forecast(measured: tuple[Measurement, ...], rows: int) -> Forecast:
+def forecast(measurements: tuple[Measurement, ...], rows: int) -> Forecast:
     """Return the time at `rows` by least squares; through two points that is the line between them.
 
     It takes time to grow evenly with rows, which an index build does not quite: what lies far beyond the measurements
     is a guess, so these are part of the answer.
     """
-    sizes = {item.rows for item in measured}
+    sizes = {item.rows for item in measurements}
     if len(sizes) < 2:  # noqa: PLR2004  # a line needs two points
-        return Forecast(measured, rows, None, "the tables it touches could not be had in two sizes")
-    count = len(measured)
-    middle = sum(item.rows for item in measured) / count
-    mean = sum(item.seconds for item in measured) / count
-    spread = sum((item.rows - middle) ** 2 for item in measured)
-    slope = sum((item.rows - middle) * (item.seconds - mean) for item in measured) / spread
+        return Forecast(measurements, rows, None, "the tables it touches could not be had in two sizes")
+    count = len(measurements)
+    middle = sum(item.rows for item in measurements) / count
+    mean = sum(item.seconds for item in measurements) / count
+    spread = sum((item.rows - middle) ** 2 for item in measurements)
+    slope = sum((item.rows - middle) * (item.seconds - mean) for item in measurements) / spread
     if slope <= 0:
-        return Forecast(measured, rows, None, "it did not grow with the rows")
-    return Forecast(measured, rows, max(mean + slope * (rows - middle), 0.0))
+        return Forecast(measurements, rows, None, "it did not grow with the rows")
+    return Forecast(measurements, rows, max(mean + slope * (rows - middle), 0.0))

@@ -6,11 +6,11 @@ import tempfile
 from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from dormatory.backends.driver import connected
-from dormatory.backends.sqlite.connection import plain_connection
-from dormatory.dataloss.contents import has_rows
-from dormatory.recording.model import Direction, Kind, Loss
-from dormatory.schema.describe import name_of
+from dormatory.backends.driver import driver_connection
+from dormatory.backends.sqlite.connection import sqlite_connection
+from dormatory.dataloss.contents import has_own_rows
+from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.schema.describe import object_name
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.schema.snapshot import Snapshot, Table
 
-_SAID = "all rows compared by the database, key by key"
+_EVIDENCE = "all rows compared by the database, key by key"
 
 
-def large_losses(
-    source: Target, branch: Target, schemas: tuple[Snapshot, Snapshot, Snapshot], touched: frozenset[Any], most: int
+def large_table_losses(
+    source: Target,
+    clone: Target,
+    schemas: tuple[Snapshot, Snapshot, Snapshot],
+    affected_tables: frozenset[Any],
+    row_limit: int,
 ) -> Iterator[Loss]:
     """Yield what the way back lost of touched tables with more than `most` rows, those that the revision drops aside.
 
@@ -31,11 +35,16 @@ def large_losses(
     after it and after the downgrade.
     """
     before, upgraded, downgraded = schemas
-    syntax = Syntax(branch.backend_name)
-    compare = _in_sqlite if syntax is Syntax.SQLITE else _in_postgresql
+    syntax = Syntax(clone.backend_name)
+    compare = _compare_rows_in_sqlite if syntax is Syntax.SQLITE else _compare_rows_in_postgresql
     for table in before.tables:
-        there, now = _same(upgraded, table), _same(downgraded, table)
-        if (table.namespace, table.name) not in touched or not has_rows(table) or there is None or now is None:
+        there, now = _same_table(upgraded, table), _same_table(downgraded, table)
+        if (
+            (table.namespace, table.name) not in affected_tables
+            or not has_own_rows(table)
+            or there is None
+            or now is None
+        ):
             continue
         kept = {column.name for column in there.columns} & {column.name for column in now.columns}
         old = {(column.name, column.type) for column in now.columns}
@@ -44,7 +53,9 @@ def large_losses(
             it.name for it in table.columns
             if it.name in kept and (it.name, it.type) in old and it.generated is None and it.name not in key
         ]  # fmt: skip
-        counts = compare(source, branch, _named(table, syntax), (key if set(key) <= kept else (), columns), most)
+        counts = compare(
+            source, clone, _quoted_name(table, syntax), (key if set(key) <= kept else (), columns), row_limit
+        )
         yield from _losses(table, columns, counts)
 
 
@@ -52,32 +63,32 @@ def _losses(table: Table, columns: Sequence[str], counts: Sequence[int]) -> Iter
     if not counts:
         return
     total, gone, *changed = counts
-    name = name_of(table)
+    name = object_name(table)
     if gone > 0:
-        yield Loss(Kind.ROWS_DELETED, Direction.DOWNGRADE, name, "", gone, total, _SAID)
+        yield Loss(LossKind.ROWS_DELETED, Direction.DOWNGRADE, name, "", gone, total, _EVIDENCE)
     for column, count in zip(columns, changed, strict=False):
         if count:
-            yield Loss(Kind.VALUES_CHANGED, Direction.DOWNGRADE, name, column, count, total, _SAID)
+            yield Loss(LossKind.VALUES_CHANGED, Direction.DOWNGRADE, name, column, count, total, _EVIDENCE)
 
 
-def _same(schema: Snapshot, table: Table) -> Table | None:
+def _same_table(schema: Snapshot, table: Table) -> Table | None:
     return next((it for it in schema.tables if (it.namespace, it.name) == (table.namespace, table.name)), None)
 
 
-def _named(table: Table, syntax: Syntax) -> str:
+def _quoted_name(table: Table, syntax: Syntax) -> str:
     names = [identifier(name, syntax) for name in (table.namespace, table.name) if name]
     return ".".join(names)
 
 
-def _in_sqlite(
-    source: Target, branch: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], most: int
+def _compare_rows_in_sqlite(
+    source: Target, clone: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], row_limit: int
 ) -> list[int]:
     """Return how many rows there were, how many are gone, and of each column how many values are others."""
     (key, columns), syntax = compared, Syntax.SQLITE
-    with closing(plain_connection(branch.path, wait_seconds=30)) as connection:
+    with closing(sqlite_connection(clone.path, wait_seconds=30)) as connection:
         connection.execute("ATTACH ? AS source", (f"{source.path.absolute().as_uri()}?mode=ro",))
         total: int = connection.execute(f"SELECT count(*) FROM source.{name}").fetchone()[0]  # noqa: S608  # quoted
-        if total <= most:
+        if total <= row_limit:
             return []
         if not key:
             now: int = connection.execute(f"SELECT count(*) FROM main.{name}").fetchone()[0]  # noqa: S608  # quoted
@@ -91,16 +102,16 @@ def _in_sqlite(
         return list(connection.execute(query).fetchone())
 
 
-def _in_postgresql(
-    source: Target, branch: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], most: int
+def _compare_rows_in_postgresql(
+    source: Target, clone: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], row_limit: int
 ) -> list[int]:
     """Return the same, the rows of the source copied into a table that lasts as long as the session."""
     (key, columns), syntax = compared, Syntax.POSTGRESQL
-    with connected(source, writing=False) as there, connected(branch, writing=True) as here:
+    with driver_connection(source, writing=False) as there, driver_connection(clone, writing=True) as here:
         old, new = there.cursor(), here.cursor()
         old.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted
         total: int = old.fetchone()[0]
-        if total <= most:
+        if total <= row_limit:
             return []
         if not key:
             new.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted

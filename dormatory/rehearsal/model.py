@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dormatory.backends.base import Copied
+    from dormatory.backends.base import ReplicaInfo
     from dormatory.project.history import Revision
     from dormatory.recording.model import Direction, Recording
     from dormatory.rehearsal.forecast import Forecast
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class WrittenRows:
     """Rows of one table that a revision wrote."""
 
     table: str
@@ -23,7 +23,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Stall:
+class Wait:
     """How long somebody waited, at the longest, who tried a table again and again meanwhile.
 
     `table` is "" where the whole database is one file.
@@ -36,7 +36,7 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
-class Offence:
+class OffendingRows:
     """Rows that a revision cannot be applied to: what they violate, how many they are, and how to find them.
 
     `keys` are the first of them, as `id=7`, and empty where values are not to be shown. `query` lists them all, on the
@@ -46,20 +46,20 @@ class Offence:
     rule: str  # UNIQUE, NOT NULL, FOREIGN KEY, CHECK, or the type that a value does not fit
     table: str
     columns: tuple[str, ...]
-    rows: int
+    count: int
     keys: tuple[str, ...] = ()
     key_names: tuple[str, ...] = ()
     query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class RevisionObservations:
     """What was seen of one revision that no recording holds."""
 
     revision: str
-    changed: tuple[Changed, ...] = ()
-    stalls: tuple[Stall, ...] = ()
-    offences: tuple[Offence, ...] = ()
+    written_rows: tuple[WrittenRows, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    offending_rows: tuple[OffendingRows, ...] = ()
     forecast: Forecast | None = None
 
 
@@ -73,8 +73,8 @@ class Rehearsal:
     target: str
     current: tuple[str, ...]
     pending: tuple[Revision, ...]
-    untouched: str
-    copied: Copied | None = None
+    target_check: str
+    replica: ReplicaInfo | None = None
     recording: Recording | None = None
-    seen: tuple[Findings, ...] = ()
-    loose_ends: tuple[str, ...] = ()
+    observations: tuple[RevisionObservations, ...] = ()
+    not_checked: tuple[str, ...] = ()

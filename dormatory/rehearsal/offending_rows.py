@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event
 
-from dormatory.backends.postgresql import violations as offences_postgresql
-from dormatory.backends.sqlite import violations as offences_sqlite
-from dormatory.rehearsal.model import Offence
+from dormatory.backends.postgresql.violations import find_postgresql_violation
+from dormatory.backends.sqlite.violations import find_sqlite_violation, foreign_key_violations
+from dormatory.rehearsal.model import OffendingRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     from dormatory.backends.violation import Violation
 
-MOST_KEYS = 10
+MAX_SHOWN_KEYS = 10
 
 
 @dataclass(slots=True)
-class Heard:
+class FailedStatement:
     """The statement that failed last, with the driver's own error, and which one of the same words it was."""
 
     counts: Counter[str] = field(default_factory=Counter)
     statement: str = ""
-    place: int = 0
+    occurrence: int = 0
     error: BaseException | None = None
-    act: Callable[[Connection], None] | None = None
+    on_repeat: Callable[[Connection], None] | None = None
 
     def reset(self) -> None:
         """Count anew: a leg begins."""
@@ -40,88 +40,99 @@ class Heard:
         self.error = None
 
 
-class _SeenError(Exception):
+class _StopReplayError(Exception):
     """What there was to see has been seen; the statement need not fail again."""
 
 
 @contextmanager
-def hearing() -> Iterator[Heard]:
+def record_failed_statement() -> Iterator[FailedStatement]:
     """Listen, for the length of the block, to every engine of this process: env.py may have made its own.
 
     It must begin before a connection is opened, which takes its listeners along.
     """
-    heard = Heard()
+    failed_statement = FailedStatement()
 
     def before(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        heard.counts[statement] += 1
-        if heard.act and statement == heard.statement and heard.counts[statement] == heard.place:
-            heard.act(connection)
-            raise _SeenError(statement)
+        failed_statement.counts[statement] += 1
+        if (
+            failed_statement.on_repeat
+            and statement == failed_statement.statement
+            and failed_statement.counts[statement] == failed_statement.occurrence
+        ):
+            failed_statement.on_repeat(connection)
+            raise _StopReplayError(statement)
 
     def failed(context: ExceptionContext) -> None:
-        if not heard.act and context.original_exception is not None and context.statement:
-            heard.statement, heard.error = context.statement, context.original_exception
-            heard.place = heard.counts[context.statement]
+        if not failed_statement.on_repeat and context.original_exception is not None and context.statement:
+            failed_statement.statement, failed_statement.error = context.statement, context.original_exception
+            failed_statement.occurrence = failed_statement.counts[context.statement]
 
     event.listen(Engine, "before_cursor_execute", before)
     event.listen(Engine, "handle_error", failed)
     try:
-        yield heard
+        yield failed_statement
     finally:
         event.remove(Engine, "before_cursor_execute", before)
         event.remove(Engine, "handle_error", failed)
 
 
 @contextmanager
-def hearing_again(heard: Heard, backend: str, *, show_values: bool) -> Iterator[list[Offence]]:
+def find_offending_rows(
+    failed_statement: FailedStatement, backend: str, *, show_values: bool
+) -> Iterator[list[OffendingRows]]:
     """Give a list that takes up the rows that a statement will fail on, when the block plays up to it once more.
 
     The block must find what the first try found, and ends with an error. The list stays empty for an error that is not
     about rows.
     """
-    found: list[Offence] = []
-    error, statement = heard.error, heard.statement
+    found: list[OffendingRows] = []
+    error, statement = failed_statement.error, failed_statement.statement
     if error is None:
         yield found
         return
-    module = offences_postgresql if backend == "postgresql" else offences_sqlite
+    find_violation = find_postgresql_violation if backend == "postgresql" else find_sqlite_violation
 
-    def act(connection: Connection) -> None:
+    def collect(connection: Connection) -> None:
         raw: Any = connection.connection
-        violation = module.violation(error, statement, raw)
+        violation = find_violation(error, statement, raw)
         if violation:
-            found.append(_looked(violation, raw, show_values=show_values))
+            found.append(_query_offending_rows(violation, raw, show_values=show_values))
 
-    heard.counts.clear()
-    heard.act = act
+    failed_statement.counts.clear()
+    failed_statement.on_repeat = collect
     yield found
-    heard.act = None
+    failed_statement.on_repeat = None
 
 
-def dangling(connection: Connection, *, show_values: bool) -> Iterator[Offence]:
+def dangling_rows(connection: Connection, *, show_values: bool) -> Iterator[OffendingRows]:
     """Yield the rows of an SQLite database that refer to rows that are not there."""
     raw: Any = connection.connection
-    for violation in offences_sqlite.orphans(raw):
-        yield _looked(violation, raw, show_values=show_values)
+    for violation in foreign_key_violations(raw):
+        yield _query_offending_rows(violation, raw, show_values=show_values)
 
 
-def _looked(violation: Violation, raw: Any, *, show_values: bool) -> Offence:
+def _query_offending_rows(violation: Violation, raw: Any, *, show_values: bool) -> OffendingRows:
     """Count the rows that violate something, and read the keys of the first ones if they may be shown."""
-    rule, table, columns = violation.rule, violation.shown, violation.columns
+    rule, table, columns = violation.rule, violation.display_name, violation.columns
     if not violation.condition:
-        return Offence(rule, table, columns, 1)
-    names = (*violation.keys, *(name for name in columns if name not in violation.keys and violation.has(name)))
+        return OffendingRows(rule, table, columns, 1)
+    names = (
+        *violation.key_columns,
+        *(name for name in columns if name not in violation.key_columns and violation.has_column(name)),
+    )
     cursor = raw.cursor()
     try:
-        cursor.execute(violation.count)
+        cursor.execute(violation.count_query)
         count = int(cursor.fetchone()[0])
         keys: tuple[str, ...] = ()
         if show_values:
-            cursor.execute(violation.query(names, MOST_KEYS))
+            cursor.execute(violation.keys_query(names, MAX_SHOWN_KEYS))
             keys = tuple(
                 ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True))
                 for row in cursor.fetchall()
             )
     finally:
         cursor.close()
-    return Offence(rule, table, columns, count, keys, violation.keys, violation.query(violation.keys))
+    return OffendingRows(
+        rule, table, columns, count, keys, violation.key_columns, violation.keys_query(violation.key_columns)
+    )

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import psycopg2
 from psycopg2 import errors, sql
 
-from dormatory.backends.driver import connected
-from dormatory.backends.sqlite.connection import plain_connection
-from dormatory.rehearsal.model import Stall
+from dormatory.backends.driver import driver_connection
+from dormatory.backends.sqlite.connection import sqlite_connection
+from dormatory.rehearsal.model import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Direction
 
 _PAUSE_SECONDS = 0.002
-_END_SECONDS = 5.0
-MOST_TABLES = 20  # each takes two of the throwaway server's hundred connections
+_THREAD_TIMEOUT_SECONDS = 5.0
+MAX_PROBED_TABLES = 20  # each takes two of the throwaway server's hundred connections
 _READ = "SELECT 1 FROM {} LIMIT 1"
 # What every INSERT, UPDATE and DELETE takes, and a row that the revision may be writing, too; nothing is written.
 _WRITE = "LOCK TABLE {0} IN ROW EXCLUSIVE MODE; SELECT 1 FROM {0} LIMIT 1 FOR NO KEY UPDATE"
 # A writer that waits for a row keeps the revision waiting for the table, and it must not be the revision that the
 # server ends for that: so nobody waits longer than this at a time, and whoever did tries again at once.
-_IMPATIENT = "SET lock_timeout = '100ms'"
+_SET_LOCK_TIMEOUT = "SET lock_timeout = '100ms'"
 
 
 class _Probe(Protocol):
@@ -38,13 +38,13 @@ class _Probe(Protocol):
     table: str
     user: str
 
-    def opened(self) -> contextlib.AbstractContextManager[Callable[[], bool | None]]:
+    def open(self) -> contextlib.AbstractContextManager[Callable[[], bool | None]]:
         """Give what tries the table once: False when it is locked, None when there is nothing to try any more."""
 
 
 @contextlib.contextmanager
-def probing(
-    target: Target, tables: Sequence[str], direction: Direction, found: list[Stall], *, writing: bool = True
+def probe_tables(
+    target: Target, tables: Sequence[str], direction: Direction, waits: list[Wait], *, writing: bool = True
 ) -> Iterator[None]:
     """Add to a list, when the block has ended, the longest wait of a reader and of a writer for each table.
 
@@ -56,49 +56,49 @@ def probing(
     if target.backend_name == "sqlite":
         probes = [_FileProbe(target, user) for user in users]
     else:
-        probes = [_TableProbe(target, table, user) for table in tables[:MOST_TABLES] for user in users]
-    runs = [_Run(probe, direction) for probe in probes]
+        probes = [_TableProbe(target, table, user) for table in tables[:MAX_PROBED_TABLES] for user in users]
+    runs = [_ProbeThread(probe, direction) for probe in probes]
     try:
         for run in runs:
             run.start()
         for run in runs:
-            run.ready.wait(_END_SECONDS)
+            run.ready.wait(_THREAD_TIMEOUT_SECONDS)
         yield
     finally:
         for run in runs:
-            run.over.set()
+            run.stop_requested.set()
         for run in runs:
-            run.join(_END_SECONDS)
-        found += [stall for run in runs if (stall := run.stall) is not None]
+            run.join(_THREAD_TIMEOUT_SECONDS)
+        waits += [stall for run in runs if (stall := run.longest_wait) is not None]
 
 
-class _Run(Thread):
+class _ProbeThread(Thread):
     """A probe at work, from its start until `over` is set."""
 
     def __init__(self, probe: _Probe, direction: Direction) -> None:
         super().__init__(daemon=True)
         self._probe, self._direction = probe, direction
-        self.ready, self.over = Event(), Event()
-        self.stall: Stall | None = None
+        self.ready, self.stop_requested = Event(), Event()
+        self.longest_wait: Wait | None = None
 
     def run(self) -> None:
         """Try, wait a moment, try again; a table that has gone is left alone."""
         longest = 0.0
         try:
-            with self._probe.opened() as attempt:
+            with self._probe.open() as attempt:
                 attempt()
                 self.ready.set()
-                met: bool | None = True
-                while met is not None and not self.over.wait(_PAUSE_SECONDS):
+                outcome: bool | None = True
+                while outcome is not None and not self.stop_requested.wait(_PAUSE_SECONDS):
                     began = perf_counter()
-                    while (met := attempt()) is False and not self.over.is_set():
+                    while (outcome := attempt()) is False and not self.stop_requested.is_set():
                         pass
                     longest = max(longest, perf_counter() - began)
         except Exception:  # noqa: BLE001  # a probe that cannot work leaves no figure, and breaks nothing
             return
         finally:
             self.ready.set()
-        self.stall = Stall(self._probe.table, self._probe.user, self._direction, longest)
+        self.longest_wait = Wait(self._probe.table, self._probe.user, self._direction, longest)
 
 
 class _TableProbe:
@@ -108,9 +108,9 @@ class _TableProbe:
         self._target, self.table, self.user = target, table, user
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[Callable[[], bool | None]]:
-        with connected(self._target, writing=False) as connection, connection.cursor() as cursor:
-            cursor.execute(_IMPATIENT)
+    def open(self) -> Iterator[Callable[[], bool | None]]:
+        with driver_connection(self._target, writing=False) as connection, connection.cursor() as cursor:
+            cursor.execute(_SET_LOCK_TIMEOUT)
             connection.commit()
             namespace, _, name = self.table.rpartition(".")
             text = sql.SQL(_READ if self.user == "readers" else _WRITE).format(
@@ -138,8 +138,8 @@ class _FileProbe:
         self._target, self.table, self.user = target, "", user
 
     @contextlib.contextmanager
-    def opened(self) -> Iterator[Callable[[], bool | None]]:
-        with contextlib.closing(plain_connection(self._target.path)) as connection:
+    def open(self) -> Iterator[Callable[[], bool | None]]:
+        with contextlib.closing(sqlite_connection(self._target.path)) as connection:
             statements = (
                 ["SELECT 1 FROM sqlite_schema LIMIT 1"] if self.user == "readers" else ["BEGIN IMMEDIATE", "ROLLBACK"]
             )

@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 
     from dormatory.errors import DormatoryError
 
-_RAISING = re.compile(r"\b(?:raise|assert)\b")
-_BY_FUNCTIONS = "RaiseException"  # psycopg's and psycopg2's name for what PL/pgSQL's RAISE says
+_RAISE_STATEMENT = re.compile(r"\b(?:raise|assert)\b")
+_PLPGSQL_EXCEPTION = "RaiseException"  # psycopg's and psycopg2's name for what PL/pgSQL's RAISE says
 
 
-def failure_on_real_rows(error: DormatoryError) -> Failure:
+def redacted_failure(error: DormatoryError) -> Failure:
     """Return why a revision did not end, with an ellipsis for what it may have read in a row.
 
     What a database or Python itself says is masked in any case. A message that code puts together may hold a value
     like any other word: those that stand in that code, or in the revision, are kept.
     """
-    failure = Failure.of(error)
-    known = frozenset(_words(error))
+    failure = Failure.from_error(error)
+    known = frozenset(_source_words(error))
     if failure.is_declared or not known:
         return failure
-    kind, _, said = failure.why.partition(": ")
-    shown = [chunk if known.issuperset(re.findall(r"\w+", chunk)) else "…" for chunk in said.split()]
+    kind, _, message = failure.why.partition(": ")
+    shown = [chunk if known.issuperset(re.findall(r"\w+", chunk)) else "…" for chunk in message.split()]
     kept = [chunk for chunk, before in zip(shown, ["", *shown], strict=False) if (chunk, before) != ("…", "…")]
     return replace(failure, why=f"{kind}: {' '.join(kept)}")
 
 
-def _words(error: DormatoryError) -> Iterator[str]:
+def _source_words(error: DormatoryError) -> Iterator[str]:
     """Yield the words of the code that raised an error with a message of its own, none for any other error."""
     cause = error.__cause__
     frames = traceback.extract_tb(cause.__traceback__) if cause else []
     if not frames:
         return
-    of_function = type(getattr(cause, "orig", None)).__name__ == _BY_FUNCTIONS
-    of_python = not isinstance(cause, SQLAlchemyError) and _RAISING.search(frames[-1].line or "")
+    of_function = type(getattr(cause, "orig", None)).__name__ == _PLPGSQL_EXCEPTION
+    of_python = not isinstance(cause, SQLAlchemyError) and _RAISE_STATEMENT.search(frames[-1].line or "")
     revision = str(getattr(error, "where", "")).rpartition(":")[0]
     if of_function or of_python:
         for file in {frame.filename for frame in frames if frame is frames[-1] or frame.filename.endswith(revision)}:

@@ -6,36 +6,36 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
-from dormatory.backends.replica import bench
-from dormatory.errors import DatabaseFailedError, ForeignRevisionError
+from dormatory.backends.replica import open_replica_source
+from dormatory.errors import DatabaseFailedError, RevisionNotInCheckoutError
 from dormatory.project.history import History
-from dormatory.recording.model import Course, Direction, Passage, Recording
+from dormatory.recording.model import Direction, Recording, Route, RouteKind
 from dormatory.rehearsal.forecast import Measurement, forecast
-from dormatory.rehearsal.model import Findings, Rehearsal
-from dormatory.rehearsal.row_counts import largest
-from dormatory.rehearsal.trial import play, there_and_back, timed
+from dormatory.rehearsal.model import Rehearsal, RevisionObservations
+from dormatory.rehearsal.row_counts import largest_table_rows
+from dormatory.rehearsal.trial import downgrade_and_upgrade_all, run_trial, time_upgrades
 from dormatory.runtime import scratch
-from dormatory.runtime.worker import isolated
+from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.backends.replica import Bench
+    from dormatory.backends.replica import ReplicaSource
     from dormatory.backends.url import Target
     from dormatory.project.history import Revision
     from dormatory.project.project import Project
-    from dormatory.rehearsal.trial import Played
+    from dormatory.rehearsal.trial import Trial
 
-    Tell = Callable[[str, int, int], None]
+    OnProgress = Callable[[str, int, int], None]
 
-_SMALLER = 4  # the second size is this part of the first
-_FEWEST = 4  # rows that can be had in two sizes
+_SAMPLE_DIVISOR = 4  # the second size is this part of the first
+_MIN_ROWS_TO_MEASURE = 4  # rows that can be had in two sizes
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RehearsalRequest:
     """What somebody wants to know.
 
     `sample` rows of each table are copied, 0 for all; `at_rows` asks for a forecast, 0 for none. `show_values` lets the
@@ -47,7 +47,9 @@ class Request:
     show_values: bool = False
 
 
-def rehearse(project: Project, target: Target, request: Request, tell: Tell = lambda *_: None) -> Rehearsal:
+def rehearse(
+    project: Project, target: Target, request: RehearsalRequest, on_progress: OnProgress = lambda *_: None
+) -> Rehearsal:
     """Rehearse what is pending on the target, without writing to it.
 
     `tell` hears what is being done, how much is done and of how much. Raises MissingDatabaseError,
@@ -55,85 +57,92 @@ def rehearse(project: Project, target: Target, request: Request, tell: Tell = la
     """
     history = History.read(project)
     history.refuse_branches()
-    with bench(target) as room:
-        with room.empty() as empty:
+    with open_replica_source(target) as source:
+        with source.empty_database() as empty:
             version_table = scratch.version_table(project, empty)
-        current = room.applied(version_table)
-        if unknown := history.missing(current):
-            raise ForeignRevisionError(str(target), unknown)
+        current = source.applied_revisions(version_table)
+        if unknown := history.unknown(current):
+            raise RevisionNotInCheckoutError(str(target), unknown)
         pending = history.pending(current)
         if not pending:
-            return Rehearsal(str(target), current, (), room.untouched())
-        return _Course(project, target, room, (version_table, pending, request), tell).run(current)
+            return Rehearsal(str(target), current, (), source.verify_untouched())
+        return _RehearsalRun(project, target, source, (version_table, pending, request), on_progress).run(current)
 
 
-class _Course:
+class _RehearsalRun:
     """A rehearsal under way."""
 
     def __init__(
-        self, project: Project, target: Target, room: Bench, plan: tuple[str, tuple[Revision, ...], Request], tell: Tell
+        self,
+        project: Project,
+        target: Target,
+        source: ReplicaSource,
+        plan: tuple[str, tuple[Revision, ...], RehearsalRequest],
+        on_progress: OnProgress,
     ) -> None:
-        self._project, self._target, self._room = project, target, room
+        self._project, self._target, self._source = project, target, source
         self._version_table, self._pending, self._request = plan
-        self._tell, self._done = tell, 0
-        self._trips: list[Played] = []
-        self._seen: list[Findings] = []
-        self._passages: list[Passage] = []
-        self._loose_ends: list[str] = []
+        self._on_progress, self._done = on_progress, 0
+        self._trials: list[Trial] = []
+        self._observations: list[RevisionObservations] = []
+        self._routes: list[Route] = []
+        self._not_checked: list[str] = []
 
     def run(self, current: tuple[str, ...]) -> Rehearsal:
         """Copy, play, and look at the target again."""
-        self._next("copying")
+        self._begin_part("copying")
         with ExitStack() as stack:
-            copy, copied = stack.enter_context(self._room.copied(self._version_table, self._request.sample))
-            smaller = self._reduced(stack, copy) if self._request.at_rows else None
+            replica, info = stack.enter_context(self._source.create_replica(self._version_table, self._request.sample))
+            smaller = self._create_sample(stack, replica) if self._request.at_rows else None
             for revision in self._pending:
-                if not self._play(copy, revision.id):
+                if not self._try_revision(replica, revision.id):
                     break
             else:
-                self._whole_way(copy)
+                self._downgrade_and_upgrade_all(replica)
             if self._request.at_rows:
-                self._foresee(smaller)
-        steps = tuple(it.step for it in self._trips)
+                self._add_forecasts(smaller)
+        steps = tuple(it.step for it in self._trials)
         unreached = tuple(it.id for it in self._pending[len(steps) :])
-        passages = tuple(self._passages)
-        recording = Recording(self._target.backend_name, self._trips[0].server, steps, passages, unreached)
-        self._next("looking at the target")
+        routes = tuple(self._routes)
+        recording = Recording(self._target.backend_name, self._trials[0].server, steps, routes, unreached)
+        self._begin_part("looking at the target")
         return Rehearsal(
             str(self._target),
             current,
             self._pending,
-            self._looked_at_again(),
-            copied,
+            self._check_target(),
+            info,
             recording,
-            tuple(self._seen),
-            tuple(self._loose_ends),
+            tuple(self._observations),
+            tuple(self._not_checked),
         )
 
-    def _looked_at_again(self) -> str:
+    def _check_target(self) -> str:
         """Say whether the target is as before; what was found out on its copy is told even if it is gone."""
         try:
-            return self._room.untouched()
+            return self._source.verify_untouched()
         except DatabaseFailedError as error:
             return f"could not be looked at again: {error.what} ({error.why})"
 
-    def _play(self, copy: Target, revision: str) -> bool:
+    def _try_revision(self, replica: Target, revision: str) -> bool:
         """Make a revision's trip on a branch and upgrade the copy itself; tell whether there is a way on."""
-        self._next(revision)
-        with self._room.branched(copy) as branch:
-            played = isolated(self._project, play, self._project, copy, branch, revision, self._request.show_values)
-        self._trips.append(played)
-        self._seen.append(Findings(revision, played.changed, played.stalls, played.offences))
-        if played.untried:
-            named = ", ".join(played.untried)
-            self._loose_ends.append(f"readers and writers of tables that {revision} locks, too: {named}")
-        if played.failure:
-            self._passages.append(Passage(Course.UP, (revision,), 0.0, stopped=revision, failure=played.failure))
-        return played.step.after is not None and played.failure is None
+        self._begin_part(revision)
+        with self._source.clone_replica(replica) as clone:
+            trial = call_in_worker(
+                self._project, run_trial, self._project, replica, clone, revision, self._request.show_values
+            )
+        self._trials.append(trial)
+        self._observations.append(RevisionObservations(revision, trial.written_rows, trial.waits, trial.offending_rows))
+        if trial.unprobed:
+            tables = ", ".join(trial.unprobed)
+            self._not_checked.append(f"readers and writers of tables that {revision} locks, too: {tables}")
+        if trial.failure:
+            self._routes.append(Route(RouteKind.UP, (revision,), 0.0, stopped=revision, failure=trial.failure))
+        return trial.step.after is not None and trial.failure is None
 
-    def _whole_way(self, copy: Target) -> None:
+    def _downgrade_and_upgrade_all(self, replica: Target) -> None:
         """Take all of it back and make it again, where there is more than one revision and each has a way back."""
-        steps = [it.step for it in self._trips]
+        steps = [it.step for it in self._trials]
         if len(steps) < 2:  # noqa: PLR2004  # its trip was that way
             return
         blocked = [
@@ -142,37 +151,39 @@ class _Course:
             if not any(leg.direction is Direction.DOWNGRADE and leg.failure is None for leg in step.legs)
         ]
         if blocked:
-            self._loose_ends.append(f"not taken back as a whole: {', '.join(blocked)} cannot be")
+            self._not_checked.append(f"not taken back as a whole: {', '.join(blocked)} cannot be")
             return
-        self._next("all the way back and up again")
+        self._begin_part("all the way back and up again")
         ends = steps[0].before, steps[-1].after
         names = tuple(step.revision for step in steps)
-        arguments = self._project, copy, names, ends, self._request.show_values
-        self._passages += isolated(self._project, there_and_back, *arguments)
+        arguments = self._project, replica, names, ends, self._request.show_values
+        self._routes += call_in_worker(self._project, downgrade_and_upgrade_all, *arguments)
 
-    def _reduced(self, stack: ExitStack, copy: Target) -> Target | None:
+    def _create_sample(self, stack: ExitStack, replica: Target) -> Target | None:
         """Make a copy with a part of the rows, None where there are too few."""
-        self._next("copying a part")
-        with backend_for(copy).engine(copy, writing=False).connect() as connection:
-            most = largest(copy, snapshot(connection))
-        if most < _FEWEST:
+        self._begin_part("copying a part")
+        with backend_for(replica).engine(replica, writing=False).connect() as connection:
+            most = largest_table_rows(replica, read_snapshot(connection))
+        if most < _MIN_ROWS_TO_MEASURE:
             return None
-        return stack.enter_context(self._room.reduced(copy, self._version_table, most // _SMALLER))
+        return stack.enter_context(self._source.sample_replica(replica, self._version_table, most // _SAMPLE_DIVISOR))
 
-    def _foresee(self, smaller: Target | None) -> None:
+    def _add_forecasts(self, smaller: Target | None) -> None:
         """Measure each revision on fewer rows, too, and add what follows from that for more."""
-        self._next("measuring on fewer rows")
-        ended = [it for it in self._trips if it.step.after is not None]
+        self._begin_part("measuring on fewer rows")
+        ended = [it for it in self._trials if it.step.after is not None]
         found: dict[str, Measurement] = {}
         if smaller and ended:
-            plan = tuple((it.step.revision, it.step.before, it.touched) for it in ended)
-            found = dict(isolated(self._project, timed, self._project, smaller, plan))
-        for place, played in enumerate(ended):
-            here = Measurement(played.rows, played.step.legs[0].seconds)
-            measured = (*filter(None, [found.get(played.step.revision)]), here)
-            self._seen[place] = replace(self._seen[place], forecast=forecast(measured, self._request.at_rows))
+            plan = tuple((it.step.revision, it.step.before, it.affected_tables) for it in ended)
+            found = dict(call_in_worker(self._project, time_upgrades, self._project, smaller, plan))
+        for place, trial in enumerate(ended):
+            here = Measurement(trial.largest_table_rows, trial.step.legs[0].seconds)
+            measured = (*filter(None, [found.get(trial.step.revision)]), here)
+            self._observations[place] = replace(
+                self._observations[place], forecast=forecast(measured, self._request.at_rows)
+            )
 
-    def _next(self, what: str) -> None:
+    def _begin_part(self, what: str) -> None:
         total = len(self._pending) + 3 + 2 * bool(self._request.at_rows)
-        self._tell(what, self._done, total)
+        self._on_progress(what, self._done, total)
         self._done += 1

@@ -6,11 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dormatory.backends import cursor
-from dormatory.backends.driver import connected
-from dormatory.dataloss.contents import has_rows
-from dormatory.rehearsal.model import Changed
+from dormatory.backends.driver import driver_connection
+from dormatory.dataloss.contents import has_own_rows
+from dormatory.rehearsal.model import WrittenRows
 from dormatory.sql import clauses
-from dormatory.sql.lexer import Kind, Syntax, identifier
+from dormatory.sql.lexer import Syntax, TokenKind, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
     from dormatory.sql.lexer import Token
 
-    Id: TypeAlias = "tuple[str | None, str]"
+    TableId: TypeAlias = "tuple[str | None, str]"
 
 # What triggers, functions and actions of foreign keys write is counted, too; a TRUNCATE leaves another file.
 _COUNTS = """
@@ -33,85 +33,85 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, pg_catalog.pg_stat_get_t
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
 _FLUSH = "SELECT pg_catalog.pg_stat_force_next_flush(), pg_catalog.pg_stat_clear_snapshot()"
-_REBUILT = "_alembic_tmp_"
-_VERBS = frozenset({"insert", "replace", "delete", "update"})
+_BATCH_TABLE_PREFIX = "_alembic_tmp_"
+_WRITE_VERBS = frozenset({"insert", "replace", "delete", "update"})
 
 
-class Tally:
+class WriteCounters:
     """The counters of a database that nobody else uses, before a leg."""
 
     def __init__(self, connection: Connection) -> None:
-        self._is_counted = connection.dialect.name == "postgresql"
-        self._before = _counts(connection) if self._is_counted else {}
+        self._has_counters = connection.dialect.name == "postgresql"
+        self._before = _read_counters(connection) if self._has_counters else {}
 
-    def changed(self, connection: Connection, statements: Iterable[Statement]) -> tuple[Changed, ...]:
+    def written_rows(self, connection: Connection, statements: Iterable[Statement]) -> tuple[WrittenRows, ...]:
         """Return what was written since; call settle() in a transaction of its own before."""
-        if not self._is_counted:
-            return tuple(_told(statements))
+        if not self._has_counters:
+            return tuple(_rows_by_statements(statements))
         found = []
-        for oid, (namespace, name, *now, _file) in _counts(connection).items():
+        for oid, (namespace, name, *now, _file) in _read_counters(connection).items():
             then = self._before.get(oid, (0,) * 6)[2:5]
             if any(written := [new - old for new, old in zip(now, then, strict=True)]):
-                found.append(Changed(name if namespace == "public" else f"{namespace}.{name}", *written))
+                found.append(WrittenRows(name if namespace == "public" else f"{namespace}.{name}", *written))
         return tuple(sorted(found, key=lambda it: it.table))
 
-    def written(self, connection: Connection) -> frozenset[Id] | None:
+    def written_tables(self, connection: Connection) -> frozenset[TableId] | None:
         """Return the tables in which rows were written, or that lie in another file; None where nobody counts."""
-        if not self._is_counted:
+        if not self._has_counters:
             return None
-        now = _counts(connection).items()
+        now = _read_counters(connection).items()
         return frozenset((row[0], row[1]) for oid, row in now if row[2:] != self._before.get(oid, ())[2:])
 
 
-def settle(connection: Connection) -> None:
+def flush_counters(connection: Connection) -> None:
     """Have the server add up what this session has written as soon as its transaction ends."""
     if connection.dialect.name == "postgresql":
-        cursor.asked(cursor.cursor(connection), _FLUSH)
+        cursor.fetch_rows(cursor.open_cursor(connection), _FLUSH)
 
 
-def _counts(connection: Connection) -> dict[int, tuple[Any, ...]]:
-    return {row[0]: tuple(row[1:]) for row in cursor.asked(cursor.cursor(connection), _COUNTS)}
+def _read_counters(connection: Connection) -> dict[int, tuple[Any, ...]]:
+    return {row[0]: tuple(row[1:]) for row in cursor.fetch_rows(cursor.open_cursor(connection), _COUNTS)}
 
 
-def _told(statements: Iterable[Statement]) -> Iterator[Changed]:
+def _rows_by_statements(statements: Iterable[Statement]) -> Iterator[WrittenRows]:
     """Yield what the drivers counted, without the copying of a batch rebuild."""
     counts: dict[str, Counter[str]] = {}
     for statement in statements:
         if not statement.line or statement.rows <= 0:
             continue
-        verb, table = _aim(clauses.tokens(statement.sql, Syntax.SQLITE))
-        if table and not table.startswith(_REBUILT):
+        verb, table = _verb_and_table(clauses.tokenize_statement(statement.sql, Syntax.SQLITE))
+        if table and not table.startswith(_BATCH_TABLE_PREFIX):
             counts.setdefault(table, Counter())["insert" if verb == "replace" else verb] += statement.rows
     for table in sorted(counts):
-        yield Changed(table, counts[table]["insert"], counts[table]["update"], counts[table]["delete"])
+        yield WrittenRows(table, counts[table]["insert"], counts[table]["update"], counts[table]["delete"])
 
 
-def _aim(run: Sequence[Token]) -> tuple[str, str]:
+def _verb_and_table(tokens: Sequence[Token]) -> tuple[str, str]:
     """Return what a statement does with rows, and of which table; empty for one that writes none."""
-    words, depth = [token.word for token in run], 0
+    words, depth = [token.word for token in tokens], 0
     for at, word in enumerate(words):  # behind a WITH, whose parts stand in parentheses
         depth += (word == "(") - (word == ")")
-        if depth or word not in _VERBS or run[at].kind is not Kind.WORD:
+        if depth or word not in _WRITE_VERBS or tokens[at].kind is not TokenKind.WORD:
             continue
         if word == "update":  # OR IGNORE and its like may follow
             place = at + (3 if words[at + 1 : at + 2] == ["or"] else 1)
         else:
-            place = clauses.after(words, at, "from" if word == "delete" else "into")
-        end = place + clauses.width(run, place)
-        return word, clauses.unquoted(run[end - 1]) if place and end <= len(run) else ""
+            place = clauses.position_after(words, at, "from" if word == "delete" else "into")
+        end = place + clauses.table_name_token_count(tokens, place)
+        return word, clauses.literal_text(tokens[end - 1]) if place and end <= len(tokens) else ""
     return "", ""
 
 
-def largest(target: Target, schema: Snapshot, ids: Collection[Id] | None = None) -> int:
+def largest_table_rows(target: Target, schema: Snapshot, ids: Collection[TableId] | None = None) -> int:
     """Return the number of rows in the largest of these tables, of all for None; 0 where there are none."""
     syntax = Syntax(target.backend_name)
     names = [
         ".".join(identifier(part, syntax) for part in (table.namespace, table.name) if part)
         for table in schema.tables
-        if has_rows(table) and (ids is None or (table.namespace, table.name) in ids)
+        if has_own_rows(table) and (ids is None or (table.namespace, table.name) in ids)
     ]
     found = [0]
-    with connected(target, writing=False) as connection:
+    with driver_connection(target, writing=False) as connection:
         cursor = connection.cursor()
         for name in names:
             cursor.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted

@@ -8,18 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import DanglingRowsError, NoDowngradeError
-from dormatory.recording.masking import masked
+from dormatory.errors import DanglingRowsError, MissingDowngradeError
+from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.rehearsal import offending_rows as offences
 from dormatory.rehearsal import probes
 from dormatory.rehearsal.forecast import Measurement
-from dormatory.rehearsal.large_tables import large_losses
-from dormatory.rehearsal.redaction import failure_on_real_rows
-from dormatory.rehearsal.row_counts import Tally, largest, settle
-from dormatory.rehearsal.row_tracker import MOST_ROWS, Keeper
-from dormatory.replay.routes import one_run, way_down
-from dormatory.replay.session import Stage
+from dormatory.rehearsal.large_tables import large_table_losses
+from dormatory.rehearsal.redaction import redacted_failure
+from dormatory.rehearsal.row_counts import WriteCounters, flush_counters, largest_table_rows
+from dormatory.rehearsal.row_tracker import MAX_COMPARED_ROWS, ReplicaRowTracker
+from dormatory.replay.routes import downgrade_all, upgrade_all_and_compare
+from dormatory.replay.session import ReplaySession
 from dormatory.schema.diff import diff, residue
 from dormatory.sql.lexer import Syntax
 from dormatory.sql.lock_modes import LOCK_MODES
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Loss, Passage
-    from dormatory.rehearsal.model import Changed, Offence, Stall
-    from dormatory.rehearsal.row_counts import Id
+    from dormatory.recording.model import Loss, Route
+    from dormatory.rehearsal.model import OffendingRows, Wait, WrittenRows
+    from dormatory.rehearsal.row_counts import TableId
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 
-_WAITING = LOCK_MODES.index("ROW EXCLUSIVE")  # what keeps nobody waiting is weaker
+_WEAKEST_BLOCKING_RANK = LOCK_MODES.index("ROW EXCLUSIVE")  # what keeps nobody waiting is weaker
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class Trial:
     """What became of a revision: its trip on a branch, and who waited meanwhile and during the copy's own upgrade.
 
     `touched` are the tables that it did anything to, `rows` those in the largest of them. `untried` are tables of which
@@ -51,147 +51,161 @@ class Played:
 
     server: str
     step: Step
-    changed: tuple[Changed, ...]
-    stalls: tuple[Stall, ...]
-    offences: tuple[Offence, ...]
-    touched: frozenset[Id]
-    rows: int = 0
+    written_rows: tuple[WrittenRows, ...]
+    waits: tuple[Wait, ...]
+    offending_rows: tuple[OffendingRows, ...]
+    affected_tables: frozenset[TableId]
+    largest_table_rows: int = 0
     failure: Failure | None = None
-    untried: tuple[str, ...] = ()
+    unprobed: tuple[str, ...] = ()
 
 
-def play(project: Project, copy: Target, branch: Target, revision: str, show_values: bool) -> Played:  # noqa: FBT001
+def run_trial(project: Project, replica: Target, clone: Target, revision: str, show_values: bool) -> Trial:  # noqa: FBT001
     """Play a revision up, down and up again on a branch of the copy, then upgrade the copy; in any process.
 
     The trip shows which tables it locks: readers and writers try these while the copy is upgraded.
     """
-    with offences.hearing() as heard:
-        played = _Trip(project, copy, branch, revision, heard, show_values=show_values).run()
-    if played.step.after is None:
-        return played
-    rows, stage = largest(copy, played.step.before, played.touched), _stage(project, copy, show_values=show_values)
-    tables = _waited_for(played.step.legs[:1])
-    with stage.opened():
-        failure, stalls = _probed(stage, tables, Direction.UPGRADE, lambda: stage.straight((revision,)))
-    untried = () if copy.backend_name == "sqlite" else tables[probes.MOST_TABLES :]
-    return replace(played, stalls=(*stalls, *played.stalls), rows=rows, failure=failure, untried=untried)
+    with offences.record_failed_statement() as failed_statement:
+        trial = _RoundTrip(project, replica, clone, revision, failed_statement, show_values=show_values).run()
+    if trial.step.after is None:
+        return trial
+    rows, session = (
+        largest_table_rows(replica, trial.step.before, trial.affected_tables),
+        _new_session(project, replica, show_values=show_values),
+    )
+    tables = _blocking_tables(trial.step.legs[:1])
+    with session.connect():
+        failure, waits = _run_with_probes(session, tables, Direction.UPGRADE, lambda: session.plain_steps((revision,)))
+    unprobed = () if replica.backend_name == "sqlite" else tables[probes.MAX_PROBED_TABLES :]
+    return replace(trial, waits=(*waits, *trial.waits), largest_table_rows=rows, failure=failure, unprobed=unprobed)
 
 
-def timed(
-    project: Project, copy: Target, plan: tuple[tuple[str, Snapshot, frozenset[Id]], ...]
+def time_upgrades(
+    project: Project, replica: Target, plan: tuple[tuple[str, Snapshot, frozenset[TableId]], ...]
 ) -> tuple[tuple[str, Measurement], ...]:
     """Upgrade a copy through revisions, and return how long each took on how many rows; one that fails ends it.
 
     With each comes the structure that it finds, and the tables it touches.
     """
-    stage, found = Stage(project, copy), list[tuple[str, Measurement]]()
+    session, found = ReplaySession(project, replica), list[tuple[str, Measurement]]()
     for revision, schema, ids in plan:
-        rows = largest(copy, schema, ids)
-        with stage.opened():
-            if _run(stage, partial(stage.watched, revision, Direction.UPGRADE)):
+        rows = largest_table_rows(replica, schema, ids)
+        with session.connect():
+            if _run_steps(session, partial(session.recorded_step, revision, Direction.UPGRADE)):
                 break
-        found.append((revision, Measurement(rows, stage.seconds)))
+        found.append((revision, Measurement(rows, session.seconds)))
     return tuple(found)
 
 
-def there_and_back(
+def downgrade_and_upgrade_all(
     project: Project,
-    copy: Target,
+    replica: Target,
     revisions: tuple[str, ...],
     ends: tuple[Snapshot, Snapshot],
     show_values: bool,  # noqa: FBT001
-) -> tuple[Passage, ...]:
+) -> tuple[Route, ...]:
     """Take the whole upgrade of a copy back, and make it again in one run; `ends` are the structures on both sides."""
-    stage = _stage(project, copy, show_values=show_values)
-    with stage.opened():
-        down = way_down(stage, tuple(reversed(revisions)), ends[0])
-        return (down, one_run(stage, ends[1])) if down.is_clean else (down,)
+    session = _new_session(project, replica, show_values=show_values)
+    with session.connect():
+        down = downgrade_all(session, tuple(reversed(revisions)), ends[0])
+        return (down, upgrade_all_and_compare(session, ends[1])) if down.is_clean else (down,)
 
 
-class _Trip:
+class _RoundTrip:
     """A trip under way."""
 
     def __init__(
-        self, project: Project, copy: Target, branch: Target, revision: str, heard: offences.Heard, *, show_values: bool
+        self,
+        project: Project,
+        replica: Target,
+        clone: Target,
+        revision: str,
+        failed_statement: offences.FailedStatement,
+        *,
+        show_values: bool,
     ) -> None:
-        self._stage = _stage(project, branch, show_values=show_values)
-        self._copy, self._branch, self._revision = copy, branch, revision
-        self._heard, self._show_values = heard, show_values
-        self._syntax = Syntax(branch.backend_name)
+        self._session = _new_session(project, clone, show_values=show_values)
+        self._replica, self._clone, self._revision = replica, clone, revision
+        self._failed_statement, self._show_values = failed_statement, show_values
+        self._syntax = Syntax(clone.backend_name)
         self._legs: list[Leg] = []
-        self._stalls: list[Stall] = []
+        self._waits: list[Wait] = []
         self._schemas: list[Snapshot] = []  # before, and behind each leg
-        self._changed: tuple[Changed, ...] = ()
-        self._large: tuple[Loss, ...] = ()
+        self._written_rows: tuple[WrittenRows, ...] = ()
+        self._large_table_losses: tuple[Loss, ...] = ()
 
-    def run(self) -> Played:
+    def run(self) -> Trial:
         """Play the legs, as far as they go."""
-        found: tuple[Offence, ...] = ()
-        with self._stage.opened() as server:
+        found: tuple[OffendingRows, ...] = ()
+        with self._session.connect() as server:
             for direction in Direction:
-                if not self._leg(direction):
-                    found = self._inquired(direction)
+                if not self._play_leg(direction):
+                    found = self._find_offending_rows(direction)
                     break
         losses = self._losses()
         before, after = self._schemas[0], (*self._schemas[1:], None)[0]
         step = Step(self._revision, tuple(self._legs), before, after, losses)
-        touched = self._keeper.touched
+        touched = self._row_tracker.affected_tables
         if self._syntax is Syntax.POSTGRESQL:
-            touched = touched.union(_identified(_waited_for(step.legs[:1])))
-        return Played(server, step, self._changed, tuple(self._stalls), found, touched)
+            touched = touched.union(_table_ids(_blocking_tables(step.legs[:1])))
+        return Trial(server, step, self._written_rows, tuple(self._waits), found, touched)
 
-    def _leg(self, direction: Direction) -> bool:
+    def _play_leg(self, direction: Direction) -> bool:
         """Play a leg in a run of its own; tell whether there is a next one to play."""
         refused: list[Failure | None] = []
 
         def steps() -> Iterator[RevisionStep]:
-            before = self._stage.look()
-            self._heard.reset()
+            before = self._session.read_schema()
+            self._failed_statement.reset()
             if not self._schemas:
                 self._schemas.append(before)
-                self._keeper = Keeper(before, self._syntax)
-            if direction is Direction.DOWNGRADE and not self._stage.has_downgrade(self._revision):
-                refused.append(Failure.of(NoDowngradeError(self._stage.path(self._revision))))
+                self._row_tracker = ReplicaRowTracker(before, self._syntax)
+            if direction is Direction.DOWNGRADE and not self._session.has_downgrade(self._revision):
+                refused.append(Failure.from_error(MissingDowngradeError(self._session.revision_file(self._revision))))
                 return
-            with self._stage.reading() as connection:
-                counts = Tally(connection)
-            refused.append((yield from self._stage.watched(self._revision, direction)))
-            self._look(direction, counts)
+            with self._session.connection_between_steps() as connection:
+                counts = WriteCounters(connection)
+            refused.append((yield from self._session.recorded_step(self._revision, direction)))
+            self._read_state(direction, counts)
 
-        stalls: tuple[Stall, ...] = ()
+        waits: tuple[Wait, ...] = ()
         if direction is not Direction.DOWNGRADE:
-            failure = _run(self._stage, steps)
+            failure = _run_steps(self._session, steps)
         else:
-            failure, stalls = _probed(self._stage, _waited_for(tuple(self._legs)), direction, steps)
+            failure, waits = _run_with_probes(self._session, _blocking_tables(tuple(self._legs)), direction, steps)
         if failure and len(self._schemas) > len(self._legs) + 1:  # it ended, and was taken back all the same
             self._schemas.pop()
-            self._keeper.forget(direction)
+            self._row_tracker.discard_leg(direction)
         failure = failure or next(iter(refused), None)
         trace = () if failure else self._trace(direction)
-        known = masked(self._stage.statements, self._syntax, *self._schemas)
-        is_empty = failure is not None and failure.kind == NoDowngradeError.__name__
+        known = mask_statements(self._session.statements, self._syntax, *self._schemas)
+        is_empty = failure is not None and failure.kind == MissingDowngradeError.__name__
         self._legs.append(
-            Leg(direction, 0.0 if is_empty else self._stage.seconds, () if is_empty else known, trace, failure)
+            Leg(direction, 0.0 if is_empty else self._session.seconds, () if is_empty else known, trace, failure)
         )
-        locked = _waited_for(tuple(self._legs[-1:]))  # of the others that the upgrade locks nobody was kept away
-        self._stalls += [it for it in stalls if not it.table or it.table in locked]
+        locked = _blocking_tables(tuple(self._legs[-1:]))  # of the others that the upgrade locks nobody was kept away
+        self._waits += [it for it in waits if not it.table or it.table in locked]
         if failure is None and direction is Direction.DOWNGRADE:
-            self._compare()
+            self._compare_large_tables()
         return failure is None
 
-    def _look(self, direction: Direction, counts: Tally) -> None:
-        after = self._stage.look()
+    def _read_state(self, direction: Direction, counts: WriteCounters) -> None:
+        after = self._session.read_schema()
         self._schemas.append(after)
-        with self._stage.reading() as connection:
-            settle(connection)
-        with self._stage.reading() as connection:
+        with self._session.connection_between_steps() as connection:
+            flush_counters(connection)
+        with self._session.connection_between_steps() as connection:
             if direction is Direction.UPGRADE:
-                version = self._stage.version_table.removeprefix("public.")
-                changed = counts.changed(connection, self._stage.statements)
-                self._changed = tuple(it for it in changed if it.table != version)
+                version = self._session.version_table.removeprefix("public.")
+                changed = counts.written_rows(connection, self._session.statements)
+                self._written_rows = tuple(it for it in changed if it.table != version)
             # What was committed in between the stage cannot tell; the server's counters can.
-            written = counts.written(connection) if self._stage.written is None else self._stage.written
-            self._keeper.after(connection, after, direction, self._stage.statements, written)
+            written = (
+                counts.written_tables(connection)
+                if self._session.written_tables is None
+                else self._session.written_tables
+            )
+            self._row_tracker.record_leg(connection, after, direction, self._session.statements, written)
 
     def _trace(self, direction: Direction) -> tuple[Change, ...]:
         """Return what a leg left: the downgrade goes back to the beginning, the second upgrade to the first."""
@@ -199,82 +213,88 @@ class _Trip:
         compare = residue if direction is Direction.DOWNGRADE else diff
         return compare(self._schemas[place], self._schemas[-1])
 
-    def _compare(self) -> None:
+    def _compare_large_tables(self) -> None:
         before, upgraded, downgraded = self._schemas
         schemas = before, upgraded, downgraded
-        self._large = tuple(large_losses(self._copy, self._branch, schemas, self._keeper.touched, MOST_ROWS))
+        self._large_table_losses = tuple(
+            large_table_losses(
+                self._replica, self._clone, schemas, self._row_tracker.affected_tables, MAX_COMPARED_ROWS
+            )
+        )
 
     def _losses(self) -> tuple[Loss, ...]:
         if len(self._schemas) < 2:  # noqa: PLR2004  # the upgrade failed
             return ()
-        with backend_for(self._copy).engine(self._copy, writing=False).connect() as source:
-            return (*self._keeper.losses(source), *self._large)
+        with backend_for(self._replica).engine(self._replica, writing=False).connect() as source:
+            return (*self._row_tracker.losses(source), *self._large_table_losses)
 
-    def _inquired(self, direction: Direction) -> tuple[Offence, ...]:
+    def _find_offending_rows(self, direction: Direction) -> tuple[OffendingRows, ...]:
         """Play the failing leg once more, on a connection that is as good as new."""
         failure = self._legs[-1].failure
         if failure is None or failure.is_declared:
             return ()
-        stage = Stage(self._stage.project, self._branch)
-        found: list[Offence] = []
+        session = ReplaySession(self._session.project, self._clone)
+        found: list[OffendingRows] = []
 
         def again() -> Iterator[RevisionStep]:
-            yield from stage.watched(self._revision, direction)
-            with stage.reading() as connection:
-                found.extend(offences.dangling(connection, show_values=self._show_values))
+            yield from session.recorded_step(self._revision, direction)
+            with session.connection_between_steps() as connection:
+                found.extend(offences.dangling_rows(connection, show_values=self._show_values))
 
         if failure.kind == DanglingRowsError.__name__:
-            with stage.opened():
-                _run(stage, again)
+            with session.connect():
+                _run_steps(session, again)
             return tuple(found)
-        hearing = offences.hearing_again(self._heard, self._branch.backend_name, show_values=self._show_values)
+        search = offences.find_offending_rows(
+            self._failed_statement, self._clone.backend_name, show_values=self._show_values
+        )
         # Whatever it ends with, the rows were seen or could not be.
-        with hearing as told, stage.opened(), suppress(Exception):
-            stage.play(lambda: stage.watched(self._revision, direction))
-        return tuple(told)
+        with search as offending, session.connect(), suppress(Exception):
+            session.run(lambda: session.recorded_step(self._revision, direction))
+        return tuple(offending)
 
 
-def _stage(project: Project, target: Target, *, show_values: bool) -> Stage:
-    return Stage(project, target) if show_values else Stage(project, target, failure_on_real_rows)
+def _new_session(project: Project, target: Target, *, show_values: bool) -> ReplaySession:
+    return ReplaySession(project, target) if show_values else ReplaySession(project, target, redacted_failure)
 
 
-def _run(stage: Stage, steps: Any) -> Failure | None:
+def _run_steps(session: ReplaySession, steps: Any) -> Failure | None:
     """Play steps in one run of env.py; on SQLite a run ends with a look for rows that refer to none."""
     try:
-        return stage.play(steps)
+        return session.run(steps)
     except DanglingRowsError as error:
-        return Failure.of(error)
+        return Failure.from_error(error)
 
 
-def _probed(
-    stage: Stage, tables: tuple[str, ...], direction: Direction, steps: Callable[[], Iterator[RevisionStep]]
-) -> tuple[Failure | None, tuple[Stall, ...]]:
+def _run_with_probes(
+    session: ReplaySession, tables: tuple[str, ...], direction: Direction, steps: Callable[[], Iterator[RevisionStep]]
+) -> tuple[Failure | None, tuple[Wait, ...]]:
     """Play steps while readers and writers try the tables, from when the run has begun until it has ended."""
     # Who begins a transaction by reading cannot wait for another writer: SQLite refuses it at once, and would
     # blame the revision for what a probe has done.
-    is_safe = stage.target.backend_name == "postgresql" or stage.project.has_our_environment
-    stalls: list[Stall] = []
+    is_safe = session.target.backend_name == "postgresql" or session.project.has_our_environment
+    waits: list[Wait] = []
     with ExitStack() as stack:
 
-        def watched() -> Iterator[RevisionStep]:
+        def probed_steps() -> Iterator[RevisionStep]:
             # Not before the run has its transaction, for which a writer on SQLite would keep it waiting.
-            stack.enter_context(probes.probing(stage.target, tables, direction, stalls, writing=is_safe))
+            stack.enter_context(probes.probe_tables(session.target, tables, direction, waits, writing=is_safe))
             yield from steps()
 
-        failure = _run(stage, watched)
-    return failure, tuple(stalls)
+        failure = _run_steps(session, probed_steps)
+    return failure, tuple(waits)
 
 
-def _waited_for(legs: tuple[Leg, ...]) -> tuple[str, ...]:
+def _blocking_tables(legs: tuple[Leg, ...]) -> tuple[str, ...]:
     """Return the tables of which somebody may have had to wait, on legs that ended, the strongest locks first."""
     found = dict[str, int]()
     for lock in (lock for leg in legs for lock in leg.locks):
         found[lock.table] = max(found.get(lock.table, 0), LOCK_MODES.index(lock.mode))
-    strong = (table for table, mode in found.items() if mode >= _WAITING)
+    strong = (table for table, mode in found.items() if mode >= _WEAKEST_BLOCKING_RANK)
     return tuple(sorted(strong, key=lambda table: (-found[table], table)))
 
 
-def _identified(tables: tuple[str, ...]) -> Iterator[Id]:
+def _table_ids(tables: tuple[str, ...]) -> Iterator[TableId]:
     """Yield the tables by namespace and name; those of public are called by their name alone."""
     for table in tables:
         namespace, _, name = table.rpartition(".")

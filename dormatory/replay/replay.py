@@ -8,14 +8,14 @@ from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dormatory.project.branch_orders import regions
+from dormatory.project.branch_orders import branch_regions
 from dormatory.project.history import History
-from dormatory.recording.model import Course, Passage, Recording, Step
-from dormatory.replay.routes import fresh_run, other_order
-from dormatory.replay.run import walk
-from dormatory.replay.segment import Section
-from dormatory.runtime.scratch import prepare
-from dormatory.runtime.worker import isolated, side_by_side
+from dormatory.recording.model import Recording, Route, RouteKind, Step
+from dormatory.replay.routes import replay_other_order, upgrade_fresh_database
+from dormatory.replay.run import run_segment
+from dormatory.replay.segment import Segment
+from dormatory.runtime.scratch import run_baseline
+from dormatory.runtime.worker import call_in_parallel, call_in_worker
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.history import Revision
     from dormatory.project.project import Project
-    from dormatory.replay.run import Plan, Walked
-    from dormatory.runtime.scratch import Scratch
+    from dormatory.replay.run import RunPlan, RunResult
+    from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.snapshot import Snapshot
 
-_MOST_ORDERS = 24  # each is a walk of its own from the empty database
-_LONG = 100  # revisions, from which on to begin in the middle costs less than it saves
-_MIDDLE = 0.48  # of the history; its first part is also the one that makes the one run, behind its way down
+_MAX_BRANCH_ORDERS = 24  # each is a walk of its own from the empty database
+_MIN_REVISIONS_TO_SPLIT = 100  # revisions, from which on to begin in the middle costs less than it saves
+_SPLIT_FRACTION = 0.48  # of the history; its first part is also the one that makes the one run, behind its way down
 
 
-def play(
+def replay_history(
     project: Project,
-    maker: Scratch,
+    maker: ScratchMaker,
     on_step: Callable[[Step], None] = lambda _: None,
     *,
     only: Collection[str] | None = None,
     on_head: Callable[[Target], None] = lambda _: None,
-    beside: Callable[[], AbstractContextManager[Scratch]] | None = None,
+    second_databases: Callable[[], AbstractContextManager[ScratchMaker]] | None = None,
 ) -> Recording:
     """Play the history from an empty database and return what happened; `on_step` hears of each step at once.
 
@@ -54,16 +54,16 @@ def play(
     walked at the same time; the second one is reached with empty tables, but for the rows that the project brings.
     """
     with ExitStack() as stack:
-        return _Play(project, maker, on_step, only, on_head).recording(beside, stack)
+        return _Replay(project, maker, on_step, only, on_head).run(second_databases, stack)
 
 
-class _Play:
+class _Replay:
     """A play under way: how far it came, and what it has seen."""
 
     def __init__(
         self,
         project: Project,
-        maker: Scratch,
+        maker: ScratchMaker,
         on_step: Callable[[Step], None],
         only: Collection[str] | None,
         on_head: Callable[[Target], None],
@@ -73,125 +73,133 @@ class _Play:
         self._chosen = {item.id for item in history.revisions} if only is None else set(only)
         self._revisions = _chosen_last(history, self._chosen)
         self._order = [item.id for item in self._revisions]
-        self._sections = [Section(self._order, self._chosen, 0, len(self._order))]
+        self._segments = [Segment(self._order, self._chosen, 0, len(self._order))]
         self._steps: dict[str, Step] = {}
-        self._told: set[str] = set()
-        self._passages: list[Passage] = []
-        self._arrived: Snapshot | None = None  # where one run came
+        self._reported: set[str] = set()
+        self._routes: list[Route] = []
+        self._one_run_schema: Snapshot | None = None  # where one run came
         self._unfilled: dict[str, str] = {}
         self._server = self._backend = ""
 
-    def recording(self, beside: Callable[[], AbstractContextManager[Scratch]] | None, stack: ExitStack) -> Recording:
+    def run(
+        self, second_databases: Callable[[], AbstractContextManager[ScratchMaker]] | None, stack: ExitStack
+    ) -> Recording:
         """Play, and return the recording."""
-        if beside and len(self._order) >= _LONG and self._chosen.issuperset(self._order):
-            other = cache(lambda: stack.enter_context(beside()))
+        if second_databases and len(self._order) >= _MIN_REVISIONS_TO_SPLIT and self._chosen.issuperset(self._order):
+            open_second = cache(lambda: stack.enter_context(second_databases()))
 
-            def late() -> AbstractContextManager[Target]:  # a server starts while the processes load
-                return other()()
+            def second_maker() -> AbstractContextManager[Target]:  # a server starts while the processes load
+                return open_second()()
 
-            self.makers.append(late)
-            middle = round(len(self._order) * _MIDDLE)
+            self.makers.append(second_maker)
+            middle = round(len(self._order) * _SPLIT_FRACTION)
             bounds = ((0, middle), (middle, len(self._order)))
-            self._sections = [Section(self._order, self._chosen, *each) for each in bounds]
-        stuck: list[Passage] = []
-        while plans := {at: plan for at, section in enumerate(self._sections) if (plan := section.plan(self._steps))}:
-            walks = self._walks(plans)
-            stuck += filter(None, [self._sections[at].ended(plan, walks[at]) for at, plan in plans.items()])
-            if any(self._is_passed(passage.stopped) for passage in stuck):  # with rows, as it is not without
-                self._begin_again()
+            self._segments = [Segment(self._order, self._chosen, *each) for each in bounds]
+        stuck: list[Route] = []
+        while plans := {
+            at: plan for at, section in enumerate(self._segments) if (plan := section.next_plan(self._steps))
+        }:
+            results = self._run_segments(plans)
+            stuck += filter(None, [self._segments[at].finish_run(plan, results[at]) for at, plan in plans.items()])
+            if any(self._is_applied_elsewhere(passage.stopped) for passage in stuck):  # with rows, as it is not without
+                self._restart_as_one_segment()
                 stuck = []
-        for step in filter(None, [section.last() for section in self._sections]):  # not to be had again
+        for step in filter(None, [section.take_suspect() for section in self._segments]):  # not to be had again
             self._accept(step)
-        unreached = tuple(name for section in self._sections for name in section.unreached())
-        passages = [*self._compared(), *(it for it in stuck if it.stopped not in self._steps)]
+        unreached = tuple(name for section in self._segments for name in section.unreached())
+        routes = [*self._compared_routes(), *(it for it in stuck if it.stopped not in self._steps)]
         if self._steps and not unreached:
-            passages += self._other_ways()
+            routes += self._other_routes()
         steps = tuple(self._steps[name] for name in self._order if name in self._steps)
         unfilled = tuple(sorted(self._unfilled.items()))
-        return Recording(self._backend, self._server, steps, tuple(passages), unreached, unfilled)
+        return Recording(self._backend, self._server, steps, tuple(routes), unreached, unfilled)
 
-    def _is_passed(self, revision: str) -> bool:
-        return len(self._sections) > 1 and revision in self._steps and self._steps[revision].after is not None
+    def _is_applied_elsewhere(self, revision: str) -> bool:
+        return len(self._segments) > 1 and revision in self._steps and self._steps[revision].after is not None
 
-    def _begin_again(self) -> None:
+    def _restart_as_one_segment(self) -> None:
         """Forget everything, and walk through the history as a whole: its other half was out of reach."""
-        self._sections = [Section(self._order, self._chosen, 0, len(self._order))]
-        self._steps, self._passages, self._arrived, self._unfilled = {}, [], None, {}
+        self._segments = [Segment(self._order, self._chosen, 0, len(self._order))]
+        self._steps, self._routes, self._one_run_schema, self._unfilled = {}, [], None, {}
 
-    def _walks(self, plans: dict[int, Plan]) -> dict[int, Walked]:
+    def _run_segments(self, plans: dict[int, RunPlan]) -> dict[int, RunResult]:
         """Walk on fresh databases, at the same time where there are several."""
         with ExitStack() as stack:
             targets: dict[int, Target] = {}
 
-            def ready(at: int) -> tuple[Project, Target, Plan]:
+            def worker_arguments(at: int) -> tuple[Project, Target, RunPlan]:
                 targets[at] = stack.enter_context(self.makers[at]())
-                prepare(self.project, targets[at])
+                run_baseline(self.project, targets[at])
                 self._backend = targets[at].backend_name
                 return self.project, targets[at], plans[at]
 
             if len(plans) == 1:
                 (at,) = plans
-                walks = {at: isolated(self.project, walk, *ready(at), hear=partial(self._keep, at))}
+                results = {
+                    at: call_in_worker(
+                        self.project, run_segment, *worker_arguments(at), on_message=partial(self._receive_step, at)
+                    )
+                }
             else:
-                walks = side_by_side(self.project, plans, ready, walk, self._keep)
-            for at, walked in walks.items():
-                self._take(walked, targets[at])
-        return walks
+                results = call_in_parallel(self.project, plans, worker_arguments, run_segment, self._receive_step)
+            for at, walked in results.items():
+                self._collect_result(walked, targets[at])
+        return results
 
-    def _take(self, walked: Walked, target: Target) -> None:
+    def _collect_result(self, result: RunResult, target: Target) -> None:
         """Keep what a walk saw besides its steps, while its database is still there."""
-        self._server = walked.server
-        self._unfilled |= dict(walked.unfilled)
-        self._passages += walked.passages
-        self._arrived = walked.arrived or self._arrived
-        if walked.arrived:
+        self._server = result.server
+        self._unfilled |= dict(result.unfilled)
+        self._routes += result.routes
+        self._one_run_schema = result.one_run_schema or self._one_run_schema
+        if result.one_run_schema:
             self.on_head(target)
 
-    def _keep(self, at: int, step: Step) -> None:
-        if found := self._sections[at].believed(step):
+    def _receive_step(self, at: int, step: Step) -> None:
+        if found := self._segments[at].accept(step):
             self._accept(found)
 
     def _accept(self, step: Step) -> None:
         self._steps[step.revision] = step
-        if step.revision not in self._told:
-            self._told.add(step.revision)
+        if step.revision not in self._reported:
+            self._reported.add(step.revision)
             self.on_step(step)
 
-    def _head(self) -> Snapshot | None:
+    def _head_schema(self) -> Snapshot | None:
         """Return the structure to which the steps lead, None where they do not get there."""
         last = self._steps.get(self._order[-1]) if self._order else None
         return last.after if last else None
 
-    def _compared(self) -> Iterator[Passage]:
+    def _compared_routes(self) -> Iterator[Route]:
         """Yield the ways that walks went besides their steps, and what differs where one run to the head came."""
-        head = self._head()
-        for passage in self._passages:
-            if passage.course is not Course.UP:
+        head = self._head_schema()
+        for passage in self._routes:
+            if passage.course is not RouteKind.UP:
                 yield passage
             elif head:  # else the steps say what is wrong
-                yield replace(passage, trace=diff(head, self._arrived)) if self._arrived else passage
+                yield replace(passage, trace=diff(head, self._one_run_schema)) if self._one_run_schema else passage
 
-    def _other_ways(self) -> Iterator[Passage]:
+    def _other_routes(self) -> Iterator[Route]:
         """Yield one run to the head, unless a walk has made it, and the other orders of branches."""
-        if (head := self._head()) and not any(passage.course is Course.UP for passage in self._passages):
-            yield self._passage(fresh_run, head)
-        yield from islice(self._reordered(), _MOST_ORDERS)
+        if (head := self._head_schema()) and not any(passage.course is RouteKind.UP for passage in self._routes):
+            yield self._run_route(upgrade_fresh_database, head)
+        yield from islice(self._branch_order_routes(), _MAX_BRANCH_ORDERS)
 
-    def _reordered(self) -> Iterator[Passage]:
-        for region in regions(self._revisions):
-            played = [self._steps[name] for name in region.usual if name in self._steps]
-            if len(played) == len(region.usual) and all(step.after for step in played):
-                floor = played[0].before if all(step.has_way_back for step in played) else None
-                ends = floor, played[-1].after
+    def _branch_order_routes(self) -> Iterator[Route]:
+        for region in branch_regions(self._revisions):
+            played = [self._steps[name] for name in region.usual_order if name in self._steps]
+            if len(played) == len(region.usual_order) and all(step.after for step in played):
+                lowest_schema = played[0].before if all(step.has_clean_downgrade for step in played) else None
+                ends = lowest_schema, played[-1].after
                 done = tuple(self._order[: region.start])
-                for order in region.others:
-                    yield self._passage(other_order, done, order, ends)
+                for order in region.other_orders:
+                    yield self._run_route(replay_other_order, done, order, ends)
 
-    def _passage(self, function: Callable[..., Passage], *arguments: object) -> Passage:
+    def _run_route(self, function: Callable[..., Route], *arguments: object) -> Route:
         with self.makers[0]() as target:
-            prepare(self.project, target)
-            passage = isolated(self.project, function, self.project, target, *arguments)
-            if passage.course is Course.UP and not passage.failure:
+            run_baseline(self.project, target)
+            passage = call_in_worker(self.project, function, self.project, target, *arguments)
+            if passage.course is RouteKind.UP and not passage.failure:
                 self.on_head(target)
             return passage
 

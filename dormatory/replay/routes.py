@@ -6,10 +6,10 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.errors import DormatoryError
-from dormatory.recording.model import Course, Failure, Passage
-from dormatory.replay.session import Stage
+from dormatory.recording.model import Failure, Route, RouteKind
+from dormatory.replay.session import ReplaySession
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
@@ -24,89 +24,89 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
 
 
-def way_down(stage: Stage, revisions: tuple[str, ...], floor: Snapshot) -> Passage:
+def downgrade_all(session: ReplaySession, revisions: tuple[str, ...], expected: Snapshot) -> Route:
     """Downgrade through revisions, with whatever rows there are, to a structure that should be `floor`."""
     began = perf_counter()
     trace: list[Change] = []
 
     def steps() -> Iterator[RevisionStep]:
-        yield from stage.straight(revisions, up=False)
-        trace.extend(diff(floor, stage.look()))
+        yield from session.plain_steps(revisions, up=False)
+        trace.extend(diff(expected, session.read_schema()))
 
-    failure = stage.play(steps)
-    return Passage(Course.DOWN, revisions, perf_counter() - began, tuple(trace), stage.revision, failure)
+    failure = session.run(steps)
+    return Route(RouteKind.DOWN, revisions, perf_counter() - began, tuple(trace), session.revision, failure)
 
 
-def one_run(stage: Stage, head: Snapshot) -> Passage:
+def upgrade_all_and_compare(session: ReplaySession, expected: Snapshot) -> Route:
     """Upgrade an empty database as `alembic upgrade heads` does, to a structure that should be `head`."""
-    passage, there = run_up(stage)
-    return replace(passage, trace=diff(head, there)) if there else passage
+    route, schema = upgrade_all(session)
+    return replace(route, trace=diff(expected, schema)) if schema else route
 
 
-def run_up(stage: Stage) -> tuple[Passage, Snapshot | None]:
+def upgrade_all(session: ReplaySession) -> tuple[Route, Snapshot | None]:
     """Make that one run, and return where it came, None where it failed; nothing is compared.
 
     Alembic remembers the types that it created for as long as a run lasts, and env.py decides how many revisions share
     a transaction: some histories work step by step only, others in one run only.
     """
-    began, moves = perf_counter(), _Moves()
-    failure, there = None, None
-    stage.connection.rollback()
+    began, moves = perf_counter(), _MoveRecorder()
+    failure, schema = None, None
+    session.connection.rollback()
     try:
-        stage.runner.upgrade("heads", moves)
-        there = snapshot(stage.connection, ignore=(stage.version_table,))
-        stage.connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
+        session.runner.upgrade("heads", moves)
+        schema = read_snapshot(session.connection, ignore=(session.version_table,))
+        session.connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
     except DormatoryError as error:
-        failure = Failure.of(error)
+        failure = Failure.from_error(error)
     stopped = moves.revisions[-1] if failure and moves.revisions else ""
-    passage = Passage(Course.UP, tuple(moves.revisions), perf_counter() - began, stopped=stopped, failure=failure)
-    return passage, there
+    route = Route(RouteKind.UP, tuple(moves.revisions), perf_counter() - began, stopped=stopped, failure=failure)
+    return route, schema
 
 
-def fresh_run(project: Project, target: Target, head: Snapshot) -> Passage:
+def upgrade_fresh_database(project: Project, target: Target, expected: Snapshot) -> Route:
     """Make that one run on a database of its own."""
-    stage = Stage(project, target)
-    with stage.opened():
-        stage.play(lambda: iter(()))  # env.py says how it names its version table
-        return one_run(stage, head)
+    session = ReplaySession(project, target)
+    with session.connect():
+        session.run(lambda: iter(()))  # env.py says how it names its version table
+        return upgrade_all_and_compare(session, expected)
 
 
-def other_order(
+def replay_other_order(
     project: Project,
     target: Target,
     done: tuple[str, ...],
     order: tuple[str, ...],
     ends: tuple[Snapshot | None, Snapshot],
-) -> Passage:
+) -> Route:
     """Apply the revisions of branches in another order, and take them back in its reverse.
 
     `ends` are the structures that should be there before and behind them; without the first nothing is taken back.
     """
     began = perf_counter()
     trace: list[Change] = []
-    stage = Stage(project, target)
+    session = ReplaySession(project, target)
 
     def steps() -> Iterator[RevisionStep]:
-        yield from stage.straight((*done, *order))
-        trace.extend(diff(ends[1], stage.look()))
+        yield from session.plain_steps((*done, *order))
+        trace.extend(diff(ends[1], session.read_schema()))
         if ends[0]:
-            yield from stage.straight(reversed(order), up=False)
-            trace.extend(diff(ends[0], stage.look()))
+            yield from session.plain_steps(reversed(order), up=False)
+            trace.extend(diff(ends[0], session.read_schema()))
 
-    with stage.opened():
-        failure = stage.play(steps)
-    return Passage(Course.OTHER_ORDER, order, perf_counter() - began, tuple(trace), stage.revision, failure)
+    with session.connect():
+        failure = session.run(steps)
+    return Route(RouteKind.OTHER_ORDER, order, perf_counter() - began, tuple(trace), session.revision, failure)
 
 
-class _Moves:
+class _MoveRecorder:
     """Listens to a run, and remembers where it came to."""
 
     def __init__(self) -> None:
         self.revisions: list[str] = []
 
-    def planned(self, moves: tuple[Move, ...]) -> None: ...
+    def on_plan(self, moves: tuple[Move, ...]) -> None: ...
 
-    def started(self, move: Move) -> None:
+    def on_start(self, move: Move) -> None:
         self.revisions.append(move.revision)
 
-    def finished(self, move: Move, seconds: float) -> None: ...
+    def on_finish(self, move: Move, seconds: float) -> None: ...

@@ -15,14 +15,14 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.schema_tracker import Watcher
+from dormatory.backends.schema_tracker import SchemaTracker
 from dormatory.backends.sqlite import written_tables
 from dormatory.errors import DormatoryError
 from dormatory.recording.model import Direction, Failure
-from dormatory.replay.statement_recorder import Observer
-from dormatory.runtime.explain import explained
+from dormatory.replay.statement_recorder import StatementRecorder
+from dormatory.runtime.explain import explain_error
 from dormatory.runtime.runner import Runner
-from dormatory.system.tuning import collected_seldom
+from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
-    from dormatory.backends.postgresql.introspection.touched import Touched
+    from dormatory.backends.postgresql.introspection.touched import TransactionChanges
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Statement
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Steps = Callable[[], Iterator[RevisionStep]]
 
 
-class Stage:
+class ReplaySession:
     """A database, opened with a project's own env.py, and what is being played on it.
 
     `revision` is what is under way, "" between two steps. `seconds` and `statements` belong to the latest watched one;
@@ -49,126 +49,126 @@ class Stage:
     """
 
     def __init__(
-        self, project: Project, target: Target, failure_of: Callable[[DormatoryError], Failure] = Failure.of
+        self, project: Project, target: Target, failure_of: Callable[[DormatoryError], Failure] = Failure.from_error
     ) -> None:
         self.project, self.target, self._failure_of = project, target, failure_of
         self.revision = ""
         self.seconds = 0.0
         self.statements: tuple[Statement, ...] = ()
-        self.written: Collection[tuple[str | None, str]] | None = None
-        self._touched: Touched | None = None
+        self.written_tables: Collection[tuple[str | None, str]] | None = None
+        self._touched: TransactionChanges | None = None
         self._began = 0.0
 
     @contextmanager
-    def opened(self) -> Iterator[str]:
+    def connect(self) -> Iterator[str]:
         """Connect for the length of the block, and give the server's name and version."""
         backend = backend_for(self.target)
         # What a project's revisions do depends on how its connections begin transactions: a pragma in one is ignored.
         plain = create_engine(self.target.url, poolclass=NullPool)
         engine = backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
-        with collected_seldom(), engine.connect() as connection:
+        with reduce_garbage_collection(), engine.connect() as connection:
             server = backend.version(connection)
             connection.rollback()
             self.connection = connection
-            self._observer = Observer(connection, self.project)
+            self._recorder = StatementRecorder(connection, self.project)
             self.runner = Runner(self.project, target=self.target, connection=connection)
             yield server
 
-    def play(self, steps: Steps) -> Failure | None:
+    def run(self, steps: Steps) -> Failure | None:
         """Run the steps in one run of env.py; return why a revision did not end, which ends them all.
 
         An error that is no revision's is raised.
         """
         try:
-            self.runner.walk(lambda script, context: self._entered(script, context, steps))
+            self.runner.run_steps(lambda script, context: self._enter(script, context, steps))
         except DormatoryError as error:
             if not self.revision:
                 raise
-            self.seconds, self.statements = perf_counter() - self._began, self._observer.stop()
+            self.seconds, self.statements = perf_counter() - self._began, self._recorder.stop()
             return self._failure_of(error)
         return None
 
-    def straight(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:
+    def plain_steps(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:
         """Upgrade through revisions as one plain run would, or downgrade, one after the other and unwatched."""
         for revision in revisions:
-            self._begin(revision, is_alone=not up)
-            step = self._step(revision, up=up)
+            self._begin_step(revision, is_alone=not up)
+            step = self._make_step(revision, up=up)
             step.is_replayed = up  # type: ignore[attr-defined]  # what it was found to do is not to stop it again
             yield step
             self.revision = ""
 
-    def watched(self, revision: str, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
+    def recorded_step(self, revision: str, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
         """Play one revision, and keep its time and statements; return why it refused, if that is all it did.
 
         A downgrade that raises NotImplementedError before its first statement has changed nothing: it is written down
         as taken back, and the walk goes on.
         """
-        step = self._step(revision, up=direction is not Direction.DOWNGRADE)
+        step = self._make_step(revision, up=direction is not Direction.DOWNGRADE)
         migrate, refused = step.migration_fn, []
 
         @wraps(migrate)  # Alembic's log tells the direction by its name
         def run(**arguments: Any) -> None:
-            connection = self._theirs()
+            connection = self._env_connection()
             if is_whole := connection.in_transaction():  # to look begins one, which would hide that it ended
-                with self._observer.looking_away():
-                    self._watcher.begin(connection)
+                with self._recorder.pause():
+                    self._schema_tracker.begin(connection)
             try:
-                with written_tables.written(connection) as self.written:
+                with written_tables.collect_written_tables(connection) as self.written_tables:
                     migrate(**arguments)
             except NotImplementedError as error:
-                if step.is_upgrade or self._observer.stop():
+                if step.is_upgrade or self._recorder.stop():
                     raise
                 refused.append(error)
             if is_whole and connection.in_transaction():
-                with self._observer.looking_away():
-                    self._touched = self._watcher.end(connection)
+                with self._recorder.pause():
+                    self._touched = self._schema_tracker.end(connection)
 
         step.migration_fn = run
-        self._begin(revision)
-        self._observer.start()
+        self._begin_step(revision)
+        self._recorder.start()
         yield step
-        self.seconds, self.statements = perf_counter() - self._began, self._observer.stop()
+        self.seconds, self.statements = perf_counter() - self._began, self._recorder.stop()
         self.revision = ""
-        if refused and (known := explained(refused[0], target=self.target, project=self.project)):
+        if refused and (known := explain_error(refused[0], target=self.target, project=self.project)):
             known.__cause__ = refused[0]
-            return Failure.of(known)
+            return Failure.from_error(known)
         return None
 
-    def marked(self, revision: str) -> Iterator[RevisionStep]:
+    def stamp_step(self, revision: str) -> Iterator[RevisionStep]:
         """Write a revision down as applied, without running it."""
-        step = self._step(revision, up=True)
+        step = self._make_step(revision, up=True)
         step.migration_fn = lambda **_: None
         yield step
 
     def has_downgrade(self, revision: str) -> bool:
         """Say whether the revision's module has such a function at all."""
-        return hasattr(self._found(revision).module, "downgrade")
+        return hasattr(self._revision_script(revision).module, "downgrade")
 
-    def path(self, revision: str) -> str:
+    def revision_file(self, revision: str) -> str:
         """Return the revision's file."""
-        return str(self._found(revision).path)
+        return str(self._revision_script(revision).path)
 
-    def look(self) -> Snapshot:
+    def read_schema(self) -> Snapshot:
         """Return the structure, without the version table, and note which tables' rows may have changed."""
-        with self.reading() as connection:
-            return self.seen(connection)
+        with self.connection_between_steps() as connection:
+            return self.read_schema_on(connection)
 
-    def seen(self, connection: Connection) -> Snapshot:
+    def read_schema_on(self, connection: Connection) -> Snapshot:
         """Do so in a block of `reading`."""
-        reading = self._watcher.read(connection, self._touched)
+        reading = self._schema_tracker.read(connection, self._touched)
         self._touched = None
         if self.target.backend_name == "postgresql":
-            self.written = reading.rows
+            self.written_tables = reading.affected_tables
         return reading.snapshot
 
     @contextmanager
-    def reading(self, *, before_leg: bool = False) -> Iterator[Connection]:
+    def connection_between_steps(self, *, before_leg: bool = False) -> Iterator[Connection]:
         """Give a connection between two steps, and leave no transaction open where each revision has its own.
 
         What is committed is read through our own connection: an asynchronous driver has types of its own. Right before
         a leg, what the leg has to know is asked here: a transaction of its own would take longer than the question.
         """
-        theirs, context = self._theirs(), self._context
+        theirs, context = self._env_connection(), self._context
         is_open = context._transaction is not None or context._in_external_transaction  # noqa: SLF001  # Alembic's own
         connection = theirs if is_open or theirs is self.connection else self.connection
         if not is_open:
@@ -176,37 +176,37 @@ class Stage:
         yield connection
         if not is_open:
             if before_leg and connection.in_transaction():
-                self._observer.prepare(connection)
+                self._recorder.prepare(connection)
             connection.commit()  # what reading and filling began
 
-    def _theirs(self) -> Connection:
+    def _env_connection(self) -> Connection:
         """Return the connection that env.py configured Alembic with."""
         if self._context.connection is None:
             raise AssertionError
         return self._context.connection
 
-    def _entered(self, script: ScriptDirectory, context: MigrationContext, steps: Steps) -> Iterator[RevisionStep]:
+    def _enter(self, script: ScriptDirectory, context: MigrationContext, steps: Steps) -> Iterator[RevisionStep]:
         self._script, self._context = script, context
         table, namespace = context.version_table, context.version_table_schema
         self.version_table = f"{namespace}.{table}" if namespace else table
-        self._watcher = Watcher(ignore=(self.version_table,))
+        self._schema_tracker = SchemaTracker(ignore=(self.version_table,))
         if context.connection is not None and context.connection is not self.connection:  # env.py opened its own
-            self._observer = Observer(context.connection, self.project)
+            self._recorder = StatementRecorder(context.connection, self.project)
         if not self.project.has_our_environment:
-            with self.reading() as connection:
-                backend_for(self.target).follow_listeners(connection, self.target)
+            with self.connection_between_steps() as connection:
+                backend_for(self.target).apply_connect_listeners(connection, self.target)
         return steps()
 
-    def _begin(self, revision: str, *, is_alone: bool = True) -> None:
+    def _begin_step(self, revision: str, *, is_alone: bool = True) -> None:
         # Alembic remembers for the length of a run which types it created, and would not create them again.
         if is_alone:
             self._context.impl.memo.clear()
         self.revision, self._began = revision, perf_counter()
 
-    def _step(self, revision: str, *, up: bool) -> RevisionStep:
+    def _make_step(self, revision: str, *, up: bool) -> RevisionStep:
         make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
-        return make(self._script.revision_map, self._found(revision))
+        return make(self._script.revision_map, self._revision_script(revision))
 
-    def _found(self, revision: str) -> Any:
+    def _revision_script(self, revision: str) -> Any:
         """Return Alembic's own view of a revision."""
         return self._script.get_revision(revision)

@@ -8,10 +8,10 @@ from dormatory.checks.registry import RULES
 from dormatory.errors import UnknownRuleError
 
 
-def explanation(name: str) -> str:
+def rule_explanation(name: str) -> str:
     """Return a rule's meaning, the reason for it and the safe recipe; raises UnknownRuleError."""
     rule = RULES.get(name)
     if rule is None:
-        raise UnknownRuleError(name, near=difflib.get_close_matches(name, RULES))
+        raise UnknownRuleError(name, similar_names=difflib.get_close_matches(name, RULES))
     parts = (f"{rule.id} ({rule.family}, {rule.severity.value}): {rule.meaning}", rule.why, rule.recipe)
     return "\n\n".join(part.strip() for part in parts if part.strip())

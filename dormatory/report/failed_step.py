@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Leg, Recording, Step
 
 
-def first_failure(findings: Sequence[Finding], recordings: Sequence[Recording]) -> Iterator[str]:
+def failed_step_lines(findings: Sequence[Finding], recordings: Sequence[Recording]) -> Iterator[str]:
     """Yield the first leg, in the order of play, of a revision in which an error was found; nothing when none was."""
-    bad = {(item.backend, item.revision) for item in findings if item.severity is Severity.ERROR and item.revision}
+    failed = {(item.backend, item.revision) for item in findings if item.severity is Severity.ERROR and item.revision}
     for recording in recordings:
         for step in recording.steps:
-            if (recording.backend, step.revision) in bad and not step.is_clean:
+            if (recording.backend, step.revision) in failed and not step.is_clean:
                 yield from step_lines(step, recording.backend)
                 return
 
@@ -29,7 +29,7 @@ def step_lines(step: Step, backend: str) -> Iterator[str]:
     for leg in step.legs:
         if not leg.is_clean or leg.direction in lossy:
             yield f"{step.revision} on {backend}, {leg.direction.value}:"
-            yield from _statements(leg)
+            yield from _statement_lines(leg)
             if leg.failure:
                 yield f"  failed: {leg.failure}"
             yield from (f"  left: {change}" for change in leg.trace)
@@ -37,7 +37,7 @@ def step_lines(step: Step, backend: str) -> Iterator[str]:
             return
 
 
-def _statements(leg: Leg) -> Iterator[str]:
+def _statement_lines(leg: Leg) -> Iterator[str]:
     for statement in leg.statements:
         if statement.line:
             first, *more = statement.sql.splitlines()

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from dormatory.errors import ReportNotWrittenError, UnknownFormatError
-from dormatory.report.github import SUMMARY_LIMIT, github, summary
-from dormatory.report.gitlab import gitlab
-from dormatory.report.json_document import document
-from dormatory.report.junit import junit
-from dormatory.report.sarif import sarif
-from dormatory.report.text import text
+from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summary
+from dormatory.report.gitlab import gitlab_report
+from dormatory.report.json_document import json_document
+from dormatory.report.junit import junit_report
+from dormatory.report.sarif import sarif_log
+from dormatory.report.text import findings_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dormatory.checks.outcome import Outcome
 
 _RENDERERS: Mapping[str, Callable[[Outcome, Path], str]] = {
-    "text": text,
-    "json": document,
-    "github": github,
-    "gitlab": gitlab,
-    "sarif": sarif,
-    "junit": junit,
+    "text": findings_text,
+    "json": json_document,
+    "github": github_commands,
+    "gitlab": gitlab_report,
+    "sarif": sarif_log,
+    "junit": junit_report,
 }
 FORMATS = tuple(_RENDERERS)
 
@@ -41,23 +41,23 @@ def chosen_format(given: str, environ: Mapping[str, str] = os.environ) -> str:
     return given or ("github" if environ.get("GITHUB_ACTIONS") == "true" else "text")
 
 
-def write(outcome: Outcome, form: str = "", output: Path | None = None) -> None:
+def write_report(outcome: Outcome, format_name: str = "", output: Path | None = None) -> None:
     """Show an outcome in a format; into a file, when one is given, and then on standard output for a reader, too.
 
     Raises UnknownFormatError, ReportNotWrittenError.
     """
     root = repository_root(outcome.configuration, os.environ)
-    shown = chosen_format(form)
+    shown = chosen_format(format_name)
     if output is not None:
         # commands are of use on standard output only, so nobody wants them in a file without asking
-        _save(output, _RENDERERS[form or "text"](outcome, root), mode="w")
+        _write_file(output, _RENDERERS[format_name or "text"](outcome, root), mode="w")
         shown = chosen_format("")
     if shown == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
         file = Path(page)
         taken = file.stat().st_size if file.is_file() else 0
-        _save(file, summary(outcome, root, SUMMARY_LIMIT - taken), mode="a")
+        _write_file(file, job_summary(outcome, root, MAX_SUMMARY_BYTES - taken), mode="a")
     if shown == "text":
-        _print(text(outcome, Path.cwd(), colours=_has_colours(sys.stdout)))
+        _print(findings_text(outcome, Path.cwd(), colours=_has_colours(sys.stdout)))
     else:
         _print(_RENDERERS[shown](outcome, root))
 
@@ -88,7 +88,7 @@ def _print(content: str) -> None:
     sys.stdout.flush()
 
 
-def _save(file: Path, content: str, *, mode: str) -> None:
+def _write_file(file: Path, content: str, *, mode: str) -> None:
     try:
         with file.open(mode, encoding="utf-8", newline="\n") as stream:
             stream.write(content)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.report.grouping import problems, relative_to
+from dormatory.report.grouping import problems, relative_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.NOTE: "info"}
 
 
-def gitlab(outcome: Outcome, base: Path) -> str:
+def gitlab_report(outcome: Outcome, base: Path) -> str:
     """Return a JSON list, the worst first; each entry has a file and a line, for GitLab leaves out what has none."""
-    stand_in = relative_to(str(outcome.configuration), base)
+    fallback_file = relative_path(str(outcome.configuration), base)
     entries = [
         {
             "description": _description(problem),
             "check_name": problem.rule,
             "fingerprint": problem.fingerprint,
             "severity": _SEVERITIES[problem.severity],
-            "location": {"path": problem.file or stand_in, "lines": _lines(problem)},
+            "location": {"path": problem.file or fallback_file, "lines": _lines(problem)},
         }
         for problem in problems(outcome, base)
     ]

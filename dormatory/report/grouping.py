@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.report.sanitize import legible, legible_line
+from dormatory.report.sanitize import sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.checks.outcome import Outcome
 
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+_SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,17 @@ def problems(outcome: Outcome, base: Path) -> tuple[Problem, ...]:
 
     What several backends say in the same words is one problem; what one backend says twice is two.
     """
-    relative = cache(partial(relative_to, base=base))
+    relative = cache(partial(relative_path, base=base))
     position = {revision: number for number, revision in enumerate(outcome.revisions)}
 
     def order(group: Sequence[Finding]) -> tuple[int, int, str, int, int]:
         first = group[0]
         where = position.get(first.revision, len(position)) if first.revision else -1
-        return _RANKS[first.severity], where, relative(first.file), first.line, first.column
+        return _SEVERITY_RANKS[first.severity], where, relative(first.file), first.line, first.column
 
     seen: Counter[tuple[str, str, str]] = Counter()
     found = []
-    for group in sorted(_merged(outcome.findings), key=order):
+    for group in sorted(_groups_across_backends(outcome.findings), key=order):
         first, file = group[0], relative(group[0].file)
         identity = (first.revision or file, first.rule, first.object)
         seen[identity] += 1
@@ -76,21 +76,21 @@ def problems(outcome: Outcome, base: Path) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-def counts(found: Iterable[Problem]) -> dict[Severity, int]:
+def counts_by_severity(found: Iterable[Problem]) -> dict[Severity, int]:
     """Return how many there are of each severity, the worst first."""
     number = Counter(problem.severity for problem in found)
     return {severity: number[severity] for severity in Severity}
 
 
-def relative_to(file: str, base: Path) -> str:
+def relative_path(file: str, base: Path) -> str:
     """Return a path as seen from a directory, with slashes, when it lies below; else as it is."""
     path = Path(file)
     if not file or not path.is_relative_to(base):
-        return legible_line(file)
-    return legible_line(path.relative_to(base).as_posix())
+        return sanitize_line(file)
+    return sanitize_line(path.relative_to(base).as_posix())
 
 
-def _merged(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
+def _groups_across_backends(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
     """Yield findings that differ in their backends only, together; the second of a backend opens a second group."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     times: Counter[tuple[object, ...]] = Counter()
@@ -110,18 +110,18 @@ def _problem(group: Sequence[Finding], file: str, fingerprint: str, ordinal: int
         if item.sql:
             statements[item.sql] = (*statements.get(item.sql, ()), *([item.backend] if item.backend else []))
     return Problem(
-        rule=legible_line(first.rule),
+        rule=sanitize_line(first.rule),
         severity=first.severity,
-        message=legible(first.message),
-        hint=legible(first.hint),
-        object=legible_line(first.object),
-        revision=legible_line(first.revision),
+        message=sanitize(first.message),
+        hint=sanitize(first.hint),
+        object=sanitize_line(first.object),
+        revision=sanitize_line(first.revision),
         file=file,
         line=first.line,
         end_line=first.end_line,
         column=first.column,
-        backends=tuple(legible_line(item.backend) for item in group if item.backend),
-        statements=tuple((on, legible(sql)) for sql, on in statements.items()),
+        backends=tuple(sanitize_line(item.backend) for item in group if item.backend),
+        statements=tuple((on, sanitize(sql)) for sql, on in statements.items()),
         fingerprint=fingerprint,
         ordinal=ordinal,
     )
@@ -129,5 +129,5 @@ def _problem(group: Sequence[Finding], file: str, fingerprint: str, ordinal: int
 
 def _fingerprint(locus: str, rule: str, about: str, ordinal: int) -> str:
     """Return what stays when lines move and words change; hexadecimal, 64 digits."""
-    said = "\0".join((locus, rule, about, str(ordinal)))
-    return sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+    identity = "\0".join((locus, rule, about, str(ordinal)))
+    return sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()

@@ -20,7 +20,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.finding import Severity
-from dormatory.report.grouping import counts, problems
+from dormatory.report.grouping import counts_by_severity, problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from dormatory.checks.outcome import Outcome
     from dormatory.report.grouping import Problem
 
-_VERSION = 1
+_FORMAT_VERSION = 1
 
 
-def document(outcome: Outcome, base: Path) -> str:
+def json_document(outcome: Outcome, base: Path) -> str:
     """Return the findings as JSON in ASCII, so that no encoding can spoil it."""
     found = problems(outcome, base)
-    number = counts(found)
+    count_by_severity = counts_by_severity(found)
     content = {
-        "version": _VERSION,
+        "version": _FORMAT_VERSION,
         "verdict": {
             "failed": outcome.is_failed,
             "strict": outcome.is_strict,
-            "errors": number[Severity.ERROR],
-            "warnings": number[Severity.WARNING],
-            "notes": number[Severity.NOTE],
+            "errors": count_by_severity[Severity.ERROR],
+            "warnings": count_by_severity[Severity.WARNING],
+            "notes": count_by_severity[Severity.NOTE],
             "suppressed": outcome.suppressed,
         },
         "servers": [{"backend": server.backend, "name": server.name} for server in outcome.servers],
@@ -54,11 +54,13 @@ def document(outcome: Outcome, base: Path) -> str:
 
 
 def _revisions(outcome: Outcome) -> list[dict[str, Any]]:
-    took = {server.backend: dict(server.seconds) for server in outcome.servers}
+    seconds_by_backend = {server.backend: dict(server.seconds) for server in outcome.servers}
     return [
         {
             "revision": revision,
-            "seconds": {backend: seconds[revision] for backend, seconds in took.items() if revision in seconds},
+            "seconds": {
+                backend: seconds[revision] for backend, seconds in seconds_by_backend.items() if revision in seconds
+            },
         }
         for revision in outcome.revisions
     ]

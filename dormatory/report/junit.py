@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from dormatory.report.grouping import problems
-from dormatory.report.sanitize import legible_line, shortened
-from dormatory.report.text import tally
+from dormatory.report.sanitize import sanitize_line, shorten
+from dormatory.report.text import severity_summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dormatory.checks.outcome import Outcome
     from dormatory.report.grouping import Problem
 
-_HISTORY = "history"  # what no database was asked about
-_MESSAGE = 300  # characters
+_SUITE_WITHOUT_DATABASE = "history"  # what no database was asked about
+_MAX_MESSAGE_LENGTH = 300  # characters
 
 
 @dataclass(slots=True)
@@ -26,19 +26,19 @@ class _Case:
     problems: list[Problem] = field(default_factory=list)
 
 
-def junit(outcome: Outcome, base: Path) -> str:
+def junit_report(outcome: Outcome, base: Path) -> str:
     """Return a suite for each backend that ran, and one for what needs no database; in ASCII.
 
     A problem of no revision stands in a case that is named after the family of its rule.
     """
     root = Element("testsuites", name="dormatory")
     for suite, cases in _suites(outcome, base).items():
-        failed = sum(any(outcome.waits_for(item.severity) for item in case.problems) for case in cases.values())
+        failed = sum(any(outcome.is_blocking(item.severity) for item in case.problems) for case in cases.values())
         attributes = {"name": suite, "tests": str(len(cases)), "failures": str(failed), "errors": "0", "skipped": "0"}
-        took = sum(case.seconds for case in cases.values())
-        element = SubElement(root, "testsuite", attributes, time=f"{took:.3f}")
+        seconds = sum(case.seconds for case in cases.values())
+        element = SubElement(root, "testsuite", attributes, time=f"{seconds:.3f}")
         for name, case in cases.items():
-            _add(element, suite, name, case, outcome)
+            _add_case(element, suite, name, case, outcome)
     indent(root)
     content: bytes = tostring(root, encoding="us-ascii", xml_declaration=True)
     return content.decode("ascii") + "\n"
@@ -47,31 +47,31 @@ def junit(outcome: Outcome, base: Path) -> str:
 def _suites(outcome: Outcome, base: Path) -> dict[str, dict[str, _Case]]:
     suites: dict[str, dict[str, _Case]] = {}
     for server in outcome.servers:
-        took = dict(server.seconds)
-        cases = {legible_line(revision): _Case(took.get(revision, 0.0)) for revision in outcome.revisions}
-        suites[legible_line(server.backend)] = cases
+        seconds = dict(server.seconds)
+        cases = {sanitize_line(revision): _Case(seconds.get(revision, 0.0)) for revision in outcome.revisions}
+        suites[sanitize_line(server.backend)] = cases
     if not suites:  # a run without cases would count as one that never happened
-        suites[_HISTORY] = {legible_line(revision): _Case() for revision in outcome.revisions}
+        suites[_SUITE_WITHOUT_DATABASE] = {sanitize_line(revision): _Case() for revision in outcome.revisions}
     for problem in problems(outcome, base):
         family = outcome.rules[problem.rule].family if problem.rule in outcome.rules else "other"
-        for suite in problem.backends or (_HISTORY,):
+        for suite in problem.backends or (_SUITE_WITHOUT_DATABASE,):
             suites.setdefault(suite, {}).setdefault(problem.revision or family, _Case()).problems.append(problem)
     return suites
 
 
-def _add(suite: Element, name: str, revision: str, case: _Case, outcome: Outcome) -> None:
+def _add_case(suite: Element, name: str, revision: str, case: _Case, outcome: Outcome) -> None:
     element = SubElement(suite, "testcase", classname=name, name=revision, time=f"{case.seconds:.3f}")
-    waited = [problem for problem in case.problems if outcome.waits_for(problem.severity)]
-    others = [problem for problem in case.problems if not outcome.waits_for(problem.severity)]
-    if waited:
-        said = shortened(f"{tally(waited)}: {waited[0].message}", _MESSAGE)
-        failure = SubElement(element, "failure", message=said, type=waited[0].rule)
-        failure.text = "\n".join(map(_told, waited))
+    failures = [problem for problem in case.problems if outcome.is_blocking(problem.severity)]
+    others = [problem for problem in case.problems if not outcome.is_blocking(problem.severity)]
+    if failures:
+        message = shorten(f"{severity_summary(failures)}: {failures[0].message}", _MAX_MESSAGE_LENGTH)
+        failure = SubElement(element, "failure", message=message, type=failures[0].rule)
+        failure.text = "\n".join(map(_problem_text, failures))
     if others:
-        SubElement(element, "system-out").text = "\n".join(map(_told, others))
+        SubElement(element, "system-out").text = "\n".join(map(_problem_text, others))
 
 
-def _told(problem: Problem) -> str:
+def _problem_text(problem: Problem) -> str:
     place = f"{problem.place}: " if problem.place else ""
     fix = f"\nfix: {problem.hint}" if problem.hint else ""
     return f"{place}{problem.severity.value}[{problem.rule}] {problem.message}{fix}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.system.text import counted
+from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _JSON_VERSION = 1
 
 
-def arrival(target: Target | str, current: Sequence[str], *, moved: int) -> str:
+def run_result_line(target: Target | str, current: Sequence[str], *, moved: int) -> str:
     """Say where a database is after a run."""
     where = ", ".join(current) or "base"
     return f"{target} is at {where}" + ("" if moved else ", nothing to do")
@@ -73,9 +73,9 @@ def status_text(status: Status) -> str:
     ]
     drift = status.drift
     if drift is not None:
-        count = counted(len(drift.changes), "difference")
-        said = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
-        rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else said))
+        count = quantity(len(drift.changes), "difference")
+        difference = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
+        rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else difference))
     pending = [f"{item.id}  {item.title}" for item in status.pending]
     pending = pending or ["cannot be told" if status.unknown else "nothing"]
     return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
@@ -107,7 +107,13 @@ def status_json(status: Status) -> str:
 def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
     """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns."""
     rows = [
-        (f"{item.taken:%Y-%m-%d %H:%M:%SZ}", item.database, item.revision, f"{item.size:,} bytes", str(item.file))
+        (
+            f"{item.taken_at:%Y-%m-%d %H:%M:%SZ}",
+            item.database,
+            item.revision,
+            f"{item.size_bytes:,} bytes",
+            str(item.file),
+        )
         for item in backups
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -123,7 +129,7 @@ def text_diff(file: Path, before: str, after: str) -> str:
     return "".join(unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), *names))
 
 
-def difference_lines(difference: DumpDifference) -> Iterator[str]:
+def dump_difference_lines(difference: DumpDifference) -> Iterator[str]:
     """Yield how two dumps differ, first in sentences, then as SQL."""
     yield f"-- {difference.backend}"
     if difference.before == difference.after:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dormatory.system.text import counted
+from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,57 +23,57 @@ if TYPE_CHECKING:
 class ProgressLines:
     """Listens to a run and tells it; `moves` keeps what was planned."""
 
-    def __init__(self, shown: str) -> None:
-        self.shown = shown
+    def __init__(self, target_name: str) -> None:
+        self.target_name = target_name
         self.moves: tuple[Move, ...] = ()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
     @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
+    def show_bar(self) -> Iterator[None]:
         """Draw a bar for the length of the block, on a terminal only."""
         if not sys.stderr.isatty():
             yield
             return
-        with _bar() as self._bar:
+        with _progress_bar() as self._bar:
             yield
 
-    def planned(self, moves: tuple[Move, ...]) -> None:
+    def on_plan(self, moves: tuple[Move, ...]) -> None:
         """Tell what is going to happen, when anything is."""
         self.moves = moves
         if not moves:
             return
         verb = "upgrade" if moves[0].is_upgrade else "downgrade"
-        count = counted(len(moves), "revision")
+        count = quantity(len(moves), "revision")
         span = moves[0].revision if len(moves) == 1 else f"{moves[0].revision} to {moves[-1].revision}"
-        self._tell(f"{verb} {self.shown}: {count}, {span}")
+        self._print_line(f"{verb} {self.target_name}: {count}, {span}")
         if self._bar:
             self._task = self._bar.add_task("", total=len(moves))
 
-    def started(self, move: Move) -> None:
+    def on_start(self, move: Move) -> None:
         """Name the revision beside the bar."""
         if self._bar and self._task is not None:
             self._bar.update(self._task, description=move.revision)
 
-    def finished(self, move: Move, seconds: float) -> None:
+    def on_finish(self, move: Move, seconds: float) -> None:
         """Print the revision and the time it took."""
         sign = "+" if move.is_upgrade else "-"
-        self._tell(f"  {sign} {move.revision}  {move.title}  {seconds:.3f} s")
+        self._print_line(f"  {sign} {move.revision}  {move.title}  {seconds:.3f} s")
         if self._bar and self._task is not None:
             self._bar.advance(self._task)
 
-    def _tell(self, line: str) -> None:
+    def _print_line(self, line: str) -> None:
         if self._bar:
             self._bar.console.print(line)
         else:
-            _write(line)
+            _write_line(line)
 
 
-def _write(line: str) -> None:
+def _write_line(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _bar() -> Progress:
+def _progress_bar() -> Progress:
     """Return a bar on standard error that is gone in the end; Rich is not loaded where nobody sees one."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -85,12 +85,12 @@ def _bar() -> Progress:
 
 
 @contextlib.contextmanager
-def counting(*, terminal_only: bool = False) -> Iterator[Callable[[str, int, Step], None]]:
+def step_progress(*, terminal_only: bool = False) -> Iterator[Callable[[str, int, Step], None]]:
     """Give a listener to played steps: a bar per backend on a terminal, a line per revision elsewhere, or nothing."""
     if not sys.stderr.isatty():
-        yield lambda backend, _total, step: None if terminal_only else _write(_played(backend, step))
+        yield lambda backend, _total, step: None if terminal_only else _write_line(_step_line(backend, step))
         return
-    with _bar() as bar:
+    with _progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
 
         def advance(backend: str, total: int, step: Step) -> None:
@@ -101,14 +101,14 @@ def counting(*, terminal_only: bool = False) -> Iterator[Callable[[str, int, Ste
         yield advance
 
 
-def _played(backend: str, step: Step) -> str:
+def _step_line(backend: str, step: Step) -> str:
     seconds = sum(leg.seconds for leg in step.legs)
     word = "ok" if step.is_clean else "not ok"
     return f"  {backend} {step.revision}  {word}  {seconds:.3f} s"
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[Callable[[str, int, int], None]]:
+def rehearsal_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Give what is told of each part of a rehearsal: what it is, how many are done, and of how many."""
     console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
     if not console.is_terminal:

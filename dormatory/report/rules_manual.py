@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from dormatory.checks.rule import Rule
 
-BEGIN, END = "<!-- rules: made by python -m dormatory.report.rules_manual -->", "<!-- end of rules -->"
-MANUAL = Path(__file__).resolve().parents[2] / "MIGRATIONS.md"
+CHAPTER_BEGIN, CHAPTER_END = "<!-- rules: made by python -m dormatory.report.rules_manual -->", "<!-- end of rules -->"
+MANUAL_FILE = Path(__file__).resolve().parents[2] / "MIGRATIONS.md"
 _WIDTH = 120
-_ABOUT = {
+_FAMILY_DESCRIPTIONS = {
     "graph": "The revision graph, read from the files; no database, nothing imported.",
     "integrity": "Published revisions stay as they are: `alembic/versions.sum` holds a digest of each.",
     "suppression": "Comments that ask not to see a finding.",
@@ -31,37 +31,37 @@ _ABOUT = {
 }
 
 
-def chapter() -> str:
+def rules_chapter() -> str:
     """Return the rules, family by family: a table of all, then why each matters and how to do it right."""
-    return "\n".join([BEGIN, *(line for family in FAMILIES for line in _family(family)), END])
+    return "\n".join([CHAPTER_BEGIN, *(line for family in FAMILIES for line in _family_section(family)), CHAPTER_END])
 
 
-def rewritten(manual: str) -> str:
+def updated_manual(manual: str) -> str:
     """Return the manual with the chapter as the catalogue has it now."""
-    before, _, rest = manual.partition(BEGIN)
-    return before + chapter() + rest.partition(END)[2]
+    before, _, rest = manual.partition(CHAPTER_BEGIN)
+    return before + rules_chapter() + rest.partition(CHAPTER_END)[2]
 
 
-def _family(family: str) -> Iterator[str]:
+def _family_section(family: str) -> Iterator[str]:
     rules = [rule for rule in RULES.values() if rule.family == family]
     yield from (
         "",
         f"### Family {family}",
         "",
-        _ABOUT[family],
+        _FAMILY_DESCRIPTIONS[family],
         "",
         "| rule | severity | meaning |",
         "| --- | --- | --- |",
     )
     yield from (f"| [`{rule.id}`](#{rule.id}) | {rule.severity.value} | {rule.meaning} |" for rule in rules)
     for rule in rules:
-        yield from _section(rule)
+        yield from _rule_section(rule)
 
 
-def _section(rule: Rule) -> Iterator[str]:
+def _rule_section(rule: Rule) -> Iterator[str]:
     yield from ("", f"#### {rule.id}", "", fill(rule.why, _WIDTH, break_on_hyphens=False, break_long_words=False), "")
     yield indent(rule.recipe, "    ")
 
 
 if __name__ == "__main__":
-    MANUAL.write_text(rewritten(MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
+    MANUAL_FILE.write_text(updated_manual(MANUAL_FILE.read_text(encoding="utf-8")), encoding="utf-8")

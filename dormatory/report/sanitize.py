@@ -6,23 +6,23 @@ import re
 from functools import lru_cache
 
 # Control characters, what turns or breaks lines unseen, halves of surrogate pairs, and what XML 1.0 has no place for.
-_UNFIT = re.compile(
+_UNSAFE_CHARACTER = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 
 
-def legible(text: str) -> str:
+def sanitize(text: str) -> str:
     r"""Return a text of lines with each unfit character written as its escape, such as `\x1b`."""
-    return _UNFIT.sub(_escape, text.replace("\r\n", "\n"))
+    return _UNSAFE_CHARACTER.sub(_escape, text.replace("\r\n", "\n"))
 
 
 @lru_cache(4096)
-def legible_line(text: str) -> str:
+def sanitize_line(text: str) -> str:
     r"""Return a text in one line, such as a name: breaks and tabs are written as escapes, too."""
-    return legible(text).replace("\n", r"\n").replace("\t", r"\t")
+    return sanitize(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
-def shortened(text: str, limit: int) -> str:
+def shorten(text: str, limit: int) -> str:
     """Return at most `limit` characters of a text; an ellipsis tells that there were more."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from dormatory.report.grouping import problems, relative_to
-from dormatory.report.sanitize import legible
-from dormatory.system.text import counted
+from dormatory.report.grouping import problems, relative_path
+from dormatory.report.sanitize import sanitize
+from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from dormatory.checks.registry import Rule
     from dormatory.report.grouping import Problem
 
-_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_ROOT = "SRCROOT"
-MOST_RESULTS = 25_000  # GitHub refuses a run with more
+_SCHEMA_URL = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_ROOT_ID = "SRCROOT"
+MAX_RESULTS = 25_000  # GitHub refuses a run with more
 
 
-def sarif(outcome: Outcome, base: Path) -> str:
+def sarif_log(outcome: Outcome, base: Path) -> str:
     """Return a log of one run, the worst first; what is beyond the number that GitHub takes is counted in a notice."""
     found = problems(outcome, base)
-    shown = found[:MOST_RESULTS]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(problem.rule for problem in shown))}
-    stand_in = relative_to(str(outcome.configuration), base)
-    driver: dict[str, Any] = {"name": "DORMATORY", "rules": [_rule(name, outcome) for name in numbers]}
+    shown = found[:MAX_RESULTS]
+    rule_indexes = {name: number for number, name in enumerate(dict.fromkeys(problem.rule for problem in shown))}
+    fallback_file = relative_path(str(outcome.configuration), base)
+    driver: dict[str, Any] = {"name": "DORMATORY", "rules": [_rule(name, outcome) for name in rule_indexes]}
     if outcome.manual:
         driver["informationUri"] = outcome.manual
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {_ROOT: {"uri": base.absolute().as_uri().rstrip("/") + "/"}},
+        "originalUriBaseIds": {_ROOT_ID: {"uri": base.absolute().as_uri().rstrip("/") + "/"}},
         "invocations": [_invocation(outcome, len(found) - len(shown))],
-        "results": [_result(problem, numbers[problem.rule], stand_in) for problem in shown],
+        "results": [_result(problem, rule_indexes[problem.rule], fallback_file) for problem in shown],
         "properties": {"servers": [server.name for server in outcome.servers], "suppressed": outcome.suppressed},
     }
-    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}) + "\n"
+    return json.dumps({"$schema": _SCHEMA_URL, "version": "2.1.0", "runs": [run]}) + "\n"
 
 
-def _invocation(outcome: Outcome, left: int) -> dict[str, Any]:
+def _invocation(outcome: Outcome, left_out: int) -> dict[str, Any]:
     """Return that the checks ran to their end, whatever they found."""
-    said = f"{counted(left, 'more finding')} left out: GitHub takes {MOST_RESULTS} at most"
-    notices = [{"level": "warning", "message": {"text": said}}] if left else []
+    message = f"{quantity(left_out, 'more finding')} left out: GitHub takes {MAX_RESULTS} at most"
+    notices = [{"level": "warning", "message": {"text": message}}] if left_out else []
     return {
         "executionSuccessful": True,
         "exitCode": int(outcome.is_failed),
@@ -60,8 +60,8 @@ def _rule(name: str, outcome: Outcome) -> dict[str, Any]:
     rule = outcome.rules[name]
     described: dict[str, Any] = {
         "id": name,
-        "shortDescription": {"text": legible(rule.meaning)},
-        "fullDescription": {"text": legible(rule.why)},
+        "shortDescription": {"text": sanitize(rule.meaning)},
+        "fullDescription": {"text": sanitize(rule.why)},
         "help": _help(rule),
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {"tags": [rule.family]},
@@ -71,23 +71,23 @@ def _rule(name: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def _help(rule: Rule) -> dict[str, str]:
-    why, recipe = legible(rule.why), legible(rule.recipe)
+    why, recipe = sanitize(rule.why), sanitize(rule.recipe)
     indented = "\n".join(f"    {line}".rstrip() for line in recipe.split("\n"))
     return {"text": f"{why}\n\n{recipe}", "markdown": f"{why}\n\n{indented}\n"}
 
 
-def _result(problem: Problem, number: int, stand_in: str) -> dict[str, Any]:
+def _result(problem: Problem, rule_index: int, fallback_file: str) -> dict[str, Any]:
     ran = f" (on {' and '.join(problem.backends)})" if problem.backends else ""
     fix = f"\nfix: {problem.hint}" if problem.hint else ""
     result: dict[str, Any] = {
         "ruleId": problem.rule,
-        "ruleIndex": number,
+        "ruleIndex": rule_index,
         "level": problem.severity.value,
         "message": {"text": f"{problem.message}{ran}{fix}"},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": _artifact(problem.file or stand_in),
+                    "artifactLocation": _artifact_location(problem.file or fallback_file),
                     "region": _region(problem),
                 }
             }
@@ -112,8 +112,8 @@ def _region(problem: Problem) -> dict[str, int]:
     return {"startLine": max(problem.line, 1), **ends, **({"startColumn": problem.column} if problem.column else {})}
 
 
-def _artifact(file: str) -> dict[str, str]:
+def _artifact_location(file: str) -> dict[str, str]:
     """Return where a file is: below the root, or anywhere else by its whole address."""
     if file.startswith("/"):
         return {"uri": "file://" + quote(file)}
-    return {"uri": quote(file), "uriBaseId": _ROOT}
+    return {"uri": quote(file), "uriBaseId": _ROOT_ID}

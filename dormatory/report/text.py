@@ -6,9 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.report.grouping import counts, problems
-from dormatory.report.sanitize import legible, legible_line, shortened
-from dormatory.system.text import counted
+from dormatory.report.grouping import counts_by_severity, problems
+from dormatory.report.sanitize import sanitize, sanitize_line, shorten
+from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dormatory.checks.registry import Rule
     from dormatory.report.grouping import Problem
 
-_SQL_LINES, _SQL_WIDTH = 4, 160
+_MAX_SQL_LINES, _MAX_SQL_WIDTH = 4, 160
 _STYLES = {
     "error": "bold red",
     "warning": "bold yellow",
@@ -30,42 +30,46 @@ _STYLES = {
 # Pieces of a line, each with the name of its style.  A line from elsewhere begins with a bar: it is never taken for
 # one of ours, nor for a command to a build server, which reads lines that begin with two colons.
 _Line = tuple[tuple[str, str], ...]
-_BAR = "    | "
+_CONTINUATION_PREFIX = "    | "
 
 
-def text(outcome: Outcome, base: Path, *, colours: bool = False) -> str:
+def findings_text(outcome: Outcome, base: Path, *, colours: bool = False) -> str:
     """Return the findings and the verdict, files as seen from `base`; one plain line when nothing was found.
 
     Colours only help: without them, the same text stands there.
     """
-    show = _painted if colours else _plain
-    return "".join("".join(show(*piece) for piece in line) + "\n" for line in _lines(outcome, problems(outcome, base)))
+    show = _coloured_piece if colours else _plain_piece
+    return "".join(
+        "".join(show(*piece) for piece in line) + "\n" for line in _report_lines(outcome, problems(outcome, base))
+    )
 
 
 def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
     """Return in one line how much was found, and on which servers it was looked for."""
-    names = ", ".join(legible_line(server.name) for server in outcome.servers)
+    names = ", ".join(sanitize_line(server.name) for server in outcome.servers)
     where = f" on {names}" if names else ", no database was asked"
-    aside = f" ({outcome.suppressed} suppressed)" if outcome.suppressed else ""
-    return f"{tally(found) or 'no findings'}{where}{aside}"
+    suppressed = f" ({outcome.suppressed} suppressed)" if outcome.suppressed else ""
+    return f"{severity_summary(found) or 'no findings'}{where}{suppressed}"
 
 
-def tally(found: Sequence[Problem]) -> str:
+def severity_summary(found: Sequence[Problem]) -> str:
     """Return how much was found of each severity, such as `1 error, 2 notes`; empty for nothing."""
-    return ", ".join(counted(number, severity.value) for severity, number in counts(found).items() if number)
+    return ", ".join(
+        quantity(number, severity.value) for severity, number in counts_by_severity(found).items() if number
+    )
 
 
-def _plain(piece: str, _style: str) -> str:
+def _plain_piece(piece: str, _style: str) -> str:
     return piece
 
 
-def _painted(piece: str, style: str) -> str:
-    before, after = _codes(style)
+def _coloured_piece(piece: str, style: str) -> str:
+    before, after = _ansi_codes(style)
     return f"{before}{piece}{after}"
 
 
 @cache
-def _codes(style: str) -> tuple[str, str]:
+def _ansi_codes(style: str) -> tuple[str, str]:
     """Return what a terminal is told before and after a piece; only the eight colours that every one knows."""
     if not style:
         return "", ""
@@ -76,52 +80,52 @@ def _codes(style: str) -> tuple[str, str]:
     return before, after
 
 
-def _lines(outcome: Outcome, found: Sequence[Problem]) -> Iterator[_Line]:
+def _report_lines(outcome: Outcome, found: Sequence[Problem]) -> Iterator[_Line]:
     # the problems come with the worst first, so the first of a group tells where the group stands
     groups: dict[str, list[Problem]] = {}
     for problem in found:
         groups.setdefault(problem.revision, []).append(problem)
     explained: set[str] = set()
     for revision, group in groups.items():
-        yield (f"revision {revision}" if revision else "the project", "strong"), (f": {tally(group)}", "")
+        yield (f"revision {revision}" if revision else "the project", "strong"), (f": {severity_summary(group)}", "")
         for problem in group:
-            yield from _told(problem)
+            yield from _problem_lines(problem)
             if problem.rule not in explained:
                 explained.add(problem.rule)
-                yield from _recipe(outcome.rules, problem.rule)
+                yield from _recipe_lines(outcome.rules, problem.rule)
         yield ()
     worst = found[0].severity.value if found else ""
     yield ((verdict(outcome, found), worst if worst != Severity.NOTE.value else ""),)
 
 
-def _told(problem: Problem) -> Iterator[_Line]:
+def _problem_lines(problem: Problem) -> Iterator[_Line]:
     first, *rest = problem.message.split("\n")
     yield ("  ", ""), (f"{problem.severity.value}[{problem.rule}]", problem.severity.value), (f" {first}", "")
-    yield from (((_BAR + line, ""),) for line in rest)
+    yield from (((_CONTINUATION_PREFIX + line, ""),) for line in rest)
     ran = f"on {' and '.join(problem.backends)}" if problem.backends else ""
     if where := " ".join(part for part in (problem.place, ran) if part):
         # nothing may touch the place, or terminals do not make it a link
         yield ("    at " if problem.place else "    ", "faint"), (where, "")
     for _, sql in problem.statements[:1]:
-        yield from (((_BAR + line, "faint"),) for line in _excerpt(sql))
+        yield from (((_CONTINUATION_PREFIX + line, "faint"),) for line in _sql_excerpt(sql))
     if problem.hint:
         fix, *more = problem.hint.split("\n")
         yield ("    fix: ", "fix"), (fix, "")
-        yield from (((_BAR + line, ""),) for line in more)
+        yield from (((_CONTINUATION_PREFIX + line, ""),) for line in more)
 
 
-def _excerpt(sql: str) -> Iterator[str]:
+def _sql_excerpt(sql: str) -> Iterator[str]:
     """Yield the first lines of a statement, and how many there are more."""
     lines = [line.rstrip() for line in sql.expandtabs(4).splitlines() if line.strip()]
     margin = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     # one line more is shown rather than the words that there is one line more
-    end = _SQL_LINES if len(lines) > _SQL_LINES + 1 else len(lines)
-    yield from (shortened(line[margin:], _SQL_WIDTH) for line in lines[:end])
+    end = _MAX_SQL_LINES if len(lines) > _MAX_SQL_LINES + 1 else len(lines)
+    yield from (shorten(line[margin:], _MAX_SQL_WIDTH) for line in lines[:end])
     if lines[end:]:
-        yield f"… {counted(len(lines) - end, 'more line')}"
+        yield f"… {quantity(len(lines) - end, 'more line')}"
 
 
-def _recipe(rules: Mapping[str, Rule], rule: str) -> Iterator[_Line]:
+def _recipe_lines(rules: Mapping[str, Rule], rule: str) -> Iterator[_Line]:
     """Yield how to do it right, from the catalogue."""
-    if rule in rules and (code := legible(rules[rule].recipe)):
+    if rule in rules and (code := sanitize(rules[rule].recipe)):
         yield from (((f"      {line}".rstrip(), "fix"),) for line in code.split("\n"))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from dormatory.schema.snapshot import Column
 
-_DECLARED = re.compile(r'((?:[^("\[]|"(?:[^"]|"")*")*)(?:\(([^)]*)\))?([^()\[]*)((?:\[\d*\])*)')
-_POSTGRESQL = {
+_DECLARED_TYPE = re.compile(r'((?:[^("\[]|"(?:[^"]|"")*")*)(?:\(([^)]*)\))?([^()\[]*)((?:\[\d*\])*)')
+_POSTGRESQL_FAMILIES = {
     "integer": "integer",
     "bigint": "integer",
     "smallint": "integer",
@@ -47,7 +47,7 @@ _POSTGRESQL = {
     "bit": "bit",
     "bit varying": "varbit",
 }
-_RANGES = {
+_RANGE_SUBTYPES = {
     "int4range": "integer",
     "int8range": "bigint",
     "numrange": "numeric",
@@ -55,10 +55,10 @@ _RANGES = {
     "tstzrange": "timestamp with time zone",
     "daterange": "date",
 }
-_MULTIRANGES = {name.replace("range", "multirange"): name for name in _RANGES}
-_BYTES = {"smallint": 2, "tinyint": 2, "bigint": 8, "oid": 8}
+_MULTIRANGE_SUBTYPES = {name.replace("range", "multirange"): name for name in _RANGE_SUBTYPES}
+_INTEGER_BYTES = {"smallint": 2, "tinyint": 2, "bigint": 8, "oid": 8}
 # The first word that fits decides; https://sqlite.org/datatype3.html, and the names SQLAlchemy writes.
-_SQLITE = (
+_SQLITE_FAMILIES = (
     (r"INTERVAL", "timestamp"),
     (r"INT|SERIAL|YEAR", "integer"),
     (r"BOOL", "boolean"),
@@ -77,107 +77,115 @@ _KEY_NAMES = re.compile(r"(?:.*_)?(?:uuid|guid)(?:_.*)?|id", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ColumnType:
     """A type as far as values for it are concerned."""
 
     family: str  # one of those named above, or enum, array, range, multirange, composite, unknown
     name: str  # the type as declared, without modifiers
     length: int | None = None  # characters, bits, or the precision of a number
     scale: int | None = None
-    bytes: int = 4  # of an integer
+    byte_size: int = 4  # of an integer
     padded: bool = False  # trailing blanks do not count
     caseless: bool = False
     labels: tuple[str, ...] = ()  # of an enumeration
-    parts: tuple[Kind, ...] = ()  # what an array, a range or a composite is made of
+    parts: tuple[ColumnType, ...] = ()  # what an array, a range or a composite is made of
     checks: tuple[str, ...] = ()  # of a domain, on VALUE
     required: bool = False  # a domain that refuses NULL
     default: str | None = None  # of a domain
 
 
-class Kinds:
+class ColumnTypes:
     """Every type that a schema knows: the database's own and those made in it."""
 
-    def __init__(self, *made: Iterable[Any], syntax: Syntax) -> None:
+    def __init__(self, *definitions: Iterable[Any], syntax: Syntax) -> None:
         self._syntax = syntax
-        self._own: dict[str, Any] = {}
-        self._read: dict[str, Kind] = {}
-        for own in chain(*made):
+        self._user_defined: dict[str, Any] = {}
+        self._parsed: dict[str, ColumnType] = {}
+        for own in chain(*definitions):
             for name in _spellings(own.namespace, own.name):
-                self._own.setdefault(name, own)
+                self._user_defined.setdefault(name, own)
 
-    def of(self, column: Column, *, is_key: bool) -> Kind:
+    def of(self, column: Column, *, is_key: bool) -> ColumnType:
         """Return the kind of a column."""
         if self._syntax is Syntax.SQLITE:
-            kind = _sqlite_kind(column.type)
-            if kind.family == "text" and kind.length in _UUID_LENGTHS:
+            column_type = _sqlite_type(column.type)
+            if column_type.family == "text" and column_type.length in _UUID_LENGTHS:
                 drawn = "randomblob" in (column.default or "")
-                fixed = kind.name.startswith(("CHAR", "NCHAR"))
+                fixed = column_type.name.startswith(("CHAR", "NCHAR"))
                 if drawn or fixed or (is_key and _KEY_NAMES.fullmatch(column.name)):
-                    kind = replace(kind, family=_UUID_LENGTHS[kind.length])
-            return replace(kind, caseless=True) if column.collation == "NOCASE" else kind
-        return self.named(column.type)
+                    column_type = replace(column_type, family=_UUID_LENGTHS[column_type.length])
+            return replace(column_type, caseless=True) if column.collation == "NOCASE" else column_type
+        return self.postgresql_type(column.type)
 
-    def named(self, declared: str) -> Kind:
+    def postgresql_type(self, declared: str) -> ColumnType:
         """Return the kind of a type of PostgreSQL."""
-        if declared not in self._read:
-            self._read[declared] = self._named(declared)
-        return self._read[declared]
+        if declared not in self._parsed:
+            self._parsed[declared] = self._parse_postgresql_type(declared)
+        return self._parsed[declared]
 
-    def _named(self, declared: str) -> Kind:
-        found = _DECLARED.fullmatch(declared)
+    def _parse_postgresql_type(self, declared: str) -> ColumnType:
+        found = _DECLARED_TYPE.fullmatch(declared)
         if not found:
-            return Kind("unknown", declared)
+            return ColumnType("unknown", declared)
         if found[4]:
-            return Kind("array", declared, parts=(self.named(declared[: found.start(4)]),))
+            return ColumnType("array", declared, parts=(self.postgresql_type(declared[: found.start(4)]),))
         name = f"{found[1].strip()} {found[3].strip()}".strip()
         numbers = [int(number) for number in re.findall(r"-?\d+", found[2] or "")]
-        own = self._own.get(name)
-        return self._own_kind(name, own) if own is not None else self._built_in(name, numbers)
+        definition = self._user_defined.get(name)
+        return (
+            self._user_defined_type(name, definition) if definition is not None else self._built_in_type(name, numbers)
+        )
 
-    def _built_in(self, name: str, numbers: list[int]) -> Kind:
-        if name in _RANGES:
-            return Kind("range", name, parts=(self.named(_RANGES[name]),))
-        if name in _MULTIRANGES:
-            return Kind("multirange", name, parts=(self.named(_MULTIRANGES[name]),))
+    def _built_in_type(self, name: str, numbers: list[int]) -> ColumnType:
+        if name in _RANGE_SUBTYPES:
+            return ColumnType("range", name, parts=(self.postgresql_type(_RANGE_SUBTYPES[name]),))
+        if name in _MULTIRANGE_SUBTYPES:
+            return ColumnType("multirange", name, parts=(self.postgresql_type(_MULTIRANGE_SUBTYPES[name]),))
         bare = name.removeprefix("public.")
-        family = _POSTGRESQL.get(bare, "unknown")
+        family = _POSTGRESQL_FAMILIES.get(bare, "unknown")
         length = numbers[0] if numbers and family in {"text", "numeric", "bit", "varbit", "unknown"} else None
         if length is None and bare in {"character", '"char"', "bit"}:
             length = 1
-        return Kind(
+        return ColumnType(
             family,
             bare,
             63 if bare == "name" else length,
             numbers[1] if len(numbers) > 1 else 0 if length else None,
-            _BYTES.get(bare, 4),
+            _INTEGER_BYTES.get(bare, 4),
             padded=bare in {"character", "bpchar"},
             caseless=bare == "citext",
         )
 
-    def _own_kind(self, name: str, own: Enum | Domain | Composite | Range) -> Kind:
-        if isinstance(own, Enum):
-            return Kind("enum", name, labels=own.values)
-        if isinstance(own, Domain):
-            base = self.named(own.type)
-            checks = base.checks + tuple(it.expression for it in own.constraints if it.expression)
-            required = base.required or not own.nullable
-            return replace(base, checks=checks, required=required, default=own.default or base.default)
-        if isinstance(own, Composite):
-            return Kind("composite", name, parts=tuple(self.named(column.type) for column in own.columns))
-        subtype = re.match(r"subtype = ([^,]+)", own.definition)
-        return Kind("range", name, parts=(self.named(subtype[1]),)) if subtype else Kind("unknown", name)
+    def _user_defined_type(self, name: str, definition: Enum | Domain | Composite | Range) -> ColumnType:
+        if isinstance(definition, Enum):
+            return ColumnType("enum", name, labels=definition.values)
+        if isinstance(definition, Domain):
+            base = self.postgresql_type(definition.type)
+            checks = base.checks + tuple(it.expression for it in definition.constraints if it.expression)
+            required = base.required or not definition.nullable
+            return replace(base, checks=checks, required=required, default=definition.default or base.default)
+        if isinstance(definition, Composite):
+            return ColumnType(
+                "composite", name, parts=tuple(self.postgresql_type(column.type) for column in definition.columns)
+            )
+        subtype = re.match(r"subtype = ([^,]+)", definition.definition)
+        return (
+            ColumnType("range", name, parts=(self.postgresql_type(subtype[1]),))
+            if subtype
+            else ColumnType("unknown", name)
+        )
 
 
 @lru_cache(maxsize=4096)
-def _sqlite_kind(declared: str) -> Kind:
-    found = _DECLARED.fullmatch(declared)
+def _sqlite_type(declared: str) -> ColumnType:
+    found = _DECLARED_TYPE.fullmatch(declared)
     name = " ".join(f"{found[1]} {found[3]}".split()).upper() if found else declared.upper()
     numbers = [int(number) for number in re.findall(r"\d+", (found[2] if found else "") or "")]
-    family = next((family for words, family in _SQLITE if re.search(words, name)), "text")
-    size = next((size for word, size in _BYTES.items() if name.startswith(word.upper())), 4)
+    family = next((family for words, family in _SQLITE_FAMILIES if re.search(words, name)), "text")
+    size = next((size for word, size in _INTEGER_BYTES.items() if name.startswith(word.upper())), 4)
     length = numbers[0] if numbers and family in {"text", "numeric"} else None
     scale = (numbers[1] if len(numbers) > 1 else 0) if length else None
-    return Kind(family, name, length, scale, size)
+    return ColumnType(family, name, length, scale, size)
 
 
 def _spellings(namespace: str | None, name: str) -> Iterator[str]:

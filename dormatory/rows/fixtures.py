@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from dormatory.errors import OwnRowsError
+from dormatory.errors import FixtureFailedError
 from dormatory.rows import store
 
 if TYPE_CHECKING:
@@ -23,24 +23,24 @@ _PIECE = re.compile(
     | --[^\n]* | /\*.*?\*/ | (?P<end>;) | .""",
     re.VERBOSE | re.DOTALL,
 )
-_COMMENTS = re.compile(r"\s+|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_SPACE_AND_COMMENTS = re.compile(r"\s+|--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
-def run(connection: Connection, file: Path) -> None:
+def run_fixtures(connection: Connection, file: Path) -> None:
     """Execute a file's statements in the caller's transaction; one that is not there has none.
 
     Raises OwnRowsError, which names the file, the line and the statement that failed.
     """
     if not file.is_file():
         return
-    for line, statement in statements(file.read_text(encoding="utf-8")):
+    for line, statement in statements_with_lines(file.read_text(encoding="utf-8")):
         try:
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})  # marks mean themselves
         except DBAPIError as error:
-            raise OwnRowsError(f"{file}:{line}", statement, store.said(error.orig)) from error
+            raise FixtureFailedError(f"{file}:{line}", statement, store.driver_message(error.orig)) from error
 
 
-def statements(sql: str) -> Iterator[tuple[int, str]]:
+def statements_with_lines(sql: str) -> Iterator[tuple[int, str]]:
     """Yield statements without their semicolons, each with the line it begins on."""
     start = 0
     for piece in _PIECE.finditer(sql):
@@ -51,7 +51,7 @@ def statements(sql: str) -> Iterator[tuple[int, str]]:
 
 
 def _statement(sql: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    while start < end and (gap := _COMMENTS.match(sql, start, end)):
+    while start < end and (gap := _SPACE_AND_COMMENTS.match(sql, start, end)):
         start = gap.end()
     if start < end:
         yield sql.count("\n", 0, start) + 1, sql[start:end].rstrip()

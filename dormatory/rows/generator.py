@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.rows import fixtures as own
 from dormatory.rows import store, unfillable
-from dormatory.rows.insert_order import in_turn
-from dormatory.rows.planner import plan as planned
-from dormatory.rows.row_factory import Maker
+from dormatory.rows.insert_order import insert_order
+from dormatory.rows.planner import plan_table as planned
+from dormatory.rows.row_factory import RowFactory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -18,26 +18,28 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.rows.plan import Link, TablePlan
-    from dormatory.rows.row_factory import Row
-    from dormatory.rows.unique_values import Value
+    from dormatory.rows.plan import ForeignKeyPlan, TablePlan
+    from dormatory.rows.row_factory import GeneratedRow
+    from dormatory.rows.unique_values import GeneratedValue
     from dormatory.schema.snapshot import Snapshot, Table
 
-    Id: TypeAlias = tuple[str | None, str]  # of a table: its namespace and name
-    Promises: TypeAlias = dict[Id, tuple[Row, ...]]
+    TableId: TypeAlias = tuple[str | None, str]  # of a table: its namespace and name
+    ReservedKeys: TypeAlias = dict[TableId, tuple[GeneratedRow, ...]]
 
-_FURTHER = 7  # rows for a table that holds some already
-_FURTHER_EDGES = 10  # to show six extremes of a column that has come
-_FULL = 60  # rows; a table that holds so many gets fewer with each change of it, or a long history would drown in them
-_LATER = 3  # rows that refer to tables filled after theirs
-_ROOTS = 2  # rows before others of the same table can refer to them
-_TRIALS = 60  # statements to spend on a table that refuses
-_TRIALS_PER_ROW = 12
-_PROMISED = 3
+_ADDITIONAL_ROWS = 7  # rows for a table that holds some already
+_ADDITIONAL_ROWS_WITH_EXTREMES = 10  # to show six extremes of a column that has come
+_FULL_TABLE_ROWS = (
+    60  # rows; a table that holds so many gets fewer with each change of it, or a long history would drown in them
+)
+_LATE_REFERENCE_ROWS = 3  # rows that refer to tables filled after theirs
+_ROOT_ROWS = 2  # rows before others of the same table can refer to them
+_MAX_ATTEMPTS = 60  # statements to spend on a table that refuses
+_MAX_ATTEMPTS_PER_ROW = 12
+_RESERVED_KEYS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Unfilled:
+class UnfilledTable:
     """A table that is empty still, and why."""
 
     namespace: str | None
@@ -46,20 +48,20 @@ class Unfilled:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledTable:
     """A table, and how many rows were put in."""
 
     namespace: str | None
     table: str
-    rows: int
+    row_count: int
 
 
 @dataclass(frozen=True, slots=True)
-class Filling:
+class FillResult:
     """What became of one filling."""
 
-    inserted: tuple[Filled, ...]
-    unfilled: tuple[Unfilled, ...]
+    filled: tuple[FilledTable, ...]
+    unfilled: tuple[UnfilledTable, ...]
 
 
 def fill(
@@ -67,12 +69,12 @@ def fill(
     schema: Snapshot,
     *,
     tables: Collection[Table] | None = None,
-    per_table: int = 12,
-    edges: bool = True,
-    own_rows: Path | None = None,
-    empty: Collection[Id] = (),
-    plain: Collection[tuple[Id, str]] = (),
-) -> Filling:
+    rows_per_table: int = 12,
+    with_extremes: bool = True,
+    fixture_file: Path | None = None,
+    empty_tables: Collection[TableId] = (),
+    plain_columns: Collection[tuple[TableId, str]] = (),
+) -> FillResult:
     """Insert rows into the tables of a schema, all of them unless `tables` are named, and tell what was inserted.
 
     All happens in the caller's transaction, behind savepoints; nothing is committed.  Every table gets `per_table` rows
@@ -81,9 +83,16 @@ def fill(
     The statements in the file `own_rows`, if there is one, run first; OwnRowsError tells which of them failed.
     Tables known to be `empty` are not asked what they hold. Columns named as `plain` get no extreme values.
     """
-    if own_rows is not None:
-        own.run(connection, own_rows)
-    filler = _Filler(connection, schema, per_table, frozenset(empty), frozenset(plain), edges=edges)
+    if fixture_file is not None:
+        own.run_fixtures(connection, fixture_file)
+    filler = _Filler(
+        connection,
+        schema,
+        rows_per_table,
+        frozenset(empty_tables),
+        frozenset(plain_columns),
+        with_extremes=with_extremes,
+    )
     try:
         return filler.fill(schema.tables if tables is None else tables)
     finally:
@@ -95,49 +104,56 @@ class _Filler:
         self,
         connection: Connection,
         schema: Snapshot,
-        per_table: int,
-        empty: frozenset[Id],
-        plain: frozenset[tuple[Id, str]],
+        rows_per_table: int,
+        empty_tables: frozenset[TableId],
+        plain_columns: frozenset[tuple[TableId, str]],
         *,
-        edges: bool,
+        with_extremes: bool,
     ) -> None:
-        self._store, self._plain = store.store(connection), plain
-        self._schema, self._per_table, self._empty, self._edges = schema, per_table, empty, edges
+        self._store, self._plain_columns = store.row_writer(connection), plain_columns
+        self._schema, self._rows_per_table, self._empty_tables, self._with_extremes = (
+            schema,
+            rows_per_table,
+            empty_tables,
+            with_extremes,
+        )
         self._tables = {(table.namespace, table.name): table for table in schema.tables}
-        self._plans: dict[Id, TablePlan] = {}
-        self._known: dict[Link, list[tuple[Value, ...]]] = {}  # what foreign keys may name
-        self._inserted: dict[Id, int] = {}
-        self._reasons: dict[Id, str] = {}
+        self._plans: dict[TableId, TablePlan] = {}
+        self._known_parent_keys: dict[
+            ForeignKeyPlan, list[tuple[GeneratedValue, ...]]
+        ] = {}  # what foreign keys may name
+        self._inserted: dict[TableId, int] = {}
+        self._reasons: dict[TableId, str] = {}
 
     def close(self) -> None:
         """Give back what was opened."""
         self._store.close()
 
-    def fill(self, tables: Collection[Table]) -> Filling:
+    def fill(self, tables: Collection[Table]) -> FillResult:
         """Fill these tables, and the empty ones that they need."""
-        deferred = self._deferred()
+        deferred = self._deferred_constraints()
         if deferred:
             # What waits for the end of the transaction would stop the next ALTER TABLE, and its error come too late.
-            self._store.check_now()
-        for circle in in_turn(self._needed(tables)):
-            if len(circle) == 1:
-                self._fill(circle[0])
+            self._store.check_deferred()
+        for cycle in insert_order(self._needed_plans(tables)):
+            if len(cycle) == 1:
+                self._fill_table(cycle[0])
             else:
-                self._fill_together(circle)
+                self._fill_cycle(cycle)
         for id_ in [id_ for id_, count in self._inserted.items() if count]:
-            self._refer_later(self._plans[id_])
+            self._insert_late_references(self._plans[id_])
         if deferred:
             self._store.execute(f"SET CONSTRAINTS {', '.join(deferred)} DEFERRED")
-        inserted = (Filled(*id_, count) for id_, count in self._inserted.items() if count)
-        unfilled = (Unfilled(*id_, reason) for id_, reason in self._reasons.items() if not self._inserted.get(id_))
-        return Filling(tuple(inserted), tuple(sorted(unfilled, key=lambda it: (it.namespace or "", it.table))))
+        inserted = (FilledTable(*id_, count) for id_, count in self._inserted.items() if count)
+        unfilled = (UnfilledTable(*id_, reason) for id_, reason in self._reasons.items() if not self._inserted.get(id_))
+        return FillResult(tuple(inserted), tuple(sorted(unfilled, key=lambda it: (it.namespace or "", it.table))))
 
-    def _deferred(self) -> list[str]:
+    def _deferred_constraints(self) -> list[str]:
         """Return the constraints that wait until the transaction ends unless they are told otherwise."""
         return [
-            store.named(table.namespace, part.name)
+            store.qualified_name(table.namespace, part.name)
             for table in self._schema.tables
-            for part in unfillable.parts(table)
+            for part in unfillable.constraints_and_triggers(table)
             if table.namespace and part.name and "INITIALLY DEFERRED" in part.definition
         ]
 
@@ -147,148 +163,167 @@ class _Filler:
             self._plans[id_] = planned(table, self._schema, self._store.syntax)
         return self._plans[id_]
 
-    def _needed(self, tables: Collection[Table]) -> list[TablePlan]:
+    def _needed_plans(self, tables: Collection[Table]) -> list[TablePlan]:
         """Return plans for the tables that can be filled, and for those that these cannot do without."""
-        found: dict[Id, TablePlan] = {}
+        found: dict[TableId, TablePlan] = {}
         waiting = list(tables)
         while waiting:
             table = waiting.pop()
             id_ = table.namespace, table.name
             if id_ in found or table.partition_bound is not None:  # a partition is filled through its parent
                 continue
-            hindrance = unfillable.hindrance(table)
+            hindrance = unfillable.unfillable_reason(table)
             if hindrance:
                 self._reasons[id_] = hindrance
                 continue
             found[id_] = self._plan(table)
-            for link in found[id_].links:
-                parent = self._tables.get(link.parent)
-                if parent is not None and link.is_required and link.parent not in found and not self._parents(link):
+            for foreign_key in found[id_].foreign_keys:
+                parent = self._tables.get(foreign_key.parent)
+                if (
+                    parent is not None
+                    and foreign_key.is_required
+                    and foreign_key.parent not in found
+                    and not self._parent_keys(foreign_key)
+                ):
                     waiting.append(parent)
         return list(found.values())
 
-    def _parents(self, link: Link) -> list[tuple[Value, ...]]:
+    def _parent_keys(self, foreign_key: ForeignKeyPlan) -> list[tuple[GeneratedValue, ...]]:
         """Return keys that a foreign key may name; they are asked for again where more may have come."""
-        if link.parent in self._inserted:
-            return self._store.parents(link)
-        if link not in self._known:
-            self._known[link] = [] if link.parent in self._empty else self._store.parents(link)
-        return self._known[link]
+        if foreign_key.parent in self._inserted:
+            return self._store.parent_keys(foreign_key)
+        if foreign_key not in self._known_parent_keys:
+            self._known_parent_keys[foreign_key] = (
+                [] if foreign_key.parent in self._empty_tables else self._store.parent_keys(foreign_key)
+            )
+        return self._known_parent_keys[foreign_key]
 
-    def _fill_together(self, circle: Sequence[TablePlan]) -> None:
+    def _fill_cycle(self, cycle: Sequence[TablePlan]) -> None:
         """Fill tables that need one another, whose foreign keys can wait."""
-        links = [link for plan in circle for link in plan.links if link.parent in {it.id for it in circle}]
+        foreign_keys = [link for plan in cycle for link in plan.foreign_keys if link.parent in {it.id for it in cycle}]
         try:
-            with self._store.all_or_none():
-                self._store.defer(links)
-                promises = _promised(circle, links)
-                for plan in circle:
-                    self._fill_needed(plan, promises)
-                self._store.check_now()
+            with self._store.savepoint():
+                self._store.defer(foreign_keys)
+                reserved = _reserved_keys(cycle, foreign_keys)
+                for plan in cycle:
+                    self._fill_or_raise(plan, reserved)
+                self._store.check_deferred()
         except (store.RefusedRowError, self._store.error) as error:
-            reason = error.reason if isinstance(error, store.RefusedRowError) else store.said(error)
-            for plan in circle:
+            reason = error.reason if isinstance(error, store.RefusedRowError) else store.driver_message(error)
+            for plan in cycle:
                 self._inserted.pop(plan.id, None)
-                self._reasons[plan.id] = f"it and {_others(circle, plan)} need one another: {reason}"
+                self._reasons[plan.id] = f"it and {_other_tables(cycle, plan)} need one another: {reason}"
 
-    def _fill_needed(self, plan: TablePlan, promises: Promises) -> None:
-        self._fill(plan, promises)
+    def _fill_or_raise(self, plan: TablePlan, reserved: ReservedKeys) -> None:
+        self._fill_table(plan, reserved)
         if not self._inserted.get(plan.id):
             raise store.RefusedRowError(self._reasons.get(plan.id, ""), frozenset())
 
-    def _fill(self, plan: TablePlan, promises: Promises | None = None) -> None:
+    def _fill_table(self, plan: TablePlan, reserved: ReservedKeys | None = None) -> None:
         """Insert the rows of one table."""
-        count, there = (0, []) if self._is_empty(plan.id) else self._store.held(plan)
-        promised = (promises or {}).get(plan.id, ())
-        maker = Maker(plan, there=there, count=count, edges=self._edges, promised=promised)
-        maker.plain = frozenset(name.lower() for id_, name in self._plain if id_ == plan.id)
-        for link in plan.links:
-            if link.parent in self._tables:
+        count, existing_rows = (0, []) if self._is_empty(plan.id) else self._store.existing_rows(plan)
+        reserved_keys = (reserved or {}).get(plan.id, ())
+        factory = RowFactory(
+            plan,
+            existing_rows=existing_rows,
+            existing_count=count,
+            with_extremes=self._with_extremes,
+            reserved_keys=reserved_keys,
+        )
+        factory.plain_columns = frozenset(name.lower() for id_, name in self._plain_columns if id_ == plan.id)
+        for foreign_key in plan.foreign_keys:
+            if foreign_key.parent in self._tables:
                 keys = [
-                    tuple(row[name.lower()] for name in link.referred) for row in (promises or {}).get(link.parent, ())
+                    tuple(row[name.lower()] for name in foreign_key.parent_columns)
+                    for row in (reserved or {}).get(foreign_key.parent, ())
                 ]
-                maker.parents[link] = keys or self._parents(link)
-        further = _FURTHER_EDGES if self._edges else _FURTHER
-        few = min(further if count < _FULL else max(1, _FURTHER * _FULL // (2 * count)), self._per_table)
-        named = max((min(len(keys), self._per_table) + 1 for keys in maker.parents.values()), default=0)
-        of = few if count else max(self._per_table, named)  # the last row repeats the first
-        of = max(of, maker.wanted) if count < _FULL * 2 else of
-        own = [link for link in plan.links if link.parent == plan.id]
+                factory.parent_keys[foreign_key] = keys or self._parent_keys(foreign_key)
+        more = _ADDITIONAL_ROWS_WITH_EXTREMES if self._with_extremes else _ADDITIONAL_ROWS
+        few = min(
+            more if count < _FULL_TABLE_ROWS else max(1, _ADDITIONAL_ROWS * _FULL_TABLE_ROWS // (2 * count)),
+            self._rows_per_table,
+        )
+        named = max((min(len(keys), self._rows_per_table) + 1 for keys in factory.parent_keys.values()), default=0)
+        total = few if count else max(self._rows_per_table, named)  # the last row repeats the first
+        total = max(total, factory.enum_row_count) if count < _FULL_TABLE_ROWS * 2 else total
+        self_references = [link for link in plan.foreign_keys if link.parent == plan.id]
         start = 0
-        if own and not count:
-            self._insert(maker, range(_ROOTS), of)
-            start = _ROOTS
-            for link in own:
-                maker.parents[link] = self._store.parents(link)
-        self._insert(maker, range(start, of), of)
+        if self_references and not count:
+            self._insert_rows(factory, range(_ROOT_ROWS), total)
+            start = _ROOT_ROWS
+            for foreign_key in self_references:
+                factory.parent_keys[foreign_key] = self._store.parent_keys(foreign_key)
+        self._insert_rows(factory, range(start, total), total)
         if not self._inserted.get(plan.id) and not count:
-            self._reasons.setdefault(plan.id, unfillable.shortage(plan, maker))
+            self._reasons.setdefault(plan.id, unfillable.no_row_reason(plan, factory))
 
-    def _is_empty(self, id_: Id) -> bool:
-        return id_ in self._empty and id_ not in self._inserted
+    def _is_empty(self, id_: TableId) -> bool:
+        return id_ in self._empty_tables and id_ not in self._inserted
 
-    def _refer_later(self, plan: TablePlan) -> None:
+    def _insert_late_references(self, plan: TablePlan) -> None:
         """Insert rows that refer to tables which were empty when theirs was filled."""
         order = list(self._inserted)
-        later = [it for it in plan.links if it.parent in order and order.index(it.parent) > order.index(plan.id)]
+        later = [it for it in plan.foreign_keys if it.parent in order and order.index(it.parent) > order.index(plan.id)]
         if not later:
             return
-        count, there = self._store.held(plan)
-        maker = Maker(plan, there=there, count=count, edges=False)
-        maker.parents |= {link: self._store.parents(link) for link in plan.links if link.parent in self._tables}
-        self._insert(maker, (0, *range(2, _LATER + 1)), _LATER + 2)
+        count, existing_rows = self._store.existing_rows(plan)
+        factory = RowFactory(plan, existing_rows=existing_rows, existing_count=count, with_extremes=False)
+        factory.parent_keys |= {
+            link: self._store.parent_keys(link) for link in plan.foreign_keys if link.parent in self._tables
+        }
+        self._insert_rows(factory, (0, *range(2, _LATE_REFERENCE_ROWS + 1)), _LATE_REFERENCE_ROWS + 2)
 
-    def _insert(self, maker: Maker, turns: Iterable[int], of: int) -> None:
+    def _insert_rows(self, factory: RowFactory, row_indexes: Iterable[int], total: int) -> None:
         """Insert the rows of some turns: at once if the database takes them, else one by one, by trial."""
-        made = [(turn, row) for turn in turns if (row := maker.row(turn, of)) is not None]
+        made = [(turn, row) for turn in row_indexes if (row := factory.make_row(turn, total)) is not None]
         if not made:
             return
-        id_ = maker.plan.id
+        id_ = factory.plan.id
         try:
-            kept = self._store.insert(maker.plan, [row for _, row in made])
+            kept = self._store.insert(factory.plan, [row for _, row in made])
         except store.RefusedRowError:
-            kept = self._try(maker, made)
+            kept = self._insert_one_by_one(factory, made)
         else:
             if not kept:
                 self._reasons[id_] = "the database kept none of its rows: a trigger or a rule takes them away"
         self._inserted[id_] = self._inserted.get(id_, 0) + kept
 
-    def _try(self, maker: Maker, made: Sequence[tuple[int, Row]]) -> int:
+    def _insert_one_by_one(self, factory: RowFactory, made: Sequence[tuple[int, GeneratedRow]]) -> int:
         """Insert rows one by one, changed as long as the database refuses them, and return how many it kept."""
-        kept, left = 0, _TRIALS
-        for turn, first in made:
-            row: Row | None = first
-            for _ in range(_TRIALS_PER_ROW):
+        kept, left = 0, _MAX_ATTEMPTS
+        for row_index, first in made:
+            row: GeneratedRow | None = first
+            for _ in range(_MAX_ATTEMPTS_PER_ROW):
                 if row is None or not left:
                     break
                 try:
-                    kept += self._store.insert(maker.plan, [row])
+                    kept += self._store.insert(factory.plan, [row])
                 except store.RefusedRowError as error:
                     left -= 1
-                    self._reasons[maker.plan.id] = error.reason
-                    maker.forget(row)
-                    row = maker.another(row, error.columns, turn)
+                    self._reasons[factory.plan.id] = error.reason
+                    factory.release_keys(row)
+                    row = factory.make_replacement(row, error.columns, row_index)
                 else:
-                    maker.accept(row)
+                    factory.accept(row)
                     break
             else:
                 if row is not None:
-                    maker.forget(row)
+                    factory.release_keys(row)
         return kept
 
 
-def _promised(circle: Sequence[TablePlan], links: Sequence[Link]) -> Promises:
+def _reserved_keys(cycle: Sequence[TablePlan], foreign_keys: Sequence[ForeignKeyPlan]) -> ReservedKeys:
     """Return, for each table of a circle, keys that others may name before they are there."""
-    found: Promises = {}
-    for plan in circle:
-        names = {name.lower() for link in links if link.parent == plan.id for name in link.referred}
-        columns = [column for column in plan.columns if column.word in names and not column.left_out]
-        streams = [column.fresh(0) for column in columns]
-        keys = [column.word for column in columns]
+    found: ReservedKeys = {}
+    for plan in cycle:
+        names = {name.lower() for link in foreign_keys if link.parent == plan.id for name in link.parent_columns}
+        columns = [column for column in plan.columns if column.lower_name in names and not column.is_generated]
+        streams = [column.distinct_values(0) for column in columns]
+        keys = [column.lower_name for column in columns]
         rows = (dict(zip(keys, values, strict=True)) for values in zip(*streams, strict=False))
-        found[plan.id] = tuple(islice(rows, _PROMISED)) if len(columns) == len(names) else ()
+        found[plan.id] = tuple(islice(rows, _RESERVED_KEYS)) if len(columns) == len(names) else ()
     return found
 
 
-def _others(circle: Sequence[TablePlan], plan: TablePlan) -> str:
-    return " and ".join(it.table.name for it in circle if it is not plan)
+def _other_tables(cycle: Sequence[TablePlan], plan: TablePlan) -> str:
+    return " and ".join(it.table.name for it in cycle if it is not plan)

@@ -10,41 +10,42 @@ if TYPE_CHECKING:
     from dormatory.rows.plan import TablePlan
 
 
-def in_turn(plans: Iterable[TablePlan]) -> Iterator[tuple[TablePlan, ...]]:
+def insert_order(plans: Iterable[TablePlan]) -> Iterator[tuple[TablePlan, ...]]:
     """Yield tables one by one, each after those it cannot do without; those that need one another come together."""
     waiting = {plan.id: plan for plan in sorted(plans, key=lambda plan: (plan.id[0] or "", plan.id[1]))}
-    needs = {
-        id_: {link.parent for link in plan.links if link.is_required and link.parent in waiting} - {id_}
+    required_parents = {
+        id_: {link.parent for link in plan.foreign_keys if link.is_required and link.parent in waiting} - {id_}
         for id_, plan in waiting.items()
     }
-    likes = {id_: {link.parent for link in plan.links} - {id_} for id_, plan in waiting.items()}
+    all_parents = {id_: {link.parent for link in plan.foreign_keys} - {id_} for id_, plan in waiting.items()}
     while waiting:
-        ready = [id_ for id_ in waiting if not needs[id_] & waiting.keys()]
+        ready = [id_ for id_ in waiting if not required_parents[id_] & waiting.keys()]
         if ready:
-            chosen = {min(ready, key=lambda id_: len(likes[id_] & waiting.keys()))}
+            chosen = {min(ready, key=lambda id_: len(all_parents[id_] & waiting.keys()))}
         else:
-            chosen = _circle(needs, waiting.keys())
+            chosen = _cycle(required_parents, waiting.keys())
         yield tuple(waiting.pop(id_) for id_ in sorted(chosen, key=str))
 
 
-def _circle(
-    needs: dict[tuple[str | None, str], set[tuple[str | None, str]]], waiting: Iterable[tuple[str | None, str]]
+def _cycle(
+    required_parents: dict[tuple[str | None, str], set[tuple[str | None, str]]],
+    waiting: Iterable[tuple[str | None, str]],
 ) -> set[tuple[str | None, str]]:
     """Return tables that need one another and nobody else who waits."""
     left = set(waiting)
-    reached = {id_: _reached(id_, needs, left) for id_ in left}
+    reached = {id_: _reachable(id_, required_parents, left) for id_ in left}
     first = min(left, key=lambda id_: (len(reached[id_]), str(id_)))
     return reached[first] | {first}
 
 
-def _reached(
+def _reachable(
     start: tuple[str | None, str],
-    needs: dict[tuple[str | None, str], set[tuple[str | None, str]]],
+    required_parents: dict[tuple[str | None, str], set[tuple[str | None, str]]],
     left: set[tuple[str | None, str]],
 ) -> set[tuple[str | None, str]]:
     found: set[tuple[str | None, str]] = set()
-    fresh = {start}
-    while fresh:
-        fresh = {to for id_ in fresh for to in needs[id_] & left} - found
-        found |= fresh
+    frontier = {start}
+    while frontier:
+        frontier = {to for id_ in frontier for to in required_parents[id_] & left} - found
+        found |= frontier
     return found

@@ -12,12 +12,12 @@ from dormatory.sql import evaluate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.rows.column_types import Kind
-    from dormatory.rows.unique_values import Value
+    from dormatory.rows.column_types import ColumnType
+    from dormatory.rows.unique_values import GeneratedValue
     from dormatory.schema.snapshot import Table
     from dormatory.sql.normal_form import Node
 
-_TRIED = 400  # numbers to try for one more value that passes the conditions
+_MAX_NUMBERS_TRIED = 400  # numbers to try for one more value that passes the conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,73 +25,75 @@ class ColumnPlan:
     """A column, and the values it may be given."""
 
     name: str
-    word: str  # in small letters, as conditions name it
-    kind: Kind
+    lower_name: str  # in small letters, as conditions name it
+    column_type: ColumnType
     label: str
     nullable: bool
-    left_out: bool  # the database alone fills it
-    numbered: bool  # the database would number it
+    is_generated: bool  # the database alone fills it
+    is_auto_numbered: bool  # the database would number it
     has_default: bool
     default: Any  # of a constant: what it is; otherwise UNKNOWN
-    is_steady: bool  # the default is the same at any time
+    has_constant_default: bool  # the default is the same at any time
     conditions: tuple[Node, ...]
-    plausible: tuple[Value, ...]
-    extreme: tuple[Value, ...]
+    plausible: tuple[GeneratedValue, ...]
+    extreme: tuple[GeneratedValue, ...]
     enumerated: bool  # `plausible` are all the values there are
 
-    def passes(self, value: Value) -> bool:
+    def is_allowed(self, value: GeneratedValue) -> bool:
         """Tell whether no condition on this column alone surely refuses a value."""
         return not self.conditions or not any(
-            evaluate.refuses(condition, {self.word: value}) for condition in self.conditions
+            evaluate.is_surely_false(condition, {self.lower_name: value}) for condition in self.conditions
         )
 
-    def fresh(self, start: int) -> Iterator[Value]:
+    def distinct_values(self, start: int) -> Iterator[GeneratedValue]:
         """Yield different values, as many as there are; those after `start` differ from the ones before it."""
-        for number in range(start + 1, start + _TRIED):
-            value = unique_values.fresh(self.kind, self.label, number)
-            if value is not None and self.passes(value):
+        for number in range(start + 1, start + _MAX_NUMBERS_TRIED):
+            value = unique_values.unique_value(self.column_type, self.label, number)
+            if value is not None and self.is_allowed(value):
                 yield value
             elif self.conditions:
-                yield from self._shaped(number)
+                yield from self._formatted_value(number)
 
-    def _shaped(self, number: int) -> Iterator[Value]:
+    def _formatted_value(self, number: int) -> Iterator[GeneratedValue]:
         """Yield at most one value, of a shape that the conditions ask for."""
-        patterns = (candidates.matching(condition, number) for condition in self.conditions)
-        texts = [found[1] for found in patterns if found] if self.kind.family == "text" else []
-        if self.kind.family == "text":
-            texts += candidates.forms(self.label, number)
-            texts += [f"{text}{unique_values.based(number)}" for text in self.plausible[:2] if isinstance(text, str)]
-        size = self.kind.length
-        found: Iterator[Value] = (text for text in texts if (not size or len(text) <= size) and self.passes(text))
+        patterns = (candidates.matching_text(condition, number) for condition in self.conditions)
+        texts = [found[1] for found in patterns if found] if self.column_type.family == "text" else []
+        if self.column_type.family == "text":
+            texts += candidates.formatted_texts(self.label, number)
+            texts += [f"{text}{unique_values.base36(number)}" for text in self.plausible[:2] if isinstance(text, str)]
+        size = self.column_type.length
+        found: Iterator[GeneratedValue] = (
+            text for text in texts if (not size or len(text) <= size) and self.is_allowed(text)
+        )
         yield from islice(found, 1)
-        if self.kind.family in {"date", "timestamp", "timestamptz"}:
-            days = (unique_values.later(text, number) for text in self.plausible if isinstance(text, str))
-            yield from islice((text for text in days if text and self.passes(text)), 1)
-        if self.kind.family in {"integer", "float", "numeric"}:
-            near = (value + number for value in self.plausible[:1] if isinstance(value, (int, float)))
-            yield from (value for value in (*near, number) if self.passes(value))
+        if self.column_type.family in {"date", "timestamp", "timestamptz"}:
+            days = (unique_values.days_later(text, number) for text in self.plausible if isinstance(text, str))
+            yield from islice((text for text in days if text and self.is_allowed(text)), 1)
+        if self.column_type.family in {"integer", "float", "numeric"}:
+            neighbours = (value + number for value in self.plausible[:1] if isinstance(value, (int, float)))
+            yield from (value for value in (*neighbours, number) if self.is_allowed(value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Key:
+class UniqueKey:
     """What must be unique: columns or expressions, where a predicate holds. It is equal to itself alone."""
 
     columns: frozenset[str]  # in small letters
-    parts: tuple[Node, ...]
+    expressions: tuple[Node, ...]
     predicate: Node | None
     nulls_distinct: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Link:
+class ForeignKeyPlan:
     """A foreign key; it is equal to itself alone."""
 
     namespace: str | None
     name: str | None
     columns: tuple[ColumnPlan, ...]
     parent: tuple[str | None, str]
-    referred: tuple[str, ...]
-    is_full: bool
+    parent_columns: tuple[str, ...]
+    is_match_full: bool
     definition: str
 
     @property
@@ -106,10 +108,10 @@ class TablePlan:
 
     table: Table
     columns: tuple[ColumnPlan, ...]
-    keys: tuple[Key, ...]
-    links: tuple[Link, ...]
+    unique_keys: tuple[UniqueKey, ...]
+    foreign_keys: tuple[ForeignKeyPlan, ...]
     conditions: tuple[Node, ...]  # those on more than one column
-    apart: frozenset[str]  # columns whose values had better all be different
+    distinct_columns: frozenset[str]  # columns whose values had better all be different
 
     @property
     def id(self) -> tuple[str | None, str]:

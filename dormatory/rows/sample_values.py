@@ -13,13 +13,13 @@ from dormatory.rows import unique_values
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.rows.column_types import Kind
-    from dormatory.rows.unique_values import Value
+    from dormatory.rows.column_types import ColumnType
+    from dormatory.rows.unique_values import GeneratedValue
 
 
 # At most seven of a kind: so many rows show one after the other, besides those that are bare, defaulted or repeated.
 # None is here that an application could not have stored, or that a driver could not read back: years from 1900 to 9999.
-_TEXTS = (
+_SPECIAL_TEXTS = (
     "",
     "Ünïcødé ñandú 漢字 🛏️ İstanbul ß ǆ e\u0301",
     'it\'s "q" `t` 100% :x %s \\ {0};<b>&',
@@ -29,9 +29,9 @@ _TEXTS = (
 # Local times that some zones skip or meet twice; only as moments with a zone they survive every conversion.
 DST_GAPS = ("2024-03-31 02:30:00.000000", "2024-03-10 02:30:00.000000")
 DST_OVERLAPS = ("2024-10-27 02:30:00.000000", "2024-11-03 01:30:00.000000")
-_MOMENTS: tuple[Value, ...] = ("2024-02-29 23:59:59.999999", *DST_GAPS, *DST_OVERLAPS)
-_MOMENTS += ("9999-12-31 00:00:00.000000", "1969-12-31 23:59:59.000001")
-_ZONED: tuple[Value, ...] = (
+_SPECIAL_TIMESTAMPS: tuple[GeneratedValue, ...] = ("2024-02-29 23:59:59.999999", *DST_GAPS, *DST_OVERLAPS)
+_SPECIAL_TIMESTAMPS += ("9999-12-31 00:00:00.000000", "1969-12-31 23:59:59.000001")
+_SPECIAL_TIMESTAMPTZ: tuple[GeneratedValue, ...] = (
     "2024-02-29 23:59:59.999999-11",
     "2024-03-31 01:30:00.000000+00",
     "2024-10-27 00:30:00.000000+00",
@@ -40,90 +40,99 @@ _ZONED: tuple[Value, ...] = (
     "9999-12-30 00:00:00.000000+00",
     "1969-12-31 23:59:59.000001+00",
 )
-_LONG = 2000  # characters, where no limit is set
+_LONG_TEXT_LENGTH = 2000  # characters, where no limit is set
 
 
-def plausible(kind: Kind, label: str) -> tuple[Value, ...]:
+def plausible_values(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
     """Return values as an application would write them; `label` names the column."""
-    if kind.family == "boolean":
+    if column_type.family == "boolean":
         return (True, False)
-    if kind.family == "enum":
-        return kind.labels
-    if kind.family == "integer":
+    if column_type.family == "enum":
+        return column_type.labels
+    if column_type.family == "integer":
         looks_like_key = label.lower().endswith(("id", "_fk", "_key", "_ref"))
         return (unique_values.FIRST_KEY, unique_values.FIRST_KEY + 1, 31999) if looks_like_key else (3, 1, 2, 17, 250)
-    if kind.family == "text":
-        return _plausible_texts(kind, label)
-    found = (unique_values.fresh(kind, label, number) for number in range(1, 6))
+    if column_type.family == "text":
+        return _plausible_texts(column_type, label)
+    found = (unique_values.unique_value(column_type, label, number) for number in range(1, 6))
     return tuple(dict.fromkeys(value for value in found if value is not None))
 
 
-def _plausible_texts(kind: Kind, label: str) -> tuple[Value, ...]:
+def _plausible_texts(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
     start = crc32(label.encode())
     words = (unique_values.WORDS[(start + step * 5) % len(unique_values.WORDS)] for step in range(6))
-    return tuple(dict.fromkeys(word[: kind.length] for word in words))
+    return tuple(dict.fromkeys(word[: column_type.length] for word in words))
 
 
-def extremes(kind: Kind, label: str) -> tuple[Value, ...]:
+def extreme_values(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
     """Return the values at the edges of what a column can hold."""
-    make = _EXTREMES.get(kind.family)
-    return make(kind, label) if make else ()
+    make = _EXTREMES.get(column_type.family)
+    return make(column_type, label) if make else ()
 
 
-def _extreme_texts(kind: Kind, _label: str) -> tuple[Value, ...]:
-    size = kind.length or _LONG
-    texts = (_filled(unique_values.WORDS[0], size), *_TEXTS, _filled("ü", size))
+def _extreme_texts(column_type: ColumnType, _label: str) -> tuple[GeneratedValue, ...]:
+    size = column_type.length or _LONG_TEXT_LENGTH
+    texts = (_repeated_text(unique_values.WORDS[0], size), *_SPECIAL_TEXTS, _repeated_text("ü", size))
     return tuple(dict.fromkeys(text[:size] for text in texts))
 
 
 @lru_cache(maxsize=256)
-def _filled(text: str, size: int) -> str:
+def _repeated_text(text: str, size: int) -> str:
     """Return a text repeated up to a length in characters; the same one for all columns of that length."""
     return (text * (size // len(text) + 1))[:size]
 
 
-def _extreme_integers(kind: Kind, _label: str) -> tuple[Value, ...]:
-    if kind.name == "oid":
+def _extreme_integers(column_type: ColumnType, _label: str) -> tuple[GeneratedValue, ...]:
+    if column_type.name == "oid":
         return (0, 2**32 - 1)
-    largest = 2 ** (kind.bytes * 8 - 1) - 1
+    largest = 2 ** (column_type.byte_size * 8 - 1) - 1
     return (largest, 0, -largest - 1, -1)
 
 
-def _extreme_numerics(kind: Kind, _label: str) -> tuple[Value, ...]:
-    if kind.length is None:
+def _extreme_numerics(column_type: ColumnType, _label: str) -> tuple[GeneratedValue, ...]:
+    if column_type.length is None:
         return (Decimal("99999999999.123456"), Decimal(0), Decimal("-0.000001"), Decimal("1E+15"))
-    largest = Decimal(10**kind.length - 1).scaleb(-(kind.scale or 0))
-    return (largest, Decimal(0), -largest, Decimal(1).scaleb(-(kind.scale or 0)))
+    largest = Decimal(10**column_type.length - 1).scaleb(-(column_type.scale or 0))
+    return (largest, Decimal(0), -largest, Decimal(1).scaleb(-(column_type.scale or 0)))
 
 
-def _extreme_floats(kind: Kind, _label: str) -> tuple[Value, ...]:
-    largest = 3.4e38 if kind.name == "real" else 1.7976931348623157e308
+def _extreme_floats(column_type: ColumnType, _label: str) -> tuple[GeneratedValue, ...]:
+    largest = 3.4e38 if column_type.name == "real" else 1.7976931348623157e308
     return (largest, -0.0, -largest, 0.1, 1e-30)
 
 
-def _extreme_arrays(kind: Kind, label: str) -> tuple[Value, ...]:
-    inner = kind.parts[0]
-    some = [*extremes(inner, label), *plausible(inner, label)]
-    return ("{}", "{NULL}", unique_values.array((*some[:1], None, *some[1:2])), unique_values.array(some[:8]))
-
-
-def _extreme_ranges(kind: Kind, label: str) -> tuple[Value, ...]:
-    first = unique_values.literal(plausible(kind.parts[0], label)[0]) if plausible(kind.parts[0], label) else ""
+def _extreme_arrays(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
+    inner = column_type.parts[0]
+    some = [*extreme_values(inner, label), *plausible_values(inner, label)]
     return (
-        "empty",
-        "(,)",
-        f"[{unique_values.quoted(first)},)",
-        f"(,{unique_values.quoted(first)})",
-        f"[{unique_values.quoted(first)},{unique_values.quoted(first)}]",
+        "{}",
+        "{NULL}",
+        unique_values.array_literal((*some[:1], None, *some[1:2])),
+        unique_values.array_literal(some[:8]),
     )
 
 
-def _extreme_bits(kind: Kind, _label: str) -> tuple[Value, ...]:
-    size = kind.length or 8
+def _extreme_ranges(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
+    first = (
+        unique_values.postgresql_text(plausible_values(column_type.parts[0], label)[0])
+        if plausible_values(column_type.parts[0], label)
+        else ""
+    )
+    return (
+        "empty",
+        "(,)",
+        f"[{unique_values.quote_element(first)},)",
+        f"(,{unique_values.quote_element(first)})",
+        f"[{unique_values.quote_element(first)},{unique_values.quote_element(first)}]",
+    )
+
+
+def _extreme_bits(column_type: ColumnType, _label: str) -> tuple[GeneratedValue, ...]:
+    size = column_type.length or 8
     return ("1" * size, "0" * size)
 
 
-_EXTREMES: dict[str, Callable[[Kind, str], tuple[Value, ...]]] = {
+_EXTREMES: dict[str, Callable[[ColumnType, str], tuple[GeneratedValue, ...]]] = {
     "text": _extreme_texts,
     "integer": _extreme_integers,
     "numeric": _extreme_numerics,
@@ -135,8 +144,8 @@ _EXTREMES: dict[str, Callable[[Kind, str], tuple[Value, ...]]] = {
     "multirange": lambda _kind, _label: ("{}",),
     "binary": lambda _kind, _label: (b"", b"\x00\xff\x80'\\%", b"plain text", bytes(range(256))),
     "money": lambda _kind, _label: ("92233720368547758.07", "0", "-0.01"),
-    "timestamp": lambda _kind, _label: _MOMENTS,
-    "timestamptz": lambda _kind, _label: _ZONED,
+    "timestamp": lambda _kind, _label: _SPECIAL_TIMESTAMPS,
+    "timestamptz": lambda _kind, _label: _SPECIAL_TIMESTAMPTZ,
     "date": lambda _kind, _label: ("2024-02-29", "1970-01-01", "1900-01-01", "9999-12-31", "1999-12-31"),
     "time": lambda _kind, _label: ("00:00:00.000000", "23:59:59.999999", "02:30:00.000000"),
     "timetz": lambda _kind, _label: ("00:00:00+14", "23:59:59.999999-12", "02:30:00+02"),

@@ -15,111 +15,117 @@ from zlib import crc32
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dormatory.rows.column_types import Kind
+    from dormatory.rows.column_types import ColumnType
 
-Value: TypeAlias = "int | float | Decimal | str | bytes | bool | None"
+GeneratedValue: TypeAlias = "int | float | Decimal | str | bytes | bool | None"
 
 FIRST_KEY = 1001  # revisions insert rows under small numbers: a key of ours must not be in their way
 WORDS = (
     "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "indigo", "jasper", "kelp", "larch",
     "maple", "Nadège", "ochre", "pebble", "quartz", "river", "sable", "thistle", "umber", "Väinö", "willow", "yarrow",
 )  # fmt: skip
-_START = datetime(2024, 7, 1, 9, 0, 0)  # noqa: DTZ001  # the zone is added as text, where there is one
+_FIRST_MOMENT = datetime(2024, 7, 1, 9, 0, 0)  # noqa: DTZ001  # the zone is added as text, where there is one
 _STEP = timedelta(days=1, hours=1, minutes=17)
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_BASE36_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def fresh(kind: Kind, label: str, number: int) -> Value:
+def unique_value(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
     """Return another value for each number from 1 on, None when the kind has no more."""
-    make = _FRESH.get(kind.family)
+    make = _UNIQUE_BY_FAMILY.get(column_type.family)
     if make is not None:
-        return make(kind, label, number)
-    if kind.family == "boolean":
+        return make(column_type, label, number)
+    if column_type.family == "boolean":
         return (True, False)[number - 1] if number <= 2 else None  # noqa: PLR2004
-    if kind.family == "enum":
-        return kind.labels[number - 1] if number <= len(kind.labels) else None
-    sample = _SAMPLES.get(kind.name.rpartition(".")[2])
-    return sample(number, kind) if sample else None
+    if column_type.family == "enum":
+        return column_type.labels[number - 1] if number <= len(column_type.labels) else None
+    sample = _SAMPLE_BY_TYPE_NAME.get(column_type.name.rpartition(".")[2])
+    return sample(number, column_type) if sample else None
 
 
-def _fresh_text(kind: Kind, label: str, number: int) -> Value:
+def _unique_text(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
     word = WORDS[(crc32(label.encode()) + number * 5) % len(WORDS)]
     text = f"{word} {number}"
-    if kind.length is None or len(text) <= kind.length:
+    if column_type.length is None or len(text) <= column_type.length:
         return text
-    code = based(number)
-    return code if len(code) <= kind.length else None
+    code = base36(number)
+    return code if len(code) <= column_type.length else None
 
 
-def _fresh_integer(kind: Kind, _label: str, number: int) -> Value:
+def _unique_integer(column_type: ColumnType, _label: str, number: int) -> GeneratedValue:
     value = FIRST_KEY - 1 + number
-    return value if value < 2 ** (kind.bytes * 8 - 1) else None
+    return value if value < 2 ** (column_type.byte_size * 8 - 1) else None
 
 
-def _fresh_numeric(kind: Kind, _label: str, number: int) -> Value:
-    value = Decimal(number * 25 + 100).scaleb(-min(2, kind.scale if kind.scale is not None else 2))
+def _unique_numeric(column_type: ColumnType, _label: str, number: int) -> GeneratedValue:
+    value = Decimal(number * 25 + 100).scaleb(-min(2, column_type.scale if column_type.scale is not None else 2))
     return (
-        value if kind.length is None or abs(value) < 10 ** (kind.length - (kind.scale or 0)) else _small(kind, number)
+        value
+        if column_type.length is None or abs(value) < 10 ** (column_type.length - (column_type.scale or 0))
+        else _small_numeric(column_type, number)
     )
 
 
-def _small(kind: Kind, number: int) -> Value:
-    value = Decimal(number).scaleb(-(kind.scale or 0))
-    return value if len(str(number)) <= (kind.length or 0) else None
+def _small_numeric(column_type: ColumnType, number: int) -> GeneratedValue:
+    value = Decimal(number).scaleb(-(column_type.scale or 0))
+    return value if len(str(number)) <= (column_type.length or 0) else None
 
 
-def _fresh_bits(kind: Kind, _label: str, number: int) -> Value:
-    text = f"{number:b}".zfill(kind.length or 1)
-    return text if len(text) <= (kind.length or len(text)) else None
+def _unique_bits(column_type: ColumnType, _label: str, number: int) -> GeneratedValue:
+    text = f"{number:b}".zfill(column_type.length or 1)
+    return text if len(text) <= (column_type.length or len(text)) else None
 
 
-def _fresh_array(kind: Kind, label: str, number: int) -> Value:
-    found = (fresh(kind.parts[0], label, number + step) for step in range(1 + number % 4))
+def _unique_array(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
+    found = (unique_value(column_type.parts[0], label, number + step) for step in range(1 + number % 4))
     items = [item for item in found if item is not None]
-    return array(items) if items else None
+    return array_literal(items) if items else None
 
 
-def _fresh_range(kind: Kind, label: str, number: int) -> Value:
+def _unique_range(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
     """Return ranges that do not touch one another, in case they must not overlap."""
-    low, high = (fresh(kind.parts[0], label, step) for step in (number * 3, number * 3 + 1))
-    return None if low is None or high is None else f"[{quoted(literal(low))},{quoted(literal(high))})"
+    low, high = (unique_value(column_type.parts[0], label, step) for step in (number * 3, number * 3 + 1))
+    return (
+        None
+        if low is None or high is None
+        else f"[{quote_element(postgresql_text(low))},{quote_element(postgresql_text(high))})"
+    )
 
 
-def _fresh_multirange(kind: Kind, label: str, number: int) -> Value:
-    inner = _fresh_range(kind.parts[0], label, number)
+def _unique_multirange(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
+    inner = _unique_range(column_type.parts[0], label, number)
     return f"{{{inner}}}" if isinstance(inner, str) else None
 
 
-def _fresh_composite(kind: Kind, label: str, number: int) -> Value:
-    fields = (fresh(part, label, number) for part in kind.parts)
-    return f"({','.join('' if field is None else quoted(literal(field)) for field in fields)})"
+def _unique_composite(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
+    fields = (unique_value(part, label, number) for part in column_type.parts)
+    return f"({','.join('' if field is None else quote_element(postgresql_text(field)) for field in fields)})"
 
 
-_FRESH: dict[str, Callable[[Kind, str, int], Value]] = {
-    "text": _fresh_text,
-    "integer": _fresh_integer,
-    "numeric": _fresh_numeric,
+_UNIQUE_BY_FAMILY: dict[str, Callable[[ColumnType, str, int], GeneratedValue]] = {
+    "text": _unique_text,
+    "integer": _unique_integer,
+    "numeric": _unique_numeric,
     "float": lambda _kind, _label, number: number + 0.5,
     "money": lambda _kind, _label, number: f"{number}.25",
     "binary": lambda _kind, label, number: f"{label} {number}".encode(),
     "json": lambda _kind, label, number: f'{{"{WORDS[crc32(label.encode()) % len(WORDS)]}": {number}}}',
-    "timestamp": lambda _kind, _label, number: moment(number),
-    "timestamptz": lambda _kind, _label, number: f"{moment(number)}+00",
-    "date": lambda _kind, _label, number: f"{_START.date() + timedelta(days=number)}",
-    "time": lambda _kind, _label, number: moment(number)[11:],
-    "timetz": lambda _kind, _label, number: f"{moment(number)[11:]}+00",
+    "timestamp": lambda _kind, _label, number: timestamp_text(number),
+    "timestamptz": lambda _kind, _label, number: f"{timestamp_text(number)}+00",
+    "date": lambda _kind, _label, number: f"{_FIRST_MOMENT.date() + timedelta(days=number)}",
+    "time": lambda _kind, _label, number: timestamp_text(number)[11:],
+    "timetz": lambda _kind, _label, number: f"{timestamp_text(number)[11:]}+00",
     "interval": lambda _kind, _label, number: f"{number} days 01:00:00",
-    "uuid": lambda _kind, label, number: str(key(label, number)),
-    "hex": lambda _kind, label, number: key(label, number).hex,
-    "bit": _fresh_bits,
-    "varbit": _fresh_bits,
-    "array": _fresh_array,
-    "range": _fresh_range,
-    "multirange": _fresh_multirange,
-    "composite": _fresh_composite,
+    "uuid": lambda _kind, label, number: str(unique_uuid(label, number)),
+    "hex": lambda _kind, label, number: unique_uuid(label, number).hex,
+    "bit": _unique_bits,
+    "varbit": _unique_bits,
+    "array": _unique_array,
+    "range": _unique_range,
+    "multirange": _unique_multirange,
+    "composite": _unique_composite,
 }
 # Types of which a few values will do, by name.
-_SAMPLES: dict[str, Callable[[int, Kind], Value]] = {
+_SAMPLE_BY_TYPE_NAME: dict[str, Callable[[int, ColumnType], GeneratedValue]] = {
     "inet": lambda number, _: f"192.168.{number // 250}.{number % 250 + 1}" if number % 3 else f"2001:db8::{number:x}",
     "cidr": lambda number, _: f"10.{number % 250}.0.0/16",
     "macaddr": lambda number, _: f"08:00:2b:01:{number // 256 % 256:02x}:{number % 256:02x}",
@@ -143,12 +149,12 @@ _SAMPLES: dict[str, Callable[[int, Kind], Value]] = {
 }
 
 
-def moment(number: int) -> str:
+def timestamp_text(number: int) -> str:
     """Return moments in order, in the text form that SQLAlchemy gives them on SQLite."""
-    return (_START + _STEP * number).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return (_FIRST_MOMENT + _STEP * number).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
-def later(text: str, days: int) -> str | None:
+def days_later(text: str, days: int) -> str | None:
     """Return a date, or a moment, some days later, None for a text that is neither or where time ends."""
     try:
         day = date.fromisoformat(text[:10]) + timedelta(days=days)
@@ -157,7 +163,7 @@ def later(text: str, days: int) -> str | None:
     return f"{day}{text[10:]}"
 
 
-def key(label: str, number: int) -> UUID:
+def unique_uuid(label: str, number: int) -> UUID:
     """Return a key as version 4 would look, a different one for each column and number."""
     bits = 0
     for part in range(4):
@@ -165,26 +171,26 @@ def key(label: str, number: int) -> UUID:
     return UUID(int=bits, version=4)
 
 
-def based(number: int) -> str:
+def base36(number: int) -> str:
     """Return a number in digits and small letters, as short as it gets."""
     text = ""
     while number:
-        number, digit = divmod(number, len(_DIGITS))
-        text = _DIGITS[digit] + text
+        number, digit = divmod(number, len(_BASE36_DIGITS))
+        text = _BASE36_DIGITS[digit] + text
     return text or "0"
 
 
-def array(items: Sequence[Value]) -> str:
+def array_literal(items: Sequence[GeneratedValue]) -> str:
     """Return an array as PostgreSQL reads it."""
-    return f"{{{','.join('NULL' if item is None else quoted(literal(item)) for item in items)}}}"
+    return f"{{{','.join('NULL' if item is None else quote_element(postgresql_text(item)) for item in items)}}}"
 
 
-def quoted(text: str) -> str:
+def quote_element(text: str) -> str:
     """Return a text as an element of an array, a range or a composite."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def literal(value: Value) -> str:
+def postgresql_text(value: GeneratedValue) -> str:
     """Return a value, which is not NULL, in the text form that PostgreSQL reads."""
     if isinstance(value, str):
         return value

@@ -34,17 +34,17 @@ def render_item(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]
     if kind == "server_default" and isinstance(item.arg, (True_, False_)):
         return "sa.true()" if isinstance(item.arg, True_) else "sa.false()"
     if kind == "server_default" and isinstance(item.arg, FunctionElement):
-        return _in_both_words(item.arg)
+        return _default_for_both_backends(item.arg)
     return False
 
 
-def _in_both_words(function: FunctionElement[Any]) -> str | Literal[False]:
-    on_postgresql = _compiled(function, "postgresql+psycopg2")
-    on_sqlite = f"({_compiled(function, 'sqlite')})"  # SQLite wants an expression in parentheses
+def _default_for_both_backends(function: FunctionElement[Any]) -> str | Literal[False]:
+    on_postgresql = _compile(function, "postgresql+psycopg2")
+    on_sqlite = f"({_compile(function, 'sqlite')})"  # SQLite wants an expression in parentheses
     if on_sqlite == f"({on_postgresql})":
         return False
     return f"sa.text({on_postgresql!r} if op.get_context().dialect.name == 'postgresql' else {on_sqlite!r})"
 
 
-def _compiled(function: FunctionElement[Any], backend: str) -> str:
+def _compile(function: FunctionElement[Any], backend: str) -> str:
     return str(function.compile(dialect=URL.create(backend).get_dialect()()))

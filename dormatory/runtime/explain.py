@@ -11,13 +11,13 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, St
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import (
-    BehindError,
+    AlembicRefusedError,
+    DatabaseNotAtHeadError,
     DormatoryError,
     MultipleHeadsError,
-    RefusedError,
     RevisionFailedError,
     RevisionImportError,
-    TooFarError,
+    TooManyStepsError,
     UnknownRevisionError,
 )
 from dormatory.project.history import History
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 # What a revision cannot help, however it is written.
-_SURROUNDINGS = (
+_SYSTEM_FAILURE_TEXTS = (
     "disk is full", "disk I/O error", "No space left on device", "readonly database", "database is locked",
     "server closed the connection", "terminating connection",
 )  # fmt: skip
 
 
-def explained(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
+def explain_error(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
     """Return the error in the user's words, or None for what only a programmer could have caused.
 
     An error that comes out of a revision's own lines names its file and line. What an interruption has set off is
@@ -46,27 +46,27 @@ def explained(error: BaseException, *, target: Target | None, project: Project) 
     if interruption := _interruption(error):
         raise interruption from None
     if isinstance(error, PendingRollbackError):  # a block's end met a connection that was lost in the block
-        error = next((one for one in _before(error) if isinstance(one, DBAPIError)), error)
+        error = next((one for one in _earlier_errors(error) if isinstance(one, DBAPIError)), error)
     for known in (error, error.__cause__):
         if isinstance(known, DormatoryError):
             return known
-    if target and isinstance(error, DBAPIError) and any(part in str(error.orig) for part in _SURROUNDINGS):
+    if target and isinstance(error, DBAPIError) and any(part in str(error.orig) for part in _SYSTEM_FAILURE_TEXTS):
         return backend_for(target).explain(error, target)
     if frame := _revision_frame(error, project):
-        return _revision_error(error, frame, project, _said(error, target))
+        return _revision_error(error, frame, project, _first_line(error, target))
     if isinstance(error, CommandError):
         return _command_error(error, project)
     if isinstance(error, DBAPIError) and target is not None:
         return backend_for(target).explain(error, target)
-    return RefusedError(_said(error, target)) if isinstance(error, SQLAlchemyError) else None
+    return AlembicRefusedError(_first_line(error, target)) if isinstance(error, SQLAlchemyError) else None
 
 
 def _interruption(error: BaseException) -> BaseException | None:
     """Return the Ctrl-C or SIGTERM that an error followed from, such as that of a cursor closed under a block's end."""
-    return next((one for one in _before(error) if isinstance(one, (KeyboardInterrupt, TerminatedError))), None)
+    return next((one for one in _earlier_errors(error) if isinstance(one, (KeyboardInterrupt, TerminatedError))), None)
 
 
-def _before(error: BaseException) -> Iterator[BaseException]:
+def _earlier_errors(error: BaseException) -> Iterator[BaseException]:
     """Yield what was being handled when an error was raised, the latest first."""
     seen, one = set[int](), error.__context__
     while one is not None and id(one) not in seen:
@@ -75,17 +75,19 @@ def _before(error: BaseException) -> Iterator[BaseException]:
         one = one.__context__
 
 
-def _revision_error(error: BaseException, frame: traceback.FrameSummary, project: Project, said: str) -> DormatoryError:
+def _revision_error(
+    error: BaseException, frame: traceback.FrameSummary, project: Project, message: str
+) -> DormatoryError:
     where = f"{frame.filename.removeprefix(f'{project.root}/')}:{frame.lineno}"
     if frame.name == "<module>":
-        return RevisionImportError(where, said)
-    if isinstance(error, CommandError) and "--sql mode" in said:
+        return RevisionImportError(where, message)
+    if isinstance(error, CommandError) and "--sql mode" in message:
         fix = "inv db.upgrade --verbose shows the SQL that it runs"
         return RevisionFailedError(where, "it reads the database, and --sql has none", fix=fix)
-    return RevisionFailedError(where, said, fix=_fix(error))
+    return RevisionFailedError(where, message, fix=_suggested_fix(error))
 
 
-def _said(error: BaseException, target: Target | None) -> str:
+def _first_line(error: BaseException, target: Target | None) -> str:
     """Return the first line of what was said, without the statement and its parameters."""
     cause = getattr(error, "orig", None) or error
     text = str(cause) or type(cause).__name__
@@ -94,7 +96,7 @@ def _said(error: BaseException, target: Target | None) -> str:
     return first if isinstance(cause, NotImplementedError) else f"{type(cause).__name__}: {first}"
 
 
-def _fix(error: BaseException) -> str:
+def _suggested_fix(error: BaseException) -> str:
     if isinstance(error, StatementError) and "bind parameter" in str(error):
         return r"in raw SQL, escape a colon that is no parameter: \:"
     if isinstance(error, NotImplementedError):
@@ -113,17 +115,17 @@ def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSu
 
 def _command_error(error: CommandError, project: Project) -> DormatoryError:
     """Return Alembic's own complaints in our words."""
-    said = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     try:
         history = History.read(project)
     except DormatoryError as broken:
         return broken
-    if match := re.search(r"locate revision identified by '([^']+)'", said):
+    if match := re.search(r"locate revision identified by '([^']+)'", message):
         return UnknownRevisionError(match[1], known=[item.id for item in history.revisions])
-    if match := re.search(r"Relative revision (\S+) didn't produce", said):
-        return TooFarError(match[1])
-    if "not up to date" in said:
-        return BehindError()
-    if len(history.heads) > 1 and "head" in said:
+    if match := re.search(r"Relative revision (\S+) didn't produce", message):
+        return TooManyStepsError(match[1])
+    if "not up to date" in message:
+        return DatabaseNotAtHeadError()
+    if len(history.heads) > 1 and "head" in message:
         return MultipleHeadsError(history.heads)
-    return RefusedError(said)
+    return AlembicRefusedError(message)

@@ -18,8 +18,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.url import VARIABLE
-from dormatory.errors import EnvironmentFailedError, NotAppliedError, TransactionEndedError, WrongDatabaseError
+from dormatory.backends.url import URL_VARIABLE
+from dormatory.errors import EnvironmentFailedError, TransactionEndedError, UnexpectedRevisionError, WrongDatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,59 +31,73 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
 
 # Which server, which database; and which file.
-_IDENTITY = {
+_IDENTITY_QUERIES = {
     "postgresql": "SELECT pg_postmaster_start_time()::text, current_database()::text",
     "sqlite": "SELECT '', file FROM pragma_database_list WHERE name = 'main'",
 }
-_ASYNC = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine|asyncio)\b")
+_ASYNC_NAMES = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine|asyncio)\b")
 _ASYNC_DRIVERS = {"sqlite": ("aiosqlite",), "postgresql": ("asyncpg", "psycopg")}
-_PACKAGE = f"{Path(__file__).resolve().parents[1]}/"
-_OURS = ("sqlite", "postgresql+psycopg2")  # the drivers of a scratch database, which nobody asked for
+_PACKAGE_DIRECTORY = f"{Path(__file__).resolve().parents[1]}/"
+_SCRATCH_DRIVERS = ("sqlite", "postgresql+psycopg2")  # the drivers of a scratch database, which nobody asked for
 _BARE_IS_PSYCOPG_3 = tuple(map(int, sqlalchemy.__version__.split(".")[:2])) >= (2, 1)
 
 
-class _Escort:
+class _ConfigureInterceptor:
     """Stands before Alembic's configure(): looks where env.py connected before Alembic does anything there."""
 
     def __init__(
-        self, environment: EnvironmentContext, target: Target, *, each_commits: bool, alone: Callable[[str], None]
+        self,
+        environment: EnvironmentContext,
+        target: Target,
+        *,
+        transaction_per_step: bool,
+        lock_version_table: Callable[[str], None],
     ) -> None:
-        self._target, self._each_commits, self._alone = target, each_commits, alone
+        self._target, self._transaction_per_step, self._lock_version_table = (
+            target,
+            transaction_per_step,
+            lock_version_table,
+        )
         self._environment, self._configure = environment, environment.configure
         self.is_configured = False
-        self.applied: set[str] | None = None
-        self.names: dict[str, Any] = {}
+        self.applied_heads: set[str] | None = None
+        self.version_table_options: dict[str, Any] = {}
         environment.configure = self.configure  # type: ignore[method-assign,assignment]  # env.py's proxy is tied to the class
 
     def configure(self, connection: Connection | None = None, **options: Any) -> None:
         """Refuse a connection to any other database, and keep the version table's name and what is written there."""
         if connection is not None and not self._environment.is_offline_mode():
-            _refuse_other(connection, self._target)
+            _refuse_other_database(connection, self._target)
         self.is_configured = True
-        self.names = {key: options[key] for key in ("version_table", "version_table_schema") if key in options}
+        self.version_table_options = {
+            key: options[key] for key in ("version_table", "version_table_schema") if key in options
+        }
         theirs = options.pop("on_version_apply", None) or ()
-        options["on_version_apply"] = (*(theirs if isinstance(theirs, (list, tuple, set)) else (theirs,)), self._note)
-        if self._each_commits:
+        options["on_version_apply"] = (
+            *(theirs if isinstance(theirs, (list, tuple, set)) else (theirs,)),
+            self._record_heads,
+        )
+        if self._transaction_per_step:
             options["transaction_per_migration"] = True
         self._configure(connection, **options)
         context = self._environment.get_context()
         namespace = context.version_table_schema
-        self._alone(f"{namespace}.{context.version_table}" if namespace else context.version_table)
+        self._lock_version_table(f"{namespace}.{context.version_table}" if namespace else context.version_table)
 
-    def _note(self, *, heads: set[str], **_: Any) -> None:
-        self.applied = set(heads)
+    def _record_heads(self, *, heads: set[str], **_: Any) -> None:
+        self.applied_heads = set(heads)
 
-    def confirm(self) -> None:
+    def confirm_heads(self) -> None:
         """Raise NotAppliedError when the database that is meant does not show what was written."""
-        if self.applied is None:
+        if self.applied_heads is None:
             return
         with backend_for(self._target).engine(self._target, writing=False).connect() as second:
-            found = set(MigrationContext.configure(second, opts=self.names).get_current_heads())
-        if found != self.applied:
-            raise NotAppliedError(sorted(self.applied), sorted(found))
+            found = set(MigrationContext.configure(second, opts=self.version_table_options).get_current_heads())
+        if found != self.applied_heads:
+            raise UnexpectedRevisionError(sorted(self.applied_heads), sorted(found))
 
 
-def run(
+def run_external_env(
     project: Project,
     target: Target,
     script: ScriptDirectory,
@@ -91,7 +105,7 @@ def run(
     *,
     given: Connection | None,
     steps: Callable[..., Any],
-    each_commits: bool,
+    transaction_per_step: bool,
     **options: Any,
 ) -> None:
     """Run env.py once with `steps` to do, in every way it may want its connection until one fits.
@@ -103,56 +117,61 @@ def run(
     wait = project.settings.lock_wait
     engine = backend_for(target).engine(target, writing=True, wait_seconds=wait)
     with contextlib.ExitStack() as stack:
-        moves = given is None and not options.get("dont_mutate")
-        alone = _keeping_alone(stack, target, wait) if moves else lambda _: None
+        is_migrating = given is None and not options.get("dont_mutate")
+        lock_version_table = _version_table_lock(stack, target, wait) if is_migrating else lambda _: None
         connection = given if given is not None else stack.enter_context(engine.connect())
         for offer in (connection, engine, None):
             config.attributes["connection"] = offer
-            failed: list[BaseException] = []
-            fn = _noting(steps, failed, whole=each_commits)
+            errors: list[BaseException] = []
+            fn = _record_errors(steps, errors, checks_transaction=transaction_per_step)
             with EnvironmentContext(config, script, fn=fn, as_sql=False, **options) as environment:
-                escort = _Escort(environment, target, each_commits=each_commits, alone=alone)
+                interceptor = _ConfigureInterceptor(
+                    environment,
+                    target,
+                    transaction_per_step=transaction_per_step,
+                    lock_version_table=lock_version_table,
+                )
                 try:
                     _run_env(script, project)
                 except (AttributeError, TypeError, sqlalchemy.exc.ArgumentError) as error:
-                    if offer is None or escort.is_configured or not _is_about_offer(error):
+                    if offer is None or interceptor.is_configured or not _is_about_connection(error):
                         raise
                     connection.rollback()
                     continue
             break
-        if failed:
-            raise failed[0]  # env.py kept it to itself
+        if errors:
+            raise errors[0]  # env.py kept it to itself
         if connection.in_transaction():
             connection.commit()
-        if not escort.is_configured:
+        if not interceptor.is_configured:
             raise EnvironmentFailedError("env.py", "it ended without calling context.configure()")
-        escort.confirm()
+        interceptor.confirm_heads()
 
 
-def _keeping_alone(stack: contextlib.ExitStack, target: Target, wait_seconds: float) -> Callable[[str], None]:
+def _version_table_lock(stack: contextlib.ExitStack, target: Target, wait_seconds: float) -> Callable[[str], None]:
     """Return what keeps others away until the stack is unwound, once for each version table."""
 
     @cache  # env.py may configure Alembic more than once, and would wait for itself
-    def alone(version_table: str) -> None:
-        stack.enter_context(backend_for(target).exclusive(target, version_table, wait_seconds=wait_seconds))
+    def lock_version_table(version_table: str) -> None:
+        stack.enter_context(backend_for(target).upgrade_lock(target, version_table, wait_seconds=wait_seconds))
 
-    return alone
+    return lock_version_table
 
 
 @contextlib.contextmanager
-def led(project: Project, target: Target, config: Config) -> Iterator[None]:
+def provide_url(project: Project, target: Target, config: Config) -> Iterator[None]:
     """Tell env.py the database in every way that it may ask, as the project's own commands would run it."""
-    text = target.url.set(drivername=driver(project, target)).render_as_string(hide_password=False)
+    text = target.url.set(drivername=driver_name(project, target)).render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
     if key := project.settings.x_argument:
         config.cmd_opts.x = [*(config.cmd_opts.x or ()), f"{key}={text}"]  # type: ignore[union-attr]  # the runner gives them
-    told = target.environment() | dict.fromkeys((VARIABLE, *project.settings.url_variable), text)
-    names = {name for name in os.environ.keys() | told.keys() if os.environ.get(name) != told.get(name)}
+    variables = target.environment() | dict.fromkeys((URL_VARIABLE, *project.settings.url_variable), text)
+    names = {name for name in os.environ.keys() | variables.keys() if os.environ.get(name) != variables.get(name)}
     before = {name: os.environ[name] for name in names if name in os.environ}
     try:
-        for name in names - told.keys():  # what leads libpq elsewhere
+        for name in names - variables.keys():  # what leads libpq elsewhere
             del os.environ[name]
-        os.environ.update(told)
+        os.environ.update(variables)
         with contextlib.chdir(project.root):
             yield
     finally:
@@ -161,72 +180,74 @@ def led(project: Project, target: Target, config: Config) -> Iterator[None]:
         os.environ.update(before)
 
 
-def driver(project: Project, target: Target) -> str:
+def driver_name(project: Project, target: Target) -> str:
     """Return what stands before `://` in the URL that env.py is told: the driver that the project works with."""
     backend = target.backend_name
     for name in project.settings.drivers:
         if name.partition("+")[0] == backend:
             return name
-    if target.driver not in _OURS:
+    if target.driver not in _SCRATCH_DRIVERS:
         return target.driver
-    declared = (project.declared() or "").partition(":")[0].replace("postgres+", "postgresql+")
-    if declared.partition("+")[0] == backend and _is_usable(declared):
+    declared = (project.declared_url() or "").partition(":")[0].replace("postgres+", "postgresql+")
+    if declared.partition("+")[0] == backend and _is_installed(declared):
         return declared
     file = project.script_location / "env.py"
     text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    if _ASYNC.search(text) or declared.partition("+")[2] in ("aiosqlite", "asyncpg"):
+    if _ASYNC_NAMES.search(text) or declared.partition("+")[2] in ("aiosqlite", "asyncpg"):
         return next((f"{backend}+{name}" for name in _ASYNC_DRIVERS[backend] if find_spec(name)), target.driver)
     return target.driver
 
 
-def _is_usable(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     """Say whether the driver is installed; a bare `postgresql` means another one since SQLAlchemy 2.1."""
     bare = {"postgresql": "psycopg" if _BARE_IS_PSYCOPG_3 else "psycopg2", "sqlite": "sqlite3"}
     module = name.partition("+")[2] or bare.get(name, name)
     return find_spec({"pysqlite": "sqlite3", "psycopg_async": "psycopg"}.get(module, module)) is not None
 
 
-def failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError | None:
+def environment_failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError | None:
     """Return what an error outside any revision says, with the innermost line of the project's own code.
 
     An error that we raised ourselves, between two steps inside env.py, is a bug of ours: None.
     """
     homes = (f"{project.script_location}/", f"{project.root}/")
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-    if lines and lines[-1].startswith(_PACKAGE):
+    if lines and lines[-1].startswith(_PACKAGE_DIRECTORY):
         return None
     own = [line for line in lines if line.startswith(homes)] or lines or ["env.py"]
     text = next(iter(str(error).splitlines()), "")
-    said = f"{type(error).__name__}: {target.mask(text) if target else text}"
-    return EnvironmentFailedError(own[-1].removeprefix(homes[1]), said)
+    message = f"{type(error).__name__}: {target.mask(text) if target else text}"
+    return EnvironmentFailedError(own[-1].removeprefix(homes[1]), message)
 
 
-def _noting(steps: Callable[..., Any], failed: list[BaseException], *, whole: bool) -> Callable[..., Iterator[Any]]:
+def _record_errors(
+    steps: Callable[..., Any], errors: list[BaseException], *, checks_transaction: bool
+) -> Callable[..., Iterator[Any]]:
     """Keep the error of a step, which env.py may log and forget; with `whole`, ending its transaction is one, too."""
 
-    def noted(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+    def recorded_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
         for step in steps(heads, context):
-            step.migration_fn = watched(step, context)
+            step.migration_fn = with_recording(step, context)
             yield step
 
-    def watched(step: Any, context: MigrationContext) -> Callable[..., None]:
+    def with_recording(step: Any, context: MigrationContext) -> Callable[..., None]:
         migrate = step.migration_fn
 
         def run(**arguments: Any) -> None:
             try:
                 migrate(**arguments)
-                if whole and not getattr(step, "is_replayed", False):
-                    _refuse_ended(step, context)
+                if checks_transaction and not getattr(step, "is_replayed", False):
+                    _refuse_ended_transaction(step, context)
             except BaseException as error:
-                failed.append(error)
+                errors.append(error)
                 raise
 
         return run
 
-    return noted
+    return recorded_steps
 
 
-def _refuse_ended(step: Any, context: MigrationContext) -> None:
+def _refuse_ended_transaction(step: Any, context: MigrationContext) -> None:
     """Raise TransactionEndedError when a step ended the transaction that Alembic began for it."""
     transaction = context._transaction  # noqa: SLF001  # another one after autocommit_block()
     if transaction is not None and not transaction.is_active:
@@ -239,12 +260,12 @@ def _run_env(script: ScriptDirectory, project: Project) -> None:
     script.run_env()
 
 
-def _is_about_offer(error: BaseException) -> bool:
+def _is_about_connection(error: BaseException) -> bool:
     """Say whether env.py wanted something else than what it was given: an Engine, or nothing at all."""
     return re.search(r"\b(Connection|Engine|RootTransaction)\b", str(error)) is not None
 
 
-def _refuse_other(connection: Any, target: Target) -> None:
+def _refuse_other_database(connection: Any, target: Target) -> None:
     """Raise WrongDatabaseError unless a connection leads to the target; it is left as it was found."""
     if not isinstance(connection, Connection):
         kind = type(connection).__name__
@@ -253,15 +274,15 @@ def _refuse_other(connection: Any, target: Target) -> None:
     if name != target.backend_name:
         raise WrongDatabaseError(str(target), f"it is connected to a {name} database")
     with backend_for(target).engine(target, writing=False).connect() as ours:
-        meant = _identity(ours)
+        expected = _database_identity(ours)
     busy = connection.in_transaction()
-    found = _identity(connection)
+    found = _database_identity(connection)
     if not busy:
         connection.rollback()  # a transaction that is open here Alembic would leave to env.py to commit
-    if found != meant:
+    if found != expected:
         raise WrongDatabaseError(str(target), f"it is connected to {found[1] or 'a database in memory'}")
 
 
-def _identity(connection: Connection) -> tuple[str, str]:
-    server, name = connection.exec_driver_sql(_IDENTITY[connection.dialect.name]).one()
+def _database_identity(connection: Connection) -> tuple[str, str]:
+    server, name = connection.exec_driver_sql(_IDENTITY_QUERIES[connection.dialect.name]).one()
     return str(server), os.path.realpath(name) if connection.dialect.name == "sqlite" and name else str(name)

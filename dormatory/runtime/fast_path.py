@@ -16,8 +16,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.plain_url import plain_target
-from dormatory.backends.queries import DANGLING_ROWS, INVALID_INDEXES, LEFT_TABLES, VERSIONS
-from dormatory.project.history import files_of, parsed, revision_in
+from dormatory.backends.queries import DANGLING_ROWS_QUERY, INVALID_INDEXES_QUERY, LEFTOVER_TABLES_QUERY, VERSIONS_QUERY
+from dormatory.project.history import parse_source, revision_in, revision_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from dormatory.project.history import Revision
     from dormatory.project.project import Project
 
-_TRUSTED = frozenset({"alembic", "sqlalchemy", *sys.stdlib_module_names})
-_WAIT_SECONDS = 10
+_TRUSTED_PACKAGES = frozenset({"alembic", "sqlalchemy", *sys.stdlib_module_names})
+_CONNECT_TIMEOUT_SECONDS = 10
 
 
-def settled(project: Project, environ: Mapping[str, str] = os.environ) -> tuple[PlainTarget, str] | None:
+def database_at_head(project: Project, environ: Mapping[str, str] = os.environ) -> tuple[PlainTarget, str] | None:
     """Return the database and the only head, when it is there and nothing is wrong with it; None in any other case.
 
     It only reads. Nobody is waited for.
     """
     try:
-        target = plain_target(project.declared(environ), project.root, environ)
+        target = plain_target(project.declared_url(environ), project.root, environ)
         if target is None or not _is_ordinary(project):
             return None
         head = _only_head(project)
-        looks = _sqlite_is_at if target.backend == "sqlite" else _postgresql_is_at
-        return (target, head) if head and looks(target, head) else None
+        is_at_head = _is_sqlite_at if target.backend_name == "sqlite" else _is_postgresql_at
+        return (target, head) if head and is_at_head(target, head) else None
     except (OSError, SyntaxError, ValueError):
         return None
 
@@ -51,8 +51,8 @@ def _is_ordinary(project: Project) -> bool:
     """Say whether env.py does nothing but import and call environment.run(), and no revision is without source."""
     if not project.has_our_environment or b"sourceless" in project.ini.read_bytes():
         return False
-    body = _tree(project.script_location / "env.py").body
-    *others, last = [node for node in body if not _is_text(node)]
+    body = _syntax_tree(project.script_location / "env.py").body
+    *others, last = [node for node in body if not _is_constant(node)]
     called = ast.unparse(last.value.func) if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else ""
     return called == "environment.run" and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in others)
 
@@ -60,10 +60,16 @@ def _is_ordinary(project: Project) -> bool:
 def _only_head(project: Project) -> str | None:
     """Return the id of the only head of an ordinary history: whole, without labels, dependencies or circles."""
     found: dict[str, Revision] = {}
-    for path in files_of(project):
-        tree = _tree(path)
+    for path in revision_paths(project):
+        tree = _syntax_tree(path)
         revision = revision_in(path, tree)
-        if revision is None or revision.id in found or revision.labels or revision.depends_on or not _is_plain(tree):
+        if (
+            revision is None
+            or revision.id in found
+            or revision.labels
+            or revision.depends_on
+            or not _is_importable(tree)
+        ):
             return None
         found[revision.id] = revision
     parents = {parent for revision in found.values() for parent in revision.parents}
@@ -74,12 +80,12 @@ def _only_head(project: Project) -> str | None:
     return None
 
 
-def _is_plain(tree: ast.Module) -> bool:
+def _is_importable(tree: ast.Module) -> bool:
     """Say whether a module surely loads: its top level imports from where it may and writes simple things down."""
     bound = set[str]()
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            if not all(name.partition(".")[0] in _TRUSTED for name in _imported(node)):
+            if not all(name.partition(".")[0] in _TRUSTED_PACKAGES for name in _imported_modules(node)):
                 return False
             bound |= {item.asname or item.name.partition(".")[0] for item in node.names}
         elif isinstance(node, ast.FunctionDef):
@@ -91,7 +97,7 @@ def _is_plain(tree: ast.Module) -> bool:
             if node.value is None or not _is_simple([node.value], bound):
                 return False
             bound |= {target.id for target in targets if isinstance(target, ast.Name)}
-        elif not _is_text(node):
+        elif not _is_constant(node):
             return False
     return True
 
@@ -106,22 +112,22 @@ def _is_simple(values: list[ast.expr], bound: set[str]) -> bool:
     )
 
 
-def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+def _imported_modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
     if isinstance(node, ast.ImportFrom):
         yield node.module or "" if not node.level else ""
     else:
         yield from (item.name for item in node.names)
 
 
-def _is_text(node: ast.stmt) -> bool:
+def _is_constant(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _tree(path: Path) -> ast.Module:
-    return parsed(path, path.read_bytes())
+def _syntax_tree(path: Path) -> ast.Module:
+    return parse_source(path, path.read_bytes())
 
 
-def _sqlite_is_at(target: PlainTarget, head: str) -> bool:
+def _is_sqlite_at(target: PlainTarget, head: str) -> bool:
     """Say whether an SQLite file is at a revision, without a left-over table or a row that dangles."""
     import sqlite3  # noqa: PLC0415  # the other backend has no need of it
 
@@ -130,26 +136,31 @@ def _sqlite_is_at(target: PlainTarget, head: str) -> bool:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=0)) as connection:
             connection.isolation_level = None
             connection.execute("BEGIN")
-            versions, *wrong = [
-                connection.execute(query).fetchall() for query in (VERSIONS, LEFT_TABLES, DANGLING_ROWS)
+            versions, *problems = [
+                connection.execute(query).fetchall()
+                for query in (VERSIONS_QUERY, LEFTOVER_TABLES_QUERY, DANGLING_ROWS_QUERY)
             ]
     except sqlite3.Error:
         return False
-    return versions == [(head,)] and not any(wrong)
+    return versions == [(head,)] and not any(problems)
 
 
-def _postgresql_is_at(target: PlainTarget, head: str) -> bool:
+def _is_postgresql_at(target: PlainTarget, head: str) -> bool:
     """Say whether a database is at a revision, without an invalid index, and reached without a transaction pooler."""
     import psycopg2  # noqa: PLC0415
 
     from dormatory.backends.postgresql import advisory_lock  # noqa: PLC0415
 
-    arguments: dict[str, Any] = {"application_name": "dormatory", "connect_timeout": _WAIT_SECONDS, **target.settings}
-    query = f"SELECT ARRAY({VERSIONS}), ARRAY({INVALID_INDEXES})"  # constants
+    arguments: dict[str, Any] = {
+        "application_name": "dormatory",
+        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        **target.settings,
+    }
+    query = f"SELECT ARRAY({VERSIONS_QUERY}), ARRAY({INVALID_INDEXES_QUERY})"  # constants
     try:
         with contextlib.closing(psycopg2.connect(**arguments)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(query)
-            return cursor.fetchone() == ([head], []) and advisory_lock.is_one_session(connection)
+            return cursor.fetchone() == ([head], []) and advisory_lock.has_dedicated_session(connection)
     except psycopg2.Error:
         return False

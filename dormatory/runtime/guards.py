@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from dormatory.errors import ForeignRevisionError
+from dormatory.errors import RevisionNotInCheckoutError
 from dormatory.project.history import History
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
 
 
-def refuse_broken(script: ScriptDirectory, project: Project) -> None:
+def refuse_broken_history(script: ScriptDirectory, project: Project) -> None:
     """Load every revision, and raise BrokenHistoryError for what Alembic only warns of or trips over later.
 
     An id used twice makes Alembic drop one of the two files; a parent that no file has, a KeyError.
@@ -30,8 +30,8 @@ def refuse_broken(script: ScriptDirectory, project: Project) -> None:
         list(script.walk_revisions())  # the warning was a revision's own
 
 
-def refuse_foreign(script: ScriptDirectory, heads: Iterable[str], shown: str) -> None:
+def refuse_unknown_revisions(script: ScriptDirectory, heads: Iterable[str], target_name: str) -> None:
     """Raise ForeignRevisionError when a database is at a revision that no file has."""
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := sorted(set(heads) - known):
-        raise ForeignRevisionError(shown, unknown)
+        raise RevisionNotInCheckoutError(target_name, unknown)

@@ -7,21 +7,21 @@ from functools import wraps
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from dormatory.errors import LockNotGotError
+from dormatory.errors import LockTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from alembic.runtime.migration import MigrationContext, RevisionStep
 
-    from dormatory.backends.base import Patience
+    from dormatory.backends.base import LockTimeout
 
-_LONGEST_SECONDS = 30.0
+_MAX_PAUSE_SECONDS = 30.0
 _LOG = logging.getLogger("dormatory")
 
 
-def retried(
-    step: RevisionStep, context: MigrationContext, patience: Patience, retries: int | None
+def with_lock_retries(
+    step: RevisionStep, context: MigrationContext, lock_timeout: LockTimeout, retries: int | None
 ) -> Callable[..., None]:
     """Return what runs a step until it gets its locks, at most `retries` times more than once.
 
@@ -34,27 +34,27 @@ def retried(
     @wraps(migrate)  # Alembic's log tells the direction by its name
     def run(**arguments: Any) -> None:
         for number in range((retries or 0) + 1):
-            patience.begin()
+            lock_timeout.begin_revision()
             began, memo = context._transaction, dict(context.impl.memo)  # noqa: SLF001  # as Alembic's autocommit_block does
             try:
                 migrate(**arguments)
             except Exception as error:
-                if retries is None or not patience.is_over(error):
+                if retries is None or not lock_timeout.is_timeout(error):
                     raise
                 is_kept = began is None or context._transaction is not began  # noqa: SLF001
                 if is_kept or number == retries:
                     name = str(step.revision.revision)
-                    raise LockNotGotError(name, patience.blocker, tries=number + 1, is_kept=is_kept) from error
+                    raise LockTimeoutError(name, lock_timeout.blocker, tries=number + 1, is_kept=is_kept) from error
             else:
                 return
-            _begin_again(context, memo)
-            _pause(step, patience, number + 1, retries or 0)
+            _restart_transaction(context, memo)
+            _pause(step, lock_timeout, number + 1, retries or 0)
             context._ensure_version_table()  # noqa: SLF001  # the first step's transaction had made it
 
     return run
 
 
-def _begin_again(context: MigrationContext, memo: dict[Any, Any]) -> None:
+def _restart_transaction(context: MigrationContext, memo: dict[Any, Any]) -> None:
     """Give the transaction back with all its locks, and begin another, of which the server hears with its first use."""
     connection, transaction = context.connection, context._transaction  # noqa: SLF001
     if connection is None or transaction is None:
@@ -65,9 +65,9 @@ def _begin_again(context: MigrationContext, memo: dict[Any, Any]) -> None:
     context.impl.memo.update(memo)
 
 
-def _pause(step: RevisionStep, patience: Patience, number: int, retries: int) -> None:
-    seconds = min(2.0 ** (number - 1), _LONGEST_SECONDS)
-    who = patience.blocker or "nobody was seen to have it"
+def _pause(step: RevisionStep, lock_timeout: LockTimeout, number: int, retries: int) -> None:
+    seconds = min(2.0 ** (number - 1), _MAX_PAUSE_SECONDS)
+    who = lock_timeout.blocker or "nobody was seen to have it"
     text = "revision %s did not get a lock and was rolled back (%s); trying again in %g s, %d of %d"
     _LOG.warning(text, step.revision.revision, who, seconds, number, retries)
     sleep(seconds)

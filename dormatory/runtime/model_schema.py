@@ -7,53 +7,53 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import ModelsFailedError
 from dormatory.recording.model import Comparison
 from dormatory.runtime.runner import Runner
-from dormatory.runtime.worker import isolated
+from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.runtime.scratch import Scratch
+    from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.snapshot import Snapshot
 
 
-def compare(project: Project, maker: Scratch, migrated: Target, version_table: str) -> Comparison:
+def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target, version_table: str) -> Comparison:
     """Build the models on a scratch database, and look at that and at one to which the history was applied."""
     with maker() as modelled:
-        build_models(project, modelled)
-        by_models, server = _look(modelled, version_table)
-    by_history, _ = _look(migrated, version_table)
+        create_model_schema(project, modelled)
+        by_models, server = _read_schema(modelled, version_table)
+    by_history, _ = _read_schema(migrated, version_table)
     return Comparison(migrated.backend_name, server, by_history, by_models)
 
 
-def build_models(project: Project, target: Target) -> None:
+def create_model_schema(project: Project, target: Target) -> None:
     """Create everything that the project's metadata describes on an empty database, and the namespaces it names.
 
     Raises ModelsFailedError when the database refuses it.
     """
-    isolated(project, _build_models, project, target)
+    call_in_worker(project, _create_model_schema, project, target)
 
 
-def _build_models(project: Project, target: Target) -> None:
+def _create_model_schema(project: Project, target: Target) -> None:
     with backend_for(target).engine(target, writing=True).connect() as connection:
-        several = Runner(project, target=target, connection=connection).environment().metadata
+        metadatas = Runner(project, target=target, connection=connection).environment().metadata
         connection.rollback()
         try:
-            for metadata in several:
+            for metadata in metadatas:
                 for name in filter(None, metadata._schemas if target.backend_name == "postgresql" else ()):  # noqa: SLF001  # MetaData keeps them nowhere else
                     connection.execute(CreateSchema(name, if_not_exists=True))
                 metadata.create_all(connection)
             connection.commit()
         except SQLAlchemyError as error:
-            said = next(iter(target.mask(str(getattr(error, "orig", None) or error)).splitlines()), "")
-            raise ModelsFailedError(said) from error
+            reason = next(iter(target.mask(str(getattr(error, "orig", None) or error)).splitlines()), "")
+            raise ModelsFailedError(reason) from error
 
 
-def _look(target: Target, version_table: str) -> tuple[Snapshot, str]:
+def _read_schema(target: Target, version_table: str) -> tuple[Snapshot, str]:
     backend = backend_for(target)
     with backend.engine(target, writing=False).connect() as connection:
-        return snapshot(connection, ignore=(version_table,)), backend.version(connection)
+        return read_snapshot(connection, ignore=(version_table,)), backend.version(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dormatory.errors import PoorTitleError
+from dormatory.errors import MessageTooShortError
 from dormatory.project.history import History
 from dormatory.project.project import Project
 
@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from alembic.operations import MigrationScript
     from alembic.runtime.migration import MigrationContext
 
-_FEWEST_WORDS = 2
+_MIN_TITLE_WORDS = 2
 
 
 def checked_title(message: str | None) -> str:
     """Return a revision's title without stray white space; raises PoorTitleError for fewer than two words."""
     words = (message or "").split()
-    if len(words) < _FEWEST_WORDS:
-        raise PoorTitleError(" ".join(words))
+    if len(words) < _MIN_TITLE_WORDS:
+        raise MessageTooShortError(" ".join(words))
     return " ".join(words)
 
 
-def process(context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]) -> None:
+def process_revision_directives(
+    context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
+) -> None:
     """Give the revision that Alembic is about to write its number, or keep it from writing an empty one.
 
     Serves as `process_revision_directives` of every `alembic revision`; `alembic check` writes none.
@@ -42,4 +44,4 @@ def process(context: MigrationContext, _heads: Iterable[Any] | str, directives: 
         directives.clear()
         return
     if getattr(options, "rev_id", None) is None:
-        directive.rev_id = History.read(Project.of(config)).next_id()
+        directive.rev_id = History.read(Project.from_config(config)).next_id()

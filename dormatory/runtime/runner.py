@@ -15,9 +15,9 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
-from dormatory.errors import DormatoryError, RefusedError, UnwritableError
+from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
 from dormatory.runtime import external_env, guards, sqlite_batch  # noqa: F401  # importing batches makes Alembic use it
-from dormatory.runtime.explain import explained
+from dormatory.runtime.explain import explain_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,30 +39,30 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class AlembicEnvironment:
     """What an env.py says: the models' metadata, and the table that keeps the revision."""
 
     metadata: tuple[MetaData, ...]
     version_table: str
 
 
-class Listener(Protocol):
+class ProgressListener(Protocol):
     """Whoever wants to know how far a run is."""
 
-    def planned(self, moves: tuple[Move, ...]) -> None:
+    def on_plan(self, moves: tuple[Move, ...]) -> None:
         """Take note of all the moves to come; called once, before the first."""
 
-    def started(self, move: Move) -> None:
+    def on_start(self, move: Move) -> None:
         """Take note that a move begins."""
 
-    def finished(self, move: Move, seconds: float) -> None:
+    def on_finish(self, move: Move, seconds: float) -> None:
         """Take note that a move has ended."""
 
 
-class _Silent:
-    def planned(self, moves: tuple[Move, ...]) -> None: ...
-    def started(self, move: Move) -> None: ...
-    def finished(self, move: Move, seconds: float) -> None: ...
+class _NullListener:
+    def on_plan(self, moves: tuple[Move, ...]) -> None: ...
+    def on_start(self, move: Move) -> None: ...
+    def on_finish(self, move: Move, seconds: float) -> None: ...
 
 
 class Runner:
@@ -82,7 +82,7 @@ class Runner:
         confirm: str | None = None,
     ) -> None:
         self.project, self.target = project, target
-        self.arrived: tuple[str, ...] = ()
+        self.reached_revisions: tuple[str, ...] = ()
         # What env.py may ask for: get_x_argument(), and `autogenerate` where a file is written.
         self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [], quiet=True)
         toml = project.ini.suffix == ".toml"
@@ -100,142 +100,142 @@ class Runner:
         with contextlib.chdir(self.project.root):  # where other projects' relative paths start
             return ScriptDirectory.from_config(self.config)
 
-    def foresee(self, to: str = "head") -> None:
+    def check_upgrade_path(self, to: str = "head") -> None:
         """Load every revision and find the way from base to `to`: what cannot be upgraded must not be created.
 
         An env.py of another project may first make importable what its revisions import, so nothing is foreseen there.
         """
         if not self.project.has_our_environment:
             return
-        with self._explained():
-            guards.refuse_broken(self.script, self.project)
+        with self._explain_errors():
+            guards.refuse_broken_history(self.script, self.project)
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
-    def upgrade(self, to: str = "head", listener: Listener | None = None) -> None:
+    def upgrade(self, to: str = "head", listener: ProgressListener | None = None) -> None:
         """Upgrade to a revision."""
-        self._move(to, listener or _Silent(), lambda script, heads: script._upgrade_revs(to, heads))  # noqa: SLF001  # as alembic.command does
+        self._move(to, listener or _NullListener(), lambda script, heads: script._upgrade_revs(to, heads))  # noqa: SLF001  # as alembic.command does
 
-    def downgrade(self, to: str, listener: Listener | None = None) -> None:
+    def downgrade(self, to: str, listener: ProgressListener | None = None) -> None:
         """Downgrade to a revision."""
-        self._move(to, listener or _Silent(), lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
+        self._move(to, listener or _NullListener(), lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
 
-    def walk(self, steps: Callable[[ScriptDirectory, MigrationContext], Iterator[Any]]) -> None:
+    def run_steps(self, steps: Callable[[ScriptDirectory, MigrationContext], Iterator[Any]]) -> None:
         """Run whatever steps are yielded, one after the other, in one run of env.py."""
 
-        def walk(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
-            guards.refuse_broken(self.script, self.project)
+        def checked_steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+            guards.refuse_broken_history(self.script, self.project)
             return steps(self.script, context)
 
-        self._enter(walk, each_commits=True, destination_rev="heads")
+        self._run_env(checked_steps, transaction_per_step=True, destination_rev="heads")
 
     def stamp(self, to: str) -> None:
         """Write a revision into the version table without running anything."""
-        self._enter(lambda heads, _: self.script._stamp_revs(to, heads), destination_rev=to)  # noqa: SLF001  # as alembic.command does
+        self._run_env(lambda heads, _: self.script._stamp_revs(to, heads), destination_rev=to)  # noqa: SLF001  # as alembic.command does
 
-    def sql(self, span: str) -> None:
+    def write_sql(self, span: str) -> None:
         """Write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
-        with self._explained(), self._led():
+        with self._explain_errors(), self._provide_url():
             command.upgrade(self.config, span, sql=True)
 
     def current(self) -> tuple[str, ...]:
         """Return the revisions the database is at, as the project's own version table tells."""
         found: list[str] = []
 
-        def look(heads: tuple[str, ...], _context: MigrationContext) -> list[Any]:
+        def read_heads(heads: tuple[str, ...], _context: MigrationContext) -> list[Any]:
             found.extend(heads)
             return []
 
-        self._enter(look, dont_mutate=True)
+        self._run_env(read_heads, dont_mutate=True)
         return tuple(sorted(found))
 
-    def environment(self) -> Environment:
+    def environment(self) -> AlembicEnvironment:
         """Return what the project's env.py configures Alembic with."""
         found: list[MigrationContext] = []
 
-        def look(_heads: tuple[str, ...], context: MigrationContext) -> list[Any]:
+        def keep_context(_heads: tuple[str, ...], context: MigrationContext) -> list[Any]:
             found.append(context)
             return []
 
-        self._enter(look, dont_mutate=True)
+        self._run_env(keep_context, dont_mutate=True)
         opts = found[0].opts
         metadata = opts.get("target_metadata") or ()
         several = metadata if isinstance(metadata, (list, tuple)) else (metadata,)
         table, namespace = found[0].version_table, found[0].version_table_schema
-        return Environment(tuple(several), f"{namespace}.{table}" if namespace else table)
+        return AlembicEnvironment(tuple(several), f"{namespace}.{table}" if namespace else table)
 
-    def revision(self, message: str, *, autogenerate: bool) -> Path | None:
+    def write_revision(self, message: str, *, autogenerate: bool) -> Path | None:
         """Write the next revision and return its file, or None when there was nothing to write."""
         self.options.autogenerate = autogenerate
         try:
-            with self._explained(), self._led():
+            with self._explain_errors(), self._provide_url():
                 script = command.revision(self.config, message, autogenerate=autogenerate)
         except OSError as error:
-            file, said = error.filename or self.project.script_location, error.strerror or str(error)
+            file, reason = error.filename or self.project.script_location, error.strerror or str(error)
             if isinstance(error, FileNotFoundError):  # the template
-                raise RefusedError(f"{file}: {said}") from error
-            raise UnwritableError(file, said) from error
+                raise AlembicRefusedError(f"{file}: {reason}") from error
+            raise UnwritableFileError(file, reason) from error
         if isinstance(script, list):
             script = script[0] if script else None
         return Path(script.path) if script else None
 
-    def _move(self, to: str, listener: Listener, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
-        def arrive(*, heads: set[str], **_: Any) -> None:
-            self.arrived = tuple(sorted(heads))
+    def _move(self, to: str, listener: ProgressListener, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
+        def record_heads(*, heads: set[str], **_: Any) -> None:
+            self.reached_revisions = tuple(sorted(heads))
 
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
-            context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, arrive)
-            guards.refuse_broken(self.script, self.project)
-            guards.refuse_foreign(self.script, heads, str(self.target or "the database"))
+            context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, record_heads)
+            guards.refuse_broken_history(self.script, self.project)
+            guards.refuse_unknown_revisions(self.script, heads, str(self.target or "the database"))
             planned = [(step, _move_of(step)) for step in plan(self.script, heads)]
-            listener.planned(tuple(move for _, move in planned))
+            listener.on_plan(tuple(move for _, move in planned))
             for step, move in planned:
-                listener.started(move)
+                listener.on_start(move)
                 began = perf_counter()
                 yield step  # back here, the step is done, and committed where each one commits
-                listener.finished(move, perf_counter() - began)
+                listener.on_finish(move, perf_counter() - began)
 
-        self._enter(steps, destination_rev=to)
+        self._run_env(steps, destination_rev=to)
 
-    def _enter(self, steps: Callable[..., Any], *, each_commits: bool = False, **options: Any) -> None:
+    def _run_env(self, steps: Callable[..., Any], *, transaction_per_step: bool = False, **options: Any) -> None:
         """Load the scripts and run env.py once, with `steps` as what is to be done.
 
         With `each_commits` every step of another project's has a transaction of its own, whatever its env.py says.
         """
-        with self._explained(), self._led():
+        with self._explain_errors(), self._provide_url():
             if self.target is None or self.project.has_our_environment:
                 with EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
                     self.script.run_env()
                 return
-            external_env.run(
+            external_env.run_external_env(
                 self.project,
                 self.target,
                 self.script,
                 self.config,
                 given=self.connection,
                 steps=steps,
-                each_commits=each_commits,
+                transaction_per_step=transaction_per_step,
                 **options,
             )
 
-    def _led(self) -> contextlib.AbstractContextManager[None]:
+    def _provide_url(self) -> contextlib.AbstractContextManager[None]:
         """Tell env.py, and revisions that connect by themselves, which database is meant.
 
         Ours finds the user's own database by itself; a copy or a scratch database is one that we were connected to.
         """
         if self.target is None or (self.project.has_our_environment and self.connection is None):
             return contextlib.nullcontext()
-        return external_env.led(self.project, self.target, self.config)
+        return external_env.provide_url(self.project, self.target, self.config)
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except DormatoryError:
             raise
         except Exception as error:
-            known = explained(error, target=self.target, project=self.project)
+            known = explain_error(error, target=self.target, project=self.project)
             if known is None and not self.project.has_our_environment:
-                known = external_env.failure(error, self.project, self.target)
+                known = external_env.environment_failure(error, self.project, self.target)
             if known is None:
                 raise
             raise known from error

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import NAMES, backend_for
+from dormatory.backends.registry import BACKEND_NAMES, backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.errors import BaselineError, MissingDatabaseError, UnsupportedBackendError
+from dormatory.errors import BaselineFailedError, MissingDatabaseError, UnsupportedBackendError
 from dormatory.runtime.runner import Runner
-from dormatory.runtime.worker import isolated
+from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
-    Scratch = Callable[[], contextlib.AbstractContextManager[Target]]
+    ScratchMaker = Callable[[], contextlib.AbstractContextManager[Target]]
 
 
 @contextlib.contextmanager
-def databases(backend: str) -> Iterator[Scratch]:
+def databases(backend: str) -> Iterator[ScratchMaker]:
     """Give a maker of empty databases of one kind, whose server, if it needs one, lives as long as the block.
 
     Raises UnsupportedBackendError for a kind we do not know, ProgramMissingError where no server is found.
@@ -40,43 +40,43 @@ def databases(backend: str) -> Iterator[Scratch]:
         with throwaway.server() as server:
             yield lambda: throwaway.scratch_postgresql(server)
     else:
-        raise UnsupportedBackendError(backend, known=NAMES)
+        raise UnsupportedBackendError(backend, known=BACKEND_NAMES)
 
 
 @contextlib.contextmanager
-def at_revision(project: Project, scratch: Scratch, revision: str = "heads") -> Iterator[Target]:
+def at_revision(project: Project, maker: ScratchMaker, revision: str = "heads") -> Iterator[Target]:
     """Give a scratch database to which the history was applied, up to a revision."""
-    with scratch() as target:
+    with maker() as target:
         upgrade(project, target, revision)
         yield target
 
 
 def upgrade(project: Project, target: Target, revision: str) -> None:
     """Apply the history to a scratch database, up to a revision."""
-    prepare(project, target)
-    isolated(project, _upgrade, project, target, revision)
+    run_baseline(project, target)
+    call_in_worker(project, _upgrade, project, target, revision)
 
 
-def prepare(project: Project, target: Target) -> None:
+def run_baseline(project: Project, target: Target) -> None:
     """Run the project's baseline, if it has one and the database is still empty.
 
     Raises BaselineError when it fails.
     """
     if project.settings.baseline:
-        isolated(project, _prepare, project, target)
+        call_in_worker(project, _run_baseline, project, target)
 
 
 def version_table(project: Project, target: Target) -> str:
     """Return the table in which the project's env.py keeps the revision, with its namespace if it names one."""
-    return isolated(project, _version_table, project, target)
+    return call_in_worker(project, _version_table, project, target)
 
 
-def current(project: Project, target: Target) -> tuple[str, ...]:
+def current_revisions(project: Project, target: Target) -> tuple[str, ...]:
     """Return the revisions that a database is at.
 
     Raises MissingDatabaseError, or another DatabaseFailedError when it cannot be read.
     """
-    return isolated(project, _current, project, target)
+    return call_in_worker(project, _current_revisions, project, target)
 
 
 def _upgrade(project: Project, target: Target, revision: str) -> None:
@@ -90,7 +90,7 @@ def _version_table(project: Project, target: Target) -> str:
         return Runner(project, target=target, connection=connection).environment().version_table
 
 
-def _current(project: Project, target: Target) -> tuple[str, ...]:
+def _current_revisions(project: Project, target: Target) -> tuple[str, ...]:
     backend = backend_for(target)
     if not backend.exists(target):
         raise MissingDatabaseError(str(target))
@@ -101,26 +101,26 @@ def _current(project: Project, target: Target) -> tuple[str, ...]:
         raise backend.explain(error, target) from error
 
 
-def _prepare(project: Project, target: Target) -> None:
+def _run_baseline(project: Project, target: Target) -> None:
     name = project.settings.baseline.replace("{backend}", target.backend_name)
     backend = backend_for(target)
     with backend.engine(target, writing=True).connect() as connection:
-        is_empty = not snapshot(connection).tables
+        is_empty = not read_snapshot(connection).tables
         connection.rollback()
         if not is_empty:
             return
         try:
             if name.endswith(".sql"):
-                _execute(connection, (project.root / name).read_text(encoding="utf-8"))
+                _execute_script(connection, (project.root / name).read_text(encoding="utf-8"))
             else:
                 _call(project, name, connection)
             connection.commit()
         except Exception as error:
-            said = next(iter(target.mask(str(error)).splitlines()), "")
-            raise BaselineError(name, f"{type(error).__name__}: {said}") from error
+            reason = next(iter(target.mask(str(error)).splitlines()), "")
+            raise BaselineFailedError(name, f"{type(error).__name__}: {reason}") from error
 
 
-def _execute(connection: Connection, text: str) -> None:
+def _execute_script(connection: Connection, text: str) -> None:
     """Execute a whole file of statements; only the drivers themselves take several at once."""
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":

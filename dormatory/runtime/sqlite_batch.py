@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # Whether all tables exist that foreign keys lead to from one; to reflect one that does not exist is an error.
-_ARE_THERE = """
+_REFERENCED_TABLES_EXIST = """
     WITH RECURSIVE reached(name) AS (
         SELECT ? UNION SELECT key."table" FROM reached, pragma_foreign_key_list(reached.name) AS key
     )
@@ -28,7 +28,7 @@ _ARE_THERE = """
 """
 
 
-class Rebuilding(SQLiteImpl):
+class SQLiteBatchImpl(SQLiteImpl):
     """Alembic's own SQLite, but for what it reflects."""
 
     __dialect__ = "sqlite"
@@ -37,11 +37,16 @@ class Rebuilding(SQLiteImpl):
         """Say whether ALTER TABLE is not enough; asked for each batch, before the table is reflected."""
         is_needed = super().requires_recreate_in_batch(batch_op)
         is_plain = batch_op.schema is None and "resolve_fks" not in batch_op.reflect_kwargs
-        if is_needed and is_plain and self.connection is not None and _are_there(self.connection, batch_op.table_name):
+        if (
+            is_needed
+            and is_plain
+            and self.connection is not None
+            and _has_referenced_tables(self.connection, batch_op.table_name)
+        ):
             batch_op.reflect_kwargs = {**batch_op.reflect_kwargs, "resolve_fks": False}
         return is_needed
 
 
-def _are_there(connection: Connection, table: str) -> bool:
-    ((answer,),) = cursor.asked(cursor.cursor(connection), _ARE_THERE, (table,))
+def _has_referenced_tables(connection: Connection, table: str) -> bool:
+    ((answer,),) = cursor.fetch_rows(cursor.open_cursor(connection), _REFERENCED_TABLES_EXIST, (table,))
     return bool(answer)

@@ -20,8 +20,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dormatory.errors import DormatoryError, EnvironmentFailedError
-from dormatory.system.process import conversing
-from dormatory.system.signals import unwinding_on_signals
+from dormatory.system.process import piped_process
+from dormatory.system.signals import raise_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")
-_HOME = str(Path(__file__).resolve().parents[2])
+_IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
 # Ours is found last: `-P` and the appended path keep our directories from hiding the project's modules, and the
 # project's from hiding Alembic before it is loaded.  Interrupted while it loads, it ends without a traceback.
-_CHILD = (
+_WORKER_CODE = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
-    "from dormatory.system.tuning import hasten; hasten(); "
-    "from dormatory.runtime.worker import answer; answer()"
+    "from dormatory.system.tuning import tune_process; tune_process(); "
+    "from dormatory.runtime.worker import run_worker; run_worker()"
 )
 
 
-def isolated(
-    project: Project, function: Callable[..., _T], *arguments: Any, hear: Callable[[Any], None] | None = None
+def call_in_worker(
+    project: Project, function: Callable[..., _T], *arguments: Any, on_message: Callable[[Any], None] | None = None
 ) -> _T:
     """Call a function of a module and return what it returns, in a new process where the project's code is not ours.
 
@@ -51,21 +51,21 @@ def isolated(
     A DormatoryError passes through; whatever else ends the process is an EnvironmentFailedError.
     """
     if project.has_our_environment:
-        return function(*arguments, *([hear] if hear else []))
-    with _asked(project, function, tells=hear is not None) as child:
-        _give(child, arguments)
-        for kind, value in _answers(child):
-            if kind == "told" and hear:
-                hear(value)
-    return cast("_T", _outcome(kind, value))
+        return function(*arguments, *([on_message] if on_message else []))
+    with _start_worker(project, function, sends_messages=on_message is not None) as child:
+        _send_arguments(child, arguments)
+        for kind, value in _messages(child):
+            if kind == "told" and on_message:
+                on_message(value)
+    return cast("_T", _result_or_raise(kind, value))
 
 
-def side_by_side(
+def call_in_parallel(
     project: Project,
     names: Collection[_K],
     arguments: Callable[[_K], Sequence[Any]],
     function: Callable[..., _T],
-    hear: Callable[[_K, Any], None],
+    on_message: Callable[[_K, Any], None],
 ) -> dict[_K, _T]:
     """Call a function once for each name with its arguments, at the same time, each in a process of its own.
 
@@ -75,53 +75,53 @@ def side_by_side(
     """
     if len(names) == 1:
         (name,) = names
-        return {name: function(*arguments(name), lambda value: hear(name, value))}
-    heard: SimpleQueue[tuple[_K, str, Any]] = SimpleQueue()
-    ended: dict[_K, _T] = {}
+        return {name: function(*arguments(name), lambda value: on_message(name, value))}
+    messages: SimpleQueue[tuple[_K, str, Any]] = SimpleQueue()
+    results: dict[_K, _T] = {}
     failed: dict[_K, DormatoryError] = {}
     with ExitStack() as stack:
-        children = {name: stack.enter_context(_asked(project, function, tells=True)) for name in names}
+        children = {name: stack.enter_context(_start_worker(project, function, sends_messages=True)) for name in names}
         for name, child in children.items():
-            _give(child, arguments(name))
-            Thread(target=_pass_on, args=(name, child, heard), daemon=True).start()
-        while len(ended) + len(failed) < len(children):
-            name, kind, value = heard.get()
+            _send_arguments(child, arguments(name))
+            Thread(target=_forward_messages, args=(name, child, messages), daemon=True).start()
+        while len(results) + len(failed) < len(children):
+            name, kind, value = messages.get()
             if kind == "told":
-                hear(name, value)
+                on_message(name, value)
                 continue
             try:
-                ended[name] = cast("_T", _outcome(kind, value))
+                results[name] = cast("_T", _result_or_raise(kind, value))
             except DormatoryError as error:
                 failed[name] = error
     for name in names:
         if name in failed:
             raise failed[name]
-    return ended
+    return results
 
 
-def _pass_on(name: _K, child: Popen[str], heard: SimpleQueue[tuple[_K, str, Any]]) -> None:
-    for kind, value in _answers(child):
-        heard.put((name, kind, value))
+def _forward_messages(name: _K, child: Popen[str], messages: SimpleQueue[tuple[_K, str, Any]]) -> None:
+    for kind, value in _messages(child):
+        messages.put((name, kind, value))
 
 
 @contextmanager
-def _asked(project: Project, function: Callable[..., Any], *, tells: bool) -> Iterator[Popen[str]]:
+def _start_worker(project: Project, function: Callable[..., Any], *, sends_messages: bool) -> Iterator[Popen[str]]:
     """Start a process that is going to make a call, and loads what that takes."""
-    command = [sys.executable, "-P", "-c", _CHILD, _HOME]
-    with conversing(command, env=os.environ, cwd=project.root) as child:
-        asked = cast("TextIO", child.stdin)
-        pickle.dump((function, tells), asked.buffer)
-        asked.flush()
+    command = [sys.executable, "-P", "-c", _WORKER_CODE, _IMPORT_ROOT]
+    with piped_process(command, env=os.environ, cwd=project.root) as child:
+        stdin = cast("TextIO", child.stdin)
+        pickle.dump((function, sends_messages), stdin.buffer)
+        stdin.flush()
         yield child
 
 
-def _give(child: Popen[str], arguments: Sequence[Any]) -> None:
+def _send_arguments(child: Popen[str], arguments: Sequence[Any]) -> None:
     """Give the process its arguments: now it calls. One that has ended meanwhile says so where its answers are read."""
-    with suppress(BrokenPipeError), cast("TextIO", child.stdin) as asked:
-        pickle.dump(tuple(arguments), asked.buffer)
+    with suppress(BrokenPipeError), cast("TextIO", child.stdin) as stdin:
+        pickle.dump(tuple(arguments), stdin.buffer)
 
 
-def _answers(child: Popen[str]) -> Iterator[tuple[str, Any]]:
+def _messages(child: Popen[str]) -> Iterator[tuple[str, Any]]:
     """Yield what a process says, and last how it ended.
 
     One unpickler reads it all: what was said before, such as the tables that a step did not change, comes only once.
@@ -136,7 +136,7 @@ def _answers(child: Popen[str]) -> Iterator[tuple[str, Any]]:
         yield kind, value
 
 
-def _outcome(kind: str, value: Any) -> Any:
+def _result_or_raise(kind: str, value: Any) -> Any:
     """Return what a call returned, or raise what it raised."""
     if kind == "returned":
         return value
@@ -147,13 +147,13 @@ def _outcome(kind: str, value: Any) -> Any:
     raise EnvironmentFailedError("env.py", f"the process ended with exit code {value}")
 
 
-def answer() -> None:
+def run_worker() -> None:
     """Be the child: read the call from standard input, and write what comes of it.
 
     Standard output belongs to the answers; what the project prints goes to standard error. Its logging is kept to
     errors, however it is set up: a round trip would repeat each line of it three times.
     """
-    function, tells = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
+    function, sends_messages = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
     try:
         arguments = pickle.load(sys.stdin.buffer)  # noqa: S301  # likewise
     except EOFError:  # our parent is gone
@@ -165,17 +165,17 @@ def answer() -> None:
         warnings.simplefilter("ignore")
         writer = pickle.Pickler(channel)
 
-        def say(kind: str, value: Any) -> None:
+        def send(kind: str, value: Any) -> None:
             writer.dump((kind, value))
             channel.flush()
 
         try:
-            with unwinding_on_signals():
-                more = [lambda value: say("told", value)] if tells else []
-                say("returned", function(*arguments, *more))
+            with raise_on_signals():
+                more = [lambda value: send("told", value)] if sends_messages else []
+                send("returned", function(*arguments, *more))
         except (DormatoryError, KeyboardInterrupt) as error:
-            say("raised", error)
+            send("raised", error)
         except SystemExit as error:
-            say("raised", EnvironmentFailedError("env.py", f"it called sys.exit({error.code!r})"))
+            send("raised", EnvironmentFailedError("env.py", f"it called sys.exit({error.code!r})"))
         except Exception:  # noqa: BLE001  # the parent raises it again
-            say("crashed", traceback.format_exc())
+            send("crashed", traceback.format_exc())

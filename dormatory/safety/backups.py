@@ -11,22 +11,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import NAMES, backend_for, backend_named
-from dormatory.errors import BackupFailedError, DormatoryError, NoBackupError
+from dormatory.backends.registry import BACKEND_NAMES, backend_by_name, backend_for
+from dormatory.errors import BackupFailedError, DormatoryError, MissingBackupError
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
-_LONGEST = 40  # of a database's or a revision's name within a file's
-_MOMENT = "%Y%m%dT%H%M%SZ"
-_NAME = re.compile(
+_MAX_NAME_CHARACTERS = 40  # of a database's or a revision's name within a file's
+_TIMESTAMP_FORMAT = "%Y%m%dT%H%M%SZ"
+_FILE_NAME = re.compile(
     r"(?P<label>[\w-]+)-(?P<digest>[0-9a-f]{8})\.(?P<number>\d{6,})\.(?P<taken>\d{8}T\d{6}Z)\.(?P<revision>[\w+-]+)\.\w+",
     re.ASCII,
 )
 # What of a URL says where a database is: never its user or a secret.
-_PLACE = ("host", "hostaddr", "port", "service")
+_LOCATION_OPTIONS = ("host", "hostaddr", "port", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Backup:
     file: Path
     key: str
     number: int
-    taken: datetime
+    taken_at: datetime
     revision: str
-    size: int
+    size_bytes: int
 
     @property
     def database(self) -> str:
@@ -50,110 +50,112 @@ class Backup:
         return self.key.rpartition("-")[0]
 
 
-def directory(project: Project) -> Path:
+def backup_directory(project: Project) -> Path:
     """Return where a project's backups lie."""
     return project.root / ".dormatory" / "backups"
 
 
-def listed(project: Project) -> tuple[Backup, ...]:
+def existing_backups(project: Project) -> tuple[Backup, ...]:
     """Return the backups that are there, by database, the newest of each first."""
-    found = (backup for backup in _found(directory(project)) if backup.size)  # an empty one is still being written
+    found = (
+        backup for backup in _backups_in(backup_directory(project)) if backup.size_bytes
+    )  # an empty one is still being written
     return tuple(sorted(found, key=lambda backup: (backup.key, -backup.number)))
 
 
-def latest(project: Project, target: Target) -> Backup:
+def latest_backup(project: Project, target: Target) -> Backup:
     """Return the newest backup of a database; raises NoBackupError."""
-    own = [backup for backup in listed(project) if backup.key == _key(target)]
+    own = [backup for backup in existing_backups(project) if backup.key == _database_key(target)]
     if not own:
-        raise NoBackupError(str(target), str(directory(project)))
+        raise MissingBackupError(str(target), str(backup_directory(project)))
     return own[0]
 
 
-def keep(project: Project, target: Target, revision: str = "", *, spared: Path | None = None) -> Path:
+def create_backup(project: Project, target: Target, revision: str = "", *, protected: Path | None = None) -> Path:
     """Back a database up, remove the oldest of its backups but never `spared`, and return the new one's file.
 
     Without `revision`, the database is asked which it is at. Raises BackupFailedError and what the backend raises.
     """
     backend = backend_for(target)
-    name = _word(revision or _revision(project, target))
+    name = _file_name_part(revision or _current_revision(project, target))
     try:
-        home = _prepared(directory(project))
-        file = _reserved(home, _key(target), name, backend.backup_suffix)
+        home = _prepare_directory(backup_directory(project))
+        file = _reserve_file(home, _database_key(target), name, backend.backup_suffix)
     except OSError as error:
-        said = f"{error.filename or directory(project)}: {error.strerror}"
-        raise BackupFailedError(str(target), said, fix="see owner, mode and room there") from error
+        reason = f"{error.filename or backup_directory(project)}: {error.strerror}"
+        raise BackupFailedError(str(target), reason, fix="see owner, mode and room there") from error
     try:
-        backend.backup(target, file)
+        backend.create_backup(target, file)
     except BaseException:
         file.unlink(missing_ok=True)
         raise
-    own = [backup for backup in listed(project) if backup.key == _key(target)]
+    own = [backup for backup in existing_backups(project) if backup.key == _database_key(target)]
     for old in own[project.settings.backups :]:
-        if old.file != spared:
+        if old.file != protected:
             with contextlib.suppress(OSError):  # too many backups are no reason to fail
                 old.file.unlink()
     return file
 
 
-def chosen(project: Project, name: str) -> Path:
+def resolve_backup(project: Project, name: str) -> Path:
     """Return the file that a person means by a path, or by the mere name of a backup."""
     given = Path(name).expanduser().absolute()
-    ours = directory(project) / name
+    ours = backup_directory(project) / name
     return ours if not given.exists() and ours.is_file() else given
 
 
-def _found(home: Path) -> list[Backup]:
+def _backups_in(directory: Path) -> list[Backup]:
     found = []
-    for file in home.glob("*") if home.is_dir() else ():
-        suffixes = tuple(backend_named(name).backup_suffix for name in NAMES)
-        match = _NAME.fullmatch(file.name)
+    for file in directory.glob("*") if directory.is_dir() else ():
+        suffixes = tuple(backend_by_name(name).backup_suffix for name in BACKEND_NAMES)
+        match = _FILE_NAME.fullmatch(file.name)
         if match and file.suffix in suffixes:
-            taken = datetime.strptime(match["taken"], _MOMENT).replace(tzinfo=UTC)
+            taken = datetime.strptime(match["taken"], _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
             key = f"{match['label']}-{match['digest']}"
             found.append(Backup(file, key, int(match["number"]), taken, match["revision"], file.stat().st_size))
     return found
 
 
-def _prepared(home: Path) -> Path:
+def _prepare_directory(directory: Path) -> Path:
     """Make the directory, closed to others and ignored by git, where it is not so yet."""
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o700)
-    ignore = home / ".gitignore"
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    ignore = directory / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
-    return home
+    return directory
 
 
-def _reserved(home: Path, key: str, revision: str, suffix: str) -> Path:
+def _reserve_file(directory: Path, key: str, revision: str, suffix: str) -> Path:
     """Take the next number of a database by making an empty file: two runs at the same moment get different ones."""
-    number = max((backup.number for backup in _found(home) if backup.key == key), default=0)
+    number = max((backup.number for backup in _backups_in(directory) if backup.key == key), default=0)
     while True:
         number += 1
-        file = home / f"{key}.{number:06d}.{datetime.now(UTC).strftime(_MOMENT)}.{revision}{suffix}"
+        file = directory / f"{key}.{number:06d}.{datetime.now(UTC).strftime(_TIMESTAMP_FORMAT)}.{revision}{suffix}"
         with contextlib.suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             return file
 
 
-def _key(target: Target) -> str:
+def _database_key(target: Target) -> str:
     """Return what begins the names of a database's backups: its name, and a digest of where it is."""
     if target.backend_name == "sqlite":
         place, name = str(target.path.resolve()), target.path.stem
     else:
         url, name = target.url, target.database
-        options = [str(url.query.get(key, "")) for key in _PLACE]
+        options = [str(url.query.get(key, "")) for key in _LOCATION_OPTIONS]
         place = repr((url.host, url.port, options, name))
-    return f"{_word(name)}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    return f"{_file_name_part(name)}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-def _word(text: str) -> str:
+def _file_name_part(text: str) -> str:
     """Return a text as part of a file's name."""
-    return re.sub(r"[^\w+-]", "_", text, flags=re.ASCII)[:_LONGEST] or "_"
+    return re.sub(r"[^\w+-]", "_", text, flags=re.ASCII)[:_MAX_NAME_CHARACTERS] or "_"
 
 
-def _revision(project: Project, target: Target) -> str:
+def _current_revision(project: Project, target: Target) -> str:
     """Return the revision a database is at; that nobody can tell it is no reason to have no backup."""
     try:
-        return "+".join(scratch.current(project, target)) or "base"
+        return "+".join(scratch.current_revisions(project, target)) or "base"
     except DormatoryError:
         return "unknown"

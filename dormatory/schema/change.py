@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 class Change(ABC):
     """One difference; `str()` gives it as a sentence, e.g. `column object.version: default 1 → none`."""
 
-    minor: ClassVar[bool] = False  # no statement that names its columns can tell
+    is_minor: ClassVar[bool] = False  # no statement that names its columns can tell
     rank: ClassVar[int] = 0  # among the changes of one table, view, ...
 
     @property
@@ -21,35 +21,35 @@ class Change(ABC):
 
     @property
     @abstractmethod
-    def top(self) -> str:
+    def owner(self) -> str:
         """The name of the table, view, ... that the change belongs to."""
 
     @property
     def sort_key(self) -> tuple[bool, str, int, str]:
         """What changes are ordered by: those of one table stand together, minor ones at the end of all."""
-        return (self.minor, self.top, self.rank, str(self))
+        return (self.is_minor, self.owner, self.rank, str(self))
 
-    def mirrored(self) -> Change:
+    def inverse(self) -> Change:
         """Return the change that undoes this one; kinds without a before and an after say it themselves."""
         sides: Any = self
         undone: Change = replace(sides, before=sides.after, after=sides.before)
         return undone
 
     @abstractmethod
-    def _said(self) -> str:
+    def _description(self) -> str:
         """Return what became of the object."""
 
     def __str__(self) -> str:
-        return f"{self.object}: {self._said()}"
+        return f"{self.object}: {self._description()}"
 
 
 @dataclass(frozen=True, slots=True)
-class Within(Change):
+class MemberChange(Change):
     """Something that lies within a table, a view, a domain or a composite type."""
 
     within: str
 
     @property
-    def top(self) -> str:
+    def owner(self) -> str:
         """What it lies within."""
         return self.within

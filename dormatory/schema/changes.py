@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.schema.change import Change, Within
-from dormatory.schema.describe import described, differences, fact, name_of, outline, part_of, shown, told
+from dormatory.schema.change import Change, MemberChange
+from dormatory.schema.describe import (
+    attribute_change,
+    column_summary,
+    definition_suffix,
+    object_label,
+    object_name,
+    part_differences,
+    part_label,
+    value_text,
+)
 
 if TYPE_CHECKING:
-    from dormatory.schema.describe import Object, Part, Value
+    from dormatory.schema.describe import AttributeValue, Part, SchemaObject
     from dormatory.schema.snapshot import Column, Table
 
 
@@ -33,41 +42,41 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class _OfObject(Change):
-    value: Object
+class _ObjectChange(Change):
+    value: SchemaObject
 
     @property
     def object(self) -> str:
         """The kind and the name of the object."""
-        return described(self.value)
+        return object_label(self.value)
 
     @property
-    def top(self) -> str:
+    def owner(self) -> str:
         """The name of the object."""
-        return name_of(self.value)
+        return object_name(self.value)
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectAdded(_OfObject):
+class ObjectAdded(_ObjectChange):
     """A table, view, type, ... is there that was not; what belongs to it is not reported again."""
 
-    def mirrored(self) -> ObjectRemoved:
+    def inverse(self) -> ObjectRemoved:
         """Return the removal."""
         return ObjectRemoved(self.value)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return "added"
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectRemoved(_OfObject):
+class ObjectRemoved(_ObjectChange):
     """A table, view, type, ... is gone, with what belonged to it."""
 
-    def mirrored(self) -> ObjectAdded:
+    def inverse(self) -> ObjectAdded:
         """Return the addition."""
         return ObjectAdded(self.value)
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return "removed"
 
 
@@ -79,8 +88,8 @@ class ObjectAltered(Change):
     kind: str
     name: str
     attribute: str  # a field of the value
-    before: Value
-    after: Value
+    before: AttributeValue
+    after: AttributeValue
 
     @property
     def object(self) -> str:
@@ -88,12 +97,12 @@ class ObjectAltered(Change):
         return f"{self.kind} {self.name}"
 
     @property
-    def top(self) -> str:
+    def owner(self) -> str:
         """The name of the object."""
         return self.name
 
-    def _said(self) -> str:
-        return fact(self.attribute, self.before, self.after)
+    def _description(self) -> str:
+        return attribute_change(self.attribute, self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +116,19 @@ class TableRenamed(Change):
     @property
     def object(self) -> str:
         """The table under its old name."""
-        return described(self.before)
+        return object_label(self.before)
 
     @property
-    def top(self) -> str:
+    def owner(self) -> str:
         """The old name."""
-        return name_of(self.before)
+        return object_name(self.before)
 
-    def _said(self) -> str:
-        return f"renamed to {name_of(self.after)}, it seems ({self.evidence})"
+    def _description(self) -> str:
+        return f"renamed to {object_name(self.after)}, it seems ({self.evidence})"
 
 
 @dataclass(frozen=True, slots=True)
-class _OfColumn(Within):
+class _ColumnChange(MemberChange):
     rank = 2
     column: Column
 
@@ -130,31 +139,31 @@ class _OfColumn(Within):
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnAdded(_OfColumn):
+class ColumnAdded(_ColumnChange):
     """A column is there that was not."""
 
-    def mirrored(self) -> ColumnRemoved:
+    def inverse(self) -> ColumnRemoved:
         """Return the removal."""
         return ColumnRemoved(self.within, self.column)
 
-    def _said(self) -> str:
-        return f"added ({outline(self.column)})"
+    def _description(self) -> str:
+        return f"added ({column_summary(self.column)})"
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnRemoved(_OfColumn):
+class ColumnRemoved(_ColumnChange):
     """A column is gone."""
 
-    def mirrored(self) -> ColumnAdded:
+    def inverse(self) -> ColumnAdded:
         """Return the addition."""
         return ColumnAdded(self.within, self.column)
 
-    def _said(self) -> str:
-        return f"removed ({outline(self.column)})"
+    def _description(self) -> str:
+        return f"removed ({column_summary(self.column)})"
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnRenamed(Within):
+class ColumnRenamed(MemberChange):
     """A column is gone and its like stands in its place: proposed as a rename, a guess with its evidence."""
 
     rank = 2
@@ -167,34 +176,34 @@ class ColumnRenamed(Within):
         """The column under its old name."""
         return f"column {self.within}.{self.before.name}"
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         return f"renamed to {self.after.name}, it seems ({self.evidence})"
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnAltered(Within):
+class ColumnAltered(MemberChange):
     """One fact about a column differs."""
 
     rank = 3
     column: str
     attribute: str  # a field of Column
-    before: Value
-    after: Value
+    before: AttributeValue
+    after: AttributeValue
 
     @property
     def object(self) -> str:
         """The column with its table."""
         return f"column {self.within}.{self.column}"
 
-    def _said(self) -> str:
-        return fact(self.attribute, self.before, self.after)
+    def _description(self) -> str:
+        return attribute_change(self.attribute, self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnsReordered(Within):
+class ColumnsReordered(MemberChange):
     """The columns that both sides have stand in another order."""
 
-    minor = True
+    is_minor = True
     rank = 5
     kind: str
     before: tuple[str, ...]
@@ -205,47 +214,47 @@ class ColumnsReordered(Within):
         """The table."""
         return f"{self.kind} {self.within}"
 
-    def _said(self) -> str:
-        return f"order of columns {shown(self.before)} → {shown(self.after)}"
+    def _description(self) -> str:
+        return f"order of columns {value_text(self.before)} → {value_text(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
-class _OfPart(Within):
+class _PartChange(MemberChange):
     rank = 4
     part: Part
 
     @property
     def object(self) -> str:
         """The constraint, index, ... with its table."""
-        return part_of(self.part, self.within)
+        return part_label(self.part, self.within)
 
 
 @dataclass(frozen=True, slots=True)
-class PartAdded(_OfPart):
+class PartAdded(_PartChange):
     """A constraint, index, trigger, rule or policy is there that was not."""
 
-    def mirrored(self) -> PartRemoved:
+    def inverse(self) -> PartRemoved:
         """Return the removal."""
         return PartRemoved(self.within, self.part)
 
-    def _said(self) -> str:
-        return f"added{told(self.part)}"
+    def _description(self) -> str:
+        return f"added{definition_suffix(self.part)}"
 
 
 @dataclass(frozen=True, slots=True)
-class PartRemoved(_OfPart):
+class PartRemoved(_PartChange):
     """A constraint, index, trigger, rule or policy is gone."""
 
-    def mirrored(self) -> PartAdded:
+    def inverse(self) -> PartAdded:
         """Return the addition."""
         return PartAdded(self.within, self.part)
 
-    def _said(self) -> str:
-        return f"removed{told(self.part)}"
+    def _description(self) -> str:
+        return f"removed{definition_suffix(self.part)}"
 
 
 @dataclass(frozen=True, slots=True)
-class _OfTwoParts(Within):
+class _PartPairChange(MemberChange):
     rank = 4
     before: Part
     after: Part
@@ -253,23 +262,23 @@ class _OfTwoParts(Within):
     @property
     def object(self) -> str:
         """The constraint, index, ... as it was, with its table."""
-        return part_of(self.before, self.within)
+        return part_label(self.before, self.within)
 
 
 @dataclass(frozen=True, slots=True)
-class PartAltered(_OfTwoParts):
+class PartAltered(_PartPairChange):
     """A constraint, index, trigger, rule or policy differs; its name may, too."""
 
-    def _said(self) -> str:
-        return differences(self.before, self.after)
+    def _description(self) -> str:
+        return part_differences(self.before, self.after)
 
 
 @dataclass(frozen=True, slots=True)
-class PartRenamed(_OfTwoParts):
+class PartRenamed(_PartPairChange):
     """A constraint, index, ... is the same but for its name."""
 
-    def _said(self) -> str:
-        return f"name {shown(self.before.name)} → {shown(self.after.name)}"
+    def _description(self) -> str:
+        return f"name {value_text(self.before.name)} → {value_text(self.after.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +294,11 @@ class CoverageChanged(Change):
         return "what is not compared"
 
     @property
-    def top(self) -> str:
+    def owner(self) -> str:
         """No table."""
         return ""
 
-    def _said(self) -> str:
+    def _description(self) -> str:
         only_before = tuple(name for name in self.before if name not in self.after)
         only_after = tuple(name for name in self.after if name not in self.before)
-        return f"{shown(only_before)} → {shown(only_after)}"
+        return f"{value_text(only_before)} → {value_text(only_after)}"

@@ -25,15 +25,15 @@ from dormatory.schema.snapshot import (
     View,
 )
 
-Object: TypeAlias = (
+SchemaObject: TypeAlias = (
     Composite | Domain | Enum | Extension | Function | Namespace | Other | Range | Sequence | Table | View
 )
 Part: TypeAlias = Constraint | Index | Policy | Rule | Trigger
-Value: TypeAlias = str | int | bool | tuple[str, ...] | None
+AttributeValue: TypeAlias = str | int | bool | tuple[str, ...] | None
 
-_KINDS = {Composite: "composite type", Range: "range type"}
+_KIND_NAMES = {Composite: "composite type", Range: "range type"}
 # Said in SQL's own words rather than as "nullable yes → no".
-_CLAIMS = {"nullable": ("NULL", "NOT NULL"), "valid": ("valid", "INVALID")}
+_BOOLEAN_WORDS = {"nullable": ("NULL", "NOT NULL"), "valid": ("valid", "INVALID")}
 _LABELS = {
     "generated": "generated as",
     "storage": "generated value",
@@ -45,12 +45,14 @@ _LABELS = {
     "check": "WITH CHECK",
     "": "",
 }
-_DRAWN = frozenset({"columns", "expression", "references", "keys", "predicate", "unique"})  # from the definition
-_CONTEXT = 2  # words kept of what two long texts have in common
-_LONG = 60  # characters; longer texts are cut to where they differ
+_DERIVED_FIELDS = frozenset(
+    {"columns", "expression", "references", "keys", "predicate", "unique"}
+)  # from the definition
+_CONTEXT_WORDS = 2  # words kept of what two long texts have in common
+_MAX_CHARACTERS = 60  # characters; longer texts are cut to where they differ
 
 
-def name_of(value: Object) -> str:
+def object_name(value: SchemaObject) -> str:
     """Return an object's name as people say it: with its namespace unless that is public."""
     if isinstance(value, Extension | Namespace | Other):
         return value.name
@@ -58,25 +60,25 @@ def name_of(value: Object) -> str:
     return bare if value.namespace in {None, "public"} else f"{value.namespace}.{bare}"
 
 
-def kind_of(value: Object | Part) -> str:
+def object_kind(value: SchemaObject | Part) -> str:
     """Return what an object is, in one or two words."""
     if isinstance(value, Function | View | Other):
         return value.kind
-    return _KINDS.get(type(value), type(value).__name__.lower())
+    return _KIND_NAMES.get(type(value), type(value).__name__.lower())
 
 
-def described(value: Object) -> str:
+def object_label(value: SchemaObject) -> str:
     """Return an object's kind and name, e.g. `table audit.event`."""
-    return f"{kind_of(value)} {name_of(value)}"
+    return f"{object_kind(value)} {object_name(value)}"
 
 
-def part_of(part: Part, within: str) -> str:
+def part_label(part: Part, within: str) -> str:
     """Return a part's kind and name with its table; a constraint without a name goes by its definition."""
     name = part.name or (part.definition if isinstance(part, Constraint) else "")
-    return f"{kind_of(part)} {name} on {within}"
+    return f"{object_kind(part)} {name} on {within}"
 
 
-def shown(value: Value) -> str:
+def value_text(value: AttributeValue) -> str:
     """Return a value as people read it: none, yes, no, a list."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -85,19 +87,19 @@ def shown(value: Value) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def fact(attribute: str, before: Value, after: Value) -> str:
+def attribute_change(attribute: str, before: AttributeValue, after: AttributeValue) -> str:
     """Return what became of one attribute, e.g. `default 1 → none`."""
-    if attribute in _CLAIMS:
-        yes, no = _CLAIMS[attribute]
+    if attribute in _BOOLEAN_WORDS:
+        yes, no = _BOOLEAN_WORDS[attribute]
         return f"{yes if before else no} → {yes if after else no}"
     label = _LABELS.get(attribute, attribute.replace("_", " "))
-    old, new = shown(before), shown(after)
-    if max(len(old), len(new)) > _LONG:
-        old, new = _contrast(old, new)
+    old, new = value_text(before), value_text(after)
+    if max(len(old), len(new)) > _MAX_CHARACTERS:
+        old, new = _differing_excerpts(old, new)
     return f"{label} {old} → {new}".lstrip()
 
 
-def outline(column: Column) -> str:
+def column_summary(column: Column) -> str:
     """Return what a column is in a few words."""
     words = [column.type or "no type", "NULL" if column.nullable else "NOT NULL"]
     words += [f"default {column.default}"] * (column.default is not None)
@@ -106,33 +108,33 @@ def outline(column: Column) -> str:
     return ", ".join(words)
 
 
-def told(part: Part) -> str:
+def definition_suffix(part: Part) -> str:
     """Return a part's definition in brackets, if its name is not the definition already."""
     if isinstance(part, Constraint | Index) and part.name:
         return f" ({part.definition})"
     return ""
 
 
-def differences(before: Part, after: Part) -> str:
+def part_differences(before: Part, after: Part) -> str:
     """Return what differs between two states of a part."""
-    said = list[str]()
+    texts = list[str]()
     redefined = getattr(before, "definition", None) != getattr(after, "definition", None)
     for field in fields(before):
         old, new = getattr(before, field.name), getattr(after, field.name)
-        if old != new and not (redefined and field.name in _DRAWN):
-            said.append(fact("" if field.name == "definition" else field.name, old, new))
-    return "; ".join(said)
+        if old != new and not (redefined and field.name in _DERIVED_FIELDS):
+            texts.append(attribute_change("" if field.name == "definition" else field.name, old, new))
+    return "; ".join(texts)
 
 
-def _contrast(before: str, after: str) -> tuple[str, str]:
+def _differing_excerpts(before: str, after: str) -> tuple[str, str]:
     """Return two texts without most of what they have in common at either end, an ellipsis standing for it."""
     old, new = before.split(" "), after.split(" ")
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
-    return _cut(old, head, tail), _cut(new, head, tail)
+    head = _common_prefix_length(old, new)
+    tail = _common_prefix_length(old[head:][::-1], new[head:][::-1])
+    return _excerpt(old, head, tail), _excerpt(new, head, tail)
 
 
-def _common(old: list[str], new: list[str]) -> int:
+def _common_prefix_length(old: list[str], new: list[str]) -> int:
     count = 0
     for one, other in zip(old, new, strict=False):
         if one != other:
@@ -141,6 +143,6 @@ def _common(old: list[str], new: list[str]) -> int:
     return count
 
 
-def _cut(words: list[str], head: int, tail: int) -> str:
-    start, end = max(0, head - _CONTEXT), min(len(words), len(words) - tail + _CONTEXT)
+def _excerpt(words: list[str], head: int, tail: int) -> str:
+    start, end = max(0, head - _CONTEXT_WORDS), min(len(words), len(words) - tail + _CONTEXT_WORDS)
     return " ".join(["…"] * bool(start) + words[start:end] + ["…"] * (end < len(words)))

@@ -23,12 +23,12 @@ from dormatory.schema.changes import (
     PartRenamed,
     TableRenamed,
 )
-from dormatory.schema.describe import kind_of, name_of
+from dormatory.schema.describe import object_kind, object_name
 from dormatory.schema.renames import (
-    pairs,
+    is_equal_after_renames,
+    name_pairs,
     renamed_columns,
     renamed_tables,
-    same,
     table_evidence,
 )
 from dormatory.schema.snapshot import Constraint, Snapshot, Table, View
@@ -36,13 +36,13 @@ from dormatory.schema.snapshot import Constraint, Snapshot, Table, View
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-    from dormatory.schema.describe import Object, Part
+    from dormatory.schema.describe import Part, SchemaObject
     from dormatory.schema.snapshot import Column
 
-_PARTS = ("constraints", "indexes", "triggers", "rules", "policies")
-_IDENTITY = ("namespace", "name", "arguments", "kind")
+_PART_FIELDS = ("constraints", "indexes", "triggers", "rules", "policies")
+_IDENTITY_FIELDS = ("namespace", "name", "arguments", "kind")
 _NOT_VALID = "NOT VALID"
-_Keyed = dict[tuple[str, ...], Any]
+_ObjectsByIdentity = dict[tuple[str, ...], Any]
 _T = TypeVar("_T")
 
 
@@ -57,9 +57,9 @@ def diff(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     return tuple(sorted(_Comparison(before, after).changes(), key=lambda change: change.sort_key))
 
 
-def residue(before: Snapshot, left: Snapshot) -> tuple[Change, ...]:
+def residue(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """Return what a way back has left, or taken too much of: the diff but for validations, which nothing takes back."""
-    return tuple(change for change in diff(before, left) if not _is_validation(change))
+    return tuple(change for change in diff(before, after) if not _is_validation(change))
 
 
 def _is_validation(change: Change) -> bool:
@@ -78,56 +78,56 @@ class _Comparison:
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self._before, self._after = before, after
         self._differing = {
-            field.name: _differing(getattr(before, field.name), getattr(after, field.name))
+            field.name: _differing_objects(getattr(before, field.name), getattr(after, field.name))
             for field in fields(Snapshot)
             if field.name != "not_compared"
         }
         old, new = self._differing["tables"]
-        self._tables = renamed_tables(
+        self._renamed_tables = renamed_tables(
             [old[key] for key in old if key not in new], [new[key] for key in new if key not in old]
         )
-        self._columns = {id(old[key]): renamed_columns(old[key], new[key]) for key in old.keys() & new.keys()}
-        self._renamed = pairs(
-            [(one.name, other.name) for one, other in self._tables]
-            + [(one.name, other.name) for found in self._columns.values() for one, other, _ in found]
+        self._renamed_columns = {id(old[key]): renamed_columns(old[key], new[key]) for key in old.keys() & new.keys()}
+        self._renamed_names = name_pairs(
+            [(one.name, other.name) for one, other in self._renamed_tables]
+            + [(one.name, other.name) for found in self._renamed_columns.values() for one, other, _ in found]
         )
 
     def changes(self) -> Iterator[Change]:
         """Yield all changes, in no order."""
-        for one, other in self._tables:
+        for one, other in self._renamed_tables:
             yield TableRenamed(one, other, table_evidence(one))
-            yield from self._altered(one, other)
-        gone = {id(one) for one, _ in self._tables}
-        come = {id(other) for _, other in self._tables}
+            yield from self._object_changes(one, other)
+        removed_ids = {id(one) for one, _ in self._renamed_tables}
+        added_ids = {id(other) for _, other in self._renamed_tables}
         for old, new in self._differing.values():
             for key in old.keys() | new.keys():
                 if key not in new:
-                    yield from () if id(old[key]) in gone else (ObjectRemoved(old[key]),)
+                    yield from () if id(old[key]) in removed_ids else (ObjectRemoved(old[key]),)
                 elif key not in old:
-                    yield from () if id(new[key]) in come else (ObjectAdded(new[key]),)
+                    yield from () if id(new[key]) in added_ids else (ObjectAdded(new[key]),)
                 else:
-                    yield from self._altered(old[key], new[key])
+                    yield from self._object_changes(old[key], new[key])
         if self._before.not_compared != self._after.not_compared:
             yield CoverageChanged(self._before.not_compared, self._after.not_compared)
 
-    def _altered(self, before: Object, after: Object) -> Iterator[Change]:
+    def _object_changes(self, before: SchemaObject, after: SchemaObject) -> Iterator[Change]:
         """Yield what differs in an object that both sides have."""
-        name = name_of(before)
-        where = name if isinstance(before, Table | View) else f"{kind_of(before)} {name}"
+        name = object_name(before)
+        where = name if isinstance(before, Table | View) else f"{object_kind(before)} {name}"
         if isinstance(before, View) and isinstance(after, View):
-            after = self._with_own_columns(before, after)
+            after = self._with_previous_columns(before, after)
         for field in fields(before):
             old, new = getattr(before, field.name), getattr(after, field.name)
             if field.name == "columns":
-                yield from self._columns_altered(before, old, new)
-            elif field.name in _PARTS:
-                yield from self._parts_altered(where, old, new)
-            elif field.name not in {"name", "namespace"} and not same(old, new, self._renamed):
-                yield ObjectAltered(kind_of(before), name, field.name, old, new)
+                yield from self._column_changes(before, old, new)
+            elif field.name in _PART_FIELDS:
+                yield from self._part_changes(where, old, new)
+            elif field.name not in {"name", "namespace"} and not is_equal_after_renames(old, new, self._renamed_names):
+                yield ObjectAltered(object_kind(before), name, field.name, old, new)
 
-    def _with_own_columns(self, before: View, after: View) -> View:
+    def _with_previous_columns(self, before: View, after: View) -> View:
         """Return a view with the columns it had, but for facts of their own, if another definition gives it others."""
-        if same(before.definition, after.definition, self._renamed):
+        if is_equal_after_renames(before.definition, after.definition, self._renamed_names):
             return after
         new = {column.name: column for column in after.columns}
         kept = [
@@ -137,9 +137,11 @@ class _Comparison:
         ]
         return replace(after, columns=tuple(kept))
 
-    def _columns_altered(self, owner: Object, before: Sequence[Column], after: Sequence[Column]) -> Iterator[Change]:
-        name = name_of(owner)
-        renamed = self._columns.get(id(owner), [])
+    def _column_changes(
+        self, owner: SchemaObject, before: Sequence[Column], after: Sequence[Column]
+    ) -> Iterator[Change]:
+        name = object_name(owner)
+        renamed = self._renamed_columns.get(id(owner), [])
         for one, other, evidence in renamed:
             yield ColumnRenamed(name, one, other, evidence)
         new_names = {one.name: other.name for one, other, _ in renamed}
@@ -152,55 +154,59 @@ class _Comparison:
         for key in old.keys() & new.keys():
             for field in fields(old[key]):
                 one, other = getattr(old[key], field.name), getattr(new[key], field.name)
-                if field.name != "name" and not same(one, other, self._renamed):
+                if field.name != "name" and not is_equal_after_renames(one, other, self._renamed_names):
                     yield ColumnAltered(name, key, field.name, one, other)
         order = [key for key in old if key in new], [key for key in new if key in old]
         if order[0] != order[1]:
-            yield ColumnsReordered(name, kind_of(owner), tuple(order[0]), tuple(order[1]))
+            yield ColumnsReordered(name, object_kind(owner), tuple(order[0]), tuple(order[1]))
 
-    def _parts_altered(self, where: str, before: Sequence[Part], after: Sequence[Part]) -> Iterator[Change]:
+    def _part_changes(self, where: str, before: Sequence[Part], after: Sequence[Part]) -> Iterator[Change]:
         """Yield changes of parts: matched by name, then by content, then by what can stand only once."""
         old, new = list(before), list(after)
-        for one, other in _taken(old, new, lambda part: part.name):
-            if not same(one, other, self._renamed):
+        for one, other in _take_pairs(old, new, lambda part: part.name):
+            if not is_equal_after_renames(one, other, self._renamed_names):
                 yield PartAltered(where, one, other)
         for one, other in list(_product(old, new)):
-            if one in old and other in new and same(_named_like(one, other), other, self._renamed):
+            if (
+                one in old
+                and other in new
+                and is_equal_after_renames(_with_name_of(one, other), other, self._renamed_names)
+            ):
                 old.remove(one)
                 new.remove(other)
                 if one.name != other.name:
                     yield PartRenamed(where, one, other)
-        for one, other in _taken(old, new, _only):
+        for one, other in _take_pairs(old, new, _unique_key):
             yield PartAltered(where, one, other)
         yield from (PartRemoved(where, part) for part in old)
         yield from (PartAdded(where, part) for part in new)
 
 
-def _differing(before: Sequence[Any], after: Sequence[Any]) -> tuple[_Keyed, _Keyed]:
+def _differing_objects(before: Sequence[Any], after: Sequence[Any]) -> tuple[_ObjectsByIdentity, _ObjectsByIdentity]:
     """Return the objects that are not equal on both sides; of most, it is the very same object that stands on both."""
     shared = set(map(id, before)) & set(map(id, after))
-    old, new = (_keyed(it for it in side if id(it) not in shared) for side in (before, after))
+    old, new = (_objects_by_identity(it for it in side if id(it) not in shared) for side in (before, after))
     for key in old.keys() & new.keys():
         if old[key] == new[key]:
             del old[key], new[key]
     return old, new
 
 
-def _keyed(objects: Iterable[Any]) -> _Keyed:
+def _objects_by_identity(objects: Iterable[Any]) -> _ObjectsByIdentity:
     """Return objects by what tells them apart: nothing turns into an object of another kind but by being replaced."""
-    return {tuple(getattr(it, field, None) or "" for field in _IDENTITY): it for it in objects}
+    return {tuple(getattr(it, field, None) or "" for field in _IDENTITY_FIELDS): it for it in objects}
 
 
 def _product(old: Sequence[_T], new: Sequence[_T]) -> Iterator[tuple[_T, _T]]:
     return ((one, other) for one in old for other in new)
 
 
-def _named_like(part: Any, other: Part) -> Part:
+def _with_name_of(part: Any, other: Part) -> Part:
     renamed: Part = replace(part, name=other.name)
     return renamed
 
 
-def _only(part: Part) -> Hashable:
+def _unique_key(part: Part) -> Hashable:
     """Return what makes a part the one of its kind: the primary key, or a nameless constraint on its columns."""
     if not isinstance(part, Constraint):
         return None
@@ -209,7 +215,7 @@ def _only(part: Part) -> Hashable:
     return None if part.name else (part.kind, part.columns)
 
 
-def _taken(old: list[Any], new: list[Any], key: Any) -> Iterator[tuple[Any, Any]]:
+def _take_pairs(old: list[Any], new: list[Any], key: Any) -> Iterator[tuple[Any, Any]]:
     """Take the pairs that agree in a key which is not None and stands once on either side."""
     counts = Counter(map(key, old)), Counter(map(key, new))
     others = {key(part): part for part in new}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.schema.describe import outline
+from dormatory.schema.describe import column_summary
 from dormatory.schema.portable import PortableColumn, PortablePart, PortableTable, portable_tables
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.types import stands_for
+from dormatory.sql.types import is_equivalent_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
     from dormatory.sql.normal_form import Node
 
-_LONG = 100  # characters
-_OF_CHARACTERS = frozenset({"text", "varchar", "char"})
+_MAX_CHARACTERS = 100  # characters
+_CHARACTER_TYPES = frozenset({"text", "varchar", "char"})
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ParityDifference:
     """One way in which one object differs; `sqlite` and `postgresql` are None where it is not there at all.
 
     `name` is what people call the object: its own name, or for a column `table.column`.
@@ -38,18 +38,18 @@ class Difference:
         """Say it in one sentence."""
         if self.sqlite is None or self.postgresql is None:
             side, there = ("SQLite", self.sqlite) if self.postgresql is None else ("PostgreSQL", self.postgresql)
-            return f"{self.object}: only on {side}{f' ({_shortened(there)})' if there else ''}"
+            return f"{self.object}: only on {side}{f' ({_truncate(there)})' if there else ''}"
         aspect = f"{self.aspect} " if self.aspect else ""
-        here, there = _shortened(self.sqlite), _shortened(self.postgresql)
+        here, there = _truncate(self.sqlite), _truncate(self.postgresql)
         return f"{self.object}: {aspect}{here} on SQLite, {there} on PostgreSQL"
 
 
-def _shortened(text: str | None) -> str:
+def _truncate(text: str | None) -> str:
     text = text or ""
-    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
 
 
-def differences(sqlite: Snapshot, postgresql: Snapshot) -> Iterator[Difference]:
+def parity_differences(sqlite: Snapshot, postgresql: Snapshot) -> Iterator[ParityDifference]:
     """Yield what the two schemas do not have in common, table by table.
 
     Compared are tables, columns with type, nullability, default, numbering, generation and collation, primary keys,
@@ -57,143 +57,159 @@ def differences(sqlite: Snapshot, postgresql: Snapshot) -> Iterator[Difference]:
     constraints, order of columns, comments, storage and what only PostgreSQL can have (functions, policies, sequences,
     the type behind an enumeration) make no difference.
     """
-    ours, theirs = portable_tables(sqlite, Syntax.SQLITE), portable_tables(postgresql, Syntax.POSTGRESQL)
-    for name in sorted(ours.keys() | theirs.keys()):
-        yield from _table(name, ours.get(name), theirs.get(name))
-    ours_viewed = {view.name.lower() for view in sqlite.views}
-    theirs_viewed = {view.name.lower() for view in postgresql.views}
-    for name in sorted(ours_viewed ^ theirs_viewed):
-        yield Difference(name, name, f"view {name}", "", *_presence(name in ours_viewed))
+    sqlite_tables, postgresql_tables = (
+        portable_tables(sqlite, Syntax.SQLITE),
+        portable_tables(postgresql, Syntax.POSTGRESQL),
+    )
+    for name in sorted(sqlite_tables.keys() | postgresql_tables.keys()):
+        yield from _table_differences(name, sqlite_tables.get(name), postgresql_tables.get(name))
+    sqlite_views = {view.name.lower() for view in sqlite.views}
+    postgresql_views = {view.name.lower() for view in postgresql.views}
+    for name in sorted(sqlite_views ^ postgresql_views):
+        yield ParityDifference(name, name, f"view {name}", "", *_presence(name in sqlite_views))
 
 
-def _table(name: str, ours: PortableTable | None, theirs: PortableTable | None) -> Iterator[Difference]:
-    said = f"table {name}"
-    if ours is None or theirs is None:
-        yield Difference(name, name, said, "", *_presence(ours is not None))
+def _table_differences(
+    name: str, sqlite: PortableTable | None, postgresql: PortableTable | None
+) -> Iterator[ParityDifference]:
+    label = f"table {name}"
+    if sqlite is None or postgresql is None:
+        yield ParityDifference(name, name, label, "", *_presence(sqlite is not None))
         return
-    if ours.kind != theirs.kind:
-        yield Difference(name, name, said, "kind", ours.kind, theirs.kind)
+    if sqlite.kind != postgresql.kind:
+        yield ParityDifference(name, name, label, "kind", sqlite.kind, postgresql.kind)
         return
-    if ours.primary_key != theirs.primary_key:
-        keys = [", ".join(side.primary_key) or "none" for side in (ours, theirs)]
-        yield Difference(name, name, said, "primary key", *keys)
-    yield from _columns(ours, theirs)
-    if ours.unread:
-        yield Difference(name, name, said, "constraints", "not understood", "known")
+    if sqlite.primary_key != postgresql.primary_key:
+        keys = [", ".join(side.primary_key) or "none" for side in (sqlite, postgresql)]
+        yield ParityDifference(name, name, label, "primary key", *keys)
+    yield from _column_differences(sqlite, postgresql)
+    if sqlite.has_unread_constraints:
+        yield ParityDifference(name, name, label, "constraints", "not understood", "known")
     else:
-        yield from _parts(ours, theirs)
-    for trigger in sorted({*ours.triggers} ^ {*theirs.triggers}):
-        yield Difference(name, trigger, f"trigger {trigger} on {name}", "", *_presence(trigger in ours.triggers))
+        yield from _part_differences(sqlite, postgresql)
+    for trigger in sorted({*sqlite.triggers} ^ {*postgresql.triggers}):
+        yield ParityDifference(
+            name, trigger, f"trigger {trigger} on {name}", "", *_presence(trigger in sqlite.triggers)
+        )
 
 
-def _presence(here: bool) -> tuple[str | None, str | None]:  # noqa: FBT001  # the claim is all there is to pass
-    return ("", None) if here else (None, "")
+def _presence(is_on_sqlite: bool) -> tuple[str | None, str | None]:  # noqa: FBT001  # the claim is all there is to pass
+    return ("", None) if is_on_sqlite else (None, "")
 
 
-def _columns(ours: PortableTable, theirs: PortableTable) -> Iterator[Difference]:
-    mine, others = ({column.name: column for column in side.columns} for side in (ours, theirs))
-    for name in sorted(mine.keys() | others.keys()):
-        said = f"{ours.name}.{name}"
-        if name in mine and name in others:
-            for aspect, here, there in _ways(mine[name], others[name], ours.parts):
-                yield Difference(ours.name, said, f"column {said}", aspect, here, there)
+def _column_differences(sqlite: PortableTable, postgresql: PortableTable) -> Iterator[ParityDifference]:
+    sqlite_columns, postgresql_columns = (
+        {column.name: column for column in side.columns} for side in (sqlite, postgresql)
+    )
+    for name in sorted(sqlite_columns.keys() | postgresql_columns.keys()):
+        label = f"{sqlite.name}.{name}"
+        if name in sqlite_columns and name in postgresql_columns:
+            for aspect, here, there in _differing_aspects(sqlite_columns[name], postgresql_columns[name], sqlite.parts):
+                yield ParityDifference(sqlite.name, label, f"column {label}", aspect, here, there)
         else:
-            sides = [outline(side[name].source) if name in side else None for side in (mine, others)]
-            yield Difference(ours.name, said, f"column {said}", "", *sides)
+            sides = [
+                column_summary(side[name].source) if name in side else None
+                for side in (sqlite_columns, postgresql_columns)
+            ]
+            yield ParityDifference(sqlite.name, label, f"column {label}", "", *sides)
 
 
-def _ways(mine: PortableColumn, other: PortableColumn, parts: Sequence[PortablePart]) -> Iterator[tuple[str, str, str]]:
+def _differing_aspects(
+    sqlite: PortableColumn, postgresql: PortableColumn, parts: Sequence[PortablePart]
+) -> Iterator[tuple[str, str, str]]:
     """Yield each way in which a column differs: the aspect, and what either side says."""
-    here, there = mine.source, other.source
-    if not _same_type(mine, other, parts):
-        yield "type", here.type or "none", there.type
-    elif other.values is not None and (values := _checked_values(mine.name, parts)) != set(other.values):
-        yield "values", ", ".join(sorted(values)) or "any", ", ".join(sorted(other.values))
-    if mine.nullable != other.nullable:
-        yield "nullability", _nullability(mine), _nullability(other)
-    if mine.generated != other.generated:
-        yield "generated as", here.generated or "nothing", there.generated or "nothing"
-    elif mine.numbered not in {None, other.numbered}:
-        yield "numbering", _numbering(mine), _numbering(other)
-    elif mine.default != other.default:
-        yield "default", here.default or "none", there.default or "none"
-    if mine.collation != other.collation:
-        yield "collation", mine.collation or "the usual", other.collation or "the usual"
+    sqlite_source, postgresql_source = sqlite.source, postgresql.source
+    if not _is_same_type(sqlite, postgresql, parts):
+        yield "type", sqlite_source.type or "none", postgresql_source.type
+    elif postgresql.values is not None and (values := _allowed_values(sqlite.name, parts)) != set(postgresql.values):
+        yield "values", ", ".join(sorted(values)) or "any", ", ".join(sorted(postgresql.values))
+    if sqlite.nullable != postgresql.nullable:
+        yield "nullability", _nullability(sqlite), _nullability(postgresql)
+    if sqlite.generated != postgresql.generated:
+        yield "generated as", sqlite_source.generated or "nothing", postgresql_source.generated or "nothing"
+    elif sqlite.autoincrement not in {None, postgresql.autoincrement}:
+        yield "numbering", _autoincrement_text(sqlite), _autoincrement_text(postgresql)
+    elif sqlite.default != postgresql.default:
+        yield "default", sqlite_source.default or "none", postgresql_source.default or "none"
+    if sqlite.collation != postgresql.collation:
+        yield "collation", sqlite.collation or "the usual", postgresql.collation or "the usual"
 
 
 def _nullability(column: PortableColumn) -> str:
     return "NULL" if column.nullable else "NOT NULL"
 
 
-def _numbering(column: PortableColumn) -> str:
-    return "by the database" if column.numbered else "none"
+def _autoincrement_text(column: PortableColumn) -> str:
+    return "by the database" if column.autoincrement else "none"
 
 
-def _same_type(mine: PortableColumn, other: PortableColumn, parts: Sequence[PortablePart]) -> bool:
-    if other.values is not None:
-        return mine.type.partition("(")[0] in _OF_CHARACTERS
-    if other.type == "json" and mine.type == "text":
-        return any(part.meaning == _is_json(mine.name) for part in parts)
-    return stands_for(mine.type, other.type)
+def _is_same_type(sqlite: PortableColumn, postgresql: PortableColumn, parts: Sequence[PortablePart]) -> bool:
+    if postgresql.values is not None:
+        return sqlite.type.partition("(")[0] in _CHARACTER_TYPES
+    if postgresql.type == "json" and sqlite.type == "text":
+        return any(part.meaning == _json_check(sqlite.name) for part in parts)
+    return is_equivalent_type(sqlite.type, postgresql.type)
 
 
-def _is_json(column: str) -> Node:
+def _json_check(column: str) -> Node:
     return ("call", "json_valid", ("name", column))
 
 
-def _checked_values(column: str, parts: Iterable[PortablePart]) -> set[str]:
+def _allowed_values(column: str, parts: Iterable[PortablePart]) -> set[str]:
     """Return the values that a CHECK of SQLite allows in a column, none if there is no such CHECK."""
     for part in parts:
-        if _lists_values(part, column):
+        if _is_value_list(part, column):
             return {str(item[1]) for item in part.meaning[2:]}
     return set()
 
 
-def _lists_values(part: PortablePart, column: str) -> bool:
+def _is_value_list(part: PortablePart, column: str) -> bool:
     return part.kind == "check" and part.meaning[0] in {"in", "="} and part.meaning[1] == ("name", column)
 
 
-def _parts(ours: PortableTable, theirs: PortableTable) -> Iterator[Difference]:
-    implied = {part for column in theirs.columns for part in ours.parts if _is_implied(part, column)}
-    mine = [part for part in ours.parts if part not in implied]
-    for here, there in _paired(mine, theirs.parts):
-        part = there or here
+def _part_differences(sqlite: PortableTable, postgresql: PortableTable) -> Iterator[ParityDifference]:
+    implied = {part for column in postgresql.columns for part in sqlite.parts if _is_implied_by_type(part, column)}
+    sqlite_parts = [part for part in sqlite.parts if part not in implied]
+    for sqlite_part, postgresql_part in _pair_unequal_parts(sqlite_parts, postgresql.parts):
+        part = postgresql_part or sqlite_part
         if part is None:
             continue
-        name = part.name or (here.name if here else None)
-        yield Difference(
-            ours.name,
-            name or ours.name,
-            f"{part.kind} {name} on {ours.name}" if name else f"table {ours.name}",
+        name = part.name or (sqlite_part.name if sqlite_part else None)
+        yield ParityDifference(
+            sqlite.name,
+            name or sqlite.name,
+            f"{part.kind} {name} on {sqlite.name}" if name else f"table {sqlite.name}",
             "" if name else part.kind,
-            here.text if here else None,
-            there.text if there else None,
+            sqlite_part.text if sqlite_part else None,
+            postgresql_part.text if postgresql_part else None,
         )
 
 
-def _is_implied(part: PortablePart, column: PortableColumn) -> bool:
+def _is_implied_by_type(part: PortablePart, column: PortableColumn) -> bool:
     """Tell whether a CHECK of SQLite says what the type of the column says on PostgreSQL."""
     name: Node = ("name", column.name)
     if column.values is not None:
-        return _lists_values(part, column.name)  # whether they are the same values is asked elsewhere
+        return _is_value_list(part, column.name)  # whether they are the same values is asked elsewhere
     if column.type == "boolean":
         return part.meaning == ("in", name, ("number", "0"), ("number", "1"))
     if column.type == "json":
-        return part.meaning == _is_json(column.name)
+        return part.meaning == _json_check(column.name)
     length = column.type.removeprefix("varchar(").removesuffix(")")
     return part.meaning == ("<=", ("call", "length", name), ("number", length))
 
 
-def _paired(
-    mine: Sequence[PortablePart], others: Sequence[PortablePart]
+def _pair_unequal_parts(
+    sqlite_parts: Sequence[PortablePart], postgresql_parts: Sequence[PortablePart]
 ) -> Iterator[tuple[PortablePart | None, PortablePart | None]]:
     """Yield the parts that have no equal on the other side, two together where they are meant to be the same one."""
-    known, there = {part.meaning for part in others}, {part.meaning for part in mine}
-    left = [part for part in mine if part.meaning not in known]
-    right = [part for part in others if part.meaning not in there]
-    for likeness in _LIKENESSES:
+    known, there = {part.meaning for part in postgresql_parts}, {part.meaning for part in sqlite_parts}
+    left = [part for part in sqlite_parts if part.meaning not in known]
+    right = [part for part in postgresql_parts if part.meaning not in there]
+    for pairing_key in _PAIRING_KEYS:
         for part in tuple(left):
-            found = next((other for other in right if likeness(part) and likeness(part) == likeness(other)), None)
+            found = next(
+                (other for other in right if pairing_key(part) and pairing_key(part) == pairing_key(other)), None
+            )
             if found is not None:
                 left.remove(part)
                 right.remove(found)
@@ -203,7 +219,7 @@ def _paired(
 
 
 # By name, then, since SQLite's need not have one, by kind and columns.
-_LIKENESSES: tuple[Callable[[PortablePart], object], ...] = (
+_PAIRING_KEYS: tuple[Callable[[PortablePart], object], ...] = (
     lambda part: part.name and part.name.lower(),
-    lambda part: part.about and (part.kind, part.about),
+    lambda part: part.columns and (part.kind, part.columns),
 )

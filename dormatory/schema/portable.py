@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
-from dormatory.sql.expression import portable_expression, portable_key
-from dormatory.sql.lexer import Kind, Syntax, tokenize
+from dormatory.sql.expression import portable_expression, portable_index_key
+from dormatory.sql.lexer import Syntax, TokenKind, tokenize
 from dormatory.sql.normal_form import NULL
-from dormatory.sql.types import NUMBERS, portable_type
+from dormatory.sql.types import NUMBER_FAMILIES, portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
     from dormatory.sql.normal_form import Node
 
-_TRUE = frozenset({"1", "t", "true", "y", "yes", "on"})
-_STRICT = frozenset({"=", "<>", "<", "<=", ">", ">=", "like", "ilike", "not like", "not ilike", "+", "-", "*", "/"})
+_TRUE_WORDS = frozenset({"1", "t", "true", "y", "yes", "on"})
+_STRICT_OPERATORS = frozenset(
+    {"=", "<>", "<", "<=", ">", ">=", "like", "ilike", "not like", "not ilike", "+", "-", "*", "/"}
+)
 _STRICT_FUNCTIONS = frozenset({"abs", "json_valid", "length", "lower", "round", "substr", "trim", "upper"})
-_USUAL_COLLATIONS = frozenset({"C", "POSIX", "ucs_basic", "default", "BINARY"})
-_METHOD = re.compile(r"(?:UNIQUE )?USING (\w+) ")
-_KINDS = {"partitioned table": "table"}
-_NAMESPACES = frozenset({None, "public"})
+_DEFAULT_COLLATIONS = frozenset({"C", "POSIX", "ucs_basic", "default", "BINARY"})
+_INDEX_METHOD = re.compile(r"(?:UNIQUE )?USING (\w+) ")
+_TABLE_KINDS = {"partitioned table": "table"}
+_DEFAULT_NAMESPACES = frozenset({None, "public"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,9 @@ class PortableColumn:
     type: str
     nullable: bool
     default: Node | None
-    numbered: bool | None  # by the database; None: on SQLite, where a single INTEGER key is numbered, wanted or not
+    autoincrement: (
+        bool | None
+    )  # by the database; None: on SQLite, where a single INTEGER key is numbered, wanted or not
     generated: Node | None
     collation: str | None
     values: tuple[str, ...] | None  # of an enumeration
@@ -51,7 +55,7 @@ class PortablePart:
     kind: str  # check, unique, foreign key, index, exclusion
     name: str | None
     meaning: Node
-    about: tuple[str, ...]
+    columns: tuple[str, ...]
     text: str
 
 
@@ -65,7 +69,7 @@ class PortableTable:
     primary_key: tuple[str, ...]
     parts: tuple[PortablePart, ...]
     triggers: tuple[str, ...]
-    unread: bool
+    has_unread_constraints: bool
 
 
 def portable_tables(snapshot: Snapshot, syntax: Syntax) -> dict[str, PortableTable]:
@@ -74,63 +78,65 @@ def portable_tables(snapshot: Snapshot, syntax: Syntax) -> dict[str, PortableTab
     The name is bare and in small letters, with its namespace only where two tables would share it.
     """
     kept = [table for table in snapshot.tables if table.partition_bound is None]
-    common = Counter(table.name.lower() for table in kept)
-    enums = {_bare(enum.name): enum.values for enum in snapshot.enums}
-    return {name: _Reader(table, enums, syntax).table(name) for name, table in _named(kept, common)}
+    name_counts = Counter(table.name.lower() for table in kept)
+    enums = {_bare_type_name(enum.name): enum.values for enum in snapshot.enums}
+    return {
+        name: _TableConverter(table, enums, syntax).convert(name) for name, table in _named_tables(kept, name_counts)
+    }
 
 
-def _named(tables: Iterable[Table], common: Mapping[str, int]) -> Iterator[tuple[str, Table]]:
+def _named_tables(tables: Iterable[Table], name_counts: Mapping[str, int]) -> Iterator[tuple[str, Table]]:
     for table in tables:
-        alone = common[table.name.lower()] == 1
-        if alone or (table.namespace in _NAMESPACES and table.name.islower()):
+        alone = name_counts[table.name.lower()] == 1
+        if alone or (table.namespace in _DEFAULT_NAMESPACES and table.name.islower()):
             yield table.name.lower(), table
         else:
-            yield table.name if table.namespace in _NAMESPACES else f"{table.namespace}.{table.name}", table
+            yield table.name if table.namespace in _DEFAULT_NAMESPACES else f"{table.namespace}.{table.name}", table
 
 
-class _Reader:
+class _TableConverter:
     """Reads one table."""
 
     def __init__(self, table: Table, enums: Mapping[str, tuple[str, ...]], syntax: Syntax) -> None:
         self._table, self._enums, self._syntax = table, enums, syntax
         self._types = frozenset((column.name.lower(), portable_type(column.type)) for column in table.columns)
-        self._key = next((it for it in table.constraints if it.kind == "PRIMARY KEY"), None)
+        self._primary_key = next((it for it in table.constraints if it.kind == "PRIMARY KEY"), None)
 
-    def table(self, name: str) -> PortableTable:
+    def convert(self, name: str) -> PortableTable:
         table = self._table
         return PortableTable(
             name,
-            _KINDS.get(table.kind, table.kind),
+            _TABLE_KINDS.get(table.kind, table.kind),
             tuple(self._column(column) for column in table.columns),
-            tuple(sorted(column.lower() for column in self._key.columns)) if self._key else (),
+            tuple(sorted(column.lower() for column in self._primary_key.columns)) if self._primary_key else (),
             (*self._constraints(), *map(self._index, table.indexes)),
             tuple(trigger.name.lower() for trigger in table.triggers),
-            unread=table.kind == "table" and table.definition is not None,
+            has_unread_constraints=table.kind == "table" and table.definition is not None,
         )
 
     def _column(self, column: Column) -> PortableColumn:
         family = portable_type(column.type)
-        collation = None if column.collation in _USUAL_COLLATIONS else column.collation
+        collation = None if column.collation in _DEFAULT_COLLATIONS else column.collation
         if family == "citext":
             family, collation = "text", "NOCASE"  # SQLite's word for it
         default = self._expression(column.default) if column.default else None
-        counts = default is not None and default[:2] == ("call", "nextval")
+        has_sequence_default = default is not None and default[:2] == ("call", "nextval")
         return PortableColumn(
             column.name.lower(),
             family,
             column.nullable,
-            None if default is None or counts else _constant(default, family),
-            self._is_numbered(column, counts=counts),
+            None if default is None or has_sequence_default else _normal_default(default, family),
+            self._is_autoincrement(column, has_sequence_default=has_sequence_default),
             self._expression(column.generated) if column.generated else None,
             collation,
-            self._enums.get(_bare(column.type)),
+            self._enums.get(_bare_type_name(column.type)),
             column,
         )
 
-    def _is_numbered(self, column: Column, *, counts: bool) -> bool | None:
-        if counts or column.identity is not None:
+    def _is_autoincrement(self, column: Column, *, has_sequence_default: bool) -> bool | None:
+        if has_sequence_default or column.identity is not None:
             return True
-        key = self._key
+        key = self._primary_key
         if self._syntax is Syntax.POSTGRESQL or key is None or column.type != "INTEGER":
             return False
         if [name.lower() for name in key.columns] != [column.name.lower()] or "not the rowid" in key.definition:
@@ -144,10 +150,10 @@ class _Reader:
             columns = tuple(sorted(name.lower() for name in constraint.columns))
             text = constraint.definition
             if constraint.kind == "CHECK":
-                meaning = without_null(self._expression(constraint.expression or text))
-                yield PortablePart("check", constraint.name, meaning, tuple(sorted(_names(meaning))), text)
+                meaning = without_null_check(self._expression(constraint.expression or text))
+                yield PortablePart("check", constraint.name, meaning, tuple(sorted(_column_names(meaning))), text)
             elif constraint.kind == "FOREIGN KEY":
-                yield PortablePart("foreign key", constraint.name, _reference(constraint), columns, text)
+                yield PortablePart("foreign key", constraint.name, _reference_node(constraint), columns, text)
             elif constraint.kind == "UNIQUE":
                 keys = tuple(("name", name) for name in columns)
                 special = tuple(it for it in ("NULLS NOT DISTINCT", "INITIALLY DEFERRED") if it in text)
@@ -159,22 +165,22 @@ class _Reader:
         """Return an index; a unique one says what a UNIQUE constraint says. How it is stored does not count."""
         keys = [self._index_key(key) for key in index.keys]
         predicate = self._expression(index.predicate) if index.predicate else NULL
-        about = tuple(sorted({name for key in keys for name in _names(key)}))
+        columns = tuple(sorted({name for key in keys for name in _column_names(key)}))
         if index.unique:
             special = ("NULLS NOT DISTINCT",) if "NULLS NOT DISTINCT" in index.definition else ()
             meaning: Node = ("unique", tuple(sorted(keys, key=repr)), predicate, special)
-            return PortablePart("unique", index.name, meaning, about, index.definition)
-        method = _METHOD.match(index.definition)
+            return PortablePart("unique", index.name, meaning, columns, index.definition)
+        method = _INDEX_METHOD.match(index.definition)
         return PortablePart(
             "index",
             index.name,
             ("index", method[1] if method else "btree", tuple(keys), predicate),
-            about,
+            columns,
             index.definition,
         )
 
     def _index_key(self, text: str) -> Node:
-        node, words = portable_key(text, self._syntax, self._types)
+        node, words = portable_index_key(text, self._syntax, self._types)
         # SQLite's BINARY order serves what *_pattern_ops are for; where NULLs stand matters to no result.
         kept = [word for word in words if word not in {"asc", "nulls", "first", "last"}]
         kept = [word for word in kept if not word.endswith("_pattern_ops")]
@@ -184,35 +190,35 @@ class _Reader:
         return portable_expression(text, self._syntax, self._types)
 
 
-def without_null(node: Node) -> Node:
+def without_null_check(node: Node) -> Node:
     """Return a CHECK without `x IS NULL OR`: of a NULL nothing is asked anyway."""
     if node[0] != "or" or len(node) != 3:  # noqa: PLR2004  # OR and its two sides
         return node
     for one, other in ((node[1], node[2]), (node[2], node[1])):
         is_null = isinstance(one, tuple) and one[0] == "is" and one[2] == NULL
-        if is_null and isinstance(other, tuple) and _follows(other, one[1]):
+        if is_null and isinstance(other, tuple) and _is_strict_in(other, one[1]):
             return other
     return node
 
 
-def _follows(node: Node | str, unknown: Node | str) -> bool:
+def _is_strict_in(node: Node | str, unknown: Node | str) -> bool:
     """Tell whether an expression is surely NULL when a part of it is."""
     if node == unknown or isinstance(node, str):
         return node == unknown
     if node[0] in {"in", "not in"}:
-        return _follows(node[1], unknown)
-    is_strict = node[0] in _STRICT or (node[0] == "call" and node[1] in _STRICT_FUNCTIONS)
-    return is_strict and any(_follows(item, unknown) for item in node[1:])
+        return _is_strict_in(node[1], unknown)
+    is_strict = node[0] in _STRICT_OPERATORS or (node[0] == "call" and node[1] in _STRICT_FUNCTIONS)
+    return is_strict and any(_is_strict_in(item, unknown) for item in node[1:])
 
 
-def _bare(declared: str) -> str:
+def _bare_type_name(declared: str) -> str:
     """Return the name of a type of the user's own without namespace and quotes; an array of it is another type."""
     tokens = tokenize(declared, Syntax.POSTGRESQL)
-    named = [token for token in tokens if token.kind in {Kind.WORD, Kind.NAME}]
+    named = [token for token in tokens if token.kind in {TokenKind.WORD, TokenKind.NAME}]
     return named[-1].text if named and not declared.endswith("]") else ""
 
 
-def _constant(node: Node, family: str) -> Node | None:
+def _normal_default(node: Node, family: str) -> Node | None:
     """Return a default as the column holds it: '0' and 0 are one number, false and 0 one boolean."""
     if node == NULL:
         return None
@@ -220,9 +226,9 @@ def _constant(node: Node, family: str) -> Node | None:
         return node
     text = str(node[1])
     if family == "boolean":
-        return ("number", "1" if text.lower() in _TRUE else "0")
+        return ("number", "1" if text.lower() in _TRUE_WORDS else "0")
     try:
-        if family in NUMBERS:
+        if family in NUMBER_FAMILIES:
             return ("number", f"{Decimal(text).normalize():f}")
         if family == "json":
             return ("string", json.dumps(json.loads(text), sort_keys=True))
@@ -231,7 +237,7 @@ def _constant(node: Node, family: str) -> Node | None:
     return ("string", text)
 
 
-def _reference(constraint: Constraint) -> Node:
+def _reference_node(constraint: Constraint) -> Node:
     there = constraint.references
     if there is None:
         return ("text", constraint.definition)
@@ -240,7 +246,7 @@ def _reference(constraint: Constraint) -> Node:
     return ("references", there.table.lower(), tuple(pairs), there.on_update, there.on_delete, there.match, deferred)
 
 
-def _names(node: Node) -> set[str]:
+def _column_names(node: Node) -> set[str]:
     if node[0] == "name":
         return {str(node[1])}
-    return {name for item in node if isinstance(item, tuple) for name in _names(item)}
+    return {name for item in node if isinstance(item, tuple) for name in _column_names(item)}

@@ -11,34 +11,36 @@ if TYPE_CHECKING:
 
     from dormatory.schema.snapshot import Column, Table
 
-Pairs = frozenset[tuple[str, str]]  # (name before, name after)
+NamePairs = frozenset[tuple[str, str]]  # (name before, name after)
 _WORDS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|[^\w\s]""")
 
 
-def pairs(names: Iterable[tuple[str, str]]) -> Pairs:
+def name_pairs(names: Iterable[tuple[str, str]]) -> NamePairs:
     """Return names before and after as `same` looks them up: SQLite's texts have them in small letters."""
     return frozenset(pair for old, new in names for pair in ((old, new), (old.lower(), new.lower())))
 
 
-def same(before: Any, after: Any, renamed: Pairs) -> bool:
+def is_equal_after_renames(before: Any, after: Any, renamed: NamePairs) -> bool:
     """Tell whether two values are equal once names in their texts are taken for what they were renamed to."""
     if before == after:
         return True
     if not renamed or type(before) is not type(after):
         return False
     if isinstance(before, str):
-        return _explained(before, after, renamed)
+        return _is_renamed_text(before, after, renamed)
     if isinstance(before, tuple):
-        return len(before) == len(after) and all(map(same, before, after, [renamed] * len(before)))
+        return len(before) == len(after) and all(map(is_equal_after_renames, before, after, [renamed] * len(before)))
     if is_dataclass(before):
-        return all(same(getattr(before, it.name), getattr(after, it.name), renamed) for it in fields(before))
+        return all(
+            is_equal_after_renames(getattr(before, it.name), getattr(after, it.name), renamed) for it in fields(before)
+        )
     return False
 
 
 def renamed_tables(removed: Sequence[Table], added: Sequence[Table]) -> list[tuple[Table, Table]]:
     """Return the pairs of tables that are alike in all but their names and that have no other like."""
-    likes = [(old, new) for old in removed for new in added if old.columns and _alike(old, new)]
-    return _unambiguous(likes)
+    candidates = [(old, new) for old in removed for new in added if old.columns and _is_same_table(old, new)]
+    return _unambiguous_pairs(candidates)
 
 
 def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, str]]:
@@ -51,8 +53,8 @@ def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, s
     new = {column.name: column for column in after.columns}
     found = [(old[name], new[new_slots[slot]]) for name, slot in old_slots.items() if slot in new_slots]
     while True:
-        names = pairs((one.name, other.name) for one, other in found)
-        kept = [(one, other) for one, other in found if _same_column(one, other, names, before, after)]
+        names = name_pairs((one.name, other.name) for one, other in found)
+        kept = [(one, other) for one, other in found if _is_same_column(one, other, names, before, after)]
         if len(kept) == len(found):
             return [(one, other, _column_evidence(one, before)) for one, other in kept]
         found = kept
@@ -66,12 +68,12 @@ def table_evidence(table: Table) -> str:
 
 def _column_evidence(column: Column, table: Table) -> str:
     words = f"same place, type {column.type or 'none'} and facts"
-    mentions = sum(_mentions(text, column.name) for text in _texts(table))
+    mentions = sum(_has_word(text, column.name) for text in _part_definitions(table))
     parts = "constraint or index" if mentions == 1 else "constraints or indexes"
     return f"{words}, also in {mentions} {parts}" if mentions else words
 
 
-def _explained(before: str, after: str, renamed: Pairs) -> bool:
+def _is_renamed_text(before: str, after: str, renamed: NamePairs) -> bool:
     """Tell whether two texts are the same word for word, or the one renamed to the other.
 
     PostgreSQL keeps the name that a column of a view had: `SELECT old` becomes `SELECT new AS old`.
@@ -96,14 +98,16 @@ def _after_alias(words: Sequence[str], place: int, name: str) -> int:
     return place + 2 if alias == ["AS", name] else place
 
 
-def _alike(before: Table, after: Table) -> bool:
+def _is_same_table(before: Table, after: Table) -> bool:
     if before.namespace != after.namespace:
         return False
-    renamed = pairs([(before.name, after.name)])
-    return same(replace(_nameless(before), name=after.name), _nameless(after), renamed)
+    renamed = name_pairs([(before.name, after.name)])
+    return is_equal_after_renames(
+        replace(_without_part_names(before), name=after.name), _without_part_names(after), renamed
+    )
 
 
-def _nameless(table: Table) -> Table:
+def _without_part_names(table: Table) -> Table:
     """Return a table without the names of its constraints and indexes, which often change with the table's."""
     constraints = (replace(constraint, name=None) for constraint in table.constraints)
     indexes = (replace(index, name="") for index in table.indexes)
@@ -114,7 +118,7 @@ def _nameless(table: Table) -> Table:
     )
 
 
-def _unambiguous(pairs: list[tuple[Table, Table]]) -> list[tuple[Table, Table]]:
+def _unambiguous_pairs(pairs: list[tuple[Table, Table]]) -> list[tuple[Table, Table]]:
     return [
         (old, new)
         for old, new in pairs
@@ -134,22 +138,22 @@ def _slots(names: Sequence[str], kept: set[str]) -> dict[str, tuple[str | None, 
     return slots
 
 
-def _same_column(one: Column, other: Column, renamed: Pairs, before: Table, after: Table) -> bool:
-    if not same(replace(one, name=other.name), other, renamed):
+def _is_same_column(one: Column, other: Column, renamed: NamePairs, before: Table, after: Table) -> bool:
+    if not is_equal_after_renames(replace(one, name=other.name), other, renamed):
         return False
-    left = [text for text in _texts(after) if _mentions(text, other.name)]
-    for text in _texts(before):
-        if _mentions(text, one.name):
-            like = next((it for it in left if same(text, it, renamed)), None)
-            if like is None:
+    left = [text for text in _part_definitions(after) if _has_word(text, other.name)]
+    for text in _part_definitions(before):
+        if _has_word(text, one.name):
+            match = next((it for it in left if is_equal_after_renames(text, it, renamed)), None)
+            if match is None:
                 return False
-            left.remove(like)
+            left.remove(match)
     return not left
 
 
-def _texts(table: Table) -> list[str]:
+def _part_definitions(table: Table) -> list[str]:
     return [*(part.definition for part in table.constraints), *(part.definition for part in table.indexes)]
 
 
-def _mentions(text: str, name: str) -> bool:
+def _has_word(text: str, name: str) -> bool:
     return any(word.strip('"') in {name, name.lower()} for word in _WORDS.findall(text))

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from collections.abc import Sequence as Values
 
-    Key = tuple[str, Any]  # a kind and what tells its values apart
+    CacheKey = tuple[str, Any]  # a kind and what tells its values apart
 
-_KINDS: dict[str, tuple[type, tuple[str, ...]]] = {
+_SNAPSHOT_FIELDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "tables": (Table, ("namespace", "name")),
     "views": (View, ("namespace", "name")),
     "sequences": (Sequence, ("namespace", "name")),
@@ -40,71 +40,73 @@ _KINDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "extensions": (Extension, ("namespace", "name")),
     "others": (Other, ("name", "kind")),
 }
-_FEW = 1 / 16  # of all: so many are found quicker one by one than all are sorted
+_FEW_FRACTION = 1 / 16  # of all: so many are found quicker one by one than all are sorted
 
 
-class Shelf:
+class SnapshotCache:
     """Keeps values, and the snapshot made of them."""
 
     def __init__(self, *, namespaces: bool) -> None:
-        self._orders: dict[str, Callable[[Any], Any]] = {
+        self._sort_keys: dict[str, Callable[[Any], Any]] = {
             field: attrgetter(*(name for name in names if namespaces or name != "namespace"))
-            for field, (_, names) in _KINDS.items()
+            for field, (_, names) in _SNAPSHOT_FIELDS.items()
         }
-        self._values: dict[Key, Any] = {}
-        self._gone: list[Any] = []
-        self._come: list[Any] = []
+        self._values: dict[CacheKey, Any] = {}
+        self._removed: list[Any] = []
+        self._added: list[Any] = []
         self.snapshot = Snapshot()
 
-    def put(self, key: Key, value: Any) -> None:
+    def put(self, key: CacheKey, value: Any) -> None:
         """Put a value, or None, into the place of the one before, unless the two are equal."""
         before = self._values.get(key)
         if value == before:
             return
         if before is not None:
-            self._gone.append(before)
+            self._removed.append(before)
             del self._values[key]
         if value is not None:
-            self._come.append(value)
+            self._added.append(value)
             self._values[key] = value
 
     def put_all(self, kind: str, values: Mapping[Any, Any]) -> None:
         """Put all values that there are of a kind."""
-        for name in {*values, *self.names(kind)}:
+        for name in {*values, *self.keys(kind)}:
             self.put((kind, name), values.get(name))
 
-    def names(self, kind: str) -> list[Any]:
+    def keys(self, kind: str) -> list[Any]:
         """Return what tells the values of a kind apart."""
         return [key[1] for key in self._values if key[0] == kind]
 
-    def take(self, not_compared: Iterable[str]) -> None:
+    def update_snapshot(self, not_compared: Iterable[str]) -> None:
         """Make the snapshot anew, if anything changed."""
         notes = tuple(sorted(not_compared))
-        if not (self._gone or self._come) and self.snapshot.not_compared == notes:
+        if not (self._removed or self._added) and self.snapshot.not_compared == notes:
             return
         found: dict[str, Any] = {}
-        for field, (kind, _) in _KINDS.items():
-            gone = [it for it in self._gone if type(it) is kind]
-            come = [it for it in self._come if type(it) is kind]
+        for field, (kind, _) in _SNAPSHOT_FIELDS.items():
+            removed = [it for it in self._removed if type(it) is kind]
+            added = [it for it in self._added if type(it) is kind]
             before = getattr(self.snapshot, field)
-            found[field] = _exchanged(before, gone, come, self._orders[field]) if gone or come else before
-        self._gone, self._come = [], []
+            found[field] = (
+                _with_replacements(before, removed, added, self._sort_keys[field]) if removed or added else before
+            )
+        self._removed, self._added = [], []
         self.snapshot = Snapshot(**found, not_compared=notes)
 
 
-def _exchanged(
-    before: Values[Any], gone: Values[Any], come: Values[Any], order: Callable[[Any], Any]
+def _with_replacements(
+    before: Values[Any], removed: Values[Any], added: Values[Any], sort_key: Callable[[Any], Any]
 ) -> tuple[Any, ...]:
     """Return values in their order, without some and with some others."""
-    if len(gone) + len(come) > len(before) * _FEW:
-        left_out = set(map(id, gone))
-        return tuple(sorted((*(it for it in before if id(it) not in left_out), *come), key=order))
+    if len(removed) + len(added) > len(before) * _FEW_FRACTION:
+        left_out = set(map(id, removed))
+        return tuple(sorted((*(it for it in before if id(it) not in left_out), *added), key=sort_key))
     found = list(before)
-    for value in gone:
-        place = bisect_left(found, order(value), key=order)
+    for value in removed:
+        place = bisect_left(found, sort_key(value), key=sort_key)
         while found[place] is not value:
             place += 1
         del found[place]
-    for value in come:
-        insort(found, value, key=order)
+    for value in added:
+        insort(found, value, key=sort_key)
     return tuple(found)

@@ -13,21 +13,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.sql import clauses
-from dormatory.sql.cursor import split
-from dormatory.sql.lexer import Kind, Syntax, Token
+from dormatory.sql.cursor import split_at_commas
+from dormatory.sql.lexer import Syntax, Token, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dormatory.recording.model import Statement
 
-_LITERAL = (Kind.STRING, Kind.NUMBER)
-_CATALOGS = ("sqlite_", "pg_", "pragma_", "information_schema")
-_ZONE = re.compile(r"[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
+_LITERAL_KINDS = (TokenKind.STRING, TokenKind.NUMBER)
+_CATALOG_PREFIXES = ("sqlite_", "pg_", "pragma_", "information_schema")
+_TIME_ZONE = re.compile(r"[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class ColumnWrite:
     """A column that is given values, and the names in what they are made of; `copied` is the column taken as it is."""
 
     table: str
@@ -35,40 +35,40 @@ class Write:
     reads: frozenset[str]
     sources: frozenset[str]  # tables
     verb: str  # UPDATE, INSERT or ALTER
-    place: str
-    copied: str = ""
+    location: str
+    copied_from: str = ""
 
 
 @dataclass(slots=True)
-class Flows:
+class Dataflow:
     """All that a leg's statements do to rows."""
 
-    writes: list[Write] = field(default_factory=list)
+    writes: list[ColumnWrite] = field(default_factory=list)
     deletions: dict[str, str] = field(default_factory=dict)  # table: file and line
-    dropped: dict[str, str] = field(default_factory=dict)  # table: file and line
-    renamed: dict[str, str] = field(default_factory=dict)  # table: its name at the end
+    drops: dict[str, str] = field(default_factory=dict)  # table: file and line
+    renames: dict[str, str] = field(default_factory=dict)  # table: its name at the end
     literals: set[str] = field(default_factory=set)
 
     @property
-    def zones(self) -> set[str]:
+    def time_zones(self) -> set[str]:
         """The time zones that are named, as Europe/Berlin."""
-        return {literal for literal in self.literals if _ZONE.fullmatch(literal)}
+        return {literal for literal in self.literals if _TIME_ZONE.fullmatch(literal)}
 
-    def updated(self, table: str, column: str) -> str:
+    def update_statement(self, table: str, column: str) -> str:
         """Return where an UPDATE sets a column, "" where none does."""
-        found = self.into(table, column)
-        return next((write.place for write in found if write.verb == "UPDATE"), "")
+        found = self.writes_to(table, column)
+        return next((write.location for write in found if write.verb == "UPDATE"), "")
 
-    def is_levelled(self, table: str, column: str) -> bool:
+    def has_constant_update(self, table: str, column: str) -> bool:
         """Return whether an UPDATE gives all rows one value: it reads nothing, not even for a condition."""
-        return any(write.verb == "UPDATE" and not write.reads for write in self.into(table, column))
+        return any(write.verb == "UPDATE" and not write.reads for write in self.writes_to(table, column))
 
-    def into(self, table: str, column: str) -> list[Write]:
+    def writes_to(self, table: str, column: str) -> list[ColumnWrite]:
         """Return what is written into a column, but for mere copies of itself."""
         names = table.lower(), column.lower()
-        return [it for it in self.writes if (it.table, it.column) == names and it.copied != it.column]
+        return [it for it in self.writes if (it.table, it.column) == names and it.copied_from != it.column]
 
-    def carriers(self, column: str) -> set[tuple[str, str]]:
+    def derived_columns(self, column: str) -> set[tuple[str, str]]:
         """Return the tables and columns whose new values are made of a column's, directly or through others."""
         found: set[tuple[str, str]] = set()
         names, size = {column.lower()}, 0
@@ -80,184 +80,196 @@ class Flows:
                     names.add(write.column)
         return found
 
-    def deleted(self, table: str) -> str:
+    def delete_statement(self, table: str) -> str:
         """Return where rows of a table are deleted in so many words, "" where they are not."""
         return self.deletions.get(table.lower(), "")
 
 
-def flows(statements: Sequence[Statement], syntax: Syntax) -> Flows:
+def read_dataflow(statements: Sequence[Statement], syntax: Syntax) -> Dataflow:
     """Return what the statements of a leg do to rows, in their order."""
     # Without a line they are Alembic's own.
-    return _flows(tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line), syntax)
+    return _read_dataflow(tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line), syntax)
 
 
 @lru_cache(maxsize=8)  # the second upgrade mostly says what the first one said
-def _flows(said: tuple[tuple[str, str], ...], syntax: Syntax) -> Flows:
-    reader = _Reader(syntax)
-    for sql, place in said:
-        reader.read(clauses.tokens(sql, syntax), place)
-    return reader.flows
+def _read_dataflow(texts: tuple[tuple[str, str], ...], syntax: Syntax) -> Dataflow:
+    reader = _StatementReader(syntax)
+    for sql, location in texts:
+        reader.read(clauses.tokenize_statement(sql, syntax), location)
+    return reader.dataflow
 
 
-class _Reader:
+class _StatementReader:
     def __init__(self, syntax: Syntax) -> None:
         self._syntax = syntax
-        self.flows = Flows()
-        self._selected: set[str] = set()  # what Python code has read, and may write
-        self._around: set[str] = set()  # what WITH reads before
+        self.dataflow = Dataflow()
+        self._selected_names: set[str] = set()  # what Python code has read, and may write
+        self._with_names: set[str] = set()  # what WITH reads before
 
-    def read(self, tokens: Iterable[Token], place: str) -> None:
+    def read(self, tokens: Iterable[Token], location: str) -> None:
         """Take in the statements that a text holds; one of a form that is not known does nothing."""
-        for run in clauses.statements(tokens):
+        for statement in clauses.split_by_semicolon(tokens):
             with suppress(IndexError, ValueError):
-                self._statement(run, place)
+                self._read_statement(statement, location)
 
-    def _statement(self, run: list[Token], place: str) -> None:
-        first = run[0].word
+    def _read_statement(self, tokens: list[Token], location: str) -> None:
+        first = tokens[0].word
         if first == "do":
-            for token in run:
+            for token in tokens:
                 if token.text.startswith("$"):
-                    self.read(clauses.tokens(clauses.body(token.text), self._syntax), place)
+                    self.read(
+                        clauses.tokenize_statement(clauses.dollar_quoted_body(token.text), self._syntax), location
+                    )
         elif first == "alter":
-            self._alter(run, place)
+            self._read_alter(tokens, location)
         elif first == "create":
-            self._create(run, place)
-        elif first == "drop" and run[1].word == "table":
-            at = 2 + 2 * (run[2].word == "if")
-            for item in split(run[at:]):
-                self.flows.dropped.setdefault(clauses.table_at(item, 0), _said("DROP TABLE", place))
+            self._read_create(tokens, location)
+        elif first == "drop" and tokens[1].word == "table":
+            at = 2 + 2 * (tokens[2].word == "if")
+            for item in split_at_commas(tokens[at:]):
+                self.dataflow.drops.setdefault(clauses.table_at(item, 0), _statement_label("DROP TABLE", location))
         elif first != "pragma":
-            self._data(run, place)
+            self._read_data_change(tokens, location)
 
-    def _data(self, run: list[Token], place: str) -> None:
-        words = [token.word for token in run]
+    def _read_data_change(self, tokens: list[Token], location: str) -> None:
+        words = [token.word for token in tokens]
         verb = next((at for at, word in enumerate(words) if word in {"insert", "update"}), 0)
-        self._around = clauses.names_in(run[:verb]) if words[0] == "with" else set()
+        self._with_names = clauses.token_names(tokens[:verb]) if words[0] == "with" else set()
         moves = False
         for at, word in enumerate(words):
             following = words[at + 1] if at + 1 < len(words) else ""
             if word == "delete" and following == "from":
-                self.flows.deletions.setdefault(clauses.table_at(run, at + 2), _said("DELETE", place))
+                self.dataflow.deletions.setdefault(
+                    clauses.table_at(tokens, at + 2), _statement_label("DELETE", location)
+                )
             elif word == "truncate":
-                for name in clauses.truncated(run[at + 1 :]):
-                    self.flows.deletions.setdefault(name, _said("TRUNCATE", place))
-            elif word in {"insert", "replace"} and (into := clauses.after(words, at, "into")):
-                self._insert(run, into, place)
+                for name in clauses.truncated_tables(tokens[at + 1 :]):
+                    self.dataflow.deletions.setdefault(name, _statement_label("TRUNCATE", location))
+            elif word in {"insert", "replace"} and (into := clauses.position_after(words, at, "into")):
+                self._read_insert(tokens, into, location)
             elif word == "update" and "set" in words[at + 1 :] and words[at - 1 : at] != ["for"]:
-                self._update(run, at + 1, place)
+                self._read_update(tokens, at + 1, location)
             else:
                 continue
             moves = True
-        self.flows.literals.update(clauses.unquoted(token) for token in run if token.kind in _LITERAL)
-        if not moves and "select" in words and not any(word.startswith(_CATALOGS) for word in words if word):
-            self._selected |= clauses.names_in(run)
+        self.dataflow.literals.update(clauses.literal_text(token) for token in tokens if token.kind in _LITERAL_KINDS)
+        if not moves and "select" in words and not any(word.startswith(_CATALOG_PREFIXES) for word in words if word):
+            self._selected_names |= clauses.token_names(tokens)
 
-    def _update(self, run: list[Token], at: int, place: str) -> None:
-        words = [token.word for token in run]
+    def _read_update(self, tokens: list[Token], at: int, location: str) -> None:
+        words = [token.word for token in tokens]
         at += words[at] == "only"
         at += 2 * (words[at] == "or")
-        table = clauses.table_at(run, at) if words[at] != "set" else self._last_table()
+        table = clauses.table_at(tokens, at) if words[at] != "set" else self._last_table()
         start = words.index("set", at) + 1
-        end = clauses.clause_end(run, start)
-        condition = clauses.names_in(run[end:])
-        sources = clauses.sources_of(run[start:])
-        for assignment in split(run[start:end]):
+        end = clauses.clause_end(tokens, start)
+        condition = clauses.token_names(tokens[end:])
+        sources = clauses.source_tables(tokens[start:])
+        for assignment in split_at_commas(tokens[start:end]):
             texts = [token.word for token in assignment]
             if "=" not in texts:
                 continue
             equals = texts.index("=")
             left, right = assignment[:equals], assignment[equals + 1 :]
-            targets = [it.text.lower() for it in left if it.kind in clauses.NAMED]
+            targets = [it.text.lower() for it in left if it.kind in clauses.NAME_KINDS]
             for column in targets if left[0].word == "(" else targets[-1:]:
-                reads = clauses.names_in(right) | condition | self._through_python(right)
-                self._write(Write(table, column, frozenset(reads), sources, "UPDATE", _said("UPDATE", place)))
+                reads = clauses.token_names(right) | condition | self._names_via_python(right)
+                self._add_write(
+                    ColumnWrite(
+                        table, column, frozenset(reads), sources, "UPDATE", _statement_label("UPDATE", location)
+                    )
+                )
 
-    def _insert(self, run: list[Token], at: int, place: str) -> None:
-        table = clauses.table_at(run, at)
-        at += clauses.width(run, at)
+    def _read_insert(self, tokens: list[Token], at: int, location: str) -> None:
+        table = clauses.table_at(tokens, at)
+        at += clauses.table_name_token_count(tokens, at)
         columns: list[str] = []
-        if at < len(run) and run[at].word == "(" and run[at + 1].word not in {"select", "with"}:
-            end = clauses.closing(run, at)
-            columns = [it.text.lower() for it in run[at + 1 : end] if it.kind in clauses.NAMED]
+        if at < len(tokens) and tokens[at].word == "(" and tokens[at + 1].word not in {"select", "with"}:
+            end = clauses.closing_parenthesis(tokens, at)
+            columns = [it.text.lower() for it in tokens[at + 1 : end] if it.kind in clauses.NAME_KINDS]
             at = end + 1
-        self._selection(table, columns, run[at:], place)
+        self._read_select(table, columns, tokens[at:], location)
 
-    def _selection(self, table: str, columns: list[str], rest: list[Token], place: str) -> None:
+    def _read_select(self, table: str, columns: list[str], rest: list[Token], location: str) -> None:
         """Take in what is selected for the columns of a table; VALUES are taken for what Python code has read."""
-        said = _said("INSERT", place)
+        label = _statement_label("INSERT", location)
         if not any(token.word == "select" for token in rest):
-            reads = frozenset(self._through_python(rest))
+            reads = frozenset(self._names_via_python(rest))
             for column in columns:
-                self._write(Write(table, column, reads, frozenset(), "INSERT", said))
+                self._add_write(ColumnWrite(table, column, reads, frozenset(), "INSERT", label))
             return
-        sources = clauses.sources_of(rest)
-        named = clauses.names_in(rest) if rest[0].word == "with" else set()  # an expression of its own may stand there
-        for run in clauses.selects(rest):
-            items = split(run[: clauses.clause_end(run, 0)])
+        sources = clauses.source_tables(rest)
+        with_names = (
+            clauses.token_names(rest) if rest[0].word == "with" else set()
+        )  # an expression of its own may stand there
+        for select in clauses.select_bodies(rest):
+            items = split_at_commas(select[: clauses.clause_end(select, 0)])
             columns = columns or [clauses.alias(item) for item in items]
             for at, column in enumerate(columns):
                 item = items[at] if len(items) == len(columns) else rest
-                reads = frozenset(clauses.names_in(item) | named)
-                self._write(Write(table, column, reads, sources, "INSERT", said, clauses.copied(item)))
+                reads = frozenset(clauses.token_names(item) | with_names)
+                self._add_write(
+                    ColumnWrite(table, column, reads, sources, "INSERT", label, clauses.copied_column(item))
+                )
 
-    def _create(self, run: list[Token], place: str) -> None:
-        words = [token.word for token in run]
+    def _read_create(self, tokens: list[Token], location: str) -> None:
+        words = [token.word for token in tokens]
         if "table" in words[:4] and "as" in words and "select" in words:
             at = words.index("table") + 1
             at += 3 * (words[at : at + 3] == ["if", "not", "exists"])
-            self._selection(clauses.table_at(run, at), [], run[words.index("as", at) + 1 :], place)
+            self._read_select(clauses.table_at(tokens, at), [], tokens[words.index("as", at) + 1 :], location)
 
-    def _alter(self, run: list[Token], place: str) -> None:
-        words = [token.word for token in run]
+    def _read_alter(self, tokens: list[Token], location: str) -> None:
+        words = [token.word for token in tokens]
         if words[1:2] != ["table"]:
             return
         at = 2 + 2 * (words[2:4] == ["if", "exists"])
         at += words[at] == "only"
-        table = clauses.table_at(run, at)
-        at += clauses.width(run, at)
+        table = clauses.table_at(tokens, at)
+        at += clauses.table_name_token_count(tokens, at)
         if words[at : at + 2] == ["rename", "to"]:
-            self._rename(table, run[at + 2].text.lower())
+            self._rename_table(table, tokens[at + 2].text.lower())
             return
-        for action in split(run[at:]):
+        for action in split_at_commas(tokens[at:]):
             texts = [token.word for token in action]
             if texts[:1] == ["alter"] and "using" in texts:
                 column = action[1 + (texts[1] == "column")].text.lower()
                 right = action[texts.index("using") + 1 :]
-                self._write(
-                    Write(
+                self._add_write(
+                    ColumnWrite(
                         table,
                         column,
-                        frozenset(clauses.names_in(right)),
+                        frozenset(clauses.token_names(right)),
                         frozenset({table}),
                         "ALTER",
-                        place,
-                        clauses.copied(right),
+                        location,
+                        clauses.copied_column(right),
                     )
                 )
             elif texts[:1] == ["rename"] and "to" in texts:
                 old, new = action[texts.index("to") - 1].text.lower(), action[-1].text.lower()
-                self._write(Write(table, new, frozenset({old}), frozenset({table}), "ALTER", place, old))
-        self._data([token for token in run if token.word not in {"delete", "update"}], place)
+                self._add_write(ColumnWrite(table, new, frozenset({old}), frozenset({table}), "ALTER", location, old))
+        self._read_data_change([token for token in tokens if token.word not in {"delete", "update"}], location)
 
-    def _rename(self, old: str, new: str) -> None:
-        found = self.flows
-        found.writes = [replace(it, table=new) if it.table == old else it for it in found.writes]
-        if old in found.deletions:
-            found.deletions[new] = found.deletions.pop(old)
-        found.renamed = {first: new if last == old else last for first, last in found.renamed.items()}
-        found.renamed.setdefault(old, new)
+    def _rename_table(self, old: str, new: str) -> None:
+        dataflow = self.dataflow
+        dataflow.writes = [replace(it, table=new) if it.table == old else it for it in dataflow.writes]
+        if old in dataflow.deletions:
+            dataflow.deletions[new] = dataflow.deletions.pop(old)
+        dataflow.renames = {first: new if last == old else last for first, last in dataflow.renames.items()}
+        dataflow.renames.setdefault(old, new)
 
-    def _write(self, write: Write) -> None:
-        self.flows.writes.append(replace(write, reads=write.reads | self._around) if self._around else write)
+    def _add_write(self, write: ColumnWrite) -> None:
+        self.dataflow.writes.append(replace(write, reads=write.reads | self._with_names) if self._with_names else write)
 
     def _last_table(self) -> str:
-        return self.flows.writes[-1].table if self.flows.writes else ""
+        return self.dataflow.writes[-1].table if self.dataflow.writes else ""
 
-    def _through_python(self, tokens: list[Token]) -> set[str]:
+    def _names_via_python(self, tokens: list[Token]) -> set[str]:
         """Return what Python code has read before, if it gives the values of this expression."""
-        marks = (token.text for token in tokens if token.kind is Kind.SYMBOL)
-        return set(self._selected) if any(mark[0] in "?%:$" and mark != "::" for mark in marks) else set()
+        symbols = (token.text for token in tokens if token.kind is TokenKind.SYMBOL)
+        return set(self._selected_names) if any(mark[0] in "?%:$" and mark != "::" for mark in symbols) else set()
 
 
-def _said(verb: str, place: str) -> str:
-    return f"{verb} at {place}"
+def _statement_label(verb: str, location: str) -> str:
+    return f"{verb} at {location}"

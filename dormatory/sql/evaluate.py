@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from dormatory.sql.normal_form import Node
 
 
-class _Unknown:
+class _Undecided:
     __slots__ = ()
 
 
-UNKNOWN: Final = _Unknown()
+UNDECIDED: Final = _Undecided()
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -38,11 +38,11 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 def evaluate(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
     """Return the value of an expression for a row, whose columns are named in small letters."""
-    handler = _NODES.get(node[0])
-    return UNKNOWN if handler is None else handler(node, row)
+    handler = _EVALUATORS.get(node[0])
+    return UNDECIDED if handler is None else handler(node, row)
 
 
-def refuses(node: Sequence[Any], row: Mapping[str, Any]) -> bool:
+def is_surely_false(node: Sequence[Any], row: Mapping[str, Any]) -> bool:
     """Tell whether a CHECK surely refuses a row; NULL passes."""
     found = evaluate(node, row)
     return found is False or (isinstance(found, int) and not found)
@@ -58,25 +58,25 @@ def conjuncts(node: Node) -> Iterator[Node]:
 
 
 @lru_cache(maxsize=8192)
-def names(node: Any) -> frozenset[str]:
+def referenced_columns(node: Any) -> frozenset[str]:
     """Return the columns that an expression may be about; one that could not be read is about none."""
     if not isinstance(node, tuple):
         return frozenset()
     if node[:1] == ("name",):
         return frozenset(node[1:])
-    return frozenset().union(*(names(part) for part in node if isinstance(part, tuple)))
+    return frozenset().union(*(referenced_columns(part) for part in node if isinstance(part, tuple)))
 
 
-def _strict(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
+def _evaluate_operands(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
     """Return what an operator or a function makes of its operands, if they are all known."""
     is_call = node[0] == "call"
     found = [evaluate(part, row) for part in node[2 if is_call else 1 :]]
-    if any(value is UNKNOWN for value in found):
-        return UNKNOWN
-    return _call(node[1], found) if is_call else _OPERATORS[node[0]](node[0], found)
+    if any(value is UNDECIDED for value in found):
+        return UNDECIDED
+    return _call_function(node[1], found) if is_call else _OPERATORS[node[0]](node[0], found)
 
 
-def _text(text: str) -> str:
+def _literal_text(text: str) -> str:
     """Return what a literal says; escapes of PostgreSQL's E'' form are still in it."""
     if text[:2] in {"E'", "e'"}:
         inner = text[2:-1].replace("''", "'")
@@ -84,7 +84,7 @@ def _text(text: str) -> str:
     return text
 
 
-def _number(text: str) -> Any:
+def _literal_number(text: str) -> Any:
     try:
         return (
             int(text, 0)
@@ -94,63 +94,63 @@ def _number(text: str) -> Any:
             else Decimal(text)
         )
     except (InvalidOperation, ValueError):
-        return UNKNOWN
+        return UNDECIDED
 
 
-def _joined(word: str, values: Iterator[Any]) -> Any:
+def _and_or(word: str, values: Iterator[Any]) -> Any:
     decisive = word == "or"
-    found = {_condition(value) for value in values}
-    return next((value for value in (decisive, UNKNOWN, None) if value in found), not decisive)
+    found = {_truth_value(value) for value in values}
+    return next((value for value in (decisive, UNDECIDED, None) if value in found), not decisive)
 
 
-def _condition(value: Any) -> Any:
+def _truth_value(value: Any) -> Any:
     return bool(value) if isinstance(value, (int, Decimal, float)) else value
 
 
-def _negated(value: Any) -> Any:
-    return value if value is UNKNOWN or value is None else not _condition(value)
+def _not(value: Any) -> Any:
+    return value if value is UNDECIDED or value is None else not _truth_value(value)
 
 
-def _is(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
+def _evaluate_is(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
     left, right = evaluate(node[1], row), evaluate(node[2], row)
-    if left is UNKNOWN or right is UNKNOWN:
-        return UNKNOWN
-    same = left is right if left is None or right is None else _compared("=", [left, right])
-    return same if node[0] == "is" else _negated(same)
+    if left is UNDECIDED or right is UNDECIDED:
+        return UNDECIDED
+    same = left is right if left is None or right is None else _compare("=", [left, right])
+    return same if node[0] == "is" else _not(same)
 
 
-def _case(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
+def _evaluate_case(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
     parts = node[1:]
     if parts[0] != "when":
-        return UNKNOWN
+        return UNDECIDED
     for word, condition, _, result in zip(parts[::4], parts[1::4], parts[2::4], parts[3::4], strict=False):
         if word != "when":
             break
         found = evaluate(condition, row)
-        if found is UNKNOWN:
-            return UNKNOWN
+        if found is UNDECIDED:
+            return UNDECIDED
         if found:
             return evaluate(result, row)
     return evaluate(parts[-1], row) if len(parts) % 4 == 2 else None  # noqa: PLR2004  # ELSE and its result
 
 
-def _cast(value: Any, to: str) -> Any:
-    if value is UNKNOWN or value is None or to.startswith(("text", "varchar")):
+def _evaluate_cast(value: Any, to: str) -> Any:
+    if value is UNDECIDED or value is None or to.startswith(("text", "varchar")):
         return value
     if to in {"integer", "numeric", "float"} and isinstance(value, (int, float, Decimal, str)):
         number = _as_number(value)
-        return int(number) if to == "integer" and number is not UNKNOWN else number
-    return UNKNOWN
+        return int(number) if to == "integer" and number is not UNDECIDED else number
+    return UNDECIDED
 
 
 def _as_number(value: Any) -> Any:
     try:
         return Decimal(str(value)) if isinstance(value, str) else value
     except InvalidOperation:
-        return UNKNOWN
+        return UNDECIDED
 
 
-def _compared(word: str, values: Sequence[Any]) -> Any:
+def _compare(word: str, values: Sequence[Any]) -> Any:
     left, right = values
     if left is None or right is None:
         return None
@@ -159,31 +159,31 @@ def _compared(word: str, values: Sequence[Any]) -> Any:
     try:
         return _COMPARISONS[word](left, right)
     except (TypeError, InvalidOperation):
-        return UNKNOWN
+        return UNDECIDED
 
 
-def _member(word: str, values: Sequence[Any]) -> Any:
-    found = _joined("or", (_compared("=", [values[0], value]) for value in values[1:]))
-    return found if word == "in" else _negated(found)
+def _evaluate_in(word: str, values: Sequence[Any]) -> Any:
+    found = _and_or("or", (_compare("=", [values[0], value]) for value in values[1:]))
+    return found if word == "in" else _not(found)
 
 
-def _calculated(word: str, values: Sequence[Any]) -> Any:
+def _calculate(word: str, values: Sequence[Any]) -> Any:
     if any(value is None for value in values):
         return None
     if word == "||":
-        return "".join(map(str, values)) if all(isinstance(value, (str, int)) for value in values) else UNKNOWN
+        return "".join(map(str, values)) if all(isinstance(value, (str, int)) for value in values) else UNDECIDED
     numbers = [Decimal(repr(value)) if isinstance(value, float) else value for value in values]
     try:
         return _ARITHMETIC[word](*numbers)
     except (TypeError, ArithmeticError):
-        return UNKNOWN
+        return UNDECIDED
 
 
-def _difference(left: Any, right: Any = None) -> Any:
+def _subtract(left: Any, right: Any = None) -> Any:
     return -left if right is None else left - right
 
 
-def _quotient(left: Any, right: Any) -> Any:
+def _divide(left: Any, right: Any) -> Any:
     """Divide as SQL does: whole numbers are cut off towards zero."""
     found = Decimal(left) / Decimal(right)
     return int(found) if isinstance(left, int) and isinstance(right, int) else found
@@ -194,36 +194,36 @@ def _remainder(left: Any, right: Any) -> Any:
     return Decimal(left) % Decimal(right)
 
 
-def _matched(word: str, values: Sequence[Any]) -> Any:
+def _match_pattern(word: str, values: Sequence[Any]) -> Any:
     if values[0] is None or values[1] is None:
         return None
     if not all(isinstance(value, str) for value in values):
-        return UNKNOWN
+        return UNDECIDED
     kind = word.removeprefix("not ").lstrip("!")
-    wanted = patterns.pattern(kind, *values[1:])
+    wanted = patterns.compile_pattern(kind, *values[1:])
     if wanted is None:
-        return UNKNOWN
+        return UNDECIDED
     found = wanted.search(values[0]) is not None
     return not found if word.startswith(("not ", "!")) else found
 
 
-def _call(name: str, values: list[Any]) -> Any:
+def _call_function(name: str, values: list[Any]) -> Any:
     if name == "coalesce":
         return next((value for value in values if value is not None), None)
     if name in {"num_nonnulls", "num_nulls"}:
         return sum((value is None) is (name == "num_nulls") for value in values)
     function = _FUNCTIONS.get(name)
     if function is None:
-        return UNKNOWN
+        return UNDECIDED
     if any(value is None for value in values):
-        return UNKNOWN if name == "json_valid" else None  # SQLite before 3.42 says no to NULL
+        return UNDECIDED if name == "json_valid" else None  # SQLite before 3.42 says no to NULL
     try:
         return function(*values)
     except (TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
-        return UNKNOWN
+        return UNDECIDED
 
 
-def _part_of(text: str, start: int, length: int | None = None) -> str:
+def _substring(text: str, start: int, length: int | None = None) -> str:
     if start < 1:
         raise ValueError(start)
     return text[start - 1 :] if length is None else text[start - 1 : start - 1 + length]
@@ -237,7 +237,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _field(name: str, moment: str) -> int:
+def _date_part(name: str, moment: str) -> int:
     """Return a part of a moment; its columns hold moments as ISO text here."""
     fields = {"year": moment[:4], "month": moment[5:7], "day": moment[8:10], "hour": moment[11:13]}
     return int(fields[name])
@@ -256,7 +256,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "trim": lambda text, signs=" ": text.strip(signs),
     "ltrim": lambda text, signs=" ": text.lstrip(signs),
     "rtrim": lambda text, signs=" ": text.rstrip(signs),
-    "substr": _part_of,
+    "substr": _substring,
     "abs": abs,
     "replace": str.replace,
     "json_valid": _is_json,
@@ -270,27 +270,27 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "+": operator.add,
-    "-": _difference,
+    "-": _subtract,
     "*": operator.mul,
-    "/": _quotient,
+    "/": _divide,
     "%": _remainder,
 }
 _OPERATORS: dict[str, Callable[[str, Sequence[Any]], Any]] = {
-    **dict.fromkeys(_COMPARISONS, _compared),
-    **dict.fromkeys(("in", "not in"), _member),
-    **dict.fromkeys((*_ARITHMETIC, "||"), _calculated),
-    **dict.fromkeys(("like", "not like", "ilike", "not ilike", "glob", "~", "~*", "!~", "!~*"), _matched),
+    **dict.fromkeys(_COMPARISONS, _compare),
+    **dict.fromkeys(("in", "not in"), _evaluate_in),
+    **dict.fromkeys((*_ARITHMETIC, "||"), _calculate),
+    **dict.fromkeys(("like", "not like", "ilike", "not ilike", "glob", "~", "~*", "!~", "!~*"), _match_pattern),
 }
-_NODES: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
-    **dict.fromkeys((*_OPERATORS, "call"), _strict),
-    "name": lambda node, row: row.get(node[1], UNKNOWN),
-    "string": lambda node, _: _text(node[1]),
-    "number": lambda node, _: _number(node[1]),
+_EVALUATORS: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
+    **dict.fromkeys((*_OPERATORS, "call"), _evaluate_operands),
+    "name": lambda node, row: row.get(node[1], UNDECIDED),
+    "string": lambda node, _: _literal_text(node[1]),
+    "number": lambda node, _: _literal_number(node[1]),
     "null": lambda *_: None,
-    **dict.fromkeys(("and", "or"), lambda node, row: _joined(node[0], (evaluate(part, row) for part in node[1:]))),
-    "not": lambda node, row: _negated(evaluate(node[1], row)),
-    **dict.fromkeys(("is", "is not"), _is),
-    "case": _case,
-    "cast": lambda node, row: _cast(evaluate(node[1], row), node[2]),
+    **dict.fromkeys(("and", "or"), lambda node, row: _and_or(node[0], (evaluate(part, row) for part in node[1:]))),
+    "not": lambda node, row: _not(evaluate(node[1], row)),
+    **dict.fromkeys(("is", "is not"), _evaluate_is),
+    "case": _evaluate_case,
+    "cast": lambda node, row: _evaluate_cast(evaluate(node[1], row), node[2]),
     "collate": lambda node, row: evaluate(node[1], row),
 }

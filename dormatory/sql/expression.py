@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.sql.cursor import Cursor, UnreadableError
-from dormatory.sql.lexer import Kind, Syntax, Token, render, tokenize
+from dormatory.sql.cursor import SQLParseError, TokenCursor
+from dormatory.sql.lexer import Syntax, Token, TokenKind, render, tokenize
 from dormatory.sql.normal_form import (
     NOW,
     NULL,
@@ -15,12 +15,12 @@ from dormatory.sql.normal_form import (
     TODAY,
     ZERO,
     Node,
-    called,
-    converted,
-    joined,
+    call_node,
+    cast_node,
+    logical_node,
     membership,
     negation,
-    signed,
+    signed_node,
 )
 from dormatory.sql.types import portable_type
 
@@ -28,16 +28,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # How tightly SQLite binds, https://sqlite.org/lang_expr.html; PostgreSQL shows its expressions in parentheses.
-_LEVELS = {"or": 1, "and": 2, "=": 4, "<>": 4, "glob": 4, "match": 4, "regexp": 4, "~": 4, "~*": 4, "!~": 4, "!~*": 4}
-_LEVELS |= {"<": 5, "<=": 5, ">": 5, ">=": 5, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "||": 9, "->": 9, "->>": 9}
-_NOT, _EQUALITY, _OTHER, _SIGN, _TIGHTEST = 3, 4, 6, 10, 11
-_SPELLINGS = {"==": "=", "!=": "<>", "~~": "like", "~~*": "ilike", "!~~": "not like", "!~~*": "not ilike"}
+_PRECEDENCES = {
+    "or": 1,
+    "and": 2,
+    "=": 4,
+    "<>": 4,
+    "glob": 4,
+    "match": 4,
+    "regexp": 4,
+    "~": 4,
+    "~*": 4,
+    "!~": 4,
+    "!~*": 4,
+}
+_PRECEDENCES |= {"<": 5, "<=": 5, ">": 5, ">=": 5, "+": 7, "-": 7, "*": 8, "/": 8, "%": 8, "||": 9, "->": 9, "->>": 9}
+_NOT_PRECEDENCE, _EQUALITY_PRECEDENCE, _OTHER_PRECEDENCE, _SIGN_PRECEDENCE, _HIGHEST_PRECEDENCE = 3, 4, 6, 10, 11
+_OPERATOR_ALIASES = {"==": "=", "!=": "<>", "~~": "like", "~~*": "ilike", "!~~": "not like", "!~~*": "not ilike"}
 _NO_OPERATOR = frozenset("()[],.;:_")
-_FUNCTIONS = {"char_length": "length", "character_length": "length", "ifnull": "coalesce", "substring": "substr"}
-_FUNCTIONS |= {"btrim": "trim", "both": "trim", "leading": "ltrim", "trailing": "rtrim"}
-_BARE = {"null": NULL, "true": ONE, "false": ZERO, "current_timestamp": NOW, "localtimestamp": NOW}
-_BARE |= {"current_date": TODAY, "current_time": TIME_OF_DAY, "localtime": TIME_OF_DAY}
-_LOWEST = 0
+_FUNCTION_ALIASES = {"char_length": "length", "character_length": "length", "ifnull": "coalesce", "substring": "substr"}
+_FUNCTION_ALIASES |= {"btrim": "trim", "both": "trim", "leading": "ltrim", "trailing": "rtrim"}
+_KEYWORD_NODES = {"null": NULL, "true": ONE, "false": ZERO, "current_timestamp": NOW, "localtimestamp": NOW}
+_KEYWORD_NODES |= {"current_date": TODAY, "current_time": TIME_OF_DAY, "localtime": TIME_OF_DAY}
+_LOWEST_PRECEDENCE = 0
 
 
 @lru_cache(maxsize=4096)
@@ -47,25 +59,25 @@ def portable_expression(sql: str, syntax: Syntax, columns: frozenset[tuple[str, 
     `columns` are the names and portable types of those it may speak of: `x` and `x = 1` say the same of a boolean
     one, and to cast a whole number to another is no change.
     """
-    node, rest = portable_key(sql, syntax, columns)
+    node, rest = portable_index_key(sql, syntax, columns)
     return ("text", render(tokenize(sql, syntax), syntax)) if rest else node
 
 
 @lru_cache(maxsize=4096)
-def portable_key(
+def portable_index_key(
     sql: str, syntax: Syntax, columns: frozenset[tuple[str, str]] = frozenset()
 ) -> tuple[Node, tuple[str, ...]]:
     """Return the expression that a text begins with, and the words after it, as DESC in the key of an index."""
     tokens = tokenize(sql, syntax)
-    reader = _Reader(tokens, syntax, dict(columns))
+    parser = _ExpressionParser(tokens, syntax, dict(columns))
     try:
-        node = reader.expression()
-    except UnreadableError:
+        node = parser.parse_expression()
+    except SQLParseError:
         return ("text", render(tokens, syntax)), ()
-    return node, tuple(token.text.lower() for token in reader.rest())
+    return node, tuple(token.text.lower() for token in parser.take_rest())
 
 
-class _Reader(Cursor):
+class _ExpressionParser(TokenCursor):
     """Reads an expression by the precedence of its operators, and simplifies as it goes."""
 
     __slots__ = ("_syntax", "_types")
@@ -74,143 +86,145 @@ class _Reader(Cursor):
         super().__init__(tokens)
         self._syntax, self._types = syntax, types
 
-    def expression(self, floor: int = _LOWEST) -> Node:
+    def parse_expression(self, floor: int = _LOWEST_PRECEDENCE) -> Node:
         """Return the longest expression whose operators bind more tightly than `floor`."""
-        left = self._operand()
-        while (found := self._continued(left, floor)) is not None:
+        left = self._parse_operand()
+        while (found := self._parse_operator(left, floor)) is not None:
             left = found
         return left
 
-    def _operand(self) -> Node:
+    def _parse_operand(self) -> Node:
         token = self.take()
-        if token.kind is Kind.NUMBER:
+        if token.kind is TokenKind.NUMBER:
             return ("number", token.text)
-        if token.kind is Kind.STRING:
+        if token.kind is TokenKind.STRING:
             return ("string", token.text[1:-1].replace("''", "'") if token.text[0] == "'" else token.text)
         if token.word == "(":
-            return self._group()
+            return self._parse_group()
         if token.word == "not":
-            return negation(self.expression(_NOT))
+            return negation(self.parse_expression(_NOT_PRECEDENCE))
         if token.word in {"-", "+"}:
-            return signed(token.word, self.expression(_SIGN))
-        return self._worded(token)
+            return signed_node(token.word, self.parse_expression(_SIGN_PRECEDENCE))
+        return self._parse_word(token)
 
-    def _worded(self, token: Token) -> Node:
-        if token.kind is Kind.SYMBOL:
-            self.refuse()
+    def _parse_word(self, token: Token) -> Node:
+        if token.kind is TokenKind.SYMBOL:
+            self.raise_unexpected()
         if token.word == "case":
-            return self._case()
-        if token.word == "cast" and self.skip("("):
-            inner = self.expression()
+            return self._parse_case()
+        if token.word == "cast" and self.accept("("):
+            inner = self.parse_expression()
             self.expect("as")
-            return self._cast(inner, ")")
-        if token.word == "array" and self.skip("["):
-            return ("array", *self._listed("]"))
-        return self._named(token.text.lower(), quoted=token.kind is Kind.NAME)
+            return self._parse_cast(inner, ")")
+        if token.word == "array" and self.accept("["):
+            return ("array", *self._parse_list("]"))
+        return self._parse_name(token.text.lower(), quoted=token.kind is TokenKind.NAME)
 
-    def _named(self, name: str, *, quoted: bool) -> Node:
-        while self.skip("."):
+    def _parse_name(self, name: str, *, quoted: bool) -> Node:
+        while self.accept("."):
             name, quoted = self.take().text.lower(), True
-        if self.skip("("):
-            return self._call(name)
-        return ("name", name) if quoted else _BARE.get(name, ("name", name))
+        if self.accept("("):
+            return self._parse_call(name)
+        return ("name", name) if quoted else _KEYWORD_NODES.get(name, ("name", name))
 
-    def _group(self) -> Node:
-        items = self._listed(")")
+    def _parse_group(self) -> Node:
+        items = self._parse_list(")")
         return items[0] if len(items) == 1 else ("row", *items)
 
-    def _listed(self, closing: str) -> list[Node]:
+    def _parse_list(self, closing: str) -> list[Node]:
         """Take expressions up to the closing mark; FROM and FOR separate them as a comma does."""
         items = list[Node]()
-        while not self.skip(closing):
-            if items and not (self.skip(",") or self.skip("from") or self.skip("for")):
-                self.refuse()
-            items.append(self.expression())
+        while not self.accept(closing):
+            if items and not (self.accept(",") or self.accept("from") or self.accept("for")):
+                self.raise_unexpected()
+            items.append(self.parse_expression())
         return items
 
-    def _call(self, name: str) -> Node:
+    def _parse_call(self, name: str) -> Node:
         side = self.word
         if name == "trim" and side in {"both", "leading", "trailing"}:  # TRIM(BOTH FROM x), as PostgreSQL shows it
-            self.skip(side)
-            items = self._listed(")") if self.skip("from") else self._listed(")")[::-1]
-            return ("call", _FUNCTIONS[side], *items)
-        return called(_FUNCTIONS.get(name, name), self._listed(")"))
+            self.accept(side)
+            items = self._parse_list(")") if self.accept("from") else self._parse_list(")")[::-1]
+            return ("call", _FUNCTION_ALIASES[side], *items)
+        return call_node(_FUNCTION_ALIASES.get(name, name), self._parse_list(")"))
 
-    def _case(self) -> Node:
-        parts: list[Node | str] = [] if self.word == "when" else [self.expression()]
-        while not self.skip("end"):
+    def _parse_case(self) -> Node:
+        parts: list[Node | str] = [] if self.word == "when" else [self.parse_expression()]
+        while not self.accept("end"):
             word = self.take().word
             if word not in {"when", "then", "else"}:
-                self.refuse()
-            parts += [word, self.expression()]
+                self.raise_unexpected()
+            parts += [word, self.parse_expression()]
         return ("case", *parts)
 
-    def _continued(self, left: Node, floor: int) -> Node | None:
+    def _parse_operator(self, left: Node, floor: int) -> Node | None:
         """Return `left` with the operator that comes next applied to it, None when there is none for us."""
-        word = _SPELLINGS.get(self.word, self.word)
+        word = _OPERATOR_ALIASES.get(self.word, self.word)
         if word == "::":
-            self.skip("::")
-            return self._cast(left)
-        if word == "at" and self.skip("at", "time", "zone"):
-            return called("timezone", [self.expression(_TIGHTEST), left])
-        if word == "collate" and self.skip("collate"):
+            self.accept("::")
+            return self._parse_cast(left)
+        if word == "at" and self.accept("at", "time", "zone"):
+            return call_node("timezone", [self.parse_expression(_HIGHEST_PRECEDENCE), left])
+        if word == "collate" and self.accept("collate"):
             return ("collate", left, self.take().text.lower())
         if word in {"is", "isnull", "notnull", "in", "not", "between", "like", "ilike", "not like", "not ilike"}:
-            return self._predicate(left, word) if floor < _EQUALITY else None
-        level = _LEVELS.get(word, _LOWEST if not word or word[0] in _NO_OPERATOR or word[0].isalnum() else _OTHER)
-        if level <= floor:
+            return self._parse_predicate(left, word) if floor < _EQUALITY_PRECEDENCE else None
+        precedence = _PRECEDENCES.get(
+            word, _LOWEST_PRECEDENCE if not word or word[0] in _NO_OPERATOR or word[0].isalnum() else _OTHER_PRECEDENCE
+        )
+        if precedence <= floor:
             return None
         self.take()
-        return self._binary(word, left, level)
+        return self._parse_binary(word, left, precedence)
 
-    def _binary(self, word: str, left: Node, level: int) -> Node:
-        if word in {"=", "<>"} and (self.skip("any", "(") or self.skip("all", "(")):
-            values = self.expression()
+    def _parse_binary(self, word: str, left: Node, precedence: int) -> Node:
+        if word in {"=", "<>"} and (self.accept("any", "(") or self.accept("all", "(")):
+            values = self.parse_expression()
             self.expect(")")
             return membership(left, values, negated=word == "<>")
-        right = self.expression(level)
+        right = self.parse_expression(precedence)
         if word in {"and", "or"}:
-            return joined(word, left, right)
+            return logical_node(word, left, right)
         if word in {"=", "<>"}:
-            return self._flag(left, right, negated=word == "<>") or (word, left, right)
+            return self._boolean_condition(left, right, negated=word == "<>") or (word, left, right)
         return (word, left, right)
 
-    def _predicate(self, left: Node, word: str) -> Node | None:
+    def _parse_predicate(self, left: Node, word: str) -> Node | None:
         """Return what IN, LIKE, BETWEEN and IS say of `left`; None when NOT belongs to something else."""
-        if self.skip("isnull") or self.skip("is", "null"):
+        if self.accept("isnull") or self.accept("is", "null"):
             return ("is", left, NULL)
-        if self.skip("notnull") or self.skip("not", "null") or self.skip("is", "not", "null"):
+        if self.accept("notnull") or self.accept("not", "null") or self.accept("is", "not", "null"):
             return ("is not", left, NULL)
-        if self.skip("is"):
-            return self._is(left)
-        negated = self.skip("not") or word.startswith("not ")
-        word = _SPELLINGS.get(self.word, self.word).removeprefix("not ")
+        if self.accept("is"):
+            return self._parse_is(left)
+        negated = self.accept("not") or word.startswith("not ")
+        word = _OPERATOR_ALIASES.get(self.word, self.word).removeprefix("not ")
         self.take()
         if word == "in":
             self.expect("(")
-            return membership(left, ("array", *self._listed(")")), negated=negated)
+            return membership(left, ("array", *self._parse_list(")")), negated=negated)
         if word == "between":
-            low = self.expression(_EQUALITY)
+            low = self.parse_expression(_EQUALITY_PRECEDENCE)
             self.expect("and")
-            high = self.expression(_EQUALITY)
-            found = joined("and", (">=", left, low), ("<=", left, high))
+            high = self.parse_expression(_EQUALITY_PRECEDENCE)
+            found = logical_node("and", (">=", left, low), ("<=", left, high))
         elif word in {"like", "ilike"}:
-            found = self._like(left, word)
+            found = self._parse_like(left, word)
         else:
-            found = (word, left, self.expression(_EQUALITY))  # GLOB, MATCH, REGEXP
+            found = (word, left, self.parse_expression(_EQUALITY_PRECEDENCE))  # GLOB, MATCH, REGEXP
         return negation(found) if negated else found
 
-    def _is(self, left: Node) -> Node:
-        negated = self.skip("not")
-        if self.skip("distinct", "from"):
+    def _parse_is(self, left: Node) -> Node:
+        negated = self.accept("not")
+        if self.accept("distinct", "from"):
             negated = not negated
-        right = self.expression(_EQUALITY)
+        right = self.parse_expression(_EQUALITY_PRECEDENCE)
         return ("is not" if negated else "is", left, right)
 
-    def _like(self, left: Node, word: str) -> Node:
+    def _parse_like(self, left: Node, word: str) -> Node:
         """LIKE looks at the case of letters on PostgreSQL and not on SQLite; a pattern without letters has no case."""
-        pattern = self.expression(_EQUALITY)
-        escape: Node = (self.expression(_EQUALITY),) if self.skip("escape") else ()
+        pattern = self.parse_expression(_EQUALITY_PRECEDENCE)
+        escape: Node = (self.parse_expression(_EQUALITY_PRECEDENCE),) if self.accept("escape") else ()
         if pattern[:2] == ("call", "like_escape") and isinstance(pattern[2], tuple):  # ESCAPE, as PostgreSQL shows it
             pattern, escape = pattern[2], pattern[3:]
         caseless = pattern[0] == "string" and not any(sign.isalpha() for sign in str(pattern[1]))
@@ -220,30 +234,30 @@ class _Reader(Cursor):
             word = "ilike"
         return (word, left, pattern, *escape)
 
-    def _flag(self, left: Node, right: Node, *, negated: bool) -> Node | None:
+    def _boolean_condition(self, left: Node, right: Node, *, negated: bool) -> Node | None:
         """Return the bare condition for a comparison of a boolean with true or false."""
         if self._type_of(left) != "boolean" or right not in {ONE, ZERO}:
             return None
         return negation(left) if negated is (right == ONE) else left
 
-    def _cast(self, inner: Node, closing: str = "") -> Node:
+    def _parse_cast(self, inner: Node, closing: str = "") -> Node:
         """Take a type, and return the expression without the cast where a cast says nothing that counts here."""
         words = [self.take().text]
         while self.word in {"varying", "precision", "with", "without", "time", "zone"}:
             words.append(self.take().text)
-        if self.skip("."):
+        if self.accept("."):
             words = [self.take().text]
         if self.word == "(":
-            words.append(f"({', '.join(token.text for token in self.group() if token.word != ',')})")
+            words.append(f"({', '.join(token.text for token in self.take_group() if token.word != ',')})")
             while self.word in {"with", "without", "time", "zone"}:
                 words.append(self.take().text)
         is_array = False
-        while self.skip("[", "]"):
+        while self.accept("[", "]"):
             is_array = True
         if closing:
             self.expect(closing)
         to = portable_type(" ".join(words))
-        return inner if to == "integer" == self._type_of(inner) else converted(inner, to, is_array=is_array)
+        return inner if to == "integer" == self._type_of(inner) else cast_node(inner, to, is_array=is_array)
 
     def _type_of(self, node: Node) -> str | None:
         return self._types.get(str(node[1])) if node[0] == "name" else None

@@ -15,7 +15,7 @@ limit not nothing notnull null on or order primary references returning select s
 unique update using values when where
 """)
 # Not reserved, but something else than a name when they stand without quotes.
-SQLITE_MEANING = _words("cast current_date current_time current_timestamp false raise rowid true")
+SQLITE_SPECIAL_WORDS = _words("cast current_date current_time current_timestamp false raise rowid true")
 
 # https://www.postgresql.org/docs/current/sql-keywords-appendix.html: reserved, with or without "can be function".
 POSTGRESQL_RESERVED = _words("""
@@ -28,7 +28,7 @@ returning right select session_user similar some symmetric system_user table tab
 unique user using variadic verbose when where window with
 """)
 # "Cannot be function or type", and what PL/pgSQL puts first in a statement.
-POSTGRESQL_MEANING = _words("""
+POSTGRESQL_SPECIAL_WORDS = _words("""
 begin between bigint bit boolean char character coalesce dec decimal declare exists extract float greatest grouping
 if inout int integer interval json json_array json_arrayagg json_exists json_object json_objectagg json_query
 json_scalar json_serialize json_table json_value least loop merge_action national nchar none normalize nullif

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a token is."""
 
     WORD = "word"  # a keyword or a name without quotes
@@ -30,7 +30,7 @@ class Kind(Enum):
 class Token(NamedTuple):
     """One word, name, literal or symbol."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     word: str = ""  # of a word or a symbol: the text in small letters, which is how a parser asks for it
     quote: str = ""  # how a name was quoted
@@ -75,14 +75,14 @@ _LEXERS = {
 }
 
 _RESERVED = {Syntax.SQLITE: keywords.SQLITE_RESERVED, Syntax.POSTGRESQL: keywords.POSTGRESQL_RESERVED}
-_QUOTED = {
-    Syntax.SQLITE: keywords.SQLITE_RESERVED | keywords.SQLITE_MEANING,
-    Syntax.POSTGRESQL: keywords.POSTGRESQL_RESERVED | keywords.POSTGRESQL_MEANING,
+_QUOTED_WORDS = {
+    Syntax.SQLITE: keywords.SQLITE_RESERVED | keywords.SQLITE_SPECIAL_WORDS,
+    Syntax.POSTGRESQL: keywords.POSTGRESQL_RESERVED | keywords.POSTGRESQL_SPECIAL_WORDS,
 }
 _BEFORE_PARENTHESIS = frozenset({"by", "exists", "filter", "over", "set", "values"})  # reads better with a space
-_NOTHING = frozenset({"comment", "line"})
+_COMMENT_GROUPS = frozenset({"comment", "line"})
 _COMMENT_MARKS = re.compile(r"/\*|\*/")
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+_UNQUOTED_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 def tokenize(sql: str, syntax: Syntax) -> list[Token]:
@@ -105,7 +105,7 @@ def lexemes(sql: str, syntax: Syntax) -> Iterator[tuple[str, int, int]]:
         yield group, start, position
 
 
-def canonical(sql: str, syntax: Syntax) -> str:
+def canonical_sql(sql: str, syntax: Syntax) -> str:
     """Return the one spelling that every text with the same tokens has."""
     return render(tokenize(sql, syntax), syntax)
 
@@ -119,8 +119,8 @@ def render(tokens: Iterable[Token], syntax: Syntax, *, fold: bool = True) -> str
     parts: list[str] = []
     previous, before = "", ""  # the last two texts
     for token in tokens:
-        text = _spelled(token, syntax, fold=fold)
-        if previous and _spaced(before, previous, text, token.kind, reserved):
+        text = _token_text(token, syntax, fold=fold)
+        if previous and _needs_space(before, previous, text, token.kind, reserved):
             parts.append(" ")
         parts.append(text)
         before, previous = previous, text
@@ -129,7 +129,7 @@ def render(tokens: Iterable[Token], syntax: Syntax, *, fold: bool = True) -> str
 
 def identifier(name: str, syntax: Syntax) -> str:
     """Return a name as SQL writes it: in quotes only where it needs them."""
-    if _PLAIN.fullmatch(name) and name not in _QUOTED[syntax]:
+    if _UNQUOTED_NAME.fullmatch(name) and name not in _QUOTED_WORDS[syntax]:
         return name
     return '"' + name.replace('"', '""') + '"'
 
@@ -141,7 +141,7 @@ def _scan(sql: str, syntax: Syntax) -> Iterator[Token]:
         position, group = found.end(), found.lastgroup or ""
         if group == "comment" and syntax is Syntax.POSTGRESQL:
             position = _comment_end(sql, position)
-        elif group not in _NOTHING:
+        elif group not in _COMMENT_GROUPS:
             yield _token(group, found[group])
 
 
@@ -149,16 +149,16 @@ def _scan(sql: str, syntax: Syntax) -> Iterator[Token]:
 def _token(group: str, text: str) -> Token:
     """Return the token that a group of the lexer stands for."""
     if group in {"word", "lone"}:
-        return Token(Kind.WORD, text, text.lower())
+        return Token(TokenKind.WORD, text, text.lower())
     if group in {"comma", "symbol"}:
-        return Token(Kind.SYMBOL, text, text)
+        return Token(TokenKind.SYMBOL, text, text)
     if group == "number":
-        return Token(Kind.NUMBER, text.lower())
+        return Token(TokenKind.NUMBER, text.lower())
     if group == "name" and text[0] == '"':
-        return Token(Kind.NAME, text[1:-1].replace('""', '"'), quote='"')
+        return Token(TokenKind.NAME, text[1:-1].replace('""', '"'), quote='"')
     if group == "ticked":
-        return Token(Kind.NAME, text[1:-1].replace("``", "`") if text[0] == "`" else text[1:-1], quote=text[0])
-    return Token(Kind.STRING, text)
+        return Token(TokenKind.NAME, text[1:-1].replace("``", "`") if text[0] == "`" else text[1:-1], quote=text[0])
+    return Token(TokenKind.STRING, text)
 
 
 def _comment_end(sql: str, position: int) -> int:
@@ -171,24 +171,24 @@ def _comment_end(sql: str, position: int) -> int:
     return len(sql)
 
 
-def _spelled(token: Token, syntax: Syntax, *, fold: bool) -> str:
-    if token.kind is Kind.WORD:
+def _token_text(token: Token, syntax: Syntax, *, fold: bool) -> str:
+    if token.kind is TokenKind.WORD:
         return token.word if fold else token.text
-    if token.kind is Kind.NAME:
+    if token.kind is TokenKind.NAME:
         return identifier(token.text.lower() if syntax is Syntax.SQLITE else token.text, syntax)
     return token.text
 
 
-def _spaced(before: str, previous: str, text: str, kind: Kind, reserved: frozenset[str]) -> bool:
+def _needs_space(before: str, previous: str, text: str, kind: TokenKind, reserved: frozenset[str]) -> bool:
     """Tell whether a space stands between the token `previous`, which came after `before`, and the next one."""
     if text in {",", ")", ".", ";", "::", "]"} or previous in {"(", ".", "::", "["}:
         return False
     if text in {"(", "["}:  # after a keyword or an operator, not after the name of a function or a type
-        return previous.lower() in reserved or previous.lower() in _BEFORE_PARENTHESIS or not _ends_operand(previous)
+        return previous.lower() in reserved or previous.lower() in _BEFORE_PARENTHESIS or not _is_operand_end(previous)
     # A sign stays with its number where there is nothing to subtract from.
-    signed = kind is Kind.NUMBER and previous in {"-", "+"}
-    return not signed or (_ends_operand(before) and before.lower() not in reserved)
+    signed = kind is TokenKind.NUMBER and previous in {"-", "+"}
+    return not signed or (_is_operand_end(before) and before.lower() not in reserved)
 
 
-def _ends_operand(text: str) -> bool:
+def _is_operand_end(text: str) -> bool:
     return bool(text) and (text[-1].isalnum() or text[-1] in "_\"'])")

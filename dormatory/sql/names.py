@@ -7,9 +7,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from dormatory.sql import clauses
-from dormatory.sql.lexer import Kind, Syntax
+from dormatory.sql.lexer import Syntax, TokenKind
 
-_READABLE = frozenset({"plpgsql", "sql"})  # languages whose text tells what a routine does
+_READABLE_LANGUAGES = frozenset({"plpgsql", "sql"})  # languages whose text tells what a routine does
 _WORDS = re.compile(r"[^\W\d]\w*")
 
 
@@ -17,19 +17,19 @@ _WORDS = re.compile(r"[^\W\d]\w*")
 def names_in(sql: str, syntax: Syntax) -> frozenset[str]:
     """Return all names and words of a text in small letters, those within dollar quotes and strings included."""
     found: set[str] = set()
-    for token in clauses.tokens(sql, syntax):
-        if token.kind is Kind.STRING and token.text[0] == "$":
-            found |= names_in(clauses.body(token.text), syntax)
-        elif token.kind is Kind.STRING:  # a name, to SQLite, or the body of a routine
+    for token in clauses.tokenize_statement(sql, syntax):
+        if token.kind is TokenKind.STRING and token.text[0] == "$":
+            found |= names_in(clauses.dollar_quoted_body(token.text), syntax)
+        elif token.kind is TokenKind.STRING:  # a name, to SQLite, or the body of a routine
             found.add(token.text.strip("'").lower())
             found.update(_WORDS.findall(token.text.lower()))
-        elif token.kind is not Kind.NUMBER:
+        elif token.kind is not TokenKind.NUMBER:
             found.add(token.text.lower())
     return frozenset(found)
 
 
-def is_dynamic(definition: str, syntax: Syntax) -> bool:
+def has_unknown_effects(definition: str, syntax: Syntax) -> bool:
     """Tell whether a routine may execute what is not in its text, or is in a language that cannot be read here."""
-    words = [token.word for token in clauses.tokens(definition, syntax)]
+    words = [token.word for token in clauses.tokenize_statement(definition, syntax)]
     languages = {after for word, after in pairwise(words) if word == "language"}
-    return "execute" in names_in(definition, syntax) or not languages <= _READABLE
+    return "execute" in names_in(definition, syntax) or not languages <= _READABLE_LANGUAGES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, Union
 
-from dormatory.sql.types import MEANINGLESS_CASTS, NUMBERS
+from dormatory.sql.types import NUMBER_FAMILIES, REDUNDANT_CAST_TYPES
 
 # What it is comes first: ("name", "x"), ("number", "1"), ("string", "a"), ("and", …), ("call", "lower", …), ("=", …).
 Node: TypeAlias = tuple[Union[str, "Node"], ...]
@@ -19,8 +19,8 @@ ZERO: Node = ("number", "0")
 
 _OPPOSITES = {"=": "<>", "<": ">=", ">": "<=", "in": "not in", "is": "is not", "like": "not like", "ilike": "not ilike"}
 _OPPOSITES |= {opposite: word for word, opposite in _OPPOSITES.items()}
-_CLOCKS = frozenset({"now", "transaction_timestamp", "statement_timestamp", "clock_timestamp"})
-_RANDOM = frozenset({"gen_random_uuid", "uuid_generate_v4", "uuidv4"})
+_CLOCK_FUNCTIONS = frozenset({"now", "transaction_timestamp", "statement_timestamp", "clock_timestamp"})
+_RANDOM_FUNCTIONS = frozenset({"gen_random_uuid", "uuid_generate_v4", "uuidv4"})
 _SIXTEEN_BYTES: Node = ("call", "hex", ("call", "randomblob", ("number", "16")))
 
 
@@ -32,7 +32,7 @@ def negation(node: Node) -> Node:
     return (opposite, *node[1:]) if opposite else ("not", node)
 
 
-def joined(word: str, *parts: Node) -> Node:
+def logical_node(word: str, *parts: Node) -> Node:
     """Return an AND or OR of all that is joined by it, in an order of our own."""
     flat = [item for part in parts for item in (part[1:] if part[0] == word else (part,))]
     return (word, *sorted(flat, key=repr))
@@ -48,33 +48,33 @@ def membership(left: Node, values: Node, *, negated: bool) -> Node:
     return ("not in" if negated else "in", left, *several)
 
 
-def signed(sign: str, node: Node) -> Node:
+def signed_node(sign: str, node: Node) -> Node:
     """Return an operand with its sign."""
     if sign == "+":
         return node
     return ("number", f"-{node[1]}") if node[0] == "number" else ("-", node)
 
 
-def converted(node: Node, to: str, *, is_array: bool) -> Node:
+def cast_node(node: Node, to: str, *, is_array: bool) -> Node:
     """Return a cast to a portable type, or the operand itself where the cast says nothing that counts here."""
-    if node[0] == "string" and to in NUMBERS and not is_array:
+    if node[0] == "string" and to in NUMBER_FAMILIES and not is_array:
         return ("number", node[1])
     if node in {NOW, TODAY, TIME_OF_DAY}:
         return {"date": TODAY, "time": TIME_OF_DAY}.get(to, node)
-    said = node[0] in {"string", "number", "null", "array"} or to in MEANINGLESS_CASTS
-    return node if said else ("cast", node, to)
+    is_redundant = node[0] in {"string", "number", "null", "array"} or to in REDUNDANT_CAST_TYPES
+    return node if is_redundant else ("cast", node, to)
 
 
-def called(name: str, items: list[Node]) -> Node:
+def call_node(name: str, items: list[Node]) -> Node:
     """Return a call, or what it is for where each backend has functions of its own for that."""
     now = items[-1:] == [("string", "now")]
-    if (name in _CLOCKS and not items) or (name == "timezone" and items[-1:] == [NOW]):
+    if (name in _CLOCK_FUNCTIONS and not items) or (name == "timezone" and items[-1:] == [NOW]):
         return NOW
     if now and name in {"datetime", "strftime"}:
         return NOW
     if now and len(items) == 1 and name in {"date", "time"}:
         return TODAY if name == "date" else TIME_OF_DAY
-    if name in _RANDOM and not items:
+    if name in _RANDOM_FUNCTIONS and not items:
         return RANDOM_KEY
     node: Node = ("call", name, *items)
     return RANDOM_KEY if node in {_SIXTEEN_BYTES, ("call", "lower", RANDOM_KEY)} else node

@@ -8,21 +8,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.checks.locks.parts import statements
-from dormatory.sql.cursor import Cursor, UnreadableError, split
-from dormatory.sql.lexer import Kind, Token
+from dormatory.sql.cursor import SQLParseError, TokenCursor, split_at_commas
+from dormatory.sql.lexer import Token, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class Verb(Enum):
+class OperationKind(Enum):
     """What an act does; the name of the statement or of the part of ALTER TABLE."""
 
     ADD_COLUMN = "ADD COLUMN"
     ADD_CONSTRAINT = "ADD CONSTRAINT"
     ALTER_COLUMN = "ALTER COLUMN"
     ALTER_TABLE = "ALTER TABLE"  # any other part of it
-    ALTER_TYPE = "TYPE"
+    ALTER_COLUMN_TYPE = "TYPE"
     CLUSTER = "CLUSTER"
     CREATE_INDEX = "CREATE INDEX"
     CREATE_TABLE = "CREATE TABLE"
@@ -36,13 +36,13 @@ class Verb(Enum):
     SET_NOT_NULL = "SET NOT NULL"
     SET_STORAGE = "SET LOGGED"  # or UNLOGGED, TABLESPACE, ACCESS METHOD: how the whole table lies on the disk
     VACUUM = "VACUUM"
-    VALIDATE = "VALIDATE CONSTRAINT"
+    VALIDATE_CONSTRAINT = "VALIDATE CONSTRAINT"
     WRITE = "WRITE"  # of rows that are in a table, or as many as are in one
     OTHER = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class Operation:
     """One thing that a statement does; names are bare, a table's with its namespace unless that is public.
 
     `name` is what is made, altered or dropped, `new` what it is renamed to. `kind` is that of a constraint, or the type
@@ -51,245 +51,272 @@ class Act:
     parentheses.
     """
 
-    verb: Verb
+    kind: OperationKind
     table: str = ""
     name: str = ""
-    new: str = ""
-    kind: str = ""
+    new_name: str = ""
+    object_type: str = ""
     columns: tuple[str, ...] = ()
-    refers: tuple[str, tuple[str, ...]] = ("", ())
-    is_gentle: bool = False
+    referenced: tuple[str, tuple[str, ...]] = ("", ())
+    is_online: bool = False
     words: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1 << 10)
-def acts(sql: str) -> tuple[Act, ...]:
+def parse_operations(sql: str) -> tuple[Operation, ...]:
     """Return what a text of one or more statements does, in order; what is not known is an act OTHER."""
-    return tuple(act for tokens in statements(sql) for act in _acts(tokens))
+    return tuple(operation for tokens in statements(sql) for operation in _parse_statement(tokens))
 
 
-def _acts(tokens: Sequence[Token]) -> list[Act]:
+def _parse_statement(tokens: Sequence[Token]) -> list[Operation]:
     try:
-        return list(_read(Cursor(tokens))) if tokens else []
-    except UnreadableError:
-        return [Act(Verb.OTHER)]
+        return list(_read_statement(TokenCursor(tokens))) if tokens else []
+    except SQLParseError:
+        return [Operation(OperationKind.OTHER)]
 
 
-def _read(cursor: Cursor) -> Iterator[Act]:
+def _read_statement(cursor: TokenCursor) -> Iterator[Operation]:
     word = cursor.take().word
     match word:
         case "create":
-            yield _create(cursor)
-        case "alter" if cursor.skip("table"):
-            yield from _alter_table(cursor)
-        case "alter" if cursor.skip("type"):
-            yield _alter_type(cursor)
+            yield _read_create(cursor)
+        case "alter" if cursor.accept("table"):
+            yield from _read_alter_table(cursor)
+        case "alter" if cursor.accept("type"):
+            yield _read_alter_type(cursor)
         case "drop":
-            yield from _drop(cursor)
+            yield from _read_drop(cursor)
         case "reindex":
-            yield Act(Verb.REINDEX, is_gentle="concurrently" in _words(cursor.rest()))
+            yield Operation(OperationKind.REINDEX, is_online="concurrently" in _top_level_words(cursor.take_rest()))
         case "cluster":
-            yield Act(Verb.CLUSTER, "" if cursor.done else _name(cursor))
+            yield Operation(OperationKind.CLUSTER, "" if cursor.is_at_end else _read_name(cursor))
         case "vacuum":
-            yield Act(Verb.VACUUM)
+            yield Operation(OperationKind.VACUUM)
         case "update" | "delete" | "merge" | "insert":
-            yield _write(word, cursor)
+            yield _read_row_write(word, cursor)
         case "with":
-            yield _with(cursor)
+            yield _read_with(cursor)
         case _:
-            yield Act(Verb.OTHER)
+            yield Operation(OperationKind.OTHER)
 
 
-def _create(cursor: Cursor) -> Act:
+def _read_create(cursor: TokenCursor) -> Operation:
     while cursor.word in {"or", "replace", "unique", "temp", "temporary", "unlogged", "global", "local"}:
         is_unique = cursor.take().word == "unique"
         if is_unique and cursor.word == "index":
-            return _create_index(cursor, "UNIQUE")
+            return _read_create_index(cursor, "UNIQUE")
     if cursor.word == "index":
-        return _create_index(cursor, "")
-    if cursor.skip("table"):
-        cursor.skip("if", "not", "exists")
-        return Act(Verb.CREATE_TABLE, _name(cursor))
-    return Act(Verb.OTHER)
+        return _read_create_index(cursor, "")
+    if cursor.accept("table"):
+        cursor.accept("if", "not", "exists")
+        return Operation(OperationKind.CREATE_TABLE, _read_name(cursor))
+    return Operation(OperationKind.OTHER)
 
 
-def _create_index(cursor: Cursor, kind: str) -> Act:
+def _read_create_index(cursor: TokenCursor, object_type: str) -> Operation:
     cursor.expect("index")
-    is_gentle = cursor.skip("concurrently")
-    cursor.skip("if", "not", "exists")
-    name = "" if cursor.word == "on" else _name(cursor)
+    is_online = cursor.accept("concurrently")
+    cursor.accept("if", "not", "exists")
+    name = "" if cursor.word == "on" else _read_name(cursor)
     cursor.expect("on")
-    is_gentle = cursor.skip("only") or is_gentle  # of a partitioned table alone: nothing is built
-    table = _name(cursor)
+    is_online = cursor.accept("only") or is_online  # of a partitioned table alone: nothing is built
+    table = _read_name(cursor)
     is_plain = cursor.word == "("
-    if cursor.skip("using"):
-        cursor.name()
-    keys = split(cursor.group())
-    is_plain = is_plain and cursor.done and all(len(key) == 1 for key in keys)
-    columns = tuple(_folded(key[0]) for key in keys) if is_plain else ()
-    return Act(Verb.CREATE_INDEX, table, name, kind=kind, columns=columns, is_gentle=is_gentle)
+    if cursor.accept("using"):
+        cursor.take_name()
+    keys = split_at_commas(cursor.take_group())
+    is_plain = is_plain and cursor.is_at_end and all(len(key) == 1 for key in keys)
+    columns = tuple(_folded_name(key[0]) for key in keys) if is_plain else ()
+    return Operation(
+        OperationKind.CREATE_INDEX, table, name, object_type=object_type, columns=columns, is_online=is_online
+    )
 
 
-def _drop(cursor: Cursor) -> Iterator[Act]:
-    verb = {"index": Verb.DROP_INDEX, "table": Verb.DROP_TABLE}.get(cursor.take().word, Verb.OTHER)
-    if verb is Verb.OTHER:
-        yield Act(verb)
+def _read_drop(cursor: TokenCursor) -> Iterator[Operation]:
+    kind = {"index": OperationKind.DROP_INDEX, "table": OperationKind.DROP_TABLE}.get(
+        cursor.take().word, OperationKind.OTHER
+    )
+    if kind is OperationKind.OTHER:
+        yield Operation(kind)
         return
-    is_gentle = cursor.skip("concurrently")
-    cursor.skip("if", "exists")
-    for run in split([token for token in cursor.rest() if token.word not in {"cascade", "restrict"}]):
-        name = _name(Cursor(run))
-        yield Act(verb, "" if verb is Verb.DROP_INDEX else name, name, is_gentle=is_gentle)
+    is_online = cursor.accept("concurrently")
+    cursor.accept("if", "exists")
+    for run in split_at_commas([token for token in cursor.take_rest() if token.word not in {"cascade", "restrict"}]):
+        name = _read_name(TokenCursor(run))
+        yield Operation(kind, "" if kind is OperationKind.DROP_INDEX else name, name, is_online=is_online)
 
 
-def _alter_table(cursor: Cursor) -> Iterator[Act]:
-    cursor.skip("if", "exists")
-    cursor.skip("only")
-    table = _name(cursor)
-    cursor.skip("*")
-    for run in split(cursor.rest()):
+def _read_alter_table(cursor: TokenCursor) -> Iterator[Operation]:
+    cursor.accept("if", "exists")
+    cursor.accept("only")
+    table = _read_name(cursor)
+    cursor.accept("*")
+    for run in split_at_commas(cursor.take_rest()):
         try:
-            yield _part(Cursor(run), table)
-        except UnreadableError:
-            yield Act(Verb.ALTER_TABLE, table)
+            yield _read_alter_table_action(TokenCursor(run), table)
+        except SQLParseError:
+            yield Operation(OperationKind.ALTER_TABLE, table)
 
 
-def _part(cursor: Cursor, table: str) -> Act:
+def _read_alter_table_action(cursor: TokenCursor, table: str) -> Operation:
     """Read one part of ALTER TABLE."""
     word = cursor.take().word
     if cursor.word != "constraint" or word in {"add", "validate"}:
         match word:
             case "add":
-                return _add(cursor, table)
+                return _read_add(cursor, table)
             case "drop":
-                cursor.skip("column")
-                cursor.skip("if", "exists")
-                return Act(Verb.DROP_COLUMN, table, _name(cursor))
+                cursor.accept("column")
+                cursor.accept("if", "exists")
+                return Operation(OperationKind.DROP_COLUMN, table, _read_name(cursor))
             case "alter":
-                cursor.skip("column")
-                return _alter_column(cursor, table)
+                cursor.accept("column")
+                return _read_alter_column(cursor, table)
             case "rename":
-                return _rename(cursor, table)
-            case "validate" if cursor.skip("constraint"):
-                return Act(Verb.VALIDATE, table, _name(cursor))
-    return _of_all(cursor, table, word)
+                return _read_rename(cursor, table)
+            case "validate" if cursor.accept("constraint"):
+                return Operation(OperationKind.VALIDATE_CONSTRAINT, table, _read_name(cursor))
+    return _read_table_action(cursor, table, word)
 
 
-def _of_all(cursor: Cursor, table: str, word: str) -> Act:
+def _read_table_action(cursor: TokenCursor, table: str, word: str) -> Operation:
     """Read the rest of a part of ALTER TABLE that is about no column and no constraint."""
-    if word == "set" and cursor.skip("schema"):
-        return Act(Verb.RENAME_TABLE, table, new=f"{_name(cursor)}.{table.rpartition('.')[2]}")
+    if word == "set" and cursor.accept("schema"):
+        return Operation(OperationKind.RENAME_TABLE, table, new_name=f"{_read_name(cursor)}.{table.rpartition('.')[2]}")
     is_storage = word == "set" and cursor.word in {"logged", "unlogged", "tablespace", "access"}
-    return Act(Verb.SET_STORAGE if is_storage else Verb.ALTER_TABLE, table, words=tuple(_words(cursor.rest())))
+    return Operation(
+        OperationKind.SET_STORAGE if is_storage else OperationKind.ALTER_TABLE,
+        table,
+        words=tuple(_top_level_words(cursor.take_rest())),
+    )
 
 
-def _alter_type(cursor: Cursor) -> Act:
-    kind = _name(cursor)
-    if not cursor.skip("rename", "value"):
-        return Act(Verb.OTHER)
+def _read_alter_type(cursor: TokenCursor) -> Operation:
+    type_name = _read_name(cursor)
+    if not cursor.accept("rename", "value"):
+        return Operation(OperationKind.OTHER)
     old = cursor.take().text
     cursor.expect("to")
-    return Act(Verb.RENAME_LABEL, name=_unquoted(old), new=_unquoted(cursor.take().text), kind=kind)
+    return Operation(
+        OperationKind.RENAME_LABEL,
+        name=_unquoted_literal(old),
+        new_name=_unquoted_literal(cursor.take().text),
+        object_type=type_name,
+    )
 
 
-def _unquoted(literal: str) -> str:
+def _unquoted_literal(literal: str) -> str:
     return literal.strip("'").replace("''", "'")
 
 
-def _rename(cursor: Cursor, table: str) -> Act:
-    if cursor.skip("to"):
-        return Act(Verb.RENAME_TABLE, table, new=_name(cursor))
-    cursor.skip("column")
-    name = _name(cursor)
+def _read_rename(cursor: TokenCursor, table: str) -> Operation:
+    if cursor.accept("to"):
+        return Operation(OperationKind.RENAME_TABLE, table, new_name=_read_name(cursor))
+    cursor.accept("column")
+    name = _read_name(cursor)
     cursor.expect("to")
-    return Act(Verb.RENAME_COLUMN, table, name, new=_name(cursor))
+    return Operation(OperationKind.RENAME_COLUMN, table, name, new_name=_read_name(cursor))
 
 
-_OF_CONSTRAINTS = frozenset({"check", "exclude", "foreign", "primary", "unique"})
+_CONSTRAINT_KEYWORDS = frozenset({"check", "exclude", "foreign", "primary", "unique"})
 
 
-def _add(cursor: Cursor, table: str) -> Act:
-    if cursor.skip("constraint"):
-        return _constraint(cursor, table, _name(cursor))
-    if cursor.word in _OF_CONSTRAINTS:
-        return _constraint(cursor, table, "")
-    cursor.skip("column")
-    cursor.skip("if", "not", "exists")
-    return Act(Verb.ADD_COLUMN, table, _name(cursor), words=tuple(_words(cursor.rest())))
+def _read_add(cursor: TokenCursor, table: str) -> Operation:
+    if cursor.accept("constraint"):
+        return _read_constraint(cursor, table, _read_name(cursor))
+    if cursor.word in _CONSTRAINT_KEYWORDS:
+        return _read_constraint(cursor, table, "")
+    cursor.accept("column")
+    cursor.accept("if", "not", "exists")
+    return Operation(
+        OperationKind.ADD_COLUMN, table, _read_name(cursor), words=tuple(_top_level_words(cursor.take_rest()))
+    )
 
 
-def _constraint(cursor: Cursor, table: str, name: str) -> Act:
-    kind = {"foreign": "FOREIGN KEY", "primary": "PRIMARY KEY", "not": "NOT NULL"}.get(cursor.word, cursor.word.upper())
+def _read_constraint(cursor: TokenCursor, table: str, name: str) -> Operation:
+    constraint_type = {"foreign": "FOREIGN KEY", "primary": "PRIMARY KEY", "not": "NOT NULL"}.get(
+        cursor.word, cursor.word.upper()
+    )
     cursor.take()
-    _ = cursor.skip("key") or cursor.skip("null")
-    columns, refers = tuple[str, ...](), ("", tuple[str, ...]())
-    if kind in {"FOREIGN KEY", "PRIMARY KEY", "UNIQUE"} and cursor.word == "(":
-        columns = _columns(cursor)
-    elif kind == "NOT NULL":
-        columns = (_name(cursor),)
-    if kind == "FOREIGN KEY":
+    _ = cursor.accept("key") or cursor.accept("null")
+    columns, referenced = tuple[str, ...](), ("", tuple[str, ...]())
+    if constraint_type in {"FOREIGN KEY", "PRIMARY KEY", "UNIQUE"} and cursor.word == "(":
+        columns = _read_columns(cursor)
+    elif constraint_type == "NOT NULL":
+        columns = (_read_name(cursor),)
+    if constraint_type == "FOREIGN KEY":
         cursor.expect("references")
-        refers = _name(cursor), _columns(cursor) if cursor.word == "(" else ()
-    words = _words(cursor.rest())
-    is_gentle = words[-2:] == ["not", "valid"] or words[:2] == ["using", "index"]
-    return Act(Verb.ADD_CONSTRAINT, table, name, kind=kind, columns=columns, refers=refers, is_gentle=is_gentle)
+        referenced = _read_name(cursor), _read_columns(cursor) if cursor.word == "(" else ()
+    words = _top_level_words(cursor.take_rest())
+    is_online = words[-2:] == ["not", "valid"] or words[:2] == ["using", "index"]
+    return Operation(
+        OperationKind.ADD_CONSTRAINT,
+        table,
+        name,
+        object_type=constraint_type,
+        columns=columns,
+        referenced=referenced,
+        is_online=is_online,
+    )
 
 
-def _alter_column(cursor: Cursor, table: str) -> Act:
-    column = _name(cursor)
-    if cursor.skip("set", "not", "null"):
-        return Act(Verb.SET_NOT_NULL, table, column)
-    if cursor.skip("type") or cursor.skip("set", "data", "type"):
-        return Act(Verb.ALTER_TYPE, table, column, words=tuple(_words(cursor.rest())))
-    return Act(Verb.ALTER_COLUMN, table, column, words=tuple(_words(cursor.rest())))
+def _read_alter_column(cursor: TokenCursor, table: str) -> Operation:
+    column = _read_name(cursor)
+    if cursor.accept("set", "not", "null"):
+        return Operation(OperationKind.SET_NOT_NULL, table, column)
+    if cursor.accept("type") or cursor.accept("set", "data", "type"):
+        return Operation(
+            OperationKind.ALTER_COLUMN_TYPE, table, column, words=tuple(_top_level_words(cursor.take_rest()))
+        )
+    return Operation(OperationKind.ALTER_COLUMN, table, column, words=tuple(_top_level_words(cursor.take_rest())))
 
 
-def _write(word: str, cursor: Cursor) -> Act:
+def _read_row_write(word: str, cursor: TokenCursor) -> Operation:
     """Read a statement that writes rows; an INSERT writes as many as a table has only where a query makes them."""
-    _ = cursor.skip("from") or cursor.skip("into")
-    cursor.skip("only")
-    table = _name(cursor)
-    is_many = word != "insert" or "select" in [token.word for token in cursor.rest()]
-    return Act(Verb.WRITE if is_many else Verb.OTHER, table, name=word)
+    _ = cursor.accept("from") or cursor.accept("into")
+    cursor.accept("only")
+    table = _read_name(cursor)
+    is_many = word != "insert" or "select" in [token.word for token in cursor.take_rest()]
+    return Operation(OperationKind.WRITE if is_many else OperationKind.OTHER, table, name=word)
 
 
-def _with(cursor: Cursor) -> Act:
+def _read_with(cursor: TokenCursor) -> Operation:
     """Find the statement that writes, behind the queries of a WITH or among them."""
-    while not cursor.done:
+    while not cursor.is_at_end:
         word = cursor.take().word
         if word in {"update", "delete", "merge", "insert"}:
-            return _write(word, cursor)
-    return Act(Verb.OTHER)
+            return _read_row_write(word, cursor)
+    return Operation(OperationKind.OTHER)
 
 
-def _name(cursor: Cursor) -> str:
+def _read_name(cursor: TokenCursor) -> str:
     """Take a name, with its namespace in front unless that is public."""
-    parts = [_taken(cursor)]
-    while cursor.skip("."):
-        parts.append(_taken(cursor))
+    parts = [_read_identifier(cursor)]
+    while cursor.accept("."):
+        parts.append(_read_identifier(cursor))
     return ".".join(parts[-2:]).removeprefix("public.")
 
 
-def _taken(cursor: Cursor) -> str:
+def _read_identifier(cursor: TokenCursor) -> str:
     token = cursor.take()
-    if token.kind not in {Kind.WORD, Kind.NAME}:
-        cursor.refuse()
-    return _folded(token)
+    if token.kind not in {TokenKind.WORD, TokenKind.NAME}:
+        cursor.raise_unexpected()
+    return _folded_name(token)
 
 
-def _folded(token: Token) -> str:
-    return token.text.lower() if token.kind is Kind.WORD else token.text
+def _folded_name(token: Token) -> str:
+    return token.text.lower() if token.kind is TokenKind.WORD else token.text
 
 
-def _columns(cursor: Cursor) -> tuple[str, ...]:
-    return tuple(_folded(run[0]) for run in split(cursor.group()) if run)
+def _read_columns(cursor: TokenCursor) -> tuple[str, ...]:
+    return tuple(_folded_name(run[0]) for run in split_at_commas(cursor.take_group()) if run)
 
 
-def _words(tokens: Sequence[Token]) -> list[str]:
+def _top_level_words(tokens: Sequence[Token]) -> list[str]:
     """Return the words that stand in no parentheses."""
     depth, words = 0, list[str]()
     for token in tokens:
         depth += (token.word == "(") - (token.word == ")")
-        if not depth and token.kind is Kind.WORD:
+        if not depth and token.kind is TokenKind.WORD:
             words.append(token.word)
     return words

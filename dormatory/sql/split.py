@@ -31,7 +31,7 @@ _QUOTING = {
 }
 
 
-class Kind(Enum):
+class SpanKind(Enum):
     """What a piece of SQL text is."""
 
     PLAIN = "plain"
@@ -40,25 +40,25 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextSpan:
     """A stretch of SQL text of one kind; `start` is where it stands in the whole."""
 
-    kind: Kind
+    kind: SpanKind
     start: int
     text: str
 
 
-def pieces(sql: str, syntax: Syntax) -> Iterator[Piece]:
+def text_spans(sql: str, syntax: Syntax) -> Iterator[TextSpan]:
     """Yield `sql` in pieces that give it back when they are joined."""
     position = 0
     for found in _QUOTING[syntax].finditer(sql):
         if found.start() > position:
-            yield Piece(Kind.PLAIN, position, sql[position : found.start()])
-        kind = Kind.QUOTED if found["quoted"] is not None else Kind.COMMENT
-        yield Piece(kind, found.start(), found[0])
+            yield TextSpan(SpanKind.PLAIN, position, sql[position : found.start()])
+        kind = SpanKind.QUOTED if found["quoted"] is not None else SpanKind.COMMENT
+        yield TextSpan(kind, found.start(), found[0])
         position = found.end()
     if position < len(sql):
-        yield Piece(Kind.PLAIN, position, sql[position:])
+        yield TextSpan(SpanKind.PLAIN, position, sql[position:])
 
 
 def without_trailing_space(sql: str, syntax: Syntax) -> str:
@@ -66,12 +66,12 @@ def without_trailing_space(sql: str, syntax: Syntax) -> str:
 
     Editors and commit hooks remove such blanks, and a file they touched would no longer be the dump.
     """
-    return "".join(_stripped(piece) for piece in pieces(sql.rstrip(), syntax))
+    return "".join(_strip_line_ends(piece) for piece in text_spans(sql.rstrip(), syntax))
 
 
-def _stripped(piece: Piece) -> str:
-    if piece.kind is Kind.QUOTED:
-        return piece.text
-    if piece.text.startswith("--"):
-        return piece.text.rstrip()
-    return re.sub(r"[ \t\r]+(?=\n)", "", piece.text)
+def _strip_line_ends(span: TextSpan) -> str:
+    if span.kind is SpanKind.QUOTED:
+        return span.text
+    if span.text.startswith("--"):
+        return span.text.rstrip()
+    return re.sub(r"[ \t\r]+(?=\n)", "", span.text)

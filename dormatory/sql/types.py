@@ -18,16 +18,16 @@ _FAMILIES = {
     "timestamp": "datetime, timestamp, timestamptz, timestamp with time zone, timestamp without time zone",
     "time": "time, timetz, time with time zone, time without time zone",
 }
-_NAMES = {name: family for family, names in _FAMILIES.items() for name in names.split(", ")}
+_FAMILY_BY_NAME = {name: family for family, names in _FAMILIES.items() for name in names.split(", ")}
 # The width of a whole number, the precision of a moment and of a float are not the same thing on both backends.
 _WITHOUT_MODIFIERS = frozenset({"integer", "float", "boolean", "text", "json", "timestamp", "time"})
-_DECLARED = re.compile(r"([^(]*)(?:\(([^)]*)\))?([^()\[]*)((?:\[\d*\])*)")
+_DECLARED_TYPE = re.compile(r"([^(]*)(?:\(([^)]*)\))?([^()\[]*)((?:\[\d*\])*)")
 
-NUMBERS = frozenset({"integer", "float", "numeric"})
+NUMBER_FAMILIES = frozenset({"integer", "float", "numeric"})
 # A comparison or a function that wants text or an exact number gets one, with or without a cast.
-MEANINGLESS_CASTS = frozenset({"text", "char", "numeric", "float"})
+REDUNDANT_CAST_TYPES = frozenset({"text", "char", "numeric", "float"})
 # What stands for a type that SQLite lacks, as SQLAlchemy or people write it.
-_STAND_INS = {
+_SUBSTITUTES = {
     "uuid": frozenset({"char(32)", "char(36)", "varchar(32)", "varchar(36)", "binary(16)"}),
     "interval": frozenset({"timestamp"}),  # SQLAlchemy counts it from 1970
 }
@@ -36,12 +36,12 @@ _STAND_INS = {
 @lru_cache(maxsize=4096)
 def portable_type(declared: str) -> str:
     """Return the family of a type, with the modifiers that count: length, precision and scale."""
-    found = _DECLARED.fullmatch(" ".join(declared.lower().replace('"', "").split()))
+    found = _DECLARED_TYPE.fullmatch(" ".join(declared.lower().replace('"', "").split()))
     if not found:
         return declared.lower()
     words, modifiers, tail, brackets = (part or "" for part in found.groups())
     name = " ".join(f"{words} {tail}".split())
-    family = _NAMES.get(name, name)
+    family = _FAMILY_BY_NAME.get(name, name)
     numbers = [number for number in re.split(r"[, ]+", modifiers) if number]
     if family == "numeric" and numbers[1:] == ["0"]:
         del numbers[1:]
@@ -53,6 +53,6 @@ def portable_type(declared: str) -> str:
     return family + kept + "[]" * bool(brackets)
 
 
-def stands_for(sqlite: str, postgresql: str) -> bool:
+def is_equivalent_type(sqlite: str, postgresql: str) -> bool:
     """Tell whether a portable type of SQLite is what an application takes for one of PostgreSQL."""
-    return sqlite == postgresql or sqlite in _STAND_INS.get(postgresql, ())
+    return sqlite == postgresql or sqlite in _SUBSTITUTES.get(postgresql, ())

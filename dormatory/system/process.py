@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-_PATIENCE_SECONDS = 15.0  # how long an interrupted child may take to roll back before it is killed
-_PATIENT = 10  # more niceness than ours; the system stops at 19
+_SHUTDOWN_SECONDS = 15.0  # how long an interrupted child may take to roll back before it is killed
+_NICENESS_INCREMENT = 10  # more niceness than ours; the system stops at 19
 _TAIL_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ProcessResult:
     """What a program that ended left: its exit code and what it wrote."""
 
     code: int
@@ -38,7 +38,7 @@ class Account:
     gid: int
 
 
-def run(
+def run_program(
     arguments: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
@@ -48,8 +48,8 @@ def run(
     timeout: float = 120.0,
     fix: str = "see what it said",
     check: bool = True,
-    yields: bool = False,
-) -> Finished:
+    low_priority: bool = False,
+) -> ProcessResult:
     """Run a program to its end, `text` on its standard input, and return what it wrote.
 
     `timeout` is in seconds. A program that `yields` leaves the processors to whatever else wants them. Raises
@@ -57,7 +57,7 @@ def run(
     names the program, never its arguments.
     """
     name = os.path.basename(arguments[0])  # noqa: PTH119  # a word, not a path to look at
-    with _started(
+    with _running_process(
         arguments,
         env=env,
         cwd=cwd,
@@ -66,27 +66,27 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as child:
-        if yields and hasattr(os, "setpriority"):  # Windows has none
+        if low_priority and hasattr(os, "setpriority"):  # Windows has none
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + _PATIENT)
+                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS_INCREMENT)
         try:
             stdout, stderr = child.communicate(text, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise ProgramFailedError(name, code=-1, tail=f"no answer in {timeout:g} s", fix=fix) from error
     if check and child.returncode != 0:
         raise ProgramFailedError(name, code=child.returncode, tail=_tail(stderr or stdout), fix=fix)
-    return Finished(child.returncode, stdout, stderr)
+    return ProcessResult(child.returncode, stdout, stderr)
 
 
-def relay(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
+def run_in_foreground(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
     """Run a program that speaks to the user itself, for as long as it takes, and return its exit code."""
     sys.stdout.flush()
     sys.stderr.flush()
-    with _started(arguments, env=env, cwd=cwd, stdin=subprocess.DEVNULL) as child:
+    with _running_process(arguments, env=env, cwd=cwd, stdin=subprocess.DEVNULL) as child:
         return child.wait()
 
 
-def hand_over(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
+def run_interactive(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
     """Give the terminal to an interactive program until it ends, and return its exit code.
 
     Ctrl-C belongs to that program meanwhile, as it would without us.
@@ -102,18 +102,20 @@ def hand_over(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) ->
 
 
 @contextlib.contextmanager
-def conversing(
+def piped_process(
     arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, stderr: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a program that is asked on its standard input and answers on its standard output, and end it with the block.
 
     Its messages go where ours go, or to the file with the number `stderr`.
     """
-    with _started(arguments, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr) as child:
+    with _running_process(
+        arguments, env=env, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+    ) as child:
         yield child
 
 
-def serve(
+def start_server(
     arguments: Sequence[str],
     *,
     env: Mapping[str, str],
@@ -127,11 +129,11 @@ def serve(
     """
     with log.open("ab") as file:
         streams = {"stdin": subprocess.DEVNULL, "stdout": file.fileno(), "stderr": subprocess.STDOUT}
-        return _spawned(arguments, env=env, cwd=cwd, account=account, **streams)
+        return _spawn(arguments, env=env, cwd=cwd, account=account, **streams)
 
 
 @contextlib.contextmanager
-def _started(
+def _running_process(
     arguments: Sequence[str],
     *,
     env: Mapping[str, str] | None,
@@ -142,16 +144,16 @@ def _started(
     stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a program in a session of its own: only we interrupt it, once, and wait for its rollback."""
-    child = _spawned(arguments, env=env, cwd=cwd, account=account, stdin=stdin, stdout=stdout, stderr=stderr)
+    child = _spawn(arguments, env=env, cwd=cwd, account=account, stdin=stdin, stdout=stdout, stderr=stderr)
     with child:
         try:
             yield child
         except BaseException:
-            _end(child)
+            _interrupt_or_kill(child)
             raise
 
 
-def _spawned(
+def _spawn(
     arguments: Sequence[str],
     *,
     env: Mapping[str, str] | None,
@@ -176,7 +178,7 @@ def _spawned(
         ) from error
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _interrupt_or_kill(child: subprocess.Popen[str]) -> None:
     """Interrupt a program, and kill it when it does not end."""
     for number in (signal.SIGINT, signal.SIGKILL):
         if child.poll() is not None:
@@ -184,7 +186,7 @@ def _end(child: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_PATIENCE_SECONDS)
+            child.wait(_SHUTDOWN_SECONDS)
 
 
 def _tail(output: str) -> str:

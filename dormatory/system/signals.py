@@ -12,60 +12,60 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-_AGAIN_SECONDS = 1.0
+_REPEAT_SECONDS = 1.0
 
 
 class TerminatedError(BaseException):
     """SIGTERM or SIGHUP arrived; like KeyboardInterrupt, it unwinds whatever is going on."""
 
 
-def unwinding_on_signals() -> contextlib.AbstractContextManager[None]:
+def raise_on_signals() -> contextlib.AbstractContextManager[None]:
     """Let the first Ctrl-C, SIGTERM or SIGHUP raise in the block, so that `finally` clauses run, and ignore the rest.
 
     The first raises KeyboardInterrupt, the others TerminatedError. It is for commands, whose end is the block's: once
     one has arrived the process stays deaf, or the next would end it with another exit code while it is leaving.
     """
-    return _unwinding("SIGINT", "SIGTERM", "SIGHUP", stays_deaf=True)
+    return _raise_on("SIGINT", "SIGTERM", "SIGHUP", ignore_further=True)
 
 
-def unwinding_on_termination() -> contextlib.AbstractContextManager[None]:
+def raise_on_termination() -> contextlib.AbstractContextManager[None]:
     """Let SIGTERM and SIGHUP raise TerminatedError in the block, so that `finally` clauses run."""
-    return _unwinding("SIGTERM", "SIGHUP")
+    return _raise_on("SIGTERM", "SIGHUP")
 
 
 @contextlib.contextmanager
-def _unwinding(*names: str, stays_deaf: bool = False) -> Iterator[None]:
+def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
     """Outside the main thread, or where the program has handlers of its own, nothing changes."""
-    met: list[int] = []
+    received: list[int] = []
 
-    def unwind(arrived: int, _frame: FrameType | None) -> None:
-        met.append(arrived)
+    def raise_for_signal(signal_number: int, _frame: FrameType | None) -> None:
+        received.append(signal_number)
         for number in replaced:  # a second signal must not break off the cleaning up
             signal.signal(number, lambda *_: None)  # Python complains where it meets one late that has SIG_IGN
-        raise KeyboardInterrupt if arrived == signal.SIGINT else TerminatedError
+        raise KeyboardInterrupt if signal_number == signal.SIGINT else TerminatedError
 
     replaced: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         for number in (getattr(signal, name) for name in names if hasattr(signal, name)):  # Windows has no SIGHUP
-            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            if signal.getsignal(number) is usual:
-                replaced[number] = usual
+            default_handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            if signal.getsignal(number) is default_handler:
+                replaced[number] = default_handler
     for number in replaced:
-        signal.signal(number, unwind)
+        signal.signal(number, raise_for_signal)
     try:
         yield
     finally:
         for number, handler in replaced.items():
-            signal.signal(number, signal.SIG_IGN if met and stays_deaf else handler)
+            signal.signal(number, signal.SIG_IGN if received and ignore_further else handler)
 
 
 @contextlib.contextmanager
-def deferring_signals() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP wait until the block has ended: it makes or removes what must not be left.
 
     Outside the main thread, where no handler of ours runs, nothing changes.
     """
-    arrived: list[int] = []
+    received: list[int] = []
     replaced: dict[int, Callable[[int, FrameType | None], object] | int] = {}
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -73,18 +73,18 @@ def deferring_signals() -> Iterator[None]:
             handler = None if number is None else signal.getsignal(number)
             if number is not None and handler not in (None, signal.SIG_IGN):
                 replaced[number] = handler
-                signal.signal(number, lambda number, _: arrived.append(number))
+                signal.signal(number, lambda number, _: received.append(number))
     try:
         yield
     finally:
         for number, handler in replaced.items():
             signal.signal(number, handler)
-        for number in dict.fromkeys(arrived):
+        for number in dict.fromkeys(received):
             signal.raise_signal(number)
 
 
 @contextlib.contextmanager
-def calling_on_signals(act: Callable[[], object]) -> Iterator[None]:
+def call_on_signals(action: Callable[[], object]) -> Iterator[None]:
     """Call `act` as soon as a signal arrives that has a handler, even while the main thread is inside a driver.
 
     A driver that waits for its database in C lets no handler run until the answer is there; `act` is what makes
@@ -105,8 +105,8 @@ def calling_on_signals(act: Callable[[], object]) -> Iterator[None]:
                 if reader.recv(1) in (b"", b"\0"):  # each signal writes its number, the end a 0
                     return
             with contextlib.suppress(Exception):  # what was to be broken off has just ended by itself
-                act()
-            reader.settimeout(_AGAIN_SECONDS)
+                action()
+            reader.settimeout(_REPEAT_SECONDS)
 
     watcher = threading.Thread(target=watch, daemon=True)
     with reader, writer:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """Return a number and what it counts, such as `1 row` or `2 rows`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg2 import sql
 
-from dormatory.backends.driver import connected
+from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql import backup
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import (
     BackupFailedError,
     DatabaseFailedError,
-    InUseError,
-    LeftJournalError,
+    DatabaseInUseError,
+    LeftoverJournalError,
     MissingDatabaseError,
     NotABackupError,
 )
@@ -40,23 +40,23 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.server.throwaway import Server
 
-ROWS = "SELECT id, word FROM room ORDER BY id"
+ROWS_QUERY = "SELECT id, word FROM room ORDER BY id"
 
 
 def execute(target: Target, *statements: str) -> None:
-    with connected(target, writing=True) as driver, closing(driver.cursor()) as cursor:
+    with driver_connection(target, writing=True) as driver, closing(driver.cursor()) as cursor:
         for statement in statements:
             cursor.execute(statement)
         driver.commit()
 
 
-def rows(target: Target, query: str = ROWS) -> list[tuple[Any, ...]]:
-    with connected(target, writing=False) as driver, closing(driver.cursor()) as cursor:
+def rows(target: Target, query: str = ROWS_QUERY) -> list[tuple[Any, ...]]:
+    with driver_connection(target, writing=False) as driver, closing(driver.cursor()) as cursor:
         cursor.execute(query)
         return [tuple(row) for row in cursor.fetchall()]
 
 
-def filled(target: Target) -> Target:
+def create_filled_database(target: Target) -> Target:
     """Create a database with a table and three rows in it."""
     backend_for(target).create(target)
     execute(
@@ -67,7 +67,7 @@ def filled(target: Target) -> Target:
     return target
 
 
-def beside_of(file: Path) -> list[str]:
+def directory_listing(file: Path) -> list[str]:
     return sorted(path.name for path in file.parent.iterdir())
 
 
@@ -80,13 +80,13 @@ def server(postgres_server: Server) -> Server:
 def sqlite(tmp_path: Path) -> Target:
     home = tmp_path / "data"
     home.mkdir()
-    return filled(Target.parse("sqlite:///x.db", root=home))
+    return create_filled_database(Target.parse("sqlite:///x.db", root=home))
 
 
 @pytest.fixture
 def postgresql(server: Server) -> Iterator[Target]:
-    target = Target(server.url(f"it's \"{secrets.token_hex(4)}%"), "postgresql+psycopg2")
-    yield filled(target)
+    target = Target(server.database_url(f"it's \"{secrets.token_hex(4)}%"), "postgresql+psycopg2")
+    yield create_filled_database(target)
     backend_for(target).drop(target)
 
 
@@ -104,25 +104,25 @@ class TestBoth:
     ) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
         before = rows(target)
-        backend.backup(target, file)
+        backend.create_backup(target, file)
         execute(target, "DELETE FROM room WHERE id > 1", "CREATE TABLE later (id int)", "DROP TABLE room")
         backend.restore(target, file)
         assert rows(target) == before == [(1, "é🐘"), (2, None), (3, "")]
-        assert backend.stock(target).tables == 1
-        assert backend.stock(target).environment == "development"
+        assert backend.summary(target).tables == 1
+        assert backend.summary(target).environment == "development"
 
     def test_only_we_may_read_a_backup_and_nothing_else_is_left(self, target: Target, tmp_path: Path) -> None:
         file = tmp_path / "copies" / "copy"
         file.parent.mkdir()
-        backend_for(target).backup(target, file)
-        assert (file.stat().st_mode & 0o777, beside_of(file)) == (0o600, ["copy"])
+        backend_for(target).create_backup(target, file)
+        assert (file.stat().st_mode & 0o777, directory_listing(file)) == (0o600, ["copy"])
 
     def test_a_missing_database_is_restored_but_cannot_be_backed_up(self, target: Target, tmp_path: Path) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
-        backend.backup(target, file)
+        backend.create_backup(target, file)
         backend.drop(target)
         with pytest.raises(MissingDatabaseError):
-            backend.backup(target, tmp_path / "another")
+            backend.create_backup(target, tmp_path / "another")
         backend.restore(target, file)
         assert len(rows(target)) == 3
 
@@ -139,7 +139,7 @@ class TestBoth:
     def test_a_backup_that_was_cut_short_is_refused_and_changes_nothing(self, target: Target, tmp_path: Path) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
         execute(target, *(f"INSERT INTO room VALUES ({number}, 'x')" for number in range(4, 900)))
-        backend.backup(target, file)
+        backend.create_backup(target, file)
         os.truncate(file, file.stat().st_size * 2 // 3)
         with pytest.raises((NotABackupError, DatabaseFailedError)):
             backend.restore(target, file)
@@ -149,19 +149,22 @@ class TestBoth:
         self, target: Target, tmp_path: Path
     ) -> None:
         with pytest.raises(BackupFailedError) as raised:
-            backend_for(target).backup(target, tmp_path / "nowhere" / "copy")
+            backend_for(target).create_backup(target, tmp_path / "nowhere" / "copy")
         assert str(raised.value).startswith(
             f"{target} was not backed up ({tmp_path}/nowhere: No such file or directory); nothing was changed; "
         )
         assert len(rows(target)) == 3
 
-    def test_no_more_room_is_an_error_with_nothing_left(self, target: Target, tmp_path: Path) -> None:
+    def test_a_full_disk_is_an_error_and_leaves_no_file(self, target: Target, tmp_path: Path) -> None:
         execute(target, *(f"INSERT INTO room VALUES ({n}, '{secrets.token_hex(999)}')" for n in range(4, 200)))
         file = tmp_path / "copies" / "copy"
         file.parent.mkdir()
-        with limited(40_000), pytest.raises(BackupFailedError, match=r"was not backed up .* nothing was changed"):
-            backend_for(target).backup(target, file)
-        assert beside_of(file) == []
+        with (
+            limit_file_size(40_000),
+            pytest.raises(BackupFailedError, match=r"was not backed up .* nothing was changed"),
+        ):
+            backend_for(target).create_backup(target, file)
+        assert directory_listing(file) == []
         assert len(rows(target)) == 199
 
     def test_files_that_a_killed_run_left_are_removed_and_those_of_a_living_one_are_not(
@@ -171,10 +174,10 @@ class TestBoth:
         copy.parent.mkdir()
         for name in (".dormatory-left.part", ".dormatory-left.part-journal"):
             copy.with_name(name).write_text("half a copy")
-        with atomic_file.part_for(copy.with_name("another")) as living:
-            backend_for(target).backup(target, copy)
-            assert beside_of(copy) == [living.name, "copy"]
-        assert beside_of(copy) == ["copy"]
+        with atomic_file.partial_file(copy.with_name("another")) as living:
+            backend_for(target).create_backup(target, copy)
+            assert directory_listing(copy) == [living.name, "copy"]
+        assert directory_listing(copy) == ["copy"]
 
     def test_where_files_cannot_be_locked_only_old_ones_are_removed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -187,12 +190,12 @@ class TestBoth:
         for left in (old, new):
             left.write_text("half a copy")
         os.utime(old, (0, time.time() - 2 * atomic_file._ABANDONED_SECONDS))
-        with atomic_file.part_for(tmp_path / "copy"):
+        with atomic_file.partial_file(tmp_path / "copy"):
             assert (old.exists(), new.exists()) == (False, True)
 
 
 @contextlib.contextmanager
-def limited(size: int) -> Iterator[None]:
+def limit_file_size(size: int) -> Iterator[None]:
     """Let no file of this process or a child grow beyond a size: a full disk, without one."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -211,10 +214,10 @@ class TestSQLite:
                 writer.execute(f"PRAGMA journal_mode = {mode}")
                 writer.execute("BEGIN IMMEDIATE")
                 writer.execute("DELETE FROM room WHERE id = 1")
-                backend_for(sqlite).backup(sqlite, tmp_path / mode)
+                backend_for(sqlite).create_backup(sqlite, tmp_path / mode)
                 writer.execute("ROLLBACK")
                 writer.execute("INSERT INTO room VALUES (9, 'not yet in the file itself')")
-                backend_for(sqlite).backup(sqlite, tmp_path / f"{mode}-later")
+                backend_for(sqlite).create_backup(sqlite, tmp_path / f"{mode}-later")
                 writer.execute("DELETE FROM room WHERE id = 9")
             for name, count in ((mode, 3), (f"{mode}-later", 4)):
                 with closing(sqlite3.connect(tmp_path / name)) as copy:
@@ -227,7 +230,7 @@ class TestSQLite:
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute("BEGIN EXCLUSIVE")
             with pytest.raises(BackupFailedError, match="database is locked"):
-                backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+                backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
 
     def test_a_damaged_file_is_not_kept_as_a_backup(self, sqlite: Target, tmp_path: Path) -> None:
         execute(sqlite, "CREATE INDEX ix ON room (word)")
@@ -235,12 +238,12 @@ class TestSQLite:
             file.seek(-600, os.SEEK_END)
             file.write(b"\xff" * 600)
         with pytest.raises(BackupFailedError, match="damaged"):
-            backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+            backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
 
     @pytest.mark.parametrize("mode", ["delete", "wal"])
     def test_a_writer_keeps_its_database(self, sqlite: Target, tmp_path: Path, mode: str) -> None:
-        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute(f"PRAGMA journal_mode = {mode}")
             writer.execute("BEGIN IMMEDIATE")
@@ -249,12 +252,12 @@ class TestSQLite:
                 backend_for(sqlite).restore(sqlite, tmp_path / "copy")
             writer.execute("COMMIT")
         assert rows(sqlite) == []
-        assert [name for name in beside_of(sqlite.path) if name.startswith(".")] == []
+        assert [name for name in directory_listing(sqlite.path) if name.startswith(".")] == []
 
     def test_an_idle_connection_of_another_program_is_named(self, sqlite: Target, tmp_path: Path) -> None:
         if not Path("/proc/self/fd").exists():
             pytest.fail("who has a file open can be seen on Linux only; run this test there")
-        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
         idle = (
             "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM room'); print(); input()"
         )
@@ -263,14 +266,14 @@ class TestSQLite:
             assert other.stdin
             assert other.stdout
             other.stdout.readline()
-            assert backend_for(sqlite).stock(sqlite).sessions == 1
-            with pytest.raises(InUseError) as raised:
+            assert backend_for(sqlite).summary(sqlite).sessions == 1
+            with pytest.raises(DatabaseInUseError) as raised:
                 backend_for(sqlite).restore(sqlite, tmp_path / "copy")
             other.stdin.close()
-        assert raised.value.by[0].startswith(f"pid {other.pid} (")
+        assert raised.value.processes[0].startswith(f"pid {other.pid} (")
 
     def test_a_connection_that_outlives_the_exchange_can_write_nowhere(self, sqlite: Target, tmp_path: Path) -> None:
-        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as idle:  # our own process is not looked at
             idle.execute("SELECT * FROM room").fetchall()
             backend_for(sqlite).restore(sqlite, tmp_path / "copy")
@@ -282,7 +285,7 @@ class TestSQLite:
     def test_no_side_file_of_the_old_database_meets_the_new_one(
         self, sqlite: Target, tmp_path: Path, mode: str
     ) -> None:
-        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path)) as connection:
             connection.execute(f"PRAGMA journal_mode = {mode}")
             connection.execute("INSERT INTO room VALUES (4, 'x')")
@@ -292,21 +295,21 @@ class TestSQLite:
             (sqlite.path.parent / name).write_bytes(content)
         assert len(kept) > 1
         backend_for(sqlite).restore(sqlite, tmp_path / "copy")
-        assert (beside_of(sqlite.path), len(rows(sqlite))) == (["x.db"], 3)
+        assert (directory_listing(sqlite.path), len(rows(sqlite))) == (["x.db"], 3)
 
     def test_nothing_is_restored_beside_the_journal_of_another_database(self, sqlite: Target, tmp_path: Path) -> None:
-        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
         backend_for(sqlite).drop(sqlite)
         sqlite.path.with_name("x.db-wal").write_bytes(b"rows of somebody")
-        with pytest.raises(LeftJournalError):
+        with pytest.raises(LeftoverJournalError):
             backend_for(sqlite).restore(sqlite, tmp_path / "copy")
-        assert beside_of(sqlite.path) == ["x.db-wal"]
+        assert directory_listing(sqlite.path) == ["x.db-wal"]
 
     def test_a_link_stays_a_link_and_the_mode_stays(self, sqlite: Target, tmp_path: Path) -> None:
         sqlite.path.chmod(0o640)
-        linked = sqlite.renamed(str(tmp_path / "link.db"))
+        linked = sqlite.with_database(str(tmp_path / "link.db"))
         linked.path.symlink_to(sqlite.path)
-        backend_for(linked).backup(linked, tmp_path / "copy")
+        backend_for(linked).create_backup(linked, tmp_path / "copy")
         execute(sqlite, "DELETE FROM room")
         backend_for(linked).restore(linked, tmp_path / "copy")
         assert (linked.path.is_symlink(), sqlite.path.stat().st_mode & 0o777, len(rows(sqlite))) == (True, 0o640, 3)
@@ -318,19 +321,17 @@ class TestSQLite:
 
     def test_no_room_for_the_restored_file_leaves_the_old_one(self, sqlite: Target, tmp_path: Path) -> None:
         execute(sqlite, *(f"INSERT INTO room VALUES ({n}, '{'x' * 999}')" for n in range(4, 100)))
-        backend_for(sqlite).backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
         execute(sqlite, "DELETE FROM room WHERE id > 1")
         before = sqlite.path.read_bytes()
-        with limited(40_000), pytest.raises(DatabaseFailedError):
+        with limit_file_size(40_000), pytest.raises(DatabaseFailedError):
             backend_for(sqlite).restore(sqlite, tmp_path / "copy")
-        assert (sqlite.path.read_bytes() == before, beside_of(sqlite.path)) == (True, ["x.db"])
+        assert (sqlite.path.read_bytes() == before, directory_listing(sqlite.path)) == (True, ["x.db"])
 
 
 class TestPostgreSQL:
-    def test_what_belongs_to_the_database_itself_stays(
-        self, postgresql: Target, server: Server, tmp_path: Path
-    ) -> None:
-        maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
+    def test_owner_settings_and_privileges_stay(self, postgresql: Target, server: Server, tmp_path: Path) -> None:
+        maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
         name, role = sql.Identifier(postgresql.database), sql.Identifier(f"role_{secrets.token_hex(4)}")
         changes = (
             "CREATE ROLE {role}", "GRANT CONNECT ON DATABASE {name} TO {role} WITH GRANT OPTION",
@@ -340,11 +341,11 @@ class TestPostgreSQL:
             "ALTER ROLE {role} IN DATABASE {name} SET lock_timeout TO '3s'", "ALTER DATABASE {name} OWNER TO {role}",
         )  # fmt: skip
         administer(maintenance, *(sql.SQL(change).format(name=name, role=role) for change in changes))
-        before = traits(postgresql)
-        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        before = database_properties(postgresql)
+        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
         backend_for(postgresql).restore(postgresql, tmp_path / "copy")
-        after = traits(postgresql)
-        administer(maintenance, *(sql.SQL(text).format(name=name, role=role) for text in LEAVING))
+        after = database_properties(postgresql)
+        administer(maintenance, *(sql.SQL(text).format(name=name, role=role) for text in CLEANUP_STATEMENTS))
         assert after == before
 
     def test_the_mark_is_the_targets_whatever_is_restored(
@@ -353,14 +354,14 @@ class TestPostgreSQL:
         production = Target(server.create_database(), "postgresql+psycopg2")
         execute(production, "CREATE TABLE room (id int, word text)")
         backend = backend_for(production)
-        backend.backup(postgresql, tmp_path / "of-development")
-        backend.backup(production, tmp_path / "of-production")
+        backend.create_backup(postgresql, tmp_path / "of-development")
+        backend.create_backup(production, tmp_path / "of-production")
         backend.restore(postgresql, tmp_path / "of-production")
         backend.restore(production, tmp_path / "of-development")
-        found = [(backend.stock(one).environment, len(rows(one))) for one in (postgresql, production)]
+        found = [(backend.summary(one).environment, len(rows(one))) for one in (postgresql, production)]
         backend.drop(production)
         backend.restore(production, tmp_path / "of-development")
-        anew = backend.stock(production).environment
+        anew = backend.summary(production).environment
         backend.drop(production)
         assert (found, anew) == ([("development", 0), ("production", 3)], "production")
 
@@ -368,15 +369,15 @@ class TestPostgreSQL:
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
         user = f"user_{secrets.token_hex(4)}"
-        maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
+        maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
         administer(maintenance, sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(sql.Identifier(user)))
-        own = Target(server.url(user).set(username=user), "postgresql+psycopg2")
+        own = Target(server.database_url(user).set(username=user), "postgresql+psycopg2")
         backend = backend_for(own)
-        filled(own)
-        backend.backup(own, tmp_path / "copy")
+        create_filled_database(own)
+        backend.create_backup(own, tmp_path / "copy")
         execute(own, "DELETE FROM room")
         backend.restore(own, tmp_path / "copy")
-        found = (len(rows(own)), backend.stock(own).environment)
+        found = (len(rows(own)), backend.summary(own).environment)
         foreign = Target(postgresql.url.set(username=user), "postgresql+psycopg2")
         with pytest.raises(DatabaseFailedError, match="cannot be replaced"):
             backend.restore(foreign, tmp_path / "copy")
@@ -389,15 +390,15 @@ class TestPostgreSQL:
     ) -> None:
         backend = backend_for(postgresql)
         execute(postgresql, "CREATE ROLE gone", "ALTER TABLE room OWNER TO gone", "GRANT SELECT ON room TO gone")
-        backend.backup(postgresql, tmp_path / "copy")
+        backend.create_backup(postgresql, tmp_path / "copy")
         execute(postgresql, "DROP OWNED BY gone", "DROP ROLE gone")
         backend.restore(postgresql, tmp_path / "copy")
         assert len(rows(postgresql)) == 3
         assert caplog.messages == ['this server has no role "gone": owners and rights are not restored']
-        assert leftovers(server) == []
+        assert leftover_databases(server) == []
 
     def test_sessions_that_come_back_at_once_do_not_keep_the_name(self, postgresql: Target, tmp_path: Path) -> None:
-        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
         execute(postgresql, "DELETE FROM room")
         ending, connected_once = threading.Event(), threading.Event()
         pool = threading.Thread(target=keep_connecting, args=(postgresql, connected_once, ending))
@@ -415,32 +416,32 @@ class TestPostgreSQL:
     ) -> None:
         backend = backend_for(postgresql)
         execute(postgresql, "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1", "CREATE DOMAIN d AS int")
-        backend.backup(postgresql, tmp_path / "copy")
+        backend.create_backup(postgresql, tmp_path / "copy")
         content = (tmp_path / "copy").read_bytes()
         assert content.count(b"RETURN 1") == 1
         (tmp_path / "copy").write_bytes(content.replace(b"RETURN 1", b"RETURN x"))
         execute(postgresql, "DELETE FROM room WHERE id = 1")
         with pytest.raises(DatabaseFailedError, match=r'was not restored .*"x" does not exist'):
             backend.restore(postgresql, tmp_path / "copy")
-        assert (len(rows(postgresql)), leftovers(server)) == (2, [])
+        assert (len(rows(postgresql)), leftover_databases(server)) == (2, [])
 
     def test_what_a_killed_restore_left_is_removed_by_the_next(
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
-        maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
-        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+        maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
+        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
         left = sql.Identifier(f"dormatory_{secrets.token_hex(4)}")
-        mark = sql.Literal(backup._LEFT + postgresql.database)
+        mark = sql.Literal(backup._LEFTOVER_COMMENT + postgresql.database)
         administer(maintenance, sql.SQL("CREATE DATABASE {}").format(left))
         administer(maintenance, sql.SQL("COMMENT ON DATABASE {} IS {}").format(left, mark))
         backend_for(postgresql).restore(postgresql, tmp_path / "copy")
-        assert leftovers(server) == []
+        assert leftover_databases(server) == []
 
     def test_two_restores_at_once_are_one_too_many(self, postgresql: Target, server: Server, tmp_path: Path) -> None:
-        backend_for(postgresql).backup(postgresql, tmp_path / "copy")
-        other = Target(server.url("postgres"), "postgresql+psycopg2")
-        with connected(other, writing=False) as driver, driver.cursor() as cursor:
-            backup._sweep(cursor, postgresql)
+        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
+        other = Target(server.database_url("postgres"), "postgresql+psycopg2")
+        with driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
+            backup._drop_leftovers(cursor, postgresql)
             with pytest.raises(DatabaseFailedError, match="is being restored"):
                 backend_for(postgresql).restore(postgresql, tmp_path / "copy")
 
@@ -448,16 +449,16 @@ class TestPostgreSQL:
         self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(backup, "_LOCK_MILLISECONDS", 100)
-        with connected(postgresql, writing=True) as driver, driver.cursor() as cursor:
+        with driver_connection(postgresql, writing=True) as driver, driver.cursor() as cursor:
             cursor.execute("LOCK TABLE room")
             with pytest.raises(BackupFailedError, match=r"pg_dump: .*nothing was changed"):
-                backend_for(postgresql).backup(postgresql, tmp_path / "copy")
+                backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
         assert list(tmp_path.iterdir()) == []
 
 
-LEAVING = ("ALTER DATABASE {name} OWNER TO CURRENT_USER", "REVOKE ALL ON DATABASE {name} FROM {role}",
+CLEANUP_STATEMENTS = ("ALTER DATABASE {name} OWNER TO CURRENT_USER", "REVOKE ALL ON DATABASE {name} FROM {role}",
            "ALTER ROLE {role} IN DATABASE {name} RESET ALL", "DROP ROLE {role}")  # fmt: skip
-TRAITS = """
+PROPERTIES_QUERY = """
 SELECT ARRAY(SELECT a::text FROM unnest(d.datacl) a ORDER BY 1), d.datconnlimit, pg_get_userbyid(d.datdba),
        shobj_description(d.oid, 'pg_database'), d.encoding, d.datcollate, d.datctype,
        ARRAY(SELECT s.setrole || s.setconfig::text FROM pg_db_role_setting s WHERE s.setdatabase = d.oid ORDER BY 1)
@@ -465,28 +466,28 @@ SELECT ARRAY(SELECT a::text FROM unnest(d.datacl) a ORDER BY 1), d.datconnlimit,
 """
 
 
-def traits(target: Target) -> list[tuple[Any, ...]]:
-    found = rows(target, TRAITS)
+def database_properties(target: Target) -> list[tuple[Any, ...]]:
+    found = rows(target, PROPERTIES_QUERY)
     assert "dormatory.environment=development" in str(found)
     return found
 
 
 def administer(maintenance: Target, *statements: sql.Composable) -> None:
-    with connected(maintenance, writing=True) as driver:
+    with driver_connection(maintenance, writing=True) as driver:
         driver.autocommit = True
         for statement in statements:
             driver.cursor().execute(statement)
 
 
-def leftovers(server: Server) -> list[tuple[Any, ...]]:
-    maintenance = Target(server.url("postgres"), "postgresql+psycopg2")
+def leftover_databases(server: Server) -> list[tuple[Any, ...]]:
+    maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
     return rows(maintenance, "SELECT datname FROM pg_database WHERE datname LIKE 'dormatory\\_%'")
 
 
 def keep_connecting(target: Target, connected_once: threading.Event, ending: threading.Event) -> None:
     """Be a pool that comes back at once whenever it is thrown out."""
     while not ending.is_set():
-        with contextlib.suppress(DatabaseFailedError), connected(target, writing=False) as driver:
+        with contextlib.suppress(DatabaseFailedError), driver_connection(target, writing=False) as driver:
             while not ending.is_set():
                 driver.cursor().execute("SELECT 1")
                 connected_once.set()

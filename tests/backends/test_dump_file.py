@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.dump import write
+from dormatory.backends.dump import write_dump
 from dormatory.errors import DumpNotWrittenError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_new_text_replaces_the_old_one(file: Path) -> None:
-    assert write(file, "neu, 新\n")
+    assert write_dump(file, "neu, 新\n")
 
     assert file.read_bytes() == "neu, 新\n".encode()
     assert os.listdir(file.parent) == ["sqlite.sql"]  # noqa: PTH208
@@ -33,13 +33,13 @@ def test_a_new_text_replaces_the_old_one(file: Path) -> None:
 def test_the_same_text_leaves_the_file_alone(file: Path) -> None:
     before = file.stat()
 
-    assert not write(file, "old\n")
+    assert not write_dump(file, "old\n")
 
     assert file.stat() == before
 
 
-def test_a_directory_that_is_missing_is_made(tmp_path: Path) -> None:
-    assert write(tmp_path / "a" / "b" / "c.sql", "new\n")
+def test_a_missing_directory_is_created(tmp_path: Path) -> None:
+    assert write_dump(tmp_path / "a" / "b" / "c.sql", "new\n")
 
     assert (tmp_path / "a" / "b" / "c.sql").read_text() == "new\n"
 
@@ -49,8 +49,8 @@ def test_the_mode_of_the_old_file_is_kept_and_a_new_one_gets_the_usual(file: Pat
     usual = file.with_name("usual")
     usual.touch()
 
-    write(file, "new\n")
-    write(file.with_name("other.sql"), "new\n")
+    write_dump(file, "new\n")
+    write_dump(file.with_name("other.sql"), "new\n")
 
     assert file.stat().st_mode & 0o777 == 0o640
     assert file.with_name("other.sql").stat().st_mode == usual.stat().st_mode
@@ -60,23 +60,23 @@ def test_a_link_stays_a_link(file: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.sql"
     link.symlink_to(file)
 
-    write(link, "new\n")
+    write_dump(link, "new\n")
 
     assert link.is_symlink()
     assert file.read_text() == "new\n"
 
 
-def test_what_a_killed_run_left_beside_it_is_removed(file: Path) -> None:
+def test_temporary_files_of_a_killed_run_are_removed(file: Path) -> None:
     (file.parent / ".dormatory-left.part").write_text("half")
 
-    write(file, "new\n")
+    write_dump(file, "new\n")
 
     assert os.listdir(file.parent) == ["sqlite.sql"]  # noqa: PTH208
 
 
 @pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")], ids=["Ctrl-C", "full"])
-def test_what_interrupts_the_writing_leaves_the_old_file(
+def test_an_interrupted_write_leaves_the_old_file(
     file: Path, monkeypatch: pytest.MonkeyPatch, step: str, failure: type[BaseException] | BaseException
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -85,18 +85,18 @@ def test_what_interrupts_the_writing_leaves_the_old_file(
     monkeypatch.setattr(step, interrupted)
 
     with pytest.raises((KeyboardInterrupt, DumpNotWrittenError)):
-        write(file, "new\n")
+        write_dump(file, "new\n")
 
     assert file.read_bytes() == b"old\n"
     assert os.listdir(file.parent) == ["sqlite.sql"]  # noqa: PTH208
 
 
-def test_a_path_that_cannot_be_written_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "sqlite.sql"
 
     with pytest.raises(DumpNotWrittenError) as caught:
-        write(path, "new\n")
+        write_dump(path, "new\n")
 
     assert str(caught.value) == (
         f"{path} was not written (File exists); see that there is room and that its directory may be written"

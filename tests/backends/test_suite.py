@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from dormatory.backends import registry as chooser
-from dormatory.backends.driver import connected
+from dormatory.backends.driver import driver_connection
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError, MissingDatabaseError, UnsupportedBackendError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.server.throwaway import Server
 
-NAMES = ["plain", "with space", "Größe", "quo'te\"d", "per%cent"]
+DATABASE_NAMES = ["plain", "with space", "Größe", "quo'te\"d", "per%cent"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -37,16 +37,16 @@ def target(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
     name = getattr(request.node, "callspec", None)
     chosen = f"{name.params.get('name', 'x') if name else 'x'}_{secrets.token_hex(4)}"
     if kind == "sqlite":
-        yield Target.parse("sqlite:///x.db", root=tmp_path).renamed(str(tmp_path / f"{chosen}.db"))
+        yield Target.parse("sqlite:///x.db", root=tmp_path).with_database(str(tmp_path / f"{chosen}.db"))
         return
     server: Server = request.getfixturevalue("postgres_server")
-    made = Target(server.url(chosen), "postgresql+psycopg2")
+    made = Target(server.database_url(chosen), "postgresql+psycopg2")
     yield made
     backend_for(made).drop(made)
 
 
 class TestLifecycle:
-    @pytest.mark.parametrize("name", NAMES)
+    @pytest.mark.parametrize("name", DATABASE_NAMES)
     def test_a_database_exists_from_its_creation_to_its_drop(self, target: Target, name: str) -> None:
         backend = backend_for(target)
         assert name in target.database
@@ -63,25 +63,25 @@ class TestLifecycle:
         with backend.engine(target, writing=True).begin() as connection:
             connection.execute(text("CREATE TABLE kept (x int)"))
         backend.create(target)
-        assert backend.stock(target).tables == 1
+        assert backend.summary(target).tables == 1
         backend.drop(target)
         backend.drop(target)
 
-    def test_what_it_created_calls_itself_a_development_database(self, target: Target) -> None:
+    def test_a_created_database_is_a_development_database(self, target: Target) -> None:
         backend = backend_for(target)
         backend.create(target)
-        stock = backend.stock(target)
+        stock = backend.summary(target)
         assert (stock.environment, stock.tables, stock.sessions) == ("development", 0, 0)
         assert stock.database == target.database
 
-    def test_the_stock_of_a_missing_database_cannot_be_taken(self, target: Target) -> None:
+    def test_a_missing_database_has_no_summary(self, target: Target) -> None:
         with pytest.raises(MissingDatabaseError, match=r"create it with: inv db\.create"):
-            backend_for(target).stock(target)
+            backend_for(target).summary(target)
 
 
 class TestTransactions:
     @pytest.fixture(autouse=True)
-    def created(self, target: Target) -> None:
+    def create_database(self, target: Target) -> None:
         backend_for(target).create(target)
 
     def test_ddl_is_rolled_back(self, target: Target) -> None:
@@ -91,15 +91,15 @@ class TestTransactions:
             connection.execute(text("INSERT INTO a VALUES (1)"))
             connection.execute(text("ALTER TABLE a ADD COLUMN y int"))
             connection.rollback()
-        assert backend_for(target).stock(target).tables == 0
+        assert backend_for(target).summary(target).tables == 0
 
-    def test_a_sound_database_is_refused_for_nothing(self, target: Target) -> None:
+    def test_an_intact_database_passes_every_check(self, target: Target) -> None:
         backend = backend_for(target)
         with backend.engine(target, writing=True).begin() as connection:
             connection.execute(text("CREATE TABLE a (x int)"))
-            backend.refuse_remains(connection)
-            backend.refuse_damage(connection)
-            backend.refuse_invalid(connection)
+            backend.refuse_leftovers(connection)
+            backend.refuse_dangling_rows(connection)
+            backend.refuse_invalid_objects(connection)
 
     def test_the_version_names_product_and_number(self, target: Target, kind: str) -> None:
         backend = backend_for(target)
@@ -120,19 +120,17 @@ class TestTransactions:
 
 
 @pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
-def test_a_line_that_is_cut_while_a_session_begins_is_explained(
-    target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_lost_while_a_session_begins_is_explained(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(_: object, connection: Connection) -> None:
         connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
 
     backend_for(target).create(target)
     monkeypatch.setattr(PGDialect, "_get_server_version_info", cut)
     said = r" failed \(.*somebody ended the session"
-    with pytest.raises(DatabaseFailedError, match=said), connected(target, writing=False):
+    with pytest.raises(DatabaseFailedError, match=said), driver_connection(target, writing=False):
         pass
 
 
 def test_another_backend_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UnsupportedBackendError, match="this workflow knows sqlite and postgresql"):
-        chooser.known("mysql")
+        chooser.validate_backend_name("mysql")

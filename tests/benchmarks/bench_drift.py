@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.checks.drift import drift
+from dormatory.checks.drift import check_drift
 from dormatory.project.project import Project
 from dormatory.runtime import scratch
-from dormatory.runtime.model_schema import compare
+from dormatory.runtime.model_schema import compare_with_models
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.runtime.scratch import Scratch
+    from dormatory.runtime.scratch import ScratchMaker
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 ROUNDS = 100
@@ -24,11 +24,11 @@ def figures() -> Iterator[Figure]:
     """Yield the number of false reports, once per backend."""
     for backend in ("sqlite", "postgresql"):
         with scratch.databases(backend) as maker:
-            false = sum(_is_false(maker) for _ in range(ROUNDS))
+            false = sum(_is_drift_reported(maker) for _ in range(ROUNDS))
         yield Figure(f"false drift reports in {ROUNDS} comparisons, {backend}", false, 0, "reports")
 
 
-def _is_false(maker: Scratch) -> bool:
+def _is_drift_reported(maker: ScratchMaker) -> bool:
     with scratch.at_revision(PROJECT, maker) as head:
         table = scratch.version_table(PROJECT, head)
-        return bool(list(drift(compare(PROJECT, maker, head, table))))
+        return bool(list(check_drift(compare_with_models(PROJECT, maker, head, table))))

@@ -5,33 +5,35 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.arena import Arena, arenas, taken
+from tests.benchmarks.arena import BenchmarkSetup, measure, open_setups
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROUNDS = 3
-SHORT, WHOLE = 50, 1000
-GROWTH, MEMORY_MB = 1.5, 500.0
+SHORT_REVISIONS, LONG_REVISIONS = 50, 1000
+GROWTH_LIMIT, MEMORY_LIMIT_MB = 1.5, 500.0
 
 
 def figures() -> Iterator[Figure]:
     """Yield growth and memory, once per backend."""
-    with arenas() as opened:
-        for arena in opened:
-            yield from _growth(arena)
+    with open_setups() as opened:
+        for setup in opened:
+            yield from _growth(setup)
 
 
-def _growth(arena: Arena) -> Iterator[Figure]:
+def _growth(setup: BenchmarkSetup) -> Iterator[Figure]:
     """Measure how a revision's cost grows with the history, from the first step on: starting up is not the history."""
-    short = median(_each(taken(arena.ours, SHORT, number), SHORT) for number in range(ROUNDS))
-    played = taken(arena.ours, WHOLE, 0)
-    whole = _each(played, WHOLE)
-    name = f"time per revision at {WHOLE} against {SHORT}, {arena.backend}"
-    yield Figure(name, whole / short, GROWTH, "x", detail=f"{whole * 1000:.1f} ms, {short * 1000:.1f} ms")
-    yield Figure(f"memory at {WHOLE} revisions, {arena.backend}", played["memory_mb"], MEMORY_MB, "MB")
+    short = median(
+        _seconds_per_revision(measure(setup.ours, SHORT_REVISIONS, number), SHORT_REVISIONS) for number in range(ROUNDS)
+    )
+    played = measure(setup.ours, LONG_REVISIONS, 0)
+    whole = _seconds_per_revision(played, LONG_REVISIONS)
+    name = f"time per revision at {LONG_REVISIONS} against {SHORT_REVISIONS}, {setup.backend}"
+    yield Figure(name, whole / short, GROWTH_LIMIT, "x", detail=f"{whole * 1000:.1f} ms, {short * 1000:.1f} ms")
+    yield Figure(f"memory at {LONG_REVISIONS} revisions, {setup.backend}", played["memory_mb"], MEMORY_LIMIT_MB, "MB")
 
 
-def _each(played: dict[str, Any], revisions: int) -> float:
+def _seconds_per_revision(played: dict[str, Any], revisions: int) -> float:
     return float(played["seconds"] - played["first"]) / (revisions - 1)

@@ -10,62 +10,66 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.arena import Arena, arenas, taken
+from tests.benchmarks.arena import BenchmarkSetup, measure, open_setups
 from tests.benchmarks.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROUNDS = 3
-MIDDLE, LONG = 200, 500
-BARE, LOCKS = 8.0, 1 / 3
-STAIRWAY_MIDDLE, STAIRWAY_LONG, PYTEST_ALEMBIC = 10.0, 25.0, 10.0
+MEDIUM_REVISIONS, LONG_REVISIONS = 200, 500
+BARE_LIMIT, LOCKS_LIMIT = 8.0, 1 / 3
+STAIRWAY_MEDIUM_LIMIT, STAIRWAY_LONG_LIMIT, PYTEST_ALEMBIC_LIMIT = 10.0, 25.0, 10.0
 
 
 def figures() -> Iterator[Figure]:
     """Yield the ratios, once per backend."""
-    with arenas() as opened:
-        for arena in opened:
-            yield from _peers(arena)
-            if arena.server:  # SQLite has no locks to record
-                yield _locks(arena)
-        yield from map(_long_stairway, opened)  # the longest by far
+    with open_setups() as opened:
+        for setup in opened:
+            yield from _peer_figures(setup)
+            if setup.server:  # SQLite has no locks to record
+                yield _lock_figure(setup)
+        yield from map(_long_stairway_figure, opened)  # the longest by far
 
 
-def _peers(arena: Arena) -> Iterator[Figure]:
+def _peer_figures(setup: BenchmarkSetup) -> Iterator[Figure]:
     """Measure against what others do, and against sending the same statements with nothing around them."""
-    where = f"{MIDDLE} revisions, {arena.backend}"
+    where = f"{MEDIUM_REVISIONS} revisions, {setup.backend}"
     ours, pytest_alembic, bare, stairway = [], [], [], []
     for number in range(ROUNDS):
-        ours.append(taken(arena.ours, MIDDLE, number)["seconds"])
-        pytest_alembic.append(taken(arena.pytest_alembic, MIDDLE, number)["seconds"])
-        bare.append(taken(arena.bare, MIDDLE, number)["seconds"])
+        ours.append(measure(setup.ours, MEDIUM_REVISIONS, number)["seconds"])
+        pytest_alembic.append(measure(setup.pytest_alembic, MEDIUM_REVISIONS, number)["seconds"])
+        bare.append(measure(setup.bare, MEDIUM_REVISIONS, number)["seconds"])
         if number == 0:
-            stairway.append(taken(arena.stairway, MIDDLE, number)["seconds"])
-    yield _faster(f"times as fast as the stairway test, {where}", ours[:1], stairway, STAIRWAY_MIDDLE)
-    yield _faster(f"times as fast as pytest-alembic, {where}", ours, pytest_alembic, PYTEST_ALEMBIC)
+            stairway.append(measure(setup.stairway, MEDIUM_REVISIONS, number)["seconds"])
+    yield _speedup_figure(f"times as fast as the stairway test, {where}", ours[:1], stairway, STAIRWAY_MEDIUM_LIMIT)
+    yield _speedup_figure(f"times as fast as pytest-alembic, {where}", ours, pytest_alembic, PYTEST_ALEMBIC_LIMIT)
     ratio = median(us / them for us, them in zip(ours, bare, strict=True))
     detail = f"{median(ours):.3g} s, {median(bare):.3g} s"
-    yield Figure(f"against the bare statements, {where}", ratio, BARE, "x", detail=detail)
+    yield Figure(f"against the bare statements, {where}", ratio, BARE_LIMIT, "x", detail=detail)
 
 
-def _locks(arena: Arena) -> Figure:
+def _lock_figure(setup: BenchmarkSetup) -> Figure:
     """Measure which part of a run goes into recording locks, rewrites and scans."""
     shares = []
     for number in range(ROUNDS):
-        inside, unwatched = (taken(way, MIDDLE, number)["seconds"] for way in (arena.inside, arena.unwatched))
+        inside, unwatched = (
+            measure(way, MEDIUM_REVISIONS, number)["seconds"] for way in (setup.inside, setup.unwatched)
+        )
         shares.append(1 - unwatched / inside)
-    return Figure(f"recording locks, {MIDDLE} revisions, {arena.backend}", median(shares), LOCKS, "of the run")
+    return Figure(
+        f"recording locks, {MEDIUM_REVISIONS} revisions, {setup.backend}", median(shares), LOCKS_LIMIT, "of the run"
+    )
 
 
-def _long_stairway(arena: Arena) -> Figure:
+def _long_stairway_figure(setup: BenchmarkSetup) -> Figure:
     """Measure against the stairway test once more, where the square in its time shows."""
-    ours, stairway = (taken(way, LONG, 0)["seconds"] for way in (arena.ours, arena.stairway))
-    name = f"times as fast as the stairway test, {LONG} revisions, {arena.backend}"
-    return _faster(name, [ours], [stairway], STAIRWAY_LONG)
+    ours, stairway = (measure(way, LONG_REVISIONS, 0)["seconds"] for way in (setup.ours, setup.stairway))
+    name = f"times as fast as the stairway test, {LONG_REVISIONS} revisions, {setup.backend}"
+    return _speedup_figure(name, [ours], [stairway], STAIRWAY_LONG_LIMIT)
 
 
-def _faster(name: str, ours: list[float], theirs: list[float], limit: float) -> Figure:
+def _speedup_figure(name: str, ours: list[float], theirs: list[float], limit: float) -> Figure:
     ratio = median(them / us for us, them in zip(ours, theirs, strict=True))
     detail = f"{median(ours):.3g} s, {median(theirs):.3g} s"
-    return Figure(name, ratio, limit, "x", is_floor=True, detail=detail)
+    return Figure(name, ratio, limit, "x", is_minimum=True, detail=detail)

@@ -7,9 +7,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
-from dormatory.backends.schema_tracker import Watcher
+from dormatory.backends.schema_tracker import SchemaTracker
 from dormatory.runtime import scratch
 from tests.benchmarks.figure import Figure
 
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 
 TABLES, ROUNDS = 100, 15
 LIMITS_MS = {"sqlite": 15.0, "postgresql": 30.0}
-MANY_TABLES, LIMIT_AGAIN_MS = 1000, 15.0
+MANY_TABLES, REREAD_LIMIT_MS = 1000, 15.0
 
 
 def figures() -> Iterator[Figure]:
     """Yield the median time of a snapshot and of one that follows a change, once per backend."""
     for backend, limit in LIMITS_MS.items():
-        with _filled(backend, TABLES) as connection:
-            whole = statistics.median(_once(connection) for _ in range(ROUNDS))
+        with _database_with_tables(backend, TABLES) as connection:
+            whole = statistics.median(_snapshot_milliseconds(connection) for _ in range(ROUNDS))
         yield Figure(f"snapshot of {TABLES} tables, {backend}", whole, limit, "ms")
-        with _filled(backend, MANY_TABLES) as connection:
-            again = statistics.median(_changes(connection))
-        yield Figure(f"snapshot of {MANY_TABLES} tables after one change, {backend}", again, LIMIT_AGAIN_MS, "ms")
+        with _database_with_tables(backend, MANY_TABLES) as connection:
+            again = statistics.median(_reread_milliseconds(connection))
+        yield Figure(f"snapshot of {MANY_TABLES} tables after one change, {backend}", again, REREAD_LIMIT_MS, "ms")
 
 
 @contextmanager
-def _filled(backend: str, tables: int) -> Iterator[Connection]:
+def _database_with_tables(backend: str, tables: int) -> Iterator[Connection]:
     with (
         scratch.databases(backend) as maker,
         maker() as target,
         backend_for(target).engine(target, writing=True).connect() as connection,
     ):
         for number in range(tables):
-            for statement in _table(number):
+            for statement in _table_statements(number):
                 connection.exec_driver_sql(statement)
         connection.commit()
         yield connection
 
 
-def _once(connection: Connection) -> float:
+def _snapshot_milliseconds(connection: Connection) -> float:
     began = time.perf_counter()
-    snapshot(connection)
+    read_snapshot(connection)
     return (time.perf_counter() - began) * 1000
 
 
-def _changes(connection: Connection) -> Iterator[float]:
+def _reread_milliseconds(connection: Connection) -> Iterator[float]:
     """Yield how long each reading behind a change takes, with what has to be asked around the change, in ms."""
-    watcher = Watcher()
+    watcher = SchemaTracker()
     watcher.read(connection)
     connection.commit()
     for number in range(ROUNDS):
@@ -72,7 +72,7 @@ def _changes(connection: Connection) -> Iterator[float]:
         connection.commit()
 
 
-def _table(number: int) -> Iterator[str]:
+def _table_statements(number: int) -> Iterator[str]:
     parent = f", owner integer REFERENCES room_{number - 1} (id) ON DELETE CASCADE" if number else ""
     yield (
         f"CREATE TABLE room_{number} (id integer NOT NULL PRIMARY KEY, label varchar(40) NOT NULL DEFAULT 'x', "

@@ -11,14 +11,14 @@ from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
 from dormatory.checks.registry import RULES
 from dormatory.recording.model import Recording
-from dormatory.report.github import github, summary
-from dormatory.report.gitlab import gitlab
-from dormatory.report.json_document import document
-from dormatory.report.junit import junit
-from dormatory.report.sarif import sarif
-from dormatory.report.text import text
+from dormatory.report.github import github_commands, job_summary
+from dormatory.report.gitlab import gitlab_report
+from dormatory.report.json_document import json_document
+from dormatory.report.junit import junit_report
+from dormatory.report.sarif import sarif_log
+from dormatory.report.text import findings_text
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.masking import without_row, without_values
+from dormatory.sql.masking import without_row_values, without_values
 from tests.benchmarks.figure import Figure
 from tests.recording.made_recordings import long_history
 
@@ -26,39 +26,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROUNDS = 5
-REPORT, RECORDING, GROWTH = 0.5, 3.0, 2.0
-FINDINGS, REVISIONS, TIMES = 5_000, 1_000, 4
-FORMATS = (text, document, github, gitlab, sarif, junit, summary)
+REPORT_LIMIT_SECONDS, RECORDING_LIMIT_SECONDS, GROWTH_LIMIT = 0.5, 3.0, 2.0
+FINDING_COUNT, REVISION_COUNT, LENGTH_FACTOR = 5_000, 1_000, 4
+FORMATS = (findings_text, json_document, github_commands, gitlab_report, sarif_log, junit_report, job_summary)
 # What a pattern that looks back may stumble over, many times in a row.
 PARTS = ("a", "password", "://a:", "://", " '", "'a ", '"', "\\", "(a)=(", "secret=''", "table 'a", "5", "/*", "$")
-LENGTH = 5_000
+REPETITIONS = 5_000
 ROOT = Path("/home/you/shop")
 
 
 def figures() -> Iterator[Figure]:
     """Yield the seconds that a long report takes in each format, a long recording, and how masking grows."""
-    outcome = Outcome(tuple(map(_finding, range(FINDINGS))), revisions=tuple(f"{it:04}" for it in range(1000)))
+    outcome = Outcome(tuple(map(_finding, range(FINDING_COUNT))), revisions=tuple(f"{it:04}" for it in range(1000)))
     for render in FORMATS:
-        yield Figure(f"{render.__name__}, {FINDINGS} findings", _seconds(render, outcome, ROOT), REPORT, "s")
-    name = f"writing and reading a recording of {REVISIONS} revisions and as many tables"
-    yield Figure(name, _seconds(_again, long_history(REVISIONS)), RECORDING, "s")
-    yield max(map(_masking, PARTS), key=lambda figure: figure.value)
+        yield Figure(
+            f"{render.__name__}, {FINDING_COUNT} findings", _seconds(render, outcome, ROOT), REPORT_LIMIT_SECONDS, "s"
+        )
+    name = f"writing and reading a recording of {REVISION_COUNT} revisions and as many tables"
+    yield Figure(name, _seconds(_write_and_read, long_history(REVISION_COUNT)), RECORDING_LIMIT_SECONDS, "s")
+    yield max(map(_masking_growth, PARTS), key=lambda figure: figure.value)
 
 
-def _masking(part: str) -> Figure:
-    once, more = (_seconds(_masked, part * size) for size in (LENGTH, TIMES * LENGTH))
-    name = f"masking a text {TIMES} times as long, for each time ({part} repeated: the worst of {len(PARTS)})"
-    return Figure(name, more / once / TIMES, GROWTH, "x", detail=f"{more * 1000:.2g} ms, {once * 1000:.2g} ms")
+def _masking_growth(part: str) -> Figure:
+    once, more = (_seconds(_mask, part * size) for size in (REPETITIONS, LENGTH_FACTOR * REPETITIONS))
+    name = f"masking a text {LENGTH_FACTOR} times as long, for each time ({part} repeated: the worst of {len(PARTS)})"
+    return Figure(
+        name, more / once / LENGTH_FACTOR, GROWTH_LIMIT, "x", detail=f"{more * 1000:.2g} ms, {once * 1000:.2g} ms"
+    )
 
 
-def _masked(words: str) -> None:
+def _mask(words: str) -> None:
     for masked in (words, f"SELECT '{words}"):
         without_values(f"ALTER ROLE a SET b = '{masked}", Syntax.POSTGRESQL)
         without_values(masked, Syntax.SQLITE)
-        without_row(masked)
+        without_row_values(masked)
 
 
-def _again(recording: Recording) -> None:
+def _write_and_read(recording: Recording) -> None:
     Recording.from_json(recording.to_json())
 
 

@@ -44,24 +44,24 @@ if TYPE_CHECKING:
 
     from dormatory.recording.model import Step
 
-_READING = ("SELECT", "PRAGMA", "SHOW")
+_READ_VERBS = ("SELECT", "PRAGMA", "SHOW")
 
 
 def ours(ini: str, backend: str, *server: str) -> dict[str, Any]:
     """Play a history as `inv db.round-trip` does, rows and recording included."""
-    return _played(ini, backend, *server, beside=partial(databases, backend))
+    return _replay(ini, backend, *server, second_databases=partial(databases, backend))
 
 
-def _played(ini: str, backend: str, socket: str = "", version: str = "0", **options: Any) -> dict[str, Any]:
+def _replay(ini: str, backend: str, socket: str = "", version: str = "0", **options: Any) -> dict[str, Any]:
     server = throwaway.Server(int(version), Path(), Path(socket))
     maker = scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(server)
     moments: list[float] = []
 
-    def heard(_step: Step) -> None:
+    def on_step(_step: Step) -> None:
         moments.append(perf_counter())
 
     began = perf_counter()
-    recording = replay.play(Project.read(Path(ini)), maker, heard, **options)
+    recording = replay.replay_history(Project.read(Path(ini)), maker, on_step, **options)
     seconds = perf_counter() - began
     broken = [step.revision for step in recording.steps if not step.is_clean]
     broken += [passage.course.value for passage in recording.passages if not passage.is_clean]
@@ -76,18 +76,18 @@ def _played(ini: str, backend: str, socket: str = "", version: str = "0", **opti
 
 def unwatched(*arguments: str) -> dict[str, Any]:
     """Play it without asking the server for locks, rewrites and scans; all in this process, where that can be had."""
-    with patch.object(tracer.Watch, "serves", return_value=False):
+    with patch.object(tracer.StatementTracer, "is_supported", return_value=False):
         return inside(*arguments)
 
 
 def inside(*arguments: str) -> dict[str, Any]:
     """Play it as we do, but in this process."""
-    with patch.object(replay, "isolated", _here):
-        return _played(*arguments)
+    with patch.object(replay, "call_in_worker", _call_in_process):
+        return _replay(*arguments)
 
 
-def _here(_project: Project, function: Callable[..., Any], *arguments: Any, hear: Any = None) -> Any:
-    return function(*arguments, *([hear] if hear else []))
+def _call_in_process(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
+    return function(*arguments, *([on_message] if on_message else []))
 
 
 def stairway(ini: str, url: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def capture(ini: str, url: str, file: str) -> dict[str, Any]:
     """Play the same legs in one run of env.py and keep every statement that writes, and every commit."""
     engine = create_engine(url, poolclass=NullPool)
     sent: list[tuple[str, Any]] = []
-    _listen(engine, sent)
+    _capture_statements(engine, sent)
     config = Config(ini)
     config.attributes["connection"] = engine
     script = ScriptDirectory.from_config(config)
@@ -153,9 +153,9 @@ def bare(_ini: str, url: str, file: str) -> dict[str, Any]:
     return {"seconds": seconds, "statements": len(sent)}
 
 
-def _listen(engine: Engine, sent: list[tuple[str, Any]]) -> None:
+def _capture_statements(engine: Engine, sent: list[tuple[str, Any]]) -> None:
     def executed(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
-        if not sql.lstrip().upper().startswith(_READING):
+        if not sql.lstrip().upper().startswith(_READ_VERBS):
             sent.append((sql, parameters))
 
     def committed(_connection: Any) -> None:
@@ -173,13 +173,13 @@ _WAYS: dict[str, Callable[..., dict[str, Any]]] = {
 def main(way: str, *arguments: str) -> None:
     """Play, and print what was measured; memory is the sum of what each process of ours held at most."""
     peaks: dict[str, int] = {}
-    Thread(target=_watch, args=(peaks,), daemon=True).start()
+    Thread(target=_record_peak_memory, args=(peaks,), daemon=True).start()
     result = _WAYS[way](*arguments)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + sum(peaks.values())
     print(json.dumps(result | {"memory_mb": used / 1024}))  # noqa: T201  # to print is its job
 
 
-def _watch(peaks: dict[str, int]) -> None:
+def _record_peak_memory(peaks: dict[str, int]) -> None:
     """Note the greatest memory of each child process, in kB, for as long as there are any."""
     while True:
         for task in Path("/proc/self/task").iterdir():

@@ -16,23 +16,25 @@ class Figure:
     value: float
     limit: float
     unit: str
-    is_floor: bool = False
+    is_minimum: bool = False
     detail: str = ""
 
     @property
-    def is_kept(self) -> bool:
+    def is_within_limit(self) -> bool:
         """Whether the promise is kept."""
-        return self.value >= self.limit if self.is_floor else self.value <= self.limit
+        return self.value >= self.limit if self.is_minimum else self.value <= self.limit
 
     @property
-    def shown(self) -> str:
+    def value_text(self) -> str:
         """The value as people read it."""
         return f"{self.value:.3g} {self.unit}" + (f" ({self.detail})" if self.detail else "")
 
     @property
-    def promised(self) -> str:
+    def limit_text(self) -> str:
         """The limit as people read it."""
-        return f"at {'least' if self.is_floor else 'most'} {self.limit:.3g} {self.unit}"
+        return f"at {'least' if self.is_minimum else 'most'} {self.limit:.3g} {self.unit}"
 
     def __str__(self) -> str:
-        return f"{'ok  ' if self.is_kept else 'FAIL'} {self.name}: {self.shown}, promised {self.promised}"
+        return (
+            f"{'ok  ' if self.is_within_limit else 'FAIL'} {self.name}: {self.value_text}, promised {self.limit_text}"
+        )

@@ -13,14 +13,14 @@ from alembic.config import Config
 
 from tests.benchmarks.synthetic_moves import MOVES
 from tests.benchmarks.synthetic_steps import STRUCTURE, create_table
-from tests.benchmarks.synthetic_world import Change, World
+from tests.benchmarks.synthetic_world import Change, SyntheticSchema
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SEED = 20261122
-_FIRST_TABLES = 4  # what a project starts with, before anything can be changed
-_REVISION = '''\
+_FIRST_TABLE_COUNT = 4  # what a project starts with, before anything can be changed
+_REVISION_TEMPLATE = '''\
 """{title}
 
 Revision ID: {revision}
@@ -52,24 +52,24 @@ def downgrade() -> None:
     {downgrade}
 '''
 # What pytest-alembic's manual asks of an env.py, and what everybody asks of one.
-_CHANGES = {
+_ENV_PY_CHANGES = {
     "target_metadata = None": "from models import metadata as target_metadata",
     "connectable = engine_from_config(": 'connectable = config.attributes.get("connection") or engine_from_config(',
 }
 
 
-def write(directory: Path, revisions: int) -> Path:
+def write_history(directory: Path, revisions: int) -> Path:
     """Write a project as `alembic init` makes it, with a history of so many revisions, and return its ini file."""
     ini = directory / "alembic.ini"
     with contextlib.redirect_stdout(io.StringIO()):
         command.init(Config(str(ini)), str(directory / "migrations"))
-    _replace(directory / "migrations" / "env.py", _CHANGES)
-    world = World(Random(_SEED))  # noqa: S311  # no secret: the same history each time
+    _replace(directory / "migrations" / "env.py", _ENV_PY_CHANGES)
+    schema = SyntheticSchema(Random(_SEED))  # noqa: S311  # no secret: the same history each time
     parent: str | None = None
     for number in range(revisions):
-        change = create_table(world) if number < _FIRST_TABLES else _change(world)
-        parent = _written(directory / "migrations" / "versions", number, change, parent)
-    models = "\n\n".join(table.model() for table in world.tables)
+        change = create_table(schema) if number < _FIRST_TABLE_COUNT else _random_change(schema)
+        parent = _write_revision(directory / "migrations" / "versions", number, change, parent)
+    models = "\n\n".join(table.model_source() for table in schema.tables)
     imports = "import sqlalchemy as sa\nfrom sqlalchemy.dialects import postgresql"
     (directory / "models.py").write_text(f"{imports}\n\nmetadata = sa.MetaData()\n\n{models}")
     return ini
@@ -84,20 +84,20 @@ def _replace(file: Path, changes: dict[str, str]) -> None:
     file.write_text(text)
 
 
-def _change(world: World) -> Change:
+def _random_change(schema: SyntheticSchema) -> Change:
     """Return some change that the tables allow."""
     kinds = (*STRUCTURE, *MOVES)
     while True:
-        change = world.rng.choices(kinds, [weight for weight, _ in kinds])[0][1](world)
+        change = schema.rng.choices(kinds, [weight for weight, _ in kinds])[0][1](schema)
         if change is not None:
             return change
 
 
-def _written(versions: Path, number: int, change: Change, parent: str | None) -> str:
+def _write_revision(versions: Path, number: int, change: Change, parent: str | None) -> str:
     """Write one revision's file as Alembic lays it out, and return its identifier."""
     revision = hashlib.sha256(f"{number} {change.title}".encode()).hexdigest()[:12]
     slug = change.title.replace(" ", "_")[:40]
-    text = _REVISION.format(
+    text = _REVISION_TEMPLATE.format(
         title=change.title.capitalize(),
         revision=revision,
         parent=parent,

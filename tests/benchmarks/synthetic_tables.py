@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INTEGER, BIG, UUID = "sa.Integer()", "sa.BigInteger()", "sa.Uuid()"
-FLAG, TEXT, SHORT = "sa.Boolean()", "sa.Text()", "sa.String(length=80)"
+INTEGER, BIG_INTEGER, UUID = "sa.Integer()", "sa.BigInteger()", "sa.Uuid()"
+BOOLEAN, TEXT, SHORT_TEXT = "sa.Boolean()", "sa.Text()", "sa.String(length=80)"
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ class Table:
         self.key_name = self.key_name or f"pk_{self.name}"
 
     @property
-    def last(self) -> Column:
+    def last_column(self) -> Column:
         """The only column that can be dropped and comes back where it was."""
         return self.columns[-1]
 
@@ -105,14 +105,14 @@ class Table:
         """Return a column by its name."""
         return next(column for column in self.columns if column.name == name)
 
-    def bare(self) -> list[Column]:
+    def unreferenced_columns(self) -> list[Column]:
         """Return the columns that no key, constraint or index names."""
         named = {*self.key, *(it.column for it in self.references), *(column for column, _ in self.checks.values())}
         named |= {name for columns in self.uniques.values() for name in columns}
         named |= {name for index in self.indexes for name in (*index.columns, *index.where.split()[:1])}
         return [column for column in self.columns if column.name not in named]
 
-    def parts(self) -> Iterator[str]:
+    def arguments(self) -> Iterator[str]:
         """Yield the arguments behind the name: what a revision and a model have in common."""
         yield from (column.source() for column in self.columns)
         yield from (reference.source() for reference in self.references)
@@ -123,40 +123,40 @@ class Table:
             yield f'sa.UniqueConstraint({listed}, name="{name}")'
         yield from (f'sa.CheckConstraint("{sql}", name="{name}")' for name, (_, sql) in self.checks.items())
 
-    def created(self) -> list[str]:
+    def create_lines(self) -> list[str]:
         """Return the lines that create the table with its types and indexes."""
-        lines = [line for column in self.columns if column.is_enum for line in created_type(column)]
-        lines += [f'op.create_table("{self.name}",', *(f"    {part}," for part in self.parts()), ")"]
+        lines = [line for column in self.columns if column.is_enum for line in create_type_lines(column)]
+        lines += [f'op.create_table("{self.name}",', *(f"    {part}," for part in self.arguments()), ")"]
         return lines + [index.source(self.name) for index in self.indexes]
 
-    def dropped(self) -> list[str]:
+    def drop_lines(self) -> list[str]:
         """Return the lines that drop the table with its types and indexes."""
         lines = [f'op.drop_index("{index.name}", table_name="{self.name}")' for index in reversed(self.indexes)]
         lines.append(f'op.drop_table("{self.name}")')
-        return lines + [dropped_type(column) for column in self.columns if column.is_enum]
+        return lines + [drop_type_line(column) for column in self.columns if column.is_enum]
 
-    def model(self) -> str:
+    def model_source(self) -> str:
         """Return the table as models.py holds it."""
-        parts = [*self.parts(), *(index.source(None) for index in self.indexes)]
+        parts = [*self.arguments(), *(index.source(None) for index in self.indexes)]
         return "\n".join([f'sa.Table("{self.name}", metadata,', *(f"    {part}," for part in parts), ")", ""])
 
 
-def created_type(column: Column) -> list[str]:
+def create_type_lines(column: Column) -> list[str]:
     """Return the line that makes an enum type where the database has such types."""
-    return [f"{_plain(column)}.create(op.get_bind(), checkfirst=True)"]
+    return [f"{_without_variant(column)}.create(op.get_bind(), checkfirst=True)"]
 
 
-def dropped_type(column: Column) -> str:
+def drop_type_line(column: Column) -> str:
     """Return the line that removes it."""
-    return f"{_plain(column)}.drop(op.get_bind(), checkfirst=True)"
+    return f"{_without_variant(column)}.drop(op.get_bind(), checkfirst=True)"
 
 
-def enum(name: str, words: tuple[str, ...]) -> str:
+def enum_source(name: str, words: tuple[str, ...]) -> str:
     """Return the source of an enum that the revision itself creates: create_table would do so behind its back."""
     listed = ", ".join(f'"{word}"' for word in words)
     variant = f'postgresql.ENUM({listed}, name="{name}", create_type=False)'
     return f'sa.Enum({listed}, name="{name}").with_variant({variant}, "postgresql")'
 
 
-def _plain(column: Column) -> str:
+def _without_variant(column: Column) -> str:
     return column.type.partition(".with_variant(")[0]

@@ -6,35 +6,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.data import rows_kept
-from dormatory.checks.drift import changed_by_hand, drift
-from dormatory.checks.dump import stale_dump
-from dormatory.checks.engine_errors import unsupported
-from dormatory.checks.finding import Complaint
-from dormatory.checks.locks import locks
-from dormatory.checks.parity import parity
-from dormatory.checks.parity_comments import Declaration
-from dormatory.checks.roundtrip import round_trip
-from dormatory.checks.squawk import executed, squawked
+from dormatory.checks.data import check_data_loss
+from dormatory.checks.drift import check_drift, check_live_drift
+from dormatory.checks.dump import check_dump
+from dormatory.checks.engine_errors import unsupported_backend_finding
+from dormatory.checks.finding import LinterDiagnostic
+from dormatory.checks.locks import check_locks
+from dormatory.checks.parity import check_parity
+from dormatory.checks.parity_comments import ParityComment
+from dormatory.checks.roundtrip import check_round_trip
+from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.project.history import History, Revision
 from dormatory.recording.model import (
     Comparison,
-    Course,
     Direction,
     Failure,
-    Kind,
     Leg,
     LiveDrift,
     Lock,
     Loss,
-    Passage,
+    LossKind,
     Recording,
+    Route,
+    RouteKind,
     Statement,
     Step,
 )
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded
 from dormatory.schema.snapshot import Column, Index, Snapshot, Table, View
-from tests.checks.file_examples import Pair
+from tests.checks.file_examples import RulePair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -76,111 +76,131 @@ def step(**failed: Failure | tuple[Change, ...]) -> Step:
     return Step("002", legs(**failed), BEFORE, BEFORE)
 
 
-def played(step: Step, *, revision: Revision = SECOND, **more: Any) -> tuple[Recording, History]:
+def recorded_history(step: Step, *, revision: Revision = SECOND, **more: Any) -> tuple[Recording, History]:
     """Return a recording of one step, and the history."""
     return Recording("postgresql", "PostgreSQL 18.0", (step,), **more), History((FIRST, revision))
 
 
-def tripped(given: tuple[Recording, History]) -> Iterable[Finding]:
+def check_trip(given: tuple[Recording, History]) -> Iterable[Finding]:
     """Judge a round trip."""
-    return round_trip(*given)
+    return check_round_trip(*given)
 
 
-def passed(course: Course, trace: tuple[Change, ...]) -> tuple[Recording, History]:
+def history_with_route(course: RouteKind, trace: tuple[Change, ...]) -> tuple[Recording, History]:
     """Return a recording with another way through the history."""
-    return played(step(), passages=(Passage(course, ("001", "002"), 0.1, trace),))
+    return recorded_history(step(), passages=(Route(course, ("001", "002"), 0.1, trace),))
 
 
-LEFT: tuple[Change, ...] = (ObjectAdded(C),)
-MOVED: tuple[Change, ...] = (ColumnsReordered("a", "table", ("id", "word"), ("word", "id")),)
+LEFTOVER: tuple[Change, ...] = (ObjectAdded(C),)
+COLUMNS_MOVED: tuple[Change, ...] = (ColumnsReordered("a", "table", ("id", "word"), ("word", "id")),)
 BASE = replace(FIRST, id="002")  # what has no parent
 
-ROUND_TRIP: Mapping[str, Pair] = {
-    "upgrade-fails": Pair(tripped, played(step(up=failure())), played(step())),
-    "downgrade-fails": Pair(
-        tripped, played(step(down=failure())), played(step(down=failure("there is no way", is_declared=True)))
+ROUND_TRIP: Mapping[str, RulePair] = {
+    "upgrade-fails": RulePair(check_trip, recorded_history(step(up=failure())), recorded_history(step())),
+    "downgrade-fails": RulePair(
+        check_trip,
+        recorded_history(step(down=failure())),
+        recorded_history(step(down=failure("there is no way", is_declared=True))),
     ),
-    "second-upgrade-fails": Pair(tripped, played(step(again=failure())), played(step())),
-    "trace": Pair(tripped, played(step(down=LEFT)), played(step(down=MOVED))),
-    "second-upgrade-differs": Pair(tripped, played(step(again=LEFT)), played(step(again=MOVED))),
-    "rows-refused": Pair(tripped, played(replace(step(), refused=failure())), played(step())),
-    "way-down": Pair(tripped, passed(Course.DOWN, LEFT), passed(Course.DOWN, MOVED)),
-    "one-run-differs": Pair(tripped, passed(Course.UP, LEFT), passed(Course.UP, ())),
-    "branch-order": Pair(tripped, passed(Course.OTHER_ORDER, LEFT), passed(Course.OTHER_ORDER, MOVED)),
-    "no-path-from-empty": Pair(
-        tripped,
-        (played(step(up=failure("no such table: a")))[0], History((BASE,))),
-        played(step(up=failure("no such table: a"))),
+    "second-upgrade-fails": RulePair(check_trip, recorded_history(step(again=failure())), recorded_history(step())),
+    "trace": RulePair(check_trip, recorded_history(step(down=LEFTOVER)), recorded_history(step(down=COLUMNS_MOVED))),
+    "second-upgrade-differs": RulePair(
+        check_trip, recorded_history(step(again=LEFTOVER)), recorded_history(step(again=COLUMNS_MOVED))
     ),
-    "irreversible-is-not": Pair(
-        tripped,
-        played(step(), revision=replace(SECOND, irreversible="so they say")),
-        played(step(down=LEFT), revision=replace(SECOND, irreversible="so they say")),
+    "rows-refused": RulePair(
+        check_trip, recorded_history(replace(step(), refused=failure())), recorded_history(step())
     ),
-    "irreversible": Pair(
-        tripped, played(step(down=failure("rows were erased", is_declared=True))), played(step(down=failure()))
+    "way-down": RulePair(
+        check_trip, history_with_route(RouteKind.DOWN, LEFTOVER), history_with_route(RouteKind.DOWN, COLUMNS_MOVED)
     ),
-    "not-played": Pair(tripped, played(step(up=failure()), unreached=("002",)), played(step(up=failure()))),
+    "one-run-differs": RulePair(
+        check_trip, history_with_route(RouteKind.UP, LEFTOVER), history_with_route(RouteKind.UP, ())
+    ),
+    "branch-order": RulePair(
+        check_trip,
+        history_with_route(RouteKind.OTHER_ORDER, LEFTOVER),
+        history_with_route(RouteKind.OTHER_ORDER, COLUMNS_MOVED),
+    ),
+    "no-path-from-empty": RulePair(
+        check_trip,
+        (recorded_history(step(up=failure("no such table: a")))[0], History((BASE,))),
+        recorded_history(step(up=failure("no such table: a"))),
+    ),
+    "irreversible-is-not": RulePair(
+        check_trip,
+        recorded_history(step(), revision=replace(SECOND, irreversible="so they say")),
+        recorded_history(step(down=LEFTOVER), revision=replace(SECOND, irreversible="so they say")),
+    ),
+    "irreversible": RulePair(
+        check_trip,
+        recorded_history(step(down=failure("rows were erased", is_declared=True))),
+        recorded_history(step(down=failure())),
+    ),
+    "not-played": RulePair(
+        check_trip, recorded_history(step(up=failure()), unreached=("002",)), recorded_history(step(up=failure()))
+    ),
 }
 
 
-def kept(given: tuple[Recording, History]) -> Iterable[Finding]:
+def check_rows(given: tuple[Recording, History]) -> Iterable[Finding]:
     """Judge what became of rows."""
-    return rows_kept(*given)
+    return check_data_loss(*given)
 
 
-def lost(kind: Kind) -> tuple[Recording, History]:
+def history_with_loss(kind: LossKind) -> tuple[Recording, History]:
     """Return a recording in which something was lost."""
-    return played(replace(step(), losses=(Loss(kind, DOWN, "a", "word", 1, 2),)))
+    return recorded_history(replace(step(), losses=(Loss(kind, DOWN, "a", "word", 1, 2),)))
 
 
-DATA: Mapping[str, Pair] = {kind.value: Pair(kept, lost(kind), played(step())) for kind in Kind}
+DATA: Mapping[str, RulePair] = {
+    kind.value: RulePair(check_rows, history_with_loss(kind), recorded_history(step())) for kind in LossKind
+}
 
 
-def compared(given: tuple[Snapshot, Snapshot]) -> Iterable[Finding]:
+def check_models(given: tuple[Snapshot, Snapshot]) -> Iterable[Finding]:
     """Judge the migrated schema and the models'."""
-    return drift(Comparison("postgresql", "PostgreSQL 18.0", *given))
+    return check_drift(Comparison("postgresql", "PostgreSQL 18.0", *given))
 
 
-def live(changes: tuple[Change, ...]) -> Iterable[Finding]:
+def check_live_database(changes: tuple[Change, ...]) -> Iterable[Finding]:
     """Judge a database."""
-    return changed_by_hand(LiveDrift(("002",), changes), "postgresql")
+    return check_live_drift(LiveDrift(("002",), changes), "postgresql")
 
 
-def declared(given: tuple[tuple[Column, ...], tuple[Declaration, ...]]) -> Iterable[Finding]:
+def check_backends(given: tuple[tuple[Column, ...], tuple[ParityComment, ...]]) -> Iterable[Finding]:
     """Judge two backends, of which PostgreSQL has these columns, and what revisions say of them."""
-    columns, said = given
+    columns, comments = given
     sqlite, postgresql = (Snapshot(tables=(replace(A, columns=of, indexes=()),)) for of in (A.columns, columns))
-    return parity(sqlite, postgresql, said)
+    return check_parity(sqlite, postgresql, comments)
 
 
-def dumped(fresh: str) -> Iterable[Finding]:
+def check_committed_dump(fresh: str) -> Iterable[Finding]:
     """Judge a committed dump."""
-    return stale_dump(Path("schema/postgresql.sql"), "CREATE TABLE a ();\n", fresh, backend="postgresql")
+    return check_dump(Path("schema/postgresql.sql"), "CREATE TABLE a ();\n", fresh, backend="postgresql")
 
 
-def supported(backends: tuple[str, ...]) -> Iterable[Finding]:
+def check_supported_backends(backends: tuple[str, ...]) -> Iterable[Finding]:
     """Judge that a project leaves a backend out."""
-    return [unsupported(name, Path("alembic.ini")) for name in backends]
+    return [unsupported_backend_finding(name, Path("alembic.ini")) for name in backends]
 
 
-SAID = Declaration(("a.word",), True, "it has its reason", "002", str(FILE), 5)
+COMMENT = ParityComment(("a.word",), True, "it has its reason", "002", str(FILE), 5)
 WIDER = (A.columns[0], replace(A.columns[1], nullable=False))
 REORDERED = replace(A, columns=A.columns[::-1])
 MANY = Snapshot(tables=(A, B, C))
 
-SCHEMA: Mapping[str, Pair] = {
-    "drift": Pair(compared, (BEFORE, Snapshot(tables=(A, B, C))), (BEFORE, BEFORE)),
-    "models-missing": Pair(compared, (MANY, Snapshot(tables=(A,))), (MANY, BEFORE)),
-    "outside-models": Pair(
-        compared, (replace(BEFORE, views=(View("public", "v", "SELECT 1"),)), BEFORE), (MANY, BEFORE)
+SCHEMA: Mapping[str, RulePair] = {
+    "drift": RulePair(check_models, (BEFORE, Snapshot(tables=(A, B, C))), (BEFORE, BEFORE)),
+    "models-missing": RulePair(check_models, (MANY, Snapshot(tables=(A,))), (MANY, BEFORE)),
+    "outside-models": RulePair(
+        check_models, (replace(BEFORE, views=(View("public", "v", "SELECT 1"),)), BEFORE), (MANY, BEFORE)
     ),
-    "column-order": Pair(compared, (BEFORE, Snapshot(tables=(REORDERED, B))), (BEFORE, MANY)),
-    "live-drift": Pair(live, LEFT, MOVED),
-    "parity": Pair(declared, (WIDER, ()), (WIDER, (SAID,))),
-    "parity-declaration": Pair(declared, (A.columns, (SAID,)), (WIDER, (SAID,))),
-    "stale-dump": Pair(dumped, "CREATE TABLE b ();\n", "CREATE TABLE a ();\n"),
-    "backend-not-supported": Pair(supported, ("postgresql",), ()),
+    "column-order": RulePair(check_models, (BEFORE, Snapshot(tables=(REORDERED, B))), (BEFORE, MANY)),
+    "live-drift": RulePair(check_live_database, LEFTOVER, COLUMNS_MOVED),
+    "parity": RulePair(check_backends, (WIDER, ()), (WIDER, (COMMENT,))),
+    "parity-declaration": RulePair(check_backends, (A.columns, (COMMENT,)), (WIDER, (COMMENT,))),
+    "stale-dump": RulePair(check_committed_dump, "CREATE TABLE b ();\n", "CREATE TABLE a ();\n"),
+    "backend-not-supported": RulePair(check_supported_backends, ("postgresql",), ()),
 }
 
 
@@ -190,98 +210,106 @@ def statement(sql: str, mode: str = "ACCESS EXCLUSIVE", table: str = "a", **more
     return Statement(sql, (), str(FILE), 7, 0.1, -1, **(settings | more))
 
 
-def upgraded(*statements: Statement, after: Sequence[Table] = (A, B)) -> tuple[Recording, History]:
+def recorded_upgrade(*statements: Statement, after: Sequence[Table] = (A, B)) -> tuple[Recording, History]:
     """Return a recording of one upgrade."""
     leg = Leg(UP, 0.1, statements)
-    return played(Step("002", (leg,), BEFORE, Snapshot(tables=tuple(after))))
+    return recorded_history(Step("002", (leg,), BEFORE, Snapshot(tables=tuple(after))))
 
 
-def locked(given: tuple[Recording, History]) -> Iterable[Finding]:
+def check_statement_locks(given: tuple[Recording, History]) -> Iterable[Finding]:
     """Judge the locks of an upgrade."""
-    return locks(*given)
+    return check_locks(*given)
 
 
-def complained(given: tuple[str, str]) -> Iterable[Finding]:
+def check_squawk_rule(given: tuple[str, str]) -> Iterable[Finding]:
     """Judge a rule of squawk that speaks of a statement."""
     rule, sql = given
-    ran = executed(*upgraded(statement(sql)))
-    return squawked(ran, [Complaint(name, 2, rule, "it is so") for name in ran])
+    ran = executed_ddl(*recorded_upgrade(statement(sql)))
+    return squawk_findings(ran, [LinterDiagnostic(name, 2, rule, "it is so") for name in ran])
 
 
-def with_column(column: Column) -> tuple[Table, ...]:
+def tables_with_column(column: Column) -> tuple[Table, ...]:
     """Return the tables with one column more."""
     return replace(A, columns=(*A.columns, column)), B
 
 
 ALTER = "ALTER TABLE a "
 LONGEST = "ALTER TABLE a ADD COLUMN " + "x" * 63 + " integer"
-WORDLESS = replace(A, columns=A.columns[:1], indexes=())
-TERM = replace(A, columns=(A.columns[0], Column("term", "text")))
+A_WITHOUT_WORD = replace(A, columns=A.columns[:1], indexes=())
+A_WITH_TERM = replace(A, columns=(A.columns[0], Column("term", "text")))
 LEVEL = Column("level", "integer", nullable=False)
-RENAMED = upgraded(statement(f"{ALTER} RENAME word TO term"), after=(TERM, B))
-DROPPED = upgraded(statement(f"{ALTER} DROP COLUMN word"), after=(WORDLESS, B))
+RENAMED = recorded_upgrade(statement(f"{ALTER} RENAME word TO term"), after=(A_WITH_TERM, B))
+DROPPED = recorded_upgrade(statement(f"{ALTER} DROP COLUMN word"), after=(A_WITHOUT_WORD, B))
 ADDED = statement(f"{ALTER} ADD COLUMN level integer")
 
-LOCKS: Mapping[str, Pair] = {
-    "index-not-concurrent": Pair(
-        locked,
-        upgraded(statement("CREATE INDEX i ON a (id)", "SHARE")),
-        upgraded(statement("CREATE INDEX CONCURRENTLY i ON a (id)", "SHARE UPDATE EXCLUSIVE", transaction=0)),
+LOCKS: Mapping[str, RulePair] = {
+    "index-not-concurrent": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement("CREATE INDEX i ON a (id)", "SHARE")),
+        recorded_upgrade(statement("CREATE INDEX CONCURRENTLY i ON a (id)", "SHARE UPDATE EXCLUSIVE", transaction=0)),
     ),
-    "index-drop-not-concurrent": Pair(
-        locked,
-        upgraded(statement("DROP INDEX ix_a_word")),
-        upgraded(statement("DROP INDEX CONCURRENTLY ix_a_word", "SHARE UPDATE EXCLUSIVE", transaction=0)),
+    "index-drop-not-concurrent": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement("DROP INDEX ix_a_word")),
+        recorded_upgrade(statement("DROP INDEX CONCURRENTLY ix_a_word", "SHARE UPDATE EXCLUSIVE", transaction=0)),
     ),
-    "constraint-validated-under-lock": Pair(
-        locked,
-        upgraded(statement(f"{ALTER} ADD CONSTRAINT k CHECK (id > 0)", scanned=("a",))),
-        upgraded(statement(f"{ALTER} ADD CONSTRAINT k CHECK (id > 0) NOT VALID")),
+    "constraint-validated-under-lock": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(f"{ALTER} ADD CONSTRAINT k CHECK (id > 0)", scanned=("a",))),
+        recorded_upgrade(statement(f"{ALTER} ADD CONSTRAINT k CHECK (id > 0) NOT VALID")),
     ),
-    "not-null-scan": Pair(
-        locked,
-        upgraded(statement(f"{ALTER} ALTER word SET NOT NULL", scanned=("a",))),
-        upgraded(statement(f"{ALTER} ALTER word SET NOT NULL")),
+    "not-null-scan": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(f"{ALTER} ALTER word SET NOT NULL", scanned=("a",))),
+        recorded_upgrade(statement(f"{ALTER} ALTER word SET NOT NULL")),
     ),
-    "table-rewrite": Pair(
-        locked,
-        upgraded(statement(f"{ALTER} ALTER word TYPE bytea", rewritten=("a",))),
-        upgraded(statement(f"{ALTER} ALTER word TYPE varchar")),
+    "table-rewrite": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(f"{ALTER} ALTER word TYPE bytea", rewritten=("a",))),
+        recorded_upgrade(statement(f"{ALTER} ALTER word TYPE varchar")),
     ),
-    "constraint-builds-index": Pair(
-        locked,
-        upgraded(statement(f"{ALTER} ADD CONSTRAINT u UNIQUE (word)", scanned=("a",))),
-        upgraded(statement(f"{ALTER} ADD CONSTRAINT u UNIQUE USING INDEX u")),
+    "constraint-builds-index": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(f"{ALTER} ADD CONSTRAINT u UNIQUE (word)", scanned=("a",))),
+        recorded_upgrade(statement(f"{ALTER} ADD CONSTRAINT u UNIQUE USING INDEX u")),
     ),
-    "column-in-use-dropped": Pair(locked, DROPPED, upgraded(statement(f"{ALTER} ALTER word DROP DEFAULT"))),
-    "table-in-use-dropped": Pair(
-        locked, upgraded(statement("DROP TABLE a"), after=(B,)), upgraded(statement("DROP TABLE a"), after=(A, B))
+    "column-in-use-dropped": RulePair(
+        check_statement_locks, DROPPED, recorded_upgrade(statement(f"{ALTER} ALTER word DROP DEFAULT"))
     ),
-    "renamed-in-use": Pair(locked, RENAMED, DROPPED),
-    "required-column": Pair(
-        locked,
-        upgraded(statement(f"{ALTER} ADD COLUMN level integer NOT NULL"), after=with_column(LEVEL)),
-        upgraded(ADDED, after=with_column(replace(LEVEL, default="0"))),
+    "table-in-use-dropped": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement("DROP TABLE a"), after=(B,)),
+        recorded_upgrade(statement("DROP TABLE a"), after=(A, B)),
     ),
-    "no-lock-timeout": Pair(locked, upgraded(replace(ADDED, lock_timeout=0)), upgraded(ADDED)),
-    "statements-after-lock": Pair(
-        locked,
-        upgraded(ADDED, statement("ALTER TABLE b ADD COLUMN level integer", table="b")),
-        upgraded(ADDED, statement("ALTER TABLE b ADD COLUMN level integer", table="b", transaction=2)),
+    "renamed-in-use": RulePair(check_statement_locks, RENAMED, DROPPED),
+    "required-column": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(f"{ALTER} ADD COLUMN level integer NOT NULL"), after=tables_with_column(LEVEL)),
+        recorded_upgrade(ADDED, after=tables_with_column(replace(LEVEL, default="0"))),
     ),
-    "backfill-with-ddl": Pair(
-        locked,
-        upgraded(ADDED, statement("UPDATE a SET level = 1", "ROW EXCLUSIVE", scanned=("a",))),
-        upgraded(ADDED, statement("UPDATE a SET level = 1", "ROW EXCLUSIVE", scanned=("a",), transaction=2)),
+    "no-lock-timeout": RulePair(
+        check_statement_locks, recorded_upgrade(replace(ADDED, lock_timeout=0)), recorded_upgrade(ADDED)
     ),
-    "identifier-too-long": Pair(
-        locked, upgraded(statement(LONGEST.replace("x ", "xx "))), upgraded(statement(LONGEST))
+    "statements-after-lock": RulePair(
+        check_statement_locks,
+        recorded_upgrade(ADDED, statement("ALTER TABLE b ADD COLUMN level integer", table="b")),
+        recorded_upgrade(ADDED, statement("ALTER TABLE b ADD COLUMN level integer", table="b", transaction=2)),
     ),
-    "squawk": Pair(
-        complained,
+    "backfill-with-ddl": RulePair(
+        check_statement_locks,
+        recorded_upgrade(ADDED, statement("UPDATE a SET level = 1", "ROW EXCLUSIVE", scanned=("a",))),
+        recorded_upgrade(ADDED, statement("UPDATE a SET level = 1", "ROW EXCLUSIVE", scanned=("a",), transaction=2)),
+    ),
+    "identifier-too-long": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(LONGEST.replace("x ", "xx "))),
+        recorded_upgrade(statement(LONGEST)),
+    ),
+    "squawk": RulePair(
+        check_squawk_rule,
         ("ban-set-schema", f"{ALTER} SET SCHEMA other"),
         ("prefer-bigint-over-int", f"{ALTER} ADD COLUMN level integer"),
     ),
 }
 
-OF_PLAYS: Mapping[str, Pair] = {**ROUND_TRIP, **DATA, **SCHEMA, **LOCKS}
+PAIRS_OF_RECORDINGS: Mapping[str, RulePair] = {**ROUND_TRIP, **DATA, **SCHEMA, **LOCKS}

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.checks.drift import changed_by_hand, drift
+from dormatory.checks.drift import check_drift, check_live_drift
 from dormatory.checks.finding import Finding, Severity
 from dormatory.recording.model import Comparison, LiveDrift
 from dormatory.schema.diff import diff
@@ -138,7 +138,7 @@ LEFT_TO_REVISIONS_ON_POSTGRESQL = [
 LEFT_TO_REVISIONS_ON_SQLITE = [Case("trigger", ROOM, ON_SQLITE[0].migrated, "")]
 
 
-def compared(case: Case, one: Target, other: Target) -> Comparison:
+def compare_schemas(case: Case, one: Target, other: Target) -> Comparison:
     """Build both sides on real databases and read them back."""
     sides = []
     for target, script in ((one, case.migrated), (other, case.modelled)):
@@ -146,7 +146,7 @@ def compared(case: Case, one: Target, other: Target) -> Comparison:
             for statements in (case.shared, script):
                 if statements.strip():
                     _execute(connection, statements)
-            sides.append(snapshot(connection))
+            sides.append(read_snapshot(connection))
     return Comparison(one.backend_name, "", *sides)
 
 
@@ -160,59 +160,59 @@ def _execute(connection: Connection, script: str) -> None:
 @pytest.mark.parametrize("case", ON_BOTH + ON_SQLITE, ids=lambda case: case.name)
 def test_a_difference_is_drift_on_sqlite(case: Case) -> None:
     with scratch_sqlite() as one, scratch_sqlite() as other:
-        findings = list(drift(compared(case, one, other)))
+        findings = list(check_drift(compare_schemas(case, one, other)))
     assert any(finding.severity is Severity.ERROR for finding in findings), findings
 
 
 @pytest.mark.parametrize("case", ON_BOTH + ON_POSTGRESQL, ids=lambda case: case.name)
 def test_a_difference_is_drift_on_postgresql(case: Case, postgres_server: throwaway.Server) -> None:
     with throwaway.scratch_postgresql(postgres_server) as one, throwaway.scratch_postgresql(postgres_server) as other:
-        findings = list(drift(compared(case, one, other)))
+        findings = list(check_drift(compare_schemas(case, one, other)))
     assert any(finding.severity is Severity.ERROR for finding in findings), findings
 
 
 @pytest.mark.parametrize("case", LEFT_TO_REVISIONS + LEFT_TO_REVISIONS_ON_SQLITE, ids=lambda case: case.name)
-def test_what_models_leave_to_revisions_is_a_note_on_sqlite(case: Case) -> None:
+def test_objects_outside_models_are_a_note_on_sqlite(case: Case) -> None:
     with scratch_sqlite() as one, scratch_sqlite() as other:
-        findings = list(drift(compared(case, one, other)))
+        findings = list(check_drift(compare_schemas(case, one, other)))
     assert findings
     assert {finding.severity for finding in findings} == {Severity.NOTE}
 
 
 @pytest.mark.parametrize("case", LEFT_TO_REVISIONS + LEFT_TO_REVISIONS_ON_POSTGRESQL, ids=lambda case: case.name)
-def test_what_models_leave_to_revisions_is_a_note_on_postgresql(case: Case, postgres_server: throwaway.Server) -> None:
+def test_objects_outside_models_are_a_note_on_postgresql(case: Case, postgres_server: throwaway.Server) -> None:
     with throwaway.scratch_postgresql(postgres_server) as one, throwaway.scratch_postgresql(postgres_server) as other:
-        findings = list(drift(compared(case, one, other)))
+        findings = list(check_drift(compare_schemas(case, one, other)))
     assert findings
     assert {finding.severity for finding in findings} == {Severity.NOTE}
 
 
-def test_spellings_that_sqlite_keeps_apart_are_the_same() -> None:
+def test_equivalent_spellings_in_sqlite_are_no_drift() -> None:
     case = Case(
         "", "", "CREATE TABLE r (id INTEGER PRIMARY KEY)", 'create table "r" (\n\tid integer,\n\tprimary key (id)\n)'
     )
     with scratch_sqlite() as one, scratch_sqlite() as other:
-        assert list(drift(compared(case, one, other))) == []
+        assert list(check_drift(compare_schemas(case, one, other))) == []
 
 
-def test_models_that_are_not_there_are_one_finding_not_many() -> None:
+def test_missing_models_are_one_finding() -> None:
     case = Case("", "", "; ".join(f"CREATE TABLE r{n} (a int)" for n in range(5)), "CREATE TABLE r1 (a int)")
     with scratch_sqlite() as one, scratch_sqlite() as other:
-        findings = list(drift(compared(case, one, other)))
+        findings = list(check_drift(compare_schemas(case, one, other)))
     assert [finding.rule for finding in findings] == ["models-missing"]
     assert findings[0].message == "the models describe 1 of the 5 tables that the history makes"
 
 
 def test_an_empty_project_has_no_drift() -> None:
-    assert list(drift(Comparison("sqlite", "", Snapshot(), Snapshot()))) == []
+    assert list(check_drift(Comparison("sqlite", "", Snapshot(), Snapshot()))) == []
 
 
-def test_a_change_by_hand_is_told_with_the_revision_it_was_compared_at() -> None:
+def test_live_drift_is_reported_with_the_revision_it_was_compared_at() -> None:
     case = Case("", ROOM, "", "ALTER TABLE room ADD COLUMN extra integer")
     with scratch_sqlite() as one, scratch_sqlite() as other:
-        sides = compared(case, one, other)
+        sides = compare_schemas(case, one, other)
     changes = diff(sides.migrated, sides.modelled)
-    findings = list(changed_by_hand(LiveDrift(("007",), changes), "sqlite"))
+    findings = list(check_live_drift(LiveDrift(("007",), changes), "sqlite"))
     assert [finding.message for finding in findings] == [
         "column room.extra: added (INTEGER, NULL) (history at 007 → database)"
     ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.integrity import integrity
-from dormatory.project.checksums import Sums, digest, sums
+from dormatory.checks.integrity import check_integrity
+from dormatory.project.checksums import ChecksumFile, read_checksums, tree_digest
 from dormatory.project.project import Project
 from dormatory.project.revision_files import Script, scripts
 
@@ -19,80 +19,80 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def revision(name: str, upgrade: str = "pass") -> Script:
+def revision_script(name: str, upgrade: str = "pass") -> Script:
     text = f'revision = "{name}"\ndown_revision = None\ndef upgrade():\n    {upgrade}\n'
-    return Script.of(Path(f"versions/{name}_x.py"), text.encode())
+    return Script.parse(Path(f"versions/{name}_x.py"), text.encode())
 
 
-def line(script: Script, reason: str = "") -> str:
+def sum_line(script: Script, reason: str = "") -> str:
     assert script.tree is not None
     assert script.revision is not None
-    return f"{script.revision.id} {digest(script.tree)}{f'  # {reason}' if reason else ''}\n"
+    return f"{script.revision.id} {tree_digest(script.tree)}{f'  # {reason}' if reason else ''}\n"
 
 
-def rules(files: Sequence[Script], text: str, base: Sequence[Script] | None = None) -> list[tuple[str, str]]:
-    found = integrity(files, Sums.of(Path("versions.sum"), text), base)
+def found_rules(files: Sequence[Script], text: str, base: Sequence[Script] | None = None) -> list[tuple[str, str]]:
+    found = check_integrity(files, ChecksumFile.parse(Path("versions.sum"), text), base)
     return [(item.rule, item.revision) for item in found]
 
 
-FIRST, SECOND, CHANGED = revision("001"), revision("002"), revision("001", "op.drop_table('a')")
+FIRST, SECOND, CHANGED = revision_script("001"), revision_script("002"), revision_script("001", "op.drop_table('a')")
 
 
 def test_revisions_that_are_what_their_lines_say_are_clean() -> None:
-    assert rules([FIRST, SECOND], line(FIRST) + line(SECOND), [FIRST]) == []
+    assert found_rules([FIRST, SECOND], sum_line(FIRST) + sum_line(SECOND), [FIRST]) == []
 
 
-def test_a_project_without_sums_is_not_judged() -> None:
-    assert list(integrity([CHANGED], None, [FIRST])) == []
+def test_a_project_without_sums_is_not_checked() -> None:
+    assert list(check_integrity([CHANGED], None, [FIRST])) == []
 
 
-def test_a_changed_revision_is_told() -> None:
-    assert rules([CHANGED], line(FIRST)) == [("revision-changed", "001")]
+def test_a_changed_revision_is_reported() -> None:
+    assert found_rules([CHANGED], sum_line(FIRST)) == [("revision-changed", "001")]
 
 
-def test_a_published_revision_that_changed_with_its_line_is_told() -> None:
-    assert rules([CHANGED], line(CHANGED), [FIRST]) == [("revision-changed", "001")]
+def test_a_published_revision_that_changed_with_its_line_is_reported() -> None:
+    assert found_rules([CHANGED], sum_line(CHANGED), [FIRST]) == [("revision-changed", "001")]
 
 
 def test_a_change_with_its_reason_is_allowed_and_only_that_change() -> None:
-    again = revision("001", "op.drop_table('b')")
-    assert rules([CHANGED], line(CHANGED, "it never ran"), [FIRST]) == []
-    assert rules([again], line(CHANGED, "it never ran"), [FIRST]) == [("revision-changed", "001")]
+    again = revision_script("001", "op.drop_table('b')")
+    assert found_rules([CHANGED], sum_line(CHANGED, "it never ran"), [FIRST]) == []
+    assert found_rules([again], sum_line(CHANGED, "it never ran"), [FIRST]) == [("revision-changed", "001")]
 
 
 def test_an_unpublished_revision_only_needs_a_new_line() -> None:
-    assert rules([CHANGED], line(FIRST), []) == [("revision-unsummed", "001")]
+    assert found_rules([CHANGED], sum_line(FIRST), []) == [("revision-unsummed", "001")]
 
 
 def test_a_new_revision_needs_a_line() -> None:
-    assert rules([FIRST, SECOND], line(FIRST)) == [("revision-unsummed", "002")]
+    assert found_rules([FIRST, SECOND], sum_line(FIRST)) == [("revision-unsummed", "002")]
 
 
 def test_a_removed_revision_needs_a_reason() -> None:
-    assert rules([FIRST], line(FIRST) + line(SECOND)) == [("revision-removed", "002")]
-    assert rules([FIRST], line(FIRST), [FIRST, SECOND]) == [("revision-removed", "002")]
-    assert rules([FIRST], line(FIRST) + "002 removed\n", [FIRST, SECOND]) == [("revision-removed", "002")]
-    assert rules([FIRST], line(FIRST) + "002 removed # squashed\n", [FIRST, SECOND]) == []
+    assert found_rules([FIRST], sum_line(FIRST) + sum_line(SECOND)) == [("revision-removed", "002")]
+    assert found_rules([FIRST], sum_line(FIRST), [FIRST, SECOND]) == [("revision-removed", "002")]
+    assert found_rules([FIRST], sum_line(FIRST) + "002 removed\n", [FIRST, SECOND]) == [("revision-removed", "002")]
+    assert found_rules([FIRST], sum_line(FIRST) + "002 removed # squashed\n", [FIRST, SECOND]) == []
 
 
-def test_a_revision_that_is_said_to_be_removed_is_not_there() -> None:
-    assert rules([FIRST], "001 removed # squashed\n") == [("revision-unsummed", "001")]
+def test_an_existing_revision_recorded_as_removed_is_reported() -> None:
+    assert found_rules([FIRST], "001 removed # squashed\n") == [("revision-unsummed", "001")]
 
 
 @pytest.mark.parametrize("left", ["<<<<<<< HEAD\n", "002 v2:77\n", "002\n"])
-def test_a_line_that_does_not_read_is_told(left: str) -> None:
-    (found,) = integrity([FIRST], Sums.of(Path("versions.sum"), line(FIRST) + left))
+def test_a_line_that_does_not_read_is_reported(left: str) -> None:
+    (found,) = check_integrity([FIRST], ChecksumFile.parse(Path("versions.sum"), sum_line(FIRST) + left))
     assert (found.rule, found.file, found.line) == ("sum-unreadable", "versions.sum", 2)
 
 
 def test_a_second_line_of_a_revision_is_not_read() -> None:
-    assert rules([FIRST], line(FIRST) + line(CHANGED)) == [("sum-unreadable", "")]
+    assert found_rules([FIRST], sum_line(FIRST) + sum_line(CHANGED)) == [("sum-unreadable", "")]
 
 
 def test_our_own_revisions_are_what_our_sums_say() -> None:
     project = Project.read(ROOT / "alembic.ini")
-    assert sums(project) is not None
-    assert list(integrity(scripts(project), sums(project))) == []
+    assert read_checksums(project) is not None
+    assert list(check_integrity(scripts(project), read_checksums(project))) == []
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_our_own_revisions_are_what_our_sums_say() -> None:
 )
 def test_layout_comments_and_docstrings_do_not_count(other: str) -> None:
     first = "x = [1, 2]\ndef f():\n    return f'a{x!r:>{1}}bc'\n"
-    assert digest(ast.parse(other)) == digest(ast.parse(first))
+    assert tree_digest(ast.parse(other)) == tree_digest(ast.parse(first))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_layout_comments_and_docstrings_do_not_count(other: str) -> None:
     ],
 )
 def test_everything_else_counts(one: str, other: str) -> None:
-    assert digest(ast.parse(one)) != digest(ast.parse(other))
+    assert tree_digest(ast.parse(one)) != tree_digest(ast.parse(other))
 
 
 def test_the_digest_is_the_same_on_every_python() -> None:
@@ -138,4 +138,4 @@ async def f(a, /, b=1, *c, d, e=None, **g) -> "x":
     lambda *a, b: [x async for x in y if z]
     "\\u20ac\\U0001f600" "b", b"\\x00", 10 ** 20, 1_0.0, u"u"
 '''
-    assert digest(ast.parse(text)) == "v1:e1d134ad68bd7ddd2d887bcc2fe23991a02e6fe89c892cf682883acc355af5d5"
+    assert tree_digest(ast.parse(text)) == "v1:e1d134ad68bd7ddd2d887bcc2fe23991a02e6fe89c892cf682883acc355af5d5"

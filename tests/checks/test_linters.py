@@ -11,20 +11,20 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
-from dormatory.checks.sqlfluff import fluffed, handwritten
-from dormatory.checks.squawk import executed, squawked
+from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
+from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.commands import linters
 from dormatory.errors import ProgramFailedError, ProgramMissingError
 from dormatory.project.history import History
 from dormatory.project.revision_files import scripts
-from dormatory.replay.replay import play
+from dormatory.replay.replay import replay_history
 from tests.conftest import SmallProject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dormatory.checks.finding import Complaint, Finding
-    from dormatory.checks.squawk import Script
+    from dormatory.checks.finding import Finding, LinterDiagnostic
+    from dormatory.checks.squawk import ExecutedDDL
     from dormatory.recording.model import Recording
 
 TABLES = """
@@ -48,15 +48,15 @@ op.add_column("a", sa.Column("number", sa.Integer))
 def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
     project = SmallProject(tmp_path_factory.mktemp("squawk"))
     down = 'raise NotImplementedError("only the way up is judged")'
-    project.revision("001", TABLES, down)
-    project.revision("002", EXECUTED, down)
-    recording = play(project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    project.write_revision("001", TABLES, down)
+    project.write_revision("002", EXECUTED, down)
+    recording = replay_history(project.project, lambda: throwaway.scratch_postgresql(postgres_server))
     assert [leg.failure for step in recording.steps for leg in step.legs[:1]] == [None, None]
     return recording, History.read(project.project)
 
 
-def complaints(ran: Mapping[str, Script], recording: Recording) -> tuple[Complaint, ...]:
-    return linters.squawk({name: script.text for name, script in ran.items()}, home=Path(), server=recording.server)
+def squawk_complaints(ran: Mapping[str, ExecutedDDL], recording: Recording) -> tuple[LinterDiagnostic, ...]:
+    return linters.run_squawk({name: script.text for name, script in ran.items()}, home=Path(), server=recording.server)
 
 
 def line_of(path: str, text: str) -> int:
@@ -64,11 +64,11 @@ def line_of(path: str, text: str) -> int:
     return next(number for number, line in enumerate(lines, start=1) if text in line)
 
 
-def test_squawk_is_heard_on_what_was_there_before_and_what_we_do_not_measure(
+def test_squawk_findings_on_existing_tables_are_reported_unless_our_rules_measure_them(
     played: tuple[Recording, History],
 ) -> None:
-    ran = executed(*played)
-    found = list(squawked(ran, complaints(ran, played[0])))
+    ran = executed_ddl(*played)
+    found = list(squawk_findings(ran, squawk_complaints(ran, played[0])))
     assert [(each.object, each.severity, each.revision) for each in found] == [
         ("ban-drop-not-null a", Severity.NOTE, "002"),
         ("ban-truncate-cascade", Severity.WARNING, "002"),
@@ -78,31 +78,31 @@ def test_squawk_is_heard_on_what_was_there_before_and_what_we_do_not_measure(
     assert "(squawk: ban-truncate-cascade)" in found[1].message
 
 
-def test_squawk_says_more_where_less_is_left_out(played: tuple[Recording, History]) -> None:
-    ran = executed(*played)
-    found = squawked(ran, complaints(ran, played[0]), excluded=())
+def test_fewer_excluded_rules_give_more_squawk_findings(played: tuple[Recording, History]) -> None:
+    ran = executed_ddl(*played)
+    found = squawk_findings(ran, squawk_complaints(ran, played[0]), excluded=())
     (bigint,) = [each for each in found if each.object == "prefer-bigint-over-int a"]
     assert bigint.line == line_of(bigint.file, "add_column")
 
 
 def test_squawk_reads_ddl_in_the_transactions_it_ran_in(played: tuple[Recording, History]) -> None:
-    text = executed(*played)["002"].text
+    text = executed_ddl(*played)["002"].text
     assert "UPDATE" not in text
     assert [line for line in text.splitlines() if line in {"BEGIN;", "COMMIT;"}] == ["BEGIN;", "COMMIT;"] * 2
     assert text.index("COMMIT;") < text.index("TRUNCATE") < text.rindex("BEGIN;")
 
 
 def test_squawk_knows_nothing_of_sqlite(small_project: SmallProject) -> None:
-    small_project.tables("room")
-    recording = play(small_project.project, scratch_sqlite)
-    assert executed(recording, History.read(small_project.project)) == {}
+    small_project.write_table_revisions("room")
+    recording = replay_history(small_project.project, scratch_sqlite)
+    assert executed_ddl(recording, History.read(small_project.project)) == {}
 
 
 def test_a_missing_linter_is_not_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProgramMissingError, match=r"squawk was not found.*pip install squawk-cli"):
-        linters.squawk({"001": "SELECT 1;"}, home=tmp_path)
+        linters.run_squawk({"001": "SELECT 1;"}, home=tmp_path)
 
 
 def test_a_linter_that_breaks_is_not_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -111,18 +111,18 @@ def test_a_linter_that_breaks_is_not_silent(monkeypatch: pytest.MonkeyPatch, tmp
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(ProgramFailedError, match="out of feathers"):
-        linters.squawk({"001": "SELECT 1;"}, home=tmp_path)
+        linters.run_squawk({"001": "SELECT 1;"}, home=tmp_path)
 
 
 def test_without_sql_no_linter_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert linters.squawk({}, home=tmp_path) == ()
-    assert linters.sqlfluff({}, home=tmp_path) == ()
-    assert linters.sqlfluff({"0": ("sqlite", "select 1")}, home=tmp_path) == ()  # no rules were chosen
+    assert linters.run_squawk({}, home=tmp_path) == ()
+    assert linters.run_sqlfluff({}, home=tmp_path) == ()
+    assert linters.run_sqlfluff({"0": ("sqlite", "select 1")}, home=tmp_path) == ()  # no rules were chosen
 
 
-WRITTEN = '''
+HANDWRITTEN = '''
 op.execute(
     """
     UPDATE a SET size = 1
@@ -146,21 +146,22 @@ op.execute("DELETE  FROM   a")
 
 
 @pytest.fixture(scope="module")
-def fluff(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Finding]]:
+def sqlfluff_result(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Finding]]:
     """The path of a revision, and what sqlfluff says of its SQL where capitals are wanted."""
     project = SmallProject(tmp_path_factory.mktemp("sqlfluff"))
     rules = '[tool.sqlfluff.core]\nrules = "CP01, LT01"\n[tool.sqlfluff.rules.capitalisation.keywords]\n'
     (project.root / "pyproject.toml").write_text(f'{rules}capitalisation_policy = "upper"\n')
-    project.revision("001", WRITTEN, extra="from textwrap import dedent")
-    snippets = handwritten(scripts(project.project))
-    told = linters.sqlfluff(
-        {name: (snippet.backend, snippet.text) for name, snippet in snippets.items()}, home=project.root / "scripts"
+    project.write_revision("001", HANDWRITTEN, extra="from textwrap import dedent")
+    snippets = sql_snippets(scripts(project.project))
+    told = linters.run_sqlfluff(
+        {name: (snippet.backend, snippet.executable_sql) for name, snippet in snippets.items()},
+        home=project.root / "scripts",
     )
     (script,) = scripts(project.project)
-    return str(script.path), list(fluffed(snippets, told))
+    return str(script.path), list(sqlfluff_findings(snippets, told))
 
 
-def test_sqlfluff_is_heard_at_the_line_within_a_literal(fluff: tuple[str, list[Finding]]) -> None:
+def test_sqlfluff_findings_have_the_line_within_a_literal(fluff: tuple[str, list[Finding]]) -> None:
     path, found = fluff
     lines = Path(path).read_text().splitlines()
     heard = [lines[each.line - 1].strip() for each in found if each.rule == "sqlfluff"]
@@ -188,6 +189,8 @@ def test_what_sqlfluff_cannot_read_is_a_note(fluff: tuple[str, list[Finding]]) -
 
 
 def test_parameters_and_escaped_colons_are_read_as_the_database_reads_them(small_project: SmallProject) -> None:
-    small_project.revision("001", r"""op.execute(sa.text("SELECT a\\:\\:int, b::int, ':x' FROM t WHERE c = :it"))""")
-    (snippet,) = handwritten(scripts(small_project.project)).values()
-    assert snippet.text == "SELECT a::int, b::int, '11' FROM t WHERE c = 111"
+    small_project.write_revision(
+        "001", r"""op.execute(sa.text("SELECT a\\:\\:int, b::int, ':x' FROM t WHERE c = :it"))"""
+    )
+    (snippet,) = sql_snippets(scripts(small_project.project)).values()
+    assert snippet.executable_sql == "SELECT a::int, b::int, '11' FROM t WHERE c = 111"

@@ -12,9 +12,9 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
-from dormatory.checks.locks import locks
+from dormatory.checks.locks import check_locks
 from dormatory.project.history import History
-from dormatory.replay.replay import play
+from dormatory.replay.replay import replay_history
 from tests.conftest import SmallProject
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Recording
 
 AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "
-EMPTY = 'op.execute("DELETE FROM A")\n'
+DELETE_ROWS = 'op.execute("DELETE FROM A")\n'
 TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")\n"
 
 
-def sql(text: str) -> str:
+def execute_call(text: str) -> str:
     return f'op.execute("""{text}""")'
 
 
@@ -48,7 +48,9 @@ CASES = {
     "index on a new table": Case(
         'op.create_table("A_new", sa.Column("id", sa.Integer))\nop.create_index("ix_A", "A_new", ["id"])'
     ),
-    "index on an expression": Case(sql("CREATE INDEX ix_A ON A (lower(word))"), ("index-not-concurrent ix_A",)),
+    "index on an expression": Case(
+        execute_call("CREATE INDEX ix_A ON A (lower(word))"), ("index-not-concurrent ix_A",)
+    ),
     "index dropped": Case('op.drop_index("ix_A_size", table_name="A")', ("index-drop-not-concurrent ix_A_size",)),
     "index dropped concurrently": Case(
         f'{AUTOCOMMIT}op.drop_index("ix_A_size", table_name="A", postgresql_concurrently=True)'
@@ -56,26 +58,27 @@ CASES = {
     "index dropped with its table": Case(
         'op.drop_index("ix_A_size", table_name="A")\nop.drop_table("A")', ("table-in-use-dropped A",)
     ),
-    "index rebuilt": Case(sql("REINDEX INDEX ix_A_size"), ("index-not-concurrent ix_A_size",)),
+    "index rebuilt": Case(execute_call("REINDEX INDEX ix_A_size"), ("index-not-concurrent ix_A_size",)),
     "foreign key": Case(
-        EMPTY + 'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"])', ("constraint-validated-under-lock fk_A",)
+        DELETE_ROWS + 'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"])',
+        ("constraint-validated-under-lock fk_A",),
     ),
     "foreign key not valid": Case(
         'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"], postgresql_not_valid=True)'
     ),
-    "foreign key of a new column": Case(sql("ALTER TABLE A ADD COLUMN b_id integer REFERENCES B (id)")),
+    "foreign key of a new column": Case(execute_call("ALTER TABLE A ADD COLUMN b_id integer REFERENCES B (id)")),
     "foreign key validated in the same transaction": Case(
-        EMPTY
-        + sql("ALTER TABLE A ADD CONSTRAINT fk_A FOREIGN KEY (size) REFERENCES B (id) NOT VALID")
+        DELETE_ROWS
+        + execute_call("ALTER TABLE A ADD CONSTRAINT fk_A FOREIGN KEY (size) REFERENCES B (id) NOT VALID")
         + "\n"
-        + sql("ALTER TABLE A VALIDATE CONSTRAINT fk_A"),
+        + execute_call("ALTER TABLE A VALIDATE CONSTRAINT fk_A"),
         ("constraint-validated-under-lock fk_A",),
     ),
     "foreign key validated afterwards": Case(
-        EMPTY
+        DELETE_ROWS
         + AUTOCOMMIT
         + 'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"], postgresql_not_valid=True)\n    '
-        + sql("ALTER TABLE A VALIDATE CONSTRAINT fk_A"),
+        + execute_call("ALTER TABLE A VALIDATE CONSTRAINT fk_A"),
     ),
     "check": Case(
         'op.create_check_constraint("ck_A", "A", "size <> 0 OR size = 0")', ("constraint-validated-under-lock ck_A",)
@@ -83,12 +86,12 @@ CASES = {
     "check not valid": Case(
         'op.create_check_constraint("ck_A", "A", "size > 0", postgresql_not_valid=True)',
     ),
-    "not null": Case(EMPTY + 'op.alter_column("A", "word", nullable=False)', ("not-null-scan A.word",)),
+    "not null": Case(DELETE_ROWS + 'op.alter_column("A", "word", nullable=False)', ("not-null-scan A.word",)),
     "not null after a check": Case(
-        EMPTY
+        DELETE_ROWS
         + AUTOCOMMIT
         + "\n    ".join(
-            sql(f"ALTER TABLE A {part}")
+            execute_call(f"ALTER TABLE A {part}")
             for part in (
                 "ADD CONSTRAINT ck_A CHECK (word IS NOT NULL) NOT VALID",
                 "VALIDATE CONSTRAINT ck_A",
@@ -107,40 +110,44 @@ CASES = {
         'op.add_column("A", sa.Column("twice", sa.Integer, sa.Computed("size * 2", persisted=True)))',
         ("table-rewrite A.twice",),
     ),
-    "serial": Case(sql("ALTER TABLE A ADD COLUMN number bigserial"), ("table-rewrite A.number",)),
+    "serial": Case(execute_call("ALTER TABLE A ADD COLUMN number bigserial"), ("table-rewrite A.number",)),
     "identity": Case(
-        sql("ALTER TABLE A ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY"), ("table-rewrite A.number",)
+        execute_call("ALTER TABLE A ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY"), ("table-rewrite A.number",)
     ),
-    "unlogged": Case(sql("ALTER TABLE A SET UNLOGGED"), ("table-rewrite A",)),
-    "cluster": Case(sql("CLUSTER A USING ix_A_size"), ("table-rewrite A",)),
+    "unlogged": Case(execute_call("ALTER TABLE A SET UNLOGGED"), ("table-rewrite A",)),
+    "cluster": Case(execute_call("CLUSTER A USING ix_A_size"), ("table-rewrite A",)),
     "unique": Case('op.create_unique_constraint("uq_A", "A", ["id", "word"])', ("constraint-builds-index uq_A",)),
     "unique using an index": Case(
         f'{AUTOCOMMIT}op.create_index("uq_A", "A", ["id", "word"], unique=True, postgresql_concurrently=True)\n    '
-        + sql("ALTER TABLE A ADD CONSTRAINT uq_A UNIQUE USING INDEX uq_A")
+        + execute_call("ALTER TABLE A ADD CONSTRAINT uq_A UNIQUE USING INDEX uq_A")
     ),
-    "exclude": Case(sql("ALTER TABLE A ADD CONSTRAINT ex_A EXCLUDE (id WITH =)"), ("constraint-builds-index ex_A",)),
+    "exclude": Case(
+        execute_call("ALTER TABLE A ADD CONSTRAINT ex_A EXCLUDE (id WITH =)"), ("constraint-builds-index ex_A",)
+    ),
     "partition attached": Case(
-        sql("CREATE TABLE A_all (id integer NOT NULL, word text, size integer) PARTITION BY RANGE (id)")
+        execute_call("CREATE TABLE A_all (id integer NOT NULL, word text, size integer) PARTITION BY RANGE (id)")
         + "\n"
-        + sql("ALTER TABLE A ALTER word TYPE text")
+        + execute_call("ALTER TABLE A ALTER word TYPE text")
         + "\n"
-        + sql("ALTER TABLE A_all ATTACH PARTITION A FOR VALUES FROM (-2147483648) TO (MAXVALUE)"),
+        + execute_call("ALTER TABLE A_all ATTACH PARTITION A FOR VALUES FROM (-2147483648) TO (MAXVALUE)"),
         ("constraint-validated-under-lock A",),
     ),
     "check of a new column": Case(
-        sql("ALTER TABLE A ADD COLUMN level integer CHECK (level > 0)"), ("constraint-validated-under-lock A",)
+        execute_call("ALTER TABLE A ADD COLUMN level integer CHECK (level > 0)"), ("constraint-validated-under-lock A",)
     ),
     "column dropped": Case('op.drop_column("A", "word")', ("column-in-use-dropped A.word",)),
     "column renamed": Case('op.alter_column("A", "word", new_column_name="term")', ("renamed-in-use A.word",)),
     "table renamed": Case('op.rename_table("A", "A_two")', ("renamed-in-use A",)),
     "column renamed in a block": Case(
-        sql("DO $$ BEGIN IF true THEN ALTER TABLE A RENAME word TO term; END IF; END $$"), ("renamed-in-use A.word",)
+        execute_call("DO $$ BEGIN IF true THEN ALTER TABLE A RENAME word TO term; END IF; END $$"),
+        ("renamed-in-use A.word",),
     ),
     "table moved to another schema": Case(
-        sql("CREATE SCHEMA A_space") + "\n" + sql("ALTER TABLE A SET SCHEMA A_space"), ("renamed-in-use A",)
+        execute_call("CREATE SCHEMA A_space") + "\n" + execute_call("ALTER TABLE A SET SCHEMA A_space"),
+        ("renamed-in-use A",),
     ),
     "table renamed behind a view": Case(
-        'op.rename_table("A", "A_two")\n' + sql("CREATE VIEW A AS TABLE A_two"),
+        'op.rename_table("A", "A_two")\n' + execute_call("CREATE VIEW A AS TABLE A_two"),
     ),
     "required column": Case(
         'op.add_column("A", sa.Column("level", sa.Integer, server_default="0", nullable=False))\n'
@@ -148,12 +155,13 @@ CASES = {
         ("required-column A.level",),
     ),
     "rows under a lock": Case(
-        'op.add_column("A", sa.Column("level", sa.Integer))\n' + sql("UPDATE A SET level = size"),
+        'op.add_column("A", sa.Column("level", sa.Integer))\n' + execute_call("UPDATE A SET level = size"),
         ("backfill-with-ddl A",),
     ),
-    "rows alone": Case(sql("UPDATE A SET size = 1")),
+    "rows alone": Case(execute_call("UPDATE A SET size = 1")),
     "rows of a constant number": Case(
-        'op.add_column("A", sa.Column("level", sa.Integer))\n' + sql("INSERT INTO B VALUES (999999999, 'x', 1)")
+        'op.add_column("A", sa.Column("level", sa.Integer))\n'
+        + execute_call("INSERT INTO B VALUES (999999999, 'x', 1)")
     ),
     "second table under a lock": Case(
         'op.add_column("A", sa.Column("one", sa.Integer))\nop.add_column("B", sa.Column("two", sa.Integer))',
@@ -162,27 +170,34 @@ CASES = {
     "same table under a lock": Case(
         'op.add_column("A", sa.Column("one", sa.Integer))\nop.add_column("A", sa.Column("two", sa.Integer))'
     ),
-    "long name": Case(sql(f"ALTER TABLE A ADD COLUMN {'ä' * 32} integer"), (f"identifier-too-long {'ä' * 32}",)),
-    "name that just fits": Case(sql(f"ALTER TABLE A ADD COLUMN {'ä' * 31} integer")),
+    "long name": Case(
+        execute_call(f"ALTER TABLE A ADD COLUMN {'ä' * 32} integer"), (f"identifier-too-long {'ä' * 32}",)
+    ),
+    "name that just fits": Case(execute_call(f"ALTER TABLE A ADD COLUMN {'ä' * 31} integer")),
     "lock timeout": Case(TIMEOUT + 'op.add_column("A", sa.Column("one", sa.Integer))'),
 }
 # A play begins anew behind each revision that loses rows: those come first, while there are few tables.
-LOSING = [name for name, case in CASES.items() if EMPTY in case.upgrade]
-NUMBERS = {name: number for number, name in enumerate(LOSING, start=2)}
-NUMBERS |= {name: number for number, name in enumerate([name for name in CASES if name not in LOSING], len(LOSING) + 3)}
+CASES_DELETING_ROWS = [name for name, case in CASES.items() if DELETE_ROWS in case.upgrade]
+REVISION_NUMBERS = {name: number for number, name in enumerate(CASES_DELETING_ROWS, start=2)}
+REVISION_NUMBERS |= {
+    name: number
+    for number, name in enumerate(
+        [name for name in CASES if name not in CASES_DELETING_ROWS], len(CASES_DELETING_ROWS) + 3
+    )
+}
 
 
-def tables(number: int) -> tuple[str, str]:
+def table_names(number: int) -> tuple[str, str]:
     return f"a{number}", f"b{number}"
 
 
-def placed(text: str, number: int) -> str:
+def with_table_names(text: str, number: int) -> str:
     """Return a text that speaks of A and B with the names of a case's own tables."""
-    a, b = tables(number)
+    a, b = table_names(number)
     return re.sub(r"(?<![A-Za-z])[AB](?![A-Za-z])", lambda found: a if found[0] == "A" else b, text)
 
 
-def create(table: str) -> str:
+def create_table_code(table: str) -> str:
     columns = 'sa.Column("id", sa.Integer), sa.Column("word", sa.String(9)), sa.Column("size", sa.Integer)'
     return (
         f'op.create_table("{table}", {columns}, sa.PrimaryKeyConstraint("id"))\n'
@@ -190,35 +205,41 @@ def create(table: str) -> str:
     )
 
 
-def without_limit(project: SmallProject) -> None:
+def disable_lock_timeout(project: SmallProject) -> None:
     """Let nothing but the revisions say how long they wait for a lock."""
-    project.ini("script_location = %(here)s/scripts", "[dormatory]", "lock_timeout = 0")
+    project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "lock_timeout = 0")
 
 
-def write(project: SmallProject, number: int, upgrade: str) -> None:
+def write_revision(project: SmallProject, number: int, upgrade: str) -> None:
     """Write a revision without a downgrade: only the way up is judged, and a play need not begin anew behind it."""
-    file = project.revision(f"{number:03d}", upgrade)
+    file = project.write_revision(f"{number:03d}", upgrade)
     file.write_text(file.read_text().partition("def downgrade")[0])
 
 
-def wanted(*names: str) -> Iterator[str]:
+def table_creations(*names: str) -> Iterator[str]:
     """Yield what creates the tables that some cases speak of."""
     for name in names:
         for letter in "AB":
-            if placed(letter, NUMBERS[name]) in placed(CASES[name].upgrade, NUMBERS[name]):
-                yield create(placed(letter, NUMBERS[name]))
+            if with_table_names(letter, REVISION_NUMBERS[name]) in with_table_names(
+                CASES[name].upgrade, REVISION_NUMBERS[name]
+            ):
+                yield create_table_code(with_table_names(letter, REVISION_NUMBERS[name]))
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
     """All cases, played as one history; where rows would not fit, they are deleted first."""
     project = SmallProject(tmp_path_factory.mktemp("locks"))
-    without_limit(project)
-    write(project, 1, "\n".join(wanted(*LOSING)))
-    write(project, len(LOSING) + 2, "\n".join(wanted(*(NUMBERS.keys() - set(LOSING)))))
-    for name, number in NUMBERS.items():
-        write(project, number, placed(CASES[name].upgrade, number))
-    recording = play(project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    disable_lock_timeout(project)
+    write_revision(project, 1, "\n".join(table_creations(*CASES_DELETING_ROWS)))
+    write_revision(
+        project,
+        len(CASES_DELETING_ROWS) + 2,
+        "\n".join(table_creations(*(REVISION_NUMBERS.keys() - set(CASES_DELETING_ROWS)))),
+    )
+    for name, number in REVISION_NUMBERS.items():
+        write_revision(project, number, with_table_names(CASES[name].upgrade, number))
+    recording = replay_history(project.project, lambda: throwaway.scratch_postgresql(postgres_server))
     failures = [leg.failure.why for step in recording.steps for leg in step.legs[:1] if leg.failure]
     assert failures == []
     return recording, History.read(project.project)
@@ -227,25 +248,25 @@ def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.
 @pytest.fixture(scope="module")
 def reported(played: tuple[Recording, History]) -> tuple[Finding, ...]:
     """What is found in all cases."""
-    return tuple(locks(*played))
+    return tuple(check_locks(*played))
 
 
-def of(name: str, found: Iterable[Finding]) -> list[Finding]:
+def findings_of(name: str, found: Iterable[Finding]) -> list[Finding]:
     """Return what is found in one case, but for timeouts, which nearly all of them lack."""
-    revision = f"{NUMBERS[name]:03d}"
+    revision = f"{REVISION_NUMBERS[name]:03d}"
     return [each for each in found if each.revision == revision and each.rule != "no-lock-timeout"]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_blocks_others_is_found_and_its_neighbour_is_not(name: str, reported: tuple[Finding, ...]) -> None:
-    number = NUMBERS[name]
-    found = tuple(f"{each.rule} {each.object}" for each in of(name, reported))
-    assert found == tuple(placed(each, number) for each in CASES[name].found)
+def test_blocking_operations_are_found_and_their_neighbours_are_not(name: str, reported: tuple[Finding, ...]) -> None:
+    number = REVISION_NUMBERS[name]
+    found = tuple(f"{each.rule} {each.object}" for each in findings_of(name, reported))
+    assert found == tuple(with_table_names(each, number) for each in CASES[name].found)
 
 
 def test_a_finding_has_the_line_the_statement_and_the_lock(reported: tuple[Finding, ...]) -> None:
-    (found,) = of("foreign key", reported)
-    a, b = tables(NUMBERS["foreign key"])
+    (found,) = findings_of("foreign key", reported)
+    a, b = table_names(REVISION_NUMBERS["foreign key"])
     assert "create_foreign_key" in Path(found.file).read_text().splitlines()[found.line - 1]
     assert found.sql.startswith(f"ALTER TABLE {a} ADD CONSTRAINT")
     assert f"SHARE ROW EXCLUSIVE on {a} and {b}: nobody can write to them" in found.message
@@ -254,94 +275,102 @@ def test_a_finding_has_the_line_the_statement_and_the_lock(reported: tuple[Findi
 
 
 def test_the_remedy_of_an_index_is_the_same_index_built_concurrently(reported: tuple[Finding, ...]) -> None:
-    (plain,), (expression,) = of("index", reported), of("index on an expression", reported)
-    a = tables(NUMBERS["index"])[0]
+    (plain,), (expression,) = findings_of("index", reported), findings_of("index on an expression", reported)
+    a = table_names(REVISION_NUMBERS["index"])[0]
     assert f'op.create_index("ix_{a}", "{a}", ["word"], postgresql_concurrently=True)' in plain.hint
     assert "CREATE INDEX CONCURRENTLY" in expression.hint
     assert "lower(word)" in expression.hint
 
 
-def test_names_that_no_program_uses_any_more_may_go(played: tuple[Recording, History]) -> None:
-    a = tables(NUMBERS["column dropped"])[0]
-    found = list(locks(*played, in_use={a: frozenset({"id"})}))
-    assert [each for name in ("column dropped", "column renamed", "table renamed") for each in of(name, found)] == []
+def test_unused_names_may_be_removed(played: tuple[Recording, History]) -> None:
+    a = table_names(REVISION_NUMBERS["column dropped"])[0]
+    found = list(check_locks(*played, used_columns={a: frozenset({"id"})}))
+    assert [
+        each for name in ("column dropped", "column renamed", "table renamed") for each in findings_of(name, found)
+    ] == []
 
 
-def test_names_that_programs_use_are_said_to_be_in_use(played: tuple[Recording, History]) -> None:
-    a = tables(NUMBERS["column dropped"])[0]
-    (found,) = of("column dropped", locks(*played, in_use={a: frozenset({"word"})}))
+def test_names_in_use_are_reported_as_in_use(played: tuple[Recording, History]) -> None:
+    a = table_names(REVISION_NUMBERS["column dropped"])[0]
+    (found,) = findings_of("column dropped", check_locks(*played, used_columns={a: frozenset({"word"})}))
     assert "the models of the base reference use it" in found.message
 
 
 def test_a_revision_without_a_timeout_is_found_where_others_have_one(reported: tuple[Finding, ...]) -> None:
     found = {each.revision: each for each in reported if each.rule == "no-lock-timeout"}
-    numbers = {name: f"{number:03d}" for name, number in NUMBERS.items()}
+    numbers = {name: f"{number:03d}" for name, number in REVISION_NUMBERS.items()}
     assert found[numbers["constant default"]].severity is Severity.WARNING
     assert numbers["lock timeout"] not in found
     assert numbers["index"] not in found
 
 
-def test_a_history_without_any_timeout_hears_of_it_once(
+def test_a_history_without_any_timeout_is_reported_once(
     small_project: SmallProject, postgres_server: throwaway.Server
 ) -> None:
-    write(small_project, 1, create("a"))
-    write(small_project, 2, 'op.add_column("a", sa.Column("one", sa.Integer))')
-    write(small_project, 3, 'op.add_column("a", sa.Column("two", sa.Integer))')
-    without_limit(small_project)
-    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
-    found = list(locks(recording, History.read(small_project.project)))
+    write_revision(small_project, 1, create_table_code("a"))
+    write_revision(small_project, 2, 'op.add_column("a", sa.Column("one", sa.Integer))')
+    write_revision(small_project, 3, 'op.add_column("a", sa.Column("two", sa.Integer))')
+    disable_lock_timeout(small_project)
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    found = list(check_locks(recording, History.read(small_project.project)))
     assert [(each.rule, each.severity, each.revision) for each in found] == [("no-lock-timeout", Severity.NOTE, "002")]
 
 
 def test_what_the_environment_sets_is_a_timeout(small_project: SmallProject, postgres_server: throwaway.Server) -> None:
-    write(small_project, 1, create("a"))
-    write(small_project, 2, 'op.add_column("a", sa.Column("one", sa.Integer))')
-    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
-    assert list(locks(recording, History.read(small_project.project))) == []
+    write_revision(small_project, 1, create_table_code("a"))
+    write_revision(small_project, 2, 'op.add_column("a", sa.Column("one", sa.Integer))')
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    assert list(check_locks(recording, History.read(small_project.project))) == []
 
 
 def test_a_statement_that_failed_on_the_rows_is_found_too(
     small_project: SmallProject, postgres_server: throwaway.Server
 ) -> None:
-    write(small_project, 1, create("a"))
-    write(small_project, 2, 'op.alter_column("a", "word", nullable=False)')
-    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
-    found = [each.rule for each in locks(recording, History.read(small_project.project))]
+    write_revision(small_project, 1, create_table_code("a"))
+    write_revision(small_project, 2, 'op.alter_column("a", "word", nullable=False)')
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    found = [each.rule for each in check_locks(recording, History.read(small_project.project))]
     assert recording.steps[-1].legs[0].failure is not None
     assert "not-null-scan" in found
 
 
 def test_a_label_that_is_renamed_may_be_in_use(small_project: SmallProject, postgres_server: throwaway.Server) -> None:
-    write(small_project, 1, create("a") + "\n" + sql("CREATE TYPE mood AS ENUM ('low', 'it''s high')"))
-    write(small_project, 2, sql("ALTER TYPE mood RENAME VALUE 'low' TO 'down'"))
-    write(small_project, 3, sql("ALTER TABLE a ADD COLUMN mood mood, ADD COLUMN moods mood[]"))
-    write(small_project, 4, sql("ALTER TYPE mood RENAME VALUE 'it''s high' TO 'up'"))
-    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    write_revision(
+        small_project, 1, create_table_code("a") + "\n" + execute_call("CREATE TYPE mood AS ENUM ('low', 'it''s high')")
+    )
+    write_revision(small_project, 2, execute_call("ALTER TYPE mood RENAME VALUE 'low' TO 'down'"))
+    write_revision(small_project, 3, execute_call("ALTER TABLE a ADD COLUMN mood mood, ADD COLUMN moods mood[]"))
+    write_revision(small_project, 4, execute_call("ALTER TYPE mood RENAME VALUE 'it''s high' TO 'up'"))
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
     history = History.read(small_project.project)
-    (found,) = (each for each in locks(recording, history) if each.rule == "renamed-in-use")
+    (found,) = (each for each in check_locks(recording, history) if each.rule == "renamed-in-use")
     assert (found.object, found.revision) == ("mood.it's high", "004")
     assert found.message.startswith("the label it's high of a.mood, a.moods is renamed to up; programs of the last")
-    others = locks(recording, history, in_use={"a": frozenset({"word"})})
+    others = check_locks(recording, history, used_columns={"a": frozenset({"word"})})
     assert [each for each in others if each.rule == "renamed-in-use"] == []
 
 
-def test_a_view_that_is_filled_anew_keeps_its_readers_waiting(
-    small_project: SmallProject, postgres_server: throwaway.Server
-) -> None:
+def test_refreshing_a_view_blocks_its_readers(small_project: SmallProject, postgres_server: throwaway.Server) -> None:
     view = "CREATE MATERIALIZED VIEW {} AS SELECT id FROM a"
-    write(small_project, 1, "\n".join((create("a"), sql(view.format("v")), sql(view.format("e") + " WITH NO DATA"))))
-    write(small_project, 2, sql("CREATE UNIQUE INDEX i ON v (id)"))
+    write_revision(
+        small_project,
+        1,
+        "\n".join(
+            (create_table_code("a"), execute_call(view.format("v")), execute_call(view.format("e") + " WITH NO DATA"))
+        ),
+    )
+    write_revision(small_project, 2, execute_call("CREATE UNIQUE INDEX i ON v (id)"))
     for number, refreshed in enumerate(("v", "CONCURRENTLY v", "e"), start=3):
-        write(small_project, number, sql(f"REFRESH MATERIALIZED VIEW {refreshed}"))
-    write(small_project, 6, sql("DROP MATERIALIZED VIEW v") + "\n" + sql(view.format("v")))
-    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
-    (found,) = locks(recording, History.read(small_project.project))
+        write_revision(small_project, number, execute_call(f"REFRESH MATERIALIZED VIEW {refreshed}"))
+    write_revision(small_project, 6, execute_call("DROP MATERIALIZED VIEW v") + "\n" + execute_call(view.format("v")))
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    (found,) = check_locks(recording, History.read(small_project.project))
     assert (found.rule, found.object, found.revision) == ("table-rewrite", "v", "003")
     assert "v is filled anew under ACCESS EXCLUSIVE on v" in found.message
 
 
 def test_sqlite_has_no_locks_on_tables(small_project: SmallProject) -> None:
-    write(small_project, 1, create("a"))
-    write(small_project, 2, 'op.create_index("ix", "a", ["word"])')
-    recording = play(small_project.project, scratch_sqlite)
-    assert list(locks(recording, History.read(small_project.project))) == []
+    write_revision(small_project, 1, create_table_code("a"))
+    write_revision(small_project, 2, 'op.create_index("ix", "a", ["word"])')
+    recording = replay_history(small_project.project, scratch_sqlite)
+    assert list(check_locks(recording, History.read(small_project.project))) == []

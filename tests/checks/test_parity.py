@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Finding, Severity
-from dormatory.checks.parity import parity
-from dormatory.checks.parity_comments import Declaration, declarations
+from dormatory.checks.parity import check_parity
+from dormatory.checks.parity_comments import ParityComment, parity_comments
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.runtime import scratch
@@ -21,14 +21,14 @@ from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
 if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server
-    from dormatory.runtime.scratch import Scratch
+    from dormatory.runtime.scratch import ScratchMaker
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 TAGS = Index("ix_tags", "USING gin (tags)", keys=("tags",))
 
 
-def declared(*names: str, explicit: bool = True) -> Declaration:
-    return Declaration(names, explicit, "it has its reason", "007", "versions/007_x.py", 12)
+def parity_comment(*names: str, explicit: bool = True) -> ParityComment:
+    return ParityComment(names, explicit, "it has its reason", "007", "versions/007_x.py", 12)
 
 
 def snapshots(tags: Column, *indexes: Index, table: str = "docs") -> tuple[Snapshot, Snapshot]:
@@ -38,12 +38,12 @@ def snapshots(tags: Column, *indexes: Index, table: str = "docs") -> tuple[Snaps
     return Snapshot(tables=(sqlite,)), Snapshot(tables=(postgresql,))
 
 
-def reported(sides: tuple[Snapshot, Snapshot], *comments: Declaration) -> list[str]:
-    return [f"{finding.rule} {finding.object}" for finding in parity(*sides, comments)]
+def found_differences(sides: tuple[Snapshot, Snapshot], *comments: ParityComment) -> list[str]:
+    return [f"{finding.rule} {finding.object}" for finding in check_parity(*sides, comments)]
 
 
-def test_a_difference_is_a_warning_that_tells_how_to_declare_it() -> None:
-    found = list(parity(*snapshots(Column("tags", "text", nullable=False)), ()))
+def test_a_difference_is_a_warning_that_shows_how_to_declare_it() -> None:
+    found = list(check_parity(*snapshots(Column("tags", "text", nullable=False)), ()))
 
     assert found == [
         Finding(
@@ -57,43 +57,46 @@ def test_a_difference_is_a_warning_that_tells_how_to_declare_it() -> None:
 
 
 def test_backends_that_agree_give_nothing() -> None:
-    assert list(parity(*snapshots(Column("tags", "text")), ())) == []
+    assert list(check_parity(*snapshots(Column("tags", "text")), ())) == []
 
 
 @pytest.mark.parametrize("name", ["ix_tags", "docs.ix_tags"])
-def test_a_declared_difference_is_silent_and_hides_no_other(name: str) -> None:
+def test_a_declared_difference_is_not_reported_and_hides_no_other(name: str) -> None:
     sides = snapshots(Column("tags", "text[]"), TAGS)
 
-    assert reported(sides, declared(name)) == ["parity column docs.tags"]
+    assert found_differences(sides, parity_comment(name)) == ["parity column docs.tags"]
 
 
 def test_a_name_alone_covers_no_column_that_differs_in_two_ways() -> None:
     sides = snapshots(Column("tags", "text[]", nullable=False))
 
-    found = list(parity(*sides, (declared("docs.tags"),)))
+    found = list(check_parity(*sides, (parity_comment("docs.tags"),)))
 
     assert [finding.hint.partition("# ")[2] for finding in found] == [
         "parity: docs.tags type: ...",
         "parity: docs.tags nullability: ...",
     ]
-    assert reported(sides, declared("docs.tags type", "docs.tags nullability")) == []
-    assert reported(sides, declared("docs.tags type")) == ["parity column docs.tags"]
+    assert found_differences(sides, parity_comment("docs.tags type", "docs.tags nullability")) == []
+    assert found_differences(sides, parity_comment("docs.tags type")) == ["parity column docs.tags"]
 
 
 def test_a_name_that_two_tables_use_covers_neither() -> None:
     one, other = snapshots(Column("tags", "text"), TAGS), snapshots(Column("tags", "text"), TAGS, table="notes")
     sides = (Snapshot(one[0].tables + other[0].tables), Snapshot(one[1].tables + other[1].tables))
 
-    assert reported(sides, declared("ix_tags")) == ["parity index ix_tags on docs", "parity index ix_tags on notes"]
-    assert reported(sides, declared("docs.ix_tags")) == ["parity index ix_tags on notes"]
+    assert found_differences(sides, parity_comment("ix_tags")) == [
+        "parity index ix_tags on docs",
+        "parity index ix_tags on notes",
+    ]
+    assert found_differences(sides, parity_comment("docs.ix_tags")) == ["parity index ix_tags on notes"]
 
 
-def test_constraints_without_a_name_are_told_apart_only_by_one() -> None:
+def test_unnamed_constraints_cannot_be_declared() -> None:
     checks = tuple(Constraint("CHECK", None, f"CHECK (tags {sign} '')", expression=f"tags {sign} ''") for sign in "<>")
     table = Table(None, "docs", constraints=checks)
     sides = Snapshot(tables=(table,)), Snapshot(tables=(Table("public", "docs"),))
 
-    found = list(parity(*sides, (declared("docs check"),)))
+    found = list(check_parity(*sides, (parity_comment("docs check"),)))
 
     assert [finding.hint for finding in found] == [
         "make them agree, or name the constraint, so that a revision can give the reason"
@@ -101,7 +104,7 @@ def test_constraints_without_a_name_are_told_apart_only_by_one() -> None:
 
 
 def test_a_declaration_of_no_difference_is_reported_where_it_stands() -> None:
-    found = list(parity(*snapshots(Column("tags", "text")), (declared("ix_tags"),)))
+    found = list(check_parity(*snapshots(Column("tags", "text")), (parity_comment("ix_tags"),)))
 
     assert found == [
         Finding(
@@ -120,32 +123,32 @@ def test_a_declaration_of_no_difference_is_reported_where_it_stands() -> None:
 def test_each_name_that_was_written_must_differ_but_of_a_statement_one_is_enough() -> None:
     sides = snapshots(Column("tags", "text"), TAGS)
 
-    assert reported(sides, declared("ix_tags", "ix_gone")) == ["parity-declaration ix_gone"]
-    assert reported(sides, declared("ix_tags", "ix_gone", explicit=False)) == []
+    assert found_differences(sides, parity_comment("ix_tags", "ix_gone")) == ["parity-declaration ix_gone"]
+    assert found_differences(sides, parity_comment("ix_tags", "ix_gone", explicit=False)) == []
 
 
 def test_a_comment_that_names_nothing_says_so() -> None:
-    (found,) = parity(*snapshots(Column("tags", "text")), (declared(explicit=False),))
+    (found,) = check_parity(*snapshots(Column("tags", "text")), (parity_comment(explicit=False),))
 
     assert found.message.startswith("a parity comment speaks of nothing that has a name, in which")
 
 
-def at_head(maker: Scratch) -> Snapshot:
+def snapshot_at_head(maker: ScratchMaker) -> Snapshot:
     with (
         scratch.at_revision(PROJECT, maker) as target,
         backend_for(target).engine(target, writing=False).connect() as connection,
     ):
-        return snapshot(connection, ignore=("alembic_version",))
+        return read_snapshot(connection, ignore=("alembic_version",))
 
 
-def test_the_own_history_differs_in_what_it_declares_and_in_nothing_else(postgres_server: Server) -> None:
-    sides = at_head(scratch_sqlite), at_head(lambda: throwaway.scratch_postgresql(postgres_server))
+def test_our_own_history_has_only_declared_differences(postgres_server: Server) -> None:
+    sides = snapshot_at_head(scratch_sqlite), snapshot_at_head(lambda: throwaway.scratch_postgresql(postgres_server))
 
-    assert reported(sides) == [
+    assert found_differences(sides) == [
         "parity check ck_attributes_created_on_range on attributes",
         "parity check ck_attributes_updated_on_range on attributes",
         "parity index ix_attributes_value on attributes",
         "parity check ck_object_created_on_range on object",
         "parity check ck_versioning_created_at_range on versioning",
     ]
-    assert reported(sides, *declarations(History.read(PROJECT))) == []
+    assert found_differences(sides, *parity_comments(History.read(PROJECT))) == []

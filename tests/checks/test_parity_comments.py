@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from dormatory.checks.parity_comments import declarations
+from dormatory.checks.parity_comments import parity_comments
 from dormatory.project.history import History
 
 if TYPE_CHECKING:
@@ -77,32 +77,34 @@ CASES = [
 def test_a_comment_speaks_of_what_it_names_or_of_the_statement_it_stands_at(
     small_project: SmallProject, case: Case
 ) -> None:
-    small_project.revision("001", case.body, extra='INDEX = "ix_constant"')
+    small_project.write_revision("001", case.body, extra='INDEX = "ix_constant"')
 
-    (found,) = declarations(History.read(small_project.project))
+    (found,) = parity_comments(History.read(small_project.project))
 
     assert found.names == case.names
 
 
 def test_a_comment_gives_its_reason_and_where_it_stands(small_project: SmallProject) -> None:
-    file = small_project.revision("001", "# parity: ix_a: no GIN,\n# and no need\n#\n# Another matter.\npass")
+    file = small_project.write_revision("001", "# parity: ix_a: no GIN,\n# and no need\n#\n# Another matter.\npass")
 
-    (found,) = declarations(History.read(small_project.project))
+    (found,) = parity_comments(History.read(small_project.project))
 
-    assert (found.reason, found.explicit) == ("no GIN, and no need", True)
+    assert (found.reason, found.is_explicit) == ("no GIN, and no need", True)
     assert (found.revision, found.file) == ("001", str(file))
     assert file.read_text().splitlines()[found.line - 1].strip() == "# parity: ix_a: no GIN,"
 
 
 def test_two_comments_may_stand_above_one_statement(small_project: SmallProject) -> None:
-    small_project.revision("001", '# parity: no GIN\n# parity: docs.b: no b\nop.create_index("ix_a", "docs", ["a"])')
+    small_project.write_revision(
+        "001", '# parity: no GIN\n# parity: docs.b: no b\nop.create_index("ix_a", "docs", ["a"])'
+    )
 
-    found = declarations(History.read(small_project.project))
+    found = parity_comments(History.read(small_project.project))
 
     assert [declaration.names for declaration in found] == [("ix_a",), ("docs.b",)]
 
 
 def test_only_comments_declare(small_project: SmallProject) -> None:
-    small_project.revision("001", 'op.execute("SELECT 1 -- # parity: ix_a: no GIN")\n# On parity: nothing.')
+    small_project.write_revision("001", 'op.execute("SELECT 1 -- # parity: ix_a: no GIN")\n# On parity: nothing.')
 
-    assert declarations(History.read(small_project.project)) == ()
+    assert parity_comments(History.read(small_project.project)) == ()

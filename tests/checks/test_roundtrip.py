@@ -9,9 +9,9 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
-from dormatory.checks.roundtrip import round_trip
+from dormatory.checks.roundtrip import check_round_trip
 from dormatory.project.history import History
-from dormatory.replay.replay import play
+from dormatory.replay.replay import replay_history
 
 if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
@@ -22,11 +22,11 @@ CREATE = 'op.create_table("room", sa.Column("id", sa.Integer, primary_key=True),
 
 def findings(project: SmallProject) -> list[Finding]:
     history = History.read(project.project)
-    return list(round_trip(play(project.project, scratch_sqlite), history))
+    return list(check_round_trip(replay_history(project.project, scratch_sqlite), history))
 
 
 def test_a_sound_history_has_no_findings(small_project: SmallProject) -> None:
-    small_project.tables("room", "bed")
+    small_project.write_table_revisions("room", "bed")
     assert findings(small_project) == []
 
 
@@ -38,38 +38,38 @@ def test_a_sound_history_has_no_findings(small_project: SmallProject) -> None:
     ],
     ids=["table", "index"],
 )
-def test_what_is_left_comes_with_the_line_that_removes_it(
+def test_a_leftover_object_is_reported_with_the_line_that_removes_it(
     small_project: SmallProject, upgrade: str, rule: str, hint: str
 ) -> None:
     if upgrade is not CREATE:
-        small_project.revision("001", CREATE, 'op.drop_table("room")')
-    small_project.revision("001" if upgrade is CREATE else "002", upgrade)
+        small_project.write_revision("001", CREATE, 'op.drop_table("room")')
+    small_project.write_revision("001" if upgrade is CREATE else "002", upgrade)
     (first, *_) = findings(small_project)
     assert (first.rule, first.severity, first.hint) == (rule, Severity.ERROR, hint)
     assert small_project.root / first.file == max(small_project.versions.glob("*.py"))
     assert first.line == 13
 
 
-def test_an_enum_type_left_behind_comes_with_the_line_that_drops_it(
+def test_a_leftover_enum_type_is_reported_with_the_line_that_drops_it(
     small_project: SmallProject, postgres_server: throwaway.Server
 ) -> None:
     column = 'sa.Column("mood", sa.Enum("good", "bad", name="mood"))'
-    small_project.revision("001", f'op.create_table("room", {column})', 'op.drop_table("room")')
-    recording = play(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
-    (first, *_) = round_trip(recording, History.read(small_project.project))
+    small_project.write_revision("001", f'op.create_table("room", {column})', 'op.drop_table("room")')
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    (first, *_) = check_round_trip(recording, History.read(small_project.project))
     assert first.message == "the downgrade leaves a trace: enum mood: added"
     assert 'sa.Enum(name="mood").drop(op.get_bind(), checkfirst=False)' in first.hint
 
 
 def test_a_downgrade_that_declares_itself_impossible_is_a_note(small_project: SmallProject) -> None:
-    small_project.revision("001", CREATE, 'raise NotImplementedError("rows were erased")')
+    small_project.write_revision("001", CREATE, 'raise NotImplementedError("rows were erased")')
     (only,) = findings(small_project)
     assert (only.rule, only.severity) == ("irreversible", Severity.NOTE)
     assert only.message == "it declares that it has no way back: rows were erased"
 
 
 def test_a_downgrade_that_fails_is_an_error_at_its_line(small_project: SmallProject) -> None:
-    small_project.revision("001", CREATE, 'op.drop_table("rom")')
+    small_project.write_revision("001", CREATE, 'op.drop_table("rom")')
     (only,) = findings(small_project)
     assert (only.rule, only.severity) == ("downgrade-fails", Severity.ERROR)
     assert only.message == "the downgrade failed: OperationalError: no such table: rom"
@@ -77,34 +77,34 @@ def test_a_downgrade_that_fails_is_an_error_at_its_line(small_project: SmallProj
 
 
 def test_a_declared_failure_is_a_note(small_project: SmallProject) -> None:
-    small_project.revision("001", CREATE, 'op.drop_table("rom")', extra='irreversible = "nothing to go back to"')
+    small_project.write_revision("001", CREATE, 'op.drop_table("rom")', extra='irreversible = "nothing to go back to"')
     (only,) = findings(small_project)
     assert (only.rule, only.severity) == ("irreversible", Severity.NOTE)
 
 
-def test_a_declaration_that_is_not_true_is_a_warning(small_project: SmallProject) -> None:
-    small_project.revision("001", CREATE, 'op.drop_table("room")', extra='irreversible = "so they say"')
+def test_a_wrong_irreversible_declaration_is_a_warning(small_project: SmallProject) -> None:
+    small_project.write_revision("001", CREATE, 'op.drop_table("room")', extra='irreversible = "so they say"')
     (only,) = findings(small_project)
     assert (only.rule, only.severity) == ("irreversible-is-not", Severity.WARNING)
 
 
 def test_a_missing_downgrade_is_an_error(small_project: SmallProject) -> None:
-    small_project.tables("room", "bed")
+    small_project.write_table_revisions("room", "bed")
     file = small_project.versions / "002_x.py"
     file.write_text(file.read_text().partition("def downgrade")[0])
     (only,) = findings(small_project)
     assert (only.rule, only.severity, only.revision) == ("no-downgrade", Severity.ERROR, "002")
 
 
-def test_a_history_without_any_downgrade_is_told_once(small_project: SmallProject) -> None:
-    small_project.tables("room", "bed", "key")
+def test_a_history_without_any_downgrade_is_reported_once(small_project: SmallProject) -> None:
+    small_project.write_table_revisions("room", "bed", "key")
     for file in small_project.versions.glob("*.py"):
         file.write_text(file.read_text().partition("def downgrade")[0])
     assert [finding.rule for finding in findings(small_project)] == ["no-downgrades"]
 
 
-def test_what_lies_behind_a_failing_upgrade_is_said_to_be_unplayed(small_project: SmallProject) -> None:
-    small_project.tables("room", "bed", "key")
-    small_project.revision("002", "1 / 0")
+def test_revisions_after_a_failing_upgrade_are_reported_as_not_played(small_project: SmallProject) -> None:
+    small_project.write_table_revisions("room", "bed", "key")
+    small_project.write_revision("002", "1 / 0")
     rules = [(finding.rule, finding.revision) for finding in findings(small_project)]
     assert rules == [("upgrade-fails", "002"), ("not-played", "003")]

@@ -8,8 +8,8 @@ import pytest
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import finding
-from dormatory.checks.severity import adjusted, refuse_unknown
-from dormatory.errors import NoProjectError, UnknownRevisionError
+from dormatory.checks.severity import apply_settings, refuse_unknown_rules
+from dormatory.errors import MissingProjectError, UnknownRevisionError
 from dormatory.project.history import History
 from dormatory.project.settings import Settings
 
@@ -50,19 +50,19 @@ def test_they_are_read_from_either_file(tmp_path: Path, name: str, text: str) ->
 def test_a_severity_is_what_the_project_says() -> None:
     settings = Settings(severities=(("drift", "off"), ("parity", "error")))
     found = [finding("drift", "m", "h"), finding("parity", "m", "h"), finding("create-all", "m", "h")]
-    assert [(item.rule, item.severity) for item in adjusted(found, settings, EMPTY)] == [
+    assert [(item.rule, item.severity) for item in apply_settings(found, settings, EMPTY)] == [
         ("parity", Severity.ERROR),
         ("create-all", Severity.ERROR),
     ]
 
 
-def test_old_revisions_are_not_held_to_how_a_revision_is_written(small_project: SmallProject) -> None:
-    small_project.tables("a", "b", "c")
+def test_style_rules_do_not_apply_to_revisions_before_since(small_project: SmallProject) -> None:
+    small_project.write_table_revisions("a", "b", "c")
     history = History.read(small_project.project)
     found = [
         finding(rule, "m", "h", revision=name) for rule in ("create-all", "trace") for name in ("001", "002", "003")
     ]
-    kept = adjusted(found, Settings(since="002"), history)
+    kept = apply_settings(found, Settings(since="002"), history)
     assert [(item.rule, item.revision) for item in kept] == [
         ("create-all", "002"),
         ("create-all", "003"),
@@ -72,16 +72,16 @@ def test_old_revisions_are_not_held_to_how_a_revision_is_written(small_project: 
     ]
 
 
-def test_a_floor_that_is_no_revision_is_refused() -> None:
+def test_an_unknown_revision_in_since_is_refused() -> None:
     with pytest.raises(UnknownRevisionError):
-        list(adjusted([], Settings(since="9"), EMPTY))
+        list(apply_settings([], Settings(since="9"), EMPTY))
 
 
 @pytest.mark.parametrize(
     ("pair", "words"),
     [(("drifd", "off"), "a rule drifd, which there is not"), (("drift", "bad"), "bad is no severity of drift")],
 )
-def test_what_there_is_not_is_refused(tmp_path: Path, pair: tuple[str, str], words: str) -> None:
-    with pytest.raises(NoProjectError, match=words):
-        refuse_unknown(Settings(severities=(pair,)), tmp_path / "alembic.ini")
-    refuse_unknown(Settings(severities=(("drift", "off"),)), tmp_path / "alembic.ini")
+def test_unknown_rules_and_severities_are_refused(tmp_path: Path, pair: tuple[str, str], words: str) -> None:
+    with pytest.raises(MissingProjectError, match=words):
+        refuse_unknown_rules(Settings(severities=(pair,)), tmp_path / "alembic.ini")
+    refuse_unknown_rules(Settings(severities=(("drift", "off"),)), tmp_path / "alembic.ini")

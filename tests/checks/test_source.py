@@ -10,7 +10,7 @@ import pytest
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
-from dormatory.checks.source import Application, source
+from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.project.project import Project
 from dormatory.project.revision_files import Script, scripts
 from dormatory.recording.model import Direction, Leg, Recording, Statement, Step
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
-APPLICATION = Application(frozenset({"shop", "migrations"}), frozenset({"migrations"}))
+APPLICATION = ApplicationModules(frozenset({"shop", "migrations"}), frozenset({"migrations"}))
 BOTH = ("sqlite", "postgresql")
-HEAD = '''"""Do one step."""
+TEMPLATE_HEAD = '''"""Do one step."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,21 +34,23 @@ down_revision = "001"
 '''
 
 
-def script(upgrade: str, downgrade: str = "pass", extra: str = "") -> Script:
+def revision_script(upgrade: str, downgrade: str = "pass", extra: str = "") -> Script:
     """Return a revision; what it does stands at the places that the arguments give."""
     body = "\n\n".join(
         f"def {name}():\n{textwrap.indent(textwrap.dedent(code).strip(), '    ')}"
         for name, code in (("upgrade", upgrade), ("downgrade", downgrade))
     )
-    return Script.of(Path("versions/002_step.py"), f"{HEAD.format(extra=extra)}\n{body}\n".encode())
+    return Script.parse(Path("versions/002_step.py"), f"{TEMPLATE_HEAD.format(extra=extra)}\n{body}\n".encode())
 
 
 def findings(upgrade: str, downgrade: str = "pass", extra: str = "", backends: Collection[str] = BOTH) -> list[Finding]:
-    found = source([script(upgrade, downgrade, extra)], APPLICATION, backends=backends, large_tables=("big",))
+    found = check_source(
+        [revision_script(upgrade, downgrade, extra)], APPLICATION, backends=backends, large_tables=("big",)
+    )
     return [item for item in found if item.severity is not Severity.NOTE]
 
 
-def rules(upgrade: str, downgrade: str = "pass", extra: str = "", backends: Collection[str] = BOTH) -> list[str]:
+def found_rules(upgrade: str, downgrade: str = "pass", extra: str = "", backends: Collection[str] = BOTH) -> list[str]:
     return [item.rule for item in findings(upgrade, downgrade, extra, backends)]
 
 
@@ -185,14 +187,14 @@ SILENT: dict[str, str] = {
 
 @pytest.mark.parametrize(("rule", "upgrade"), FIRES.values(), ids=FIRES)
 def test_it_fires(rule: str, upgrade: str) -> None:
-    found = rules(upgrade)
+    found = found_rules(upgrade)
     assert rule in found
     assert set(found) <= {rule, "application-import"}
 
 
 @pytest.mark.parametrize("upgrade", SILENT.values(), ids=SILENT)
-def test_its_neighbour_is_silent(upgrade: str) -> None:
-    assert rules(upgrade) == []
+def test_its_neighbour_is_not_reported(upgrade: str) -> None:
+    assert found_rules(upgrade) == []
 
 
 def test_every_rule_of_the_family_is_tested() -> None:
@@ -227,12 +229,12 @@ def test_imports_of_the_application_are_as_bad_as_their_use(line: str, use: str,
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from shop import models",
     ],
 )
-def test_other_imports_are_silent(line: str) -> None:
-    assert rules("pass", extra=line) == []
+def test_other_imports_are_not_reported(line: str) -> None:
+    assert found_rules("pass", extra=line) == []
 
 
 def test_a_module_imported_by_its_name_is_an_import() -> None:
-    assert rules('import importlib\nimportlib.import_module("shop.models")') == ["application-import"]
+    assert found_rules('import importlib\nimportlib.import_module("shop.models")') == ["application-import"]
 
 
 @pytest.mark.parametrize(
@@ -250,11 +252,15 @@ def test_aliases_are_followed(imports: str) -> None:
 
 def test_a_finding_names_the_line_within_a_text() -> None:
     (only,) = findings('op.execute(\n    """\n    UPDATE a\n    SET b = \':c\'\n    """\n)')
-    text = script('op.execute(\n    """\n    UPDATE a\n    SET b = \':c\'\n    """\n)').source.decode().splitlines()
+    text = (
+        revision_script('op.execute(\n    """\n    UPDATE a\n    SET b = \':c\'\n    """\n)')
+        .source.decode()
+        .splitlines()
+    )
     assert "':c'" in text[only.line - 1]
 
 
-def test_a_helper_is_judged_where_it_stands() -> None:
+def test_a_helper_is_checked_where_it_stands() -> None:
     helper = "\ndef run(sql):\n    op.execute(sql)\n"
     (only,) = findings('run("CREATE EXTENSION x")', extra=helper)
     assert (only.line, only.sql) == (7, "CREATE EXTENSION x")
@@ -262,7 +268,7 @@ def test_a_helper_is_judged_where_it_stands() -> None:
 
 @pytest.mark.parametrize(("backend", "expected"), [("sqlite", ["dialect-only"]), ("postgresql", [])])
 def test_what_a_backend_does_not_know_matters_on_that_backend_only(backend: str, expected: list[str]) -> None:
-    assert rules('op.execute("CREATE EXTENSION x")', backends=(backend,)) == expected
+    assert found_rules('op.execute("CREATE EXTENSION x")', backends=(backend,)) == expected
 
 
 def test_notes_are_worth_knowing() -> None:
@@ -278,7 +284,7 @@ def test_notes_are_worth_knowing() -> None:
     with op.get_context().autocommit_block():
         op.create_index("i", "c", ["e"], postgresql_concurrently=True)
     """
-    found = list(source([script(upgrade)], APPLICATION))
+    found = list(check_source([revision_script(upgrade)], APPLICATION))
     assert {item.severity for item in found} == {Severity.NOTE}
     assert [item.rule for item in found] == [
         "transaction-ended",
@@ -291,17 +297,17 @@ def test_notes_are_worth_knowing() -> None:
 
 @pytest.mark.parametrize(("title", "expected"), [("Tags", 1), ("", 1), ("Add tags", 0)])
 def test_a_title_has_two_words(title: str, expected: int) -> None:
-    text = script("pass").source.replace(b"Do one step.", title.encode())
-    found = list(source([Script.of(Path("002_x.py"), text)], APPLICATION))
+    text = revision_script("pass").source.replace(b"Do one step.", title.encode())
+    found = list(check_source([Script.parse(Path("002_x.py"), text)], APPLICATION))
     assert [item.rule for item in found] == ["message-too-short"] * expected
 
 
 def test_a_merge_needs_no_title() -> None:
-    text = script("pass").source.replace(b"Do one step.", b"merge").replace(b'"001"', b'("001", "000")')
-    assert list(source([Script.of(Path("002_x.py"), text)], APPLICATION)) == []
+    text = revision_script("pass").source.replace(b"Do one step.", b"merge").replace(b'"001"', b'("001", "000")')
+    assert list(check_source([Script.parse(Path("002_x.py"), text)], APPLICATION)) == []
 
 
-def test_a_branch_that_no_play_took_is_told() -> None:
+def test_a_branch_that_no_replay_took_is_reported() -> None:
     upgrade = """
     if op.get_bind().dialect.name == "postgresql":
         if sa.inspect(op.get_bind()).has_table("never"):
@@ -309,23 +315,29 @@ def test_a_branch_that_no_play_took_is_told() -> None:
     else:
         op.create_table("b")
     """
-    line = line_of(revised := script(upgrade), "    if op.get_bind()")
-    found = list(source([revised], APPLICATION, recordings=[played("postgresql", 1), played("sqlite", line + 4)]))
+    line = line_of(revised := revision_script(upgrade), "    if op.get_bind()")
+    found = list(
+        check_source(
+            [revised],
+            APPLICATION,
+            recordings=[recording_of_lines("postgresql", 1), recording_of_lines("sqlite", line + 4)],
+        )
+    )
     assert [(item.rule, item.line) for item in found] == [("dead-branch", line)]
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "sqlite"])
-def test_a_branch_that_its_backend_took_or_that_was_not_played_is_silent(backend: str) -> None:
-    revised = script(GUARD + 'op.drop_table("a")')
-    recording = played(backend, line_of(revised, "        op.drop_table"))
-    assert list(source([revised], APPLICATION, recordings=[recording])) == []
+def test_a_branch_that_its_backend_took_or_that_was_not_played_is_not_reported(backend: str) -> None:
+    revised = revision_script(GUARD + 'op.drop_table("a")')
+    recording = recording_of_lines(backend, line_of(revised, "        op.drop_table"))
+    assert list(check_source([revised], APPLICATION, recordings=[recording])) == []
 
 
-def line_of(revised: Script, begin: str) -> int:
-    return next(n for n, line in enumerate(revised.source.decode().splitlines(), 1) if line.startswith(begin))
+def line_of(script: Script, begin: str) -> int:
+    return next(n for n, line in enumerate(script.source.decode().splitlines(), 1) if line.startswith(begin))
 
 
-def played(backend: str, *lines: int) -> Recording:
+def recording_of_lines(backend: str, *lines: int) -> Recording:
     """Return a recording of the revision in which these lines issued a statement each."""
     statements = tuple(Statement("SELECT 1", (), "versions/002_step.py", line, 0.0, -1) for line in lines)
     legs = tuple(Leg(direction, 0.0, statements) for direction in Direction)
@@ -334,7 +346,7 @@ def played(backend: str, *lines: int) -> Recording:
 
 def test_our_own_history_is_clean() -> None:
     project = Project.read(ROOT / "alembic.ini")
-    assert list(source(scripts(project), Application.of(project))) == []
+    assert list(check_source(scripts(project), ApplicationModules.of(project))) == []
 
 
 def test_the_application_is_what_lies_beside_the_scripts(tmp_path: Path) -> None:
@@ -342,14 +354,14 @@ def test_the_application_is_what_lies_beside_the_scripts(tmp_path: Path) -> None
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/db/migrations\n")
-    found = Application.of(Project.read(tmp_path / "alembic.ini"))
-    assert {name for name in ("shop", "core", "conf", "alembic", "json") if found.owns(name)} == {
+    found = ApplicationModules.of(Project.read(tmp_path / "alembic.ini"))
+    assert {name for name in ("shop", "core", "conf", "alembic", "json") if found.has_module(name)} == {
         "shop",
         "core",
         "conf",
     }
-    assert found.lies_with_revisions("db.migrations.tools")
-    assert not found.lies_with_revisions("db.models")
+    assert found.is_revision_helper("db.migrations.tools")
+    assert not found.is_revision_helper("db.models")
 
 
 def test_the_application_is_the_package_around_the_scripts(tmp_path: Path) -> None:
@@ -358,5 +370,5 @@ def test_the_application_is_the_package_around_the_scripts(tmp_path: Path) -> No
         (tmp_path / name).touch()
     ini = tmp_path / "home" / "alembic.ini"
     ini.write_text(f"[alembic]\nscript_location = {tmp_path}/site/shop/alembic\n")
-    found = Application.of(Project.read(ini))
-    assert (found.owns("shop.models"), found.owns("other"), found.owns("x")) == (True, False, True)
+    found = ApplicationModules.of(Project.read(ini))
+    assert (found.has_module("shop.models"), found.has_module("other"), found.has_module("x")) == (True, False, True)

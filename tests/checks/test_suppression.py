@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from dormatory.checks.registry import finding
-from dormatory.checks.suppression import suppressed
+from dormatory.checks.suppression import apply_suppressions
 from dormatory.project.revision_files import Script
 
 FILE = Path("versions/002_x.py")
 IGNORE = "# db-check: ignore[create-all]"
-TEXT = """\
+TEMPLATE = """\
 '''Do one step.'''
 {head}
 import x
@@ -27,10 +27,12 @@ def upgrade():
 CALL, INNER, OTHER = 7, 8, 10
 
 
-def judged(line: int, rule: str = "create-all", **places: str) -> tuple[list[str], int]:
-    text = TEXT.format(**{name: places.get(name, "") for name in ("head", "above", "first", "inner", "last", "beside")})
-    script = Script.of(FILE, text.encode())
-    kept, count = suppressed([finding(rule, "m", "h", file=str(FILE), line=line)], [script])
+def rules_left(line: int, rule: str = "create-all", **places: str) -> tuple[list[str], int]:
+    text = TEMPLATE.format(
+        **{name: places.get(name, "") for name in ("head", "above", "first", "inner", "last", "beside")}
+    )
+    script = Script.parse(FILE, text.encode())
+    kept, count = apply_suppressions([finding(rule, "m", "h", file=str(FILE), line=line)], [script])
     return [found.rule for found in kept], count
 
 
@@ -39,54 +41,56 @@ def judged(line: int, rule: str = "create-all", **places: str) -> tuple[list[str
     [("first", CALL), ("last", CALL), ("first", INNER), ("inner", INNER), ("above", CALL), ("head", CALL), ("head", 1)],
 )
 def test_it_hides_the_finding_of_its_statement(place: str, line: int) -> None:
-    assert judged(line, **{place: f"{IGNORE} it is tiny"}) == ([], 1)
+    assert rules_left(line, **{place: f"{IGNORE} it is tiny"}) == ([], 1)
 
 
 @pytest.mark.parametrize(("place", "line"), [("first", OTHER), ("beside", CALL), ("above", OTHER), ("inner", CALL)])
-def test_it_hides_nothing_elsewhere_and_is_useless_then(place: str, line: int) -> None:
-    assert judged(line, **{place: f"{IGNORE} it is tiny"}) == (["create-all", "suppression-unused"], 0)
+def test_it_hides_nothing_elsewhere_and_is_unused(place: str, line: int) -> None:
+    assert rules_left(line, **{place: f"{IGNORE} it is tiny"}) == (["create-all", "suppression-unused"], 0)
 
 
 def test_a_comment_without_a_reason_hides_nothing() -> None:
-    assert judged(CALL, first=IGNORE) == (["create-all", "suppression-without-reason"], 0)
+    assert rules_left(CALL, first=IGNORE) == (["create-all", "suppression-without-reason"], 0)
 
 
-def test_an_unknown_rule_is_told_with_the_nearest_one() -> None:
-    script = Script.of(
+def test_an_unknown_rule_is_reported_with_the_nearest_one() -> None:
+    script = Script.parse(
         FILE,
-        TEXT.format(head="", above="", first="# db-check: ignore[creat-all] x", inner="", last="", beside="").encode(),
+        TEMPLATE.format(
+            head="", above="", first="# db-check: ignore[creat-all] x", inner="", last="", beside=""
+        ).encode(),
     )
-    ((found,), _) = suppressed([], [script])
+    ((found,), _) = apply_suppressions([], [script])
     assert (found.rule, found.line, found.hint) == ("suppression-unused", CALL, "did you mean create-all?")
 
 
 def test_one_comment_may_name_several_rules() -> None:
     comment = "# db-check: ignore[create-all, dialect-only] it is tiny"
-    assert judged(CALL, first=comment) == (["suppression-unused"], 1)
+    assert rules_left(CALL, first=comment) == (["suppression-unused"], 1)
 
 
-def test_a_comment_on_a_family_that_was_not_judged_is_not_useless() -> None:
-    script = Script.of(FILE, f"import x\nx.y()  {IGNORE} it is tiny\n".encode())
-    assert suppressed([], [script], families=("graph",)) == ((), 0)
+def test_a_comment_on_a_family_that_was_not_checked_is_not_unused() -> None:
+    script = Script.parse(FILE, f"import x\nx.y()  {IGNORE} it is tiny\n".encode())
+    assert apply_suppressions([], [script], families=("graph",)) == ((), 0)
 
 
-def test_a_comment_in_a_revision_that_was_not_judged_is_not_useless() -> None:
-    script = Script.of(FILE, f"revision = '002'\nx.y()  {IGNORE} it is tiny\n".encode())
-    assert suppressed([], [script], revisions=["003"]) == ((), 0)
-    assert len(suppressed([], [script], revisions=["002"])[0]) == 1
+def test_a_comment_in_a_revision_that_was_not_checked_is_not_unused() -> None:
+    script = Script.parse(FILE, f"revision = '002'\nx.y()  {IGNORE} it is tiny\n".encode())
+    assert apply_suppressions([], [script], revisions=["003"]) == ((), 0)
+    assert len(apply_suppressions([], [script], revisions=["002"])[0]) == 1
 
 
 def test_what_a_published_revision_does_cannot_be_hidden() -> None:
     comment = "# db-check: ignore[revision-changed] nobody looks"
-    assert judged(1, "revision-changed", head=comment) == (["revision-changed", "suppression-unused"], 0)
+    assert rules_left(1, "revision-changed", head=comment) == (["revision-changed", "suppression-unused"], 0)
 
 
 def test_a_comment_within_a_string_is_none() -> None:
-    script = Script.of(FILE, f"x = '''\n{IGNORE} y\n'''\n".encode())
-    assert suppressed([], [script]) == ((), 0)
+    script = Script.parse(FILE, f"x = '''\n{IGNORE} y\n'''\n".encode())
+    assert apply_suppressions([], [script]) == ((), 0)
 
 
 def test_findings_of_other_files_stay() -> None:
     elsewhere = finding("create-all", "m", "h", file="versions/003_y.py", line=1)
-    script = Script.of(FILE, b"import x\n")
-    assert suppressed([elsewhere], [script]) == ((elsewhere,), 0)
+    script = Script.parse(FILE, b"import x\n")
+    assert apply_suppressions([elsewhere], [script]) == ((elsewhere,), 0)

@@ -14,13 +14,13 @@ import pytest
 from dormatory.system import process
 
 if TYPE_CHECKING:
-    from dormatory.system.process import Finished
+    from dormatory.system.process import ProcessResult
 
 ROOT = Path(__file__).resolve().parents[2]
-READING = ("--list", "db.current", "db.history", "db.show 003", "db.heads", "db.status")
+READING_COMMANDS = ("--list", "db.current", "db.history", "db.show 003", "db.heads", "db.status")
 
 # Invoke, which at its end names those of the heavy libraries that were imported.
-WATCHED = """
+INVOKE_AND_LIST_IMPORTS = """
 import atexit, sys
 from invoke.main import program
 heavy = {"sqlalchemy", "alembic", "psycopg2", "rich"}
@@ -46,18 +46,20 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     return copy
 
 
-def inv(*arguments: str, cwd: Path) -> Finished:
+def inv(*arguments: str, cwd: Path) -> ProcessResult:
     return python("-m", "invoke", *arguments, cwd=cwd)
 
 
-def python(*arguments: str, cwd: Path) -> Finished:
+def python(*arguments: str, cwd: Path) -> ProcessResult:
     """Run this interpreter without any setting, and without byte code: reading would seem to create files."""
     ours = re.compile("DATABASE_URL|ALEMBIC_CONFIG|INVOKE_.*|PG.*|PYTHON.*|COLUMNS")
     clean = {key: value for key, value in os.environ.items() if not ours.fullmatch(key)}
-    return process.run([sys.executable, *arguments], env=clean | {"PYTHONDONTWRITEBYTECODE": "1"}, cwd=cwd, check=False)
+    return process.run_program(
+        [sys.executable, *arguments], env=clean | {"PYTHONDONTWRITEBYTECODE": "1"}, cwd=cwd, check=False
+    )
 
 
-def contents(directory: Path) -> dict[str, bytes]:
+def file_contents(directory: Path) -> dict[str, bytes]:
     files = (path for path in directory.rglob("*") if path.is_file())
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
@@ -74,32 +76,32 @@ def test_the_list_has_one_line_for_each_documented_task(project: Path) -> None:
 
 
 def test_the_list_loads_no_database_library(project: Path, upgraded: Path) -> None:
-    listed = python("-c", WATCHED, "--list", cwd=project)
-    current = python("-c", WATCHED, "db.current", cwd=upgraded)
+    listed = python("-c", INVOKE_AND_LIST_IMPORTS, "--list", cwd=project)
+    current = python("-c", INVOKE_AND_LIST_IMPORTS, "db.current", cwd=upgraded)
 
     assert (listed.code, listed.stderr) == (0, "imported:\n")
     assert "sqlalchemy" in current.stderr  # the watch would have seen it
 
 
-@pytest.mark.parametrize("use", READING)
+@pytest.mark.parametrize("use", READING_COMMANDS)
 def test_a_reading_task_answers_the_same_everywhere_and_creates_nothing(upgraded: Path, use: str) -> None:
     nested = upgraded / "dormatory" / "project" / "templates"
-    before = contents(upgraded)
+    before = file_contents(upgraded)
 
     above, below = inv(*use.split(), cwd=upgraded), inv(*use.split(), cwd=nested)
 
     assert (above.code, above.stderr) == (0, "")
     assert below == above
-    assert contents(upgraded) == before
+    assert file_contents(upgraded) == before
 
 
 @pytest.mark.parametrize(("use", "code"), [("db.status", 0), ("db.current", 3)])
 def test_reading_does_not_create_a_missing_database(project: Path, use: str, code: int) -> None:
-    before = contents(project)
+    before = file_contents(project)
 
     assert inv(use, cwd=project).code == code
 
-    assert contents(project) == before
+    assert file_contents(project) == before
 
 
 @pytest.mark.parametrize(
@@ -110,10 +112,10 @@ def test_reading_does_not_create_a_missing_database(project: Path, use: str, cod
     ],
 )
 def test_a_bare_word_is_wrong_use_and_touches_nothing(project: Path, use: str, message: str) -> None:
-    before = contents(project)
+    before = file_contents(project)
 
     refused = inv(*use.split(), cwd=project)
 
     assert (refused.code, refused.stdout) == (2, "")
     assert refused.stderr == f"error: {message}\n"
-    assert contents(project) == before
+    assert file_contents(project) == before

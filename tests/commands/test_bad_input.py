@@ -16,7 +16,7 @@ from dormatory.backends import programs
 from dormatory.backends.postgresql.server import postmaster
 from dormatory.backends.registry import backend_for
 from dormatory.errors import ProgramMissingError
-from tests.conftest import REPOSITORY, Ended
+from tests.conftest import REPOSITORY, CommandResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server
     from tests.conftest import Inv, SmallProject
 
-UNKNOWN = "there is no revision {} in this history (it runs from 001 to 002); list them with: inv db.history"
+UNKNOWN_REVISION = "there is no revision {} in this history (it runs from 001 to 002); list them with: inv db.history"
 
 
-def contents(root: Path) -> dict[str, bytes]:
+def file_contents(root: Path) -> dict[str, bytes]:
     """Return every file below a directory, bytecode aside."""
     files = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
@@ -113,13 +113,13 @@ class TestURL:
     def test_an_unusable_url_is_wrong_configuration(
         self, small_project: SmallProject, inv: Inv, task: str, url: str, message: str
     ) -> None:
-        small_project.tables("a")
-        before = contents(small_project.root)
-        assert inv(task, url=url) == Ended(2, "", f"error: {message}\n")
-        assert contents(small_project.root) == before
+        small_project.write_table_revisions("a")
+        before = file_contents(small_project.root)
+        assert inv(task, url=url) == CommandResult(2, "", f"error: {message}\n")
+        assert file_contents(small_project.root) == before
 
-    def test_plain_alembic_says_the_same_in_its_own_frame(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
+    def test_plain_alembic_shows_the_same_message(self, small_project: SmallProject) -> None:
+        small_project.write_table_revisions("a")
         ended = small_project.alembic("upgrade", "head", url="mysql://u:canary@h/x")
         assert (ended.code, ended.err) == (255, "")
         assert ended.out == (
@@ -133,23 +133,23 @@ class TestServer:
 
     @pytest.mark.parametrize("task", ["db.upgrade", "db.status", "db.reset", "db.create"])
     def test_an_unreachable_server_is_a_failure(self, small_project: SmallProject, inv: Inv, task: str) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = f"postgresql://u:canary@/x?host={small_project.root}"
-        assert inv(task, url=url) == Ended(
+        assert inv(task, url=url) == CommandResult(
             3,
             "",
             f"error: cannot reach postgresql://u:***@/x?host={small_project.root} (no server has its socket there); "
             "start the server, or correct the host\n",
         )
 
-    def test_nothing_listening_is_told_from_an_unknown_host(self, inv: Inv) -> None:
-        assert inv("db.current", url="postgresql://u:canary@127.0.0.1:1/x") == Ended(
+    def test_a_refused_connection_is_distinguished_from_an_unknown_host(self, inv: Inv) -> None:
+        assert inv("db.current", url="postgresql://u:canary@127.0.0.1:1/x") == CommandResult(
             3,
             "",
             "error: cannot reach postgresql://u:***@127.0.0.1:1/x (nothing listens there); "
             "start the server, or correct host and port\n",
         )
-        assert inv("db.current", url="postgresql://u:canary@no.such.host.invalid/x") == Ended(
+        assert inv("db.current", url="postgresql://u:canary@no.such.host.invalid/x") == CommandResult(
             3,
             "",
             "error: cannot reach postgresql://u:***@no.such.host.invalid/x (its host name is not known); "
@@ -160,29 +160,29 @@ class TestServer:
     def test_a_missing_database_is_named(
         self, small_project: SmallProject, inv: Inv, postgres_server: Server, task: str
     ) -> None:
-        small_project.tables("a")
-        url = postgres_server.url("never_created")
+        small_project.write_table_revisions("a")
+        url = postgres_server.database_url("never_created")
         shown = f"postgresql+psycopg2://postgres@/never_created?host={postgres_server.socket_directory}&port=5432"
-        assert inv(task, url=url) == Ended(
+        assert inv(task, url=url) == CommandResult(
             3, "", f"error: {shown} does not exist (nobody created it yet); create it with: inv db.create\n"
         )
 
-    def test_a_user_without_rights_is_told_whom_to_ask(
+    def test_a_user_without_rights_is_shown_whom_to_ask(
         self, small_project: SmallProject, inv: Inv, postgres_server: Server
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = postgres_server.create_database()
-        with_role(postgres_server, "powerless")
+        create_role(postgres_server, "powerless")
         url = url.set(username="powerless")
         ended = inv("db.upgrade", url=url)
         shown = url.render_as_string().replace("%2F", "/")
-        assert ended == Ended(
+        assert ended == CommandResult(
             3,
             "",
             f"error: {shown} failed (permission denied for schema public); "
             "connect as the owner, or have the right granted\n",
         )
-        assert inv("db.create", url=url.set(database="mine")) == Ended(
+        assert inv("db.create", url=url.set(database="mine")) == CommandResult(
             3,
             "",
             f"error: psql could not change {shown.replace(str(url.database), 'mine')} "
@@ -191,7 +191,7 @@ class TestServer:
 
     def test_an_unknown_user_is_named(self, inv: Inv, postgres_server: Server) -> None:
         url = f"postgresql://stranger@/postgres?host={postgres_server.socket_directory}"
-        assert inv("db.current", url=url) == Ended(
+        assert inv("db.current", url=url) == CommandResult(
             3,
             "",
             f"error: cannot reach {url} (the server knows no such user); "
@@ -199,7 +199,7 @@ class TestServer:
         )
 
 
-def with_role(server: Server, name: str) -> None:
+def create_role(server: Server, name: str) -> None:
     """Make an ordinary user on the server, unless another test has."""
     connection = postmaster.connect(server.socket_directory)
     with connection.cursor() as cursor:
@@ -215,10 +215,10 @@ class TestRevision:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("db.upgrade", "--to", "999"), UNKNOWN.format("999")),
-            (("db.downgrade", "--to", "nine"), UNKNOWN.format("nine")),
-            (("db.stamp", "--to", "999"), UNKNOWN.format("999")),
-            (("db.show", "999"), UNKNOWN.format("999")),
+            (("db.upgrade", "--to", "999"), UNKNOWN_REVISION.format("999")),
+            (("db.downgrade", "--to", "nine"), UNKNOWN_REVISION.format("nine")),
+            (("db.stamp", "--to", "999"), UNKNOWN_REVISION.format("999")),
+            (("db.show", "999"), UNKNOWN_REVISION.format("999")),
             (
                 ("db.downgrade", "--to=-9"),
                 (
@@ -243,17 +243,17 @@ class TestRevision:
     def test_an_unknown_revision_is_wrong_use(
         self, small_project: SmallProject, inv: Inv, arguments: tuple[str, ...], message: str
     ) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         url = f"sqlite:///{small_project.root}/x.db"
         small_project.upgrade(url, "001")
-        before = contents(small_project.root)
-        assert inv(*arguments, url=url) == Ended(2, "", f"error: {message}\n")
-        assert contents(small_project.root) == before
+        before = file_contents(small_project.root)
+        assert inv(*arguments, url=url) == CommandResult(2, "", f"error: {message}\n")
+        assert file_contents(small_project.root) == before
 
     def test_no_database_is_created_for_an_upgrade_that_cannot_begin(
         self, small_project: SmallProject, inv: Inv
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = f"sqlite:///{small_project.root}/x.db"
         assert inv("db.upgrade", "--to", "999", url=url).code == 2
         assert not (small_project.root / "x.db").exists()
@@ -262,22 +262,22 @@ class TestRevision:
     def test_a_revision_that_this_checkout_lacks_is_named(
         self, small_project: SmallProject, inv: Inv, task: str
     ) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         url = f"sqlite:///{small_project.root}/x.db"
         small_project.upgrade(url)
         (small_project.versions / "002_x.py").unlink()
-        before = contents(small_project.root)
-        assert inv(task, url=url) == Ended(
+        before = file_contents(small_project.root)
+        assert inv(task, url=url) == CommandResult(
             2,
             "",
             f"error: {url} is at revision 002, which this checkout does not have "
             "(it was migrated from another branch or a newer version); "
             "check that version out, or downgrade there first\n",
         )
-        assert contents(small_project.root) == before
+        assert file_contents(small_project.root) == before
 
     def test_status_shows_a_revision_that_this_checkout_lacks(self, small_project: SmallProject, inv: Inv) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         url = f"sqlite:///{small_project.root}/x.db"
         small_project.upgrade(url)
         (small_project.versions / "002_x.py").unlink()
@@ -290,11 +290,11 @@ class TestHistory:
     """What can be wrong with the files; nothing is created, and above all nothing is destroyed."""
 
     def test_two_heads_are_named_with_the_command_that_joins_them(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project)
-        small_project.revision("002", after="001")
-        small_project.revision("003", after="001")
+        self.create_tables(small_project)
+        small_project.write_revision("002", after="001")
+        small_project.write_revision("003", after="001")
         for task in ("db.upgrade", "db.reset", "db.revision --message=Two heads"):
-            self.refuses(
+            self.assert_refused(
                 small_project,
                 inv,
                 task,
@@ -313,10 +313,10 @@ class TestHistory:
     def test_a_revision_that_cannot_be_imported_is_named_with_its_line(
         self, small_project: SmallProject, inv: Inv, line: str, said: str
     ) -> None:
-        self.upgraded(small_project)
-        small_project.revision("002", extra=line)
+        self.create_tables(small_project)
+        small_project.write_revision("002", extra=line)
         for task in ("db.upgrade", "db.reset"):
-            self.refuses(
+            self.assert_refused(
                 small_project,
                 inv,
                 task,
@@ -324,10 +324,10 @@ class TestHistory:
             )
 
     def test_a_parent_that_no_file_has_is_named(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project)
-        file = small_project.revision("002", after="gone")
+        self.create_tables(small_project)
+        file = small_project.write_revision("002", after="gone")
         for task in ("db.upgrade", "db.reset", "db.history"):
-            self.refuses(
+            self.assert_refused(
                 small_project,
                 inv,
                 task,
@@ -339,12 +339,12 @@ class TestHistory:
         assert "builds on gone, which no file has" in plain.out
 
     def test_an_id_used_twice_is_named_with_both_files(self, small_project: SmallProject, inv: Inv) -> None:
-        self.upgraded(small_project)
-        first = small_project.revision("002")
+        self.create_tables(small_project)
+        first = small_project.write_revision("002")
         second = first.with_name("002_y.py")
         shutil.copy(first, second)
         for task in ("db.upgrade", "db.reset"):
-            self.refuses(
+            self.assert_refused(
                 small_project,
                 inv,
                 task,
@@ -353,16 +353,16 @@ class TestHistory:
             )
 
     @staticmethod
-    def upgraded(project: SmallProject) -> None:
-        project.tables("a")
+    def create_tables(project: SmallProject) -> None:
+        project.write_table_revisions("a")
         project.upgrade(f"sqlite:///{project.root}/x.db")
 
     @staticmethod
-    def refuses(project: SmallProject, inv: Inv, task: str, message: str) -> None:
-        before = contents(project.root)
+    def assert_refused(project: SmallProject, inv: Inv, task: str, message: str) -> None:
+        before = file_contents(project.root)
         words = task.split(" ", 1)
-        assert inv(*words, url=f"sqlite:///{project.root}/x.db") == Ended(2, "", f"error: {message}\n")
-        assert contents(project.root) == before
+        assert inv(*words, url=f"sqlite:///{project.root}/x.db") == CommandResult(2, "", f"error: {message}\n")
+        assert file_contents(project.root) == before
 
 
 class TestFile:
@@ -370,17 +370,17 @@ class TestFile:
 
     @pytest.mark.parametrize("task", ["db.upgrade", "db.status", "db.current", "db.reset", "db.downgrade"])
     def test_a_file_that_is_not_sqlite_is_left_alone(self, small_project: SmallProject, inv: Inv, task: str) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         file = small_project.root / "notes.txt"
         file.write_text("buy milk\n" * 200)
-        before = contents(small_project.root)
-        assert inv(task, url=f"sqlite:///{file}") == Ended(
+        before = file_contents(small_project.root)
+        assert inv(task, url=f"sqlite:///{file}") == CommandResult(
             3,
             "",
             f"error: sqlite:///{file}: file is not a database (its first bytes are not SQLite's); "
             "name another file in DATABASE_URL\n",
         )
-        assert contents(small_project.root) == before
+        assert file_contents(small_project.root) == before
 
     @pytest.mark.parametrize(
         ("name", "said"),
@@ -402,17 +402,17 @@ class TestFile:
     def test_a_place_where_no_file_can_be_is_named(
         self, small_project: SmallProject, inv: Inv, task: str, name: str, said: str
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = f"sqlite:///{small_project.root}/{name}"
-        assert inv(task, url=url) == Ended(3, "", f"error: {url}: {said}\n")
+        assert inv(task, url=url) == CommandResult(3, "", f"error: {url}: {said}\n")
 
     def test_a_full_disk_leaves_the_file_as_it_was(self, small_project: SmallProject, inv: Inv) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         fill = "op.execute('CREATE TABLE big (x)'); op.execute('INSERT INTO big VALUES (zeroblob(5000000))')"
         file = small_project.root / "x.db"
         url = f"sqlite:///{file}"
         small_project.upgrade(url)
-        small_project.revision("002", fill)
+        small_project.write_revision("002", fill)
         before = file.read_bytes()
         limited = "import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
@@ -435,11 +435,11 @@ class TestFile:
 class TestModes:
     """Files that may not be written: as an ordinary user, since root may write everything."""
 
-    def test_a_read_only_file_is_named(self, small_project: SmallProject, ordinary: Ordinary) -> None:
-        small_project.tables("a")
+    def test_a_read_only_file_is_named(self, small_project: SmallProject, ordinary: UnprivilegedUser) -> None:
+        small_project.write_table_revisions("a")
         file = small_project.root / "x.db"
         small_project.upgrade(f"sqlite:///{file}")
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         before = file.read_bytes()
         ended = ordinary.run(small_project, "upgrade")
         assert (ended.code, ended.out) == (3, "")
@@ -452,9 +452,9 @@ class TestModes:
         assert file.read_bytes() == before
 
     def test_where_no_backup_can_be_put_nothing_is_destroyed(
-        self, small_project: SmallProject, ordinary: Ordinary
+        self, small_project: SmallProject, ordinary: UnprivilegedUser
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         file = small_project.root / "x.db"
         small_project.upgrade(f"sqlite:///{file}")
         before = file.read_bytes()
@@ -470,20 +470,20 @@ class TestModes:
         ("task", "file"), [("db.sum", "scripts/versions.sum"), ("db.revision", "scripts/versions/003_two_words.py")]
     )
     def test_a_file_of_the_project_that_may_not_be_written_is_named(
-        self, small_project: SmallProject, ordinary: Ordinary, task: str, file: str
+        self, small_project: SmallProject, ordinary: UnprivilegedUser, task: str, file: str
     ) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         words = ["--empty", "--message=two words"] if task == "db.revision" else []
-        assert ordinary.run(small_project, task, *words, module="invoke") == Ended(
+        assert ordinary.run(small_project, task, *words, module="invoke") == CommandResult(
             3,
             "",
             f"error: {small_project.root}/{file} cannot be written (Permission denied); "
             "see owner, mode and room there\n",
         )
 
-    def test_a_read_only_directory_is_named(self, small_project: SmallProject, ordinary: Ordinary) -> None:
-        small_project.tables("a")
-        assert ordinary.run(small_project, "upgrade") == Ended(
+    def test_a_read_only_directory_is_named(self, small_project: SmallProject, ordinary: UnprivilegedUser) -> None:
+        small_project.write_table_revisions("a")
+        assert ordinary.run(small_project, "upgrade") == CommandResult(
             3,
             "",
             f"error: sqlite:///{small_project.root}/x.db: Permission denied (its directory may not be written); "
@@ -492,13 +492,13 @@ class TestModes:
         assert not (small_project.root / "x.db").exists()
 
     def test_a_directory_that_may_not_be_looked_into_is_named(
-        self, small_project: SmallProject, ordinary: Ordinary
+        self, small_project: SmallProject, ordinary: UnprivilegedUser
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         closed = small_project.root / "closed"
         closed.mkdir()
         closed.chmod(0)
-        assert ordinary.run(small_project, "upgrade", file="closed/x.db") == Ended(
+        assert ordinary.run(small_project, "upgrade", file="closed/x.db") == CommandResult(
             3,
             "",
             f"error: sqlite:///{closed}/x.db: Permission denied (its directory may not be written); "
@@ -506,24 +506,26 @@ class TestModes:
         )
 
 
-class Ordinary:
+class UnprivilegedUser:
     """Runs commands as somebody whom file modes bind: root gives up the privilege of passing them over."""
 
-    def run(self, project: SmallProject, *arguments: str, file: str = "x.db", module: str = "dormatory") -> Ended:
+    def run(
+        self, project: SmallProject, *arguments: str, file: str = "x.db", module: str = "dormatory"
+    ) -> CommandResult:
         """Run our own command, or another module's, on a project whose files may only be read."""
         for path in (project.root, *project.root.rglob("*")):
             path.chmod(path.stat().st_mode & 0o7555)
         ended = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             env=project.environ | {"DATABASE_URL": f"sqlite:///{project.root}/{file}"},
-            cwd=REPOSITORY, capture_output=True, text=True, check=False, preexec_fn=bound_by_modes,
+            cwd=REPOSITORY, capture_output=True, text=True, check=False, preexec_fn=drop_file_privileges,
         )  # fmt: skip
         for path in (project.root, *project.root.rglob("*")):
             path.chmod(0o700)
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
-def bound_by_modes() -> None:
+def drop_file_privileges() -> None:
     """Drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH from what the next program may have, where we are root."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -533,9 +535,9 @@ def bound_by_modes() -> None:
 
 
 @pytest.fixture
-def ordinary() -> Ordinary:
+def ordinary() -> UnprivilegedUser:
     """Somebody whom file modes bind."""
-    return Ordinary()
+    return UnprivilegedUser()
 
 
 class TestPrograms:
@@ -548,7 +550,7 @@ class TestPrograms:
         monkeypatch.setattr(programs, "_WHEELS", {"no_such_wheel": ("bin",)})
         monkeypatch.setattr(programs, "_DISTRIBUTIONS", ("/nowhere/*/bin",))
         target = small_project.project.target(
-            {"DATABASE_URL": postgres_server.url("new").render_as_string(hide_password=False)}
+            {"DATABASE_URL": postgres_server.database_url("new").render_as_string(hide_password=False)}
         )
         with pytest.raises(ProgramMissingError) as raised:
             backend_for(target).create(target)

@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft4Validator
 
-from dormatory.commands.check import Request, inspect
-from dormatory.project.checksums import keep, write
-from dormatory.project.published_models import names_in_use
+from dormatory.commands.check import CheckRequest, check_project
+from dormatory.project.checksums import add_checksums, write_checksums
+from dormatory.project.published_models import published_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,18 +38,18 @@ def commit(project: SmallProject) -> None:
 @pytest.fixture
 def broken(small_project: SmallProject) -> SmallProject:
     """A project with an error and a warning that need no database."""
-    small_project.tables("a")
-    small_project.revision("002", 'op.get_bind().commit()\nop.execute("UPDATE a SET id = 1")')
-    small_project.revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
+    small_project.write_table_revisions("a")
+    small_project.write_revision("002", 'op.get_bind().commit()\nop.execute("UPDATE a SET id = 1")')
+    small_project.write_revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
     return small_project
 
 
 @pytest.fixture
 def published(small_project: SmallProject) -> SmallProject:
     """A project whose main branch has two tables and their sums."""
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     git(small_project, "init", "-q")
-    write(small_project.project)
+    write_checksums(small_project.project)
     commit(small_project)
     return small_project
 
@@ -81,7 +81,7 @@ class TestFormats:
         assert "revision 002: 1 error" in ended.out
 
     @pytest.mark.usefixtures("broken")
-    def test_the_other_machines_get_what_their_schemas_ask_for(self, inv: Inv) -> None:
+    def test_machine_formats_are_valid(self, inv: Inv) -> None:
         sarif = json.loads(inv(*WITHOUT_DATABASE, "--format", "sarif").out)
         SCHEMA.validate(sarif)
         gitlab = json.loads(inv(*WITHOUT_DATABASE, "--format", "gitlab").out)
@@ -106,8 +106,8 @@ class TestExitCodes:
         assert inv(*WITHOUT_DATABASE).code == 0
 
     def test_a_warning_counts_where_strict(self, published: SmallProject, inv: Inv) -> None:
-        published.revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
-        keep(published.project)
+        published.write_revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
+        add_checksums(published.project)
         assert [inv(*WITHOUT_DATABASE).code, inv(*WITHOUT_DATABASE, "--strict").code] == [0, 1]
 
     @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ class TestExitCodes:
         assert inv(*only, "--backend", "sqlite", DORMATORY_POSTGRES_BIN="/nowhere").code == 0
 
     def test_a_backend_that_the_project_leaves_out_is_a_note(self, published: SmallProject, inv: Inv) -> None:
-        published.ini("script_location = %(here)s/scripts", "[dormatory]", "backends = sqlite")
+        published.write_ini("script_location = %(here)s/scripts", "[dormatory]", "backends = sqlite")
         ended = inv("db.check", "--only", "roundtrip", DORMATORY_POSTGRES_BIN="/nowhere")
         assert ended.code == 0
         assert "note[backend-not-supported]" in ended.out
 
-    def test_what_stops_a_play_is_found_once(self, small_project: SmallProject, inv: Inv) -> None:
-        small_project.revision("001", "1 / 0")
+    def test_what_stops_a_replay_is_found_once(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.write_revision("001", "1 / 0")
         ended = inv("db.check", "--backend", "sqlite", "--skip", "graph")
         assert ended.code == 1
         assert ended.out.splitlines()[-1].startswith("1 error on SQLite")
 
-    def test_so_is_a_revision_that_hides_the_version_table(self, small_project: SmallProject, inv: Inv) -> None:
-        small_project.revision("001", 'op.execute("CREATE SCHEMA app")', 'op.execute("DROP SCHEMA app")')
-        small_project.revision("002", 'op.execute("SET search_path TO app")')
+    def test_a_revision_that_hides_the_version_table_is_found_once(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.write_revision("001", 'op.execute("CREATE SCHEMA app")', 'op.execute("DROP SCHEMA app")')
+        small_project.write_revision("002", 'op.execute("SET search_path TO app")')
         ended = inv("db.check", "--backend", "postgresql", "--only", "drift,roundtrip")
         assert ended.code == 1
         assert ended.out.count('relation "alembic_version" does not exist') == 1
@@ -152,15 +152,15 @@ class TestReferences:
         found: list[dict[str, Any]] = json.loads(inv(*WITHOUT_DATABASE, *arguments, "--format", "json").out)["findings"]
         return {(item["rule"], item["revision"]) for item in found}
 
-    def test_what_a_merge_would_be_is_judged_without_touching_anything(self, published: SmallProject, inv: Inv) -> None:
+    def test_the_merge_result_is_checked_without_changing_files(self, published: SmallProject, inv: Inv) -> None:
         add = 'op.add_column("a", sa.Column("word", sa.Text))'
         git(published, "checkout", "-qb", "theirs")
-        published.revision("003", add).rename(published.versions / "003_theirs.py")
-        keep(published.project)
+        published.write_revision("003", add).rename(published.versions / "003_theirs.py")
+        add_checksums(published.project)
         commit(published)
         git(published, "checkout", "-qb", "ours", "main")
-        published.revision("a03", add, after="002").rename(published.versions / "a03_ours.py")
-        keep(published.project)
+        published.write_revision("a03", add, after="002").rename(published.versions / "a03_ours.py")
+        add_checksums(published.project)
         commit(published)
         before = git(published, "rev-parse", "HEAD", "theirs")
 
@@ -169,24 +169,24 @@ class TestReferences:
         assert git(published, "rev-parse", "HEAD", "theirs") == before
         assert git(published, "status", "--short") == ""
 
-    def test_one_number_on_two_branches_is_told_before_they_meet(self, published: SmallProject, inv: Inv) -> None:
+    def test_one_id_on_two_branches_is_reported_before_they_merge(self, published: SmallProject, inv: Inv) -> None:
         for branch in ("theirs", "ours"):
             git(published, "checkout", "-qb", branch, "main")
             drop = f'op.drop_table("{"a" if branch == "ours" else "b"}")'
-            published.revision("003", drop).rename(published.versions / f"003_{branch}.py")
-            keep(published.project)
+            published.write_revision("003", drop).rename(published.versions / f"003_{branch}.py")
+            add_checksums(published.project)
             commit(published)
         assert self.rules(inv) == set()
         assert ("duplicate-id", "003") in self.rules(inv, "--base", "theirs")
 
     def test_a_published_revision_may_not_change(self, published: SmallProject, inv: Inv) -> None:
-        published.revision("002", 'op.drop_table("a")')
+        published.write_revision("002", 'op.drop_table("a")')
         assert ("revision-changed", "002") in self.rules(inv, "--base", "main")
 
-    def test_only_what_is_new_since_is_judged(self, broken: SmallProject, inv: Inv) -> None:
+    def test_only_what_is_new_since_is_checked(self, broken: SmallProject, inv: Inv) -> None:
         git(broken, "init", "-q")
         commit(broken)
-        broken.revision("004", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
+        broken.write_revision("004", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
         assert self.rules(inv, "--since", "main") == {("unnamed-constraint", "004")}
 
 
@@ -194,23 +194,23 @@ MODELS = "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True),
 COLUMNS = "sa.Column('used', sa.Text), sa.Column('old', sa.Text)"
 
 
-def models(project: SmallProject, columns: str) -> None:
-    project.env("import sqlalchemy as sa", "metadata = sa.MetaData()", MODELS.format(columns=columns),
+def write_models(project: SmallProject, columns: str) -> None:
+    project.write_env("import sqlalchemy as sa", "metadata = sa.MetaData()", MODELS.format(columns=columns),
                 "environment.run(metadata)")  # fmt: skip
 
 
-def test_what_the_published_models_use_may_not_go(small_project: SmallProject) -> None:
+def test_names_that_published_models_use_are_reported(small_project: SmallProject) -> None:
     create = f'op.create_table("a", sa.Column("id", sa.Integer, primary_key=True), {COLUMNS})'
-    small_project.revision("001", create, 'op.drop_table("a")')
-    models(small_project, "sa.Column('used', sa.Text)")
+    small_project.write_revision("001", create, 'op.drop_table("a")')
+    write_models(small_project, "sa.Column('used', sa.Text)")
     git(small_project, "init", "-q")
     commit(small_project)
     git(small_project, "checkout", "-qb", "ours")
-    models(small_project, "")
+    write_models(small_project, "")
     drop = 'op.drop_column("a", "used")\nop.drop_column("a", "old")'
-    small_project.revision("002", drop, f"for column in ({COLUMNS}):\n    op.add_column('a', column)")
+    small_project.write_revision("002", drop, f"for column in ({COLUMNS}):\n    op.add_column('a', column)")
 
-    outcome, _ = inspect(small_project.project, Request(("postgresql",), frozenset({"locks"}), base="main"))
+    outcome, _ = check_project(small_project.project, CheckRequest(("postgresql",), frozenset({"locks"}), base="main"))
 
     (found,) = [item for item in outcome.findings if item.rule == "column-in-use-dropped"]
     assert (found.object, found.revision) == ("a.used", "002")
@@ -218,11 +218,11 @@ def test_what_the_published_models_use_may_not_go(small_project: SmallProject) -
     assert git(small_project, "status", "--short").split() == ["M", "scripts/env.py", "??", "scripts/versions/002_x.py"]
 
 
-def test_models_that_cannot_be_read_are_not_taken_for_none(published: SmallProject) -> None:
-    assert names_in_use(published.project, "main") is None  # it has none
-    published.env("1 / 0")
+def test_unreadable_models_mean_unknown_names(published: SmallProject) -> None:
+    assert published_columns(published.project, "main") is None  # it has none
+    published.write_env("1 / 0")
     commit(published)
-    assert names_in_use(published.project, "main") is None
+    assert published_columns(published.project, "main") is None
 
 
 def test_published_models_are_read_from_the_reference_wherever_the_checkout_is_installed(
@@ -240,4 +240,4 @@ def test_published_models_are_read_from_the_reference_wherever_the_checkout_is_i
     commit(published)
     (package / "__init__.py").write_text("import sqlalchemy as sa\nmetadata = sa.MetaData()\n")
     monkeypatch.setenv("PYTHONPATH", str(published.root / "src"))
-    assert names_in_use(published.project, "main") == {"a": frozenset({"old"})}
+    assert published_columns(published.project, "main") == {"a": frozenset({"old"})}

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "MIGRATIONS.md"
-INSTALLATION = "pip install -e '.[dev]' && "  # done: this test runs in what it makes
+INSTALL_COMMAND = "pip install -e '.[dev]' && "  # done: this test runs in what it makes
 
 HOME, HOST = "/home/you/dormatory", "db.example.org"
 URL = re.compile(rf"(://dorm:secret@){re.escape(HOST)}/(\w+)(\??)")
@@ -38,7 +38,7 @@ EXAMPLES, FIRST_EXAMPLE = "Worked examples", 14
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ShellCommand:
     """What a reader types, and the output that the document shows, in which `...` is anything."""
 
     line: int
@@ -47,7 +47,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class WrittenFile:
     """What a reader writes into a file."""
 
     line: int
@@ -60,7 +60,7 @@ class Section:
     """The steps below one heading."""
 
     title: str
-    steps: tuple[Command | File, ...]
+    steps: tuple[ShellCommand | WrittenFile, ...]
 
     def __str__(self) -> str:
         return self.title.replace(" ", "-")
@@ -68,11 +68,11 @@ class Section:
 
 def sections(document: Path) -> Iterator[Section]:
     """Yield the sections that have anything to do in them."""
-    title, steps, kind, body, start, indent = "top", list[Command | File](), "", list[str](), 0, ""
+    title, steps, kind, body, start, indent = "top", list[ShellCommand | WrittenFile](), "", list[str](), 0, ""
     for number, line in enumerate([*document.read_text().splitlines(), "## end"], 1):
         if fence := re.fullmatch(r"( *)```(\w*)", line):
             if kind:
-                steps += steps_in(kind, [text.removeprefix(indent) for text in body], start)
+                steps += steps_in_block(kind, [text.removeprefix(indent) for text in body], start)
             indent, kind, body, start = fence[1], fence[2], [], number
         elif kind:
             body.append(line)
@@ -82,16 +82,16 @@ def sections(document: Path) -> Iterator[Section]:
             title, steps = heading[1], []
 
 
-def steps_in(kind: str, body: list[str], start: int) -> Iterator[Command | File]:
+def steps_in_block(kind: str, body: list[str], start: int) -> Iterator[ShellCommand | WrittenFile]:
     """Yield what one block asks a reader to do."""
     if kind == "python":
-        yield File(start, body[0].removeprefix("# "), "\n".join(body[1:]) + "\n")
+        yield WrittenFile(start, body[0].removeprefix("# "), "\n".join(body[1:]) + "\n")
     elif kind == "console":
         begins = [number for number, line in enumerate(body) if line.startswith("$ ")]
         for begin, end in pairwise([*begins, len(body)]):
             typed = 1 + sum(line.startswith("> ") for line in body[begin + 1 : end])
             text = "\n".join(line[2:] for line in body[begin : begin + typed])
-            yield Command(start + begin + 1, text, tuple(body[begin + typed : end]))
+            yield ShellCommand(start + begin + 1, text, tuple(body[begin + typed : end]))
     else:
         assert kind in {"text", "json"}, f"line {start}: a block of {kind} says nothing to this test"
 
@@ -103,57 +103,57 @@ class Reader:
     home: Path
     environment: dict[str, str]
     socket: str = ""
-    shift: int = 0
-    code: int = 0
-    last: str = ""
+    number_shift: int = 0
+    exit_code: int = 0
+    last_run: str = ""
 
-    def follow(self, step: Command | File) -> None:
+    def follow_step(self, step: ShellCommand | WrittenFile) -> None:
         """Do one step and fail when it does not work as written."""
-        if isinstance(step, File):
-            path = self.home / self.renumbered(step.path)
+        if isinstance(step, WrittenFile):
+            path = self.home / self.renumber(step.path)
             assert path.parent.is_dir(), f"line {step.line}: {step.path}"
-            path.write_text(self.renumbered(step.text))
+            path.write_text(self.renumber(step.text))
             return
-        text = step.text.removeprefix(INSTALLATION)
+        text = step.text.removeprefix(INSTALL_COMMAND)
         # An exit code other than 0 is a failure unless the reader looks at it.
         if text != "echo $?":
-            self.finish()
-        output, shown = self.run(self.renumbered(text)), self.renumbered("\n".join(step.output))
-        self.last = f"line {step.line}: $ {text}\nexit code {self.code}, output:\n{output}"
-        if shown and not re.fullmatch(pattern(shown), output):
-            pytest.fail(f"{self.last}\nThe document shows:\n{shown}", pytrace=False)
+            self.check_exit_code()
+        output, shown = self.run_command(self.renumber(text)), self.renumber("\n".join(step.output))
+        self.last_run = f"line {step.line}: $ {text}\nexit code {self.exit_code}, output:\n{output}"
+        if shown and not re.fullmatch(output_pattern(shown), output):
+            pytest.fail(f"{self.last_run}\nThe document shows:\n{shown}", pytrace=False)
 
-    def run(self, text: str) -> str:
+    def run_command(self, text: str) -> str:
         """Run a command as the next one of this shell and return its output, in the words of the document."""
         state = self.home.parent / "environment"
-        typed = URL.sub(self._real, text).replace(HOME, str(self.home))
-        script = f'exec 2>&1\n(exit {self.code})\n{typed}\ncode=$?\nenv -0 > "{state}"\nexit $code\n'
-        done = process.run(["bash", "-c", script], env=self.environment, cwd=self.home, check=False)
-        self.code = done.code
+        typed = URL.sub(self._real_url, text).replace(HOME, str(self.home))
+        script = f'exec 2>&1\n(exit {self.exit_code})\n{typed}\ncode=$?\nenv -0 > "{state}"\nexit $code\n'
+        done = process.run_program(["bash", "-c", script], env=self.environment, cwd=self.home, check=False)
+        self.exit_code = done.code
         self.environment = dict(item.split("=", 1) for item in state.read_text().split("\0") if item)
         shown = done.stdout.replace(str(self.home), HOME)
         if self.socket:
-            shown = re.sub(rf"@/(\w+)\?host={self.socket}(&?)", self._documented, shown).replace(self.socket, HOST)
+            shown = re.sub(rf"@/(\w+)\?host={self.socket}(&?)", self._documented_url, shown).replace(self.socket, HOST)
         return "".join(f"{line.rstrip()}\n" for line in shown.splitlines())
 
-    def finish(self) -> None:
+    def check_exit_code(self) -> None:
         """Fail when the last command did."""
-        if self.code != 0:
-            pytest.fail(self.last, pytrace=False)
+        if self.exit_code != 0:
+            pytest.fail(self.last_run, pytrace=False)
 
-    def renumbered(self, text: str) -> str:
+    def renumber(self, text: str) -> str:
         """Move the revisions of the worked examples to where the history ends now."""
-        return re.sub(r"(?<!\d)01[3-6](?!\d)", lambda match: f"{int(match[0]) + self.shift:03d}", text)
+        return re.sub(r"(?<!\d)01[3-6](?!\d)", lambda match: f"{int(match[0]) + self.number_shift:03d}", text)
 
-    def _real(self, match: re.Match[str]) -> str:
+    def _real_url(self, match: re.Match[str]) -> str:
         return f"{match[1]}/{match[2]}?host={self.socket}" + ("&" if match[3] else "")
 
     @staticmethod
-    def _documented(match: re.Match[str]) -> str:
+    def _documented_url(match: re.Match[str]) -> str:
         return f"@{HOST}/{match[1]}" + ("?" if match[2] else "")
 
 
-def pattern(shown: str) -> str:
+def output_pattern(shown: str) -> str:
     """Return what output must match: `...` as a line stands for any lines, within a line for any text."""
     lines = [
         r"(?:.*\n)*" if line == "..." else re.escape(line.rstrip()).replace(r"\.\.\.", ".*") + r"\n"
@@ -183,16 +183,16 @@ def reader(tmp_path: Path) -> Reader:
 @pytest.fixture
 def example_org(postgres_server: Server) -> Iterator[str]:
     """The socket directory of a server on which `dorm` may create databases; afterwards it is as it was."""
-    execute(postgres_server, "CREATE ROLE dorm LOGIN CREATEDB PASSWORD 'secret'")
+    execute_as_administrator(postgres_server, "CREATE ROLE dorm LOGIN CREATEDB PASSWORD 'secret'")
     yield str(postgres_server.socket_directory)
     for name in ("dormatory", "dormatory_dev"):
         postgres_server.drop_database(name)
-    execute(postgres_server, "DROP ROLE dorm")
+    execute_as_administrator(postgres_server, "DROP ROLE dorm")
 
 
-def execute(server: Server, statement: str) -> None:
+def execute_as_administrator(server: Server, statement: str) -> None:
     """Execute one statement as the administrator of a server."""
-    engine = create_engine(server.url("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_engine(server.database_url("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(statement)
 
@@ -203,9 +203,9 @@ def test_every_command_works_as_written(section: Section, reader: Reader, reques
         reader.socket = request.getfixturevalue("example_org")
     if section.title == EXAMPLES:
         newest = max(path.name for path in (reader.home / "alembic/versions").glob("[0-9]*.py"))
-        reader.shift = int(newest[:3]) + 1 - FIRST_EXAMPLE
+        reader.number_shift = int(newest[:3]) + 1 - FIRST_EXAMPLE
 
     for step in section.steps:
-        reader.follow(step)
+        reader.follow_step(step)
 
-    reader.finish()
+    reader.check_exit_code()

@@ -14,15 +14,15 @@ import pytest
 from alembic.config import Config
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.sqlite.connection import take_transactions_over
+from dormatory.backends.sqlite.connection import disable_driver_transactions
 from dormatory.commands.status import status
 from dormatory.errors import (
     DanglingRowsError,
     InvalidIndexError,
-    NotAppliedError,
-    RemainsError,
+    LeftoverTableError,
     RevisionFailedError,
     TransactionEndedError,
+    UnexpectedRevisionError,
 )
 from dormatory.runtime.runner import Runner
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from tests.conftest import SmallProject
 
-FAMILY = """
+PARENT_AND_CHILD = """
     op.create_table("parent", sa.Column("id", sa.Integer, primary_key=True), sa.Column("x", sa.Text))
     op.create_table(
         "child", sa.Column("id", sa.Integer, primary_key=True),
@@ -46,24 +46,26 @@ REBUILD = 'with op.batch_alter_table("parent", recreate="always") as batch: batc
 @pytest.fixture
 def sqlite(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> Target:
     """A file that does not exist yet, as the target of this process."""
-    return targeted(small_project, monkeypatch, f"sqlite:///{small_project.root}/x.db")
+    return set_target(small_project, monkeypatch, f"sqlite:///{small_project.root}/x.db")
 
 
 @pytest.fixture
 def postgresql(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, postgres_server: Server) -> Target:
     """An empty database, as the target of this process."""
-    return targeted(small_project, monkeypatch, postgres_server.create_database().render_as_string(hide_password=False))
+    return set_target(
+        small_project, monkeypatch, postgres_server.create_database().render_as_string(hide_password=False)
+    )
 
 
 @pytest.fixture
-def family(small_project: SmallProject, sqlite: Target) -> Target:
+def parent_and_child(small_project: SmallProject, sqlite: Target) -> Target:
     """A file at revision 001: a parent with its child."""
-    small_project.revision("001", FAMILY)
+    small_project.write_revision("001", PARENT_AND_CHILD)
     upgrade(small_project, sqlite)
     return sqlite
 
 
-def targeted(project: SmallProject, monkeypatch: pytest.MonkeyPatch, url: str) -> Target:
+def set_target(project: SmallProject, monkeypatch: pytest.MonkeyPatch, url: str) -> Target:
     for name in os.environ:
         if name.startswith("PG"):
             monkeypatch.delenv(name)
@@ -79,63 +81,69 @@ def current(project: SmallProject, target: Target) -> tuple[str, ...]:
     return Runner(project.project, target=target).current()
 
 
-def asked(target: Target, query: str) -> list[Any]:
+def scalars(target: Target, query: str) -> list[Any]:
     with backend_for(target).engine(target, writing=False).connect() as connection:
         return list(connection.exec_driver_sql(query).scalars())
 
 
 def schema(target: Target) -> list[Any]:
-    return asked(target, "SELECT sql FROM sqlite_schema ORDER BY rowid")
+    return scalars(target, "SELECT sql FROM sqlite_schema ORDER BY rowid")
 
 
 class TestSQLiteTransactions:
     """All pending revisions are one transaction, DDL included."""
 
-    def test_a_revision_that_fails_takes_the_whole_run_back(self, small_project: SmallProject, family: Target) -> None:
-        before, schema_before = family.path.read_bytes(), schema(family)
-        small_project.revision("002", 'op.create_table("b", sa.Column("id", sa.Integer))')
+    def test_a_revision_that_fails_rolls_the_whole_run_back(
+        self, small_project: SmallProject, parent_and_child: Target
+    ) -> None:
+        before, schema_before = parent_and_child.path.read_bytes(), schema(parent_and_child)
+        small_project.write_revision("002", 'op.create_table("b", sa.Column("id", sa.Integer))')
         rebuild = 'op.execute("CREATE TABLE c (x)"); batch = op.batch_alter_table("parent", recreate="always")\n'
-        small_project.revision("003", f'{rebuild}with batch as b: b.add_column(sa.Column("y", sa.Text))\n1 / 0')
-        small_project.revision("004", 'op.execute("CREATE TABLE d (x)")')
+        small_project.write_revision("003", f'{rebuild}with batch as b: b.add_column(sa.Column("y", sa.Text))\n1 / 0')
+        small_project.write_revision("004", 'op.execute("CREATE TABLE d (x)")')
 
         with pytest.raises(RevisionFailedError) as raised:
-            upgrade(small_project, family)
+            upgrade(small_project, parent_and_child)
 
         assert str(raised.value) == (
             "the revision failed at scripts/versions/003_x.py:13 (ZeroDivisionError: division by zero); "
             "nothing of it was kept; mend the revision or the rows, then run the command again"
         )
-        assert schema(family) == schema_before
-        assert family.path.read_bytes() == before
-        assert current(small_project, family) == ("001",)
-        assert not [path for path in family.path.parent.iterdir() if path.name.startswith("x.db-")]
-        small_project.revision("003", f'{rebuild}with batch as b: b.add_column(sa.Column("y", sa.Text))')
-        upgrade(small_project, family)
-        assert current(small_project, family) == ("004",)
+        assert schema(parent_and_child) == schema_before
+        assert parent_and_child.path.read_bytes() == before
+        assert current(small_project, parent_and_child) == ("001",)
+        assert not [path for path in parent_and_child.path.parent.iterdir() if path.name.startswith("x.db-")]
+        small_project.write_revision("003", f'{rebuild}with batch as b: b.add_column(sa.Column("y", sa.Text))')
+        upgrade(small_project, parent_and_child)
+        assert current(small_project, parent_and_child) == ("004",)
 
-    def test_a_run_that_is_killed_leaves_the_file_as_it_was(self, small_project: SmallProject, family: Target) -> None:
-        schema_before = schema(family)
+    def test_a_run_that_is_killed_leaves_the_file_as_it_was(
+        self, small_project: SmallProject, parent_and_child: Target
+    ) -> None:
+        schema_before = schema(parent_and_child)
         big = "op.execute('CREATE TABLE big (x)'); op.execute('INSERT INTO big VALUES (zeroblob(5000000))')"
-        small_project.revision("002", f"{big}\n{REBUILD}\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-        assert small_project.run("dormatory", "upgrade", url=f"sqlite:///{family.path}").code == -9
-        assert schema(family) == schema_before
-        assert current(small_project, family) == ("001",)
-        small_project.revision("002", REBUILD)
-        upgrade(small_project, family)
-        assert asked(family, "SELECT count(*) FROM child") == [1]
+        small_project.write_revision(
+            "002", f"{big}\n{REBUILD}\nimport os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        assert small_project.run("dormatory", "upgrade", url=f"sqlite:///{parent_and_child.path}").code == -9
+        assert schema(parent_and_child) == schema_before
+        assert current(small_project, parent_and_child) == ("001",)
+        small_project.write_revision("002", REBUILD)
+        upgrade(small_project, parent_and_child)
+        assert scalars(parent_and_child, "SELECT count(*) FROM child") == [1]
 
     def test_left_to_the_driver_the_same_failure_stays_half_done(
         self, small_project: SmallProject, sqlite: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dormatory.backends.sqlite.connection.take_transactions_over", lambda _: None)
-        small_project.revision("001", 'op.execute("CREATE TABLE a (x)"); op.execute("COMMIT"); 1 / 0')
+        monkeypatch.setattr("dormatory.backends.sqlite.connection.disable_driver_transactions", lambda _: None)
+        small_project.write_revision("001", 'op.execute("CREATE TABLE a (x)"); op.execute("COMMIT"); 1 / 0')
         with pytest.raises(RevisionFailedError):
             upgrade(small_project, sqlite)
         assert "CREATE TABLE a (x)" in schema(sqlite)
 
     def test_the_drivers_own_mode_is_set_and_not_assumed(self) -> None:
         with closing(sqlite3.connect(":memory:")) as driver:
-            take_transactions_over(driver)
+            disable_driver_transactions(driver)
             assert driver.isolation_level is None
             if sys.version_info >= (3, 12):
                 assert driver.autocommit == sqlite3.LEGACY_TRANSACTION_CONTROL
@@ -146,20 +154,20 @@ class TestSQLiteTransactions:
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="the driver has no autocommit attribute before 3.12")
     def test_a_driver_of_the_coming_default_is_taken_over_too(self) -> None:
         with closing(sqlite3.connect(":memory:", autocommit=False)) as driver:  # type: ignore[call-overload]  # since 3.12
-            take_transactions_over(driver)
+            disable_driver_transactions(driver)
             assert not driver.in_transaction
 
     def test_two_upgrades_at_once_apply_each_revision_once(self, small_project: SmallProject, sqlite: Target) -> None:
-        small_project.tables("a", "b")
-        small_project.revision("003", "import time; time.sleep(1); op.execute('CREATE TABLE c (x)')")
+        small_project.write_table_revisions("a", "b")
+        small_project.write_revision("003", "import time; time.sleep(1); op.execute('CREATE TABLE c (x)')")
         url = f"sqlite:///{sqlite.path}"
         with (
             small_project.start("dormatory", "upgrade", url=url) as one,
             small_project.start("dormatory", "upgrade", url=url) as two,
         ):
-            said = [one.communicate(timeout=60), two.communicate(timeout=60)]
-        assert (one.returncode, two.returncode) == (0, 0), said
-        assert sorted(out for out, _ in said) == [f"{url} is at 003\n", f"{url} is at 003, nothing to do\n"]
+            outputs = [one.communicate(timeout=60), two.communicate(timeout=60)]
+        assert (one.returncode, two.returncode) == (0, 0), outputs
+        assert sorted(out for out, _ in outputs) == [f"{url} is at 003\n", f"{url} is at 003, nothing to do\n"]
         assert current(small_project, sqlite) == ("003",)
 
 
@@ -167,41 +175,43 @@ class TestSQLiteForeignKeys:
     """Off before BEGIN, so that a rebuild empties nothing; checked before COMMIT, so that nothing dangles."""
 
     def test_a_rebuild_of_the_parent_keeps_the_children(self, small_project: SmallProject, sqlite: Target) -> None:
-        small_project.revision("001", FAMILY)
-        small_project.revision("002", REBUILD)
+        small_project.write_revision("001", PARENT_AND_CHILD)
+        small_project.write_revision("002", REBUILD)
         upgrade(small_project, sqlite)
-        assert asked(sqlite, "SELECT id FROM child") == [10]
+        assert scalars(sqlite, "SELECT id FROM child") == [10]
 
     def test_rows_that_dangle_are_refused_and_nothing_is_kept(
-        self, small_project: SmallProject, family: Target
+        self, small_project: SmallProject, parent_and_child: Target
     ) -> None:
-        small_project.revision("002", 'op.execute("INSERT INTO child VALUES (11, 99), (12, 99)")')
+        small_project.write_revision("002", 'op.execute("INSERT INTO child VALUES (11, 99), (12, 99)")')
         with pytest.raises(DanglingRowsError) as raised:
-            upgrade(small_project, family)
+            upgrade(small_project, parent_and_child)
         assert str(raised.value) == (
             "2 rows refer to rows that are not there: child row 11 needs parent, child row 12 needs parent "
             "(foreign keys are checked before anything is committed); "
             "mend the rows or the revision; PRAGMA foreign_key_check lists them all"
         )
-        assert asked(family, "SELECT id FROM child") == [10]
-        assert current(small_project, family) == ("001",)
+        assert scalars(parent_and_child, "SELECT id FROM child") == [10]
+        assert current(small_project, parent_and_child) == ("001",)
 
-    def test_the_left_over_table_of_another_tool_is_named(self, small_project: SmallProject, family: Target) -> None:
-        with closing(sqlite3.connect(family.path)) as connection:
+    def test_the_left_over_table_of_another_tool_is_named(
+        self, small_project: SmallProject, parent_and_child: Target
+    ) -> None:
+        with closing(sqlite3.connect(parent_and_child.path)) as connection:
             connection.execute("CREATE TABLE _alembic_tmp_parent (x)")
-        small_project.revision("002", REBUILD)
-        with pytest.raises(RemainsError, match="table _alembic_tmp_parent is left over"):
-            upgrade(small_project, family)
-        assert current(small_project, family) == ("001",)
-        assert status(small_project.project, family).current == ("001",), "who only looks is not refused"
+        small_project.write_revision("002", REBUILD)
+        with pytest.raises(LeftoverTableError, match="table _alembic_tmp_parent is left over"):
+            upgrade(small_project, parent_and_child)
+        assert current(small_project, parent_and_child) == ("001",)
+        assert status(small_project.project, parent_and_child).current == ("001",), "who only looks is not refused"
 
 
 class TestPostgreSQLTransactions:
     """A transaction per revision, and nothing open before Alembic begins its own."""
 
     def test_a_failing_revision_keeps_those_before_it(self, small_project: SmallProject, postgresql: Target) -> None:
-        small_project.tables("a", "b", "c")
-        small_project.revision("003", 'op.execute("CREATE TABLE c (x int)"); op.execute("SELECT 1 / 0")')
+        small_project.write_table_revisions("a", "b", "c")
+        small_project.write_revision("003", 'op.execute("CREATE TABLE c (x int)"); op.execute("SELECT 1 / 0")')
         with pytest.raises(RevisionFailedError) as raised:
             upgrade(small_project, postgresql)
         assert str(raised.value) == (
@@ -209,26 +219,26 @@ class TestPostgreSQLTransactions:
             "nothing of it was kept; mend the revision or the rows, then run the command again"
         )
         assert current(small_project, postgresql) == ("002",)
-        assert asked(postgresql, "SELECT to_regclass('c')") == [None]
+        assert scalars(postgresql, "SELECT to_regclass('c')") == [None]
 
     def test_an_autocommit_block_works_between_other_statements(
         self, small_project: SmallProject, postgresql: Target
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         block = "with op.get_context().autocommit_block(): op.execute('CREATE INDEX CONCURRENTLY a_id ON a (id)')"
-        small_project.revision("002", f"op.execute('SET LOCAL lock_timeout = 5000')\n{block}")
-        small_project.revision("003", "op.execute('CREATE TABLE after (x int)')")
+        small_project.write_revision("002", f"op.execute('SET LOCAL lock_timeout = 5000')\n{block}")
+        small_project.write_revision("003", "op.execute('CREATE TABLE after (x int)')")
         upgrade(small_project, postgresql)
-        assert asked(postgresql, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass") == [True]
+        assert scalars(postgresql, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass") == [True]
         assert current(small_project, postgresql) == ("003",)
 
     def test_an_index_whose_concurrent_build_failed_is_named(
         self, small_project: SmallProject, postgresql: Target
     ) -> None:
-        small_project.tables("a")
-        small_project.revision("002", "op.execute('CREATE TABLE t AS SELECT 1 AS x FROM generate_series(1, 2)')")
+        small_project.write_table_revisions("a")
+        small_project.write_revision("002", "op.execute('CREATE TABLE t AS SELECT 1 AS x FROM generate_series(1, 2)')")
         build = "op.execute('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS t_x ON t (x)')"
-        small_project.revision("003", f"with op.get_context().autocommit_block(): {build}")
+        small_project.write_revision("003", f"with op.get_context().autocommit_block(): {build}")
         with pytest.raises(RevisionFailedError, match="could not create unique index"):
             upgrade(small_project, postgresql)
         with pytest.raises(InvalidIndexError) as raised:
@@ -242,20 +252,20 @@ class TestPostgreSQLTransactions:
     def test_two_upgrades_at_once_apply_each_revision_once(
         self, small_project: SmallProject, postgresql: Target
     ) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         build = "import time; time.sleep(1)\nwith op.get_context().autocommit_block(): "
-        small_project.revision("003", f"{build}op.execute('CREATE INDEX CONCURRENTLY a_id ON a (id)')")
+        small_project.write_revision("003", f"{build}op.execute('CREATE INDEX CONCURRENTLY a_id ON a (id)')")
         url = postgresql.url.render_as_string(hide_password=False)
         with (
             small_project.start("dormatory", "upgrade", url=url) as one,
             small_project.start("dormatory", "upgrade", url=url) as two,
         ):
-            said = [one.communicate(timeout=60), two.communicate(timeout=60)]
-        assert (one.returncode, two.returncode) == (0, 0), said
+            outputs = [one.communicate(timeout=60), two.communicate(timeout=60)]
+        assert (one.returncode, two.returncode) == (0, 0), outputs
         assert current(small_project, postgresql) == ("003",)
 
 
-class TestSecondOpinion:
+class TestConfirmation:
     """What a run reports is confirmed on another connection."""
 
     @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
@@ -263,10 +273,10 @@ class TestSecondOpinion:
         self, small_project: SmallProject, request: pytest.FixtureRequest, backend: str
     ) -> None:
         target: Target = request.getfixturevalue(backend)
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         upgrade(small_project, target, "001")
         # A listener that opens a transaction of its own before Alembic does makes Alembic leave the commit to it.
-        small_project.env(
+        small_project.write_env(
             "import sqlalchemy as sa",
             "inner = environment._migrate",
             "def selecting(connection, *arguments, **named):",
@@ -276,7 +286,7 @@ class TestSecondOpinion:
             "try: environment.run(sa.MetaData())",
             "finally: environment._migrate = inner",
         )
-        with pytest.raises(NotAppliedError) as raised:
+        with pytest.raises(UnexpectedRevisionError) as raised:
             upgrade(small_project, target)
         assert str(raised.value) == (
             "the database is at 001, not at 002 (a second connection does not see what the run reported); "
@@ -289,8 +299,8 @@ class TestSecondOpinion:
         self, small_project: SmallProject, request: pytest.FixtureRequest, backend: str, verb: str
     ) -> None:
         target: Target = request.getfixturevalue(backend)
-        small_project.tables("a", "b", "c")
-        small_project.revision("002", f"op.execute('CREATE TABLE b (x int)'); op.get_bind().{verb}()")
+        small_project.write_table_revisions("a", "b", "c")
+        small_project.write_revision("002", f"op.execute('CREATE TABLE b (x int)'); op.get_bind().{verb}()")
         with pytest.raises(TransactionEndedError) as raised:
             upgrade(small_project, target)
         assert str(raised.value) == (
@@ -302,27 +312,27 @@ class TestSecondOpinion:
 
 
 class TestLogging:
-    def test_loggers_made_before_a_run_still_speak_after_it(
+    def test_loggers_created_before_a_run_still_log_after_it(
         self, small_project: SmallProject, sqlite: Target, caplog: pytest.LogCaptureFixture
     ) -> None:
         lines = ["[loggers]", "keys = root", "[handlers]", "keys =", "[formatters]", "keys =", "[logger_root]"]
-        small_project.ini("script_location = %(here)s/scripts", *lines, "level = WARNING", "handlers =")
-        small_project.tables("a")
+        small_project.write_ini("script_location = %(here)s/scripts", *lines, "level = WARNING", "handlers =")
+        small_project.write_table_revisions("a")
         mine = logging.getLogger("application.made_before")
         upgrade(small_project, sqlite)
         mine.warning("still here")
         assert "still here" in caplog.text
 
-    def test_plain_alembic_configures_logging_without_muting_anybody(self, small_project: SmallProject) -> None:
+    def test_plain_alembic_configures_logging_without_disabling_loggers(self, small_project: SmallProject) -> None:
         lines = ["[loggers]", "keys = root", "[handlers]", "keys =", "[formatters]", "keys =", "[logger_root]"]
-        small_project.ini("script_location = %(here)s/scripts", *lines, "level = WARNING", "handlers =")
-        small_project.env(
+        small_project.write_ini("script_location = %(here)s/scripts", *lines, "level = WARNING", "handlers =")
+        small_project.write_env(
             "import logging, sqlalchemy as sa",
             "mine = logging.getLogger('application')",
             "environment.run(sa.MetaData())",
             "print('muted' if mine.disabled else 'speaking')",
         )
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         ended = small_project.alembic("upgrade", "head", url=f"sqlite:///{small_project.root}/x.db")
         assert (ended.code, ended.out) == (0, "speaking\n")
 
@@ -332,7 +342,7 @@ class TestOffline:
 
     @pytest.mark.parametrize("url", ["sqlite:///nowhere/x.db", "postgresql://u:canary@no.such.host.invalid/x"])
     def test_the_sql_of_revisions_is_written_without_connecting(self, small_project: SmallProject, url: str) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         ended = small_project.run("dormatory", "upgrade", "--sql", url=url)
         assert (ended.code, ended.err) == (0, "")
         assert ended.out.count("CREATE TABLE") == 3
@@ -340,14 +350,14 @@ class TestOffline:
         assert not (small_project.root / "nowhere").exists()
 
     def test_the_revision_that_cannot_be_written_is_named(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
-        small_project.revision("002", "op.get_bind().execute(sa.text('SELECT 1')).scalar()")
-        small_project.revision(
+        small_project.write_table_revisions("a")
+        small_project.write_revision("002", "op.get_bind().execute(sa.text('SELECT 1')).scalar()")
+        small_project.write_revision(
             "003", 'with op.batch_alter_table("a", recreate="always") as batch: batch.drop_column("x")'
         )
         for last, line in (("002", 11), ("003", 11)):
             if last == "003":
-                small_project.revision("002")
+                small_project.write_revision("002")
             ended = small_project.run("dormatory", "upgrade", "--sql", url="sqlite:///x.db")
             assert ended.code == 3
             assert f"scripts/versions/{last}_x.py:{line}" in ended.err
@@ -358,7 +368,7 @@ class TestWhereItActs:
     """The same project and file from every directory; the same server for us and for psql."""
 
     def test_tasks_act_on_the_same_file_from_a_nested_directory(self, small_project: SmallProject) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         nested = small_project.root / "deep" / "down"
         nested.mkdir(parents=True)
         code = "import os, sys; os.chdir(sys.argv.pop(1)); from dormatory.__main__ import main; "
@@ -366,7 +376,9 @@ class TestWhereItActs:
         for command in (["upgrade"], ["downgrade", "--to=-1"]):
             ended = small_project.run_code(code, str(nested), *command, url="sqlite:///x.db")
             assert (ended.code, list(nested.iterdir())) == (0, []), ended
-        assert asked(small_project.project.target({"DATABASE_URL": "sqlite:///x.db"}), "SELECT count(*) FROM a") == [0]
+        assert scalars(small_project.project.target({"DATABASE_URL": "sqlite:///x.db"}), "SELECT count(*) FROM a") == [
+            0
+        ]
 
     @pytest.mark.parametrize("variable", ["PGSERVICE", "PGHOSTADDR", "PGDATABASE"])
     def test_inherited_settings_of_libpq_lead_nobody_elsewhere(
@@ -376,9 +388,9 @@ class TestWhereItActs:
         services.write_text("[elsewhere]\nuser=nobody_at_all\nport=1\nsslmode=require\n")
         monkeypatch.setenv("PGSERVICEFILE", str(services))
         monkeypatch.setenv(variable, {"PGSERVICE": "elsewhere", "PGHOSTADDR": "127.0.0.1"}.get(variable, "template1"))
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         upgrade(small_project, postgresql)
-        assert asked(postgresql, "SELECT current_database()") == [postgresql.database]
+        assert scalars(postgresql, "SELECT current_database()") == [postgresql.database]
         assert os.environ[variable], "what was hidden while connecting is there again"
         assert variable not in postgresql.environment() or variable == "PGDATABASE"
         assert postgresql.environment()["PGDATABASE"] == postgresql.database
@@ -388,21 +400,21 @@ class TestWhereItActs:
         (small_project.root / "alembic.ini").unlink()
         toml = small_project.root / "pyproject.toml"
         toml.write_text('[tool.alembic]\nscript_location = "%(here)s/scripts"\nrevision_environment = true\n')
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         environ = {"ALEMBIC_CONFIG": str(toml)}
         ended = small_project.run("dormatory", "upgrade", url="sqlite:///x.db", **environ)
         assert (ended.code, ended.out) == (0, f"sqlite:///{small_project.root}/x.db is at 001\n")
         assert (small_project.root / "x.db").exists()
 
 
-def test_psycopg2_is_what_every_spelling_reaches(small_project: SmallProject, postgres_server: Server) -> None:
-    small_project.env(
+def test_every_spelling_of_the_scheme_uses_psycopg2(small_project: SmallProject, postgres_server: Server) -> None:
+    small_project.write_env(
         "import sqlalchemy as sa",
         "from alembic import context",
         "environment.run(sa.MetaData())",
         "print(context.get_bind().dialect.driver)",
     )
-    small_project.tables("a")
+    small_project.write_table_revisions("a")
     plain = postgres_server.create_database().render_as_string(hide_password=False).partition("://")[2]
     for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
         ended = small_project.alembic("current", url=f"{scheme}://{plain}")

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dormatory import models
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
@@ -40,8 +40,8 @@ REVISIONS = [file.name[:3] for file in FILES]
 TEXTS = ["", "abc", "12", "007", "1.0", "1e5", "null", "true", '{"a": 1}', '"quoted"', "it's", "a\\u0041", "%s :x"]
 TEXTS += ["é🐘", "new\nline\t", "\x1e", "\x1ealmost", '\x1e"text"', "9" * 30, "x" * 5000]
 
-MOMENTS = ["2024-02-29T23:59:59.999999Z", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
-MOMENTS += ["2024-03-31T02:30:00.000001Z", "1582-10-10T12:00:00.500000Z", "1970-01-01T00:00:00.000000Z"]
+TIMESTAMPS = ["2024-02-29T23:59:59.999999Z", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"]
+TIMESTAMPS += ["2024-03-31T02:30:00.000001Z", "1582-10-10T12:00:00.500000Z", "1970-01-01T00:00:00.000000Z"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ class Database:
         with self.engine.connect() as connection:
             return list(connection.execute(sa.text(query)).scalars())
 
-    def structure(self) -> Snapshot:
+    def schema(self) -> Snapshot:
         with self.engine.connect() as connection:
-            return snapshot(connection, ignore=("alembic_version",))
+            return read_snapshot(connection, ignore=("alembic_version",))
 
     def add_type(self, name: str = "room") -> str:
         key = uuid.uuid4().hex
@@ -96,15 +96,15 @@ class Database:
         columns = ", ".join(f'"{name}"' for name in values)
         self.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(f':{name}' for name in values)})", **values)
 
-    def _run(self, move: Any, revision: str) -> None:
+    def _run(self, alembic_command: Any, revision: str) -> None:
         config = Config(ROOT / "alembic.ini")
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection
-            move(config, revision)
+            alembic_command(config, revision)
             connection.commit()
 
 
-def _scratch(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+def _scratch_database(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
     if kind == "sqlite":
         maker = scratch_sqlite()
     else:
@@ -116,38 +116,38 @@ def _scratch(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty database, once per backend."""
-    yield from _scratch(request.param, request)
+    yield from _scratch_database(request.param, request)
 
 
 @pytest.fixture
-def second(database: Database, request: pytest.FixtureRequest) -> Iterator[Database]:
+def second_database(database: Database, request: pytest.FixtureRequest) -> Iterator[Database]:
     """Another empty database of the same kind."""
-    yield from _scratch(database.engine.dialect.name, request)
+    yield from _scratch_database(database.engine.dialect.name, request)
 
 
 @pytest.fixture
-def on_postgresql(request: pytest.FixtureRequest) -> Iterator[Database]:
+def postgresql_database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An empty PostgreSQL database."""
-    yield from _scratch("postgresql", request)
+    yield from _scratch_database("postgresql", request)
 
 
 class TestStructure:
-    def test_the_history_ends_where_the_models_are(self, database: Database, second: Database) -> None:
+    def test_the_history_ends_where_the_models_are(self, database: Database, second_database: Database) -> None:
         database.upgrade("head")
-        models.load().create_all(second.engine)
+        models.load().create_all(second_database.engine)
 
-        assert diff(second.structure(), database.structure()) == ()
+        assert diff(second_database.schema(), database.schema()) == ()
 
     @pytest.mark.once
     def test_every_downgrade_restores_what_was_there(self, database: Database) -> None:
-        before = database.structure()
+        before = database.schema()
         for revision in REVISIONS:
             database.upgrade(revision)
-            after = database.structure()
+            after = database.schema()
             database.downgrade("-1")
-            assert diff(before, database.structure()) == (), f"{revision} leaves a trace"
+            assert diff(before, database.schema()) == (), f"{revision} leaves a trace"
             database.upgrade(revision)
-            assert diff(after, database.structure()) == (), f"{revision} does something else the second time"
+            assert diff(after, database.schema()) == (), f"{revision} does something else the second time"
             before = after
 
     @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
@@ -167,23 +167,25 @@ class TestStructure:
 
 
 class TestKeys:
-    def test_postgresql_stores_the_same_key_as_uuid_and_as_text_again(self, on_postgresql: Database) -> None:
-        on_postgresql.upgrade("001")
-        kind = on_postgresql.add_type()
-        room = on_postgresql.add_object(kind)
+    def test_postgresql_stores_the_same_key_as_uuid_and_as_text_again(self, postgresql_database: Database) -> None:
+        postgresql_database.upgrade("001")
+        kind = postgresql_database.add_type()
+        room = postgresql_database.add_object(kind)
 
-        on_postgresql.upgrade("002")
-        assert on_postgresql.column("SELECT id FROM object WHERE type = (SELECT id FROM type)") == [uuid.UUID(room)]
+        postgresql_database.upgrade("002")
+        assert postgresql_database.column("SELECT id FROM object WHERE type = (SELECT id FROM type)") == [
+            uuid.UUID(room)
+        ]
 
-        on_postgresql.downgrade("001")
-        assert on_postgresql.column("SELECT type FROM object") == [kind]
+        postgresql_database.downgrade("001")
+        assert postgresql_database.column("SELECT type FROM object") == [kind]
 
 
-class TestMoments:
+class TestTimestamps:
     def test_each_comes_back_to_the_microsecond(self, database: Database) -> None:
         database.upgrade("002")
         kind = database.add_type()
-        for moment in MOMENTS:
+        for moment in TIMESTAMPS:
             database.add_object(kind, moment, created_on=moment)
 
         database.upgrade("003")
@@ -192,9 +194,9 @@ class TestMoments:
 
         forms = [str(moment).replace("+00:00", "") for moment in stored]
         assert [form.ljust(20, ".").ljust(26, "0") for form in forms] == [
-            moment.replace("T", " ").replace("Z", "") for moment in sorted(MOMENTS)
+            moment.replace("T", " ").replace("Z", "") for moment in sorted(TIMESTAMPS)
         ]
-        assert database.column("SELECT created_on FROM object ORDER BY name") == sorted(MOMENTS)
+        assert database.column("SELECT created_on FROM object ORDER BY name") == sorted(TIMESTAMPS)
 
     def test_the_default_of_either_form_passes_its_own_check(self, database: Database) -> None:
         database.upgrade("002")
@@ -231,12 +233,12 @@ class TestMoments:
             database.add_object(kind, created_on=text)
 
     @pytest.mark.parametrize("moment", ["infinity", "-infinity", "0001-01-01 BC", "10000-01-01"])
-    def test_postgresql_takes_none_that_text_could_not_hold(self, on_postgresql: Database, moment: str) -> None:
-        on_postgresql.upgrade("003")
-        kind = on_postgresql.add_type()
+    def test_postgresql_takes_none_that_text_could_not_hold(self, postgresql_database: Database, moment: str) -> None:
+        postgresql_database.upgrade("003")
+        kind = postgresql_database.add_type()
 
         with pytest.raises(IntegrityError, match="ck_object_created_on_range"):
-            on_postgresql.add_object(kind, created_on=moment)
+            postgresql_database.add_object(kind, created_on=moment)
 
 
 class TestPermissionLevels:
@@ -255,14 +257,14 @@ class TestPermissionLevels:
         database.downgrade("003")
         assert database.column(levels) == [1, 2, 3, 1]
 
-    def test_the_downgrade_removes_the_type(self, on_postgresql: Database) -> None:
+    def test_the_downgrade_removes_the_type(self, postgresql_database: Database) -> None:
         types = "SELECT typname FROM pg_type WHERE typtype = 'e'"
-        on_postgresql.upgrade("004")
-        assert on_postgresql.column(types) == ["permission_level"]
+        postgresql_database.upgrade("004")
+        assert postgresql_database.column(types) == ["permission_level"]
 
-        on_postgresql.downgrade("003")
+        postgresql_database.downgrade("003")
 
-        assert on_postgresql.column(types) == []
+        assert postgresql_database.column(types) == []
 
 
 class TestAttributeValues:
@@ -301,7 +303,7 @@ class TestAttributeValues:
                 database.add_attributes(room, ["{no json"])
 
 
-class TestBelongings:
+class TestDependentRows:
     def test_rebuilding_tables_below_cascading_keys_keeps_every_row(self, database: Database) -> None:
         database.upgrade("005")
         kind = database.add_type()
@@ -319,7 +321,7 @@ class TestBelongings:
             counted = [database.column(counts.format(table))[0] for table in tables]
             assert counted == [1, 3, 1, 3, 3, 3], revision
 
-    def test_an_object_takes_its_belongings_along(self, database: Database) -> None:
+    def test_deleting_an_object_deletes_its_dependent_rows(self, database: Database) -> None:
         database.upgrade("006")
         kind = database.add_type()
         house, room = database.add_object(kind), database.add_object(kind)
@@ -381,15 +383,17 @@ class TestNames:
 
 
 class TestConcurrentIndex:
-    def test_what_a_failed_build_has_left_is_built_again(self, on_postgresql: Database) -> None:
-        on_postgresql.upgrade("011")
-        on_postgresql.execute("CREATE INDEX ix_link_child ON link (child)")
-        on_postgresql.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_link_child'::regclass")
+    def test_what_a_failed_build_has_left_is_built_again(self, postgresql_database: Database) -> None:
+        postgresql_database.upgrade("011")
+        postgresql_database.execute("CREATE INDEX ix_link_child ON link (child)")
+        postgresql_database.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_link_child'::regclass"
+        )
 
-        on_postgresql.upgrade("012")
+        postgresql_database.upgrade("012")
 
         valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_link_child'::regclass"
-        assert on_postgresql.column(valid) == [True]
+        assert postgresql_database.column(valid) == [True]
 
 
 class TestFiles:

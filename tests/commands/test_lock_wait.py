@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from tests.conftest import Inv, SmallProject
 
-LIMIT = 0.4
-ADD = "op.add_column('room', sa.Column('floor', sa.Integer))"
-NOTE = "op.execute(\"INSERT INTO note VALUES ('{}', current_setting('lock_timeout'))\")"
+LOCK_TIMEOUT_SECONDS = 0.4
+ADD_COLUMN = "op.add_column('room', sa.Column('floor', sa.Integer))"
+WRITE_NOTE = "op.execute(\"INSERT INTO note VALUES ('{}', current_setting('lock_timeout'))\")"
 # Sixteen commands on one project, each in a process of its own, forked from one that has loaded what they need: they
 # begin at the same moment, and cost the time of one.
-SIXTEEN = """
+SIXTEEN_UPGRADES = """
 import io, os, sys, time
 from dormatory.__main__ import main
 from dormatory import environment; from dormatory.runtime import runner
@@ -50,10 +50,10 @@ print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
 @pytest.fixture
 def target(small_project: SmallProject, postgres_server: throwaway.Server) -> Iterator[Target]:
     """A database with a room in it, of which the project's limits are short."""
-    limits = ["[dormatory]", f"lock_timeout = {LIMIT}", "lock_retries = 1", "lock_wait = 20"]
-    small_project.ini("script_location = %(here)s/scripts", *limits)
+    limits = ["[dormatory]", f"lock_timeout = {LOCK_TIMEOUT_SECONDS}", "lock_retries = 1", "lock_wait = 20"]
+    small_project.write_ini("script_location = %(here)s/scripts", *limits)
     with throwaway.scratch_postgresql(postgres_server) as target:
-        with connected(target) as connection, connection.cursor() as cursor:
+        with connect(target) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "CREATE TABLE room (id int); INSERT INTO room VALUES (1); CREATE TABLE note (at text, value text)"
             )
@@ -62,7 +62,7 @@ def target(small_project: SmallProject, postgres_server: throwaway.Server) -> It
 
 
 @contextmanager
-def connected(target: Target) -> Iterator[Any]:
+def connect(target: Target) -> Iterator[Any]:
     keywords: dict[str, Any] = target.url.translate_connect_args(username="user", database="dbname")
     keywords |= target.url.query
     with closing(psycopg2.connect(**keywords, application_name="report")) as connection:
@@ -72,25 +72,25 @@ def connected(target: Target) -> Iterator[Any]:
 @contextmanager
 def reader(target: Target, query: str = "SELECT * FROM room") -> Iterator[int]:
     """Read a table in a transaction that stays open; what is given is its process."""
-    with connected(target) as connection, connection.cursor() as cursor:
+    with connect(target) as connection, connection.cursor() as cursor:
         cursor.execute(query)
         yield connection.info.backend_pid
 
 
-def notes(target: Target, query: str = "SELECT at, value FROM note ORDER BY 1") -> list[Any]:
-    with connected(target) as connection, connection.cursor() as cursor:
+def fetch_rows(target: Target, query: str = "SELECT at, value FROM note ORDER BY 1") -> list[Any]:
+    with connect(target) as connection, connection.cursor() as cursor:
         cursor.execute(query)
         return list(cursor.fetchall())
 
 
-class TestLimit:
+class TestLockTimeout:
     """No statement of a revision waits longer for a lock than it should."""
 
     def test_a_revision_whose_lock_is_kept_is_tried_again_and_then_given_up(
         self, small_project: SmallProject, target: Target, inv: Inv, caplog: pytest.LogCaptureFixture
     ) -> None:
-        small_project.revision("001", NOTE.format("first"))
-        small_project.revision("002", f"{NOTE.format('second')}\n{ADD}")
+        small_project.write_revision("001", WRITE_NOTE.format("first"))
+        small_project.write_revision("002", f"{WRITE_NOTE.format('second')}\n{ADD_COLUMN}")
         with reader(target, "SELECT  *\n  FROM room") as pid:
             ended = inv("db.upgrade", url=target.url)
         held = rf"pid {pid}, report, has it, in a transaction \d s old: SELECT \* FROM room"
@@ -102,15 +102,15 @@ class TestLimit:
         assert re.fullmatch(rf"revision 002 did not get a lock and was rolled back \({held}\); {trying}", again)
         fix = rf"nothing of it was kept; wait for that session, or end it: SELECT pg_terminate_backend\({pid}\)"
         assert re.fullmatch(rf"error: revision 002 did not get a lock in 2 tries \({held}\); {fix}", error)
-        assert notes(target) == [("first", "400ms")]
-        assert notes(target, "SELECT * FROM alembic_version") == [("001",)]
+        assert fetch_rows(target) == [("first", "400ms")]
+        assert fetch_rows(target, "SELECT * FROM alembic_version") == [("001",)]
 
     def test_a_revision_that_gets_its_lock_later_is_applied_once_as_a_whole(
         self, small_project: SmallProject, target: Target
     ) -> None:
         # The version table and the enumeration are made again with the second try.
         kind = "op.create_table('kind', sa.Column('name', sa.Enum('a', 'b', name='word')))"
-        small_project.revision("001", f"{NOTE.format('once')}\n{kind}\n{ADD}")
+        small_project.write_revision("001", f"{WRITE_NOTE.format('once')}\n{kind}\n{ADD_COLUMN}")
         with small_project.start("dormatory", "upgrade", url=target.url) as upgrade:
             assert upgrade.stderr is not None
             with reader(target):
@@ -118,10 +118,10 @@ class TestLimit:
                 assert "was rolled back" in upgrade.stderr.readline()
             out, _ = upgrade.communicate(timeout=30)
         assert (upgrade.returncode, out) == (0, f"{target} is at 001\n")
-        assert notes(target) == [("once", "400ms")]
+        assert fetch_rows(target) == [("once", "400ms")]
 
     def test_plain_alembic_has_the_same_limit(self, small_project: SmallProject, target: Target) -> None:
-        small_project.revision("001", ADD)
+        small_project.write_revision("001", ADD_COLUMN)
         with reader(target) as pid:
             ended = small_project.alembic("upgrade", "head", url=target.url)
         assert ended.code != 0
@@ -131,43 +131,41 @@ class TestLimit:
         self, small_project: SmallProject, target: Target, inv: Inv
     ) -> None:
         block = "with op.get_context().autocommit_block(): "
-        small_project.revision("001", f"op.execute('SET lock_timeout = 1500')\n{block}{NOTE.format('1')}")
-        small_project.revision(
-            "002", f"{NOTE.format('2')}\nop.execute('SET LOCAL lock_timeout = 0')\n{NOTE.format('3')}"
+        small_project.write_revision("001", f"op.execute('SET lock_timeout = 1500')\n{block}{WRITE_NOTE.format('1')}")
+        small_project.write_revision(
+            "002", f"{WRITE_NOTE.format('2')}\nop.execute('SET LOCAL lock_timeout = 0')\n{WRITE_NOTE.format('3')}"
         )
-        small_project.revision("003", f"{block}{NOTE.format('4')}")
+        small_project.write_revision("003", f"{block}{WRITE_NOTE.format('4')}")
         assert inv("db.upgrade", url=target.url).code == 0
-        assert notes(target) == [("1", "1500ms"), ("2", "400ms"), ("3", "0"), ("4", "400ms")]
+        assert fetch_rows(target) == [("1", "1500ms"), ("2", "400ms"), ("3", "0"), ("4", "400ms")]
 
     def test_a_limit_of_the_url_is_left_as_it_is(self, small_project: SmallProject, target: Target, inv: Inv) -> None:
-        small_project.revision("001", NOTE.format("url"))
+        small_project.write_revision("001", WRITE_NOTE.format("url"))
         url = target.url.update_query_dict({"options": "-c lock_timeout=2s"})
         assert inv("db.upgrade", url=url).code == 0
-        assert notes(target) == [("url", "2s")]
+        assert fetch_rows(target) == [("url", "2s")]
 
-    def test_a_connection_that_was_lent_is_given_back_without_it(
-        self, small_project: SmallProject, target: Target
-    ) -> None:
-        small_project.revision("001", NOTE.format("lent"))
+    def test_a_given_connection_keeps_no_lock_timeout(self, small_project: SmallProject, target: Target) -> None:
+        small_project.write_revision("001", WRITE_NOTE.format("lent"))
         with backend_for(target).engine(target, writing=True).connect() as connection:
             Runner(small_project.project, target=target, connection=connection).upgrade()
             assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "0"
-        assert notes(target) == [("lent", "400ms")]
+        assert fetch_rows(target) == [("lent", "400ms")]
 
     def test_an_isolation_level_can_still_be_set_first(
         self, small_project: SmallProject, target: Target, inv: Inv
     ) -> None:
-        small_project.revision("001")
-        small_project.revision("002", "op.execute('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE')")
+        small_project.write_revision("001")
+        small_project.write_revision("002", "op.execute('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE')")
         assert inv("db.upgrade", url=target.url).code == 0
 
     def test_readers_never_wait_longer_than_the_limit(self, small_project: SmallProject, target: Target) -> None:
-        small_project.revision("001", ADD)
+        small_project.write_revision("001", ADD_COLUMN)
         waits = [0.0]
         with (
             reader(target),
             small_project.start("dormatory", "upgrade", url=target.url) as upgrade,
-            connected(target) as other,
+            connect(target) as other,
             other.cursor() as cursor,
         ):
             other.autocommit = True
@@ -177,7 +175,9 @@ class TestLimit:
                 waits.append(time.monotonic() - began)
                 time.sleep(0.01)
         assert upgrade.returncode == 3
-        assert LIMIT / 4 < max(waits) < LIMIT + 1, "they queued behind the revision, and not for long"
+        assert LOCK_TIMEOUT_SECONDS / 4 < max(waits) < LOCK_TIMEOUT_SECONDS + 1, (
+            "they queued behind the revision, and not for long"
+        )
 
 
 class TestCommitted:
@@ -187,37 +187,37 @@ class TestCommitted:
         self, small_project: SmallProject, target: Target, inv: Inv
     ) -> None:
         block = "with op.get_context().autocommit_block(): "
-        small_project.revision("001", f"{block}{NOTE.format('kept')}\n{ADD}")
+        small_project.write_revision("001", f"{block}{WRITE_NOTE.format('kept')}\n{ADD_COLUMN}")
         with reader(target) as pid:
             ended = inv("db.upgrade", url=target.url)
         assert ended.code == 3
         assert f"error: revision 001 did not get a lock (pid {pid}, report, has it" in ended.err
         assert "what it did before is kept, so it was not tried again" in ended.err
         assert "trying again" not in ended.err
-        assert notes(target) == [("kept", "400ms")]
+        assert fetch_rows(target) == [("kept", "400ms")]
 
     def test_an_index_built_concurrently_waits_for_as_long_as_it_takes(
         self, small_project: SmallProject, target: Target
     ) -> None:
         block = "with op.get_context().autocommit_block(): op.execute('CREATE INDEX CONCURRENTLY r ON room (id)')"
-        small_project.revision("001", f"{block}\n{NOTE.format('after')}")
-        small_project.revision("002", NOTE.format("next"))
+        small_project.write_revision("001", f"{block}\n{WRITE_NOTE.format('after')}")
+        small_project.write_revision("002", WRITE_NOTE.format("next"))
         waiting = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'"
         with small_project.start("dormatory", "upgrade", url=target.url) as upgrade:
             with reader(target, "LOCK TABLE room IN ROW EXCLUSIVE MODE"):
                 deadline = time.monotonic() + 20
-                while not notes(target, waiting) and time.monotonic() < deadline:
+                while not fetch_rows(target, waiting) and time.monotonic() < deadline:
                     time.sleep(0.05)
-                time.sleep(LIMIT * 2)
+                time.sleep(LOCK_TIMEOUT_SECONDS * 2)
                 assert upgrade.poll() is None
             assert upgrade.wait(20) == 0
-        assert notes(target) == [("after", "400ms"), ("next", "400ms")]
-        assert notes(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'r'::regclass") == [(True,)]
+        assert fetch_rows(target) == [("after", "400ms"), ("next", "400ms")]
+        assert fetch_rows(target, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'r'::regclass") == [(True,)]
 
-    def test_a_limit_of_the_revision_s_own_holds_for_it_too(
+    def test_a_timeout_set_by_the_revision_holds_for_it_too(
         self, small_project: SmallProject, target: Target, inv: Inv
     ) -> None:
-        small_project.revision(
+        small_project.write_revision(
             "001",
             "op.execute(\"SET lock_timeout = '200ms'\")\n"
             "with op.get_context().autocommit_block(): op.execute('CREATE INDEX CONCURRENTLY r ON room (id)')",
@@ -234,13 +234,13 @@ class TestSQLite:
     @pytest.fixture
     def file(self, small_project: SmallProject) -> str:
         """A file that is not at head, of a project that waits for half a second."""
-        small_project.ini("script_location = %(here)s/scripts", "[dormatory]", "lock_wait = 0.5")
-        small_project.tables("a")
+        small_project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "lock_wait = 0.5")
+        small_project.write_table_revisions("a")
         small_project.upgrade(f"sqlite:///{small_project.root}/x.db")
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         return f"{small_project.root}/x.db"
 
-    def test_who_waits_says_so_and_gives_up_at_the_limit(
+    def test_a_waiting_upgrade_reports_it_and_gives_up_at_the_limit(
         self, inv: Inv, file: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         with closing(sqlite3.connect(file, isolation_level=None)) as writer:
@@ -251,13 +251,13 @@ class TestSQLite:
         holder = r"(pid \d+, \S+|the file does not say by whom)"
         assert re.fullmatch(rf"sqlite:///{file} is being written to \({holder}\); waiting at most 0.5 s", waiting)
         fix = "wait for it to end, or end it"
-        said = rf"error: sqlite:///{file} is being changed by somebody else \({holder}; waited 0.5 s\); {fix}"
-        assert re.fullmatch(said, ended.err.rstrip())
+        error = rf"error: sqlite:///{file} is being changed by somebody else \({holder}; waited 0.5 s\); {fix}"
+        assert re.fullmatch(error, ended.err.rstrip())
 
-    def test_who_waits_goes_on_as_soon_as_it_can(self, small_project: SmallProject, file: str) -> None:
+    def test_a_waiting_upgrade_continues_as_soon_as_it_can(self, small_project: SmallProject, file: str) -> None:
         with closing(sqlite3.connect(file, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
-            small_project.ini("script_location = %(here)s/scripts")
+            small_project.write_ini("script_location = %(here)s/scripts")
             with small_project.start("dormatory", "upgrade", url=f"sqlite:///{file}") as upgrade:
                 assert upgrade.stderr is not None
                 assert "waiting at most 60 s" in upgrade.stderr.readline()
@@ -270,12 +270,12 @@ class TestSQLite:
 def test_sixteen_upgrades_at_once_apply_each_revision_once(
     small_project: SmallProject, request: pytest.FixtureRequest, backend: str
 ) -> None:
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     index = "with op.get_context().autocommit_block(): op.execute('CREATE INDEX CONCURRENTLY a_id ON a (id)')"
-    small_project.revision("003", index if backend == "postgresql" else "op.create_index('a_id', 'a', ['id'])")
-    small_project.revision("004", "op.execute('CREATE TABLE c (x int)')")
-    with scratch_of(request, small_project, backend) as target:
-        ended = small_project.run_code(SIXTEEN, url=target.url)
+    small_project.write_revision("003", index if backend == "postgresql" else "op.create_index('a_id', 'a', ['id'])")
+    small_project.write_revision("004", "op.execute('CREATE TABLE c (x int)')")
+    with scratch_target(request, small_project, backend) as target:
+        ended = small_project.run_code(SIXTEEN_UPGRADES, url=target.url)
         assert (ended.code, ended.out.splitlines()[-1]) == (0, str([0] * 16)), ended.err
         arrived = [line for line in ended.out.splitlines() if line.startswith(str(target))]
         assert sorted(arrived) == [f"{target} is at 004"] + [f"{target} is at 004, nothing to do"] * 15
@@ -284,7 +284,7 @@ def test_sixteen_upgrades_at_once_apply_each_revision_once(
 
 
 @contextmanager
-def scratch_of(request: pytest.FixtureRequest, project: SmallProject, backend: str) -> Iterator[Target]:
+def scratch_target(request: pytest.FixtureRequest, project: SmallProject, backend: str) -> Iterator[Target]:
     if backend == "sqlite":
         yield project.project.target({"DATABASE_URL": f"sqlite:///{project.root}/x.db"})
     else:

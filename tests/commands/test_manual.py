@@ -38,29 +38,31 @@ def namespace() -> Collection:
     return found
 
 
-def typed(document: str) -> list[str]:
+def typed_commands(document: str) -> list[str]:
     return re.findall(r"^\$ (.+)$", document, re.MULTILINE)
 
 
-def below(heading: str) -> str:
+def manual_section(heading: str) -> str:
     """Return the text of one section of the manual."""
     return MIGRATIONS.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-def test_two_commands_do_all_the_set_up() -> None:
-    assert typed(README.read_text()) == [SETUP, TEST]
-    assert typed(MIGRATIONS.read_text())[0] == SETUP  # test_documents.py runs it there
+def test_two_commands_complete_the_setup() -> None:
+    assert typed_commands(README.read_text()) == [SETUP, TEST]
+    assert typed_commands(MIGRATIONS.read_text())[0] == SETUP  # test_documents.py runs it there
     assert TEST in (ROOT / ".ci/run").read_text().splitlines()
 
 
 def test_every_task_and_option_is_in_the_manual(namespace: Collection) -> None:
     documented: dict[str, set[str]] = {}
     task = ""
-    for row in re.finditer(r"^\| (?:`(db\.[\w-]+)`)? ?\| (?:`([^`]+)`)? ?\|", below("Commands"), re.MULTILINE):
+    for row in re.finditer(r"^\| (?:`(db\.[\w-]+)`)? ?\| (?:`([^`]+)`)? ?\|", manual_section("Commands"), re.MULTILINE):
         task = row[1] or task
         documented.setdefault(task, set()).update([re.sub(r"(?<= )\W?[A-Z]+", "VALUE", row[2])] if row[2] else [])
 
-    tasks = {name: {usage(item) for item in namespace[name].get_arguments()} for name in namespace.task_names}
+    tasks = {
+        name: {documented_usage(item) for item in namespace[name].get_arguments()} for name in namespace.task_names
+    }
     assert documented == tasks
 
 
@@ -70,7 +72,7 @@ def test_every_task_and_option_has_help(namespace: Collection) -> None:
         assert all(item.help for item in namespace[name].get_arguments()), name
 
 
-def usage(item: Argument) -> str:
+def documented_usage(item: Argument) -> str:
     """Return an argument as the manual writes it."""
     if item.positional:
         return str(item.name).upper()
@@ -85,14 +87,16 @@ def test_only_tasks_that_exist_are_recommended(namespace: Collection) -> None:
 
 
 def test_every_exit_code_is_in_the_manual() -> None:
-    assert [int(code) for code in re.findall(r"^\| (\d+) \|", below("Exit codes"), re.MULTILINE)] == sorted(ExitCode)
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", manual_section("Exit codes"), re.MULTILINE)] == sorted(
+        ExitCode
+    )
 
 
 def test_every_family_of_errors_is_in_the_troubleshooting() -> None:
-    assert [words for words in families() if words not in below("Troubleshooting")] == []
+    assert [words for words in error_phrases() if words not in manual_section("Troubleshooting")] == []
 
 
-def families() -> Iterator[str]:
+def error_phrases() -> Iterator[str]:
     """Yield of each error the longest piece of its first words that is always the same."""
     texts = [file.read_text() for file in sorted((ROOT / "dormatory/errors").glob("*.py"))]
     for node in ast.walk(ast.parse("\n".join(texts).replace("from __future__ import annotations", ""))):
@@ -125,7 +129,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 def test_every_nox_session_that_is_named_exists() -> None:
-    known = process.run([sys.executable, "-m", "nox", "--list", "--json"], cwd=ROOT).stdout
+    known = process.run_program([sys.executable, "-m", "nox", "--list", "--json"], cwd=ROOT).stdout
     names = {item[key] for item in json.loads(known) for key in ("name", "session")}
 
     named = re.findall(r"nox -s \"?([\w-]+(?:\([\w-]+\))?)", README.read_text() + MIGRATIONS.read_text())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Ended
+from tests.conftest import CommandResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,18 +19,18 @@ MODELS = (
     "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True))",
 )
 WITH_B = "sa.Table('b', metadata, sa.Column('on', sa.Boolean, server_default=sa.false(), nullable=False))"
-ELSEWHERE = "postgresql://u:canary@no.such.host.invalid/x"
+UNREACHABLE_URL = "postgresql://u:canary@no.such.host.invalid/x"
 
 
 @pytest.fixture
-def modelled(small_project: SmallProject) -> SmallProject:
+def changed_project(small_project: SmallProject) -> SmallProject:
     """A project whose models ask for a table that the history lacks."""
-    small_project.tables("a")
-    small_project.env(*MODELS, WITH_B, "environment.run(metadata)")
+    small_project.write_table_revisions("a")
+    small_project.write_env(*MODELS, WITH_B, "environment.run(metadata)")
     return small_project
 
 
-def files(project: SmallProject) -> list[str]:
+def revision_file_names(project: SmallProject) -> list[str]:
     return sorted(path.name for path in project.versions.glob("*.py"))
 
 
@@ -38,10 +38,10 @@ class TestTask:
     """inv db.revision and inv db.create --message."""
 
     def test_the_next_revision_is_written_and_shown_without_any_database(
-        self, inv: Inv, modelled: SmallProject
+        self, inv: Inv, changed_project: SmallProject
     ) -> None:
-        ended = inv("db.revision", "--message", "Add table b", url=ELSEWHERE)
-        (file,) = (path for path in modelled.versions.glob("002*.py"))
+        ended = inv("db.revision", "--message", "Add table b", url=UNREACHABLE_URL)
+        (file,) = (path for path in changed_project.versions.glob("002*.py"))
         assert (ended.code, ended.out.splitlines()[0]) == (0, str(file)), ended
         shown = ended.out
         assert "-- sqlite" in shown
@@ -54,42 +54,44 @@ class TestTask:
         assert 'sa.text("0")' not in written.replace("'", '"'), "generated against PostgreSQL, not in SQLite's form"
         assert "import dormatory" not in written
 
-    def test_the_developers_database_is_not_touched(self, inv: Inv, modelled: SmallProject) -> None:
-        database = modelled.root / "dev.db"
+    def test_the_developers_database_is_not_touched(self, inv: Inv, changed_project: SmallProject) -> None:
+        database = changed_project.root / "dev.db"
         url = f"sqlite:///{database}"
         ended = inv("db.create", "--message", "Add table b", url=url)
         assert (ended.code, ended.out.splitlines()[0]) == (0, f"{url} created")
         assert database.read_bytes() == b""
-        assert files(modelled) == ["001_x.py", "002_add_table_b.py"]
+        assert revision_file_names(changed_project) == ["001_x.py", "002_add_table_b.py"]
 
     @pytest.mark.parametrize("message", ["", "   ", "table"], ids=["empty", "blank", "one-word"])
-    def test_a_message_that_says_nothing_is_refused(self, inv: Inv, modelled: SmallProject, message: str) -> None:
+    def test_a_message_that_says_nothing_is_refused(
+        self, inv: Inv, changed_project: SmallProject, message: str
+    ) -> None:
         what = f"the message {message!r} says too little" if message.strip() else "the message is empty"
         expected = (
             f"error: {what} (it becomes the revision's title and file name); "
             'say what it does in a few words: --message "Add user table"\n'
         )
-        assert inv("db.revision", f"--message={message}", url=ELSEWHERE) == Ended(2, "", expected)
-        assert files(modelled) == ["001_x.py"]
+        assert inv("db.revision", f"--message={message}", url=UNREACHABLE_URL) == CommandResult(2, "", expected)
+        assert revision_file_names(changed_project) == ["001_x.py"]
 
     def test_without_a_change_nothing_is_written_unless_asked_for(self, inv: Inv, small_project: SmallProject) -> None:
-        small_project.tables("a")
-        small_project.env(*MODELS, "environment.run(metadata)")
-        ended = inv("db.revision", "--message", "Nothing to do", url=ELSEWHERE)
+        small_project.write_table_revisions("a")
+        small_project.write_env(*MODELS, "environment.run(metadata)")
+        ended = inv("db.revision", "--message", "Nothing to do", url=UNREACHABLE_URL)
         assert (ended.code, ended.out) == (0, "")
         assert ended.err == "no change found: the models match the history, nothing written\n"
-        assert files(small_project) == ["001_x.py"]
-        forced = inv("db.revision", "--message", "Nothing to do", "--empty", url=ELSEWHERE)
+        assert revision_file_names(small_project) == ["001_x.py"]
+        forced = inv("db.revision", "--message", "Nothing to do", "--empty", url=UNREACHABLE_URL)
         assert forced.code == 0
-        assert files(small_project) == ["001_x.py", "002_nothing_to_do.py"]
+        assert revision_file_names(small_project) == ["001_x.py", "002_nothing_to_do.py"]
 
-    def test_two_heads_leave_no_place_for_a_revision(self, inv: Inv, modelled: SmallProject) -> None:
-        modelled.revision("002", after="001")
-        modelled.revision("003", after="001")
-        ended = inv("db.revision", "--message", "Add table b", "--empty", url=ELSEWHERE)
+    def test_two_heads_leave_no_place_for_a_revision(self, inv: Inv, changed_project: SmallProject) -> None:
+        changed_project.write_revision("002", after="001")
+        changed_project.write_revision("003", after="001")
+        ended = inv("db.revision", "--message", "Add table b", "--empty", url=UNREACHABLE_URL)
         assert (ended.code, ended.out) == (2, "")
         assert ended.err.startswith("error: the history has 2 heads: 002, 003 (")
-        assert len(files(modelled)) == 3
+        assert len(revision_file_names(changed_project)) == 3
 
 
 class TestPlainAlembic:
@@ -104,46 +106,50 @@ class TestPlainAlembic:
         ],
         ids=["plain", "autogenerate", "rev-id"],
     )
-    def test_the_file_has_the_next_number(self, modelled: SmallProject, arguments: tuple[str, ...], name: str) -> None:
-        url = f"sqlite:///{modelled.root}/x.db"
+    def test_the_file_has_the_next_number(
+        self, changed_project: SmallProject, arguments: tuple[str, ...], name: str
+    ) -> None:
+        url = f"sqlite:///{changed_project.root}/x.db"
         if "--autogenerate" in arguments:
-            modelled.upgrade(url)
-        ended = modelled.alembic("revision", *arguments, url=url)
+            changed_project.upgrade(url)
+        ended = changed_project.alembic("revision", *arguments, url=url)
         assert ended.code == 0, ended
-        assert files(modelled) == ["001_x.py", name]
+        assert revision_file_names(changed_project) == ["001_x.py", name]
         if "--autogenerate" not in arguments:
-            assert not (modelled.root / "x.db").exists()
+            assert not (changed_project.root / "x.db").exists()
 
     @pytest.mark.parametrize("arguments", [("-m", "one"), ()], ids=["one-word", "no-message"])
-    def test_a_message_that_says_nothing_is_refused(self, modelled: SmallProject, arguments: tuple[str, ...]) -> None:
-        ended = modelled.alembic("revision", *arguments, url=ELSEWHERE)
+    def test_a_message_that_says_nothing_is_refused(
+        self, changed_project: SmallProject, arguments: tuple[str, ...]
+    ) -> None:
+        ended = changed_project.alembic("revision", *arguments, url=UNREACHABLE_URL)
         assert (ended.code, ended.err) == (255, "")
         assert "it becomes the revision's title and file name" in ended.out
-        assert files(modelled) == ["001_x.py"]
+        assert revision_file_names(changed_project) == ["001_x.py"]
 
-    def test_a_database_that_lags_behind_is_not_compared_with(self, modelled: SmallProject) -> None:
-        url = f"sqlite:///{modelled.root}/x.db"
-        modelled.upgrade(url)
-        modelled.tables("a", "c")
-        ended = modelled.alembic("revision", "--autogenerate", "-m", "Add table b", url=url)
+    def test_a_database_that_lags_behind_is_not_compared_with(self, changed_project: SmallProject) -> None:
+        url = f"sqlite:///{changed_project.root}/x.db"
+        changed_project.upgrade(url)
+        changed_project.write_table_revisions("a", "c")
+        ended = changed_project.alembic("revision", "--autogenerate", "-m", "Add table b", url=url)
         assert (ended.code, ended.err) == (255, "")
         assert ended.out.strip() == (
             "FAILED: the database is not at head (Alembic compares the models with it as it stands); "
             "run inv db.upgrade first, or inv db.revision, which compares with a scratch database"
         )
 
-    def test_nothing_changed_is_said_and_nothing_written(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
-        small_project.env(*MODELS, "environment.run(metadata)")
+    def test_no_change_is_reported_and_nothing_is_written(self, small_project: SmallProject) -> None:
+        small_project.write_table_revisions("a")
+        small_project.write_env(*MODELS, "environment.run(metadata)")
         url = f"sqlite:///{small_project.root}/x.db"
         small_project.upgrade(url)
         ended = small_project.alembic("revision", "--autogenerate", "-m", "Add nothing new", url=url)
         assert (ended.code, "no change found" in ended.err) == (0, True)
-        assert files(small_project) == ["001_x.py"]
+        assert revision_file_names(small_project) == ["001_x.py"]
 
 
-def test_numbering_leaves_other_files_alone(modelled: SmallProject, tmp_path: Path) -> None:
-    (modelled.versions / "999_notes.txt").write_text("not a revision")
+def test_numbering_leaves_other_files_alone(changed_project: SmallProject, tmp_path: Path) -> None:
+    (changed_project.versions / "999_notes.txt").write_text("not a revision")
     assert tmp_path.exists()
-    assert modelled.alembic("revision", "-m", "Add something new", url=ELSEWHERE).code == 0
-    assert "002_add_something_new.py" in files(modelled)
+    assert changed_project.alembic("revision", "-m", "Add something new", url=UNREACHABLE_URL).code == 0
+    assert "002_add_something_new.py" in revision_file_names(changed_project)

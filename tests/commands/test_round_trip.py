@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.registry import NAMES
-from dormatory.checks.data import rows_kept
+from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.checks.data import check_data_loss
 from dormatory.checks.finding import Severity
 from dormatory.checks.outcome import Outcome
-from dormatory.checks.roundtrip import round_trip
+from dormatory.checks.roundtrip import check_round_trip
 from dormatory.project.history import History
 from dormatory.project.project import Project
-from dormatory.recording.model import Course
-from dormatory.replay.replay import play
+from dormatory.recording.model import RouteKind
+from dormatory.replay.replay import replay_history
 from dormatory.report.failed_step import step_lines
-from dormatory.report.text import text
+from dormatory.report.text import findings_text
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ REVISIONS = [revision.id for revision in HISTORY.revisions]
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Play on the backends that the command line chose; on all of them if it chose none."""
-    chosen = metafunc.config.getoption("--backend") or NAMES
+    chosen = metafunc.config.getoption("--backend") or BACKEND_NAMES
     metafunc.parametrize("recording", chosen, indirect=True, scope="module")
 
 
@@ -41,15 +41,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def recording(request: pytest.FixtureRequest) -> Iterator[Recording]:
     """The whole history, played once per backend; a server that cannot run fails every test."""
     with scratch.databases(request.param) as maker:
-        yield play(PROJECT, maker)
+        yield replay_history(PROJECT, maker)
 
 
-def verdict(recording: Recording) -> list[Finding]:
-    return [*round_trip(recording, HISTORY), *rows_kept(recording, HISTORY)]
+def all_findings(recording: Recording) -> list[Finding]:
+    return [*check_round_trip(recording, HISTORY), *check_data_loss(recording, HISTORY)]
 
 
-def shown(found: list[Finding]) -> str:
-    return text(Outcome(tuple(found)), Path.cwd())
+def report_text(found: list[Finding]) -> str:
+    return findings_text(Outcome(tuple(found)), Path.cwd())
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -59,17 +59,17 @@ def test_a_revision_makes_its_round_trip(
     steps = {step.revision: step for step in recording.steps}
     assert revision in steps, f"not reached: the upgrade of {recording.steps[-1].revision} failed"
     record_property("seconds", sum(leg.seconds for leg in steps[revision].legs))
-    found = [item for item in verdict(recording) if item.revision == revision]
+    found = [item for item in all_findings(recording) if item.revision == revision]
     for item in found:
         record_property(f"{item.severity.value} {item.rule}", item.message)
     if any(item.severity is Severity.ERROR for item in found):
-        pytest.fail("\n".join((*step_lines(steps[revision], recording.backend), shown(found))), pytrace=False)
+        pytest.fail("\n".join((*step_lines(steps[revision], recording.backend), report_text(found))), pytrace=False)
 
 
-def test_everything_else_that_was_played_ends_where_it_should(recording: Recording) -> None:
-    found = [item for item in verdict(recording) if item.severity is Severity.ERROR]
-    assert not found, shown(found)
-    assert {passage.course for passage in recording.passages} == {Course.DOWN, Course.UP}
+def test_every_route_ends_where_it_should(recording: Recording) -> None:
+    found = [item for item in all_findings(recording) if item.severity is Severity.ERROR]
+    assert not found, report_text(found)
+    assert {passage.course for passage in recording.passages} == {RouteKind.DOWN, RouteKind.UP}
 
 
 def test_the_server_is_the_one_that_was_asked_for(recording: Recording, request: pytest.FixtureRequest) -> None:

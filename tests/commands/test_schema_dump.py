@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.dump import dump
+from dormatory.backends.dump import dump_schema
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands import schema_dump
-from dormatory.errors import LoadedDifferentlyError, NoDumpError, NotEmptyError, ProgramFailedError
-from dormatory.report.messages import difference_lines
+from dormatory.errors import DatabaseNotEmptyError, DumpMismatchError, MissingDumpError, ProgramFailedError
+from dormatory.report.messages import dump_difference_lines
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ BACKENDS = ("sqlite", "postgresql")
 @pytest.fixture
 def history(small_project: SmallProject) -> SmallProject:
     """A history of two tables whose schema files are committed to git."""
-    small_project.tables("room", "bed")
-    list(schema_dump.write_all(small_project.project, BACKENDS, None))
+    small_project.write_table_revisions("room", "bed")
+    list(schema_dump.write_dumps(small_project.project, BACKENDS, None))
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
         identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
         subprocess.run(["git", *identity, *arguments], cwd=small_project.root, check=True, capture_output=True)
@@ -35,7 +35,9 @@ def history(small_project: SmallProject) -> SmallProject:
 
 
 def add_a_column(history: SmallProject) -> None:
-    history.revision("003", 'op.add_column("bed", sa.Column("width", sa.Integer))', 'op.drop_column("bed", "width")')
+    history.write_revision(
+        "003", 'op.add_column("bed", sa.Column("width", sa.Integer))', 'op.drop_column("bed", "width")'
+    )
 
 
 def test_check_is_quiet_about_current_files_and_writes_nothing(history: SmallProject, inv: Inv) -> None:
@@ -56,21 +58,21 @@ def test_check_shows_what_a_stale_file_lacks_and_leaves_it(history: SmallProject
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_difference_is_told_in_sentences_and_as_sql(history: SmallProject, backend: str) -> None:
-    assert list(difference_lines(schema_dump.difference(history.project, backend))) == [
+def test_a_difference_is_shown_in_sentences_and_as_sql(history: SmallProject, backend: str) -> None:
+    assert list(dump_difference_lines(schema_dump.dump_difference(history.project, backend))) == [
         f"-- {backend}",
         "no difference",
     ]
     add_a_column(history)
     for reference in ("", "HEAD"):
-        lines = list(difference_lines(schema_dump.difference(history.project, backend, reference)))
+        lines = list(dump_difference_lines(schema_dump.dump_difference(history.project, backend, reference)))
         assert lines[1] == f"column bed.width: added ({'INTEGER' if backend == 'sqlite' else 'integer'}, NULL)"
         assert any(line.startswith("+") and "width" in line for line in lines[2:])
 
 
 def test_a_reference_that_git_does_not_have_is_named(history: SmallProject) -> None:
     with pytest.raises(ProgramFailedError, match="git ended with exit code 128"):
-        schema_dump.difference(history.project, "sqlite", "nowhere")
+        schema_dump.dump_difference(history.project, "sqlite", "nowhere")
 
 
 def test_output_goes_to_another_directory(history: SmallProject, inv: Inv, tmp_path: Path) -> None:
@@ -85,24 +87,24 @@ def test_a_test_database_filled_from_the_file_is_the_migrated_one(
 ) -> None:
     maker = scratch_sqlite if backend == "sqlite" else lambda: throwaway.scratch_postgresql(postgres_server)
     with maker() as filled, maker() as migrated:
-        schema_dump.create_from_dump(history.project, filled)
+        schema_dump.load_committed_dump(history.project, filled)
         scratch.upgrade(history.project, migrated, "heads")
-        assert dump(filled) == dump(migrated)
-        with pytest.raises(NotEmptyError):
-            schema_dump.create_from_dump(history.project, filled)
+        assert dump_schema(filled) == dump_schema(migrated)
+        with pytest.raises(DatabaseNotEmptyError):
+            schema_dump.load_committed_dump(history.project, filled)
 
 
 def test_a_file_that_does_not_say_what_it_makes_is_refused(history: SmallProject) -> None:
     file = schema_dump.committed_file(history.project, "sqlite")
     file.write_text(file.read_text() + "\n-- edited by hand\n")
-    with scratch_sqlite() as target, pytest.raises(LoadedDifferentlyError, match="differs from"):
-        schema_dump.create_from_dump(history.project, target)
+    with scratch_sqlite() as target, pytest.raises(DumpMismatchError, match="differs from"):
+        schema_dump.load_committed_dump(history.project, target)
 
 
 def test_a_missing_file_is_named_with_the_task_that_writes_it(history: SmallProject) -> None:
     file = schema_dump.committed_file(history.project, "sqlite")
     file.unlink()
-    with pytest.raises(NoDumpError, match=r"sqlite\.sql is missing .*; write it with: inv db\.schema-dump"):
+    with pytest.raises(MissingDumpError, match=r"sqlite\.sql is missing .*; write it with: inv db\.schema-dump"):
         schema_dump.committed_text(history.project, "sqlite")
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.postgresql.server.throwaway import Server
-    from tests.conftest import Ended, Inv, SmallProject
+    from tests.conftest import CommandResult, Inv, SmallProject
 
 pytestmark = pytest.mark.once
 
@@ -30,7 +30,7 @@ WRONG = "wrong%na@ry:7/x'y zü"
 PRINTABLE = "".join(map(chr, range(32, 127)))
 
 
-DAYS: dict[str, tuple[tuple[str, ...], ...]] = {
+COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "user-info": (
         ("-e", "db.create"), ("-d", "db.upgrade", "--verbose"), ("--dry", "db.status"),
         ("current", "--verbose"), ("downgrade", "-1"), ("-e", "db.rehearse"), ("-e", "db.undo"),
@@ -46,7 +46,7 @@ DAYS: dict[str, tuple[tuple[str, ...], ...]] = {
 }  # fmt: skip
 
 
-def forms(secret: str) -> set[str]:
+def encoded_forms(secret: str) -> set[str]:
     """Return every way in which a secret may be written down."""
     return {
         secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1],
@@ -55,12 +55,12 @@ def forms(secret: str) -> set[str]:
     }  # fmt: skip
 
 
-def refuse_traces(text: str, *secrets: str) -> None:
+def assert_no_secret(text: str, *secrets: str) -> None:
     for secret in secrets:
-        assert not [form for form in forms(secret) if form in text], text
+        assert not [form for form in encoded_forms(secret) if form in text], text
 
 
-class Password:
+class PasswordUser:
     """A user of the throwaway server who has to give a password, and databases of that user."""
 
     def __init__(self, server: Server, user: str, password: str) -> None:
@@ -68,7 +68,7 @@ class Password:
 
     def url(self, name: str = "postgres", *, password: str | None = None) -> str:
         """Return a URL with the password in its user-info."""
-        url = self.server.url(name).set(username=self.user, password=password or self.password)
+        url = self.server.database_url(name).set(username=self.user, password=password or self.password)
         return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def query_url(self, name: str) -> str:
@@ -78,10 +78,10 @@ class Password:
 
 
 @pytest.fixture
-def scram(postgres_server: Server) -> Iterator[dict[str, Password]]:
+def scram(postgres_server: Server) -> Iterator[dict[str, PasswordUser]]:
     """Users whom the server asks for their passwords, though it trusts everybody else."""
     users = {"canary": CANARY, "printable": PRINTABLE}
-    access = postgres_server.socket_directory / postmaster.DATA / "pg_hba.conf"
+    access = postgres_server.socket_directory / postmaster.DATA_DIRECTORY / "pg_hba.conf"
     before = access.read_text()
     with contextlib.closing(postmaster.connect(postgres_server.socket_directory)) as connection:
         with connection.cursor() as cursor:
@@ -91,37 +91,37 @@ def scram(postgres_server: Server) -> Iterator[dict[str, Password]]:
                     role = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
                     cursor.execute(role.format(sql.Identifier(user), sql.Literal(password)))
         access.write_text("".join(f"local all {user} scram-sha-256\n" for user in users) + before)
-        reload(connection)
+        reload_configuration(connection)
         try:
-            yield {user: Password(postgres_server, user, password) for user, password in users.items()}
+            yield {user: PasswordUser(postgres_server, user, password) for user, password in users.items()}
         finally:
             access.write_text(before)
-            reload(connection)
+            reload_configuration(connection)
 
 
-def reload(connection: object) -> None:
+def reload_configuration(connection: object) -> None:
     with connection.cursor() as cursor:  # type: ignore[attr-defined]
         cursor.execute("SELECT pg_reload_conf()")
     time.sleep(0.2)
 
 
-class Arguments(threading.Thread):
+class ArgumentListRecorder(threading.Thread):
     """Collects the argument lists of every process that is started meanwhile."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.seen: set[bytes] = set()
-        self._old = self._processes()
-        self._ending = threading.Event()
+        self._earlier = self._processes()
+        self._stopped = threading.Event()
 
     def run(self) -> None:
-        while not self._ending.wait(0.01):
-            for entry in self._processes() - self._old:
+        while not self._stopped.wait(0.01):
+            for entry in self._processes() - self._earlier:
                 with contextlib.suppress(OSError):
                     self.seen.add(Path(entry, "cmdline").read_bytes())
 
-    def end(self) -> str:
-        self._ending.set()
+    def stop(self) -> str:
+        self._stopped.set()
         self.join()
         return "\n".join(line.replace(b"\0", b" ").decode(errors="replace") for line in self.seen)
 
@@ -132,59 +132,61 @@ class Arguments(threading.Thread):
 
 
 @pytest.fixture
-def arguments() -> Iterator[Arguments]:
+def arguments() -> Iterator[ArgumentListRecorder]:
     """Argument lists, from the start of the test."""
     if not Path("/proc/self/cmdline").exists():
         pytest.fail("argument lists can be read on Linux only; run this test there")
-    watching = Arguments()
-    watching.start()
-    yield watching
-    watching.end()
+    recorder = ArgumentListRecorder()
+    recorder.start()
+    yield recorder
+    recorder.stop()
 
 
-def everything(ended: Ended) -> str:
+def all_output(ended: CommandResult) -> str:
     return ended.out + ended.err
 
 
-class TestCanary:
+class TestPassword:
     @pytest.mark.parametrize("place", ["user-info", "query"])
-    def test_a_whole_day_shows_no_password(
-        self, small_project: SmallProject, scram: dict[str, Password], arguments: Arguments, place: str
+    def test_successful_commands_show_no_password(
+        self, small_project: SmallProject, scram: dict[str, PasswordUser], arguments: ArgumentListRecorder, place: str
     ) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         canary = scram["canary"]
         name = f"day_{place.replace('-', '_')}"
         url = canary.url(name) if place == "user-info" else canary.query_url(name)
         shown = ""
-        for command in DAYS[place]:
+        for command in COMMANDS[place]:
             task = any(word.startswith("db.") for word in command)
             words = [word.format(root=small_project.root) for word in command]
             ended = (small_project.inv if task else small_project.alembic)(*words, url=url)
             assert ended.code == ("db.check" in command and "--live" not in command), ended  # which has findings
-            shown += everything(ended)
+            shown += all_output(ended)
         backup = next(path for path in small_project.root.rglob("*.dump"))
         ended = small_project.inv("-e", "db.restore", backup.name, url=url)
         assert ended.code == 0, ended
-        shown += everything(ended)
+        shown += all_output(ended)
         target = small_project.project.target({"DATABASE_URL": url})
         backend_for(target).drop(target)
-        refuse_traces(shown, CANARY)
+        assert_no_secret(shown, CANARY)
         assert "***" in shown
-        lists = arguments.end()
-        refuse_traces(lists, CANARY)
+        lists = arguments.stop()
+        assert_no_secret(lists, CANARY)
         assert "-m dormatory upgrade" in lists
         assert "psql --no-psqlrc" in lists
         assert "pg_dump --format=custom" in lists
         assert "pg_restore --no-password" in lists
         assert (small_project.root / "report.json").is_file() == (place == "user-info")
         files = [path for path in small_project.root.rglob("*") if path.is_file()]
-        refuse_traces("\n".join(path.name for path in files), CANARY)
+        assert_no_secret("\n".join(path.name for path in files), CANARY)
         for path in files:
-            refuse_traces(path.read_text(errors="replace"), CANARY)
+            assert_no_secret(path.read_text(errors="replace"), CANARY)
 
-    def test_what_fails_shows_no_password(self, small_project: SmallProject, scram: dict[str, Password]) -> None:
-        small_project.tables("a")
-        small_project.revision("002", "raise ValueError(op.get_bind().engine.url.render_as_string(False))")
+    def test_failing_commands_show_no_password(
+        self, small_project: SmallProject, scram: dict[str, PasswordUser]
+    ) -> None:
+        small_project.write_table_revisions("a")
+        small_project.write_revision("002", "raise ValueError(op.get_bind().engine.url.render_as_string(False))")
         canary = scram["canary"]
         name = "failing"
         target = small_project.project.target({"DATABASE_URL": canary.url(name)})
@@ -193,14 +195,14 @@ class TestCanary:
             ended = small_project.inv(option, "db.upgrade", url=url)
             assert ended.code == 3
             assert "the revision failed at scripts/versions/002_x.py:11" in ended.err
-            refuse_traces(everything(ended), CANARY)
-        refuse_traces(everything(small_project.alembic("upgrade", "head", url=url)), CANARY)
+            assert_no_secret(all_output(ended), CANARY)
+        assert_no_secret(all_output(small_project.alembic("upgrade", "head", url=url)), CANARY)
         backend_for(target).drop(target)
 
     def test_a_wrong_password_is_one_line_without_it(
-        self, inv: Inv, small_project: SmallProject, scram: dict[str, Password]
+        self, inv: Inv, small_project: SmallProject, scram: dict[str, PasswordUser]
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = scram["canary"].url(password=WRONG)
         target = small_project.project.target({"DATABASE_URL": url})
         expected = f"cannot reach {target} (the server refused the password); correct the password in DATABASE_URL\n"
@@ -211,12 +213,12 @@ class TestCanary:
         assert (plain.code, plain.err) == (255, "")
         assert plain.out.strip() == f"FAILED: {expected}".strip()
         assert "***" in expected
-        refuse_traces(expected, WRONG)
+        assert_no_secret(expected, WRONG)
 
     def test_no_password_at_all_is_asked_for_in_the_message(
-        self, small_project: SmallProject, scram: dict[str, Password]
+        self, small_project: SmallProject, scram: dict[str, PasswordUser]
     ) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = f"postgresql://canary@/postgres?host={scram['canary'].server.socket_directory}"
         ended = small_project.run("dormatory", "upgrade", url=url, PGPASSFILE="/nonexistent")
         assert (ended.code, ended.out) == (3, "")
@@ -226,15 +228,15 @@ class TestCanary:
 
 
 def test_a_password_of_every_printable_character_works_everywhere(
-    inv: Inv, small_project: SmallProject, scram: dict[str, Password]
+    inv: Inv, small_project: SmallProject, scram: dict[str, PasswordUser]
 ) -> None:
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     user = scram["printable"]
     url = user.url("printable")
     for command in (["db.create"], ["db.upgrade", "--to=001"], ["db.status"], ["db.reset"]):
         ended = inv(*command, url=url)
         assert ended.code == 0, ended
-        refuse_traces(everything(ended), PRINTABLE)
+        assert_no_secret(all_output(ended), PRINTABLE)
     for form in (url, user.query_url("printable")):
         assert inv("db.current", url=form).out == "002 (head)  Do step 002.\n"
     assert small_project.alembic("current", url=url).out == "002 (head)\n"
@@ -243,9 +245,9 @@ def test_a_password_of_every_printable_character_works_everywhere(
 
 
 def test_a_crash_shows_no_password(small_project: SmallProject) -> None:
-    small_project.env("import os", "raise LookupError(os.environ['DATABASE_URL'])")
+    small_project.write_env("import os", "raise LookupError(os.environ['DATABASE_URL'])")
     url = f"postgresql://u:{quote(CANARY, safe='')}@h/n"
-    small_project.tables("a")
+    small_project.write_table_revisions("a")
     ended = small_project.run("dormatory", "stamp", url=url)
     assert ended.code == 70
     assert ended.err == "internal error: LookupError (a bug of this workflow); run again with: inv --debug\n"

@@ -43,18 +43,18 @@ class TestInterrupted:
     def test_the_migration_is_rolled_back_and_no_process_remains(
         self, small_project: SmallProject, url: str, number: signal.Signals, code: int, word: str
     ) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         small_project.upgrade(url, "001")
         marker = small_project.root / "started"
-        small_project.revision("002", slow(marker))
+        small_project.write_revision("002", slow_revision(marker))
         with small_project.start("invoke", "db.upgrade", url=url) as inv:
-            child = migrating(marker)
+            child = wait_for_migration(marker)
             inv.send_signal(number)
             out, err = inv.communicate(timeout=_WAIT_SECONDS)
         assert (inv.returncode, out) == (code, "")
         assert err.splitlines()[1:] == [word]
-        until(lambda: not is_running(child))
-        small_project.tables("a", "b")
+        wait_until(lambda: not is_running(child))
+        small_project.write_table_revisions("a", "b")
         after = small_project.run("dormatory", "upgrade", url=url)
         assert (after.code, "+ 002" in after.err) == (0, True), "nothing of the interrupted revision was kept"
 
@@ -68,11 +68,11 @@ class TestInterrupted:
         assert (ended.code, ended.out, ended.err) == (-signal.SIGINT, "", "")
 
     def test_a_killed_alembic_is_a_failure_that_says_so(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         marker = small_project.root / "started"
-        small_project.revision("001", slow(marker))
+        small_project.write_revision("001", slow_revision(marker))
         with small_project.start("invoke", "db.upgrade", url=f"sqlite:///{small_project.root}/x.db") as inv:
-            os.kill(migrating(marker), signal.SIGKILL)
+            os.kill(wait_for_migration(marker), signal.SIGKILL)
             _, err = inv.communicate(timeout=_WAIT_SECONDS)
         assert inv.returncode == 3
         assert err.splitlines()[1:] == [
@@ -82,28 +82,30 @@ class TestInterrupted:
             )
         ]
 
-    def test_a_statement_that_the_server_is_busy_with_is_broken_off(
+    def test_a_statement_running_on_the_server_is_cancelled(
         self, small_project: SmallProject, postgres_server: Server
     ) -> None:
         target = postgres_server.create_database()
         text = target.render_as_string(hide_password=False)
-        small_project.revision("001", "op.execute('CREATE TABLE a (x int)'); op.execute('SELECT pg_sleep(60)')")
+        small_project.write_revision("001", "op.execute('CREATE TABLE a (x int)'); op.execute('SELECT pg_sleep(60)')")
         with closing(psycopg2.connect(text.replace("+psycopg2", ""))) as watcher:
             watcher.autocommit = True
             with small_project.start("invoke", "db.upgrade", url=text) as inv:
-                until(lambda: sleeping(watcher) == 1)
+                wait_until(lambda: sleeping_session_count(watcher) == 1)
                 inv.send_signal(signal.SIGTERM)
                 inv.communicate(timeout=10)  # well below the time after which it would be killed
             assert inv.returncode == 143
-            assert sleeping(watcher) == 0
-            assert asked(watcher, "SELECT to_regclass('a')") is None
+            assert sleeping_session_count(watcher) == 0
+            assert fetch_value(watcher, "SELECT to_regclass('a')") is None
 
-    def test_a_statement_that_sqlite_is_busy_with_is_broken_off(self, small_project: SmallProject) -> None:
+    def test_a_statement_running_in_sqlite_is_cancelled(self, small_project: SmallProject) -> None:
         endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
         marker = small_project.root / "started"
-        small_project.revision("001", f"import pathlib; pathlib.Path({str(marker)!r}).touch(); op.execute({endless!r})")
+        small_project.write_revision(
+            "001", f"import pathlib; pathlib.Path({str(marker)!r}).touch(); op.execute({endless!r})"
+        )
         with small_project.start("invoke", "db.upgrade", url=f"sqlite:///{small_project.root}/x.db") as inv:
-            until(marker.exists)
+            wait_until(marker.exists)
             time.sleep(0.2)  # until the statement runs, which nothing outside can see
             inv.send_signal(signal.SIGINT)
             _, err = inv.communicate(timeout=10)
@@ -114,7 +116,7 @@ class TestWithoutATerminal:
     """Hooks, cron and CI: no terminal, and sometimes not even a standard input."""
 
     def test_a_task_runs_with_standard_input_closed(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = f"sqlite:///{small_project.root}/x.db"
         ended = subprocess.run(
             ["/bin/sh", "-c", 'exec "$0" -m invoke db.upgrade <&-', sys.executable], cwd=REPOSITORY,
@@ -125,7 +127,7 @@ class TestWithoutATerminal:
         assert "\r" not in ended.stderr
 
     def test_a_task_reads_nothing_from_standard_input(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         reader, writer = os.pipe()
         os.write(writer, b"refs/heads/main 0 1\n")
         ended = subprocess.run(
@@ -138,7 +140,7 @@ class TestWithoutATerminal:
         os.close(reader)
 
     def test_a_bar_is_drawn_on_a_terminal_only_and_never_in_the_result(self, small_project: SmallProject) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         terminal, inner = os.openpty()
         ended = subprocess.run(
             [sys.executable, "-m", "invoke", "db.upgrade"], cwd=REPOSITORY, stdin=inner, stdout=subprocess.PIPE,
@@ -156,7 +158,7 @@ class TestWithoutATerminal:
         assert "━" in shown
 
 
-def slow(marker: Path) -> str:
+def slow_revision(marker: Path) -> str:
     """Return the code of a revision that changes something, says so, and then takes its time."""
     return f"""
         import os, pathlib, time
@@ -166,16 +168,16 @@ def slow(marker: Path) -> str:
     """
 
 
-def migrating(marker: Path) -> int:
+def wait_for_migration(marker: Path) -> int:
     """Wait for a slow revision to begin, and return the process that runs it."""
-    until(lambda: marker.exists() and bool(marker.read_text()))
+    wait_until(lambda: marker.exists() and bool(marker.read_text()))
     return int(marker.read_text())
 
 
-def until(happens: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for something, with a limit."""
     deadline = time.monotonic() + _WAIT_SECONDS
-    while not happens():
+    while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
 
@@ -188,13 +190,13 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def asked(connection: psycopg2.extensions.connection, query: str) -> object:
+def fetch_value(connection: psycopg2.extensions.connection, query: str) -> object:
     with connection.cursor() as cursor:
         cursor.execute(query)
         row = cursor.fetchone()
         return row[0] if row else None
 
 
-def sleeping(connection: psycopg2.extensions.connection) -> object:
+def sleeping_session_count(connection: psycopg2.extensions.connection) -> object:
     query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid() "
-    return asked(connection, query + "AND datname = current_database() AND state = 'active'")
+    return fetch_value(connection, query + "AND datname = current_database() AND state = 'active'")

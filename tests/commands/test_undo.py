@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from dormatory.backends.driver import connected
+from dormatory.backends.driver import driver_connection
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.safety import backups
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.backends.postgresql.server.throwaway import Server
-    from tests.conftest import Ended, Inv, SmallProject
+    from tests.conftest import CommandResult, Inv, SmallProject
 
 ROWS = [(1, "é🐘"), (2, None), (3, "")]
-DESTROYING = {
+DESTRUCTIVE_COMMANDS = {
     "reset": ("db.reset",),
     "downgrade": ("db.downgrade",),
     "restore": ("db.restore", "{file}"),
@@ -37,25 +37,25 @@ class Database:
         self.project, self.url, self._inv = project, url, inv
         self.target = project.project.target({"DATABASE_URL": url})
 
-    def inv(self, *arguments: str, **environ: str) -> Ended:
+    def inv(self, *arguments: str, **environ: str) -> CommandResult:
         return self._inv(*arguments, url=self.url, **environ)
 
     def execute(self, *statements: str) -> None:
-        with connected(self.target, writing=True) as driver, closing(driver.cursor()) as cursor:
+        with driver_connection(self.target, writing=True) as driver, closing(driver.cursor()) as cursor:
             for statement in statements:
                 cursor.execute(statement)
             driver.commit()
 
     def rows(self, table: str = "word") -> list[tuple[Any, ...]]:
-        with connected(self.target, writing=False) as driver, closing(driver.cursor()) as cursor:
+        with driver_connection(self.target, writing=False) as driver, closing(driver.cursor()) as cursor:
             cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
             return [tuple(row) for row in cursor.fetchall()]
 
     def fill(self) -> None:
         self.execute("INSERT INTO a VALUES (7)", "INSERT INTO word VALUES (1, 'é🐘'), (2, NULL), (3, '')")
 
-    def files(self) -> list[Path]:
-        return [backup.file for backup in backups.listed(self.project.project)]
+    def backup_files(self) -> list[Path]:
+        return [backup.file for backup in backups.existing_backups(self.project.project)]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -66,7 +66,7 @@ def database(request: pytest.FixtureRequest, small_project: SmallProject, inv: I
         url = f"sqlite:///{small_project.root}/x.db"
     else:
         server: Server = request.getfixturevalue("postgres_server")
-        url = server.url(f"undo_{os.urandom(4).hex()}").render_as_string(hide_password=False)
+        url = server.database_url(f"undo_{os.urandom(4).hex()}").render_as_string(hide_password=False)
     found = Database(small_project, url, inv)
     backend_for(found.target).create(found.target)
     small_project.upgrade(url)
@@ -87,13 +87,13 @@ def unmarked(small_project: SmallProject, inv: Inv, postgres_server: Server) -> 
 
 
 def write_history(project: SmallProject) -> None:
-    project.tables("a")
+    project.write_table_revisions("a")
     columns = 'sa.Column("id", sa.Integer, primary_key=True), sa.Column("word", sa.String(9))'
-    project.revision("002", f'op.create_table("word", {columns})', 'op.drop_table("word")')
+    project.write_revision("002", f'op.create_table("word", {columns})', 'op.drop_table("word")')
 
 
 def backup_line(database: Database) -> str:
-    return f"backup of {database.target}: {database.files()[0]}"
+    return f"backup of {database.target}: {database.backup_files()[0]}"
 
 
 class TestUndo:
@@ -103,14 +103,14 @@ class TestUndo:
         assert reset.err.splitlines()[0].startswith(f"destroying {database.target}: development database on ")
         assert "3 tables" in reset.err.splitlines()[0]
         assert reset.err.splitlines()[1] == backup_line(database)
-        backup = database.files()[0]
+        backup = database.backup_files()[0]
         undo = database.inv("db.undo")
         assert (undo.code, database.rows(), database.rows("a")) == (0, ROWS, [(7,)])
         assert undo.out == f"{database.target} restored from {backup}\n{database.target} is at 002\n"
         assert undo.err.splitlines()[0].startswith(f"replacing {database.target}: development database on ")
         assert undo.err.splitlines()[1] == backup_line(database)
         assert (database.inv("db.undo").code, database.rows()) == (0, [])
-        assert backend_for(database.target).stock(database.target).environment == "development"
+        assert backend_for(database.target).summary(database.target).environment == "development"
 
     def test_a_downgrade_is_undone(self, database: Database) -> None:
         downgrade = database.inv("db.downgrade")
@@ -121,7 +121,7 @@ class TestUndo:
         assert lines[1].endswith("0 open sessions")
         assert lines[2] == backup_line(database)
         assert lines[3].startswith("  - 002  Do step 002.")
-        assert ".002." in database.files()[0].name
+        assert ".002." in database.backup_files()[0].name
         undo = database.inv("db.undo")
         assert undo.out.splitlines()[1] == f"{database.target} is at 002"
         assert (database.rows(), database.rows("a")) == (ROWS, [(7,)])
@@ -129,7 +129,7 @@ class TestUndo:
     def test_a_downgrade_of_plain_alembic_is_undone_too(self, database: Database) -> None:
         plain = database.project.alembic("downgrade", "base", url=database.url)
         assert plain.code == 0
-        assert plain.err.count("downgrading ") == plain.err.count("backup of ") == len(database.files()) == 1
+        assert plain.err.count("downgrading ") == plain.err.count("backup of ") == len(database.backup_files()) == 1
         assert backup_line(database) in plain.err.splitlines()
         assert "0 open sessions" in plain.err
         assert database.inv("db.undo").code == 0
@@ -137,56 +137,56 @@ class TestUndo:
 
     def test_any_backup_is_restored_by_its_name(self, database: Database) -> None:
         backup = database.inv("db.backup")
-        assert (backup.code, backup.out, backup.err) == (0, f"{database.files()[0]}\n", "")
+        assert (backup.code, backup.out, backup.err) == (0, f"{database.backup_files()[0]}\n", "")
         database.execute("DELETE FROM word WHERE id > 1")
         assert database.inv("db.backup").code == 0
-        first = database.files()[-1]
+        first = database.backup_files()[-1]
         restore = database.inv("db.restore", first.name)
         assert restore.out.splitlines()[0] == f"{database.target} restored from {first}"
-        assert (database.rows(), len(database.files())) == (ROWS, 3)
+        assert (database.rows(), len(database.backup_files())) == (ROWS, 3)
         listed = database.inv("db.backups")
-        assert [line.split()[-1] for line in listed.out.splitlines()] == list(map(str, database.files()))
+        assert [line.split()[-1] for line in listed.out.splitlines()] == list(map(str, database.backup_files()))
 
     def test_without_a_backup_there_is_no_undo(self, database: Database) -> None:
         undo = database.inv("db.undo")
         assert (undo.code, undo.out) == (2, "")
         assert undo.err.startswith(f"error: there is no backup of {database.target} (")
         restore = database.inv("db.restore", "nothing.dump")
-        assert (restore.code, restore.out, database.files()) == (2, "", [])
+        assert (restore.code, restore.out, database.backup_files()) == (2, "", [])
         assert restore.err.endswith("(there is no such file); list what can be with: inv db.backups\n")
 
     def test_an_empty_database_needs_no_backup(self, database: Database) -> None:
         assert database.inv("db.downgrade", "--to=base").code == 0
         database.execute("DROP TABLE alembic_version")
         reset = database.inv("db.reset")
-        assert (reset.code, "backup of" in reset.err, len(database.files())) == (0, False, 1)
+        assert (reset.code, "backup of" in reset.err, len(database.backup_files())) == (0, False, 1)
 
 
 class TestUpgrade:
     def test_it_backs_up_when_asked_and_when_there_is_anything_to_do(self, database: Database) -> None:
         assert database.inv("db.upgrade", "--backup").code == 0
-        assert database.files() == []
-        database.project.revision("003", "op.drop_table('word')")
+        assert database.backup_files() == []
+        database.project.write_revision("003", "op.drop_table('word')")
         upgrade = database.inv("db.upgrade", "--backup")
         assert (upgrade.code, upgrade.err.splitlines()[1]) == (0, backup_line(database))
-        assert ".002." in database.files()[0].name
+        assert ".002." in database.backup_files()[0].name
         assert database.inv("db.undo").out.splitlines()[1] == f"{database.target} is at 002"
         assert database.rows() == ROWS
-        assert (database.inv("db.upgrade").code, len(database.files())) == (0, 2)
+        assert (database.inv("db.upgrade").code, len(database.backup_files())) == (0, 2)
 
 
 class TestFailure:
     """Without a backup nothing is destroyed."""
 
-    @pytest.mark.parametrize("action", DESTROYING)
+    @pytest.mark.parametrize("action", DESTRUCTIVE_COMMANDS)
     def test_a_backup_that_cannot_be_made_stops_it(self, database: Database, action: str) -> None:
         assert database.inv("db.backup").code == 0
-        file = database.files()[0]
+        file = database.backup_files()[0]
         database.execute("DELETE FROM word WHERE id = 1")
         home = file.parent.rename(database.project.root / "moved")
         file.parent.write_text("where the directory should be")
         copy = home / file.name
-        arguments = [argument.format(file=copy) for argument in DESTROYING[action]]
+        arguments = [argument.format(file=copy) for argument in DESTRUCTIVE_COMMANDS[action]]
         ended = database.inv(*arguments)
         assert (ended.out, database.rows(), copy.exists()) == ("", ROWS[1:], True)
         # Without the directory, undo does not even find what to put back.
@@ -220,23 +220,23 @@ class TestProduction:
     def test_it_is_not_replaced_unless_it_is_named(self, unmarked: Database, action: str) -> None:
         assert unmarked.inv("db.backup").code == 0
         unmarked.execute("DELETE FROM word")
-        arguments = [argument.format(file=unmarked.files()[0]) for argument in DESTROYING[action]]
-        name, count = unmarked.target.database, len(unmarked.files())
+        arguments = [argument.format(file=unmarked.backup_files()[0]) for argument in DESTRUCTIVE_COMMANDS[action]]
+        name, count = unmarked.target.database, len(unmarked.backup_files())
         for more in ((), ("--confirm=another",)):
             refused = unmarked.inv(*arguments, *more, CONFIRM=name)
             assert (refused.code, refused.out) == (2, "")
             assert refused.err.startswith(f"error: {action} refused on {unmarked.target} (it counts as production")
-        assert (unmarked.rows(), len(unmarked.files())) == ([], count)
+        assert (unmarked.rows(), len(unmarked.backup_files())) == ([], count)
         confirmed = unmarked.inv(*arguments, f"--confirm={name}")
         assert (confirmed.code, unmarked.rows()) == (0, ROWS)
         assert confirmed.err.startswith(f"replacing {unmarked.target}: production database on PostgreSQL ")
-        assert backend_for(unmarked.target).stock(unmarked.target).environment == "production"
+        assert backend_for(unmarked.target).summary(unmarked.target).environment == "production"
 
     def test_it_is_not_filled_from_a_dump_unless_it_is_named(
         self, small_project: SmallProject, inv: Inv, postgres_server: Server
     ) -> None:
         empty = Database(small_project, postgres_server.create_database().render_as_string(hide_password=False), inv)
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         dump = small_project.root / "scripts" / "schema" / "postgresql.sql"
         dump.parent.mkdir()
         dump.write_text(inv("db.schema-dump", "--live", url=empty.url).out)
@@ -249,7 +249,7 @@ class TestProduction:
         assert (confirmed.code, confirmed.out.splitlines()[1]) == (0, f"{empty.target} filled from the schema file")
         assert confirmed.err.startswith(f"filling {empty.target}: production database on PostgreSQL ")
 
-    def test_who_is_connected_is_counted_before_it_is_downgraded(self, unmarked: Database) -> None:
+    def test_open_sessions_are_counted_before_a_downgrade(self, unmarked: Database) -> None:
         url = Target(unmarked.target.url.set(drivername="postgresql"), "postgresql").url
         with closing(psycopg2.connect(url.render_as_string(hide_password=False))):
             name = unmarked.target.database
@@ -260,11 +260,11 @@ class TestProduction:
             assert ", 1 open session\n" in ended.err
 
 
-class TestForeignProject:
+class TestExternalEnv:
     """A project whose env.py knows nothing of us."""
 
     @pytest.fixture
-    def foreign(self, small_project: SmallProject) -> SmallProject:
+    def external_project(self, small_project: SmallProject) -> SmallProject:
         write_history(small_project)
         (small_project.root / "scripts" / "env.py").write_text(
             "import os\nimport sqlalchemy as sa\nfrom alembic import context\n"
@@ -275,9 +275,9 @@ class TestForeignProject:
         )
         return small_project
 
-    def test_its_downgrade_is_undone(self, foreign: SmallProject, inv: Inv) -> None:
-        url = f"sqlite:///{foreign.root}/x.db"
-        database = Database(foreign, url, inv)
+    def test_its_downgrade_is_undone(self, external_project: SmallProject, inv: Inv) -> None:
+        url = f"sqlite:///{external_project.root}/x.db"
+        database = Database(external_project, url, inv)
         assert inv("db.upgrade", url=url).code == 0
         database.fill()
         downgrade = inv("db.downgrade", "--to=base", url=url)
@@ -285,4 +285,4 @@ class TestForeignProject:
         assert backup_line(database) in downgrade.err.splitlines()
         assert inv("db.undo", url=url).out.splitlines()[1] == f"{database.target} is at 002"
         assert database.rows() == ROWS
-        assert [file.name.split(".")[3] for file in database.files()] == ["base", "002"]
+        assert [file.name.split(".")[3] for file in database.backup_files()] == ["base", "002"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from dormatory.dataloss.values import Value
+    from dormatory.dataloss.values import CellValue
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def connection(request: pytest.FixtureRequest) -> sa.Connection:
     return found
 
 
-def run(connection: sa.Connection, *statements: str) -> None:
+def execute(connection: sa.Connection, *statements: str) -> None:
     for statement in statements:  # percent signs in them mean themselves
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
-def cell(connection: sa.Connection, declared: str, literal: str) -> Value:
-    run(connection, f"CREATE TABLE t (x {declared})", f"INSERT INTO t VALUES ({literal})")
-    (table,) = contents.read(connection, snapshot(connection)).tables
+def read_cell(connection: sa.Connection, declared: str, literal: str) -> CellValue:
+    execute(connection, f"CREATE TABLE t (x {declared})", f"INSERT INTO t VALUES ({literal})")
+    (table,) = contents.read_rows(connection, read_snapshot(connection)).tables
     return table.rows[0][0]
 
 
@@ -81,29 +81,29 @@ class TestOnPostgreSQL:
         ids=lambda value: str(value)[:24],
     )
     def test_a_value_is_read_by_its_type(
-        self, postgresql: sa.Connection, declared: str, literal: str, value: Value
+        self, postgresql: sa.Connection, declared: str, literal: str, value: CellValue
     ) -> None:
-        assert values.same(cell(postgresql, declared, literal), value)
+        assert values.is_same_value(read_cell(postgresql, declared, literal), value)
 
-    def test_neither_the_zone_of_a_session_nor_its_style_changes_a_moment(self, postgresql: sa.Connection) -> None:
+    def test_time_zone_and_date_style_of_the_session_do_not_change_a_timestamp(self, postgresql: sa.Connection) -> None:
         postgresql.exec_driver_sql("SET TIME ZONE 'Asia/Kathmandu'")
-        found = cell(postgresql, "timestamptz", "'2024-07-01 09:00+02'")
+        found = read_cell(postgresql, "timestamptz", "'2024-07-01 09:00+02'")
         assert found == datetime(2024, 7, 1, 7, tzinfo=UTC)
 
     def test_json_is_compared_by_its_meaning(self, postgresql: sa.Connection) -> None:
         postgresql.exec_driver_sql("CREATE TABLE t (x json)")
         postgresql.exec_driver_sql("""INSERT INTO t VALUES ('{"a": 1.0, "b": []}'), ('{"b":[], "a":1}'), ('"1"')""")
-        one, same, other = (row[0] for row in contents.read(postgresql, snapshot(postgresql)).tables[0].rows)
+        one, same, other = (row[0] for row in contents.read_rows(postgresql, read_snapshot(postgresql)).tables[0].rows)
         assert one == same
         assert one != other
 
-    def test_arrays_are_told_apart_by_their_items(self, postgresql: sa.Connection) -> None:
+    def test_arrays_are_compared_by_their_items(self, postgresql: sa.Connection) -> None:
         postgresql.exec_driver_sql("CREATE TABLE t (x text[])")
         postgresql.exec_driver_sql("INSERT INTO t VALUES (ARRAY['a,b']), (ARRAY['a','b']), (ARRAY['a,b'])")
-        one, other, same = (row[0] for row in contents.read(postgresql, snapshot(postgresql)).tables[0].rows)
+        one, other, same = (row[0] for row in contents.read_rows(postgresql, read_snapshot(postgresql)).tables[0].rows)
         assert one == same != other
 
-    def test_rows_of_partitions_and_heirs_are_read_once(self, postgresql: sa.Connection) -> None:
+    def test_rows_of_partitions_and_inheriting_tables_are_read_once(self, postgresql: sa.Connection) -> None:
         for statement in (
             "CREATE TABLE parted (id int) PARTITION BY LIST (id)",
             "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)",
@@ -113,7 +113,7 @@ class TestOnPostgreSQL:
             "INSERT INTO heir VALUES (2)",
         ):
             postgresql.exec_driver_sql(statement)
-        found = contents.read(postgresql, snapshot(postgresql))
+        found = contents.read_rows(postgresql, read_snapshot(postgresql))
         assert {table.name: table.rows for table in found.tables} == {
             "parted": ((1,),),
             "parent": (),
@@ -139,9 +139,9 @@ class TestOnSQLite:
         ids=lambda value: str(value)[:24],
     )
     def test_a_value_is_read_as_it_is_stored(
-        self, sqlite: sa.Connection, declared: str, literal: str, value: Value
+        self, sqlite: sa.Connection, declared: str, literal: str, value: CellValue
     ) -> None:
-        found = cell(sqlite, declared, literal)
+        found = read_cell(sqlite, declared, literal)
         assert (type(found), found) == (type(value), value)
 
 
@@ -149,30 +149,30 @@ class TestOnBoth:
     def test_generated_columns_are_left_out(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE t (a integer, b integer GENERATED ALWAYS AS (a + 1) STORED)")
         connection.exec_driver_sql("INSERT INTO t (a) VALUES (1)")
-        (table,) = contents.read(connection, snapshot(connection)).tables
+        (table,) = contents.read_rows(connection, read_snapshot(connection)).tables
         assert (table.columns, table.rows) == (("a",), ((1,),))
 
-    def test_a_limit_takes_the_first_rows_of_the_key_and_says_so(self, connection: sa.Connection) -> None:
+    def test_a_limit_reads_the_first_rows_by_key_and_is_reported(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("CREATE TABLE t (id integer PRIMARY KEY)")
         connection.exec_driver_sql("INSERT INTO t VALUES (3), (1), (2)")
-        (table,) = contents.read(connection, snapshot(connection), limit=2).tables
+        (table,) = contents.read_rows(connection, read_snapshot(connection), limit=2).tables
         assert (table.rows, table.is_whole) == (((1,), (2,)), False)
 
-    def test_names_are_quoted_and_chosen_tables_alone_are_read(self, connection: sa.Connection) -> None:
-        run(
+    def test_names_are_quoted_and_only_requested_tables_are_read(self, connection: sa.Connection) -> None:
+        execute(
             connection,
             'CREATE TABLE "Order" ("select" integer, "per % cent" integer)',
             "CREATE TABLE other (id integer)",
             'INSERT INTO "Order" VALUES (1, 2)',
         )
-        schema = snapshot(connection)
-        found = contents.read(connection, schema, tables=[schema.table("Order")])
+        schema = read_snapshot(connection)
+        found = contents.read_rows(connection, schema, tables=[schema.table("Order")])
         assert found.table("Order").rows == ((1, 2),)
         with pytest.raises(KeyError):
             found.table("other")
 
 
-class TestLooseForm:
+class TestCanonicalForm:
     @pytest.mark.parametrize(
         ("one", "other"),
         [
@@ -184,16 +184,16 @@ class TestLooseForm:
             (-0.0, 0),
         ],
     )
-    def test_is_equal_for_a_value_and_its_like_of_another_type(self, one: Value, other: Value) -> None:
-        assert values.loose(one) == values.loose(other)
+    def test_is_equal_for_the_same_value_in_another_type(self, one: CellValue, other: CellValue) -> None:
+        assert values.canonical_form(one) == values.canonical_form(other)
 
     @pytest.mark.parametrize(("one", "other"), [("7", "07"), (None, ""), ("a", "A"), (1.5, 1)])
-    def test_differs_where_something_was_lost(self, one: Value, other: Value) -> None:
-        assert values.loose(one) != values.loose(other)
+    def test_differs_where_something_was_lost(self, one: CellValue, other: CellValue) -> None:
+        assert values.canonical_form(one) != values.canonical_form(other)
 
 
-def test_calculating_with_floats_there_and_back_changes_nothing_but_exact_numbers_differ_at_once() -> None:
-    assert values.same(0.1 + 0.2, 0.3)
-    assert not values.same(Decimal("0.30"), Decimal("0.31"))
-    assert values.same(Decimal("1.0"), Decimal("1.00"))
-    assert not values.same(None, "")
+def test_floats_are_compared_with_a_tolerance_and_exact_numbers_without() -> None:
+    assert values.is_same_value(0.1 + 0.2, 0.3)
+    assert not values.is_same_value(Decimal("0.30"), Decimal("0.31"))
+    assert values.is_same_value(Decimal("1.0"), Decimal("1.00"))
+    assert not values.is_same_value(None, "")

@@ -81,7 +81,7 @@ class TestDiscovery:
 
         assert set(tables) == {"type", "object", "link", "permissions", "versioning", "attributes"}
 
-    def test_a_circle_is_named_from_its_first_module_back_to_it(self, package: Package) -> None:
+    def test_an_import_cycle_is_named_from_its_first_module_back_to_it(self, package: Package) -> None:
         name = package(
             {
                 "house/door.py": "from house.key import Key\nclass Door: ...",
@@ -107,7 +107,7 @@ class TestDiscovery:
             pytest.param("import house.door\nclass Key(house.door.Door): ...", id="of the package"),
         ],
     )
-    def test_a_circle_through_an_attribute_is_named_as_well(self, package: Package, key: str) -> None:
+    def test_an_import_cycle_through_an_attribute_is_named_as_well(self, package: Package, key: str) -> None:
         name = package({"house/door.py": "import house.key\nclass Door: ...", "house/key.py": key})
 
         with pytest.raises(CircularModelsError) as caught:

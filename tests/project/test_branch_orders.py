@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dormatory.project.branch_orders import Region, regions
+from dormatory.project.branch_orders import BranchRegion, branch_regions
 from dormatory.project.history import Revision
 
 
@@ -17,46 +17,50 @@ LEFT, RIGHT = revision("l", "b"), revision("r", "b")
 
 
 def test_a_line_has_one_order() -> None:
-    assert list(regions([A, B, revision("c", "b")])) == []
-    assert list(regions([])) == []
+    assert list(branch_regions([A, B, revision("c", "b")])) == []
+    assert list(branch_regions([])) == []
 
 
-def test_two_branches_have_the_other_way_round() -> None:
-    assert list(regions([A, B, LEFT, RIGHT, revision("m", "l", "r")])) == [Region(2, ("l", "r"), (("r", "l"),))]
+def test_two_branches_have_the_reverse_order() -> None:
+    assert list(branch_regions([A, B, LEFT, RIGHT, revision("m", "l", "r")])) == [
+        BranchRegion(2, ("l", "r"), (("r", "l"),))
+    ]
 
 
 def test_open_branches_are_a_region_that_ends_with_the_history() -> None:
-    assert list(regions([A, B, LEFT, RIGHT])) == [Region(2, ("l", "r"), (("r", "l"),))]
+    assert list(branch_regions([A, B, LEFT, RIGHT])) == [BranchRegion(2, ("l", "r"), (("r", "l"),))]
 
 
 def test_bases_of_their_own_are_branches_from_the_start() -> None:
-    assert list(regions([revision("a"), revision("x"), revision("m", "a", "x")])) == [
-        Region(0, ("a", "x"), (("x", "a"),))
+    assert list(branch_regions([revision("a"), revision("x"), revision("m", "a", "x")])) == [
+        BranchRegion(0, ("a", "x"), (("x", "a"),))
     ]
 
 
 def test_parents_stay_before_their_children() -> None:
-    (region,) = regions([A, B, LEFT, RIGHT, revision("l2", "l"), revision("r2", "r")], most=100)
-    assert len(region.others) == 5  # of the six ways to interleave two pairs
-    assert region.others[0] == ("r", "r2", "l", "l2")
-    assert all(order.index("l") < order.index("l2") and order.index("r") < order.index("r2") for order in region.others)
+    (region,) = branch_regions([A, B, LEFT, RIGHT, revision("l2", "l"), revision("r2", "r")], max_orders=100)
+    assert len(region.other_orders) == 5  # of the six ways to interleave two pairs
+    assert region.other_orders[0] == ("r", "r2", "l", "l2")
+    assert all(
+        order.index("l") < order.index("l2") and order.index("r") < order.index("r2") for order in region.other_orders
+    )
 
 
 def test_a_dependency_across_branches_is_kept() -> None:
     dependent = revision("r", "b", depends_on=("l",))
-    assert list(regions([A, B, LEFT, dependent, revision("m", "l", "r")])) == []
+    assert list(branch_regions([A, B, LEFT, dependent, revision("m", "l", "r")])) == []
     by_label = revision("r", "b", depends_on=("left",))
-    assert list(regions([A, B, revision("l", "b", labels=("left",)), by_label])) == []
+    assert list(branch_regions([A, B, revision("l", "b", labels=("left",)), by_label])) == []
 
 
-def test_two_regions_are_told_apart() -> None:
+def test_two_regions_are_distinguished() -> None:
     merge = revision("m", "l", "r")
     history = [A, B, LEFT, RIGHT, merge, revision("x", "m"), revision("y", "m")]
-    assert [region.start for region in regions(history)] == [2, 5]
+    assert [region.start for region in branch_regions(history)] == [2, 5]
 
 
-def test_there_are_never_more_orders_than_asked_for() -> None:
+def test_there_are_never_more_orders_than_the_maximum() -> None:
     many = [A, *(revision(f"b{number:02}", "a") for number in range(30))]
-    (region,) = regions(many, most=3)
-    assert len(set(region.others)) == 3
-    assert region.others[0] == tuple(reversed(region.usual))
+    (region,) = branch_regions(many, max_orders=3)
+    assert len(set(region.other_orders)) == 3
+    assert region.other_orders[0] == tuple(reversed(region.usual_order))

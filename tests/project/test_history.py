@@ -8,7 +8,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from dormatory.errors import BrokenHistoryError, MultipleHeadsError, NoProjectError, UnknownRevisionError
+from dormatory.errors import BrokenHistoryError, MissingProjectError, MultipleHeadsError, UnknownRevisionError
 from dormatory.project.history import History
 from dormatory.project.project import Project
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.conftest import SmallProject
 
 
-def read(project: SmallProject) -> History:
+def read_history(project: SmallProject) -> History:
     return History.read(project.project)
 
 
@@ -26,12 +26,12 @@ def ids(history: History) -> list[str]:
 
 class TestGraph:
     def test_branches_merges_labels_and_dependencies_are_understood(self, small_project: SmallProject) -> None:
-        small_project.revision("base", after=None, extra="branch_labels = ('trunk',)")
-        small_project.revision("left", after="base")
-        small_project.revision("right", after="base", extra="depends_on = 'trunk'")
-        small_project.revision("other", after=None, extra="depends_on = ('left',)")
-        small_project.revision("joined", after=("left", "right"))
-        history = read(small_project)
+        small_project.write_revision("base", after=None, extra="branch_labels = ('trunk',)")
+        small_project.write_revision("left", after="base")
+        small_project.write_revision("right", after="base", extra="depends_on = 'trunk'")
+        small_project.write_revision("other", after=None, extra="depends_on = ('left',)")
+        small_project.write_revision("joined", after=("left", "right"))
+        history = read_history(small_project)
         assert ids(history) == ["base", "left", "right", "joined", "other"] or ids(history)[:1] == ["base"]
         assert history.get("joined").parents == ("left", "right")
         assert history.get("trunk").id == "base"
@@ -41,108 +41,110 @@ class TestGraph:
 
     def test_parents_come_before_children_whatever_the_files_are_called(self, small_project: SmallProject) -> None:
         for name, parent in (("c", None), ("a", "c"), ("b", "a")):
-            small_project.revision(name, after=parent)
-        assert ids(read(small_project)) == ["c", "a", "b"]
+            small_project.write_revision(name, after=parent)
+        assert ids(read_history(small_project)) == ["c", "a", "b"]
 
     def test_shortened_ids_are_completed(self, small_project: SmallProject) -> None:
-        small_project.revision("abc123", after=None)
-        small_project.revision("def456", after="abc")
-        history = read(small_project)
+        small_project.write_revision("abc123", after=None)
+        small_project.write_revision("def456", after="abc")
+        history = read_history(small_project)
         assert history.get("def456").parents == ("abc123",)
         assert history.get("de").id == "def456"
 
     def test_a_name_that_means_nothing_or_too_much_is_unknown(self, small_project: SmallProject) -> None:
-        small_project.tables("a", "b")
+        small_project.write_table_revisions("a", "b")
         for name in ("", "0", "9", "heads"):
             with pytest.raises(UnknownRevisionError):
-                read(small_project).get(name)
+                read_history(small_project).get(name)
 
     def test_head_is_refused_where_there_are_two(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
-        small_project.revision("002", after="001")
-        small_project.revision("003", after="001")
+        small_project.write_table_revisions("a")
+        small_project.write_revision("002", after="001")
+        small_project.write_revision("003", after="001")
         with pytest.raises(MultipleHeadsError, match="alembic merge 002 003"):
-            read(small_project).get("head")
+            read_history(small_project).get("head")
 
     def test_it_agrees_with_alembic_on_heads_and_order(self, small_project: SmallProject) -> None:
-        small_project.tables("a", "b", "c")
-        small_project.revision("x1", after="002")
-        small_project.revision("m1", after=("003", "x1"))
+        small_project.write_table_revisions("a", "b", "c")
+        small_project.write_revision("x1", after="002")
+        small_project.write_revision("m1", after=("003", "x1"))
         script = ScriptDirectory.from_config(Config(str(small_project.root / "alembic.ini")))
-        assert sorted(read(small_project).heads) == sorted(script.get_heads())
-        assert set(ids(read(small_project))) == {item.revision for item in script.walk_revisions()}
+        assert sorted(read_history(small_project).heads) == sorted(script.get_heads())
+        assert set(ids(read_history(small_project))) == {item.revision for item in script.walk_revisions()}
 
     def test_an_empty_history_is_no_error(self, small_project: SmallProject) -> None:
-        history = read(small_project)
+        history = read_history(small_project)
         assert (ids(history), history.heads, history.next_id()) == ([], (), "001")
         with pytest.raises(UnknownRevisionError, match="it is empty"):
             history.get("head")
 
     def test_the_next_number_follows_the_highest_and_ignores_what_is_none(self, small_project: SmallProject) -> None:
-        small_project.tables("a", "b")
-        small_project.revision("ae1f", after="002")
-        assert read(small_project).next_id() == "003"
-        small_project.revision("999", after="ae1f")
-        assert read(small_project).next_id() == "1000"
+        small_project.write_table_revisions("a", "b")
+        small_project.write_revision("ae1f", after="002")
+        assert read_history(small_project).next_id() == "003"
+        small_project.write_revision("999", after="ae1f")
+        assert read_history(small_project).next_id() == "1000"
 
 
 class TestBroken:
     """Each message names the files."""
 
-    def refuses(self, project: SmallProject, *parts: str) -> None:
+    def assert_refused(self, project: SmallProject, *parts: str) -> None:
         with pytest.raises(BrokenHistoryError) as raised:
-            read(project)
+            read_history(project)
         for part in parts:
             assert part in str(raised.value)
 
     def test_an_id_used_twice(self, small_project: SmallProject) -> None:
-        first = small_project.revision("001")
+        first = small_project.write_revision("001")
         second = first.with_name("another.py")
         second.write_text(first.read_text())
-        self.refuses(small_project, "revision 001 exists twice", str(first), str(second))
+        self.assert_refused(small_project, "revision 001 exists twice", str(first), str(second))
 
     def test_a_parent_that_no_file_has(self, small_project: SmallProject) -> None:
-        file = small_project.revision("002", after="001")
-        self.refuses(small_project, f"{file} builds on 001, which no file has")
+        file = small_project.write_revision("002", after="001")
+        self.assert_refused(small_project, f"{file} builds on 001, which no file has")
 
     def test_a_dependency_that_no_file_has(self, small_project: SmallProject) -> None:
-        file = small_project.revision("001", extra="depends_on = 'gone'")
-        self.refuses(small_project, f"{file} builds on gone, which no file has")
+        file = small_project.write_revision("001", extra="depends_on = 'gone'")
+        self.assert_refused(small_project, f"{file} builds on gone, which no file has")
 
-    def test_a_circle(self, small_project: SmallProject) -> None:
-        small_project.revision("001", after="002")
-        small_project.revision("002", after="001")
-        self.refuses(small_project, "revisions 001 → 002 → 001 form a cycle (each of them comes before the others)")
+    def test_a_cycle(self, small_project: SmallProject) -> None:
+        small_project.write_revision("001", after="002")
+        small_project.write_revision("002", after="001")
+        self.assert_refused(
+            small_project, "revisions 001 → 002 → 001 form a cycle (each of them comes before the others)"
+        )
 
     def test_a_file_that_does_not_parse(self, small_project: SmallProject) -> None:
-        file = small_project.revision("001", extra="def (:")
-        self.refuses(small_project, f"{file}:8 does not parse")
+        file = small_project.write_revision("001", extra="def (:")
+        self.assert_refused(small_project, f"{file}:8 does not parse")
 
     @pytest.mark.parametrize("content", [b"\xff\xfe", b"x = '\x00'"], ids=["no-utf-8", "null-byte"])
     def test_a_file_that_is_no_text(self, small_project: SmallProject, content: bytes) -> None:
         file = small_project.versions / "001_x.py"
         file.write_bytes(content)
-        self.refuses(small_project, f"{file}:1 does not parse")
+        self.assert_refused(small_project, f"{file}:1 does not parse")
 
 
 class TestFiles:
     def test_files_without_a_revision_are_passed_over(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         (small_project.versions / "helpers.py").write_text("x = 1\n")
         (small_project.versions / "__init__.py").write_text("def (:\n")
         (small_project.versions / "notes.txt").write_text("revision = '002'\n")
-        assert ids(read(small_project)) == ["001"]
+        assert ids(read_history(small_project)) == ["001"]
 
     def test_no_revision_is_imported(self, small_project: SmallProject) -> None:
-        small_project.revision("001", extra="raise SystemExit")
-        assert ids(read(small_project)) == ["001"]
+        small_project.write_revision("001", extra="raise SystemExit")
+        assert ids(read_history(small_project)) == ["001"]
 
     def test_annotated_assignments_count_and_computed_ones_do_not(self, small_project: SmallProject) -> None:
-        file = small_project.revision("001")
+        file = small_project.write_revision("001")
         file.write_text(
             "revision: str = '001'\ndown_revision: str | None = None\nbranch_labels = tuple(x for x in ())\n"
         )
-        assert read(small_project).get("001").labels == ()
+        assert read_history(small_project).get("001").labels == ()
 
     @pytest.mark.parametrize(
         ("lines", "found"),
@@ -162,12 +164,12 @@ class TestFiles:
         for place, name, parent in (("one", "001", None), ("two", "002", "001"), ("one/deeper", "003", "001")):
             directory = small_project.root / place
             directory.mkdir(parents=True)
-            small_project.revision(name, after=parent).rename(directory / f"{name}.py")
-        small_project.ini("script_location = %(here)s/scripts", *lines)
-        assert ids(read(small_project)) == found
+            small_project.write_revision(name, after=parent).rename(directory / f"{name}.py")
+        small_project.write_ini("script_location = %(here)s/scripts", *lines)
+        assert ids(read_history(small_project)) == found
 
     def test_pyproject_toml_serves_as_configuration(self, small_project: SmallProject) -> None:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         toml = small_project.root / "pyproject.toml"
         toml.write_text(
             '[tool.alembic]\nscript_location = "scripts"\nversion_locations = ["%(here)s/scripts/versions"]\n'
@@ -193,17 +195,17 @@ class TestProject:
         ini.unlink()
         if content is not None:
             ini.write_text(content)
-        with pytest.raises(NoProjectError) as raised:
+        with pytest.raises(MissingProjectError) as raised:
             Project.locate(small_project.root, {})
         assert str(raised.value) == (
             f"{ini} is no Alembic configuration ({why}); set ALEMBIC_CONFIG to the alembic.ini to use"
         )
 
     def test_a_percent_sign_in_the_ini_is_no_interpolation(self, small_project: SmallProject) -> None:
-        small_project.ini("script_location = %(here)s/scripts", "sqlalchemy.url = postgresql://u:a%%40b@h/n")
+        small_project.write_ini("script_location = %(here)s/scripts", "sqlalchemy.url = postgresql://u:a%%40b@h/n")
         assert small_project.project.target({}).url.password == "a@b"  # noqa: S105  # what the ini above says
 
     def test_the_variable_beats_the_ini(self, small_project: SmallProject) -> None:
-        small_project.ini("script_location = %(here)s/scripts", "sqlalchemy.url = sqlite:///ini.db")
+        small_project.write_ini("script_location = %(here)s/scripts", "sqlalchemy.url = sqlite:///ini.db")
         assert small_project.project.target({}).path == small_project.root / "ini.db"
         assert small_project.project.target({"DATABASE_URL": "sqlite:///v.db"}).path == small_project.root / "v.db"

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from dormatory.errors import UnwritableError
+from dormatory.errors import UnwritableFileError
 from dormatory.project import checksums
-from dormatory.project.scaffold import lay_out
+from dormatory.project.scaffold import create_scaffold
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = ("alembic.ini", "alembic/env.py", "alembic/script.py.mako")
 
 
 def test_an_empty_directory_gets_what_the_repository_has(tmp_path: Path) -> None:
-    made = dict(lay_out(tmp_path))
+    made = dict(create_scaffold(tmp_path))
     assert all(made.values())
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (REPOSITORY / name).read_bytes()
@@ -26,31 +26,31 @@ def test_the_sums_begin_with_a_line_for_each_revision_that_is_there(tmp_path: Pa
     versions = tmp_path / "alembic" / "versions"
     versions.mkdir(parents=True)
     (versions / "001_x.py").write_text('revision = "001"\ndown_revision = None\n')
-    assert dict(lay_out(tmp_path))[tmp_path / "alembic" / "versions.sum"] is True
+    assert dict(create_scaffold(tmp_path))[tmp_path / "alembic" / "versions.sum"] is True
     heading, line = (tmp_path / "alembic" / "versions.sum").read_text().splitlines()
     assert heading.startswith("# Digests of the revisions")
     assert line.startswith("001 v1:")
 
 
 def test_without_revisions_the_sums_are_a_heading(tmp_path: Path) -> None:
-    list(lay_out(tmp_path))
-    assert (tmp_path / "alembic" / "versions.sum").read_text() == checksums.HEAD
+    list(create_scaffold(tmp_path))
+    assert (tmp_path / "alembic" / "versions.sum").read_text() == checksums.FILE_HEADER
 
 
 def test_what_exists_is_kept(tmp_path: Path) -> None:
     (tmp_path / "alembic.ini").write_text("[alembic]\n# mine\n")
-    made = dict(lay_out(tmp_path))
+    made = dict(create_scaffold(tmp_path))
     assert made[tmp_path / "alembic.ini"] is False
     assert made[tmp_path / "alembic" / "env.py"] is True
     assert (tmp_path / "alembic.ini").read_text() == "[alembic]\n# mine\n"
 
 
 def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
-    list(lay_out(tmp_path))
-    assert not any(is_new for _, is_new in lay_out(tmp_path))
+    list(create_scaffold(tmp_path))
+    assert not any(is_new for _, is_new in create_scaffold(tmp_path))
 
 
-def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "alembic").write_text("a file where a directory should be")
-    with pytest.raises(UnwritableError, match=r"alembic/versions cannot be written \(Not a directory\)"):
-        list(lay_out(tmp_path))
+    with pytest.raises(UnwritableFileError, match=r"alembic/versions cannot be written \(Not a directory\)"):
+        list(create_scaffold(tmp_path))

@@ -21,8 +21,8 @@ def step(revision: str, before: Snapshot, after: Snapshot | None, *trace: Change
 
 def table(name: str, *columns: str) -> Table:
     """Return a table of integers whose key is `id`."""
-    held = tuple(Column(column, "INTEGER", nullable=False) for column in columns)
-    return Table(None, name, columns=held, constraints=(Constraint("PRIMARY KEY", None, "(id)", ("id",)),))
+    definitions = tuple(Column(column, "INTEGER", nullable=False) for column in columns)
+    return Table(None, name, columns=definitions, constraints=(Constraint("PRIMARY KEY", None, "(id)", ("id",)),))
 
 
 def long_history(size: int) -> Recording:

@@ -19,7 +19,7 @@ from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import UnreadableRecordingError
 from dormatory.recording import json_codec
 from dormatory.recording.model import Leg, Recording, Statement, Step
-from dormatory.replay.replay import play
+from dormatory.replay.replay import replay_history
 from dormatory.schema import changes, snapshot
 from dormatory.schema.changes import Change, ObjectAltered
 from dormatory.schema.snapshot import Snapshot, Table
@@ -33,47 +33,49 @@ TABLE_POOL = "tables"
 
 
 @cache
-def values(hint: Any) -> st.SearchStrategy[Any]:
+def values_of(hint: Any) -> st.SearchStrategy[Any]:
     """Return what makes any value of a type, from the types of the fields of dataclasses."""
     if get_origin(hint) in {Union, UnionType}:
-        return st.one_of([values(option) for option in get_args(hint)])
+        return st.one_of([values_of(option) for option in get_args(hint)])
     if get_origin(hint) is tuple:
         first, *rest = get_args(hint)
         return (
-            st.lists(values(first), max_size=2).map(tuple) if rest == [...] else st.tuples(*map(values, [first, *rest]))
+            st.lists(values_of(first), max_size=2).map(tuple)
+            if rest == [...]
+            else st.tuples(*map(values_of, [first, *rest]))
         )
-    if hint in PLAIN:
-        return PLAIN[hint]
-    return st.sampled_from(hint) if issubclass(hint, Enum) else built(hint)
+    if hint in PLAIN_STRATEGIES:
+        return PLAIN_STRATEGIES[hint]
+    return st.sampled_from(hint) if issubclass(hint, Enum) else instances_of(hint)
 
 
-def built(kind: Any) -> st.SearchStrategy[Any]:
-    return st.builds(kind, **{name: values(field.hint) for name, field in json_codec._fields(kind).items()})
+def instances_of(kind: Any) -> st.SearchStrategy[Any]:
+    return st.builds(kind, **{name: values_of(field.hint) for name, field in json_codec._fields(kind).items()})
 
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Any:
     """Draw a snapshot some of whose tables stand in others, too, perhaps elsewhere or twice, the same or but equal."""
-    pool = draw(st.shared(st.lists(built(Table), min_size=1, max_size=4), key=TABLE_POOL))
+    pool = draw(st.shared(st.lists(instances_of(Table), min_size=1, max_size=4), key=TABLE_POOL))
     shared = draw(st.lists(st.sampled_from(pool), max_size=6))
     tables = tuple(replace(table) if draw(st.booleans()) else table for table in shared)
-    return replace(draw(built(Snapshot)), tables=tables)
+    return replace(draw(instances_of(Snapshot)), tables=tables)
 
 
-PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+PLAIN_STRATEGIES: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=6),
     int: st.integers(),
     float: st.floats(allow_nan=False),
     bool: st.booleans(),
     NoneType: st.none(),
-    Change: st.deferred(lambda: st.one_of([built(kind) for kind in CHANGES])),
+    Change: st.deferred(lambda: st.one_of([instances_of(kind) for kind in CHANGES])),
     Snapshot: snapshots(),
 }
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(values(Recording))
-def test_any_recording_is_the_same_again(recording: Recording) -> None:
+@given(values_of(Recording))
+def test_any_recording_reads_back_equal(recording: Recording) -> None:
     text = recording.to_json()
     again = Recording.from_json(text)
 
@@ -82,7 +84,7 @@ def test_any_recording_is_the_same_again(recording: Recording) -> None:
     assert repr(again) == repr(recording)  # equality would take 1 for True
 
 
-def test_what_snapshots_share_is_written_once_and_one_object_again() -> None:
+def test_objects_shared_by_snapshots_are_written_once_and_read_as_one() -> None:
     room, bed = table("room", "id"), table("bed", "id")
     first, second = Snapshot(tables=(bed, room)), Snapshot(tables=(replace(bed), room, table("desk", "id")))
     recording = Recording("sqlite", "3", (step("1", Snapshot(), first), step("2", first, second)))
@@ -98,7 +100,7 @@ def test_what_snapshots_share_is_written_once_and_one_object_again() -> None:
     assert one.tables[0].columns[0] is one.tables[1].columns[0]
 
 
-def test_values_that_are_equal_and_of_different_types_stay_what_they_are() -> None:
+def test_equal_values_of_different_types_keep_their_types() -> None:
     trace = tuple(ObjectAltered("sequence", "s", "cache", before, after) for before, after in ((1, True), (False, 0)))
 
     again = Recording.from_json(Recording("sqlite", "3", (step("1", Snapshot(), None, *trace),)).to_json())
@@ -126,16 +128,18 @@ def test_writing_needs_little_more_memory_than_the_text() -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-def test_what_playing_a_history_gives_is_the_same_again(
+def test_the_recording_of_a_replay_reads_back_equal(
     backend: str, request: pytest.FixtureRequest, small_project: SmallProject
 ) -> None:
-    small_project.revision("001", 'op.create_table("room", sa.Column("id", sa.Integer, primary_key=True))', "pass")
-    small_project.revision("002", 'op.add_column("room", sa.Column("x", sa.Text))', 'raise ValueError("no")')
+    small_project.write_revision(
+        "001", 'op.create_table("room", sa.Column("id", sa.Integer, primary_key=True))', "pass"
+    )
+    small_project.write_revision("002", 'op.add_column("room", sa.Column("x", sa.Text))', 'raise ValueError("no")')
     if backend == "sqlite":
-        recording = play(small_project.project, scratch_sqlite)
+        recording = replay_history(small_project.project, scratch_sqlite)
     else:
         server: throwaway.Server = request.getfixturevalue("postgres_server")
-        recording = play(small_project.project, lambda: throwaway.scratch_postgresql(server))
+        recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(server))
 
     text = recording.to_json()
 
@@ -147,7 +151,7 @@ def test_what_playing_a_history_gives_is_the_same_again(
 RECORDING = Recording("sqlite", "3", (step("1", Snapshot(), Snapshot(tables=(table("room", "id"),))),))
 
 
-def damaged(path: str, value: Any) -> str:
+def damaged_document(path: str, value: Any) -> str:
     """Return a document of which one place holds something else; a path ends in + where an entry is added."""
     document = json.loads(RECORDING.to_json())
     *way, last = path.split("/")
@@ -158,42 +162,48 @@ def damaged(path: str, value: Any) -> str:
     return json.dumps(document)
 
 
-REFUSED = {
+REFUSED_DOCUMENTS = {
     "no JSON": ("{", "it is no JSON: Expecting property name"),
     "too deep": ("[" * 100_000, "it is no JSON: maximum recursion"),
     "something else": ("[]", 'it does not say "kind": "dormatory recording"'),
-    "newer": (damaged("version", 2), "it is of version 2, and this program reads version 1"),
-    "no version": (damaged("version", None), "it is of version None"),
-    "unknown entry": (damaged("more", 1), "its entries are not kind, objects, recording, snapshots, version"),
-    "unknown field": (damaged("recording/steps/0/mood", 1), "steps of Recording: Step has no 'mood'"),
-    "missing field": (damaged("recording/steps/0/legs", [{}]), "legs of Step: Leg lacks its direction"),
+    "newer": (damaged_document("version", 2), "it is of version 2, and this program reads version 1"),
+    "no version": (damaged_document("version", None), "it is of version None"),
+    "unknown entry": (damaged_document("more", 1), "its entries are not kind, objects, recording, snapshots, version"),
+    "unknown field": (damaged_document("recording/steps/0/mood", 1), "steps of Recording: Step has no 'mood'"),
+    "missing field": (damaged_document("recording/steps/0/legs", [{}]), "legs of Step: Leg lacks its direction"),
     "wrong type": (
-        damaged("recording/steps/0/legs/0/statements/0/rows", "many"),
+        damaged_document("recording/steps/0/legs/0/statements/0/rows", "many"),
         "rows of Statement: str stands where int belongs",
     ),
-    "yes for a number": (damaged("recording/steps/0/legs/0/statements/0/rows", True), "bool stands where int"),
-    "no list": (damaged("recording/steps", 1), "steps of Recording: int stands where a list belongs"),
-    "no object": (damaged("recording", 1), "int stands where Recording belongs"),
-    "no such direction": (damaged("recording/steps/0/legs/0/direction", "left"), "there is no such Direction"),
-    "pair of three": (damaged("recording/unfilled", [["a", "b", "c"]]), "a list of 3 stands where one of 2 belongs"),
-    "class of nowhere": (damaged("objects/0", {"os.system": {}}), "there is no class 'os.system'"),
-    "class without name": (damaged("objects/0", {}), "an object stands there without its class"),
+    "yes for a number": (damaged_document("recording/steps/0/legs/0/statements/0/rows", True), "bool stands where int"),
+    "no list": (damaged_document("recording/steps", 1), "steps of Recording: int stands where a list belongs"),
+    "no object": (damaged_document("recording", 1), "int stands where Recording belongs"),
+    "no such direction": (damaged_document("recording/steps/0/legs/0/direction", "left"), "there is no such Direction"),
+    "pair of three": (
+        damaged_document("recording/unfilled", [["a", "b", "c"]]),
+        "a list of 3 stands where one of 2 belongs",
+    ),
+    "class of nowhere": (damaged_document("objects/0", {"os.system": {}}), "there is no class 'os.system'"),
+    "class without name": (damaged_document("objects/0", {}), "an object stands there without its class"),
     "object not yet there": (
-        damaged("objects/0", {"Table": {"namespace": None, "name": "t", "columns": [5]}}),
+        damaged_document("objects/0", {"Table": {"namespace": None, "name": "t", "columns": [5]}}),
         "the number of Column belongs there",
     ),
-    "object of another class": (damaged("snapshots/1/tables/1/0/1", 0), "the number of Table belongs there"),
-    "negative number": (damaged("snapshots/1/tables/1/0/1", -1), "the number of Table belongs there"),
-    "snapshot of nowhere": (damaged("recording/steps/0/before", 7), "the number of Snapshot belongs there"),
-    "snapshot of what": (damaged("snapshots/0", {"rows": []}), "snapshots: an entry is not what one adds and takes"),
-    "takes too much": (damaged("snapshots/1/tables/0", [3]), "a snapshot takes away what is not there"),
-    "takes nonsense": (damaged("snapshots/1/tables/0", [[]]), "a snapshot takes away what is not there"),
-    "adds too far": (damaged("snapshots/1/tables/1/0/0", 9), "a snapshot adds something to no place"),
+    "object of another class": (damaged_document("snapshots/1/tables/1/0/1", 0), "the number of Table belongs there"),
+    "negative number": (damaged_document("snapshots/1/tables/1/0/1", -1), "the number of Table belongs there"),
+    "snapshot of nowhere": (damaged_document("recording/steps/0/before", 7), "the number of Snapshot belongs there"),
+    "snapshot of what": (
+        damaged_document("snapshots/0", {"rows": []}),
+        "snapshots: an entry is not what one adds and takes",
+    ),
+    "takes too much": (damaged_document("snapshots/1/tables/0", [3]), "a snapshot takes away what is not there"),
+    "takes nonsense": (damaged_document("snapshots/1/tables/0", [[]]), "a snapshot takes away what is not there"),
+    "adds too far": (damaged_document("snapshots/1/tables/1/0/0", 9), "a snapshot adds something to no place"),
 }
 
 
-@pytest.mark.parametrize(("text", "why"), REFUSED.values(), ids=REFUSED.keys())
-def test_text_that_is_no_recording_is_refused_in_words(text: str, why: str) -> None:
+@pytest.mark.parametrize(("text", "why"), REFUSED_DOCUMENTS.values(), ids=REFUSED_DOCUMENTS.keys())
+def test_text_that_is_no_recording_is_refused_with_a_reason(text: str, why: str) -> None:
     with pytest.raises(UnreadableRecordingError) as caught:
         Recording.from_json(text)
 

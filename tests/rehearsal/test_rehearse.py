@@ -12,20 +12,25 @@ import psycopg2
 import pytest
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.backends.driver import connected
-from dormatory.backends.postgresql.replica import PostgreSQLBench
+from dormatory.backends.driver import driver_connection
+from dormatory.backends.postgresql.replica import PostgreSQLReplicaSource
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.replica import bench
+from dormatory.backends.replica import open_replica_source
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.backends.url import Target
 from dormatory.checks.finding import Severity
-from dormatory.checks.rehearsal import rehearsal
-from dormatory.commands.rehearse import rehearsed
-from dormatory.errors import DatabaseFailedError, ExtensionsMissingError, ForeignRevisionError, MissingDatabaseError
+from dormatory.checks.rehearsal import check_rehearsal
+from dormatory.commands.rehearse import rehearse_and_check
+from dormatory.errors import (
+    DatabaseFailedError,
+    MissingDatabaseError,
+    MissingExtensionsError,
+    RevisionNotInCheckoutError,
+)
 from dormatory.project.history import History
 from dormatory.recording.model import Direction, Recording
 from dormatory.rehearsal.forecast import Measurement, forecast
-from dormatory.rehearsal.rehearse import Request, rehearse
+from dormatory.rehearsal.rehearse import RehearsalRequest, rehearse
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
@@ -56,13 +61,13 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
 def shared_server(postgres_server: throwaway.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a rehearsal have its copies on the session's server: another one for each would take longer than the rest."""
 
-    class Borrowed:
+    class SharedServer:
         def __enter__(self) -> throwaway.Server:
             return postgres_server
 
         def __exit__(self, *_: object) -> None: ...
 
-    monkeypatch.setattr(throwaway, "server", Borrowed)
+    monkeypatch.setattr(throwaway, "server", SharedServer)
 
 
 def execute(target: Target, *statements: str) -> None:
@@ -71,27 +76,27 @@ def execute(target: Target, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
-def ask(target: Target, query: str) -> list[tuple[Any, ...]]:
-    with connected(target, writing=False) as connection:
+def query_rows(target: Target, query: str) -> list[tuple[Any, ...]]:
+    with driver_connection(target, writing=False) as connection:
         cursor = connection.cursor()
         cursor.execute(query)
         return [tuple(row) for row in cursor.fetchall()]
 
 
-def started(project: SmallProject, target: Target, *statements: str, create: str = "") -> None:
+def apply_first_revision(project: SmallProject, target: Target, *statements: str, create: str = "") -> None:
     """Write the first revision, apply it, and put rows in."""
     create = create or "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True), sa.Column('x', sa.Text))"
-    project.revision("001", create, "op.drop_table('a')")
+    project.write_revision("001", create, "op.drop_table('a')")
     scratch.upgrade(project.project, target, "001")
     execute(target, *statements)
 
 
-def play(
+def run_rehearsal(
     project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch, **wanted: Any
 ) -> tuple[Rehearsal, Outcome]:
     url = target.url.render_as_string(hide_password=False)
     monkeypatch.setenv("DATABASE_URL", url)
-    return rehearsed(project.project, Request(**wanted))
+    return rehearse_and_check(project.project, RehearsalRequest(**wanted))
 
 
 def recording_of(found: Rehearsal) -> Recording:
@@ -99,36 +104,36 @@ def recording_of(found: Rehearsal) -> Recording:
     return found.recording
 
 
-def rules(outcome: Outcome) -> list[str]:
-    return [item.rule for item in outcome.findings if outcome.waits_for(item.severity)]
+def failing_rules(outcome: Outcome) -> list[str]:
+    return [item.rule for item in outcome.findings if outcome.is_blocking(item.severity)]
 
 
-class TestCourse:
-    def test_each_pending_revision_is_played_up_down_and_up_and_the_whole_way(
+class TestRehearse:
+    def test_each_pending_revision_makes_its_round_trip_and_then_all_together(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
-        small_project.revision(
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        small_project.write_revision(
             "002", "op.execute(\"UPDATE a SET x = 'new' WHERE id = 1\")", extra="lossy = 'the old x'"
         )
-        small_project.revision("003", "op.create_index('ix', 'a', ['x'])", "op.drop_index('ix', 'a')")
-        found, outcome = play(small_project, target, monkeypatch)
+        small_project.write_revision("003", "op.create_index('ix', 'a', ['x'])", "op.drop_index('ix', 'a')")
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
         recording = recording_of(found)
         assert [(step.revision, len(step.legs)) for step in recording.steps] == [("002", 3), ("003", 3)]
         assert all(leg.failure is None for step in recording.steps for leg in step.legs)
         assert [passage.is_clean for passage in recording.passages] == [True, True]
         assert not outcome.is_failed
-        first = found.seen[0]
-        assert [(it.table, it.inserted, it.updated, it.deleted) for it in first.changed] == [("a", 0, 1, 0)]
-        assert found.copied is not None
-        assert found.copied.rows == 3  # the version table's included
+        first = found.observations[0]
+        assert [(it.table, it.inserted, it.updated, it.deleted) for it in first.written_rows] == [("a", 0, 1, 0)]
+        assert found.replica is not None
+        assert found.replica.rows == 3  # the version table's included
         assert Recording.from_json(recording.to_json()) == recording
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
-    def test_rows_written_are_counted_however_a_statement_says_it(
+    def test_written_rows_are_counted_for_every_form_of_statement(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
         texts = (
             "INSERT OR REPLACE INTO a VALUES (3, 'n')",
             "REPLACE INTO main.a VALUES (4, 'n')",
@@ -136,47 +141,47 @@ class TestCourse:
             "WITH q AS (SELECT 1 AS i) UPDATE main.a SET x = 'w' WHERE id IN (SELECT i FROM q)",
             "/* why */ DELETE FROM 'a' WHERE id > 2",
         )
-        small_project.revision("002", "\n".join(f"op.execute({text!r})" for text in texts), extra="lossy = 'x'")
-        found, _ = play(small_project, target, monkeypatch)
-        (changed,) = found.seen[0].changed
+        small_project.write_revision("002", "\n".join(f"op.execute({text!r})" for text in texts), extra="lossy = 'x'")
+        found, _ = run_rehearsal(small_project, target, monkeypatch)
+        (changed,) = found.observations[0].written_rows
         assert (changed.table, changed.inserted, changed.updated, changed.deleted) == ("a", 2, 2, 2)
 
     def test_nothing_pending_copies_nothing(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target)
-        found, outcome = play(small_project, target, monkeypatch)
-        assert (found.pending, found.copied, found.recording) == ((), None, None)
+        apply_first_revision(small_project, target)
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
+        assert (found.pending, found.replica, found.recording) == ((), None, None)
         assert not outcome.is_failed
 
     def test_the_target_is_as_before(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
-        small_project.revision("002", "op.drop_column('a', 'x')", "op.add_column('a', sa.Column('x', sa.Text))")
-        before = ask(target, "SELECT * FROM a"), ask(target, "SELECT * FROM alembic_version")
-        found, _ = play(small_project, target, monkeypatch)
-        assert (ask(target, "SELECT * FROM a"), ask(target, "SELECT * FROM alembic_version")) == before
-        assert "as before" in found.untouched
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        small_project.write_revision("002", "op.drop_column('a', 'x')", "op.add_column('a', sa.Column('x', sa.Text))")
+        before = query_rows(target, "SELECT * FROM a"), query_rows(target, "SELECT * FROM alembic_version")
+        found, _ = run_rehearsal(small_project, target, monkeypatch)
+        assert (query_rows(target, "SELECT * FROM a"), query_rows(target, "SELECT * FROM alembic_version")) == before
+        assert "as before" in found.target_check
 
     def test_a_revision_of_another_checkout_is_refused(self, small_project: SmallProject, target: Target) -> None:
-        started(small_project, target, "UPDATE alembic_version SET version_num = 'elsewhere'")
-        with pytest.raises(ForeignRevisionError, match="elsewhere"):
-            rehearse(small_project.project, target, Request())
+        apply_first_revision(small_project, target, "UPDATE alembic_version SET version_num = 'elsewhere'")
+        with pytest.raises(RevisionNotInCheckoutError, match="elsewhere"):
+            rehearse(small_project.project, target, RehearsalRequest())
 
-    def test_a_missing_database_is_told(self, small_project: SmallProject, target: Target) -> None:
-        small_project.tables("a")
-        gone = target.renamed(f"{target.database}_gone")
+    def test_a_missing_database_is_an_error(self, small_project: SmallProject, target: Target) -> None:
+        small_project.write_table_revisions("a")
+        gone = target.with_database(f"{target.database}_gone")
         with pytest.raises(MissingDatabaseError) as raised:
-            rehearse(small_project.project, gone, Request())
+            rehearse(small_project.project, gone, RehearsalRequest())
         assert str(raised.value).startswith(f"{gone} does not exist (")
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
-    def test_an_env_py_of_another_project_is_led_to_the_copy(
+    def test_an_external_env_py_is_pointed_at_the_replica(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
-        small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        small_project.write_revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
         (small_project.root / "scripts" / "env.py").write_text(
             "import os\nimport sqlalchemy as sa\nfrom alembic import context\n"
             "engine = sa.create_engine(os.environ['DATABASE_URL'], poolclass=sa.NullPool)\n"
@@ -184,67 +189,67 @@ class TestCourse:
             "    context.configure(connection=connection)\n"
             "    with context.begin_transaction():\n        context.run_migrations()\n"
         )
-        found, outcome = play(small_project, target, monkeypatch)
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
         assert not outcome.is_failed, outcome.findings
         assert [leg.failure for step in recording_of(found).steps for leg in step.legs] == [None] * 3
-        assert ask(target, "SELECT version_num FROM alembic_version") == [("001",)]
+        assert query_rows(target, "SELECT version_num FROM alembic_version") == [("001",)]
 
-    def test_a_revision_that_connects_by_itself_is_led_to_the_copy(
+    def test_a_revision_that_connects_by_itself_is_pointed_at_the_replica(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one')")
         write = (
             "import os\nengine = sa.create_engine(os.environ['DATABASE_URL'], poolclass=sa.NullPool)\n"
             "with engine.begin() as it:\n    it.exec_driver_sql(\"INSERT INTO a VALUES (2, 'two')\")"
         )
-        small_project.revision("002", write, "op.execute('DELETE FROM a WHERE id = 2')")
-        found, outcome = play(small_project, target, monkeypatch)
-        assert ask(target, "SELECT id FROM a") == [(1,)]
-        assert "as before" in found.untouched
+        small_project.write_revision("002", write, "op.execute('DELETE FROM a WHERE id = 2')")
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
+        assert query_rows(target, "SELECT id FROM a") == [(1,)]
+        assert "as before" in found.target_check
         # On SQLite the revision's own transaction keeps its other connection out, as it would on the target.
-        assert rules(outcome) == (["upgrade-fails"] if target.backend_name == "sqlite" else [])
+        assert failing_rules(outcome) == (["upgrade-fails"] if target.backend_name == "sqlite" else [])
 
 
 class TestRowsLost:
-    def test_what_the_way_back_loses_is_a_finding_unless_declared(
+    def test_rows_lost_by_the_downgrade_are_a_finding_unless_declared(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two'), (3, 'three')")
-        file = small_project.revision("002", "pass", "op.execute('DELETE FROM a WHERE id > 1')")
-        found, outcome = play(small_project, target, monkeypatch)
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two'), (3, 'three')")
+        file = small_project.write_revision("002", "pass", "op.execute('DELETE FROM a WHERE id > 1')")
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
         (loss,) = recording_of(found).steps[0].losses
         assert (loss.table, loss.count, loss.of, loss.direction) == ("a", 2, 3, Direction.DOWNGRADE)
-        assert rules(outcome) == ["rows-deleted"]
+        assert failing_rules(outcome) == ["rows-deleted"]
         file.write_text(file.read_text() + "\nlossy = 'two rows'\n")
-        declared = rehearsal(recording_of(found), History.read(small_project.project))
+        declared = check_rehearsal(recording_of(found), History.read(small_project.project))
         assert [(item.rule, item.severity) for item in declared] == [("rows-deleted", Severity.NOTE)]
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
-    def test_what_one_revision_loses_is_not_laid_to_another(
+    def test_losses_of_one_revision_are_not_reported_for_another(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
-        small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
-        small_project.revision("003", "pass", "op.execute('DELETE FROM a')")
-        found, _ = play(small_project, target, monkeypatch)
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        small_project.write_revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
+        small_project.write_revision("003", "pass", "op.execute('DELETE FROM a')")
+        found, _ = run_rehearsal(small_project, target, monkeypatch)
         assert [len(step.losses) for step in recording_of(found).steps] == [0, 1]
 
     def test_large_tables_are_compared_by_the_database(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dormatory.rehearsal.trial.MOST_ROWS", 3)
-        monkeypatch.setattr("dormatory.rehearsal.row_tracker.MOST_ROWS", 3)
+        monkeypatch.setattr("dormatory.rehearsal.trial.MAX_COMPARED_ROWS", 3)
+        monkeypatch.setattr("dormatory.rehearsal.row_tracker.MAX_COMPARED_ROWS", 3)
         rows = ", ".join(f"({number}, 'x{number}')" for number in range(9))
-        started(small_project, target, f"INSERT INTO a VALUES {rows}")
+        apply_first_revision(small_project, target, f"INSERT INTO a VALUES {rows}")
         down = "op.execute('DELETE FROM a WHERE id > 6')\nop.execute(\"UPDATE a SET x = 'other' WHERE id < 3\")"
-        small_project.revision("002", "pass", down)
-        found, outcome = play(small_project, target, monkeypatch)
+        small_project.write_revision("002", "pass", down)
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
         losses = recording_of(found).steps[0].losses
         assert [(it.table, it.column, it.count, it.of) for it in losses] == [("a", "", 2, 9), ("a", "x", 3, 9)]
         assert outcome.is_failed
 
 
-class TestRealData:
+class TestOffendingRows:
     """Revisions that fail on rows: which rows these are."""
 
     @pytest.mark.parametrize(
@@ -271,18 +276,18 @@ class TestRealData:
         count: int,
     ) -> None:
         rows = f"(1, '{SECRET}'), (2, '{SECRET}'), (3, NULL), (4, 'fine')"
-        started(small_project, target, f"INSERT INTO a VALUES {rows}")
-        small_project.revision("002", upgrade)
-        small_project.revision("003")
-        found, outcome = play(small_project, target, monkeypatch)
-        (seen,) = found.seen
-        (offence,) = seen.offences
-        assert (offence.rule, offence.table, offence.rows, offence.keys) == (rule, "a", count, ())
-        assert len(ask(target, offence.query)) == count
+        apply_first_revision(small_project, target, f"INSERT INTO a VALUES {rows}")
+        small_project.write_revision("002", upgrade)
+        small_project.write_revision("003")
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
+        (seen,) = found.observations
+        (offence,) = seen.offending_rows
+        assert (offence.rule, offence.table, offence.count, offence.keys) == (rule, "a", count, ())
+        assert len(query_rows(target, offence.query)) == count
         recording = recording_of(found)
         assert recording.unreached == ("003",)
         assert SECRET not in recording.to_json() + repr(found) + repr(outcome)
-        assert "upgrade-fails" in rules(outcome)
+        assert "upgrade-fails" in failing_rules(outcome)
 
     @pytest.mark.parametrize(
         ("target", "upgrade", "said"),
@@ -300,39 +305,39 @@ class TestRealData:
         ],
         indirect=["target"],
     )
-    def test_a_message_of_the_revisions_own_keeps_its_words_and_not_the_rows(
+    def test_an_error_message_of_a_revision_is_kept_without_row_values(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch, upgrade: str, said: str
     ) -> None:
-        started(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}')")
-        small_project.revision("002", upgrade)
-        found, outcome = play(small_project, target, monkeypatch)
+        apply_first_revision(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}')")
+        small_project.write_revision("002", upgrade)
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
         failure = recording_of(found).steps[0].legs[0].failure
         assert failure is not None
         assert failure.why == said
         assert SECRET not in repr(found) + repr(outcome)
-        shown, _ = play(small_project, target, monkeypatch, show_values=True)
+        shown, _ = run_rehearsal(small_project, target, monkeypatch, show_values=True)
         assert SECRET in repr(recording_of(shown).steps[0].legs[0].failure)
 
-    def test_a_new_column_that_no_row_has_a_value_for_is_every_rows_fault(
+    def test_a_required_new_column_without_default_counts_every_row(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
-        small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text, nullable=False))")
-        found, _ = play(small_project, target, monkeypatch)
-        (offence,) = found.seen[0].offences
-        assert (offence.rule, offence.columns, offence.rows) == ("NOT NULL", ("y",), 2)
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one'), (2, 'two')")
+        small_project.write_revision("002", "op.add_column('a', sa.Column('y', sa.Text, nullable=False))")
+        found, _ = run_rehearsal(small_project, target, monkeypatch)
+        (offence,) = found.observations[0].offending_rows
+        assert (offence.rule, offence.columns, offence.count) == ("NOT NULL", ("y",), 2)
 
     @pytest.mark.parametrize("target", ["postgresql"], indirect=True)
-    def test_keys_are_told_when_asked_for(
+    def test_keys_are_shown_when_asked_for(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'twice'), (2, 'once'), (7, 'twice')")
-        small_project.revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
-        found, _ = play(small_project, target, monkeypatch, show_values=True)
-        assert found.seen[0].offences[0].keys == ("id=1, x=twice", "id=7, x=twice")
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'twice'), (2, 'once'), (7, 'twice')")
+        small_project.write_revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
+        found, _ = run_rehearsal(small_project, target, monkeypatch, show_values=True)
+        assert found.observations[0].offending_rows[0].keys == ("id=1, x=twice", "id=7, x=twice")
         assert "twice" not in recording_of(found).to_json()
 
-    def test_orphans_are_found(
+    def test_dangling_rows_are_found(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         create = (
@@ -340,13 +345,13 @@ class TestRealData:
             "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True), sa.Column('p_id', sa.Integer))"
         )
         rows = "INSERT INTO p VALUES (1)", "INSERT INTO a VALUES (1, 1), (2, 77), (3, 78), (4, NULL)"
-        started(small_project, target, *rows, create=create)
-        small_project.revision(
+        apply_first_revision(small_project, target, *rows, create=create)
+        small_project.write_revision(
             "002", "with op.batch_alter_table('a') as batch: batch.create_foreign_key('fk', 'p', ['p_id'], ['id'])"
         )
-        found, outcome = play(small_project, target, monkeypatch)
-        (offence,) = found.seen[0].offences
-        assert (offence.rule, offence.table, offence.columns, offence.rows) == ("FOREIGN KEY", "a", ("p_id",), 2)
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
+        (offence,) = found.observations[0].offending_rows
+        assert (offence.rule, offence.table, offence.columns, offence.count) == ("FOREIGN KEY", "a", ("p_id",), 2)
         assert outcome.is_failed
 
     def test_values_that_the_new_type_cannot_hold_are_found(
@@ -358,24 +363,26 @@ class TestRealData:
     ) -> None:
         del shared_server
         with throwaway.scratch_postgresql(postgres_server) as target:
-            started(small_project, target, "INSERT INTO a VALUES (1, '12'), (2, 'twelve'), (3, NULL)")
-            small_project.revision("002", "op.execute('ALTER TABLE a ALTER COLUMN x TYPE integer USING x::integer')")
-            found, _ = play(small_project, target, monkeypatch, show_values=True)
-        (offence,) = found.seen[0].offences
-        assert (offence.rule, offence.rows, offence.keys) == ("integer", 1, ("id=2, x=twelve",))
+            apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, '12'), (2, 'twelve'), (3, NULL)")
+            small_project.write_revision(
+                "002", "op.execute('ALTER TABLE a ALTER COLUMN x TYPE integer USING x::integer')"
+            )
+            found, _ = run_rehearsal(small_project, target, monkeypatch, show_values=True)
+        (offence,) = found.observations[0].offending_rows
+        assert (offence.rule, offence.count, offence.keys) == ("integer", 1, ("id=2, x=twelve",))
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
-    def test_a_failing_way_back_is_a_finding(
+    def test_a_failing_downgrade_is_a_finding(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'twice'), (2, 'twice')")
-        small_project.revision("002", "pass", "op.create_index('uq', 'a', ['x'], unique=True)")
-        small_project.revision("003")
-        found, outcome = play(small_project, target, monkeypatch)
-        assert rules(outcome) == ["downgrade-fails"]
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'twice'), (2, 'twice')")
+        small_project.write_revision("002", "pass", "op.create_index('uq', 'a', ['x'], unique=True)")
+        small_project.write_revision("003")
+        found, outcome = run_rehearsal(small_project, target, monkeypatch)
+        assert failing_rules(outcome) == ["downgrade-fails"]
         assert [step.revision for step in recording_of(found).steps] == ["002", "003"]
-        assert found.seen[0].offences[0].rows == 2
-        assert "002" in found.loose_ends[0]
+        assert found.observations[0].offending_rows[0].count == 2
+        assert "002" in found.not_checked[0]
 
 
 class TestSample:
@@ -390,12 +397,12 @@ class TestSample:
         "    op.execute('CREATE SEQUENCE s')\n"
     )
 
-    def test_it_holds_every_row_that_its_rows_refer_to(
+    def test_a_sample_holds_every_row_that_its_rows_refer_to(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         people = ", ".join(f"({number}, NULL)" for number in range(1, 101))
         chain = ", ".join(f"({n}, {n - 1 if n % 10 != 1 else 'NULL'}, {101 - n})" for n in range(1, 101))
-        started(
+        apply_first_revision(
             small_project,
             target,
             f"INSERT INTO p VALUES {people}",
@@ -405,15 +412,17 @@ class TestSample:
         )
         if target.backend_name == "postgresql":
             execute(target, "SELECT setval('s', 41)")
-        with bench(target) as room, room.copied("alembic_version", 5) as (copy, copied):
-            counts = [ask(copy, f"SELECT count(*) FROM {table}")[0][0] for table in ("a", "p", "alembic_version")]
-            lonely = ask(copy, "SELECT count(*) FROM a WHERE up IS NOT NULL AND up NOT IN (SELECT id FROM a)")
-            orphans = ask(copy, "SELECT count(*) FROM a WHERE p_id NOT IN (SELECT id FROM p)")
+        with open_replica_source(target) as source, source.create_replica("alembic_version", 5) as (copy, copied):
+            counts = [
+                query_rows(copy, f"SELECT count(*) FROM {table}")[0][0] for table in ("a", "p", "alembic_version")
+            ]
+            lonely = query_rows(copy, "SELECT count(*) FROM a WHERE up IS NOT NULL AND up NOT IN (SELECT id FROM a)")
+            orphans = query_rows(copy, "SELECT count(*) FROM a WHERE p_id NOT IN (SELECT id FROM p)")
             if target.backend_name == "postgresql":
-                assert ask(copy, "SELECT nextval('s')") == [(42,)]
-                assert ask(copy, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated") == [
-                    (0,)
-                ]
+                assert query_rows(copy, "SELECT nextval('s')") == [(42,)]
+                assert query_rows(
+                    copy, "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"
+                ) == [(0,)]
         assert 5 <= counts[0] < 100
         assert 5 <= counts[1] < 100
         assert counts[2] == 1
@@ -422,16 +431,16 @@ class TestSample:
         del monkeypatch
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
-    def test_a_rehearsal_on_a_sample_finds_what_its_rows_refuse(
+    def test_a_rehearsal_on_a_sample_finds_its_offending_rows(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rows = ", ".join(f"({number}, 'same')" for number in range(50))
-        started(small_project, target, f"INSERT INTO a VALUES {rows}")
-        small_project.revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
-        found, outcome = play(small_project, target, monkeypatch, sample=4)
-        assert found.copied is not None
-        assert (found.copied.sample, found.copied.rows) == (4, 5)
-        assert found.seen[0].offences[0].rows == 4
+        apply_first_revision(small_project, target, f"INSERT INTO a VALUES {rows}")
+        small_project.write_revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
+        found, outcome = run_rehearsal(small_project, target, monkeypatch, sample=4)
+        assert found.replica is not None
+        assert (found.replica.sample, found.replica.rows) == (4, 5)
+        assert found.observations[0].offending_rows[0].count == 4
         assert outcome.is_failed
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
@@ -439,8 +448,8 @@ class TestSample:
         columns = {"one": "rowid TEXT", "two": "rowid, oid TEXT", "three": "rowid TEXT, OID TEXT, _rowid_ TEXT"}
         for table, listed in columns.items():
             execute(target, f"CREATE TABLE {table} ({listed})", *[f"INSERT INTO {table} (rowid) VALUES ('x')"] * 3)
-        with bench(target) as room, room.copied("alembic_version", 1) as (copy, copied):
-            assert [ask(copy, f"SELECT count(*) FROM {table}")[0][0] for table in columns] == [1, 1, 3]
+        with open_replica_source(target) as source, source.create_replica("alembic_version", 1) as (copy, copied):
+            assert [query_rows(copy, f"SELECT count(*) FROM {table}")[0][0] for table in columns] == [1, 1, 3]
         assert copied.notes == ("table three has no rowid to choose by and was copied whole",)
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
@@ -451,16 +460,16 @@ class TestSample:
             "INSERT INTO c WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500) "
             "SELECT i, nullif(i - 1, 0) FROM n",
         )
-        with bench(target) as room, room.copied("alembic_version", 1) as (copy, _):
-            ((most, count),) = ask(copy, "SELECT max(id), count(*) FROM c")
+        with open_replica_source(target) as source, source.create_replica("alembic_version", 1) as (copy, _):
+            ((most, count),) = query_rows(copy, "SELECT max(id), count(*) FROM c")
         assert most == count > 1
 
 
 class TestForecast:
-    def test_it_is_a_line_through_what_was_measured(self) -> None:
+    def test_a_forecast_is_a_line_through_the_measurements(self) -> None:
         found = forecast((Measurement(100, 1.0), Measurement(300, 2.0)), 1000)
         assert found.seconds == pytest.approx(5.5)
-        assert [it.rows for it in found.measured] == [100, 300]
+        assert [it.rows for it in found.measurements] == [100, 300]
 
     def test_three_measurements_are_fitted(self) -> None:
         found = forecast((Measurement(0, 0.0), Measurement(1, 2.0), Measurement(2, 2.0)), 3)
@@ -474,7 +483,7 @@ class TestForecast:
             (Measurement(5, 2.0), Measurement(9, 1.0)),
         ],
     )
-    def test_what_does_not_lead_to_a_figure_gives_none(self, measured: tuple[Measurement, ...]) -> None:
+    def test_too_few_or_falling_measurements_give_no_forecast(self, measured: tuple[Measurement, ...]) -> None:
         found = forecast(measured, 100)
         assert found.seconds is None
         assert found.why
@@ -483,24 +492,24 @@ class TestForecast:
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rows = ", ".join(f"({number}, 'x')" for number in range(40))
-        started(small_project, target, f"INSERT INTO a VALUES {rows}")
-        small_project.revision("002", "op.execute(\"UPDATE a SET x = 'y'\")", extra="lossy = 'x'")
-        found, _ = play(small_project, target, monkeypatch, at_rows=1000)
-        told = found.seen[0].forecast
+        apply_first_revision(small_project, target, f"INSERT INTO a VALUES {rows}")
+        small_project.write_revision("002", "op.execute(\"UPDATE a SET x = 'y'\")", extra="lossy = 'x'")
+        found, _ = run_rehearsal(small_project, target, monkeypatch, at_rows=1000)
+        told = found.observations[0].forecast
         assert told is not None
-        assert [it.rows for it in told.measured] == [10, 40]
+        assert [it.rows for it in told.measurements] == [10, 40]
         assert told.rows == 1000
 
 
-class TestStalls:
+class TestWaits:
     def test_readers_and_writers_wait_as_long_as_the_lock_is_held(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+        apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one')")
         slow = "op.add_column('a', sa.Column('y', sa.Text))\nimport time; time.sleep(0.3)"
-        small_project.revision("002", slow, "op.drop_column('a', 'y')")
-        found, _ = play(small_project, target, monkeypatch)
-        longest = {it.user: it.seconds for it in found.seen[0].stalls if it.direction is Direction.UPGRADE}
+        small_project.write_revision("002", slow, "op.drop_column('a', 'y')")
+        found, _ = run_rehearsal(small_project, target, monkeypatch)
+        longest = {it.user: it.seconds for it in found.observations[0].waits if it.direction is Direction.UPGRADE}
         assert longest["writers"] >= 0.25
         if target.backend_name == "postgresql":
             assert longest["readers"] >= 0.25
@@ -519,16 +528,16 @@ class TestStalls:
     ) -> None:
         del shared_server
         with throwaway.scratch_postgresql(postgres_server) as target:
-            started(small_project, target, "INSERT INTO a VALUES (1, 'one')")
-            small_project.revision(
+            apply_first_revision(small_project, target, "INSERT INTO a VALUES (1, 'one')")
+            small_project.write_revision(
                 "002", "op.execute(\"UPDATE a SET x = 'y'\")\nimport time; time.sleep(0.3)\nop.execute('LOCK a')"
             )
-            found, _ = play(small_project, target, monkeypatch)
+            found, _ = run_rehearsal(small_project, target, monkeypatch)
         assert recording_of(found).passages == ()
         assert all(leg.is_clean for leg in recording_of(found).steps[0].legs)
-        assert [it.user for it in found.seen[0].stalls if it.seconds >= 0.25] == ["writers"]
+        assert [it.user for it in found.observations[0].waits if it.seconds >= 0.25] == ["writers"]
 
-    def test_tables_that_there_are_too_many_of_to_be_tried_are_told(
+    def test_tables_beyond_the_probe_limit_are_named(
         self,
         small_project: SmallProject,
         postgres_server: throwaway.Server,
@@ -536,19 +545,19 @@ class TestStalls:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         del shared_server
-        monkeypatch.setattr("dormatory.rehearsal.probes.MOST_TABLES", 1)
+        monkeypatch.setattr("dormatory.rehearsal.probes.MAX_PROBED_TABLES", 1)
         create = "for name in 'ab': op.create_table(name, sa.Column('id', sa.Integer, primary_key=True))"
         with throwaway.scratch_postgresql(postgres_server) as target:
-            started(small_project, target, create=create)
-            small_project.revision(
+            apply_first_revision(small_project, target, create=create)
+            small_project.write_revision(
                 "002", "op.execute('INSERT INTO a VALUES (1)'); op.execute('LOCK b')", "op.execute('DELETE FROM a')"
             )
-            found, _ = play(small_project, target, monkeypatch)
-        tried = {(it.table, it.direction) for it in found.seen[0].stalls}
+            found, _ = run_rehearsal(small_project, target, monkeypatch)
+        tried = {(it.table, it.direction) for it in found.observations[0].waits}
         assert tried == {
             ("b", Direction.UPGRADE)
         }  # whose lock is the stronger one, and which the way back leaves alone
-        assert found.loose_ends == ("readers and writers of tables that 002 locks, too: a",)
+        assert found.not_checked == ("readers and writers of tables that 002 locks, too: a",)
 
 
 class TestSQLiteFiles:
@@ -557,8 +566,8 @@ class TestSQLiteFiles:
         self, small_project: SmallProject, *, is_open: bool
     ) -> None:
         with scratch_sqlite() as target:
-            started(small_project, target)
-            small_project.revision("002")
+            apply_first_revision(small_project, target)
+            small_project.write_revision("002")
             with closing(sqlite3.connect(target.path)) as writer:
                 writer.execute("PRAGMA journal_mode = WAL")
                 writer.execute("INSERT INTO a VALUES (1, 'in the journal')")
@@ -570,37 +579,37 @@ class TestSQLiteFiles:
                     for file in sorted(target.path.parent.glob("scratch.db*"))
                     if not file.name.endswith("shm")
                 }
-                found = rehearse(small_project.project, target, Request())
+                found = rehearse(small_project.project, target, RehearsalRequest())
                 after = {
                     file.name: hashlib.sha256(file.read_bytes()).digest()
                     for file in sorted(target.path.parent.glob("scratch.db*"))
                     if not file.name.endswith("shm")
                 }
-        assert found.copied is not None
-        assert found.copied.rows == 2
+        assert found.replica is not None
+        assert found.replica.rows == 2
         assert before == after
         assert ("scratch.db-wal" in before) is is_open
-        assert "byte for byte as before" in found.untouched
+        assert "byte for byte as before" in found.target_check
 
-    def test_it_is_told_when_somebody_else_writes(self, small_project: SmallProject) -> None:
+    def test_a_write_by_another_connection_is_reported(self, small_project: SmallProject) -> None:
         with scratch_sqlite() as target:
-            started(small_project, target)
-            small_project.revision(
+            apply_first_revision(small_project, target)
+            small_project.write_revision(
                 "002",
                 f"import sqlite3\nwriter = sqlite3.connect({str(target.path)!r})\n"
                 "writer.execute('INSERT INTO a (x) VALUES (1)')\nwriter.commit()\nwriter.close()",
             )
-            found = rehearse(small_project.project, target, Request())
-        assert found.untouched.startswith("scratch.db: somebody else wrote to it meanwhile; ")
+            found = rehearse(small_project.project, target, RehearsalRequest())
+        assert found.target_check.startswith("scratch.db: somebody else wrote to it meanwhile; ")
 
 
 class TestPostgreSQLTargets:
     def test_no_session_of_a_rehearsal_can_write(self, postgres_server: throwaway.Server) -> None:
         with (
             throwaway.scratch_postgresql(postgres_server) as target,
-            PostgreSQLBench(target, postgres_server).opened() as room,
+            PostgreSQLReplicaSource(target, postgres_server).open() as source,
         ):
-            url = room._target.url  # what its child programs are given, too
+            url = source._target.url  # what its child programs are given, too
             with (
                 closing(
                     psycopg2.connect(
@@ -615,22 +624,22 @@ class TestPostgreSQLTargets:
             ):
                 connection.cursor().execute("CREATE TABLE t (id integer)")
 
-    def test_an_extension_that_the_copy_cannot_have_is_named(
+    def test_an_extension_missing_on_the_replica_server_is_named(
         self, postgres_server: throwaway.Server, shared_server: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         del shared_server
         with throwaway.scratch_postgresql(postgres_server) as target:
             execute(target, "UPDATE pg_extension SET extname = 'far_away' WHERE extname = 'plpgsql'")
             with (
-                pytest.raises(ExtensionsMissingError, match="far_away") as raised,
-                bench(target) as room,
-                room.copied("alembic_version", 0),
+                pytest.raises(MissingExtensionsError, match="far_away") as raised,
+                open_replica_source(target) as source,
+                source.create_replica("alembic_version", 0),
             ):
                 pass
         assert raised.value.exit_code == 3
         del monkeypatch
 
-    def test_what_was_found_is_told_even_if_the_target_is_gone_at_the_end(
+    def test_results_are_returned_even_if_the_target_is_gone_at_the_end(
         self,
         small_project: SmallProject,
         postgres_server: throwaway.Server,
@@ -639,19 +648,19 @@ class TestPostgreSQLTargets:
     ) -> None:
         del shared_server
         with throwaway.scratch_postgresql(postgres_server) as target:
-            started(small_project, target)
-            admin = postgres_server.url("postgres").render_as_string(hide_password=False)
-            small_project.revision(
+            apply_first_revision(small_project, target)
+            admin = postgres_server.database_url("postgres").render_as_string(hide_password=False)
+            small_project.write_revision(
                 "002",
                 f"with sa.create_engine({admin!r}, isolation_level='AUTOCOMMIT').connect() as it:\n"
                 f"    it.exec_driver_sql('DROP DATABASE IF EXISTS {target.database}')",
             )
-            found, outcome = play(small_project, target, monkeypatch)
+            found, outcome = run_rehearsal(small_project, target, monkeypatch)
         assert not outcome.is_failed
         assert len(recording_of(found).steps) == 1
-        assert found.untouched.startswith(f"could not be looked at again: {target} does not exist (")
+        assert found.target_check.startswith(f"could not be looked at again: {target} does not exist (")
 
-    def test_who_may_not_see_all_rows_is_told_so(
+    def test_a_user_who_cannot_see_all_rows_gets_an_error(
         self, postgres_server: throwaway.Server, shared_server: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         del shared_server, monkeypatch
@@ -662,14 +671,14 @@ class TestPostgreSQLTargets:
             try:
                 with (
                     pytest.raises(DatabaseFailedError, match=r"row-level security policy .* as a user with BYPASSRLS"),
-                    bench(clerk) as room,
-                    room.copied("alembic_version", 1),
+                    open_replica_source(clerk) as source,
+                    source.create_replica("alembic_version", 1),
                 ):
                     pass
             finally:
                 execute(target, "DROP OWNED BY clerk", "DROP ROLE clerk")
 
-    def test_roles_settings_and_generated_columns_come_along(
+    def test_roles_settings_and_generated_columns_are_copied(
         self, small_project: SmallProject, postgres_server: throwaway.Server, shared_server: None
     ) -> None:
         del shared_server
@@ -682,17 +691,20 @@ class TestPostgreSQLTargets:
                 f'ALTER DATABASE {target.database} SET search_path = "other", public',
             )
             for sample in (0, 1):
-                with bench(target) as room, room.copied("alembic_version", sample) as (copy, _):
-                    assert ask(copy, "SHOW search_path") == [("other, public",)]
-                    assert set(ask(copy, "SELECT twice FROM t")) <= {(2,), (4,)}
+                with (
+                    open_replica_source(target) as source,
+                    source.create_replica("alembic_version", sample) as (copy, _),
+                ):
+                    assert query_rows(copy, "SHOW search_path") == [("other, public",)]
+                    assert set(query_rows(copy, "SELECT twice FROM t")) <= {(2,), (4,)}
         del small_project
 
 
 class TestTask:
     def test_it_reports_and_exits_with_1_for_findings(self, small_project: SmallProject, inv: Inv) -> None:
         with scratch_sqlite() as target:
-            started(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}'), (2, '{SECRET}')")
-            small_project.revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
+            apply_first_revision(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}'), (2, '{SECRET}')")
+            small_project.write_revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
             ended = inv("db.rehearse", url=target.url)
             shown = inv("db.rehearse", "--show-values", url=target.url)
         assert ended.code == shown.code == 1
@@ -704,9 +716,11 @@ class TestTask:
 
     def test_a_clean_rehearsal_exits_with_0(self, small_project: SmallProject, inv: Inv) -> None:
         with scratch_sqlite() as target:
-            started(small_project, target)
+            apply_first_revision(small_project, target)
             nothing = inv("db.rehearse", url=target.url)
-            small_project.revision("002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')")
+            small_project.write_revision(
+                "002", "op.add_column('a', sa.Column('y', sa.Text))", "op.drop_column('a', 'y')"
+            )
             ended = inv("db.rehearse", "--at-rows", "1000", url=target.url)
         assert (nothing.code, ended.code) == (0, 0)
         assert nothing.out.endswith("is at 001, nothing is pending: nothing to rehearse\n")
@@ -714,7 +728,7 @@ class TestTask:
         assert "forecast  none for 1000 rows" in ended.out
 
     @pytest.mark.parametrize("option", ["--sample=0", "--sample=many", "--at-rows=-1"])
-    def test_what_is_no_number_is_refused(self, inv: Inv, option: str) -> None:
+    def test_an_invalid_number_of_rows_is_refused(self, inv: Inv, option: str) -> None:
         ended = inv("db.rehearse", option, url="sqlite:///x.db")
         assert ended.code == 2
         assert "is no number of rows" in ended.err

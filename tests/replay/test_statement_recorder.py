@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.replay.statement_recorder import Observer
+from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ op.execute(room.update().where(room.c.id == 1).values(label="secret words"))
 @pytest.fixture(params=["sqlite", "postgresql"])
 def statements(request: pytest.FixtureRequest, small_project: SmallProject) -> Iterator[tuple[Statement, ...]]:
     """What the upgrade of a small revision executed, once per backend."""
-    small_project.revision("001", UPGRADE)
+    small_project.write_revision("001", UPGRADE)
     if request.param == "sqlite":
         scratch = scratch_sqlite()
     else:
         scratch = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
     with scratch as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
-        observer = Observer(connection, small_project.project)
-        observer.start()
+        recorder = StatementRecorder(connection, small_project.project)
+        recorder.start()
         Runner(small_project.project, target=target, connection=connection).upgrade()
-        yield observer.stop()
+        yield recorder.stop()
 
 
 def test_each_statement_has_the_line_that_issued_it(statements: tuple[Statement, ...]) -> None:
@@ -61,26 +61,26 @@ def test_parameters_are_kept_as_types_and_never_as_values(statements: tuple[Stat
     assert "attic" not in repr(statements)
 
 
-def test_what_is_executed_between_two_legs_is_not_kept(small_project: SmallProject) -> None:
+def test_statements_between_two_legs_are_not_recorded(small_project: SmallProject) -> None:
     with scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
-        observer = Observer(connection, small_project.project)
-        observer.start()
+        recorder = StatementRecorder(connection, small_project.project)
+        recorder.start()
         connection.exec_driver_sql("SELECT 1")
-        first = observer.stop()
+        first = recorder.stop()
         connection.exec_driver_sql("SELECT 2")
-        observer.start()
+        recorder.start()
         assert [statement.sql for statement in first] == ["SELECT 1"]
-        assert observer.stop() == ()
+        assert recorder.stop() == ()
 
 
-def test_another_connection_of_the_engine_is_not_heard(small_project: SmallProject) -> None:
+def test_another_connection_of_the_engine_is_not_recorded(small_project: SmallProject) -> None:
     with scratch_sqlite() as target:
         engine = create_engine(target.url, poolclass=NullPool)
         with engine.connect() as connection, engine.connect() as other:
-            observer = Observer(connection, small_project.project)
-            observer.start()
+            recorder = StatementRecorder(connection, small_project.project)
+            recorder.start()
             with pytest.raises(OperationalError):
                 other.exec_driver_sql("SELECT * FROM nothing")
             with pytest.raises(OperationalError):
                 connection.exec_driver_sql("SELECT * FROM nought")
-            assert [(each.sql, each.rows) for each in observer.stop()] == [("SELECT * FROM nought", -1)]
+            assert [(each.sql, each.rows) for each in recorder.stop()] == [("SELECT * FROM nought", -1)]

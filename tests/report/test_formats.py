@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.checks.finding import Finding, Severity
-from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.errors import ReportNotWrittenError, UnknownFormatError
-from dormatory.report.formats import FORMATS, chosen_format, repository_root, write
+from dormatory.report.formats import FORMATS, chosen_format, repository_root, write_report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def neutral_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Stand in a directory without a repository, outside of any build server."""
     for name in (
         "GITHUB_ACTIONS",
@@ -42,37 +42,37 @@ def outcome(tmp_path: Path) -> Outcome:
     file = tmp_path / "db" / "versions" / "002.py"
     found = Finding("upgrade-fails", Severity.ERROR, "no table größe", "make it", "sqlite", "", "002", str(file), 9)
     return Outcome(
-        (found,), (Server("sqlite", "SQLite 3.40.1"),), ("002",), configuration=tmp_path / "db" / "alembic.ini"
+        (found,), (CheckedServer("sqlite", "SQLite 3.40.1"),), ("002",), configuration=tmp_path / "db" / "alembic.ini"
     )
 
 
 def test_text_is_shown_where_nothing_else_is_asked_for(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
-    write(outcome)
+    write_report(outcome)
 
     assert "    at db/versions/002.py:9 on sqlite\n" in capsys.readouterr().out
 
 
-def test_files_are_seen_from_where_the_reader_stands(
+def test_files_are_relative_to_where_the_reader_stands(
     outcome: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "db").mkdir()
     monkeypatch.chdir(tmp_path / "db")
 
-    write(outcome)
+    write_report(outcome)
 
     assert "    at versions/002.py:9 on sqlite\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_can_be_asked_for(form: str, outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
-    write(outcome, form)
+    write_report(outcome, form)
 
     assert "upgrade-fails" in capsys.readouterr().out
 
 
 def test_an_unknown_format_is_refused(outcome: Outcome) -> None:
     with pytest.raises(UnknownFormatError) as caught:
-        write(outcome, "yaml")
+        write_report(outcome, "yaml")
 
     assert str(caught.value) == (
         "there is no format yaml (findings are shown as text, json, github, gitlab, sarif, junit); ask for one of these"
@@ -95,7 +95,7 @@ def test_github_is_chosen_in_its_own_jobs(given: str, environ: dict[str, str], c
 def test_a_file_holds_the_document_and_the_reader_still_sees_text(
     outcome: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(outcome, "json", tmp_path / "found.json")
+    write_report(outcome, "json", tmp_path / "found.json")
 
     assert json.loads((tmp_path / "found.json").read_text("ascii"))["verdict"]["errors"] == 1
     assert capsys.readouterr().out.endswith("1 error on SQLite 3.40.1\n")
@@ -106,7 +106,7 @@ def test_a_file_without_a_format_holds_text(
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
 
-    write(outcome, output=tmp_path / "found.txt")
+    write_report(outcome, output=tmp_path / "found.txt")
 
     first, second, *_ = (tmp_path / "found.txt").read_text("utf-8").splitlines()
     assert (first, second) == ("revision 002: 1 error", "  error[upgrade-fails] no table größe")
@@ -115,7 +115,7 @@ def test_a_file_without_a_format_holds_text(
 
 def test_a_file_that_cannot_be_written_is_an_error_of_its_own(outcome: Outcome, tmp_path: Path) -> None:
     with pytest.raises(ReportNotWrittenError) as caught:
-        write(outcome, "json", tmp_path / "nowhere" / "found.json")
+        write_report(outcome, "json", tmp_path / "nowhere" / "found.json")
 
     assert str(caught.value) == (
         f"{tmp_path}/nowhere/found.json was not written (No such file or directory);"
@@ -132,7 +132,7 @@ class TestGitHub:
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
 
-        write(outcome)
+        write_report(outcome)
 
         assert page.read_text("utf-8").startswith("before\n### Migrations: 1 error")
 
@@ -143,7 +143,7 @@ class TestGitHub:
         page.write_text("x" * (1024 * 1024 - 20))
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
 
-        write(outcome, "github")
+        write_report(outcome, "github")
 
         assert page.stat().st_size == 1024 * 1024 - 20
 
@@ -152,7 +152,7 @@ class TestGitHub:
     ) -> None:
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
 
-        write(outcome, "json")
+        write_report(outcome, "json")
 
         assert not (tmp_path / "page.md").exists()
 
@@ -197,7 +197,7 @@ class TestStreams:
         ours, theirs = pty.openpty()
         with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
             monkeypatch.setattr(sys, "stdout", terminal)
-            write(outcome)
+            write_report(outcome)
 
             shown = os.read(ours, 4096).decode()
         os.close(ours)
@@ -210,6 +210,6 @@ class TestStreams:
         raw = io.BytesIO()
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
 
-        write(outcome)
+        write_report(outcome)
 
         assert rb"no table gr\xf6\xdfe" in raw.getvalue()

@@ -13,18 +13,18 @@ from dormatory.checks.outcome import Outcome
 from dormatory.report.grouping import problems
 
 ROOT = Path("/home/you/shop")
-LEFT = Finding(
+LEFTOVER = Finding(
     "leftover", Severity.ERROR, "table room is left", "drop it", "sqlite", "room", "002", f"{ROOT}/versions/002.py", 7
 )
 
 
-def changed(field: str) -> Finding:
+def changed_in(field: str) -> Finding:
     """Return the finding with another text in one field."""
     other: dict[str, Any] = {field: "another"}
-    return replace(LEFT, **other)
+    return replace(LEFTOVER, **other)
 
 
-def found(*findings: Finding, revisions: tuple[str, ...] = ("001", "002", "003")) -> tuple[str, ...]:
+def messages(*findings: Finding, revisions: tuple[str, ...] = ("001", "002", "003")) -> tuple[str, ...]:
     return tuple(problem.message for problem in problems(Outcome(findings, revisions=revisions), ROOT))
 
 
@@ -33,8 +33,8 @@ def fingerprints(*findings: Finding) -> list[str]:
 
 
 class TestMerging:
-    def test_what_two_backends_say_in_the_same_words_is_one_problem(self) -> None:
-        both = (replace(LEFT, sql="DROP TABLE a"), replace(LEFT, backend="postgresql", sql='DROP TABLE "a"'))
+    def test_the_same_finding_of_two_backends_is_one_problem(self) -> None:
+        both = (replace(LEFTOVER, sql="DROP TABLE a"), replace(LEFTOVER, backend="postgresql", sql='DROP TABLE "a"'))
 
         (problem,) = problems(Outcome(both), ROOT)
 
@@ -42,7 +42,7 @@ class TestMerging:
         assert problem.statements == ((("sqlite",), "DROP TABLE a"), (("postgresql",), 'DROP TABLE "a"'))
 
     def test_the_same_statement_is_kept_once(self) -> None:
-        both = (replace(LEFT, sql="DROP TABLE a"), replace(LEFT, backend="postgresql", sql="DROP TABLE a"))
+        both = (replace(LEFTOVER, sql="DROP TABLE a"), replace(LEFTOVER, backend="postgresql", sql="DROP TABLE a"))
 
         (problem,) = problems(Outcome(both), ROOT)
 
@@ -50,63 +50,66 @@ class TestMerging:
 
     @pytest.mark.parametrize("field", ["rule", "message", "hint", "object", "revision", "file"])
     def test_what_differs_in_more_than_the_backend_stays_apart(self, field: str) -> None:
-        other = replace(changed(field), backend="postgresql")
+        other = replace(changed_in(field), backend="postgresql")
 
-        assert len(problems(Outcome((LEFT, other)), ROOT)) == 2
+        assert len(problems(Outcome((LEFTOVER, other)), ROOT)) == 2
 
-    def test_what_one_backend_says_twice_is_said_twice(self) -> None:
-        seen = problems(Outcome((LEFT, LEFT, replace(LEFT, backend="postgresql"))), ROOT)
+    def test_repeated_findings_of_one_backend_are_kept(self) -> None:
+        seen = problems(Outcome((LEFTOVER, LEFTOVER, replace(LEFTOVER, backend="postgresql"))), ROOT)
 
         assert [problem.backends for problem in seen] == [("sqlite", "postgresql"), ("sqlite",)]
 
 
 class TestOrder:
     def test_the_worst_stands_first_then_history_then_lines(self) -> None:
-        late, early = replace(LEFT, message="late", revision="003"), replace(LEFT, message="early", revision="001")
-        below = replace(LEFT, message="below", line=8)
+        late, early = (
+            replace(LEFTOVER, message="late", revision="003"),
+            replace(LEFTOVER, message="early", revision="001"),
+        )
+        below = replace(LEFTOVER, message="below", line=8)
         warning = replace(early, message="warning", severity=Severity.WARNING)
-        project = replace(LEFT, message="project", revision="")
+        project = replace(LEFTOVER, message="project", revision="")
 
-        shown = found(warning, late, below, LEFT, early, project)
+        shown = messages(warning, late, below, LEFTOVER, early, project)
 
         assert shown == ("project", "early", "table room is left", "below", "late", "warning")
 
-    def test_revisions_that_were_not_judged_come_after_those_that_were(self) -> None:
-        stray = replace(LEFT, message="stray", revision="000")
+    def test_revisions_that_were_not_checked_come_after_those_that_were(self) -> None:
+        stray = replace(LEFTOVER, message="stray", revision="000")
 
-        assert found(stray, LEFT) == ("table room is left", "stray")
+        assert messages(stray, LEFTOVER) == ("table room is left", "stray")
 
 
 class TestFiles:
     def test_a_file_below_the_root_is_named_from_there(self) -> None:
-        (problem,) = problems(Outcome((LEFT,)), ROOT)
+        (problem,) = problems(Outcome((LEFTOVER,)), ROOT)
 
         assert problem.place == "versions/002.py:7"
 
     def test_a_file_elsewhere_keeps_its_whole_name(self) -> None:
-        (problem,) = problems(Outcome((replace(LEFT, file="/home/you/shopping/002.py", line=0),)), ROOT)
+        (problem,) = problems(Outcome((replace(LEFTOVER, file="/home/you/shopping/002.py", line=0),)), ROOT)
 
         assert problem.place == "/home/you/shopping/002.py"
 
     def test_a_column_follows_its_line(self) -> None:
-        (problem,) = problems(Outcome((replace(LEFT, column=3),)), ROOT)
+        (problem,) = problems(Outcome((replace(LEFTOVER, column=3),)), ROOT)
 
         assert problem.place == "versions/002.py:7:3"
 
 
 class TestFingerprints:
     def test_it_stays_when_the_line_moves_and_the_words_change(self) -> None:
-        moved = replace(LEFT, line=90, column=2, message="table room is left over", hint="remove it")
+        moved = replace(LEFTOVER, line=90, column=2, message="table room is left over", hint="remove it")
 
-        assert fingerprints(LEFT) == fingerprints(moved)
+        assert fingerprints(LEFTOVER) == fingerprints(moved)
 
     def test_it_stays_when_the_file_is_renamed_or_another_backend_joins(self) -> None:
-        renamed = replace(LEFT, file=f"{ROOT}/versions/002_room.py")
+        renamed = replace(LEFTOVER, file=f"{ROOT}/versions/002_room.py")
 
-        assert fingerprints(LEFT) == fingerprints(renamed, replace(renamed, backend="postgresql"))
+        assert fingerprints(LEFTOVER) == fingerprints(renamed, replace(renamed, backend="postgresql"))
 
     def test_it_is_the_same_in_another_checkout(self) -> None:
-        here = replace(LEFT, revision="")
+        here = replace(LEFTOVER, revision="")
         there = replace(here, file="/builds/7/shop/versions/002.py")
 
         other = problems(Outcome((there,)), Path("/builds/7/shop"))
@@ -115,22 +118,24 @@ class TestFingerprints:
 
     @pytest.mark.parametrize("field", ["rule", "object", "revision"])
     def test_it_differs_for_another_rule_object_or_revision(self, field: str) -> None:
-        assert fingerprints(LEFT) != fingerprints(changed(field))
+        assert fingerprints(LEFTOVER) != fingerprints(changed_in(field))
 
     def test_without_a_revision_the_file_tells_problems_apart(self) -> None:
-        here = replace(LEFT, revision="")
+        here = replace(LEFTOVER, revision="")
 
         assert fingerprints(here) != fingerprints(replace(here, file=f"{ROOT}/other.sql"))
 
     def test_several_of_the_same_are_counted_by_line(self) -> None:
-        upper, lower = replace(LEFT, message="upper"), replace(LEFT, message="lower", line=9)
+        upper, lower = replace(LEFTOVER, message="upper"), replace(LEFTOVER, message="lower", line=9)
 
         alone, together = fingerprints(upper), fingerprints(lower, upper)
 
         assert alone[0] == together[0] != together[1]
 
     def test_parts_do_not_run_into_each_other(self) -> None:
-        assert fingerprints(replace(LEFT, rule="ab", object="c")) != fingerprints(replace(LEFT, rule="a", object="bc"))
+        assert fingerprints(replace(LEFTOVER, rule="ab", object="c")) != fingerprints(
+            replace(LEFTOVER, rule="a", object="bc")
+        )
 
 
 class TestLegible:
@@ -146,10 +151,10 @@ class TestLegible:
             ("🛏 ist größer", "🛏 ist größer"),
         ],
     )
-    def test_what_steers_a_terminal_is_written_as_its_escape(self, raw: str, shown: str) -> None:
-        assert found(replace(LEFT, message=raw)) == (shown,)
+    def test_control_characters_are_escaped(self, raw: str, shown: str) -> None:
+        assert messages(replace(LEFTOVER, message=raw)) == (shown,)
 
     def test_a_name_stays_in_one_line(self) -> None:
-        (problem,) = problems(Outcome((replace(LEFT, object="a\nb\tc"),)), ROOT)
+        (problem,) = problems(Outcome((replace(LEFTOVER, object="a\nb\tc"),)), ROOT)
 
         assert problem.object == r"a\nb\tc"

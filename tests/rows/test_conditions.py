@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.rows import fixtures
 from dormatory.rows.generator import fill
-from dormatory.rows.planner import plan
+from dormatory.rows.planner import plan_table
 from dormatory.sql import patterns
-from dormatory.sql.evaluate import UNKNOWN, evaluate, refuses
+from dormatory.sql.evaluate import UNDECIDED, evaluate, is_surely_false
 from dormatory.sql.expression import portable_expression
 from dormatory.sql.lexer import Syntax
 
@@ -60,10 +60,10 @@ POSTGRESQL = [
     ("CASE WHEN n > 3 THEN s <> '' ELSE false END", True),
     ("CASE WHEN n > 7 THEN s <> '' ELSE false END", False),
     ("s = E'A\\'b'", False),
-    ("my_function(s)", UNKNOWN),
+    ("my_function(s)", UNDECIDED),
     ("my_function(s) AND n > 9", False),
     ("my_function(s) OR n > 1", True),
-    ("elsewhere > 3", UNKNOWN),
+    ("elsewhere > 3", UNDECIDED),
 ]
 SQLITE = [
     ("s GLOB 'A[a-z]-[0-9]'", True),
@@ -75,26 +75,28 @@ SQLITE = [
     ("n NOT IN (4, 5)", False),
     ("length(none) = 3", None),
     ("n IS 5", True),
-    ("strftime('%Y', d) = '2024'", UNKNOWN),
+    ("strftime('%Y', d) = '2024'", UNDECIDED),
 ]
 
 
 @pytest.mark.parametrize(("sql", "expected"), POSTGRESQL)
-def test_a_condition_of_postgresql_is_understood(sql: str, expected: object) -> None:
-    assert as_condition(evaluate(portable_expression(sql, Syntax.POSTGRESQL), ROW)) is expected
+def test_a_postgresql_condition_is_evaluated(sql: str, expected: object) -> None:
+    assert as_truth_value(evaluate(portable_expression(sql, Syntax.POSTGRESQL), ROW)) is expected
 
 
 @pytest.mark.parametrize(("sql", "expected"), SQLITE)
-def test_a_condition_of_sqlite_is_understood(sql: str, expected: object) -> None:
-    assert as_condition(evaluate(portable_expression(sql, Syntax.SQLITE), ROW)) is expected
+def test_a_sqlite_condition_is_evaluated(sql: str, expected: object) -> None:
+    assert as_truth_value(evaluate(portable_expression(sql, Syntax.SQLITE), ROW)) is expected
 
 
-def as_condition(value: Any) -> Any:
+def as_truth_value(value: Any) -> Any:
     return bool(value) if isinstance(value, int) else value
 
 
-def test_only_what_is_surely_false_refuses() -> None:
-    answers = {sql: refuses(portable_expression(sql, Syntax.SQLITE), ROW) for sql in ("n > 9", "none > 9", "f(n)", "n")}
+def test_only_a_surely_false_condition_rejects_a_row() -> None:
+    answers = {
+        sql: is_surely_false(portable_expression(sql, Syntax.SQLITE), ROW) for sql in ("n > 9", "none > 9", "f(n)", "n")
+    }
     assert answers == {"n > 9": True, "none > 9": False, "f(n)": False, "n": False}
 
 
@@ -110,17 +112,17 @@ def test_only_what_is_surely_false_refuses() -> None:
         ("ilike", "ab\\_%"),
     ],
 )
-def test_texts_that_match_a_pattern_differ(kind: str, pattern: str) -> None:
-    compiled = patterns.pattern(kind, pattern)
+def test_sample_texts_of_a_pattern_match_and_differ(kind: str, pattern: str) -> None:
+    compiled = patterns.compile_pattern(kind, pattern)
     assert compiled is not None
-    found = [patterns.sample(compiled, number) for number in range(8)]
+    found = [patterns.sample_text(compiled, number) for number in range(8)]
     assert all(text is not None and compiled.search(text) for text in found)
     assert len(set(found)) > 1
 
 
-def test_a_pattern_that_python_cannot_read_is_left_to_the_database() -> None:
-    assert patterns.pattern("~", "(unclosed") is None
-    assert patterns.sample(re.compile(r"(?=x)y"), 1) is None
+def test_a_pattern_that_python_cannot_compile_has_no_sample() -> None:
+    assert patterns.compile_pattern("~", "(unclosed") is None
+    assert patterns.sample_text(re.compile(r"(?=x)y"), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -133,21 +135,21 @@ def test_a_pattern_that_python_cannot_read_is_left_to_the_database() -> None:
         ('INSERT INTO "a;b" VALUES (1) -- end;', [(1, 'INSERT INTO "a;b" VALUES (1) -- end;')]),
     ],
 )
-def test_a_file_is_cut_into_statements(sql: str, expected: list[tuple[int, str]]) -> None:
-    assert list(fixtures.statements(sql)) == expected
+def test_a_file_is_split_into_statements(sql: str, expected: list[tuple[int, str]]) -> None:
+    assert list(fixtures.statements_with_lines(sql)) == expected
 
 
-def test_a_condition_on_text_is_met_by_many_different_values() -> None:
+def test_many_different_texts_satisfy_a_condition() -> None:
     # Three conditions of which the last is not understood: a moment, as text, that the database looks at itself.
     with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         connection.exec_driver_sql(
             "CREATE TABLE t (m TEXT NOT NULL UNIQUE CHECK (length(m) = 27 AND m GLOB '*Z'"
             " AND strftime('%Y-%m-%dT%H:%M:%S', substr(m, 1, 19), '+0 days') IS substr(m, 1, 19)))"
         )
-        schema = snapshot(connection)
-        column = plan(schema.tables[0], schema, Syntax.SQLITE).columns[0]
-        assert len(set(islice(column.fresh(0), 50))) == 50
-        assert [it.rows for it in fill(connection, schema).inserted] == [12]
+        schema = read_snapshot(connection)
+        column = plan_table(schema.tables[0], schema, Syntax.SQLITE).columns[0]
+        assert len(set(islice(column.distinct_values(0), 50))) == 50
+        assert [it.row_count for it in fill(connection, schema).filled] == [12]
 
 
 TYPES = ["INTEGER", "SMALLINT", "VARCHAR(1)", "VARCHAR(12)", "TEXT", "DATETIME", "DATE", "BOOLEAN", "NUMERIC(4, 2)"]
@@ -158,7 +160,7 @@ COLUMNS = st.tuples(st.sampled_from(TYPES), st.booleans(), st.sampled_from(RULES
 
 @settings(max_examples=60, deadline=None)
 @given(columns=st.lists(COLUMNS, min_size=1, max_size=5), keyed=st.booleans(), edges=st.booleans())
-def test_any_table_is_filled_or_named_and_always_with_the_same_rows(
+def test_any_table_is_filled_or_reported_and_always_with_the_same_rows(
     columns: list[tuple[str, bool, str]],
     *,
     keyed: bool,
@@ -173,10 +175,10 @@ def test_any_table_is_filled_or_named_and_always_with_the_same_rows(
     for _ in range(2):
         with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
             connection.exec_driver_sql(f"CREATE TABLE t ({', '.join(lines)})")
-            schema = snapshot(connection)
-            fillings = [fill(connection, schema, edges=edges) for _ in range(2)]
+            schema = read_snapshot(connection)
+            fillings = [fill(connection, schema, with_extremes=edges) for _ in range(2)]
             rows = connection.exec_driver_sql("SELECT * FROM t").all()
-            assert len(rows) == sum(it.rows for filling in fillings for it in filling.inserted)
+            assert len(rows) == sum(it.row_count for filling in fillings for it in filling.filled)
             assert bool(rows) is not bool(fillings[0].unfilled)
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
             found.append(rows)

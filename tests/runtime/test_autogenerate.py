@@ -38,22 +38,22 @@ def visits() -> sa.MetaData:
     sa.Table(
         "visit",
         metadata,
-        sa.Column("id", column_types.Key(), primary_key=True, server_default=column_types.new_key()),
+        sa.Column("id", column_types.KeyType(), primary_key=True, server_default=column_types.new_key()),
         sa.Column("began", column_types.Timestamp(), server_default=column_types.utc_now(), nullable=False),
-        sa.Column("level", column_types.Level),
+        sa.Column("level", column_types.PermissionLevelType),
         *column_types.timestamp_checks("began"),
     )
     return metadata
 
 
-def _generated(connection: sa.Connection, metadata: sa.MetaData) -> str:
+def _generate_code(connection: sa.Connection, metadata: sa.MetaData) -> str:
     context = MigrationContext.configure(connection, opts={"target_metadata": metadata})
     operations = produce_migrations(context, metadata).upgrade_ops
     assert operations is not None
     return render_python_code(operations, migration_context=context, render_item=autogenerate.render_item)
 
 
-def _run(connection: sa.Connection, metadata: sa.MetaData, code: str) -> None:
+def _run_code(connection: sa.Connection, metadata: sa.MetaData, code: str) -> None:
     context = MigrationContext.configure(connection, opts={"target_metadata": metadata})
     names: dict[str, Any] = {"op": Operations(context), "sa": sa, "postgresql": postgresql}
     lines = [line.strip() for line in code.splitlines()]
@@ -62,13 +62,13 @@ def _run(connection: sa.Connection, metadata: sa.MetaData, code: str) -> None:
 
 class TestGeneratedCode:
     def test_imports_nothing_of_the_application(self, connection: sa.Connection, visits: sa.MetaData) -> None:
-        assert "dormatory" not in _generated(connection, visits)
+        assert "dormatory" not in _generate_code(connection, visits)
 
     def test_written_on_sqlite_it_runs_here(self, connection: sa.Connection, visits: sa.MetaData) -> None:
         with sa.create_engine("sqlite://", poolclass=sa.NullPool).connect() as sqlite:
-            code = _generated(sqlite, visits)
+            code = _generate_code(sqlite, visits)
 
-        _run(connection, visits, code)
+        _run_code(connection, visits, code)
         connection.execute(sa.text("INSERT INTO visit (level) VALUES ('read')"))
 
         assert connection.scalar(sa.text("SELECT count(*) FROM visit WHERE began IS NOT NULL")) == 1
@@ -76,10 +76,10 @@ class TestGeneratedCode:
     def test_written_on_postgresql_it_runs_on_sqlite(self, request: pytest.FixtureRequest, visits: sa.MetaData) -> None:
         url = request.getfixturevalue("postgres_server").create_database()
         with sa.create_engine(url, poolclass=sa.NullPool).connect() as server:
-            code = _generated(server, visits)
+            code = _generate_code(server, visits)
 
         with sa.create_engine("sqlite://", poolclass=sa.NullPool).connect() as sqlite:
-            _run(sqlite, visits, code)
+            _run_code(sqlite, visits, code)
             sqlite.execute(visits.tables["visit"].insert())
             assert sqlite.scalar(sa.text("SELECT count(*) FROM visit")) == 1
 

@@ -15,12 +15,12 @@ from alembic.config import Config
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
-from dormatory.commands.check import Request, inspect
-from dormatory.errors import BaselineError, EnvironmentFailedError, NoProjectError, TransactionEndedError
+from dormatory.commands.check import CheckRequest, check_project
+from dormatory.errors import BaselineFailedError, EnvironmentFailedError, MissingProjectError, TransactionEndedError
 from dormatory.project.project import Project
 from dormatory.recording.model import Direction
 from dormatory.replay import replay
-from dormatory.replay.replay import play
+from dormatory.replay.replay import replay_history
 from dormatory.runtime import external_env, scratch
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Recording
     from tests.conftest import Inv
 
-FROM_INI = 'engine_from_config(context.config.get_section("alembic"), prefix="sqlalchemy.", poolclass=NullPool)'
-GIVEN = 'context.config.attributes["connection"]'
+ENGINE_FROM_INI = 'engine_from_config(context.config.get_section("alembic"), prefix="sqlalchemy.", poolclass=NullPool)'
+GIVEN_CONNECTION = 'context.config.attributes["connection"]'
 
 
-def engine(url: str) -> str:
+def engine_code(url: str) -> str:
     """Return the code that opens what an expression names, without a pool, as in Alembic's own template."""
     return f"create_engine({url}, poolclass=NullPool)"
 
 
-def env(
-    source: str = FROM_INI,
+def env_code(
+    source: str = ENGINE_FROM_INI,
     *,
     enter: str = "connectable.connect()",
     first: str = "pass",
@@ -65,17 +65,17 @@ def env(
     )
 
 
-CREATE = 'op.create_table("{0}", sa.Column("id", sa.Integer, primary_key=True))'
+CREATE_TABLE = 'op.create_table("{0}", sa.Column("id", sa.Integer, primary_key=True))'
 
 
-class Theirs:
+class ExternalProject:
     """A project in which nothing is ours."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.scripts = root / "scripts"
         self.ini("script_location = scripts")
-        self.env(env())
+        self.env(env_code())
 
     @property
     def project(self) -> Project:
@@ -115,47 +115,47 @@ class Theirs:
     def tables(self, *names: str) -> None:
         """Write one revision per table, called after it."""
         for before, name in zip((None, *names), names, strict=False):
-            self.revision(name, CREATE.format(name), f'op.drop_table("{name}")', after=before)
+            self.revision(name, CREATE_TABLE.format(name), f'op.drop_table("{name}")', after=before)
 
 
 @pytest.fixture
-def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Theirs:
+def external_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExternalProject:
     """A project without a revision, in an environment without settings."""
     for name in [name for name in os.environ if name.startswith(("DATABASE_URL", "THEIR_", "ALEMBIC_"))]:
         monkeypatch.delenv(name)
-    (tmp_path / "theirs").mkdir()
-    return Theirs(tmp_path / "theirs")
+    (tmp_path / "external_project").mkdir()
+    return ExternalProject(tmp_path / "external_project")
 
 
 @pytest.fixture
-def nearby(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Play in this process, which is quicker, where the other process is not the point."""
 
-    def direct(_project: Project, function: Callable[..., Any], *arguments: Any, hear: Any = None) -> Any:
-        return function(*arguments, *([hear] if hear else []))
+    def direct(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
+        return function(*arguments, *([on_message] if on_message else []))
 
     for module in (replay, scratch):
-        monkeypatch.setattr(module, "isolated", direct)
+        monkeypatch.setattr(module, "call_in_worker", direct)
 
 
-def played(theirs: Theirs) -> Recording:
-    return play(theirs.project, scratch_sqlite)
+def replay_on_sqlite(external_project: ExternalProject) -> Recording:
+    return replay_history(external_project.project, scratch_sqlite)
 
 
-def is_sound(recording: Recording, *names: str) -> bool:
+def is_clean_round_trip(recording: Recording, *names: str) -> bool:
     """Say whether exactly these revisions were played, each of them up, down and up again, without a trace."""
     legs = [(step.revision, [leg.is_clean for leg in step.legs]) for step in recording.steps]
     return legs == [(name, [True] * 3) for name in names]
 
 
-def judged(theirs: Theirs, backends: tuple[str, ...]) -> Outcome:
+def check_round_trip(external_project: ExternalProject, backends: tuple[str, ...]) -> Outcome:
     """Play and judge as `inv db.round-trip` does."""
-    return inspect(theirs.project, Request(backends, frozenset({"roundtrip", "data"})))[0]
+    return check_project(external_project.project, CheckRequest(backends, frozenset({"roundtrip", "data"})))[0]
 
 
-def said(theirs: Theirs, *backends: str) -> list[tuple[str, str]]:
+def rules_and_messages(external_project: ExternalProject, *backends: str) -> list[tuple[str, str]]:
     """Return the rules and messages of a round trip's findings, notes included."""
-    verdict = judged(theirs, backends or ("sqlite",))
+    verdict = check_round_trip(external_project, backends or ("sqlite",))
     return [(finding.rule, finding.message) for finding in verdict.findings]
 
 
@@ -163,58 +163,60 @@ class TestWhereTheUrlComesFrom:
     @pytest.mark.parametrize(
         ("source", "enter", "setting"),
         [
-            (FROM_INI, "connectable.connect()", ""),
-            (engine('os.environ["DATABASE_URL"]'), "connectable.connect()", ""),
-            (engine('os.environ["THEIR_URL"]'), "connectable.connect()", "url_variable = THEIR_URL"),
-            (engine('context.get_x_argument(True)["url"]'), "connectable.connect()", "x_argument = url"),
-            (GIVEN, "nullcontext(connectable)", ""),
-            (GIVEN, "connectable.connect()", ""),
-            (GIVEN, "connectable.begin()", ""),
+            (ENGINE_FROM_INI, "connectable.connect()", ""),
+            (engine_code('os.environ["DATABASE_URL"]'), "connectable.connect()", ""),
+            (engine_code('os.environ["THEIR_URL"]'), "connectable.connect()", "url_variable = THEIR_URL"),
+            (engine_code('context.get_x_argument(True)["url"]'), "connectable.connect()", "x_argument = url"),
+            (GIVEN_CONNECTION, "nullcontext(connectable)", ""),
+            (GIVEN_CONNECTION, "connectable.connect()", ""),
+            (GIVEN_CONNECTION, "connectable.begin()", ""),
         ],
         ids=["ini", "DATABASE_URL", "own variable", "-x", "Connection", "Engine", "Engine in a transaction"],
     )
-    @pytest.mark.usefixtures("nearby")
+    @pytest.mark.usefixtures("in_this_process")
     def test_it_is_played_on_the_database_that_is_meant(
-        self, theirs: Theirs, source: str, enter: str, setting: str
+        self, external_project: ExternalProject, source: str, enter: str, setting: str
     ) -> None:
         placeholder = "sqlalchemy.url = driver://user:pass@localhost/dbname"
-        theirs.ini("script_location = scripts", placeholder, "[dormatory]", setting)
-        theirs.env(env(source, enter=enter))
-        theirs.tables("a", "b")
-        assert is_sound(played(theirs), "a", "b")
+        external_project.ini("script_location = scripts", placeholder, "[dormatory]", setting)
+        external_project.env(env_code(source, enter=enter))
+        external_project.tables("a", "b")
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a", "b")
         assert "THEIR_URL" not in os.environ
         assert "DATABASE_URL" not in os.environ
 
-    @pytest.mark.usefixtures("nearby")
-    def test_a_pyproject_may_name_the_variable(self, theirs: Theirs) -> None:
-        theirs.env(env(engine('os.environ["THEIR_URL"]')))
-        theirs.write("pyproject.toml", '[tool.dormatory]\nurl_variable = ["THEIR_URL"]')
-        theirs.tables("a")
-        assert is_sound(played(theirs), "a")
+    @pytest.mark.usefixtures("in_this_process")
+    def test_a_pyproject_may_name_the_variable(self, external_project: ExternalProject) -> None:
+        external_project.env(env_code(engine_code('os.environ["THEIR_URL"]')))
+        external_project.write("pyproject.toml", '[tool.dormatory]\nurl_variable = ["THEIR_URL"]')
+        external_project.tables("a")
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
-    def test_a_setting_that_means_nothing_is_refused(self, theirs: Theirs) -> None:
-        theirs.ini("script_location = scripts", "[dormatory]", "url_varable = THEIR_URL")
-        with pytest.raises(NoProjectError, match="dormatory has no setting url_varable"):
-            _ = theirs.project
+    def test_a_setting_that_means_nothing_is_refused(self, external_project: ExternalProject) -> None:
+        external_project.ini("script_location = scripts", "[dormatory]", "url_varable = THEIR_URL")
+        with pytest.raises(MissingProjectError, match="dormatory has no setting url_varable"):
+            _ = external_project.project
 
-    @pytest.mark.usefixtures("nearby")
-    def test_an_env_that_goes_elsewhere_is_stopped_before_its_first_step(self, theirs: Theirs, tmp_path: Path) -> None:
-        theirs.env(env(engine(f'"sqlite:///{tmp_path}/their.db"')))
-        theirs.tables("a")
-        ((rule, message),) = said(theirs)
+    @pytest.mark.usefixtures("in_this_process")
+    def test_an_env_that_goes_elsewhere_is_stopped_before_its_first_step(
+        self, external_project: ExternalProject, tmp_path: Path
+    ) -> None:
+        external_project.env(env_code(engine_code(f'"sqlite:///{tmp_path}/their.db"')))
+        external_project.tables("a")
+        ((rule, message),) = rules_and_messages(external_project)
         assert rule == "wrong-database"
         assert f"it is connected to {tmp_path}/their.db" in message
         assert (tmp_path / "their.db").read_bytes() == b""
 
-    @pytest.mark.usefixtures("nearby")
-    def test_an_env_that_never_commits_is_found_out(self, theirs: Theirs) -> None:
-        theirs.env(env(first="connection.exec_driver_sql('SELECT 1')"))
-        theirs.tables("a")
-        assert [rule for rule, _ in said(theirs)] == ["not-applied"]
+    @pytest.mark.usefixtures("in_this_process")
+    def test_an_env_that_never_commits_is_detected(self, external_project: ExternalProject) -> None:
+        external_project.env(env_code(first="connection.exec_driver_sql('SELECT 1')"))
+        external_project.tables("a")
+        assert [rule for rule, _ in rules_and_messages(external_project)] == ["not-applied"]
 
-    def test_an_engine_kept_from_the_first_import_is_no_trap(self, theirs: Theirs) -> None:
-        theirs.ini("script_location = scripts", "prepend_sys_path = .")
-        theirs.write(
+    def test_an_engine_created_at_import_uses_the_right_database(self, external_project: ExternalProject) -> None:
+        external_project.ini("script_location = scripts", "prepend_sys_path = .")
+        external_project.write(
             "their_app.py",
             """
             import os
@@ -226,10 +228,10 @@ class TestWhereTheUrlComesFrom:
             """,
         )
         source = '__import__("their_app").engine'
-        theirs.env(env(source, configure='target_metadata=__import__("their_app").metadata'))
-        theirs.tables("a")
+        external_project.env(env_code(source, configure='target_metadata=__import__("their_app").metadata'))
+        external_project.tables("a")
         families = frozenset({"drift", "dump"})
-        assert inspect(theirs.project, Request(("sqlite",), families))[0].findings == ()
+        assert check_project(external_project.project, CheckRequest(("sqlite",), families))[0].findings == ()
         assert "their_app" not in sys.modules
 
 
@@ -253,116 +255,122 @@ class TestAsynchronous:
         asyncio.run(main())
     """
 
-    @pytest.mark.usefixtures("nearby")
-    def test_the_walk_goes_through_an_asynchronous_driver(self, theirs: Theirs) -> None:
-        theirs.env(self.ENV)
-        theirs.tables("a", "b")
-        assert is_sound(played(theirs), "a", "b")
+    @pytest.mark.usefixtures("in_this_process")
+    def test_a_replay_works_with_an_asynchronous_driver(self, external_project: ExternalProject) -> None:
+        external_project.env(self.ENV)
+        external_project.tables("a", "b")
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a", "b")
 
     def test_the_driver_is_the_one_that_the_project_works_with(
-        self, theirs: Theirs, monkeypatch: pytest.MonkeyPatch
+        self, external_project: ExternalProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with scratch_sqlite() as target:
-            assert external_env.driver(theirs.project, target) == "sqlite"
-            theirs.env(self.ENV)
-            assert external_env.driver(theirs.project, target) == "sqlite+aiosqlite"
+            assert external_env.driver_name(external_project.project, target) == "sqlite"
+            external_project.env(self.ENV)
+            assert external_env.driver_name(external_project.project, target) == "sqlite+aiosqlite"
             monkeypatch.setenv("DATABASE_URL", "sqlite+pysqlite:///x.db")
-            assert external_env.driver(theirs.project, target) == "sqlite+pysqlite"
-            theirs.ini("script_location = scripts", "[dormatory]", "drivers = postgresql+asyncpg, sqlite+other")
-            assert external_env.driver(theirs.project, target) == "sqlite+other"
+            assert external_env.driver_name(external_project.project, target) == "sqlite+pysqlite"
+            external_project.ini(
+                "script_location = scripts", "[dormatory]", "drivers = postgresql+asyncpg, sqlite+other"
+            )
+            assert external_env.driver_name(external_project.project, target) == "sqlite+other"
 
 
 class TestWhereTheFilesLie:
-    @pytest.mark.usefixtures("nearby")
-    def test_in_folders_of_a_package_dated_and_nested(self, theirs: Theirs, monkeypatch: pytest.MonkeyPatch) -> None:
-        theirs.ini(
+    @pytest.mark.usefixtures("in_this_process")
+    def test_in_folders_of_a_package_dated_and_nested(
+        self, external_project: ExternalProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        external_project.ini(
             "script_location = their_pkg.store:migrations",
             "version_locations = their_pkg.store:migrations/versions extra/versions",
             "path_separator = space",
             "recursive_version_locations = true",
         )
         for package in ("their_pkg", "their_pkg/store"):
-            theirs.write(f"site/{package}/__init__.py", "")
-        theirs.write("site/their_pkg/store/migrations/env.py", env())
+            external_project.write(f"site/{package}/__init__.py", "")
+        external_project.write("site/their_pkg/store/migrations/env.py", env_code())
         dated = "site/their_pkg/store/migrations/versions/2024/01"
-        theirs.revision("a", CREATE.format("a"), 'op.drop_table("a")', to=dated)
-        theirs.revision("_b", CREATE.format("b"), 'op.drop_table("b")', after="a", to="extra/versions")
-        monkeypatch.syspath_prepend(str(theirs.root / "site"))
-        assert is_sound(played(theirs), "a", "_b")
+        external_project.revision("a", CREATE_TABLE.format("a"), 'op.drop_table("a")', to=dated)
+        external_project.revision("_b", CREATE_TABLE.format("b"), 'op.drop_table("b")', after="a", to="extra/versions")
+        monkeypatch.syspath_prepend(str(external_project.root / "site"))
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a", "_b")
 
-    @pytest.mark.usefixtures("nearby")
+    @pytest.mark.usefixtures("in_this_process")
     def test_relative_to_the_ini_file_wherever_one_stands(
-        self, theirs: Theirs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, external_project: ExternalProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        theirs.tables("a")
+        external_project.tables("a")
         monkeypatch.chdir(tmp_path)
-        assert is_sound(played(theirs), "a")
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
-    @pytest.mark.usefixtures("nearby")
-    def test_named_in_a_pyproject_beside_an_ini_without_them(self, theirs: Theirs) -> None:
+    @pytest.mark.usefixtures("in_this_process")
+    def test_named_in_a_pyproject_beside_an_ini_without_them(self, external_project: ExternalProject) -> None:
         if not hasattr(Config, "toml_file_name"):
             pytest.skip("Alembic reads pyproject.toml since 1.16")
-        theirs.ini("truncate_slug_length = 40")
-        theirs.write("pyproject.toml", '[tool.alembic]\nscript_location = "%(here)s/scripts"')
-        theirs.tables("a")
-        assert is_sound(played(theirs), "a")
+        external_project.ini("truncate_slug_length = 40")
+        external_project.write("pyproject.toml", '[tool.alembic]\nscript_location = "%(here)s/scripts"')
+        external_project.tables("a")
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
 
 class TestBeforeTheFirstRevision:
     ALTERS = "op.add_column('legacy', sa.Column('x', sa.Text))", "op.drop_column('legacy', 'x')"
 
-    @pytest.mark.usefixtures("nearby")
-    def test_without_what_it_starts_from_there_is_no_path_from_empty(self, theirs: Theirs) -> None:
-        theirs.revision("a", *self.ALTERS)
-        theirs.revision("b", "pass", after="a")
-        theirs.revision("c", "pass", after="b")
-        assert [rule for rule, _ in said(theirs)] == ["no-path-from-empty", "not-played"]
+    @pytest.mark.usefixtures("in_this_process")
+    def test_without_what_it_starts_from_there_is_no_path_from_empty(self, external_project: ExternalProject) -> None:
+        external_project.revision("a", *self.ALTERS)
+        external_project.revision("b", "pass", after="a")
+        external_project.revision("c", "pass", after="b")
+        assert [rule for rule, _ in rules_and_messages(external_project)] == ["no-path-from-empty", "not-played"]
 
-    @pytest.mark.usefixtures("nearby")
-    def test_a_baseline_is_an_sql_file(self, theirs: Theirs) -> None:
-        theirs.ini("script_location = scripts", "[dormatory]", "baseline = base_{backend}.sql")
-        theirs.write(
+    @pytest.mark.usefixtures("in_this_process")
+    def test_a_baseline_is_an_sql_file(self, external_project: ExternalProject) -> None:
+        external_project.ini("script_location = scripts", "[dormatory]", "baseline = base_{backend}.sql")
+        external_project.write(
             "base_sqlite.sql", "CREATE TABLE legacy (id INTEGER PRIMARY KEY); CREATE TABLE other (id INTEGER);"
         )
-        theirs.revision("a", *self.ALTERS)
-        assert is_sound(played(theirs), "a")
+        external_project.revision("a", *self.ALTERS)
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
-    def test_a_baseline_is_a_function_and_a_prelude_is_imported_first(self, theirs: Theirs) -> None:
+    def test_a_baseline_is_a_function_and_a_prelude_is_imported_first(self, external_project: ExternalProject) -> None:
         settings = ("baseline = their_base:fill", "prelude = their_setup")
-        theirs.ini("script_location = scripts", "prepend_sys_path = .", "[dormatory]", *settings)
+        external_project.ini("script_location = scripts", "prepend_sys_path = .", "[dormatory]", *settings)
         create = "connection.exec_driver_sql('CREATE TABLE legacy (id INTEGER)')"
-        theirs.write("their_base.py", f"def fill(connection):\n    {create}")
-        theirs.write("their_setup.py", "import os\nos.environ['THEIR_READY'] = '1'")
-        theirs.env(env(first="os.environ['THEIR_READY']"))
-        theirs.revision("a", *self.ALTERS)
-        assert is_sound(played(theirs), "a")
+        external_project.write("their_base.py", f"def fill(connection):\n    {create}")
+        external_project.write("their_setup.py", "import os\nos.environ['THEIR_READY'] = '1'")
+        external_project.env(env_code(first="os.environ['THEIR_READY']"))
+        external_project.revision("a", *self.ALTERS)
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
-    @pytest.mark.usefixtures("nearby")
-    def test_a_baseline_that_fails_is_named(self, theirs: Theirs) -> None:
-        theirs.ini("script_location = scripts", "[dormatory]", "baseline = base.sql")
-        theirs.write("base.sql", "CREATE TABEL legacy (id INTEGER)")
-        theirs.revision("a", *self.ALTERS)
-        with pytest.raises(BaselineError, match=r"the baseline base\.sql failed"):
-            played(theirs)
+    @pytest.mark.usefixtures("in_this_process")
+    def test_a_baseline_that_fails_is_named(self, external_project: ExternalProject) -> None:
+        external_project.ini("script_location = scripts", "[dormatory]", "baseline = base.sql")
+        external_project.write("base.sql", "CREATE TABEL legacy (id INTEGER)")
+        external_project.revision("a", *self.ALTERS)
+        with pytest.raises(BaselineFailedError, match=r"the baseline base\.sql failed"):
+            replay_on_sqlite(external_project)
 
 
-@pytest.mark.usefixtures("nearby")
+@pytest.mark.usefixtures("in_this_process")
 class TestHabits:
-    def test_a_history_without_downgrades_is_said_once_and_not_walked_anew_for_each(self, theirs: Theirs) -> None:
-        theirs.env(env(first="with open('runs', 'a') as runs: runs.write('.')"))
+    def test_a_history_without_downgrades_is_reported_once_and_replayed_once(
+        self, external_project: ExternalProject
+    ) -> None:
+        external_project.env(env_code(first="with open('runs', 'a') as runs: runs.write('.')"))
         for before, name in ((None, "a"), ("a", "b"), ("b", "c")):
-            theirs.revision(name, CREATE.format(name), None, after=before)
-        assert [rule for rule, _ in said(theirs)] == ["no-downgrades"]
-        assert len((theirs.root / "runs").read_text()) == 3  # walk, names, one run
+            external_project.revision(name, CREATE_TABLE.format(name), None, after=before)
+        assert [rule for rule, _ in rules_and_messages(external_project)] == ["no-downgrades"]
+        assert len((external_project.root / "runs").read_text()) == 3  # walk, names, one run
 
-    def test_one_transaction_over_the_whole_run(self, theirs: Theirs) -> None:
-        theirs.env(env(enter="connectable.begin()"))
-        theirs.tables("a", "b")
-        assert is_sound(played(theirs), "a", "b")
+    def test_one_transaction_over_the_whole_run(self, external_project: ExternalProject) -> None:
+        external_project.env(env_code(enter="connectable.begin()"))
+        external_project.tables("a", "b")
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a", "b")
 
-    def test_revisions_that_query_and_open_sessions(self, theirs: Theirs) -> None:
-        theirs.tables("a")
-        theirs.revision(
+    def test_revisions_that_query_and_open_sessions(self, external_project: ExternalProject) -> None:
+        external_project.tables("a")
+        external_project.revision(
             "b",
             """
             from sqlalchemy.orm import Session
@@ -374,50 +382,64 @@ class TestHabits:
             "op.drop_table('b')",
             after="a",
         )
-        assert is_sound(played(theirs), "a", "b")
+        assert is_clean_round_trip(replay_on_sqlite(external_project), "a", "b")
 
-    def test_a_revision_that_commits_is_a_finding_and_does_not_stop_the_rest(self, theirs: Theirs) -> None:
-        theirs.tables("a")
-        theirs.revision("b", CREATE.format("b") + "; op.get_bind().commit()", "op.drop_table('b')", after="a")
-        theirs.revision("c", CREATE.format("c"), "op.drop_table('c')", after="b")
-        recording = played(theirs)
+    def test_a_revision_that_commits_is_a_finding_and_does_not_stop_the_rest(
+        self, external_project: ExternalProject
+    ) -> None:
+        external_project.tables("a")
+        external_project.revision(
+            "b", CREATE_TABLE.format("b") + "; op.get_bind().commit()", "op.drop_table('b')", after="a"
+        )
+        external_project.revision("c", CREATE_TABLE.format("c"), "op.drop_table('c')", after="b")
+        recording = replay_on_sqlite(external_project)
         assert [leg.failure and leg.failure.kind for leg in recording.steps[1].legs] == [TransactionEndedError.__name__]
         assert [len(step.legs) for step in recording.steps] == [3, 1, 3]
 
-    def test_schemas_and_a_version_table_of_their_own(self, theirs: Theirs, postgres_server: throwaway.Server) -> None:
+    def test_schemas_and_a_version_table_of_their_own(
+        self, external_project: ExternalProject, postgres_server: throwaway.Server
+    ) -> None:
         create = "connection.exec_driver_sql('CREATE SCHEMA IF NOT EXISTS ours'); connection.commit()"
-        theirs.env(env(first=create, configure="include_schemas=True, version_table='v', version_table_schema='ours'"))
+        external_project.env(
+            env_code(first=create, configure="include_schemas=True, version_table='v', version_table_schema='ours'")
+        )
         namespaced = "op.create_table('t', sa.Column('id', sa.Integer), schema='ours')"
-        theirs.revision("a", namespaced, "op.drop_table('t', schema='ours')")
-        theirs.revision("b", "op.execute('CREATE TABLE v (x int)')", "op.execute('DROP TABLE public.v')", after="a")
-        assert is_sound(play(theirs.project, lambda: throwaway.scratch_postgresql(postgres_server)), "a", "b")
+        external_project.revision("a", namespaced, "op.drop_table('t', schema='ours')")
+        external_project.revision(
+            "b", "op.execute('CREATE TABLE v (x int)')", "op.execute('DROP TABLE public.v')", after="a"
+        )
+        assert is_clean_round_trip(
+            replay_history(external_project.project, lambda: throwaway.scratch_postgresql(postgres_server)), "a", "b"
+        )
 
-    def test_a_backend_that_they_do_not_support_is_named_and_not_played(self, theirs: Theirs) -> None:
-        theirs.ini("script_location = scripts", "[dormatory]", "backends = sqlite")
-        theirs.tables("a")
-        verdict = judged(theirs, ("sqlite", "postgresql"))
+    def test_a_backend_that_they_do_not_support_is_named_and_not_played(
+        self, external_project: ExternalProject
+    ) -> None:
+        external_project.ini("script_location = scripts", "[dormatory]", "backends = sqlite")
+        external_project.tables("a")
+        verdict = check_round_trip(external_project, ("sqlite", "postgresql"))
         found = [(finding.rule, finding.severity, finding.backend) for finding in verdict.findings]
         assert found == [("backend-not-supported", Severity.NOTE, "postgresql")]
         assert [server.backend for server in verdict.servers] == ["sqlite"]
 
 
 class TestWhatTheirCodeRaises:
-    @pytest.mark.usefixtures("nearby")
-    def test_a_failing_revision_does_not_hide_the_rest(self, theirs: Theirs) -> None:
-        theirs.tables("a")
-        theirs.revision("b", CREATE.format("b"), "raise KeyError('why')", after="a")
-        theirs.revision("c", CREATE.format("c"), "op.drop_table('c')", after="b")
-        recording = played(theirs)
+    @pytest.mark.usefixtures("in_this_process")
+    def test_a_failing_revision_does_not_hide_the_rest(self, external_project: ExternalProject) -> None:
+        external_project.tables("a")
+        external_project.revision("b", CREATE_TABLE.format("b"), "raise KeyError('why')", after="a")
+        external_project.revision("c", CREATE_TABLE.format("c"), "op.drop_table('c')", after="b")
+        recording = replay_on_sqlite(external_project)
         assert [step.revision for step in recording.steps] == ["a", "b", "c"]
         errors = [(step.revision, leg.direction) for step in recording.steps for leg in step.legs if leg.failure]
         assert errors == [("b", Direction.DOWNGRADE)]
 
-    @pytest.mark.usefixtures("nearby")
-    def test_an_error_that_env_keeps_to_itself_is_found(self, theirs: Theirs) -> None:
-        theirs.env(env(run="\n        try: context.run_migrations()\n        except Exception: pass"))
-        theirs.tables("a")
-        theirs.revision("b", "1 / 0", after="a")
-        assert [rule for rule, _ in said(theirs)] == ["upgrade-fails"]
+    @pytest.mark.usefixtures("in_this_process")
+    def test_an_error_that_env_keeps_to_itself_is_found(self, external_project: ExternalProject) -> None:
+        external_project.env(env_code(run="\n        try: context.run_migrations()\n        except Exception: pass"))
+        external_project.tables("a")
+        external_project.revision("b", "1 / 0", after="a")
+        assert [rule for rule, _ in rules_and_messages(external_project)] == ["upgrade-fails"]
 
     @pytest.mark.parametrize(
         ("line", "why"),
@@ -428,43 +450,46 @@ class TestWhatTheirCodeRaises:
         ],
         ids=["raises", "sys.exit", "dies"],
     )
-    def test_env_that_fails_is_a_finding(self, theirs: Theirs, line: str, why: str) -> None:
-        theirs.env(line)
-        theirs.tables("a")
-        ((rule, message),) = said(theirs)
+    def test_env_that_fails_is_a_finding(self, external_project: ExternalProject, line: str, why: str) -> None:
+        external_project.env(line)
+        external_project.tables("a")
+        ((rule, message),) = rules_and_messages(external_project)
         assert rule == "environment-fails"
         assert why in message
 
-    @pytest.mark.usefixtures("nearby")
-    def test_env_that_configures_nothing_is_a_finding(self, theirs: Theirs) -> None:
-        theirs.env("pass")
-        theirs.tables("a")
+    @pytest.mark.usefixtures("in_this_process")
+    def test_env_that_configures_nothing_is_a_finding(self, external_project: ExternalProject) -> None:
+        external_project.env("pass")
+        external_project.tables("a")
         with pytest.raises(EnvironmentFailedError, match=r"without calling context\.configure"):
-            played(theirs)
+            replay_on_sqlite(external_project)
 
 
 class TestTasks:
     def test_upgrade_and_status_act_on_the_database_that_their_variable_names(
-        self, theirs: Theirs, inv: Inv, tmp_path: Path
+        self, external_project: ExternalProject, inv: Inv, tmp_path: Path
     ) -> None:
-        theirs.ini("script_location = scripts", "[dormatory]", "url_variable = THEIR_URL")
-        theirs.env(env(engine('os.environ["THEIR_URL"]')))
-        theirs.tables("a", "b")
-        named = {"ALEMBIC_CONFIG": str(theirs.root / "alembic.ini"), "THEIR_URL": f"sqlite:///{tmp_path}/real.db"}
+        external_project.ini("script_location = scripts", "[dormatory]", "url_variable = THEIR_URL")
+        external_project.env(env_code(engine_code('os.environ["THEIR_URL"]')))
+        external_project.tables("a", "b")
+        named = {
+            "ALEMBIC_CONFIG": str(external_project.root / "alembic.ini"),
+            "THEIR_URL": f"sqlite:///{tmp_path}/real.db",
+        }
         ended = inv("db.upgrade", **named)
         assert (ended.code, ended.out) == (0, f"sqlite:///{tmp_path}/real.db is at b\n"), ended
         ended = inv("db.status", "--json", **named)
         found = json.loads(ended.out)
         assert (found["current"], found["pending"], found["drift"]["changes"]) == (["b"], [], []), ended
 
-    def test_what_env_prints_and_logs_is_no_result_and_mutes_nobody(
-        self, theirs: Theirs, inv: Inv, caplog: pytest.LogCaptureFixture
+    def test_what_env_prints_and_logs_is_no_result_and_disables_no_logger(
+        self, external_project: ExternalProject, inv: Inv, caplog: pytest.LogCaptureFixture
     ) -> None:
         reset = "__import__('logging.config').config.dictConfig({'version': 1})"
-        theirs.env("print('from env')\n" + env(first=reset))
-        theirs.tables("a")
+        external_project.env("print('from env')\n" + env_code(first=reset))
+        external_project.tables("a")
         logger = logging.getLogger("application")
-        ended = inv("db.round-trip", "--backend=sqlite", ALEMBIC_CONFIG=str(theirs.root / "alembic.ini"))
+        ended = inv("db.round-trip", "--backend=sqlite", ALEMBIC_CONFIG=str(external_project.root / "alembic.ini"))
         logger.warning("still heard")
         assert ended.code == 0, ended
         assert "from env" not in ended.out

@@ -15,7 +15,7 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import DormatoryError
-from dormatory.runtime.fast_path import settled
+from dormatory.runtime.fast_path import database_at_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.conftest import Inv, SmallProject
 
 # Runs an upgrade, and then names those of the slow libraries that were imported for it.
-WATCHED = """
+UPGRADE_AND_LIST_IMPORTS = """
 import sys
 from dormatory.__main__ import main
 code = main(["upgrade"])
@@ -34,11 +34,11 @@ sys.exit(code)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def there(request: pytest.FixtureRequest, small_project: SmallProject) -> Iterator[Target]:
+def target_at_head(request: pytest.FixtureRequest, small_project: SmallProject) -> Iterator[Target]:
     """A database of each kind that is at the head of an ordinary project."""
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     with database(request, small_project) as target:
-        small_project.upgrade(text(target))
+        small_project.upgrade(url_text(target))
         yield target
 
 
@@ -51,90 +51,92 @@ def database(request: pytest.FixtureRequest, project: SmallProject) -> Iterator[
             yield target
 
 
-def text(target: Target) -> str:
+def url_text(target: Target) -> str:
     return target.url.render_as_string(hide_password=False)
 
 
-def is_settled(project: SmallProject, target: Target, **environ: str) -> bool:
-    return settled(project.project, {"DATABASE_URL": text(target), **environ}) is not None
+def is_at_head(project: SmallProject, target: Target, **environ: str) -> bool:
+    return database_at_head(project.project, {"DATABASE_URL": url_text(target), **environ}) is not None
 
 
-def by_hand(target: Target, *statements: str) -> None:
+def execute_by_hand(target: Target, *statements: str) -> None:
     engine = backend_for(target).engine(target, writing=True)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 
 
-def test_nothing_to_do_is_told_without_the_slow_libraries(small_project: SmallProject, there: Target) -> None:
-    told = small_project.run_code(WATCHED, url=there.url)
-    assert (told.code, told.out) == (0, f"{there} is at 002, nothing to do\nimported:\n")
+def test_nothing_to_do_is_reported_without_the_slow_libraries(
+    small_project: SmallProject, target_at_head: Target
+) -> None:
+    ended = small_project.run_code(UPGRADE_AND_LIST_IMPORTS, url=target_at_head.url)
+    assert (ended.code, ended.out) == (0, f"{target_at_head} is at 002, nothing to do\nimported:\n")
 
 
-def test_it_is_told_in_the_words_of_the_slow_way(small_project: SmallProject, there: Target, inv: Inv) -> None:
-    assert is_settled(small_project, there)
-    quick = inv("db.upgrade", url=there.url)
-    assert inv("db.upgrade", "--to=002", url=there.url) == quick
-    assert quick.out == f"{there} is at 002, nothing to do\n"
+def test_the_message_is_that_of_the_slow_path(small_project: SmallProject, target_at_head: Target, inv: Inv) -> None:
+    assert is_at_head(small_project, target_at_head)
+    quick = inv("db.upgrade", url=target_at_head.url)
+    assert inv("db.upgrade", "--to=002", url=target_at_head.url) == quick
+    assert quick.out == f"{target_at_head} is at 002, nothing to do\n"
 
 
-def test_what_is_pending_is_applied(small_project: SmallProject, there: Target, inv: Inv) -> None:
-    small_project.tables("a", "b", "c")
-    assert not is_settled(small_project, there)
-    assert inv("db.upgrade", url=there.url).out == f"{there} is at 003\n"
-    assert is_settled(small_project, there)
+def test_what_is_pending_is_applied(small_project: SmallProject, target_at_head: Target, inv: Inv) -> None:
+    small_project.write_table_revisions("a", "b", "c")
+    assert not is_at_head(small_project, target_at_head)
+    assert inv("db.upgrade", url=target_at_head.url).out == f"{target_at_head} is at 003\n"
+    assert is_at_head(small_project, target_at_head)
 
 
-HISTORY: dict[str, Callable[[SmallProject], object]] = {
-    "a second head": lambda project: project.revision("003", after="001"),
+UNUSUAL_HISTORIES: dict[str, Callable[[SmallProject], object]] = {
+    "a second head": lambda project: project.write_revision("003", after="001"),
     "a merge that is pending": lambda project: [
-        project.revision("003", after="001"), project.revision("004", after=("002", "003")),
+        project.write_revision("003", after="001"), project.write_revision("004", after=("002", "003")),
     ],
     "an id twice": lambda project: shutil.copy(project.versions / "002_x.py", project.versions / "again.py"),
     "a parent that is missing": lambda project: (project.versions / "001_x.py").unlink(),
     "a revision that the database is at and nobody has": lambda project: (project.versions / "002_x.py").unlink(),
-    "a circle": lambda project: [project.revision("005", after="006"), project.revision("006", after="005")],
+    "a circle": lambda it: [it.write_revision("005", after="006"), it.write_revision("006", after="005")],
     "no revision in a file": lambda project: (project.versions / "note.py").write_text("x = 1\n"),
-    "a file that does not parse": lambda project: project.revision("001", after=None, extra="def ("),
+    "a file that does not parse": lambda project: project.write_revision("001", after=None, extra="def ("),
     "a file that is not text": lambda project: (project.versions / "001_x.py").write_bytes(b"\xff\xfe\x00"),
-    "an import from elsewhere": lambda project: project.revision("001", after=None, extra="import no_such_module"),
-    "a name that is not there": lambda project: project.revision("001", after=None, extra="x = no_such_name"),
-    "something done while it loads": lambda project: project.revision("001", after=None, extra="1 / 0"),
-    "a decorator that is not there": lambda project: project.revision("001", after=None, extra="@no\ndef f(): pass"),
-    "a parent that is worked out": lambda project: project.revision("002", extra="down_revision = '00' + '1'"),
-    "a label": lambda project: project.revision("002", extra="branch_labels = ('blue',)"),
-    "a dependency": lambda project: project.revision("002", extra="depends_on = '001'"),
-    "revisions without source": lambda project: project.ini("script_location = %(here)s/scripts", "sourceless = true"),
+    "an import from elsewhere": lambda it: it.write_revision("001", after=None, extra="import no_such_module"),
+    "a name that is not there": lambda project: project.write_revision("001", after=None, extra="x = no_such_name"),
+    "something done while it loads": lambda project: project.write_revision("001", after=None, extra="1 / 0"),
+    "a decorator that is not there": lambda it: it.write_revision("001", after=None, extra="@no\ndef f(): pass"),
+    "a parent that is worked out": lambda project: project.write_revision("002", extra="down_revision = '00' + '1'"),
+    "a label": lambda project: project.write_revision("002", extra="branch_labels = ('blue',)"),
+    "a dependency": lambda project: project.write_revision("002", extra="depends_on = '001'"),
+    "revisions without source": lambda it: it.write_ini("script_location = %(here)s/scripts", "sourceless = true"),
     "no revisions": lambda project: project.versions.rename(project.root / "elsewhere"),
     "an env.py of another hand": lambda project: (project.root / "scripts" / "env.py").write_text("1 / 0"),
-    "an env.py with more in it": lambda project: project.env(
+    "an env.py with more in it": lambda project: project.write_env(
         "import sqlalchemy as sa", "print('I am here')", "environment.run(sa.MetaData())"
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", HISTORY)
+@pytest.mark.parametrize("case", UNUSUAL_HISTORIES)
 def test_a_history_that_is_not_ordinary_is_left_to_alembic(
     small_project: SmallProject, tmp_path: Path, case: str
 ) -> None:
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     target = small_project.project.target({"DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
-    small_project.upgrade(text(target))
-    assert is_settled(small_project, target)
-    HISTORY[case](small_project)
-    assert not is_settled(small_project, target)
+    small_project.upgrade(url_text(target))
+    assert is_at_head(small_project, target)
+    UNUSUAL_HISTORIES[case](small_project)
+    assert not is_at_head(small_project, target)
 
 
 def test_merged_branches_are_ordinary_once_they_are_applied(small_project: SmallProject, tmp_path: Path) -> None:
-    small_project.tables("a", "b")
-    small_project.revision("003", after="001")
-    small_project.revision("004", after=("002", "003"))
+    small_project.write_table_revisions("a", "b")
+    small_project.write_revision("003", after="001")
+    small_project.write_revision("004", after=("002", "003"))
     target = small_project.project.target({"DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
-    small_project.upgrade(text(target))
-    assert is_settled(small_project, target)
+    small_project.upgrade(url_text(target))
+    assert is_at_head(small_project, target)
 
 
-FILE: dict[str, tuple[str, ...]] = {
+UNUSUAL_FILES: dict[str, tuple[str, ...]] = {
     "no version table": ("DROP TABLE alembic_version",),
     "no version": ("DELETE FROM alembic_version",),
     "two versions": ("INSERT INTO alembic_version VALUES ('001')",),
@@ -143,69 +145,71 @@ FILE: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("case", FILE)
+@pytest.mark.parametrize("case", UNUSUAL_FILES)
 def test_a_file_that_is_not_in_order_is_left_to_alembic(small_project: SmallProject, tmp_path: Path, case: str) -> None:
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     target = small_project.project.target({"DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
-    small_project.upgrade(text(target))
+    small_project.upgrade(url_text(target))
     with closing(sqlite3.connect(target.path, isolation_level=None)) as connection:
-        for statement in FILE[case]:
+        for statement in UNUSUAL_FILES[case]:
             connection.execute(statement)
-    assert not is_settled(small_project, target)
+    assert not is_at_head(small_project, target)
 
 
 def test_a_file_that_is_not_there_or_no_database_is_left_to_alembic(
     small_project: SmallProject, tmp_path: Path
 ) -> None:
-    small_project.tables("a")
+    small_project.write_table_revisions("a")
     target = small_project.project.target({"DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
-    assert not is_settled(small_project, target)
+    assert not is_at_head(small_project, target)
     assert not target.path.exists()
     target.path.write_text("not a database, but long enough to be looked at as one")
-    assert not is_settled(small_project, target)
+    assert not is_at_head(small_project, target)
 
 
-def test_who_writes_meanwhile_is_not_waited_for(small_project: SmallProject, tmp_path: Path) -> None:
-    small_project.tables("a")
+def test_a_concurrent_writer_is_not_waited_for(small_project: SmallProject, tmp_path: Path) -> None:
+    small_project.write_table_revisions("a")
     target = small_project.project.target({"DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
-    small_project.upgrade(text(target))
+    small_project.upgrade(url_text(target))
     with closing(sqlite3.connect(target.path, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        assert is_settled(small_project, target), "what is committed can be read"
+        assert is_at_head(small_project, target), "what is committed can be read"
         writer.execute("ROLLBACK")
         writer.execute("BEGIN EXCLUSIVE")
-        assert not is_settled(small_project, target)
+        assert not is_at_head(small_project, target)
 
 
-@pytest.mark.parametrize("there", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("target_at_head", ["postgresql"], indirect=True)
 class TestPostgreSQL:
     """What only a server can have."""
 
     def test_an_invalid_index_is_refused_with_nothing_pending(
-        self, small_project: SmallProject, there: Target, inv: Inv
+        self, small_project: SmallProject, target_at_head: Target, inv: Inv
     ) -> None:
-        by_hand(there, "CREATE TABLE t AS SELECT 1 AS x FROM generate_series(1, 2)")
+        execute_by_hand(target_at_head, "CREATE TABLE t AS SELECT 1 AS x FROM generate_series(1, 2)")
         with pytest.raises(Exception, match="could not create unique index"):
-            by_hand(there, "CREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x)")
-        assert not is_settled(small_project, there)
-        refused = inv("db.upgrade", url=there.url)
+            execute_by_hand(target_at_head, "CREATE UNIQUE INDEX CONCURRENTLY t_x ON t (x)")
+        assert not is_at_head(small_project, target_at_head)
+        refused = inv("db.upgrade", url=target_at_head.url)
         assert (refused.code, refused.out) == (3, "")
         assert "index public.t_x is invalid" in refused.err
 
-    def test_a_detour_of_libpq_is_left_to_alembic(self, small_project: SmallProject, there: Target) -> None:
-        assert not is_settled(small_project, there, PGSERVICE="elsewhere")
-
-    def test_nobody_who_migrates_meanwhile_is_waited_for(
-        self, small_project: SmallProject, there: Target, inv: Inv
+    def test_an_inherited_setting_of_libpq_is_left_to_alembic(
+        self, small_project: SmallProject, target_at_head: Target
     ) -> None:
-        with backend_for(there).exclusive(there, "alembic_version"):
+        assert not is_at_head(small_project, target_at_head, PGSERVICE="elsewhere")
+
+    def test_a_concurrent_migration_is_not_waited_for(
+        self, small_project: SmallProject, target_at_head: Target, inv: Inv
+    ) -> None:
+        with backend_for(target_at_head).upgrade_lock(target_at_head, "alembic_version"):
             for arguments in (["db.upgrade"], ["db.upgrade", "--to=002"]):
-                assert inv(*arguments, url=there.url) == inv("db.upgrade", url=there.url)
-            plain = small_project.alembic("upgrade", "head", url=there.url)
+                assert inv(*arguments, url=target_at_head.url) == inv("db.upgrade", url=target_at_head.url)
+            plain = small_project.alembic("upgrade", "head", url=target_at_head.url)
         assert (plain.code, "waiting" in plain.err) == (0, False)
 
 
-URLS = """
+ORDINARY_URLS = """
 sqlite:///x.db
 sqlite:////tmp/./a//b/../x.db
 postgresql://h/n
@@ -217,7 +221,7 @@ postgresql://u:%40%25%2F+x:y@127.0.0.1/n?sslmode=require&connect_timeout=3
 postgresql:///n?port=1&host=/run/pg&application_name=deploy
 postgresql://u:p@/n
 """
-ODD = """
+UNUSUAL_URLS = """
 sqlite:// sqlite:///:memory: sqlite:///a~b/x.db sqlite:///x.db?mode=ro sqlite://h/x.db mysql://h/n postgresql://h
 postgresql://u:@h/n postgresql://h/n%20m postgresql://[::1]/n postgresql://u%40x@h/n
 postgresql://u:p@one,two/n postgresql://h/n?host=/run/pg postgresql://h/n?password=p postgresql://h/n?service=s
@@ -226,11 +230,11 @@ postgresql://h/n?options=-cx%3D1 postgresql://h/n?sslmode=
 """
 
 
-@pytest.mark.parametrize("url", URLS.split())
-def test_an_ordinary_url_means_the_same_in_both_ways(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ORDINARY_URLS.split())
+def test_an_ordinary_url_means_the_same_on_both_paths(url: str, tmp_path: Path) -> None:
     quick, slow = plain_target(url, tmp_path, {}), Target.parse(url, root=tmp_path)
     assert quick is not None
-    assert (quick.shown, quick.backend) == (str(slow), slow.backend_name)
+    assert (quick.masked_url, quick.backend_name) == (str(slow), slow.backend_name)
     if slow.backend_name == "sqlite":
         assert quick.settings == {"path": slow.database}
     else:
@@ -238,20 +242,22 @@ def test_an_ordinary_url_means_the_same_in_both_ways(url: str, tmp_path: Path) -
         assert quick.settings == {key: str(value) for key, value in keywords.items()}
 
 
-@pytest.mark.parametrize("url", [*ODD.split(), "", " ", " sqlite:///x.db", "sqlite:///ü.db", "sqlite:///a b.db"])
-def test_any_other_url_is_left_to_the_slow_way(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url", [*UNUSUAL_URLS.split(), "", " ", " sqlite:///x.db", "sqlite:///ü.db", "sqlite:///a b.db"]
+)
+def test_any_other_url_is_left_to_the_slow_path(url: str, tmp_path: Path) -> None:
     assert plain_target(url, tmp_path, {}) is None
 
 
 def test_the_default_is_read_quickly_too(tmp_path: Path) -> None:
     quick = plain_target(None, tmp_path, os.environ)
     assert quick is not None
-    assert quick.shown == str(Target.from_environment(tmp_path, {}))
+    assert quick.masked_url == str(Target.from_environment(tmp_path, {}))
 
 
 def test_settings_that_do_not_read_are_wrong_configuration(small_project: SmallProject, inv: Inv) -> None:
-    small_project.tables("a")
-    small_project.ini("script_location = %(here)s/scripts", "[dormatory]", "lock_wait = soon")
+    small_project.write_table_revisions("a")
+    small_project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "lock_wait = soon")
     with pytest.raises(DormatoryError):
         _ = small_project.project
     refused = inv("db.upgrade", url="sqlite:///x.db")

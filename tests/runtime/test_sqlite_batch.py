@@ -13,7 +13,7 @@ from sqlalchemy import Text, create_engine, event
 from sqlalchemy.exc import NoSuchTableError
 from sqlalchemy.pool import NullPool
 
-from dormatory.runtime.sqlite_batch import Rebuilding
+from dormatory.runtime.sqlite_batch import SQLiteBatchImpl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,9 @@ TABLES = {
 }
 
 
-def rebuilt(path: Path, tables: list[str], kind: type[SQLiteImpl], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str]:
+def rebuild_table(
+    path: Path, tables: list[str], kind: type[SQLiteImpl], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, str]:
     """Make the id of `room` a text; return the tables that are there then, and what was executed."""
     monkeypatch.setitem(impl._impls, "sqlite", kind)
     sent: list[str] = []
@@ -50,24 +52,24 @@ def rebuilt(path: Path, tables: list[str], kind: type[SQLiteImpl], monkeypatch: 
 
 
 @pytest.mark.parametrize("tables", TABLES.values(), ids=TABLES)
-def test_the_same_table_is_made(tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs, _ = rebuilt(tmp_path, tables, SQLiteImpl, monkeypatch)
-    ours, _ = rebuilt(tmp_path, tables, Rebuilding, monkeypatch)
+def test_the_same_table_is_created(tables: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs, _ = rebuild_table(tmp_path, tables, SQLiteImpl, monkeypatch)
+    ours, _ = rebuild_table(tmp_path, tables, SQLiteBatchImpl, monkeypatch)
 
     assert ours == theirs
 
 
 def test_what_a_table_refers_to_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, theirs = rebuilt(tmp_path, TABLES["a chain"], SQLiteImpl, monkeypatch)
-    _, ours = rebuilt(tmp_path, TABLES["a chain"], Rebuilding, monkeypatch)
+    _, theirs = rebuild_table(tmp_path, TABLES["a chain"], SQLiteImpl, monkeypatch)
+    _, ours = rebuild_table(tmp_path, TABLES["a chain"], SQLiteBatchImpl, monkeypatch)
 
     assert 'table_info("place")' in theirs.replace("table_xinfo", "table_info")
     assert "place" not in ours
 
 
-@pytest.mark.parametrize("kind", [SQLiteImpl, Rebuilding])
+@pytest.mark.parametrize("kind", [SQLiteImpl, SQLiteBatchImpl])
 @pytest.mark.parametrize("parent", ["nowhere", "house"])
-def test_a_table_that_does_not_exist_is_missed_all_the_same(
+def test_a_missing_table_still_raises(
     kind: type[SQLiteImpl], parent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = [
@@ -76,4 +78,4 @@ def test_a_table_that_does_not_exist_is_missed_all_the_same(
     ]
 
     with pytest.raises(NoSuchTableError, match="nowhere"):
-        rebuilt(tmp_path, tables, kind, monkeypatch)
+        rebuild_table(tmp_path, tables, kind, monkeypatch)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import BackupFailedError, NoBackupError, NoProjectError
+from dormatory.errors import BackupFailedError, MissingBackupError, MissingProjectError
 from dormatory.report.messages import backup_lines
 from dormatory.safety import backups
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 @pytest.fixture
 def target(small_project: SmallProject) -> Target:
     """A file with a table in it, at 001."""
-    small_project.tables("a")
-    return upgraded(small_project, "x.db")
+    small_project.write_table_revisions("a")
+    return upgrade_database(small_project, "x.db")
 
 
-def upgraded(project: SmallProject, name: str) -> Target:
+def upgrade_database(project: SmallProject, name: str) -> Target:
     url = f"sqlite:///{project.root / name}"
     project.upgrade(url)
     return project.project.target({"DATABASE_URL": url})
 
 
-def configured(project: SmallProject, number: object) -> None:
+def limit_backups(project: SmallProject, number: object) -> None:
     with (project.root / "alembic.ini").open("a") as file:
         file.write(f"[dormatory]\nbackups = {number}\n")
 
 
-class Clock:
+class FakeClock:
     """Stands still until a test sets it; otherwise it is the real one."""
 
     time = datetime(2031, 5, 17, 12, tzinfo=UTC)
@@ -51,16 +51,16 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """The clock that names of backups are made with."""
-    clock = Clock()
+    clock = FakeClock()
     monkeypatch.setattr(backups, "datetime", clock)
     return clock
 
 
-class TestPlace:
-    def test_it_is_ours_alone_and_out_of_gits_sight(self, small_project: SmallProject, target: Target) -> None:
-        file = backups.keep(small_project.project, target)
+class TestDirectory:
+    def test_it_is_private_and_ignored_by_git(self, small_project: SmallProject, target: Target) -> None:
+        file = backups.create_backup(small_project.project, target)
         assert file.parent == small_project.root / ".dormatory" / "backups"
         assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
         subprocess.run(["git", "init", "--quiet"], cwd=small_project.root, check=True)
@@ -69,44 +69,44 @@ class TestPlace:
         assert b"alembic.ini" in seen.stdout
 
     def test_a_directory_that_was_open_to_others_is_closed(self, small_project: SmallProject, target: Target) -> None:
-        home = backups.directory(small_project.project)
+        home = backups.backup_directory(small_project.project)
         home.mkdir(parents=True, mode=0o755)
-        backups.keep(small_project.project, target)
+        backups.create_backup(small_project.project, target)
         assert home.stat().st_mode & 0o777 == 0o700
 
-    def test_a_place_that_cannot_be_made_is_said(self, small_project: SmallProject, target: Target) -> None:
+    def test_a_directory_that_cannot_be_created_is_named(self, small_project: SmallProject, target: Target) -> None:
         place = small_project.root / ".dormatory"
         place.write_text("a file of somebody")
         with pytest.raises(BackupFailedError) as raised:
-            backups.keep(small_project.project, target)
+            backups.create_backup(small_project.project, target)
         assert str(raised.value) == (
             f"{target} was not backed up ({place}/backups: Not a directory); nothing was changed; "
             "see owner, mode and room there"
         )
 
-    def test_a_failed_backup_leaves_no_name_behind(self, small_project: SmallProject, target: Target) -> None:
+    def test_a_failed_backup_leaves_no_file_behind(self, small_project: SmallProject, target: Target) -> None:
         target.path.write_bytes(b"no database " * 400)
         with pytest.raises(BackupFailedError):
-            backups.keep(small_project.project, target, "001")
-        left = os.listdir(backups.directory(small_project.project))  # noqa: PTH208  # names are what is compared
+            backups.create_backup(small_project.project, target, "001")
+        left = os.listdir(backups.backup_directory(small_project.project))  # noqa: PTH208  # names are what is compared
         assert left == [".gitignore"]
 
 
 class TestNames:
-    def test_they_tell_database_number_time_and_revision(
-        self, small_project: SmallProject, target: Target, clock: Clock
+    def test_they_contain_database_number_time_and_revision(
+        self, small_project: SmallProject, target: Target, clock: FakeClock
     ) -> None:
-        file = backups.keep(small_project.project, target)
+        file = backups.create_backup(small_project.project, target)
         label, number, taken, revision, suffix = file.name.split(".")
         assert (label[:2], number, taken, revision, suffix) == ("x-", "000001", "20310517T120000Z", "001", "db")
-        (found,) = backups.listed(small_project.project)
+        (found,) = backups.existing_backups(small_project.project)
         assert (found.file, found.database, found.number, found.revision) == (file, "x", 1, "001")
-        assert (found.taken, found.size) == (clock.time, file.stat().st_size)
+        assert (found.taken_at, found.size_bytes) == (clock.time, file.stat().st_size)
 
     def test_they_hold_no_secret_and_no_odd_character(self, small_project: SmallProject) -> None:
         url = "postgresql://canary:secr%2Ft@db.example.org/x?password=secr%2Ft&options=-csecret"
-        target = small_project.project.target({"DATABASE_URL": url}).renamed("Größe ../'x")
-        key = backups._key(target)
+        target = small_project.project.target({"DATABASE_URL": url}).with_database("Größe ../'x")
+        key = backups._database_key(target)
         assert key.startswith("Gr__e_")
         assert key.replace("-", "").replace("_", "").isalnum()
         for secret in ("canary", "secr", "example"):
@@ -116,95 +116,96 @@ class TestNames:
         self, small_project: SmallProject
     ) -> None:
         urls = ("a:x@one/shop", "b:y@one/shop", "a:x@two/shop", "a:x@one/shop_2", "a:x@one:5433/shop")
-        keys = [backups._key(small_project.project.target({"DATABASE_URL": f"postgresql://{part}"})) for part in urls]
+        keys = [
+            backups._database_key(small_project.project.target({"DATABASE_URL": f"postgresql://{part}"}))
+            for part in urls
+        ]
         assert keys[0] == keys[1]
         assert len(set(keys)) == 4
 
     def test_a_revision_of_any_text_fits(self, small_project: SmallProject, target: Target) -> None:
-        file = backups.keep(small_project.project, target, "ä/../../etc " * 20)
-        assert file.parent == backups.directory(small_project.project)
-        assert backups.listed(small_project.project)[0].file == file
+        file = backups.create_backup(small_project.project, target, "ä/../../etc " * 20)
+        assert file.parent == backups.backup_directory(small_project.project)
+        assert backups.existing_backups(small_project.project)[0].file == file
 
-    def test_a_revision_that_nobody_can_tell_is_no_reason_to_have_no_backup(
-        self, small_project: SmallProject, target: Target
-    ) -> None:
-        small_project.env("raise environment.CommandError('the settings are incomplete')")
-        assert backups.keep(small_project.project, target).name.split(".")[3] == "unknown"
+    def test_an_unknown_revision_does_not_prevent_a_backup(self, small_project: SmallProject, target: Target) -> None:
+        small_project.write_env("raise environment.CommandError('the settings are incomplete')")
+        assert backups.create_backup(small_project.project, target).name.split(".")[3] == "unknown"
 
 
 class TestOrder:
     def test_a_clock_that_goes_back_changes_nothing(
-        self, small_project: SmallProject, target: Target, clock: Clock
+        self, small_project: SmallProject, target: Target, clock: FakeClock
     ) -> None:
         made = []
         for hours in (0, -48, 0, 96):  # twice at the same second, too
             clock.time += timedelta(hours=hours)
-            made.append(backups.keep(small_project.project, target, "001"))
+            made.append(backups.create_backup(small_project.project, target, "001"))
         assert len(set(made)) == 4
-        assert [backup.file for backup in backups.listed(small_project.project)] == made[::-1]
-        assert backups.latest(small_project.project, target).file == made[-1]
+        assert [backup.file for backup in backups.existing_backups(small_project.project)] == made[::-1]
+        assert backups.latest_backup(small_project.project, target).file == made[-1]
 
-    def test_the_oldest_of_this_database_go_and_no_others(
-        self, small_project: SmallProject, target: Target, clock: Clock
+    def test_only_the_oldest_backups_of_this_database_are_deleted(
+        self, small_project: SmallProject, target: Target, clock: FakeClock
     ) -> None:
-        configured(small_project, 2)
-        other = upgraded(small_project, "other/../y.db")
-        kept = [backups.keep(small_project.project, other, "001") for _ in range(2)]
+        limit_backups(small_project, 2)
+        other = upgrade_database(small_project, "other/../y.db")
+        kept = [backups.create_backup(small_project.project, other, "001") for _ in range(2)]
         made = []
         for _ in range(4):
             clock.time -= timedelta(hours=1)
-            made.append(backups.keep(small_project.project, target, "001"))
-        found = {backup.file for backup in backups.listed(small_project.project)}
+            made.append(backups.create_backup(small_project.project, target, "001"))
+        found = {backup.file for backup in backups.existing_backups(small_project.project)}
         assert found == {*kept, *made[-2:]}
 
     def test_two_files_of_one_name_do_not_share_their_backups(
         self, small_project: SmallProject, target: Target
     ) -> None:
         (small_project.root / "deep").mkdir()
-        deep = upgraded(small_project, "deep/x.db")
-        file = backups.keep(small_project.project, target)
-        with pytest.raises(NoBackupError) as raised:
-            backups.latest(small_project.project, deep)
-        assert backups.latest(small_project.project, target).file == file
+        deep = upgrade_database(small_project, "deep/x.db")
+        file = backups.create_backup(small_project.project, target)
+        with pytest.raises(MissingBackupError) as raised:
+            backups.latest_backup(small_project.project, deep)
+        assert backups.latest_backup(small_project.project, target).file == file
         assert str(raised.value) == (
             f"there is no backup of {deep} ({file.parent} holds none); "
             "inv db.backups lists those of other databases, inv db.restore FILE takes any"
         )
 
-    def test_what_is_about_to_be_restored_is_spared(self, small_project: SmallProject, target: Target) -> None:
-        configured(small_project, 1)
-        first = backups.keep(small_project.project, target)
-        second = backups.keep(small_project.project, target, spared=first)
-        assert {backup.file for backup in backups.listed(small_project.project)} == {first, second}
-        third = backups.keep(small_project.project, target)
-        assert [backup.file for backup in backups.listed(small_project.project)] == [third]
+    def test_the_backup_being_restored_is_not_deleted(self, small_project: SmallProject, target: Target) -> None:
+        limit_backups(small_project, 1)
+        first = backups.create_backup(small_project.project, target)
+        second = backups.create_backup(small_project.project, target, protected=first)
+        assert {backup.file for backup in backups.existing_backups(small_project.project)} == {first, second}
+        third = backups.create_backup(small_project.project, target)
+        assert [backup.file for backup in backups.existing_backups(small_project.project)] == [third]
 
-    def test_a_failed_backup_takes_none_away(self, small_project: SmallProject, target: Target) -> None:
-        configured(small_project, 1)
-        file = backups.keep(small_project.project, target)
+    def test_a_failed_backup_deletes_none(self, small_project: SmallProject, target: Target) -> None:
+        limit_backups(small_project, 1)
+        file = backups.create_backup(small_project.project, target)
         target.path.write_bytes(b"no database " * 400)
         with pytest.raises(BackupFailedError):
-            backups.keep(small_project.project, target, "001")
-        assert [backup.file for backup in backups.listed(small_project.project)] == [file]
+            backups.create_backup(small_project.project, target, "001")
+        assert [backup.file for backup in backups.existing_backups(small_project.project)] == [file]
 
     @pytest.mark.parametrize("number", [0, -1, "many", ""])
     def test_a_number_that_keeps_none_is_refused(self, small_project: SmallProject, number: object) -> None:
-        configured(small_project, number)
-        with pytest.raises(NoProjectError, match="at least 1"):
+        limit_backups(small_project, number)
+        with pytest.raises(MissingProjectError, match="at least 1"):
             _ = small_project.project
 
 
 class TestListing:
     def test_what_is_no_finished_backup_is_not_listed(self, small_project: SmallProject, target: Target) -> None:
-        file = backups.keep(small_project.project, target)
+        file = backups.create_backup(small_project.project, target)
         (file.parent / file.name.replace("000001", "000002")).touch()  # reserved, and killed
         (file.parent / "notes.txt").write_text("mine")
-        assert [backup.file for backup in backups.listed(small_project.project)] == [file]
-        assert backups.keep(small_project.project, target).name.split(".")[1] == "000003"
+        assert [backup.file for backup in backups.existing_backups(small_project.project)] == [file]
+        assert backups.create_backup(small_project.project, target).name.split(".")[1] == "000003"
 
-    def test_it_has_columns(self, small_project: SmallProject, target: Target, clock: Clock) -> None:
-        file = backups.keep(small_project.project, target)
-        (line,) = backup_lines(backups.listed(small_project.project))
+    def test_it_has_columns(self, small_project: SmallProject, target: Target, clock: FakeClock) -> None:
+        file = backups.create_backup(small_project.project, target)
+        (line,) = backup_lines(backups.existing_backups(small_project.project))
         assert line == f"{clock.time:%Y-%m-%d %H:%M:%SZ}  x  001  {file.stat().st_size:,} bytes  {file}"
         assert list(backup_lines([])) == []
 
@@ -212,11 +213,11 @@ class TestListing:
         self, small_project: SmallProject, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        file = backups.keep(small_project.project, target)
+        file = backups.create_backup(small_project.project, target)
         copy = tmp_path / "copy.db"
         copy.write_bytes(file.read_bytes())
         project = small_project.project
-        assert backups.chosen(project, file.name) == backups.chosen(project, str(file)) == file
-        assert backups.chosen(project, "copy.db") == copy
-        assert not backups.chosen(project, "nothing").exists()
+        assert backups.resolve_backup(project, file.name) == backups.resolve_backup(project, str(file)) == file
+        assert backups.resolve_backup(project, "copy.db") == copy
+        assert not backups.resolve_backup(project, "nothing").exists()
         assert backend_for(target).exists(target)

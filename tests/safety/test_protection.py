@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import DatabaseFailedError, ProductionError
+from dormatory.errors import DatabaseFailedError, ProtectedDatabaseError
 from dormatory.runtime.runner import Runner
 from dormatory.safety import protection
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def unmarked(small_project: SmallProject, postgres_server: Server) -> str:
+def unmarked_url(small_project: SmallProject, postgres_server: Server) -> str:
     """The URL of a database that nobody marked, at head; its name is its last path component."""
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     url = postgres_server.create_database().render_as_string(hide_password=False)
     small_project.upgrade(url)
     return url
@@ -37,7 +37,7 @@ def target_of(project: SmallProject, url: str) -> Target:
     return project.project.target({"DATABASE_URL": url})
 
 
-def left(project: SmallProject, url: str) -> tuple[list[str], str]:
+def tables_and_oid(project: SmallProject, url: str) -> tuple[list[str], str]:
     """Return the tables of a database and its object id, which a re-creation would change."""
     backend, target = backend_for(target_of(project, url)), target_of(project, url)
     with backend.engine(target, writing=False).connect() as connection:
@@ -49,66 +49,66 @@ def left(project: SmallProject, url: str) -> tuple[list[str], str]:
 class TestUnmarkedDatabase:
     @pytest.mark.parametrize("settings", [{}, {"CONFIRM": "x"}, {"DORMATORY_CONFIRM": "x"}], ids=len)
     def test_reset_and_downgrade_are_refused_before_any_statement(
-        self, inv: Inv, small_project: SmallProject, unmarked: str, settings: dict[str, str]
+        self, inv: Inv, small_project: SmallProject, unmarked_url: str, settings: dict[str, str]
     ) -> None:
-        target = target_of(small_project, unmarked)
+        target = target_of(small_project, unmarked_url)
         environ = dict.fromkeys(settings, target.database)
-        before = left(small_project, unmarked)
+        before = tables_and_oid(small_project, unmarked_url)
         for task in ("reset", "downgrade"):
-            ended = inv(f"db.{task}", url=unmarked, **environ)
+            ended = inv(f"db.{task}", url=unmarked_url, **environ)
             assert (ended.code, ended.out) == (2, "")
             assert ended.err == (
                 f"error: {task} refused on {target} (it counts as production); if that is what you want, "
                 f"name it in the call: --confirm={target.database} (alembic: -x confirm={target.database})\n"
             )
-        assert left(small_project, unmarked) == before
+        assert tables_and_oid(small_project, unmarked_url) == before
 
-    def test_plain_alembic_is_refused_too(self, small_project: SmallProject, unmarked: str) -> None:
-        before = left(small_project, unmarked)
+    def test_plain_alembic_is_refused_too(self, small_project: SmallProject, unmarked_url: str) -> None:
+        before = tables_and_oid(small_project, unmarked_url)
         for confirm in ((), ("-x", "confirm=another")):
-            ended = small_project.alembic(*confirm, "downgrade", "base", url=unmarked)
+            ended = small_project.alembic(*confirm, "downgrade", "base", url=unmarked_url)
             assert (ended.code, ended.err) == (255, "")
             assert "downgrade refused on" in ended.out
-        assert left(small_project, unmarked) == before
+        assert tables_and_oid(small_project, unmarked_url) == before
 
-    def test_only_its_own_name_confirms(self, inv: Inv, small_project: SmallProject, unmarked: str) -> None:
-        name = target_of(small_project, unmarked).database
-        wrong = inv("db.downgrade", "--confirm=another", url=unmarked)
+    def test_only_its_own_name_confirms(self, inv: Inv, small_project: SmallProject, unmarked_url: str) -> None:
+        name = target_of(small_project, unmarked_url).database
+        wrong = inv("db.downgrade", "--confirm=another", url=unmarked_url)
         assert (wrong.code, "it counts as production, and 'another' is not its name" in wrong.err) == (2, True)
-        assert inv("db.downgrade", f"--confirm={name}", url=unmarked).code == 0
-        assert left(small_project, unmarked)[0] == ["a", "alembic_version"]
-        plain = small_project.alembic("-x", f"confirm={name}", "downgrade", "base", url=unmarked)
-        assert (plain.code, left(small_project, unmarked)[0]) == (0, ["alembic_version"])
+        assert inv("db.downgrade", f"--confirm={name}", url=unmarked_url).code == 0
+        assert tables_and_oid(small_project, unmarked_url)[0] == ["a", "alembic_version"]
+        plain = small_project.alembic("-x", f"confirm={name}", "downgrade", "base", url=unmarked_url)
+        assert (plain.code, tables_and_oid(small_project, unmarked_url)[0]) == (0, ["alembic_version"])
 
     def test_a_confirmed_name_needs_no_connection_to_be_taken_as_such(self, small_project: SmallProject) -> None:
         target = target_of(small_project, "postgresql://u@no.such.host.invalid/shop")
         protection.refuse_production(target, action="reset", confirmed="shop")
 
-    def test_a_database_that_cannot_be_asked_is_not_taken_for_expendable(self, small_project: SmallProject) -> None:
+    def test_an_unreachable_database_counts_as_production(self, small_project: SmallProject) -> None:
         target = target_of(small_project, f"postgresql://u@/shop?host={small_project.root}")
         with pytest.raises(DatabaseFailedError):
             protection.refuse_production(target, action="reset", confirmed=None)
 
-    def test_an_upgrade_is_no_destruction(self, small_project: SmallProject, unmarked: str) -> None:
-        small_project.tables("a", "b", "c")
-        assert small_project.run("dormatory", "upgrade", url=unmarked).code == 0
+    def test_an_upgrade_is_no_destruction(self, small_project: SmallProject, unmarked_url: str) -> None:
+        small_project.write_table_revisions("a", "b", "c")
+        assert small_project.run("dormatory", "upgrade", url=unmarked_url).code == 0
 
 
 class TestMarkedDatabase:
     def test_what_db_create_made_may_be_reset_and_downgraded(
         self, inv: Inv, small_project: SmallProject, postgres_server: Server
     ) -> None:
-        small_project.tables("a", "b")
-        url = postgres_server.url(f"made_{os.getpid()}").render_as_string(hide_password=False)
+        small_project.write_table_revisions("a", "b")
+        url = postgres_server.database_url(f"made_{os.getpid()}").render_as_string(hide_password=False)
         target = target_of(small_project, url)
         assert inv("db.create", url=url).out == f"{target} created\n"
         assert inv("db.create", url=url).out == f"{target} exists\n"
-        assert backend_for(target).stock(target).environment == "development"
+        assert backend_for(target).summary(target).environment == "development"
         assert inv("db.upgrade", url=url).code == 0
         assert inv("db.downgrade", url=url).code == 0
-        before = left(small_project, url)
+        before = tables_and_oid(small_project, url)
         reset = inv("db.reset", url=url)
-        after = left(small_project, url)
+        after = tables_and_oid(small_project, url)
         backend_for(target).drop(target)
         assert reset.code == 0
         assert reset.err.startswith(f"destroying {target}: development database on PostgreSQL ")
@@ -116,17 +116,17 @@ class TestMarkedDatabase:
         assert before[1] != after[1]
 
     def test_a_database_stays_unmarked_when_an_upgrade_finds_it_there(
-        self, small_project: SmallProject, unmarked: str
+        self, small_project: SmallProject, unmarked_url: str
     ) -> None:
-        target = target_of(small_project, unmarked)
-        with pytest.raises(ProductionError):
+        target = target_of(small_project, unmarked_url)
+        with pytest.raises(ProtectedDatabaseError):
             protection.refuse_production(target, action="reset", confirmed=None)
 
     def test_sessions_that_reconnect_do_not_stop_a_reset(
         self, inv: Inv, small_project: SmallProject, postgres_server: Server
     ) -> None:
-        small_project.tables("a")
-        url = postgres_server.url(f"busy_{os.getpid()}").render_as_string(hide_password=False)
+        small_project.write_table_revisions("a")
+        url = postgres_server.database_url(f"busy_{os.getpid()}").render_as_string(hide_password=False)
         target = target_of(small_project, url)
         backend_for(target).create(target)
         ending, connected = threading.Event(), threading.Event()
@@ -159,7 +159,7 @@ class TestSQLiteReset:
 
     @pytest.fixture
     def file_url(self, small_project: SmallProject) -> str:
-        small_project.tables("a")
+        small_project.write_table_revisions("a")
         url = f"sqlite:///{small_project.root}/x.db"
         small_project.upgrade(url)
         return url
@@ -217,7 +217,9 @@ class TestSQLiteReset:
         assert [path for path in small_project.root.iterdir() if path.name.startswith("x.db")] == []
 
     @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-    def test_no_database_is_made_beside_the_journal_of_another(self, small_project: SmallProject, suffix: str) -> None:
+    def test_no_database_is_created_beside_the_journal_of_another(
+        self, small_project: SmallProject, suffix: str
+    ) -> None:
         target = target_of(small_project, f"sqlite:///{small_project.root}/new.db")
         left = small_project.root / f"new.db{suffix}"
         left.write_bytes(b"rows of somebody")
@@ -229,7 +231,7 @@ class TestSQLiteReset:
         )
         assert not target.path.exists()
 
-    def test_what_is_destroyed_is_said_before(self, inv: Inv, small_project: SmallProject, file_url: str) -> None:
+    def test_what_is_destroyed_is_announced_first(self, inv: Inv, small_project: SmallProject, file_url: str) -> None:
         with closing(sqlite3.connect(target_of(small_project, file_url).path)) as connection:
             connection.execute("INSERT INTO a VALUES (1), (2)")
             connection.commit()
@@ -242,19 +244,19 @@ class TestSQLiteReset:
         assert ended.out == f"{file_url} is at 001\n"
 
 
-def test_the_call_that_is_asked_for_can_be_copied_into_a_shell() -> None:
-    error = ProductionError("that", "production", action="reset", name="it's mine", given=None)
+def test_the_suggested_call_can_be_copied_into_a_shell() -> None:
+    error = ProtectedDatabaseError("that", "production", action="reset", name="it's mine", given=None)
     words = shlex.split(str(error).partition("call: ")[2].partition(" (alembic")[0])
     assert words == ["--confirm=it's mine"]
 
 
 def test_a_history_that_cannot_be_played_destroys_nothing(inv: Inv, small_project: SmallProject) -> None:
-    small_project.tables("a", "b")
+    small_project.write_table_revisions("a", "b")
     target = target_of(small_project, f"sqlite:///{small_project.root}/x.db")
     assert Runner(small_project.project, target=target).script is not None
     url = f"sqlite:///{target.path}"
     small_project.upgrade(url)
     before = target.path.read_bytes()
-    small_project.revision("003", after="001")
+    small_project.write_revision("003", after="001")
     ended = inv("db.reset", url=url)
     assert (ended.code, target.path.read_bytes() == before) == (2, True)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INTEGER, TEXT = Column("n", "integer"), Column("t", "text")
-LINK = Constraint(
+FOREIGN_KEY = Constraint(
     "FOREIGN KEY", "fk", "FOREIGN KEY (n) REFERENCES u(id)", ("n",), None, Reference("public", "u", ("id",))
 )
 EVERYTHING = Snapshot(
@@ -45,7 +45,7 @@ EVERYTHING = Snapshot(
             "public",
             "t",
             columns=(INTEGER, TEXT),
-            constraints=(LINK, Constraint("CHECK", "ck", "CHECK (n > 0)", ("n",), "n > 0")),
+            constraints=(FOREIGN_KEY, Constraint("CHECK", "ck", "CHECK (n > 0)", ("n",), "n > 0")),
             indexes=(Index("ix", "(n)", keys=("n",)),),
             triggers=(Trigger("g", "CREATE TRIGGER g"),),
             rules=(Rule("r", "CREATE RULE r"),),
@@ -127,13 +127,13 @@ def test_everything_holds_every_kind_of_value() -> None:
 
 
 @pytest.mark.parametrize("where", VARIANTS)
-def test_no_field_of_any_value_escapes(where: str) -> None:
+def test_a_change_of_any_field_is_reported(where: str) -> None:
     changed = VARIANTS[where]
 
     there, back = diff(EVERYTHING, changed), diff(changed, EVERYTHING)
 
     assert there
-    assert list(back) == sorted((change.mirrored() for change in there), key=lambda change: change.sort_key)
+    assert list(back) == sorted((change.inverse() for change in there), key=lambda change: change.sort_key)
     assert all(str(change).startswith(f"{change.object}: ") for change in there)
 
 
@@ -141,7 +141,7 @@ def test_equal_snapshots_have_no_difference() -> None:
     assert diff(EVERYTHING, replace(EVERYTHING)) == ()
 
 
-def test_the_order_of_columns_is_told_last_and_is_minor() -> None:
+def test_a_changed_column_order_is_reported_last_and_is_minor() -> None:
     a, b, c = (Column(name, "text") for name in "abc")
     before = Snapshot(tables=(Table(None, "a", columns=(a, b)), Table(None, "z", columns=(a,))))
     after = Snapshot(tables=(Table(None, "a", columns=(b, a)), Table(None, "z", columns=(a, c))))
@@ -149,7 +149,7 @@ def test_the_order_of_columns_is_told_last_and_is_minor() -> None:
     changes = diff(before, after)
 
     assert [type(change) for change in changes] == [ColumnAdded, ColumnsReordered]
-    assert [change.minor for change in changes] == [False, True]
+    assert [change.is_minor for change in changes] == [False, True]
 
 
 def test_a_column_at_another_place_is_no_rename() -> None:
@@ -194,7 +194,7 @@ def test_two_columns_renamed_side_by_side_are_two_renames() -> None:
     ]
 
 
-def test_a_table_with_two_likes_is_no_rename() -> None:
+def test_a_table_that_resembles_two_others_is_no_rename() -> None:
     column = Column("a", "text")
     before = Snapshot(tables=(Table("public", "one", columns=(column,)),))
     after = Snapshot(tables=(Table("public", "three", columns=(column,)), Table("public", "two", columns=(column,))))
@@ -203,9 +203,11 @@ def test_a_table_with_two_likes_is_no_rename() -> None:
 
 
 def test_a_renamed_table_is_followed_into_foreign_keys_and_views() -> None:
-    def named(name: str) -> Snapshot:
+    def snapshot_with_table(name: str) -> Snapshot:
         link = replace(
-            LINK, definition=f"FOREIGN KEY (n) REFERENCES {name}(id)", references=Reference("public", name, ("id",))
+            FOREIGN_KEY,
+            definition=f"FOREIGN KEY (n) REFERENCES {name}(id)",
+            references=Reference("public", name, ("id",)),
         )
         return Snapshot(
             tables=(
@@ -215,15 +217,20 @@ def test_a_renamed_table_is_followed_into_foreign_keys_and_views() -> None:
             views=(View("public", "v", f"SELECT id FROM {name}"),),
         )
 
-    assert sentences(named("u"), named("w")) == ["table u: renamed to w, it seems (same 2 columns and constraints)"]
+    assert sentences(snapshot_with_table("u"), snapshot_with_table("w")) == [
+        "table u: renamed to w, it seems (same 2 columns and constraints)"
+    ]
 
 
 def test_a_string_is_never_taken_for_a_renamed_name() -> None:
-    def named(name: str) -> Snapshot:
+    def snapshot_with_column(name: str) -> Snapshot:
         check = Constraint("CHECK", "ck", f"CHECK ({name} <> '{name}')", (name,), f"{name} <> '{name}'")
         return _only_table(Column(name, "text"), constraints=(check,))
 
-    assert [type(change) for change in diff(named("a"), named("b"))][:2] == [ColumnRemoved, ColumnAdded]
+    assert [type(change) for change in diff(snapshot_with_column("a"), snapshot_with_column("b"))][:2] == [
+        ColumnRemoved,
+        ColumnAdded,
+    ]
 
 
 def test_names_have_their_namespace_unless_it_is_public() -> None:
@@ -232,12 +239,12 @@ def test_names_have_their_namespace_unless_it_is_public() -> None:
     assert sentences(Snapshot(), after) == ["table audit.t: added", "table t: added"]
 
 
-def test_a_long_text_is_cut_to_where_it_differs() -> None:
-    def viewed(number: int) -> Snapshot:
+def test_a_long_text_is_shortened_to_where_it_differs() -> None:
+    def snapshot_with_view(number: int) -> Snapshot:
         return Snapshot(
             views=(View("public", "v", f"SELECT {'a, ' * 40}b FROM t WHERE (b > {number}) ORDER BY b LIMIT 7"),)
         )
 
-    assert sentences(viewed(1), viewed(2)) == [
+    assert sentences(snapshot_with_view(1), snapshot_with_view(2)) == [
         "view v: definition … > 1) ORDER BY … → … > 2) ORDER BY …".replace("… > ", "… (b > ")
     ]

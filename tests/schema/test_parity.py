@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from dormatory.backends.introspection import snapshot
-from dormatory.schema.parity import differences
+from dormatory.backends.introspection import read_snapshot
+from dormatory.schema.parity import parity_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,12 +31,12 @@ def engines(postgres_server: Server) -> Iterator[tuple[sa.Engine, sa.Engine]]:
         engine.dispose()
 
 
-def built(engine: sa.Engine, build: Build) -> Snapshot:
+def build_snapshot(engine: sa.Engine, build: Build) -> Snapshot:
     with engine.connect() as connection, connection.begin() as transaction:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")
         build(connection)
-        found = snapshot(connection)
+        found = read_snapshot(connection)
         transaction.rollback()
     return found
 
@@ -50,8 +50,8 @@ def compare(engines: tuple[sa.Engine, sa.Engine]) -> Compare:
 
     def sentences(sqlite: Sequence[str], postgresql_: Sequence[str]) -> list[str]:
         escaped = [sql.replace("%", "%%") for sql in postgresql_]  # the driver's own sign there
-        sides = (built(engine, run(script)) for engine, script in zip(engines, (sqlite, escaped), strict=True))
-        return [str(difference) for difference in differences(*sides)]
+        sides = (build_snapshot(engine, run(script)) for engine, script in zip(engines, (sqlite, escaped), strict=True))
+        return [str(difference) for difference in parity_differences(*sides)]
 
     return sentences
 
@@ -163,11 +163,11 @@ def everything_portable() -> sa.MetaData:
     return metadata
 
 
-def test_what_sqlalchemy_makes_of_portable_models_is_no_difference(engines: tuple[sa.Engine, sa.Engine]) -> None:
-    sides = [built(engine, everything_portable().create_all) for engine in engines]
+def test_portable_models_create_equal_schemas_on_both_backends(engines: tuple[sa.Engine, sa.Engine]) -> None:
+    sides = [build_snapshot(engine, everything_portable().create_all) for engine in engines]
 
     assert len(sides[0].table("thing").constraints) > len(CHECKS)
-    assert [str(difference) for difference in differences(*sides)] == []
+    assert [str(difference) for difference in parity_differences(*sides)] == []
 
 
 class Case(NamedTuple):
@@ -176,7 +176,7 @@ class Case(NamedTuple):
     name: str
     sqlite: Sequence[str]
     postgresql: Sequence[str]
-    said: Sequence[str] = ()
+    sentences: Sequence[str] = ()
 
 
 def column(sqlite: str, postgresql_: str) -> tuple[list[str], list[str]]:
@@ -185,7 +185,7 @@ def column(sqlite: str, postgresql_: str) -> tuple[list[str], list[str]]:
 
 T, KEYED = "CREATE TABLE t (a integer, b text, c text)", "CREATE TABLE t (a integer NOT NULL PRIMARY KEY, b integer)"
 
-SAME = [
+EQUAL_CASES = [
     Case("moments", *column("datetime DEFAULT (datetime('now'))", "timestamptz DEFAULT (now() AT TIME ZONE 'utc')")),
     Case("formatted moments", *column("datetime DEFAULT (strftime('%Y-%m', 'now'))", "timestamp DEFAULT now()")),
     Case("random keys", *column("char(32) DEFAULT (lower(hex(randomblob(16))))", "uuid DEFAULT gen_random_uuid()")),
@@ -210,13 +210,13 @@ SAME = [
     Case("views by name", ["CREATE VIEW v AS SELECT 1 AS one"], ["CREATE MATERIALIZED VIEW v AS SELECT 2 AS two"]),
 ]
 ENUM = "CREATE TYPE mood AS ENUM ('ok', 'sad')"
-TOUCH = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
-TRIGGER = "CREATE TRIGGER touch BEFORE INSERT ON t FOR EACH ROW"
+TOUCH_FUNCTION = "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+TOUCH_TRIGGER = "CREATE TRIGGER touch BEFORE INSERT ON t FOR EACH ROW"
 FOREIGN_KEYS = (
     "foreign key t_b_fkey on t: FOREIGN KEY (b) REFERENCES t (a) ON DELETE CASCADE on SQLite, "
     "FOREIGN KEY (b) REFERENCES t(a) on PostgreSQL"
 )
-DIFFERENT = [
+DIFFERENT_CASES = [
     Case("type", *column("json", "text[]"), ["column t.c: type JSON on SQLite, text[] on PostgreSQL"]),
     Case("unchecked json", *column("text", "json"), ["column t.c: type TEXT on SQLite, json on PostgreSQL"]),
     Case(
@@ -355,25 +355,30 @@ DIFFERENT = [
         ["exclusion e on t: only on PostgreSQL (EXCLUDE USING gist (int4range(a, a) WITH &&))"],
     ),
     Case("view", ["CREATE VIEW v AS SELECT 1 AS one"], [], ["view v: only on SQLite"]),
-    Case("trigger", [T], [T, TOUCH, f"{TRIGGER} EXECUTE FUNCTION f()"], ["trigger touch on t: only on PostgreSQL"]),
+    Case(
+        "trigger",
+        [T],
+        [T, TOUCH_FUNCTION, f"{TOUCH_TRIGGER} EXECUTE FUNCTION f()"],
+        ["trigger touch on t: only on PostgreSQL"],
+    ),
 ]
 
 
-@pytest.mark.parametrize("case", SAME, ids=lambda case: case.name)
-def test_what_means_the_same_is_no_difference(compare: Compare, case: Case) -> None:
+@pytest.mark.parametrize("case", EQUAL_CASES, ids=lambda case: case.name)
+def test_equal_meaning_is_no_difference(compare: Compare, case: Case) -> None:
     assert compare(case.sqlite, case.postgresql) == []
 
 
-@pytest.mark.parametrize("case", DIFFERENT, ids=lambda case: case.name)
-def test_a_difference_in_meaning_is_said_in_one_sentence(compare: Compare, case: Case) -> None:
-    assert compare(case.sqlite, case.postgresql) == list(case.said)
+@pytest.mark.parametrize("case", DIFFERENT_CASES, ids=lambda case: case.name)
+def test_a_difference_in_meaning_is_reported_in_one_sentence(compare: Compare, case: Case) -> None:
+    assert compare(case.sqlite, case.postgresql) == list(case.sentences)
 
 
-def test_a_long_text_is_cut(compare: Compare) -> None:
+def test_a_long_text_is_truncated(compare: Compare) -> None:
     condition = " AND ".join(f"c <> {number}" for number in range(40))
 
-    (said,) = compare(*column("integer", f"integer CONSTRAINT many CHECK ({condition})"))
+    (sentence,) = compare(*column("integer", f"integer CONSTRAINT many CHECK ({condition})"))
 
-    assert said.startswith("check many on t: only on PostgreSQL (CHECK ((c <> 0) AND")
-    assert said.endswith("…)")
-    assert len(said) < 160
+    assert sentence.startswith("check many on t: only on PostgreSQL (CHECK ((c <> 0) AND")
+    assert sentence.endswith("…)")
+    assert len(sentence) < 160

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from dormatory.sql.lexer import Kind, Syntax, canonical, identifier, tokenize
+from dormatory.sql.lexer import Syntax, TokenKind, canonical_sql, identifier, tokenize
 
-BOTH = (Syntax.SQLITE, Syntax.POSTGRESQL)
+BOTH_SYNTAXES = (Syntax.SQLITE, Syntax.POSTGRESQL)
 
-SAME = [
-    (BOTH, "a  >\n\t 1", "a > 1"),
-    (BOTH, "SELECT A", "select a"),
-    (BOTH, 'select "a"', "select a"),
-    (BOTH, "a -- it's gone\n> 1", "a > 1"),
-    (BOTH, "a /* -- */ > 1", "a > 1"),
-    (BOTH, "in('a')", "IN ( 'a' )"),
-    (BOTH, "1E5", "1e5"),
-    (BOTH, "-1", "- 1"),
-    (BOTH, "x'ab' ", "x'ab'"),
+EQUAL_CASES = [
+    (BOTH_SYNTAXES, "a  >\n\t 1", "a > 1"),
+    (BOTH_SYNTAXES, "SELECT A", "select a"),
+    (BOTH_SYNTAXES, 'select "a"', "select a"),
+    (BOTH_SYNTAXES, "a -- it's gone\n> 1", "a > 1"),
+    (BOTH_SYNTAXES, "a /* -- */ > 1", "a > 1"),
+    (BOTH_SYNTAXES, "in('a')", "IN ( 'a' )"),
+    (BOTH_SYNTAXES, "1E5", "1e5"),
+    (BOTH_SYNTAXES, "-1", "- 1"),
+    (BOTH_SYNTAXES, "x'ab' ", "x'ab'"),
     ((Syntax.SQLITE,), '[a] + `b` + "C"', "a + b + c"),
     ((Syntax.SQLITE,), "a /* one /* two */ > 1", "a > 1"),
     ((Syntax.SQLITE,), '"key"', "key"),
@@ -25,19 +25,19 @@ SAME = [
     ((Syntax.POSTGRESQL,), "a::text", "a :: text"),
 ]
 
-DIFFERENT = [
-    (BOTH, "'a  b'", "'a b'"),
-    (BOTH, "'A'", "'a'"),
-    (BOTH, "'a -- b'", "'a'"),
-    (BOTH, "'it''s'", "'its'"),
-    (BOTH, '"a b"', "a b"),
-    (BOTH, '"select"', "select"),
-    (BOTH, '"true"', "true"),
-    (BOTH, "a - 1", "a"),
-    (BOTH, "a.b", "a, b"),
-    (BOTH, "1.0", "1.00"),
-    (BOTH, "a <= b", "a < b"),
-    (BOTH, "ab", "a b"),
+DIFFERENT_CASES = [
+    (BOTH_SYNTAXES, "'a  b'", "'a b'"),
+    (BOTH_SYNTAXES, "'A'", "'a'"),
+    (BOTH_SYNTAXES, "'a -- b'", "'a'"),
+    (BOTH_SYNTAXES, "'it''s'", "'its'"),
+    (BOTH_SYNTAXES, '"a b"', "a b"),
+    (BOTH_SYNTAXES, '"select"', "select"),
+    (BOTH_SYNTAXES, '"true"', "true"),
+    (BOTH_SYNTAXES, "a - 1", "a"),
+    (BOTH_SYNTAXES, "a.b", "a, b"),
+    (BOTH_SYNTAXES, "1.0", "1.00"),
+    (BOTH_SYNTAXES, "a <= b", "a < b"),
+    (BOTH_SYNTAXES, "ab", "a b"),
     ((Syntax.SQLITE,), "x'ab'", "x 'ab'"),
     ((Syntax.POSTGRESQL,), '"A"', "a"),
     ((Syntax.POSTGRESQL,), r"E'a\'b'", r"E'a\''"),
@@ -52,17 +52,17 @@ def _cases(table: list[tuple[tuple[Syntax, ...], str, str]]) -> list[tuple[Synta
     return [(syntax, one, other) for syntaxes, one, other in table for syntax in syntaxes]
 
 
-@pytest.mark.parametrize(("syntax", "one", "other"), _cases(SAME))
+@pytest.mark.parametrize(("syntax", "one", "other"), _cases(EQUAL_CASES))
 def test_texts_with_the_same_tokens_have_one_spelling(syntax: Syntax, one: str, other: str) -> None:
-    assert canonical(one, syntax) == canonical(other, syntax)
+    assert canonical_sql(one, syntax) == canonical_sql(other, syntax)
 
 
-@pytest.mark.parametrize(("syntax", "one", "other"), _cases(DIFFERENT))
-def test_texts_with_other_tokens_have_other_spellings(syntax: Syntax, one: str, other: str) -> None:
-    assert canonical(one, syntax) != canonical(other, syntax)
+@pytest.mark.parametrize(("syntax", "one", "other"), _cases(DIFFERENT_CASES))
+def test_texts_with_different_tokens_have_different_spellings(syntax: Syntax, one: str, other: str) -> None:
+    assert canonical_sql(one, syntax) != canonical_sql(other, syntax)
 
 
-@pytest.mark.parametrize("syntax", BOTH)
+@pytest.mark.parametrize("syntax", BOTH_SYNTAXES)
 @pytest.mark.parametrize(
     "sql",
     [
@@ -71,18 +71,18 @@ def test_texts_with_other_tokens_have_other_spellings(syntax: Syntax, one: str, 
         "a - -1 + (- b) * +2 || 'x' || u&'\\0041'",
     ],
 )
-def test_the_one_spelling_is_its_own_spelling(syntax: Syntax, sql: str) -> None:
-    assert canonical(canonical(sql, syntax), syntax) == canonical(sql, syntax)
+def test_the_canonical_spelling_is_stable(syntax: Syntax, sql: str) -> None:
+    assert canonical_sql(canonical_sql(sql, syntax), syntax) == canonical_sql(sql, syntax)
 
 
-@pytest.mark.parametrize("syntax", BOTH)
+@pytest.mark.parametrize("syntax", BOTH_SYNTAXES)
 @pytest.mark.parametrize(
     "sql", ["'never closed", '"never closed', "/* never closed", "$$ never", "[", "\\", "", "  \n"]
 )
 def test_broken_text_gives_tokens_and_no_error(syntax: Syntax, sql: str) -> None:
-    spelled = canonical(sql, syntax)
+    spelled = canonical_sql(sql, syntax)
 
-    assert canonical(spelled, syntax) == spelled
+    assert canonical_sql(spelled, syntax) == spelled
     assert spelled.replace(" ", "") == sql.replace(" ", "").strip() or sql == "/* never closed"
 
 
@@ -93,5 +93,5 @@ def test_a_comment_ends_a_word() -> None:
 def test_a_quoted_name_keeps_what_its_quotes_hold() -> None:
     (token,) = tokenize('"a ""b"" c"', Syntax.POSTGRESQL)
 
-    assert (token.kind, token.text) == (Kind.NAME, 'a "b" c')
+    assert (token.kind, token.text) == (TokenKind.NAME, 'a "b" c')
     assert identifier(token.text, Syntax.POSTGRESQL) == '"a ""b"" c"'

@@ -6,61 +6,65 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dormatory.recording.masking import masked
+from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Statement
 from dormatory.schema.snapshot import Column, Snapshot, Table
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.masking import without_row, without_values
+from dormatory.sql.masking import without_row_values, without_values
 
-BOTH = (Syntax.SQLITE, Syntax.POSTGRESQL)
-SQLITE, POSTGRESQL = ((syntax,) for syntax in BOTH)
+BOTH_SYNTAXES = (Syntax.SQLITE, Syntax.POSTGRESQL)
+SQLITE, POSTGRESQL = ((syntax,) for syntax in BOTH_SYNTAXES)
 
-ROWS = {
-    "insert": (BOTH, "INSERT INTO room VALUES (7, 'Anna')", "INSERT INTO room VALUES ('…', '…')"),
-    "many rows": (BOTH, "insert into r values (1,'a'),\n (-2.5e3,'b')", "insert into r values ('…','…'),\n (-'…','…')"),
-    "null and true": (BOTH, "INSERT INTO r VALUES (NULL, TRUE, x)", "INSERT INTO r VALUES (NULL, TRUE, x)"),
-    "parameters": (BOTH, "UPDATE r SET a=? WHERE b=:b_1", "UPDATE r SET a=? WHERE b=:b_1"),
+STATEMENTS_WITH_VALUES = {
+    "insert": (BOTH_SYNTAXES, "INSERT INTO room VALUES (7, 'Anna')", "INSERT INTO room VALUES ('…', '…')"),
+    "many rows": (
+        BOTH_SYNTAXES,
+        "insert into r values (1,'a'),\n (-2.5e3,'b')",
+        "insert into r values ('…','…'),\n (-'…','…')",
+    ),
+    "null and true": (BOTH_SYNTAXES, "INSERT INTO r VALUES (NULL, TRUE, x)", "INSERT INTO r VALUES (NULL, TRUE, x)"),
+    "parameters": (BOTH_SYNTAXES, "UPDATE r SET a=? WHERE b=:b_1", "UPDATE r SET a=? WHERE b=:b_1"),
     "parameters of psycopg": (
         POSTGRESQL,
         "UPDATE r SET a=%(a_1)s::VARCHAR(9) WHERE b=$1 AND c LIKE 'A%%'",
         "UPDATE r SET a=%(a_1)s::VARCHAR(9) WHERE b=$1 AND c LIKE '…'",
     ),
     "case": (
-        BOTH,
+        BOTH_SYNTAXES,
         "UPDATE r SET k = CASE n WHEN 'Anna' THEN 1 ELSE 0 END WHERE id IN (3, 4)",
         "UPDATE r SET k = CASE n WHEN '…' THEN '…' ELSE '…' END WHERE id IN ('…', '…')",
     ),
-    "delete": (BOTH, "DELETE FROM r WHERE n = 'it''s'", "DELETE FROM r WHERE n = '…'"),
-    "select": (BOTH, "SELECT 'Anna' AS n", "SELECT '…' AS n"),
-    "in brackets": (BOTH, "(SELECT 5)", "(SELECT '…')"),
+    "delete": (BOTH_SYNTAXES, "DELETE FROM r WHERE n = 'it''s'", "DELETE FROM r WHERE n = '…'"),
+    "select": (BOTH_SYNTAXES, "SELECT 'Anna' AS n", "SELECT '…' AS n"),
+    "in brackets": (BOTH_SYNTAXES, "(SELECT 5)", "(SELECT '…')"),
     "with": (
-        BOTH,
+        BOTH_SYNTAXES,
         "WITH q AS (SELECT 5 AS x) INSERT INTO r SELECT x FROM q AS t WHERE x IN (5)",
         "WITH q AS (SELECT '…' AS x) INSERT INTO r SELECT x FROM q AS t WHERE x IN ('…')",
     ),
     "on conflict": (
-        BOTH,
+        BOTH_SYNTAXES,
         "INSERT INTO r (a) VALUES ('x') ON CONFLICT (a) DO UPDATE SET a = 'y', b = 2",
         "INSERT INTO r (a) VALUES ('…') ON CONFLICT (a) DO UPDATE SET a = '…', b = '…'",
     ),
     "length of a type": (
-        BOTH,
+        BOTH_SYNTAXES,
         "SELECT CAST(a AS DECIMAL(10, 2)), CAST('b' AS character varying(5)), char(65)",
         "SELECT CAST(a AS DECIMAL(10, 2)), CAST('…' AS character varying(5)), char('…')",
     ),
     "alias before values": (POSTGRESQL, "INSERT INTO r AS x VALUES (5)", "INSERT INTO r AS x VALUES ('…')"),
     "several": (
-        BOTH,
+        BOTH_SYNTAXES,
         "INSERT INTO r VALUES (1); UPDATE r SET a = 2;",
         "INSERT INTO r VALUES ('…'); UPDATE r SET a = '…';",
     ),
     "after structure": (
-        BOTH,
+        BOTH_SYNTAXES,
         "CREATE TABLE r (k text DEFAULT 'x'); INSERT INTO r VALUES ('Anna')",
         "CREATE TABLE r (k text DEFAULT 'x'); INSERT INTO r VALUES ('…')",
     ),
     "comments": (
-        BOTH,
+        BOTH_SYNTAXES,
         "-- Anna's\nUPDATE r /* was 'Bert' */ SET a = b -- 5",
         "-- …\nUPDATE r /* … */ SET a = b -- …",
     ),
@@ -72,7 +76,7 @@ ROWS = {
     ),
     "json": (POSTGRESQL, """UPDATE r SET j = '{"n": "Anna"}'::jsonb""", "UPDATE r SET j = '…'::jsonb"),
     "escapes": (POSTGRESQL, r"UPDATE r SET a = E'it\'s Anna', b = U&'\0041'", "UPDATE r SET a = '…', b = '…'"),
-    "bits": (BOTH, "UPDATE r SET a = X'416e6e61', b = 0x41", "UPDATE r SET a = '…', b = '…'"),
+    "bits": (BOTH_SYNTAXES, "UPDATE r SET a = X'416e6e61', b = 0x41", "UPDATE r SET a = '…', b = '…'"),
     "dollars": (POSTGRESQL, "UPDATE r SET a = $$Anna$$, b = $x$O'Neil $$ $x$", "UPDATE r SET a = '…', b = '…'"),
     "array": (POSTGRESQL, "UPDATE r SET a = ARRAY['x', 'y'], b = c[1]", "UPDATE r SET a = ARRAY['…', '…'], b = c['…']"),
     "name in quotes": (POSTGRESQL, """UPDATE "r" SET "order" = 'Anna'""", """UPDATE "r" SET "order" = '…'"""),
@@ -90,9 +94,9 @@ ROWS = {
         "DO LANGUAGE plpython3u $$…$$; DO $$…$$ LANGUAGE '…'",
     ),
     "do with a text": (POSTGRESQL, "DO 'BEGIN DELETE FROM r WHERE n = ''Anna''; END'", "DO '…'"),
-    "explain": (BOTH, "EXPLAIN DELETE FROM r WHERE a = 5", "EXPLAIN DELETE FROM r WHERE a = '…'"),
+    "explain": (BOTH_SYNTAXES, "EXPLAIN DELETE FROM r WHERE a = 5", "EXPLAIN DELETE FROM r WHERE a = '…'"),
     "table of a query": (
-        BOTH,
+        BOTH_SYNTAXES,
         "CREATE TEMP TABLE t AS SELECT a, 'Anna' AS n FROM r WHERE b = 5",
         "CREATE TEMP TABLE t AS SELECT a, '…' AS n FROM r WHERE b = '…'",
     ),
@@ -101,7 +105,7 @@ ROWS = {
         "ALTER TABLE r ALTER a TYPE int USING (CASE a WHEN 'Anna' THEN 1 END), ALTER b SET DEFAULT 'x'",
         "ALTER TABLE r ALTER a TYPE int USING (CASE a WHEN '…' THEN '…' END), ALTER b SET DEFAULT 'x'",
     ),
-    "not closed": (BOTH, "INSERT INTO r VALUES ('Anna, 5", "INSERT INTO r VALUES ('…'"),
+    "not closed": (BOTH_SYNTAXES, "INSERT INTO r VALUES ('Anna, 5", "INSERT INTO r VALUES ('…'"),
     "dollars not closed": (POSTGRESQL, "SELECT $$ Anna", "SELECT '…'"),
     "a text in double quotes": (
         SQLITE,
@@ -115,11 +119,14 @@ ROWS = {
     ),
 }
 
-STRUCTURE = {
-    "defaults": (BOTH, "CREATE TABLE r (k varchar(9) DEFAULT 'x', n int DEFAULT 7 CHECK (n IN (7, 8)))"),
-    "generated": (BOTH, "CREATE TABLE r (a int, b text GENERATED ALWAYS AS (a || 'x') STORED, c text DEFAULT 'y')"),
-    "index": (BOTH, "CREATE INDEX i ON r (a) WHERE k = 'x'"),
-    "view": (BOTH, "CREATE VIEW v AS SELECT 'x' AS k FROM r WHERE n = 5"),
+STRUCTURE_STATEMENTS = {
+    "defaults": (BOTH_SYNTAXES, "CREATE TABLE r (k varchar(9) DEFAULT 'x', n int DEFAULT 7 CHECK (n IN (7, 8)))"),
+    "generated": (
+        BOTH_SYNTAXES,
+        "CREATE TABLE r (a int, b text GENERATED ALWAYS AS (a || 'x') STORED, c text DEFAULT 'y')",
+    ),
+    "index": (BOTH_SYNTAXES, "CREATE INDEX i ON r (a) WHERE k = 'x'"),
+    "view": (BOTH_SYNTAXES, "CREATE VIEW v AS SELECT 'x' AS k FROM r WHERE n = 5"),
     "trigger": (
         SQLITE,
         "CREATE TRIGGER t AFTER INSERT ON r BEGIN UPDATE r SET k = CASE n WHEN 1 THEN 'x' END; DELETE FROM s; END",
@@ -147,7 +154,7 @@ STRUCTURE = {
     "a default in double quotes": (SQLITE, 'CREATE TABLE r (k text DEFAULT "x")'),
 }
 
-SECRETS = {
+STATEMENTS_WITH_SECRETS = {
     "password": ("ALTER ROLE anna WITH LOGIN PASSWORD 'x1'", "ALTER ROLE anna WITH LOGIN PASSWORD '***'"),
     "password in dollars": ("CREATE USER a ENCRYPTED PASSWORD $$x1$$", "CREATE USER a ENCRYPTED PASSWORD '***'"),
     "no password": ("ALTER ROLE a PASSWORD NULL", "ALTER ROLE a PASSWORD NULL"),
@@ -182,7 +189,7 @@ SECRETS = {
     "attach": ("ATTACH 'f' AS g KEY 'x1'", "ATTACH 'f' AS g KEY '***'"),
 }
 
-MESSAGES = {
+ERROR_MESSAGES = {
     "key": (
         'duplicate key value violates unique constraint "uq"\nDETAIL:  Key (a, lower(b))=(5, A (x)\ny) already exists.',
         'duplicate key value violates unique constraint "uq"\nDETAIL:  Key (a, lower(b))=(…) already exists.',
@@ -256,36 +263,36 @@ MESSAGES = {
 }
 
 
-@pytest.mark.parametrize("case", ROWS.values(), ids=ROWS.keys())
-def test_values_of_rows_leave_sql(case: tuple[tuple[Syntax, ...], str, str]) -> None:
+@pytest.mark.parametrize("case", STATEMENTS_WITH_VALUES.values(), ids=STATEMENTS_WITH_VALUES.keys())
+def test_row_values_are_masked_in_sql(case: tuple[tuple[Syntax, ...], str, str]) -> None:
     syntaxes, sql, shown = case
 
     assert [without_values(sql, syntax) for syntax in syntaxes] == [shown] * len(syntaxes)
 
 
-@pytest.mark.parametrize("case", STRUCTURE.values(), ids=STRUCTURE.keys())
-def test_structure_stays_in_sql(case: tuple[tuple[Syntax, ...], str]) -> None:
+@pytest.mark.parametrize("case", STRUCTURE_STATEMENTS.values(), ids=STRUCTURE_STATEMENTS.keys())
+def test_structure_is_not_masked_in_sql(case: tuple[tuple[Syntax, ...], str]) -> None:
     syntaxes, sql = case
 
     assert [without_values(sql, syntax) for syntax in syntaxes] == [sql] * len(syntaxes)
 
 
-@pytest.mark.parametrize(("sql", "shown"), SECRETS.values(), ids=SECRETS.keys())
-def test_secrets_leave_sql(sql: str, shown: str) -> None:
+@pytest.mark.parametrize(("sql", "shown"), STATEMENTS_WITH_SECRETS.values(), ids=STATEMENTS_WITH_SECRETS.keys())
+def test_secrets_are_masked_in_sql(sql: str, shown: str) -> None:
     assert without_values(sql, Syntax.POSTGRESQL) == shown
 
 
-@pytest.mark.parametrize(("text", "shown"), MESSAGES.values(), ids=MESSAGES.keys())
-def test_values_of_rows_leave_messages(text: str, shown: str) -> None:
-    assert without_row(text) == shown
+@pytest.mark.parametrize(("text", "shown"), ERROR_MESSAGES.values(), ids=ERROR_MESSAGES.keys())
+def test_row_values_are_masked_in_error_messages(text: str, shown: str) -> None:
+    assert without_row_values(text) == shown
 
 
-@pytest.mark.parametrize("text", [*(shown for _, shown in MESSAGES.values())])
-def test_a_message_that_is_masked_stays_as_it_is(text: str) -> None:
-    assert without_row(text) == text
+@pytest.mark.parametrize("text", [*(shown for _, shown in ERROR_MESSAGES.values())])
+def test_masking_a_masked_message_changes_nothing(text: str) -> None:
+    assert without_row_values(text) == text
 
 
-SPELLINGS = {
+LITERAL_FORMS = {
     Syntax.SQLITE: (lambda value: "'" + value.replace("'", "''") + "'", lambda value: f"X'{value.encode().hex()}'"),
     Syntax.POSTGRESQL: (
         lambda value: "'" + value.replace("'", "''") + "'",
@@ -293,7 +300,7 @@ SPELLINGS = {
         lambda value: f"$quoted${value}$quoted$",
     ),
 }
-TEMPLATES = (
+STATEMENT_TEMPLATES = (
     "INSERT INTO room (a, b) VALUES ({0}, 1), ({0}, {0})",
     "UPDATE room SET a = CASE b WHEN {0} THEN {0} ELSE b END WHERE c IN ({0})",
     "WITH q AS (SELECT {0} AS x) DELETE FROM room USING q WHERE a={0} /* {1} */",
@@ -303,14 +310,14 @@ TEMPLATES = (
 
 
 @given(
-    st.sampled_from(BOTH),
-    st.sampled_from(TEMPLATES),
+    st.sampled_from(BOTH_SYNTAXES),
+    st.sampled_from(STATEMENT_TEMPLATES),
     st.text(st.sampled_from("a'\"$\\-/*;,()%:=é \t`[]"), max_size=8),
     st.integers(0, 2),
 )
-def test_no_value_is_left_however_it_is_spelled(syntax: Syntax, template: str, around: str, spelling: int) -> None:
+def test_a_value_is_masked_in_every_literal_form(syntax: Syntax, template: str, around: str, spelling: int) -> None:
     value = f"{around}Zq7{around}"
-    spelled = SPELLINGS[syntax][spelling % len(SPELLINGS[syntax])](value)
+    spelled = LITERAL_FORMS[syntax][spelling % len(LITERAL_FORMS[syntax])](value)
     comment = around.replace("*", "").replace("/", "") + "Zq7"
 
     shown = without_values(template.format(spelled, comment), syntax)
@@ -320,18 +327,20 @@ def test_no_value_is_left_however_it_is_spelled(syntax: Syntax, template: str, a
     assert without_values(shown, syntax) == shown
 
 
-@given(st.sampled_from(BOTH), st.text(st.sampled_from("a'\"$\\-/*;,()%:=é \t\n`[]15eE_bxUuselectdo"), max_size=40))
-def test_any_text_is_masked_without_an_error(syntax: Syntax, text: str) -> None:
+@given(
+    st.sampled_from(BOTH_SYNTAXES), st.text(st.sampled_from("a'\"$\\-/*;,()%:=é \t\n`[]15eE_bxUuselectdo"), max_size=40)
+)
+def test_masking_never_fails(syntax: Syntax, text: str) -> None:
     assert isinstance(without_values(text, syntax), str)
-    assert without_row(without_row(text)) == without_row(text)
+    assert without_row_values(without_row_values(text)) == without_row_values(text)
 
 
-def test_statements_keep_the_names_that_a_schema_knows() -> None:
+def test_names_known_from_the_schema_are_not_masked() -> None:
     room = Table(None, "room", columns=(Column("order", "TEXT"), Column("name", "TEXT")))
     sql = 'INSERT INTO room ("order", name) SELECT "Order", "Anna" FROM room'
     statement = Statement(sql, (), "versions/1.py", 7, 0.25, -1)
 
-    (shown,) = masked((statement,), Syntax.SQLITE, Snapshot(), Snapshot(tables=(room,)), None)
+    (shown,) = mask_statements((statement,), Syntax.SQLITE, Snapshot(), Snapshot(tables=(room,)), None)
 
     assert shown.sql == """INSERT INTO room ("order", name) SELECT "Order", '…' FROM room"""
     assert shown == Statement(shown.sql, (), "versions/1.py", 7, 0.25, -1)

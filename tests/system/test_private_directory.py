@@ -27,9 +27,9 @@ ROOT = Path(__file__).parents[2]
 # Tells where the server is and what its process number is, then waits until its standard input ends.
 SCRIPT = """
 import sys
-from dormatory.system import process; from dormatory.backends.postgresql.server import throwaway
+from dormatory.system import signals; from dormatory.backends.postgresql.server import throwaway
 
-with process.unwinding_on_signals(), throwaway.server() as server:
+with signals.raise_on_signals(), throwaway.server() as server:
     home = server.socket_directory
     server.drop_database(server.create_database().database)
     print(home, (home / "data/postmaster.pid").read_text().split()[0], flush=True)
@@ -51,7 +51,7 @@ class Owner:
         return self.process.returncode
 
 
-def started(script: str = SCRIPT) -> subprocess.Popen[str]:
+def start_owner(script: str = SCRIPT) -> subprocess.Popen[str]:
     """Start a process that owns a server, in its own session, all three streams piped."""
     return subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, text=True, start_new_session=True,
@@ -59,7 +59,7 @@ def started(script: str = SCRIPT) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def introduced(process: subprocess.Popen[str]) -> Owner:
+def wait_for_server(process: subprocess.Popen[str]) -> Owner:
     """Wait until the process says that its server is ready."""
     assert process.stdout is not None
     words = process.stdout.readline().split()
@@ -68,18 +68,18 @@ def introduced(process: subprocess.Popen[str]) -> Owner:
 
 
 @contextmanager
-def owner(script: str = SCRIPT) -> Iterator[Owner]:
+def running_owner(script: str = SCRIPT) -> Iterator[Owner]:
     """Run a process with a ready server, killed at the end if it still lives."""
-    process = started(script)
+    process = start_owner(script)
     with process:
         try:
-            yield introduced(process)
+            yield wait_for_server(process)
         finally:
             if process.poll() is None:
                 process.kill()
 
 
-def runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Tell whether a process lives; one that is dead but not yet reaped does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -87,7 +87,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def abandoned(name: str = "dorm-abandoned") -> Path:
+def create_abandoned_directory(name: str = "dorm-abandoned") -> Path:
     """Make a directory as a killed owner leaves it, its lock free."""
     home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tempfile.gettempdir()))
     (home / "owner.lock").touch(mode=0o600)
@@ -104,21 +104,21 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
         monkeypatch.setenv("TMPDIR", name)
         monkeypatch.setattr(tempfile, "tempdir", name)
         yield Path(name)
-        sweep()
+        remove_abandoned()
 
 
-def sweep() -> None:
+def remove_abandoned() -> None:
     """Clean up as the start of a server does."""
-    private_directory.sweep(installation.unprivileged())
+    private_directory.remove_abandoned_directories(installation.server_account())
 
 
 class TestOrdinaryEnds:
     """What is left when an owner could clean up."""
 
     def test_the_end_of_the_block_leaves_no_process_and_no_directory(self) -> None:
-        with owner() as found:
+        with running_owner() as found:
             code = found.end()
-        assert (code, runs(found.postmaster), found.home.exists()) == (0, False, False)
+        assert (code, is_running(found.postmaster), found.home.exists()) == (0, False, False)
 
     def test_an_exception_passes_through_and_leaves_nothing(self) -> None:
         with pytest.raises(DatabaseFailedError) as caught, throwaway.server() as server:
@@ -126,29 +126,29 @@ class TestOrdinaryEnds:
         assert not Path(caught.value.what).exists()
 
     def test_a_stopped_server_leaves_no_shared_memory(self) -> None:
-        with owner() as found:
+        with running_owner() as found:
             found.end()
         creators = [line.split()[4] for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
         assert str(found.postmaster) not in creators
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_a_signal_leaves_no_process_and_no_directory(self, number: signal.Signals) -> None:
-        with owner() as found:
+        with running_owner() as found:
             found.process.send_signal(number)
             found.process.communicate(timeout=60)
-        assert (runs(found.postmaster), found.home.exists()) == (False, False)
+        assert (is_running(found.postmaster), found.home.exists()) == (False, False)
 
     def test_a_second_ctrl_c_does_not_break_off_the_cleaning_up(self) -> None:
-        with owner() as found:
+        with running_owner() as found:
             for _ in range(20):
                 found.process.send_signal(signal.SIGINT)
                 time.sleep(0.005)
             found.process.communicate(timeout=60)
-        assert (runs(found.postmaster), found.home.exists()) == (False, False)
+        assert (is_running(found.postmaster), found.home.exists()) == (False, False)
 
     @pytest.mark.parametrize("seconds", [0.4, 0.5, 0.6, 0.8])
     def test_a_signal_during_the_start_leaves_no_directory(self, seconds: float, place: Path) -> None:
-        process = started()
+        process = start_owner()
         time.sleep(seconds)
         process.terminate()
         process.communicate(timeout=60)
@@ -159,8 +159,8 @@ class TestOrdinaryEnds:
             "    print(home", "    if not (child := __import__('os').fork()): sys.exit()\n"
             "    __import__('os').waitpid(child, 0)\n    print(home",
         )  # fmt: skip
-        with owner(forking) as found:
-            assert runs(found.postmaster)
+        with running_owner(forking) as found:
+            assert is_running(found.postmaster)
             with closing(postmaster.connect(found.home)) as connection:
                 assert connection.status
             assert found.end() == 0
@@ -183,18 +183,18 @@ class TestKilledOwners:
     """What the next run does about owners that could not clean up."""
 
     def test_the_next_run_removes_process_and_directory_of_a_killed_owner(self) -> None:
-        with owner() as found:
+        with running_owner() as found:
             found.process.kill()
-        assert runs(found.postmaster)
+        assert is_running(found.postmaster)
         with throwaway.server():
-            assert (runs(found.postmaster), found.home.exists()) == (False, False)
+            assert (is_running(found.postmaster), found.home.exists()) == (False, False)
 
     def test_the_next_run_leaves_living_servers_alone(self) -> None:
-        with owner() as living:
-            with owner() as killed:
+        with running_owner() as living:
+            with running_owner() as killed:
                 killed.process.kill()
-            sweep()
-            assert (killed.home.exists(), runs(living.postmaster)) == (False, True)
+            remove_abandoned()
+            assert (killed.home.exists(), is_running(living.postmaster)) == (False, True)
             assert living.end() == 0
 
     def test_a_forked_child_that_lives_on_does_not_keep_the_directory(self) -> None:
@@ -202,87 +202,87 @@ class TestKilledOwners:
             "    print(home",
             "    __import__('os').fork() or __import__('signal').pause()\n    print(home",
         )
-        with owner(forking) as found:
+        with running_owner(forking) as found:
             found.process.kill()
             found.process.wait()
-            sweep()
+            remove_abandoned()
             left = found.home.exists()
             os.killpg(found.process.pid, signal.SIGKILL)
         assert not left
 
     def test_the_output_of_a_killed_owner_ends_with_it(self) -> None:
         """The server holds no pipe of its owner's: a CI job that waits for the end of output is not stuck."""
-        with owner() as found:
+        with running_owner() as found:
             found.process.kill()
             found.process.communicate(timeout=10)
-            assert runs(found.postmaster)
-        sweep()
+            assert is_running(found.postmaster)
+        remove_abandoned()
 
     @pytest.mark.once
     def test_twenty_at_once_and_their_sweeps_do_not_collide(self) -> None:
-        with owner() as killed:
+        with running_owner() as killed:
             killed.process.kill()
-        processes = [started() for _ in range(20)]
-        owners = [introduced(process) for process in processes]
-        alive = [runs(found.postmaster) for found in owners]
+        processes = [start_owner() for _ in range(20)]
+        owners = [wait_for_server(process) for process in processes]
+        alive = [is_running(found.postmaster) for found in owners]
         codes = [found.end() for found in owners]
         assert (len({found.home for found in owners}), alive, codes) == (20, [True] * 20, [0] * 20)
-        assert not [found for found in [killed, *owners] if found.home.exists() or runs(found.postmaster)]
+        assert not [found for found in [killed, *owners] if found.home.exists() or is_running(found.postmaster)]
 
 
-class TestSweep:
+class TestAbandonedDirectories:
     """What is never taken for an orphan."""
 
     def test_a_recycled_process_number_is_never_signalled(self) -> None:
-        home = abandoned()
+        home = create_abandoned_directory()
         with subprocess.Popen(["/postgres", "99"], executable="/bin/sleep") as innocent:
             lines = [str(innocent.pid), str(home / "data"), str(int(time.time())), "5432", str(home), "", "", "ready"]
             (home / "data" / "postmaster.pid").write_text("\n".join(lines))
-            sweep()
+            remove_abandoned()
             assert (innocent.poll(), home.exists()) == (None, False)
             innocent.kill()
 
     def test_a_process_that_only_mentions_the_directory_is_never_signalled(self) -> None:
-        home = abandoned()
+        home = create_abandoned_directory()
         with subprocess.Popen(
             [sys.executable, "-c", "input()", "-D", home / "data"], stdin=subprocess.PIPE
         ) as innocent:
-            sweep()
+            remove_abandoned()
             assert (innocent.poll(), home.exists()) == (None, False)
 
     @pytest.mark.parametrize("name", ["dormitory", "pgdorm"])
     def test_a_directory_of_another_name_stays(self, name: str) -> None:
-        home = abandoned(name)
-        sweep()
+        home = create_abandoned_directory(name)
+        remove_abandoned()
         assert (home / "owner.lock").exists()
         (home / "data").rmdir()
         (home / "owner.lock").unlink()
         home.rmdir()
 
     def test_a_directory_without_our_lock_stays_unless_it_is_empty(self) -> None:
-        home = abandoned()
+        home = create_abandoned_directory()
         (home / "owner.lock").unlink()
-        sweep()
+        remove_abandoned()
         assert (home / "data").exists()
         (home / "data").rmdir()
-        sweep()
+        remove_abandoned()
         assert not home.exists()
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to somebody else")
     @pytest.mark.parametrize("below", ["", "owner.lock"])
     def test_what_belongs_to_somebody_else_stays(self, below: str) -> None:
-        home = abandoned()
+        home = create_abandoned_directory()
         os.chown(home / below, 4242, 4242)
-        sweep()
+        remove_abandoned()
         assert (home / "data").exists()
         os.chown(home / below, 0, 0)
-        sweep()
+        remove_abandoned()
         assert not home.exists()
 
     def test_a_link_of_our_naming_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "owner.lock").touch()
         link = Path(tempfile.gettempdir(), "dorm-link0000")
         link.symlink_to(tmp_path)
-        sweep()
+        remove_abandoned()
         link.unlink()
         assert (tmp_path / "owner.lock").exists()

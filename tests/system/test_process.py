@@ -20,50 +20,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def python(code: str, *arguments: str) -> list[str]:
+def python_command(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", code, *arguments]
 
 
 class TestRun:
     def test_what_was_written_and_the_exit_code_come_back(self) -> None:
-        finished = process.run(python("import sys; print(input()); print('e', file=sys.stderr)"), text="ü\n")
-        assert finished == process.Finished(0, "ü\n", "e\n")
+        finished = process.run_program(
+            python_command("import sys; print(input()); print('e', file=sys.stderr)"), text="ü\n"
+        )
+        assert finished == process.ProcessResult(0, "ü\n", "e\n")
 
     def test_arguments_reach_the_program_as_they_are(self) -> None:
         odd = ["a b", "$(touch x)", "'", '"', "*", "", "%PATH%"]
-        assert process.run(python("import sys; print(sys.argv[1:])", *odd)).stdout == f"{odd}\n"
+        assert process.run_program(python_command("import sys; print(sys.argv[1:])", *odd)).stdout == f"{odd}\n"
 
     def test_a_failure_names_the_program_and_its_last_words_but_no_argument(self) -> None:
         with pytest.raises(ProgramFailedError) as raised:
-            process.run(python("import sys; sys.exit('first\\n\\nlast')", "canary"), fix="do this")
+            process.run_program(python_command("import sys; sys.exit('first\\n\\nlast')", "canary"), fix="do this")
         assert str(raised.value) == f"{Path(sys.executable).name} ended with exit code 1 (first / last); do this"
 
     def test_unchecked_failures_are_results(self) -> None:
-        assert process.run(python("raise SystemExit(7)"), check=False).code == 7
+        assert process.run_program(python_command("raise SystemExit(7)"), check=False).code == 7
 
     def test_a_program_that_is_not_there_is_a_failure(self) -> None:
         with pytest.raises(
             ProgramFailedError, match=r"^no-such ended with exit code 127 \(No such file or directory\)"
         ):
-            process.run(["/nowhere/no-such", "canary"])
+            process.run_program(["/nowhere/no-such", "canary"])
 
     def test_a_program_that_takes_too_long_is_ended_with_its_children(self, tmp_path: Path) -> None:
         code = "import subprocess, sys, pathlib; c = subprocess.Popen(['sleep', '60']); "
         code += "pathlib.Path(sys.argv[1]).write_text(str(c.pid)); c.wait()"
         with pytest.raises(ProgramFailedError, match="no answer in 2 s"):
-            process.run(python(code, str(tmp_path / "pid")), timeout=2)
+            process.run_program(python_command(code, str(tmp_path / "pid")), timeout=2)
         wait_for_end(int((tmp_path / "pid").read_text()))
 
-    def test_a_program_that_yields_is_nicer_than_we_are(self) -> None:
-        ask = python("import os; input(); print(os.getpriority(os.PRIO_PROCESS, 0))")
-        ours, nicer = (int(process.run(ask, text="go\n", yields=yields).stdout) for yields in (False, True))
+    def test_a_low_priority_program_has_a_higher_niceness(self) -> None:
+        ask = python_command("import os; input(); print(os.getpriority(os.PRIO_PROCESS, 0))")
+        ours, nicer = (
+            int(process.run_program(ask, text="go\n", low_priority=yields).stdout) for yields in (False, True)
+        )
         assert nicer == min(19, ours + 10)
 
     def test_standard_input_is_closed_unless_given(self) -> None:
-        assert process.run(python("import sys; print(repr(sys.stdin.read()))")).stdout == "''\n"
+        assert process.run_program(python_command("import sys; print(repr(sys.stdin.read()))")).stdout == "''\n"
 
     def test_output_that_is_no_utf_8_is_no_crash(self) -> None:
-        assert process.run(python(r"import sys; sys.stdout.buffer.write(b'\xff')")).stdout == "�"
+        assert process.run_program(python_command(r"import sys; sys.stdout.buffer.write(b'\xff')")).stdout == "�"
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ def _no_handlers() -> Iterator[None]:
 class TestSignals:
     def test_termination_unwinds_the_block_once(self) -> None:
         cleaned: list[str] = []
-        with pytest.raises(signals.TerminatedError), signals.unwinding_on_signals():  # noqa: PT012  # the order is the point
+        with pytest.raises(signals.TerminatedError), signals.raise_on_signals():  # noqa: PT012  # the order is the point
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(5)
@@ -90,43 +94,43 @@ class TestSignals:
                 cleaned.append("done")
         assert cleaned == ["done"]
 
-    def test_whoever_was_told_to_end_is_deaf_until_it_has(self) -> None:
+    def test_after_the_first_signal_all_others_are_ignored(self) -> None:
         """A second signal while the interpreter is leaving would end it with another exit code than the first one's."""
         code = (
-            "import os, signal, sys; from dormatory.system import process\n"
+            "import os, signal, sys; from dormatory.system import signals\n"
             "try:\n"
-            "    with process.unwinding_on_signals(): os.kill(os.getpid(), signal.SIGTERM)\n"
-            "except process.TerminatedError: pass\n"
+            "    with signals.raise_on_signals(): os.kill(os.getpid(), signal.SIGTERM)\n"
+            "except signals.TerminatedError: pass\n"
             "for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP: os.kill(os.getpid(), number)\n"
             "sys.exit(143)"
         )
-        finished = process.run(python(code), cwd=Path(__file__).parents[2], check=False)
-        assert finished == process.Finished(143, "", "")
+        finished = process.run_program(python_command(code), cwd=Path(__file__).parents[2], check=False)
+        assert finished == process.ProcessResult(143, "", "")
 
     def test_a_block_that_nobody_interrupts_leaves_everything_as_it_was(self) -> None:
-        with signals.unwinding_on_signals():
+        with signals.raise_on_signals():
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
-    def test_two_signals_at_once_are_one(self) -> None:
+    def test_two_signals_at_once_count_as_one(self) -> None:
         """Python meets the second one when the first has been answered, and must find somebody to call."""
         code = (
-            "import signal, sys; from dormatory.system import process\n"
+            "import signal, sys; from dormatory.system import signals\n"
             "numbers = {signal.SIGINT, signal.SIGTERM}\n"
             "try:\n"
-            "    with process.unwinding_on_signals():\n"
+            "    with signals.raise_on_signals():\n"
             "        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)\n"
             "        for number in numbers: signal.raise_signal(number)\n"
             "        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)\n"
             "except BaseException: sys.exit(130)"
         )
-        finished = process.run(python(code), cwd=Path(__file__).parents[2], check=False)
-        assert finished == process.Finished(130, "", "")
+        finished = process.run_program(python_command(code), cwd=Path(__file__).parents[2], check=False)
+        assert finished == process.ProcessResult(130, "", "")
 
     def test_handlers_of_somebody_else_stay(self) -> None:
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
-            with signals.unwinding_on_signals():
+            with signals.raise_on_signals():
                 assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
         finally:
             signal.signal(signal.SIGTERM, before)
@@ -136,7 +140,7 @@ class TestSignals:
 
         def enter() -> None:
             try:
-                with signals.unwinding_on_signals(), signals.calling_on_signals(failures.clear):
+                with signals.raise_on_signals(), signals.call_on_signals(failures.clear):
                     pass
             except BaseException as error:  # noqa: BLE001  # a thread's error would be lost
                 failures.append(error)
@@ -151,7 +155,7 @@ class TestSignals:
             timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
             timer.start()
             began = time.monotonic()
-            with pytest.raises(KeyboardInterrupt), signals.calling_on_signals(sleeper.kill):
+            with pytest.raises(KeyboardInterrupt), signals.call_on_signals(sleeper.kill):
                 threading.Event().wait(20)
             timer.join()
             assert sleeper.wait(10) == -signal.SIGKILL
@@ -159,16 +163,18 @@ class TestSignals:
 
     def test_deferred_signals_arrive_when_the_block_has_ended(self) -> None:
         reached: list[str] = []
-        with pytest.raises(KeyboardInterrupt), signals.deferring_signals():  # noqa: PT012  # the order is the point
+        with pytest.raises(KeyboardInterrupt), signals.defer_signals():  # noqa: PT012  # the order is the point
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.05)
             reached.append("end")
         assert reached == ["end"]
 
 
-class TestRelay:
+class TestRunInForeground:
     def test_the_childs_output_and_code_are_its_own(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-        code = process.relay(python("import os; print(os.getcwd()); raise SystemExit(3)"), env=os.environ, cwd=tmp_path)
+        code = process.run_in_foreground(
+            python_command("import os; print(os.getcwd()); raise SystemExit(3)"), env=os.environ, cwd=tmp_path
+        )
         assert (code, capfd.readouterr().out) == (3, f"{tmp_path}\n")
 
 

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dormatory.backends.postgresql.server import throwaway
-from tests.torture.ordeal import WAYS, WoundedError, commands, run
-from tests.torture.victim import Ward
+from tests.torture.ordeal import ALLOWED_EXIT_CODES, DamageError, interruptible_commands, run_interrupted
+from tests.torture.victim import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,60 +27,65 @@ if TYPE_CHECKING:
     from tests.torture.ordeal import Command
 
 BACKENDS = ("sqlite", "postgresql")
-_OF_SERVERS = frozenset({"cut", "server"})
-_OF_FILES = frozenset({"disk"})
+_SERVER_ONLY = frozenset({"cut", "server"})
+_FILE_ONLY = frozenset({"disk"})
 
 
 @contextmanager
-def ward(backend: str) -> Iterator[Ward]:
+def open_sandbox(backend: str) -> Iterator[Sandbox]:
     """Open a ward for one kind of database, with a server of its own if it needs one."""
     with TemporaryDirectory(prefix="torture-") as name, ExitStack() as stack:
         server = stack.enter_context(throwaway.server()) if backend == "postgresql" else None
-        yield Ward(Path(name), server, stack)
+        yield Sandbox(Path(name), server, stack)
 
 
-def ways(backend: str) -> list[str]:
+def interruptions(backend: str) -> list[str]:
     """Return the ways of breaking off that there are on a kind of database."""
-    return [way for way in WAYS if way not in (_OF_FILES if backend == "postgresql" else _OF_SERVERS)]
+    return [way for way in ALLOWED_EXIT_CODES if way not in (_FILE_ONLY if backend == "postgresql" else _SERVER_ONLY)]
 
 
-def tries(
-    whole: list[tuple[Command, int]], backend: str, chance: random.Random, *, every: bool
+def planned_interruptions(
+    moment_counts: list[tuple[Command, int]], backend: str, rng: random.Random, *, every: bool
 ) -> Iterator[tuple[Command, int, str]]:
     """Yield what to break off, when and how: each moment of each command is killed at once, in an order of chance.
 
     Between two of these comes another way at any moment, unless `every` one is to have its turn.
     """
-    kills = [(command, at) for command, moments in whole for at in range(1, moments + 1)]
-    chance.shuffle(kills)
-    others = [way for way in ways(backend) if way != "kill"]
+    kills = [(command, at) for command, moments in moment_counts for at in range(1, moments + 1)]
+    rng.shuffle(kills)
+    others = [way for way in interruptions(backend) if way != "kill"]
     for command, at in kills:
         yield command, at, "kill"
         if not every:
-            other, moments = chance.choice(whole)
-            yield other, chance.randint(1, moments), chance.choice(others)
+            other, moments = rng.choice(moment_counts)
+            yield other, rng.randint(1, moments), rng.choice(others)
 
 
-def torture(backend: str, chance: random.Random, *, seconds: float, every: bool) -> int:
+def torture(backend: str, rng: random.Random, *, seconds: float, every: bool) -> int:
     """Try for so many seconds, or `every` moment for as long as that takes, and return how many wounds there were."""
-    deadline, wounds, tried = time.monotonic() + seconds, 0, Counter[str]()
-    with ward(backend) as opened:
-        whole = [(command, len(run(opened, command).moments)) for command in commands(opened)]
-        for command, moments in whole:
-            say(f"{backend}: {command.name} has {moments} moments")
-        for command, at, how in tries(whole, backend, chance, every=every):
+    deadline, failure_count, tried = time.monotonic() + seconds, 0, Counter[str]()
+    with open_sandbox(backend) as opened:
+        moment_counts = [
+            (command, len(run_interrupted(opened, command).moments)) for command in interruptible_commands(opened)
+        ]
+        for command, moments in moment_counts:
+            print_line(f"{backend}: {command.name} has {moments} moments")
+        for command, at, how in planned_interruptions(moment_counts, backend, rng, every=every):
             if time.monotonic() > deadline and not every:
                 break
             tried[how] += 1
             try:
-                code = run(opened, command, at=at, how=how).code
-                say(f"{backend}: {command.name}, {how} at {at}: exit code {code}, whole")
-            except WoundedError as error:
-                wounds += 1
-                say(f"WOUNDED {error}")
-    told = ", ".join(f"{count} by {how}" for how, count in tried.most_common())
-    say(f"{backend}: {tried['kill']} of {sum(count for _, count in whole)} moments killed; tries: {told or 'none'}")
-    return wounds
+                code = run_interrupted(opened, command, at=at, how=how).code
+                print_line(f"{backend}: {command.name}, {how} at {at}: exit code {code}, whole")
+            except DamageError as error:
+                failure_count += 1
+                print_line(f"WOUNDED {error}")
+    tries_by_kind = ", ".join(f"{count} by {how}" for how, count in tried.most_common())
+    print_line(
+        f"{backend}: {tried['kill']} of {sum(count for _, count in moment_counts)} moments killed; "
+        f"tries: {tries_by_kind or 'none'}"
+    )
+    return failure_count
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -90,16 +95,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", action="store_true", help="kill at every moment instead, which takes hours")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6, help="where chance begins")
     options = parser.parse_args(arguments)
-    chance = random.Random(options.seed)  # noqa: S311  # no secret: to be repeated
-    say(f"seed {options.seed}, {'every moment' if options.every else f'{options.seconds:g} s'}")
-    wounds = 0
+    rng = random.Random(options.seed)  # noqa: S311  # no secret: to be repeated
+    print_line(f"seed {options.seed}, {'every moment' if options.every else f'{options.seconds:g} s'}")
+    failure_count = 0
     for backend in BACKENDS:
-        wounds += torture(backend, chance, seconds=options.seconds / len(BACKENDS), every=options.every)
-    say(f"{wounds} wounds")
-    return 1 if wounds else 0
+        failure_count += torture(backend, rng, seconds=options.seconds / len(BACKENDS), every=options.every)
+    print_line(f"{failure_count} wounds")
+    return 1 if failure_count else 0
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line at once."""
     print(line, flush=True)  # noqa: T201  # to print is its job
 

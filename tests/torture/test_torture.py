@@ -8,12 +8,12 @@ import pytest
 
 from dormatory.dataloss.contents import Contents
 from dormatory.schema.snapshot import Snapshot
-from tests.torture.__main__ import main, tries, ward, ways
-from tests.torture.ordeal import Command, commands, run
+from tests.torture.__main__ import interruptions, main, open_sandbox, planned_interruptions
+from tests.torture.ordeal import Command, interruptible_commands, run_interrupted
 from tests.torture.victim import State
 
 # Command, way, and the moment: in the middle of what it does.
-TRIES = {
+INTERRUPTIONS = {
     "sqlite": (
         ("upgrade", "kill", 420),
         ("downgrade", "interrupt", 279),
@@ -33,11 +33,11 @@ TRIES = {
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("backend", TRIES)
-def test_a_command_broken_off_leaves_a_whole_database_and_completes_when_run_again(backend: str) -> None:
-    with ward(backend) as opened:
-        found = {command.name: command for command in commands(opened)}
-        codes = [run(opened, found[name], at=at, how=how).code for name, how, at in TRIES[backend]]
+@pytest.mark.parametrize("backend", INTERRUPTIONS)
+def test_an_interrupted_command_leaves_an_intact_database_and_completes_when_run_again(backend: str) -> None:
+    with open_sandbox(backend) as opened:
+        found = {command.name: command for command in interruptible_commands(opened)}
+        codes = [run_interrupted(opened, found[name], at=at, how=how).code for name, how, at in INTERRUPTIONS[backend]]
     assert 0 not in codes  # each was broken off
 
 
@@ -50,10 +50,10 @@ def test_the_long_version_says_how_it_is_called(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("every", [True, False])
 def test_the_long_version_kills_at_each_moment_once(*, every: bool) -> None:
     whole = [(command("upgrade"), 7), (command("reset"), 5)]
-    found = list(tries(whole, "sqlite", Random(1), every=every))  # noqa: S311  # no secret
+    found = list(planned_interruptions(whole, "sqlite", Random(1), every=every))  # noqa: S311  # no secret
     kills = [(what.name, at) for what, at, how in found if how == "kill"]
     assert sorted(kills) == [("reset", at) for at in range(1, 6)] + [("upgrade", at) for at in range(1, 8)]
-    assert {how for _, _, how in found} <= set(ways("sqlite"))
+    assert {how for _, _, how in found} <= set(interruptions("sqlite"))
     assert len(found) == (12 if every else 24)
 
 

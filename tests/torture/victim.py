@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import make_url
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import installation, postmaster, throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
 
-    from dormatory.dataloss.values import Value
+    from dormatory.dataloss.values import CellValue
     from dormatory.schema.snapshot import Snapshot
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _VERSION_TABLE = "alembic_version"
-_PATIENCE_SECONDS = 20.0
-_BEGAN = datetime.now(UTC) - timedelta(minutes=1)
+_DISCONNECT_SECONDS = 20.0
+_EARLIEST_NOW = datetime.now(UTC) - timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +51,22 @@ class State:
         return any(table.rows for table in self.rows.tables)
 
 
-class Ward:
+class Sandbox:
     """A copy of the project, and databases of one kind for it; all is removed with the block that opened it.
 
     `revivals` stops at its end the servers that had to be started again.
     """
 
-    def __init__(self, home: Path, server: throwaway.Server | None, revivals: ExitStack) -> None:
-        self.home, self.server, self._revivals = home, server, revivals
+    def __init__(self, home: Path, server: throwaway.Server | None, restarts: ExitStack) -> None:
+        self.home, self.server, self._restarts = home, server, restarts
         root = home / "project"
         shutil.copytree(REPOSITORY / "alembic", root / "alembic", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("alembic.ini", "pyproject.toml"):
             shutil.copy(REPOSITORY / name, root)
         self.project = Project.read(root / "alembic.ini")
         self.order = [revision.id for revision in History.read(self.project).revisions]
-        self.first = self.order[0]
-        self._made = 0
+        self.first_revision = self.order[0]
+        self._copy_count = 0
 
     @property
     def backend(self) -> str:
@@ -74,29 +74,29 @@ class Ward:
         return "postgresql" if self.server else "sqlite"
 
     @property
-    def postmaster(self) -> int:
+    def postmaster_pid(self) -> int:
         """The server's first process."""
         if self.server is None:
             raise AssertionError
-        return int((self.server.socket_directory / postmaster.DATA / "postmaster.pid").read_text().split()[0])
+        return int((self.server.socket_directory / postmaster.DATA_DIRECTORY / "postmaster.pid").read_text().split()[0])
 
-    def revive(self) -> None:
+    def restart_server(self) -> None:
         """Start a killed server again on what it left, as an administrator would."""
         if self.server is None:
             raise AssertionError
-        os.waitpid(self.postmaster, 0)  # a child of ours: until then its number is taken
-        home, account = self.server.socket_directory, installation.unprivileged()
+        os.waitpid(self.postmaster_pid, 0)  # a child of ours: until then its number is taken
+        home, account = self.server.socket_directory, installation.server_account()
         shutil.rmtree(home / "programs", ignore_errors=True)  # where they had to be copied, they are once more
-        installed = installation.reachable(self.server.binaries, home, account)
-        self._revivals.enter_context(postmaster.running(installed, home, account))
+        installed = installation.runnable_installation(self.server.binaries, home, account)
+        self._restarts.enter_context(postmaster.running_server(installed, home, account))
 
     def target(self, name: str) -> Target:
         """Name a database, which need not be there."""
         if self.server:
-            return Target(self.server.url(name), "postgresql+psycopg2")
+            return Target(self.server.database_url(name), "postgresql+psycopg2")
         return Target(make_url(f"sqlite:///{self.home / name}.db"), "sqlite")
 
-    def environ(self, target: Target) -> dict[str, str]:
+    def environment(self, target: Target) -> dict[str, str]:
         """Return the environment of a command that acts on a database."""
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "TMPDIR", "LANG"}}
         url = target.url.render_as_string(hide_password=False)
@@ -108,7 +108,7 @@ class Ward:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-    def populate(self) -> list[State]:
+    def create_databases(self) -> list[State]:
         """Make the databases `first` and `head`, and return the states on the way from one to the other.
 
         The rows are put in at the first revision: what is there at a later one has come through all between.
@@ -116,35 +116,35 @@ class Ward:
         first, head = self.target("first"), self.target("head")
         if self.server:
             self.server.create_database("first")
-        scratch.upgrade(self.project, first, self.first)
+        scratch.upgrade(self.project, first, self.first_revision)
         with backend_for(first).engine(first, writing=True).connect() as connection:
-            fill(connection, snapshot(connection, ignore=(_VERSION_TABLE,)), edges=False)
+            fill(connection, read_snapshot(connection, ignore=(_VERSION_TABLE,)), with_extremes=False)
             connection.commit()
         self._copy("first", head)
-        return [self._at(head, step) for step in self.order]
+        return [self._state_at(head, step) for step in self.order]
 
     def empty_states(self) -> list[State]:
         """Return the states of a database without rows, from before the first revision to the head."""
-        with self.copied("") as target:
+        with self.database_copy("") as target:
             backend_for(target).create(target)
-            return [self._at(target, step) for step in ("", *self.order)]
+            return [self._state_at(target, step) for step in ("", *self.order)]
 
-    def states_down(self) -> list[State]:
+    def downgrade_states(self) -> list[State]:
         """Return the states of a copy of `head` at each revision down to the first."""
         states = []
-        with self.copied("head") as target:
+        with self.database_copy("head") as target:
             for step in reversed(self.order[:-1]):
                 with backend_for(target).engine(target, writing=True).connect() as connection:
                     Runner(self.project, target=target, connection=connection).downgrade(step)
                     connection.commit()
-                states.append(self._at(target, ""))
+                states.append(self._state_at(target, ""))
         return states
 
     @contextmanager
-    def copied(self, name: str) -> Iterator[Target]:
+    def database_copy(self, name: str) -> Iterator[Target]:
         """Give a copy of a database for the length of the block; "" gives none, only its place."""
-        self._made += 1
-        copy = f"victim_{self._made}"
+        self._copy_count += 1
+        copy = f"victim_{self._copy_count}"
         target = self.target(copy)
         if name:
             self._copy(name, target)
@@ -157,7 +157,7 @@ class Ward:
                 for file in self.home.glob(f"{copy}.db*"):
                     file.unlink()
 
-    def behind_autocommit(self, state: State) -> State | None:
+    def state_after_autocommit(self, state: State) -> State | None:
         """Return a state as one at the next revision, where that one commits before it is written down."""
         place = self.order.index(state.revision) + 1 if state.revision in self.order else len(self.order)
         if place == len(self.order):
@@ -165,17 +165,17 @@ class Ward:
         (file,) = self.project.script_location.glob(f"versions/{self.order[place]}_*.py")
         return replace(state, revision=self.order[place]) if "autocommit_block" in file.read_text() else None
 
-    def look(self, target: Target) -> State | None:
+    def read_state(self, target: Target) -> State | None:
         """Return what a database is when nobody acts on it any more, None where there is none."""
         backend = backend_for(target)
-        self._wait_for_quiet(target)
+        self._wait_for_disconnect(target)
         if not backend.exists(target):
             return None
         with backend.engine(target, writing=False).connect() as connection:
-            schema = snapshot(connection, ignore=(_VERSION_TABLE,))
-            rows = _steady(contents.read(connection, schema))
-            backend.refuse_invalid(connection)
-        return State("+".join(scratch.current(self.project, target)), schema, rows)
+            schema = read_snapshot(connection, ignore=(_VERSION_TABLE,))
+            rows = _without_current_times(contents.read_rows(connection, schema))
+            backend.refuse_invalid_objects(connection)
+        return State("+".join(scratch.current_revisions(self.project, target)), schema, rows)
 
     def _copy(self, name: str, target: Target) -> None:
         if self.server:
@@ -183,19 +183,19 @@ class Ward:
         else:
             shutil.copy(self.target(name).path, target.path)
 
-    def _at(self, target: Target, step: str) -> State:
+    def _state_at(self, target: Target, step: str) -> State:
         """Return the state of a database that is there, upgraded to a revision if one is named."""
         if step:
             scratch.upgrade(self.project, target, step)
-        state = self.look(target)
+        state = self.read_state(target)
         assert state is not None
         return state
 
-    def _wait_for_quiet(self, target: Target) -> None:
+    def _wait_for_disconnect(self, target: Target) -> None:
         """Wait until the server has noticed that a killed client is gone, and has taken back what it did."""
         if self.server is None:
             return
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _DISCONNECT_SECONDS
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
         with postmaster.connect(self.server.socket_directory) as connection, connection.cursor() as cursor:
             while time.monotonic() < deadline:
@@ -206,7 +206,7 @@ class Ward:
         connection.close()
 
 
-def lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Say whether a process runs; one that has ended and that nobody has asked about does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -214,11 +214,11 @@ def lives(pid: int) -> bool:
         return False
 
 
-def _steady(rows: contents.Contents) -> contents.Contents:
+def _without_current_times(rows: contents.Contents) -> contents.Contents:
     """Return rows with one moment in place of all that were "now" to a revision: it is another one on each run."""
 
-    def steady(value: Value) -> Value:
-        return "now" if isinstance(value, datetime) and value.astimezone(UTC) > _BEGAN else value
+    def steady(value: CellValue) -> CellValue:
+        return "now" if isinstance(value, datetime) and value.astimezone(UTC) > _EARLIEST_NOW else value
 
     tables = (
         replace(table, rows=tuple(tuple(steady(value) for value in row) for row in table.rows)) for table in rows.tables

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2.sql import SQL, Identifier
 
-from dormatory.errors import BusyError, PoolerError
+from dormatory.errors import DatabaseLockedError, TransactionPoolerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WAIT_SECONDS = 60.0
+UPGRADE_LOCK_WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger("dormatory")
 
 # Since it got the lock, the holder's session has been idle.
-_HOLDER = """
+_HOLDER_QUERY = """
 SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
        to_char(coalesce(a.state_change, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -32,8 +32,13 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
 
 
 @contextlib.contextmanager
-def held(
-    connection: Any, database: str, version_table: str, *, shown: str, wait_seconds: float = WAIT_SECONDS
+def hold_upgrade_lock(
+    connection: Any,
+    database: str,
+    version_table: str,
+    *,
+    masked_url: str,
+    wait_seconds: float = UPGRADE_LOCK_WAIT_SECONDS,
 ) -> Iterator[None]:
     """Hold the lock of a database and a version table on a psycopg2 connection, waiting at most `wait_seconds` for it.
 
@@ -46,54 +51,54 @@ def held(
     name = f"dormatory {database} {version_table}"
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
     with connection.cursor() as cursor:
-        if not is_one_session(connection):
-            raise PoolerError(shown)
-        began, told = monotonic(), False
-        while not _asked(cursor, "SELECT pg_try_advisory_lock(%s)", key):
-            holder = _holder(cursor, key, version_table)
+        if not has_dedicated_session(connection):
+            raise TransactionPoolerError(masked_url)
+        began, has_warned = monotonic(), False
+        while not _fetch_value(cursor, "SELECT pg_try_advisory_lock(%s)", key):
+            holder = _holder_description(cursor, key, version_table)
             if monotonic() - began >= wait_seconds:
                 fix = "wait for it to end; if its client is gone: SELECT pg_terminate_backend(pid)"
-                raise BusyError(shown, holder, wait_seconds, fix=fix)
-            if not told:
+                raise DatabaseLockedError(masked_url, holder, wait_seconds, fix=fix)
+            if not has_warned:
                 _LOG.warning("another migration is running (%s); waiting at most %g s for it", holder, wait_seconds)
-                told = True
+                has_warned = True
             sleep(_PAUSE_SECONDS)
         try:
             yield
         except BaseException:
-            _give_back(connection, cursor, key)
+            _release(connection, cursor, key)
             raise
-        if not _give_back(connection, cursor, key):
-            raise PoolerError(shown)
+        if not _release(connection, cursor, key):
+            raise TransactionPoolerError(masked_url)
 
 
-def is_one_session(connection: Any) -> bool:
+def has_dedicated_session(connection: Any) -> bool:
     """Say whether the statements of one psycopg2 connection reach one session of the server.
 
     The server tells its process id at the start of a session; a transaction pooler tells one of its own making,
     and hands each transaction to whichever session is free.
     """
     with connection.cursor() as cursor:
-        pids = {connection.info.backend_pid, *(_asked(cursor, "SELECT pg_backend_pid()") for _ in range(2))}
+        pids = {connection.info.backend_pid, *(_fetch_value(cursor, "SELECT pg_backend_pid()") for _ in range(2))}
     return len(pids) == 1
 
 
-def _give_back(connection: Any, cursor: Any, key: int) -> bool:
+def _release(connection: Any, cursor: Any, key: int) -> bool:
     """Say whether the lock was still ours; a connection that broke has given it back already."""
-    return bool(connection.closed or _asked(cursor, "SELECT pg_advisory_unlock(%s)", key))
+    return bool(connection.closed or _fetch_value(cursor, "SELECT pg_advisory_unlock(%s)", key))
 
 
-def _holder(cursor: Any, key: int, version_table: str) -> str:
+def _holder_description(cursor: Any, key: int, version_table: str) -> str:
     """Say who has the lock: process, program, since when, and how far the database is by now."""
-    cursor.execute(_HOLDER, (key,))
+    cursor.execute(_HOLDER_QUERY, (key,))
     row = cursor.fetchone()
     if row is None:
         return "its holder has just gone"
     since = f"since {row[2]} UTC" if row[2] else "since a time it does not show us"
-    return f"pid {row[0]}, {row[1]}, {since}, {_whereabouts(cursor, version_table)}"
+    return f"pid {row[0]}, {row[1]}, {since}, {_revision_description(cursor, version_table)}"
 
 
-def _whereabouts(cursor: Any, version_table: str) -> str:
+def _revision_description(cursor: Any, version_table: str) -> str:
     """Return the revision that is committed in the version table, without waiting for anybody who locks it."""
     try:
         cursor.execute("SET lock_timeout = '200ms'")
@@ -106,6 +111,6 @@ def _whereabouts(cursor: Any, version_table: str) -> str:
         return "its revision cannot be read"
 
 
-def _asked(cursor: Any, query: str, *values: object) -> Any:
+def _fetch_value(cursor: Any, query: str, *values: object) -> Any:
     cursor.execute(query, values)
     return cursor.fetchone()[0]

@@ -14,22 +14,22 @@ import psycopg2
 from psycopg2 import errors, sql
 
 from dormatory.backends import programs
-from dormatory.backends.driver import connected
+from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql import properties
-from dormatory.backends.postgresql.markers import MAINTENANCE
+from dormatory.backends.postgresql.markers import MAINTENANCE_DATABASES
 from dormatory.backends.registry import backend_for
 from dormatory.errors import BackupFailedError, DatabaseFailedError, MissingDatabaseError, NotABackupError
-from dormatory.system.atomic_file import part_for, settle
-from dormatory.system.process import run
-from dormatory.system.signals import deferring_signals
+from dormatory.system.atomic_file import move_into_place, partial_file
+from dormatory.system.process import run_program
+from dormatory.system.signals import defer_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.backends.postgresql.properties import Traits
+    from dormatory.backends.postgresql.properties import DatabaseProperties
     from dormatory.backends.url import Target
-    from dormatory.system.process import Finished
+    from dormatory.system.process import ProcessResult
 
 _LOG = logging.getLogger("dormatory")
 _TIMEOUT_SECONDS = 7 * 86400.0
@@ -37,91 +37,95 @@ _LOCK_MILLISECONDS = 30_000  # how long pg_dump may wait for somebody who alters
 _ATTEMPTS = 5  # the server itself waits five seconds for the others to leave
 _TAIL_LINES = 4
 # pg_restore 17 and newer sets this on every server, and those before 17 do not know it.
-_HARMLESS = '"transaction_timeout"'
-_NO_ROLE = re.compile(r'(role ".+") does not exist')
-_LEFT = "dormatory: left over by a restore of "
-_LEFT_OVER = """
+_HARMLESS_ERROR = '"transaction_timeout"'
+_MISSING_ROLE = re.compile(r'(role ".+") does not exist')
+_LEFTOVER_COMMENT = "dormatory: left over by a restore of "
+_LEFTOVERS_QUERY = """
 SELECT datname FROM pg_database d WHERE shobj_description(d.oid, 'pg_database') = %s AND pg_has_role(datdba, 'MEMBER')
 """
-_LEAVE = """
+_TERMINATE_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE datname = {} AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 
 
-def backup(target: Target, file: Path) -> None:
+def create_postgresql_backup(target: Target, file: Path) -> None:
     """Dump the database into `file`, which appears when all of it has been read back.
 
     Raises MissingDatabaseError, BackupFailedError, ProgramMissingError, ProgramTooOldError.
     """
-    with connected(target, writing=False) as connection:
+    with driver_connection(target, writing=False) as connection:
         major = connection.server_version // 10000
-    dump, reader = (programs.client(name, server_major=major) for name in ("pg_dump", "pg_restore"))
+    dump, reader = (programs.find_client(name, server_major=major) for name in ("pg_dump", "pg_restore"))
     wait = f"--lock-wait-timeout={_LOCK_MILLISECONDS}"
     try:
-        with part_for(file) as part:
-            _copied(target, dump, "--format=custom", "--compress=1", "--no-password", wait, f"--file={part}")
-            _copied(target, reader, f"--file={os.devnull}", str(part))
-            settle(part, file)
+        with partial_file(file) as part:
+            _run_backup_program(
+                target, dump, "--format=custom", "--compress=1", "--no-password", wait, f"--file={part}"
+            )
+            _run_backup_program(target, reader, f"--file={os.devnull}", str(part))
+            move_into_place(part, file)
     except OSError as error:
-        said, fix = f"{file.parent}: {error.strerror}", "see owner, mode and room there"
-        raise BackupFailedError(str(target), said, fix=fix) from error
+        reason, fix = f"{file.parent}: {error.strerror}", "see owner, mode and room there"
+        raise BackupFailedError(str(target), reason, fix=fix) from error
 
 
-def restore(target: Target, file: Path) -> None:
+def restore_postgresql_backup(target: Target, file: Path) -> None:
     """Restore a backup into a new database, and let that take the old one's name; sessions in the old one are ended.
 
     The new one gets the old one's owner, rights, settings and mark. Without an old one it is not marked, so it counts
     as production. Raises NotABackupError, DatabaseFailedError, ProgramMissingError, ProgramTooOldError.
     """
-    with _maintaining(target) as connection, connection.cursor() as cursor:
-        reader = programs.client("pg_restore", server_major=connection.server_version // 10000)
-        _refuse_other(target, reader, file)
-        _sweep(cursor, target)
-        twin = _Twin(cursor, target, f"dormatory_{secrets.token_hex(8)}", properties.of(cursor, target))
+    with _maintenance_connection(target) as connection, connection.cursor() as cursor:
+        reader = programs.find_client("pg_restore", server_major=connection.server_version // 10000)
+        _refuse_non_backup(target, reader, file)
+        _drop_leftovers(cursor, target)
+        replacement = _Replacement(
+            cursor, target, f"dormatory_{secrets.token_hex(8)}", properties.read_properties(cursor, target)
+        )
         try:
-            twin.fill(reader, file)
-            with deferring_signals():
-                twin.take_place()
+            replacement.fill(reader, file)
+            with defer_signals():
+                replacement.swap_names()
         finally:
-            with deferring_signals():
-                twin.drop()
+            with defer_signals():
+                replacement.drop()
 
 
 @dataclass(frozen=True, slots=True)
-class _Twin:
+class _Replacement:
     """A new database that is to take the place of the target, whose traits are None when there is none."""
 
     cursor: Any
     target: Target
     name: str
-    traits: Traits | None
+    properties: DatabaseProperties | None
 
     def fill(self, reader: Path, file: Path) -> None:
         """Create the database and restore into it.
 
         Where the server lacks somebody to whom the backup gives an object or a right, all of it becomes ours.
         """
-        problems = _problems(self._filled(reader, file))
-        if missing := next(filter(None, map(_NO_ROLE.search, problems)), None):
+        problems = _restore_errors(self._create_and_restore(reader, file))
+        if missing := next(filter(None, map(_MISSING_ROLE.search, problems)), None):
             _LOG.warning("this server has no %s: owners and rights are not restored", missing[1])
             self.drop()
-            problems = _problems(self._filled(reader, file, "--no-owner", "--no-privileges"))
+            problems = _restore_errors(self._create_and_restore(reader, file, "--no-owner", "--no-privileges"))
         if problems:
-            said = " / ".join(problems[:_TAIL_LINES])
+            reason = " / ".join(problems[:_TAIL_LINES])
             raise DatabaseFailedError(
                 f"{self.target} was not restored",
-                why=self.target.mask(said),
+                why=self.target.mask(reason),
                 fix="it is as it was; remove that cause, then run the command again",
             )
 
-    def take_place(self) -> None:
+    def swap_names(self) -> None:
         """Exchange names with the target in one transaction, so that this one's name is then the old one's.
 
         Whoever connects meanwhile waits for its end, and those who are connected are ended just before: all of it is
         sent at once. A session that slipped in all the same is ended at the next attempt.
         """
-        text = sql.SQL(";\n").join(self._exchange())
+        text = sql.SQL(";\n").join(self._swap_statements())
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 self.cursor.execute(text)
@@ -135,87 +139,94 @@ class _Twin:
         """Drop whichever database has this name now: the one half restored, or the one replaced."""
         self.cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
 
-    def _filled(self, reader: Path, file: Path, *options: str) -> Finished:
-        creation = sql.SQL("TEMPLATE template0") if self.traits is None else self.traits.creation
+    def _create_and_restore(self, reader: Path, file: Path, *options: str) -> ProcessResult:
+        creation = sql.SQL("TEMPLATE template0") if self.properties is None else self.properties.creation_options
         self.cursor.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(self.name), creation))
-        self.cursor.execute(self._comment(self.name, _LEFT + self.target.database))
-        words = [str(reader), "--no-password", f"--dbname={self.name}", *options, str(file)]
-        return run(words, env=_environment(self.target.renamed(self.name)), timeout=_TIMEOUT_SECONDS, check=False)
+        self.cursor.execute(self._comment_statement(self.name, _LEFTOVER_COMMENT + self.target.database))
+        arguments = [str(reader), "--no-password", f"--dbname={self.name}", *options, str(file)]
+        return run_program(
+            arguments,
+            env=_program_environment(self.target.with_database(self.name)),
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
 
-    def _exchange(self) -> Iterator[sql.Composable]:
+    def _swap_statements(self) -> Iterator[sql.Composable]:
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
         ours, wanted = sql.Identifier(self.name), sql.Identifier(self.target.database)
-        if self.traits is None:
+        if self.properties is None:
             yield rename.format(ours, wanted)
-            yield self._comment(self.target.database, None)
+            yield self._comment_statement(self.target.database, None)
             return
-        between = sql.Identifier(f"{self.name}_old")
-        yield sql.SQL(_LEAVE).format(sql.Literal(self.target.database))
-        yield from properties.statements(self.name, self.traits)
-        yield rename.format(wanted, between)
+        interim = sql.Identifier(f"{self.name}_old")
+        yield sql.SQL(_TERMINATE_SESSIONS).format(sql.Literal(self.target.database))
+        yield from properties.property_statements(self.name, self.properties)
+        yield rename.format(wanted, interim)
         yield rename.format(ours, wanted)
-        yield rename.format(between, ours)
-        yield self._comment(self.target.database, self.traits.comment)
-        yield self._comment(self.name, _LEFT + self.target.database)
+        yield rename.format(interim, ours)
+        yield self._comment_statement(self.target.database, self.properties.comment)
+        yield self._comment_statement(self.name, _LEFTOVER_COMMENT + self.target.database)
 
     @staticmethod
-    def _comment(name: str, text: str | None) -> sql.Composable:
+    def _comment_statement(name: str, text: str | None) -> sql.Composable:
         return sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(text))
 
 
-def _problems(finished: Finished) -> list[str]:
+def _restore_errors(finished: ProcessResult) -> list[str]:
     """Return what a restore complained of; nothing when it did its work."""
     if finished.code == 0:
         return []
     lines = [line.strip() for line in finished.stderr.splitlines()]
-    complaints = [line.partition("error: ")[2] for line in lines if "error: " in line]
-    if not complaints:
+    errors_found = [line.partition("error: ")[2] for line in lines if "error: " in line]
+    if not errors_found:
         return lines[-_TAIL_LINES:] or [f"pg_restore ended with exit code {finished.code}"]
-    return [line for line in complaints if _HARMLESS not in line]
+    return [line for line in errors_found if _HARMLESS_ERROR not in line]
 
 
-def _sweep(cursor: Any, target: Target) -> None:
+def _drop_leftovers(cursor: Any, target: Target) -> None:
     """Drop what a killed restore of this database left; while another one runs, ours is refused."""
-    name = _LEFT + target.database
+    name = _LEFTOVER_COMMENT + target.database
     cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
     if not cursor.fetchone()[0]:
         raise DatabaseFailedError(f"{target} is being restored", why="by somebody else", fix="wait for that to end")
-    cursor.execute(_LEFT_OVER, (name,))
-    for (left,) in cursor.fetchall():
-        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(left)))
+    cursor.execute(_LEFTOVERS_QUERY, (name,))
+    for (leftover,) in cursor.fetchall():
+        cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(leftover)))
 
 
-def _refuse_other(target: Target, reader: Path, file: Path) -> None:
+def _refuse_non_backup(target: Target, reader: Path, file: Path) -> None:
     """Raise NotABackupError for a file that pg_restore cannot list."""
-    listed = run([str(reader), "--list", str(file)], env=_environment(target), check=False)
-    if listed.code:
-        said = listed.stderr.strip().partition("error: ")[2]
-        raise NotABackupError(str(file), " ".join(said.split()) or "pg_restore cannot list it")
+    finished = run_program([str(reader), "--list", str(file)], env=_program_environment(target), check=False)
+    if finished.code:
+        reason = finished.stderr.strip().partition("error: ")[2]
+        raise NotABackupError(str(file), " ".join(reason.split()) or "pg_restore cannot list it")
 
 
-def _copied(target: Target, program: Path, *options: str) -> None:
+def _run_backup_program(target: Target, program: Path, *options: str) -> None:
     """Run one of the two programs; raises BackupFailedError with its last words."""
-    finished = run([str(program), *options], env=_environment(target), timeout=_TIMEOUT_SECONDS, check=False)
+    finished = run_program(
+        [str(program), *options], env=_program_environment(target), timeout=_TIMEOUT_SECONDS, check=False
+    )
     if finished.code:
         lines = target.mask(finished.stderr).strip().splitlines() or [f"exit code {finished.code}"]
-        said = " / ".join(line.removeprefix(f"{program.name}: ") for line in lines[-_TAIL_LINES:])
+        reason = " / ".join(line.removeprefix(f"{program.name}: ") for line in lines[-_TAIL_LINES:])
         fix = "remove that cause, then run the command again"
-        raise BackupFailedError(str(target), f"{program.name}: {said}", fix=fix)
+        raise BackupFailedError(str(target), f"{program.name}: {reason}", fix=fix)
 
 
-def _environment(target: Target) -> dict[str, str]:
+def _program_environment(target: Target) -> dict[str, str]:
     return target.environment() | {"LC_ALL": "C"}  # what the programs say is read here
 
 
 @contextlib.contextmanager
-def _maintaining(target: Target) -> Iterator[Any]:
+def _maintenance_connection(target: Target) -> Iterator[Any]:
     """Connect to the first maintenance database that lets us in, each statement a transaction of its own."""
-    for name in MAINTENANCE:
+    for name in MAINTENANCE_DATABASES:
         if name == target.database:
             continue
         with contextlib.ExitStack() as stack:
             try:
-                connection = stack.enter_context(connected(target.renamed(name), writing=True))
+                connection = stack.enter_context(driver_connection(target.with_database(name), writing=True))
             except MissingDatabaseError:
                 continue
             connection.autocommit = True
@@ -224,4 +235,4 @@ def _maintaining(target: Target) -> Iterator[Any]:
             except psycopg2.Error as error:
                 raise backend_for(target).explain(error, target) from error
             return
-    raise MissingDatabaseError(str(target.renamed(MAINTENANCE[0])))
+    raise MissingDatabaseError(str(target.with_database(MAINTENANCE_DATABASES[0])))

@@ -12,8 +12,8 @@ import psycopg2
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_QUERY_LENGTH = 120
-_BLOCKER = """
+_MAX_QUERY_LENGTH = 120
+_BLOCKER_QUERY = """
 SELECT b.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
        coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0), coalesce(a.query, '')
   FROM unnest(pg_blocking_pids(%s)) AS b (pid) LEFT JOIN pg_stat_activity a USING (pid)
@@ -30,53 +30,53 @@ class Blocker:
 
     pid: int
     program: str
-    seconds: int
+    transaction_seconds: int
     query: str
 
     def __str__(self) -> str:
         if not self.pid:
             return "a prepared transaction has it, see pg_prepared_xacts"
         line = " ".join(self.query.split())
-        line = line if len(line) <= _QUERY_LENGTH else f"{line[: _QUERY_LENGTH - 1]}…"
-        return f"pid {self.pid}, {self.program}, has it, in a transaction {self.seconds} s old: {line}"
+        line = line if len(line) <= _MAX_QUERY_LENGTH else f"{line[: _MAX_QUERY_LENGTH - 1]}…"
+        return f"pid {self.pid}, {self.program}, has it, in a transaction {self.transaction_seconds} s old: {line}"
 
 
-class Lookout:
+class BlockerMonitor:
     """A connection in autocommit that watches over another one."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._seen: Blocker | None = None
+        self._last_blocker: Blocker | None = None
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Forget whoever was in the way."""
-        self._seen = None
+        self._last_blocker = None
 
     @property
-    def seen(self) -> Blocker | None:
+    def last_blocker(self) -> Blocker | None:
         """The session that was last seen in the way, the one with the oldest transaction if there were several."""
-        return self._seen
+        return self._last_blocker
 
     @contextlib.contextmanager
-    def watching(self, pid: int, every_seconds: float) -> Iterator[None]:
+    def watch(self, pid: int, interval_seconds: float) -> Iterator[None]:
         """Look again and again, for the length of the block, who keeps the session of process `pid` waiting."""
-        ended = Event()
+        stopped = Event()
 
-        def watch() -> None:
+        def poll() -> None:
             with contextlib.suppress(psycopg2.Error):  # the connection broke; whoever needs it will be told
-                while not ended.wait(every_seconds):
-                    self._seen = self._look(pid) or self._seen
+                while not stopped.wait(interval_seconds):
+                    self._last_blocker = self._find_blocker(pid) or self._last_blocker
 
-        thread = Thread(target=watch, daemon=True)
+        thread = Thread(target=poll, daemon=True)
         thread.start()
         try:
             yield
         finally:
-            ended.set()
+            stopped.set()
             thread.join()
 
-    def _look(self, pid: int) -> Blocker | None:
+    def _find_blocker(self, pid: int) -> Blocker | None:
         with self._connection.cursor() as cursor:
-            cursor.execute(_BLOCKER, (pid,))
+            cursor.execute(_BLOCKER_QUERY, (pid,))
             row = cursor.fetchone()
         return Blocker(*row) if row else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-MAINTENANCE = ("postgres", "template1")  # databases that stand in every cluster
+MAINTENANCE_DATABASES = ("postgres", "template1")  # databases that stand in every cluster
 # How a database says what it is for: a setting of its own, where a superuser creates it, for PostgreSQL lets nobody
 # else store a setting that it does not know; otherwise a comment, which its owner may write.
-SETTING = "dormatory.environment=development"
-COMMENT = "dormatory: development"
+DEVELOPMENT_SETTING = "dormatory.environment=development"
+DEVELOPMENT_COMMENT = "dormatory: development"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from dormatory.backends.postgresql.markers import COMMENT, SETTING
+from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING
 from dormatory.errors import DatabaseFailedError
 
 if TYPE_CHECKING:
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
 # Their values are lists of quoted names, which a literal would turn into one name.
-_LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
-_TABLESPACE = "pg_default"  # template0's
+_LIST_SETTINGS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+_DEFAULT_TABLESPACE = "pg_default"  # template0's
 
 # Which columns describe the locale depends on the server's version, so the whole row is taken.
-_TRAITS = """
+_PROPERTIES_QUERY = """
 SELECT to_jsonb(d), pg_encoding_to_char(d.encoding), t.spcname, pg_get_userbyid(d.datdba),
        pg_has_role(d.datdba, 'MEMBER'), shobj_description(d.oid, 'pg_database'),
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
   FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
  WHERE d.datname = %s
 """
-_SETTINGS = """
+_SETTINGS_QUERY = """
 SELECT r.rolname, c.item
   FROM pg_db_role_setting s
   JOIN pg_database d ON d.oid = s.setdatabase
@@ -36,7 +36,7 @@ SELECT r.rolname, c.item
  WHERE d.datname = %s
  ORDER BY r.rolname NULLS FIRST, c.place
 """
-_RIGHTS = """
+_PRIVILEGES_QUERY = """
 SELECT r.rolname, a.privilege_type, a.is_grantable
   FROM pg_database d
  CROSS JOIN aclexplode(d.datacl) a
@@ -46,25 +46,25 @@ SELECT r.rolname, a.privilege_type, a.is_grantable
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class DatabaseProperties:
     """A database as the statements that make another one like it.
 
     `creation` follows CREATE DATABASE and its name; `settings` are those of a role or, with None, of all, and `rights`
     those of a role or, with None, of everybody, or None where nobody ever granted or revoked any.
     """
 
-    creation: sql.Composable
+    creation_options: sql.Composable
     comment: str | None
     settings: tuple[tuple[str | None, str, str], ...]
-    rights: tuple[tuple[str | None, str, bool], ...] | None
+    privileges: tuple[tuple[str | None, str, bool], ...] | None
 
 
-def of(cursor: Any, target: Target) -> Traits | None:
+def read_properties(cursor: Any, target: Target) -> DatabaseProperties | None:
     """Return the traits of a database, or None where there is none; the cursor may be in any database.
 
     Raises DatabaseFailedError for a database that is not ours to replace.
     """
-    cursor.execute(_TRAITS, (target.database,))
+    cursor.execute(_PROPERTIES_QUERY, (target.database,))
     if (found := cursor.fetchone()) is None:
         return None
     row, encoding, tablespace, owner, is_ours, comment, is_superuser = found
@@ -72,53 +72,53 @@ def of(cursor: Any, target: Target) -> Traits | None:
         raise DatabaseFailedError(
             f"{target} cannot be replaced", why=f"it belongs to {owner}", fix="connect as its owner"
         )
-    cursor.execute(_SETTINGS, (target.database,))
+    cursor.execute(_SETTINGS_QUERY, (target.database,))
     settings = tuple((role, *item.split("=", 1)) for role, item in cursor.fetchall())
     if not is_superuser:  # who cannot store the mark as a setting can as a comment
-        name, value = SETTING.split("=")
-        comment = COMMENT if (None, name, value) in settings else comment
+        name, value = DEVELOPMENT_SETTING.split("=")
+        comment = DEVELOPMENT_COMMENT if (None, name, value) in settings else comment
         settings = tuple(setting for setting in settings if setting[1] != name)
-    rights: tuple[Any, ...] | None = None
+    privileges: tuple[Any, ...] | None = None
     if row["datacl"] is not None:
-        cursor.execute(_RIGHTS, (target.database,))
-        rights = tuple(cursor.fetchall())
-    return Traits(_creation(row, encoding, tablespace, owner), comment, settings, rights)
+        cursor.execute(_PRIVILEGES_QUERY, (target.database,))
+        privileges = tuple(cursor.fetchall())
+    return DatabaseProperties(_creation_options(row, encoding, tablespace, owner), comment, settings, privileges)
 
 
-def statements(new: str, traits: Traits) -> Iterator[sql.Composable]:
+def property_statements(new_name: str, properties: DatabaseProperties) -> Iterator[sql.Composable]:
     """Yield what gives a new database, still under its own name, the settings and rights of the old one."""
-    name = sql.Identifier(new)
-    for role, key, value in traits.settings:
-        whose = sql.SQL("DATABASE {}").format(name)
+    name = sql.Identifier(new_name)
+    for role, key, value in properties.settings:
+        scope = sql.SQL("DATABASE {}").format(name)
         if role is not None:
-            whose = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), name)
+            scope = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), name)
         setting = sql.Identifier(*key.split("."))
-        if key in _LISTS:
+        if key in _LIST_SETTINGS:
             yield sql.SQL("SELECT set_config({}, {}, true)").format(sql.Literal(key), sql.Literal(value))
-            yield sql.SQL("ALTER {} SET {} FROM CURRENT").format(whose, setting)
+            yield sql.SQL("ALTER {} SET {} FROM CURRENT").format(scope, setting)
         else:
-            yield sql.SQL("ALTER {} SET {} TO {}").format(whose, setting, sql.Literal(value))
-    if traits.rights is not None:
+            yield sql.SQL("ALTER {} SET {} TO {}").format(scope, setting, sql.Literal(value))
+    if properties.privileges is not None:
         yield sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name)
-        for role, right, may_grant in traits.rights:
+        for role, privilege, may_grant in properties.privileges:
             to = sql.SQL("PUBLIC") if role is None else sql.Identifier(role)
             option = sql.SQL(" WITH GRANT OPTION" if may_grant else "")
-            yield sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(sql.SQL(right), name, to, option)
+            yield sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(sql.SQL(privilege), name, to, option)
 
 
-def _creation(row: dict[str, Any], encoding: str, tablespace: str, owner: str) -> sql.Composable:
+def _creation_options(row: dict[str, Any], encoding: str, tablespace: str, owner: str) -> sql.Composable:
     texts = {"ENCODING": encoding, "LC_COLLATE": row["datcollate"], "LC_CTYPE": row["datctype"]}
     locale = row.get("datlocale") or row.get("daticulocale")  # its name until PostgreSQL 16
     provider = row.get("datlocprovider")  # since PostgreSQL 15
-    words = {"c": "libc", "i": "icu", "b": "builtin"}
+    provider_names = {"c": "libc", "i": "icu", "b": "builtin"}
     if provider == "i":
         texts |= {"ICU_LOCALE": locale} | ({"ICU_RULES": row["daticurules"]} if row.get("daticurules") else {})
     elif provider == "b":
         texts["BUILTIN_LOCALE"] = locale
     parts: list[sql.Composable] = [sql.SQL("TEMPLATE template0")]
-    parts += [sql.SQL("LOCALE_PROVIDER {}").format(sql.SQL(words[provider]))] if provider else []
+    parts += [sql.SQL("LOCALE_PROVIDER {}").format(sql.SQL(provider_names[provider]))] if provider else []
     parts += [sql.SQL("{} {}").format(sql.SQL(key), sql.Literal(value)) for key, value in texts.items()]
-    if tablespace != _TABLESPACE:  # to name it takes a right that nobody needs for leaving it out
+    if tablespace != _DEFAULT_TABLESPACE:  # to name it takes a right that nobody needs for leaving it out
         parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(tablespace)))
     parts.append(sql.SQL("OWNER {}").format(sql.Identifier(owner)))
     parts.append(sql.SQL("CONNECTION LIMIT {}").format(sql.Literal(row["datconnlimit"])))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    Ask: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
+    RunQuery: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
 # No name in it depends on search_path: a revision may set that.  99 is the namespace pg_toast.  The flush at the end of
 # the transaction makes the counters of scans, which outlive a transaction for up to a second, start at nought.
-_READ = """
+_RELATIONS = """
 SELECT c.oid::bigint, s.horizon, s.lock_timeout,
     (SELECT n.nspname::text FROM pg_catalog.pg_namespace AS n WHERE n.oid = c.relnamespace), c.relname::text,
     (SELECT i.indrelid::bigint FROM pg_catalog.pg_index AS i WHERE i.indexrelid = c.oid),
@@ -24,8 +24,8 @@ LEFT JOIN (SELECT oid, relname, relkind, relnamespace, relpersistence FROM pg_ca
     ON c.oid >= 16384
     AND c.relkind IN ('r', 'p', 'm', 'f', 'i', 'I') AND c.relnamespace <> 99 AND c.relpersistence <> 't'"""
 # OFFSET keeps the server from trying this, which rules out nearly all, last, and from going through an index.
-_CHANGED = "WHERE pg_catalog.age(xmin) <= pg_catalog.age('{}'::xid)"
-_MILLISECONDS = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_CHANGED_SINCE = "WHERE pg_catalog.age(xmin) <= pg_catalog.age('{}'::xid)"
+_MILLISECONDS_PER_UNIT = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Relation:
         return not self.table
 
 
-class Relations:
+class RelationCache:
     """All relations by OID; after the first time, only what changed since is read.
 
     What was dropped stays: no OID is given twice in the life of a scratch database.
@@ -52,9 +52,9 @@ class Relations:
         self._known: dict[int, Relation] = {}
         self._horizon = ""
 
-    def refreshed(self, ask: Ask) -> tuple[dict[int, Relation], int]:
+    def refresh(self, run_query: RunQuery) -> tuple[dict[int, Relation], int]:
         """Return what is there now, and the lock_timeout in force in milliseconds."""
-        rows = ask(_READ.format(_CHANGED.format(self._horizon) if self._horizon else ""))
+        rows = run_query(_RELATIONS.format(_CHANGED_SINCE.format(self._horizon) if self._horizon else ""))
         # Every transaction below this one had ended: what it did is in the rows, now or an earlier time.
         self._horizon = rows[0][1]
         self._known.update(_relation(row) for row in rows if row[0] is not None)
@@ -62,7 +62,7 @@ class Relations:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class RelationSurvey:
     """Exactly the relations that are there, and how often each was ever read from end to end."""
 
     relations: dict[int, Relation]
@@ -70,24 +70,24 @@ class Survey:
     lock_timeout: int
 
 
-def survey(ask: Ask) -> Survey:
+def survey_relations(run_query: RunQuery) -> RelationSurvey:
     """Read all relations."""
-    rows = ask(_READ.format(""))
+    rows = run_query(_RELATIONS.format(""))
     found = [row for row in rows if row[0] is not None]
-    return Survey(dict(map(_relation, found)), {row[0]: row[-1] for row in found}, milliseconds(rows[0][2]))
+    return RelationSurvey(dict(map(_relation, found)), {row[0]: row[-1] for row in found}, milliseconds(rows[0][2]))
 
 
 def milliseconds(setting: str) -> int:
     """Return a duration as PostgreSQL shows it, such as 1500ms or 2min."""
     digits = setting.rstrip("dhimns")
-    return int(digits) * _MILLISECONDS[setting.removeprefix(digits)]
+    return int(digits) * _MILLISECONDS_PER_UNIT[setting.removeprefix(digits)]
 
 
-def named(namespace: str, name: str) -> str:
+def relation_name(namespace: str, name: str) -> str:
     """Return a name as people say it: with its namespace unless that is public."""
     return name if namespace == "public" else f"{namespace}.{name}"
 
 
 def _relation(row: Sequence[Any]) -> tuple[int, Relation]:
     oid, _, _, namespace, name, table, file, _ = row
-    return oid, Relation(named(namespace, name), table or 0, file or 0)
+    return oid, Relation(relation_name(namespace, name), table or 0, file or 0)

@@ -8,10 +8,16 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.sqlite.connection import plain_connection, side_files
-from dormatory.errors import BackupFailedError, InUseError, LeftJournalError, MissingDatabaseError, NotABackupError
-from dormatory.system.atomic_file import part_for, settle
-from dormatory.system.open_files import openers
+from dormatory.backends.sqlite.connection import side_files, sqlite_connection
+from dormatory.errors import (
+    BackupFailedError,
+    DatabaseInUseError,
+    LeftoverJournalError,
+    MissingDatabaseError,
+    NotABackupError,
+)
+from dormatory.system.atomic_file import move_into_place, partial_file
+from dormatory.system.open_files import processes_using
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +26,10 @@ if TYPE_CHECKING:
 
 _HEADER = b"SQLite format 3\0"
 _WAIT_SECONDS = 5.0  # for a writer that is just committing
-_PAGES = 4096  # copied at once; between two such portions Ctrl-C is noticed
+_PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is noticed
 
 
-def backup(target: Target, file: Path) -> None:
+def create_sqlite_backup(target: Target, file: Path) -> None:
     """Copy the database into `file`, which appears when its pages have been read back and found whole.
 
     Raises MissingDatabaseError, BackupFailedError.
@@ -31,17 +37,17 @@ def backup(target: Target, file: Path) -> None:
     if not backend_for(target).exists(target):
         raise MissingDatabaseError(str(target))
     try:
-        with part_for(file) as part:
-            _copy(target.path, part)
-            if problem := _problem(part):
+        with partial_file(file) as part:
+            _copy_database(target.path, part)
+            if problem := _integrity_error(part):
                 raise BackupFailedError(str(target), problem, fix="move the damaged file away by hand")
-            settle(part, file)
+            move_into_place(part, file)
     except (sqlite3.Error, OSError) as error:
-        said = f"{file.parent}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise BackupFailedError(str(target), said, fix=backend_for(target).explain(error, target).fix) from error
+        reason = f"{file.parent}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise BackupFailedError(str(target), reason, fix=backend_for(target).explain(error, target).fix) from error
 
 
-def restore(target: Target, file: Path) -> None:
+def restore_sqlite_backup(target: Target, file: Path) -> None:
     """Put a copy of `file` in the database's place, at once and whole, unless another program is using it.
 
     A program that opens the database while it is exchanged cannot harm it: SQLite writes to no file that has lost its
@@ -51,33 +57,33 @@ def restore(target: Target, file: Path) -> None:
     if file.exists() and path.exists() and file.samefile(path):
         raise NotABackupError(str(file), "it is the database itself")
     try:
-        with part_for(path) as part:
-            _load(file, part)
-            _dress_like(part, path)
+        with partial_file(path) as part:
+            _copy_backup(file, part)
+            _copy_mode_and_owner(part, path)
             if backend_for(target).exists(target):
-                _exchange(target, path, part)
-            elif left := next(filter(os.path.exists, side_files(path)), None):
-                raise LeftJournalError(left)
+                _replace_database_file(target, path, part)
+            elif leftover := next(filter(os.path.exists, side_files(path)), None):
+                raise LeftoverJournalError(leftover)
             else:
-                settle(part, path)
+                move_into_place(part, path)
     except (sqlite3.Error, OSError) as error:
         raise backend_for(target).explain(error, target) from error
 
 
-def _exchange(target: Target, path: Path, part: Path) -> None:
+def _replace_database_file(target: Target, path: Path, part: Path) -> None:
     """Replace a file that nobody else is using, and that nobody can begin to use meanwhile."""
-    if others := openers(path):
-        raise InUseError(str(target), others)
-    with contextlib.closing(plain_connection(path)) as connection:
+    if others := processes_using(path):
+        raise DatabaseInUseError(str(target), others)
+    with contextlib.closing(sqlite_connection(path)) as connection:
         # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("BEGIN EXCLUSIVE")
-        for left in side_files(path):  # of the old file; beside the new one they would be replayed into it
-            left.unlink(missing_ok=True)
-        settle(part, path)
+        for leftover in side_files(path):  # of the old file; beside the new one they would be replayed into it
+            leftover.unlink(missing_ok=True)
+        move_into_place(part, path)
 
 
-def _load(file: Path, part: Path) -> None:
+def _copy_backup(file: Path, part: Path) -> None:
     """Copy a backup; raises NotABackupError for a file that is none."""
     try:
         with file.open("rb") as opened:
@@ -86,8 +92,8 @@ def _load(file: Path, part: Path) -> None:
     except OSError as error:
         raise NotABackupError(str(file), error.strerror or str(error)) from error
     try:
-        _copy(file, part)
-        problem = _problem(part)
+        _copy_database(file, part)
+        problem = _integrity_error(part)
     except sqlite3.OperationalError:  # the disk, or a lock
         raise
     except sqlite3.DatabaseError as error:
@@ -96,16 +102,16 @@ def _load(file: Path, part: Path) -> None:
         raise NotABackupError(str(file), problem)
 
 
-def _copy(source: Path, part: Path) -> None:
+def _copy_database(source: Path, part: Path) -> None:
     """Copy a database as it is at one moment into an empty file."""
     with (
-        contextlib.closing(plain_connection(source, wait_seconds=_WAIT_SECONDS)) as old,
-        contextlib.closing(plain_connection(part)) as new,
+        contextlib.closing(sqlite_connection(source, wait_seconds=_WAIT_SECONDS)) as old,
+        contextlib.closing(sqlite_connection(part)) as new,
     ):
         # One transaction for the whole copy: a write between two portions would make SQLite begin anew, for ever.
         old.execute("BEGIN")
         old.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        old.backup(new, pages=_PAGES, progress=_refuse_locked, sleep=0)
+        old.backup(new, pages=_PAGES_PER_STEP, progress=_refuse_locked, sleep=0)
 
 
 def _refuse_locked(status: int, _remaining: int, _total: int) -> None:
@@ -114,15 +120,15 @@ def _refuse_locked(status: int, _remaining: int, _total: int) -> None:
         raise sqlite3.OperationalError("database is locked")
 
 
-def _problem(file: Path) -> str:
+def _integrity_error(file: Path) -> str:
     """Return the first thing that is wrong with a file, or nothing; it is read without a lock or a journal."""
     uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
-        (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    return "" if said == "ok" else f"it is damaged: {' '.join(said.split())}"
+        (result,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    return "" if result == "ok" else f"it is damaged: {' '.join(result.split())}"
 
 
-def _dress_like(part: Path, path: Path) -> None:
+def _copy_mode_and_owner(part: Path, path: Path) -> None:
     """Give the new file the old one's mode and owner, or those that a new file gets here."""
     if not path.exists():
         mask = os.umask(0)

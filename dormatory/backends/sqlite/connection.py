@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SIDECARS = ("-journal", "-wal", "-shm")
+_SIDE_FILE_SUFFIXES = ("-journal", "-wal", "-shm")
 
 
-def take_transactions_over(driver: sqlite3.Connection) -> None:
+def disable_driver_transactions(driver: sqlite3.Connection) -> None:
     """Stop Python's driver from beginning or committing anything by itself.
 
     From 3.12 on the driver has an `autocommit` mode of its own beside the legacy one, and the default is going
@@ -26,11 +26,11 @@ def take_transactions_over(driver: sqlite3.Connection) -> None:
 
 def side_files(path: Path) -> list[Path]:
     """Return the names of the files that SQLite puts beside its own."""
-    return [path.with_name(path.name + suffix) for suffix in _SIDECARS]
+    return [path.with_name(path.name + suffix) for suffix in _SIDE_FILE_SUFFIXES]
 
 
-def plain_connection(path: Path, *, wait_seconds: float = 0) -> sqlite3.Connection:
+def sqlite_connection(path: Path, *, wait_seconds: float = 0) -> sqlite3.Connection:
     """Open an existing file, by default without waiting for anybody."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait_seconds)
-    take_transactions_over(connection)
+    disable_driver_transactions(connection)
     return connection

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from dormatory.sql.cursor import Cursor, split
-from dormatory.sql.lexer import Kind, Syntax, Token, render, tokenize
+from dormatory.sql.cursor import TokenCursor, split_at_commas
+from dormatory.sql.lexer import Syntax, Token, TokenKind, render, tokenize
 
 _COLUMN_CONSTRAINTS = frozenset(
     {
@@ -34,7 +34,7 @@ _SIGNS = frozenset({"+", "-"})
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ParsedConstraint:
     """One constraint as it was written, inline or for the table."""
 
     kind: str
@@ -43,7 +43,7 @@ class Part:
     keys: tuple[tuple[Token, ...], ...] = ()  # of a primary key or UNIQUE: a column, COLLATE, ASC or DESC
     expression: tuple[Token, ...] = ()  # of a CHECK
     table: str = ""  # of a foreign key
-    referred: tuple[str, ...] = ()
+    referred_columns: tuple[str, ...] = ()
     on_update: str = "NO ACTION"
     on_delete: str = "NO ACTION"
     match: str = "SIMPLE"
@@ -54,7 +54,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class ColumnText:
+class ParsedColumn:
     """What a column's definition says beyond PRAGMA table_xinfo."""
 
     name: str
@@ -64,16 +64,16 @@ class ColumnText:
 
 
 @dataclass(frozen=True, slots=True)
-class TableText:
+class ParsedTable:
     """What a CREATE TABLE statement says."""
 
-    columns: tuple[ColumnText, ...]
-    parts: tuple[Part, ...]
+    columns: tuple[ParsedColumn, ...]
+    constraints: tuple[ParsedConstraint, ...]
     options: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class IndexText:
+class ParsedIndex:
     """What a CREATE INDEX statement says."""
 
     unique: bool
@@ -82,183 +82,187 @@ class IndexText:
 
 
 @lru_cache(maxsize=4096)
-def parse_table(sql: str) -> TableText:
+def parse_table(sql: str) -> ParsedTable:
     """Return what a CREATE TABLE statement says; UnreadableError is raised if it is not of the expected form."""
-    cursor = Cursor(tokenize(sql, Syntax.SQLITE))
+    cursor = TokenCursor(tokenize(sql, Syntax.SQLITE))
     cursor.expect("create")
     cursor.expect("table")
-    cursor.name()
-    body = _Body(Cursor(cursor.group()))
-    body.read()
-    options = [render(run, Syntax.SQLITE).upper() for run in split(cursor.rest()) if run]
-    return TableText(tuple(body.columns), tuple(body.parts), tuple(sorted(options)))
+    cursor.take_name()
+    body = _TableBodyParser(TokenCursor(cursor.take_group()))
+    body.parse()
+    options = [render(run, Syntax.SQLITE).upper() for run in split_at_commas(cursor.take_rest()) if run]
+    return ParsedTable(tuple(body.columns), tuple(body.constraints), tuple(sorted(options)))
 
 
 @lru_cache(maxsize=4096)
-def parse_index(sql: str) -> IndexText:
+def parse_index(sql: str) -> ParsedIndex:
     """Return what a CREATE INDEX statement says; UnreadableError is raised if it is not of the expected form."""
-    cursor = Cursor(tokenize(sql, Syntax.SQLITE))
+    cursor = TokenCursor(tokenize(sql, Syntax.SQLITE))
     cursor.expect("create")
-    unique = cursor.skip("unique")
+    unique = cursor.accept("unique")
     cursor.expect("index")
-    cursor.name()
+    cursor.take_name()
     cursor.expect("on")
-    cursor.name()
-    keys = tuple(tuple(run) for run in split(cursor.group()))
-    if not cursor.done:
+    cursor.take_name()
+    keys = tuple(tuple(run) for run in split_at_commas(cursor.take_group()))
+    if not cursor.is_at_end:
         cursor.expect("where")
-    return IndexText(unique, keys, tuple(cursor.rest()))
+    return ParsedIndex(unique, keys, tuple(cursor.take_rest()))
 
 
-class _Body:
+class _TableBodyParser:
     """Reads what stands between the parentheses of CREATE TABLE."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: TokenCursor) -> None:
         self._cursor = cursor
-        self.columns: list[ColumnText] = []
-        self.parts: list[Part] = []
+        self.columns: list[ParsedColumn] = []
+        self.constraints: list[ParsedConstraint] = []
 
-    def read(self) -> None:
+    def parse(self) -> None:
         """Read columns and constraints to the end."""
-        while not self._cursor.done:
+        while not self._cursor.is_at_end:
             if self._cursor.word in _TABLE_CONSTRAINTS:
-                self._table_constraint()
+                self._parse_table_constraint()
             else:
-                self._column()
-            self._cursor.skip(",")
+                self._parse_column()
+            self._cursor.accept(",")
 
-    def _column(self) -> None:
+    def _parse_column(self) -> None:
         """Read a column: a name, a type of any words and numbers, its constraints."""
         cursor = self._cursor
-        column = ColumnText(cursor.name())
+        column = ParsedColumn(cursor.take_name())
         self.columns.append(column)
-        while not cursor.done and cursor.word != "," and cursor.word not in _COLUMN_CONSTRAINTS:
+        while not cursor.is_at_end and cursor.word != "," and cursor.word not in _COLUMN_CONSTRAINTS:
             if cursor.word == "(":
-                cursor.group()
+                cursor.take_group()
             else:
                 cursor.take()
         label: str | None = None
-        while not cursor.done and cursor.word != ",":
-            if cursor.skip("constraint"):
-                label = cursor.name()
+        while not cursor.is_at_end and cursor.word != ",":
+            if cursor.accept("constraint"):
+                label = cursor.take_name()
                 continue
-            part = self._column_constraint(column, label)
-            self.parts += [] if part is None else [part]
+            part = self._parse_column_constraint(column, label)
+            self.constraints += [] if part is None else [part]
             label = None
 
-    def _column_constraint(self, column: ColumnText, label: str | None) -> Part | None:
+    def _parse_column_constraint(self, column: ParsedColumn, label: str | None) -> ParsedConstraint | None:
         """Read one constraint of a column; None stands for a fact that went into the column."""
-        cursor, key = self._cursor, Token(Kind.NAME, column.name, quote="[")
-        if cursor.skip("primary", "key"):
+        cursor, key = self._cursor, Token(TokenKind.NAME, column.name, quote="[")
+        if cursor.accept("primary", "key"):
             direction = [cursor.take()] if cursor.word in {"asc", "desc"} else []
-            part = Part("PRIMARY KEY", label, keys=((key, *direction),), conflict=self._conflict(), inline=True)
-            return replace(part, autoincrement=True) if cursor.skip("autoincrement") else part
-        if cursor.skip("unique"):
-            return Part("UNIQUE", label, keys=((key,),), conflict=self._conflict())
-        if cursor.skip("check"):
-            return self._check(label)
-        if cursor.skip("references"):
-            return self._reference(label, (column.name,))
-        if (deferrable := self._deferrable()) is not None:
+            part = ParsedConstraint(
+                "PRIMARY KEY", label, keys=((key, *direction),), conflict=self._parse_conflict(), inline=True
+            )
+            return replace(part, autoincrement=True) if cursor.accept("autoincrement") else part
+        if cursor.accept("unique"):
+            return ParsedConstraint("UNIQUE", label, keys=((key,),), conflict=self._parse_conflict())
+        if cursor.accept("check"):
+            return self._parse_check(label)
+        if cursor.accept("references"):
+            return self._parse_reference(label, (column.name,))
+        if (deferrable := self._parse_deferrable()) is not None:
             self._defer_last(deferrable)
         else:
-            self._column_fact(column)
+            self._parse_column_attribute(column)
         return None
 
-    def _column_fact(self, column: ColumnText) -> None:
+    def _parse_column_attribute(self, column: ParsedColumn) -> None:
         """Read what a column says of itself."""
         cursor = self._cursor
-        if cursor.skip("not", "null"):
-            column.not_null_conflict = self._conflict()
-        elif cursor.skip("null"):
-            self._conflict()
-        elif cursor.skip("collate"):
-            column.collation = cursor.name().upper()
-        elif cursor.skip("default"):
-            self._default()
-        elif cursor.skip("generated", "always", "as") or cursor.skip("as"):
-            column.generated = tuple(cursor.group())
-            _ = cursor.skip("stored") or cursor.skip("virtual")
+        if cursor.accept("not", "null"):
+            column.not_null_conflict = self._parse_conflict()
+        elif cursor.accept("null"):
+            self._parse_conflict()
+        elif cursor.accept("collate"):
+            column.collation = cursor.take_name().upper()
+        elif cursor.accept("default"):
+            self._skip_default()
+        elif cursor.accept("generated", "always", "as") or cursor.accept("as"):
+            column.generated = tuple(cursor.take_group())
+            _ = cursor.accept("stored") or cursor.accept("virtual")
         else:
-            cursor.refuse()
+            cursor.raise_unexpected()
 
     def _defer_last(self, deferrable: str) -> None:
         """Give a DEFERRABLE that stands apart to the foreign key before it, as SQLite does."""
-        for place in reversed(range(len(self.parts))):
-            if self.parts[place].kind == "FOREIGN KEY":
-                self.parts[place] = replace(self.parts[place], deferrable=deferrable)
+        for place in reversed(range(len(self.constraints))):
+            if self.constraints[place].kind == "FOREIGN KEY":
+                self.constraints[place] = replace(self.constraints[place], deferrable=deferrable)
                 return
 
-    def _default(self) -> None:
+    def _skip_default(self) -> None:
         """Pass over a default: PRAGMA table_xinfo tells it."""
         if self._cursor.word == "(":
-            self._cursor.group()
+            self._cursor.take_group()
         elif self._cursor.take().word in _SIGNS:
             self._cursor.take()
 
-    def _table_constraint(self) -> None:
+    def _parse_table_constraint(self) -> None:
         cursor = self._cursor
-        label = cursor.name() if cursor.skip("constraint") else None
-        if cursor.skip("primary", "key"):
-            self.parts.append(self._key("PRIMARY KEY", label))
-        elif cursor.skip("unique"):
-            self.parts.append(self._key("UNIQUE", label))
-        elif cursor.skip("check"):
-            self.parts.append(self._check(label))
-        elif cursor.skip("foreign", "key"):
-            columns = cursor.names()
+        label = cursor.take_name() if cursor.accept("constraint") else None
+        if cursor.accept("primary", "key"):
+            self.constraints.append(self._parse_key("PRIMARY KEY", label))
+        elif cursor.accept("unique"):
+            self.constraints.append(self._parse_key("UNIQUE", label))
+        elif cursor.accept("check"):
+            self.constraints.append(self._parse_check(label))
+        elif cursor.accept("foreign", "key"):
+            columns = cursor.take_names()
             cursor.expect("references")
-            self.parts.append(self._reference(label, columns))
+            self.constraints.append(self._parse_reference(label, columns))
         elif label is None:
-            cursor.refuse()
+            cursor.raise_unexpected()
 
-    def _key(self, kind: str, label: str | None) -> Part:
+    def _parse_key(self, kind: str, label: str | None) -> ParsedConstraint:
         """Read the columns of a key; AUTOINCREMENT may stand among them."""
-        runs = [tuple(run) for run in split(self._cursor.group())]
+        runs = [tuple(run) for run in split_at_commas(self._cursor.take_group())]
         auto = bool(runs[-1]) and runs[-1][-1].word == "autoincrement"
         if auto:
             runs[-1] = runs[-1][:-1]
         if not all(runs):
-            self._cursor.refuse()
-        return Part(kind, label, keys=tuple(runs), conflict=self._conflict(), autoincrement=auto)
+            self._cursor.raise_unexpected()
+        return ParsedConstraint(kind, label, keys=tuple(runs), conflict=self._parse_conflict(), autoincrement=auto)
 
-    def _check(self, label: str | None) -> Part:
+    def _parse_check(self, label: str | None) -> ParsedConstraint:
         """Read a CHECK; SQLite takes ON CONFLICT after it and makes nothing of it."""
-        part = Part("CHECK", label, expression=tuple(self._cursor.group()))
-        self._conflict()
+        part = ParsedConstraint("CHECK", label, expression=tuple(self._cursor.take_group()))
+        self._parse_conflict()
         return part
 
-    def _reference(self, label: str | None, columns: tuple[str, ...]) -> Part:
+    def _parse_reference(self, label: str | None, columns: tuple[str, ...]) -> ParsedConstraint:
         """Read what follows REFERENCES."""
         cursor, facts = self._cursor, dict[str, Any]()
-        table = cursor.name()
-        referred = cursor.names() if cursor.word == "(" else ()
+        table = cursor.take_name()
+        referred = cursor.take_names() if cursor.word == "(" else ()
         while True:
-            if cursor.skip("on"):
+            if cursor.accept("on"):
                 event = cursor.take().word
                 action = [cursor.take().word]
                 if action[0] in {"set", "no"}:
                     action.append(cursor.take().word)
                 if event in {"update", "delete"}:
                     facts[f"on_{event}"] = " ".join(action).upper()
-            elif cursor.skip("match"):
-                facts["match"] = cursor.name().upper()
-            elif (deferrable := self._deferrable()) is not None:
+            elif cursor.accept("match"):
+                facts["match"] = cursor.take_name().upper()
+            elif (deferrable := self._parse_deferrable()) is not None:
                 facts["deferrable"] = deferrable
             else:
-                return replace(Part("FOREIGN KEY", label, columns, table=table, referred=referred), **facts)
+                return replace(
+                    ParsedConstraint("FOREIGN KEY", label, columns, table=table, referred_columns=referred), **facts
+                )
 
-    def _deferrable(self) -> str | None:
+    def _parse_deferrable(self) -> str | None:
         """Read [NOT] DEFERRABLE [INITIALLY ...] if it is there; only one form of it has an effect in SQLite."""
-        refused = self._cursor.skip("not", "deferrable")
-        if not refused and not self._cursor.skip("deferrable"):
+        is_negated = self._cursor.accept("not", "deferrable")
+        if not is_negated and not self._cursor.accept("deferrable"):
             return None
-        initially = self._cursor.take().word if self._cursor.skip("initially") else ""
-        return "DEFERRABLE INITIALLY DEFERRED" if initially == "deferred" and not refused else ""
+        initially = self._cursor.take().word if self._cursor.accept("initially") else ""
+        return "DEFERRABLE INITIALLY DEFERRED" if initially == "deferred" and not is_negated else ""
 
-    def _conflict(self) -> str:
+    def _parse_conflict(self) -> str:
         """Read ON CONFLICT if it is there; ABORT is what holds without it."""
-        if not self._cursor.skip("on", "conflict"):
+        if not self._cursor.accept("on", "conflict"):
             return ""
         found = self._cursor.take().word.upper()
         return "" if found == "ABORT" else f"ON CONFLICT {found}"

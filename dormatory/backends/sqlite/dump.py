@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.backends.driver import connected
-from dormatory.errors import MissingDatabaseError, NotEmptyError
+from dormatory.backends.driver import driver_connection
+from dormatory.errors import DatabaseNotEmptyError, MissingDatabaseError
 from dormatory.sql.lexer import Syntax, identifier
-from dormatory.sql.split import Kind, pieces, without_trailing_space
+from dormatory.sql.split import SpanKind, text_spans, without_trailing_space
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,10 +22,10 @@ SELECT type, name, tbl_name, sql FROM sqlite_master
  WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'
    AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
 """
-_PLACES = {"table": 0, "view": 1, "index": 2, "trigger": 3}
+_KIND_ORDER = {"table": 0, "view": 1, "index": 2, "trigger": 3}
 
 
-def dump(target: Target, version_table: str) -> str:
+def dump_sqlite_schema(target: Target, version_table: str) -> str:
     """Return the text of a database; see `dormatory.backends.dump.dump`.
 
     Tables need no order of their own here: SQLite looks for the other table of a foreign key, and for the tables of a
@@ -33,30 +33,30 @@ def dump(target: Target, version_table: str) -> str:
     """
     if not target.path.exists():  # to open it would create it
         raise MissingDatabaseError(str(target))
-    with connected(target, writing=False) as driver:
-        found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_PLACES[row[0]], row[1]))
+    with driver_connection(target, writing=False) as driver:
+        found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_KIND_ORDER[row[0]], row[1]))
         owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}
-        rows = _revisions(driver, version_table) if version_table.lower() in owners else ""
+        rows = _revision_inserts(driver, version_table) if version_table.lower() in owners else ""
     blocks: dict[tuple[bool, bool, str], list[str]] = {}
     for kind, _, table, sql in found:
         is_view, name = owners[table.lower()]  # a trigger keeps the table's name as it was typed there
         key = (name.lower() == version_table.lower(), is_view, name)
         text = with_sorted_constraints(sql) if kind == "table" else sql
-        blocks.setdefault(key, [f"-- {kind} {name}"]).append(_ended(text))
+        blocks.setdefault(key, [f"-- {kind} {name}"]).append(_with_semicolon(text))
     texts = ["\n".join(statements) + "\n" for _, statements in sorted(blocks.items())]
     return "\n".join([*texts, rows] if rows else texts)
 
 
-def load(target: Target, text: str) -> None:
+def load_sqlite_schema(target: Target, text: str) -> None:
     """Run a dump in an empty database; see `dormatory.backends.dump.load`."""
-    with connected(target, writing=True) as driver:
+    with driver_connection(target, writing=True) as driver:
         if driver.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise NotEmptyError(str(target))
+            raise DatabaseNotEmptyError(str(target))
         # Closing the connection rolls back what a failing statement leaves.
         driver.executescript(f"BEGIN IMMEDIATE;\n{text}\nCOMMIT;")
 
 
-def _revisions(driver: sqlite3.Connection, table: str) -> str:
+def _revision_inserts(driver: sqlite3.Connection, table: str) -> str:
     """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
     name = identifier(table, Syntax.SQLITE)
     query = "SELECT quote(version_num) FROM {} ORDER BY version_num COLLATE BINARY"
@@ -64,11 +64,11 @@ def _revisions(driver: sqlite3.Connection, table: str) -> str:
     return "".join(statement.format(name, row) for (row,) in driver.execute(query.format(name)))
 
 
-def _ended(sql: str) -> str:
+def _with_semicolon(sql: str) -> str:
     """Return a statement with its semicolon, which must not end up in a comment."""
     text = without_trailing_space(sql, Syntax.SQLITE)
-    *_, end = pieces(text, Syntax.SQLITE)
-    return text + ("\n;" if end.kind is Kind.COMMENT else ";")
+    *_, end = text_spans(text, Syntax.SQLITE)
+    return text + ("\n;" if end.kind is SpanKind.COMMENT else ";")
 
 
 _CONSTRAINT = re.compile(
@@ -76,7 +76,7 @@ _CONSTRAINT = re.compile(
     r"(?P<kind>PRIMARY|UNIQUE|CHECK|FOREIGN)\b",
     re.IGNORECASE,
 )
-_KINDS = ("PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
+_CONSTRAINT_KINDS = ("PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 
 
 def with_sorted_constraints(sql: str) -> str:
@@ -85,42 +85,42 @@ def with_sorted_constraints(sql: str) -> str:
     Columns keep their places, and so does everything in a text with comments: a comment belongs to what stands beside
     it, and only a person writes one, always in the same place.
     """
-    places = [(start, end) for start, end in _items(sql) if _CONSTRAINT.match(sql, start, end)]
-    ordered = sorted((sql[start:end] for start, end in places), key=_key)
+    spans = [(start, end) for start, end in _definition_spans(sql) if _CONSTRAINT.match(sql, start, end)]
+    ordered = sorted((sql[start:end] for start, end in spans), key=_constraint_sort_key)
     parts, position = list[str](), 0
-    for (start, end), constraint in zip(places, ordered, strict=True):
+    for (start, end), constraint in zip(spans, ordered, strict=True):
         parts += sql[position:start], constraint
         position = end
     return "".join(parts) + sql[position:]
 
 
-def _key(constraint: str) -> tuple[int, str]:
+def _constraint_sort_key(constraint: str) -> tuple[int, str]:
     found = _CONSTRAINT.match(constraint)
-    return _KINDS.index(found["kind"].upper()) if found else len(_KINDS), constraint
+    return _CONSTRAINT_KINDS.index(found["kind"].upper()) if found else len(_CONSTRAINT_KINDS), constraint
 
 
-def _items(sql: str) -> list[tuple[int, int]]:
+def _definition_spans(sql: str) -> list[tuple[int, int]]:
     """Return where each column and each constraint of a table begins and ends; nothing for a text with comments."""
-    found: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     depth = start = 0
-    for piece in pieces(sql, Syntax.SQLITE):
-        if piece.kind is Kind.COMMENT:
+    for span in text_spans(sql, Syntax.SQLITE):
+        if span.kind is SpanKind.COMMENT:
             return []
-        if piece.kind is Kind.QUOTED:
+        if span.kind is SpanKind.QUOTED:
             continue
-        for mark in re.finditer(r"[(),]", piece.text):
-            place = piece.start + mark.start()
+        for mark in re.finditer(r"[(),]", span.text):
+            position = span.start + mark.start()
             depth += {"(": 1, ")": -1, ",": 0}[mark[0]]
             if mark[0] == "(" and depth == 1:
-                start = place + 1
+                start = position + 1
             elif (mark[0] == "," and depth == 1) or (mark[0] == ")" and depth == 0):
-                found.append(_without_space(sql, start, place))
-                start = place + 1
+                spans.append(_strip_span(sql, start, position))
+                start = position + 1
             if not depth:
-                return found  # what follows are the options of the table
+                return spans  # what follows are the options of the table
     return []
 
 
-def _without_space(sql: str, start: int, end: int) -> tuple[int, int]:
+def _strip_span(sql: str, start: int, end: int) -> tuple[int, int]:
     text = sql[start:end]
     return end - len(text.lstrip()), start + len(text.rstrip())

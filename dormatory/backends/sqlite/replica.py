@@ -9,12 +9,12 @@ from contextlib import closing, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dormatory.backends.base import Copied
+from dormatory.backends.base import ReplicaInfo
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite import sampling
-from dormatory.backends.sqlite.connection import plain_connection, side_files, take_transactions_over
+from dormatory.backends.sqlite.connection import disable_driver_transactions, side_files, sqlite_connection
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.errors import MissingDatabaseError, TargetTouchedError
+from dormatory.errors import MissingDatabaseError, TargetModifiedError
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
@@ -25,81 +25,81 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
 _WAIT_SECONDS = 30.0
-_PORTION = 1 << 20
-_PAGES = 4096  # copied at once; between two such portions Ctrl-C is noticed
+_CHUNK_BYTES = 1 << 20
+_PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is noticed
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
-class SQLiteBench:
+class SQLiteReplicaSource:
     """A file, which is only read, and private directories for its copies."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._before: dict[str, str] = {}
+        self._checksums_before: dict[str, str] = {}
 
     @contextmanager
-    def opened(self) -> Iterator[SQLiteBench]:
+    def open(self) -> Iterator[SQLiteReplicaSource]:
         """Take the file's sum first of all; raises MissingDatabaseError, DatabaseFailedError."""
         if not backend_for(self._target).exists(self._target):
             raise MissingDatabaseError(str(self._target))
-        self._before = self._sums()
+        self._checksums_before = self._checksums()
         yield self
 
-    def empty(self) -> AbstractContextManager[Target]:
+    def empty_database(self) -> AbstractContextManager[Target]:
         """Give the name of a new file."""
         return scratch_sqlite()
 
-    def applied(self, version_table: str) -> tuple[str, ...]:
+    def applied_revisions(self, version_table: str) -> tuple[str, ...]:
         """Return what the version table holds."""
         name = version_table.rpartition(".")[2]
-        with self._reading() as connection:
+        with self._open_for_reading() as connection:
             is_there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
             query = f"SELECT version_num FROM {identifier(name, Syntax.SQLITE)} ORDER BY 1"  # noqa: S608  # quoted
             return tuple(row[0] for row in connection.execute(query)) if is_there else ()
 
     @contextmanager
-    def copied(self, version_table: str, sample: int) -> Iterator[tuple[Target, Copied]]:
+    def create_replica(self, version_table: str, sample: int) -> Iterator[tuple[Target, ReplicaInfo]]:
         """Copy the file as SQLite backs it up, which takes in what is still in its journal."""
         began = perf_counter()
-        with scratch_sqlite() as copy:
-            with self._reading() as source, closing(sqlite3.connect(copy.path)) as new:
+        with scratch_sqlite() as replica:
+            with self._open_for_reading() as source, closing(sqlite3.connect(replica.path)) as new:
                 # One transaction for the whole copy: a write between two portions would make SQLite begin anew.
                 source.execute("BEGIN")
                 source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                source.backup(new, pages=_PAGES, sleep=0)
+                source.backup(new, pages=_PAGES_PER_STEP, sleep=0)
                 mode = source.execute("PRAGMA journal_mode").fetchone()[0]
                 new.execute(f"PRAGMA journal_mode = {mode if mode == 'wal' else 'delete'}")
-            kept = sampling.reduce(copy.path, sample, whole=version_table) if sample else ()
-            tables, rows = _counted(copy.path)
+            kept = sampling.reduce_to_sample(replica.path, sample, whole_table=version_table) if sample else ()
+            tables, rows = _table_and_row_counts(replica.path)
             version = f"SQLite {sqlite3.sqlite_version}"
             notes = tuple(f"table {table} has no rowid to choose by and was copied whole" for table in kept)
-            yield copy, Copied(version, version, tables, rows, perf_counter() - began, sample, notes)
+            yield replica, ReplicaInfo(version, version, tables, rows, perf_counter() - began, sample, notes)
 
     @contextmanager
-    def branched(self, copy: Target) -> Iterator[Target]:
+    def clone_replica(self, replica: Target) -> Iterator[Target]:
         """Copy the file as it lies there, out of whose journal all has been taken."""
-        with scratch_sqlite() as branch:
-            with closing(plain_connection(copy.path, wait_seconds=_WAIT_SECONDS)) as connection:
+        with scratch_sqlite() as clone:
+            with closing(sqlite_connection(replica.path, wait_seconds=_WAIT_SECONDS)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            shutil.copyfile(copy.path, branch.path)
-            yield branch
+            shutil.copyfile(replica.path, clone.path)
+            yield clone
 
     @contextmanager
-    def reduced(self, copy: Target, version_table: str, rows: int) -> Iterator[Target]:
+    def sample_replica(self, replica: Target, version_table: str, rows: int) -> Iterator[Target]:
         """Copy the file and delete what is too much."""
-        with self.branched(copy) as branch:
-            sampling.reduce(branch.path, rows, whole=version_table)
-            yield branch
+        with self.clone_replica(replica) as clone:
+            sampling.reduce_to_sample(clone.path, rows, whole_table=version_table)
+            yield clone
 
-    def untouched(self) -> str:
+    def verify_untouched(self) -> str:
         """Compare the file's sum with the first one; raises TargetTouchedError where only we had it open."""
-        names = ", ".join(self._before)
-        if self._sums() == self._before:
+        names = ", ".join(self._checksums_before)
+        if self._checksums() == self._checksums_before:
             return f"untouched: {names}: byte for byte as before; it was opened for reading only"
         return f"{names}: somebody else wrote to it meanwhile; it was opened for reading only here"
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _open_for_reading(self) -> Iterator[sqlite3.Connection]:
         """Open the file for reading.
 
         In WAL mode even a reader makes side files, unless it takes the file for unchangeable: with none there that is
@@ -107,33 +107,33 @@ class SQLiteBench:
         """
         path = self._target.path
         alone = _is_wal(path) and not any(map(_exists, side_files(path)))
-        before = _state(path)
+        before = _file_state(path)
         try:
-            with closing(_read_only(path, "&immutable=1" if alone else "")) as connection:
+            with closing(_connect_read_only(path, "&immutable=1" if alone else "")) as connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise backend_for(self._target).explain(error, self._target) from error
-        if alone and _state(path) != before:
-            raise TargetTouchedError(str(self._target))
+        if alone and _file_state(path) != before:
+            raise TargetModifiedError(str(self._target))
 
-    def _sums(self) -> dict[str, str]:
+    def _checksums(self) -> dict[str, str]:
         """Return the sums of the file and of what belongs to its contents; the -shm file only coordinates."""
         path = self._target.path
         parts = [path, *(side for side in side_files(path) if not side.name.endswith("-shm"))]
         try:
-            return {part.name: _sum(part) for part in parts if _exists(part)}
+            return {part.name: _checksum(part) for part in parts if _exists(part)}
         except OSError as error:
             raise backend_for(self._target).explain(error, self._target) from error
 
 
-def _read_only(path: Path, options: str) -> sqlite3.Connection:
+def _connect_read_only(path: Path, options: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=ro{options}"
     connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS)
-    take_transactions_over(connection)
+    disable_driver_transactions(connection)
     return connection
 
 
-def _state(path: Path) -> tuple[int, int, bool]:
+def _file_state(path: Path) -> tuple[int, int, bool]:
     found = path.stat()
     return found.st_size, found.st_mtime_ns, any(map(_exists, side_files(path)))
 
@@ -148,16 +148,16 @@ def _exists(path: Path) -> bool:
     return path.exists()
 
 
-def _sum(path: Path) -> str:
+def _checksum(path: Path) -> str:
     found = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
-        while portion := file.read(_PORTION):
-            found.update(portion)
+        while chunk := file.read(_CHUNK_BYTES):
+            found.update(chunk)
     return found.hexdigest()
 
 
-def _counted(path: Path) -> tuple[int, int]:
-    with closing(plain_connection(path, wait_seconds=_WAIT_SECONDS)) as connection:
+def _table_and_row_counts(path: Path) -> tuple[int, int]:
+    with closing(sqlite_connection(path, wait_seconds=_WAIT_SECONDS)) as connection:
         names = [identifier(name, Syntax.SQLITE) for (name,) in connection.execute(_TABLES)]
         counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names]  # noqa: S608  # quoted
     return len(names), sum(counts)

@@ -17,5 +17,5 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def scratch_sqlite() -> Iterator[Target]:
     """Name a new SQLite file in a private directory, removed with its journals at the end."""
-    with signals.unwinding_on_termination(), private_directory.directory() as home:
+    with signals.raise_on_termination(), private_directory.locked_directory() as home:
         yield Target(URL.create("sqlite", database=str(home / "scratch.db")), "sqlite")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PROMPT, _CONTINUED = "sqlite> ", "   ...> "
+_PROMPT, _CONTINUATION_PROMPT = "sqlite> ", "   ...> "
 
 
-def main(path: str) -> int:
+def run_shell(path: str) -> int:
     """Read statements from standard input until it ends, and print their rows, columns divided by `|`."""
     code = 0
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for statement in _statements():
+        for statement in _read_statements():
             if statement.strip() in (".quit", ".exit"):
                 break
             try:
@@ -30,28 +30,28 @@ def main(path: str) -> int:
     return code
 
 
-def _statements() -> Iterator[str]:
+def _read_statements() -> Iterator[str]:
     """Yield what was typed, statement by statement."""
-    waiting = ""
+    pending = ""
     while True:
         if sys.stdin.isatty():
-            sys.stdout.write(_CONTINUED if waiting else _PROMPT)
+            sys.stdout.write(_CONTINUATION_PROMPT if pending else _PROMPT)
             sys.stdout.flush()
         line = sys.stdin.readline()
         if not line:
             break
-        if line.startswith(".") and not waiting:
+        if line.startswith(".") and not pending:
             yield line
             continue
         for part in re.split(r"(?<=;)", line):  # complete_statement tells which semicolons end one
-            waiting += part
-            if sqlite3.complete_statement(waiting):
-                yield waiting
-                waiting = ""
-        waiting = waiting if waiting.strip() else ""
-    if waiting.strip():
-        yield waiting
+            pending += part
+            if sqlite3.complete_statement(pending):
+                yield pending
+                pending = ""
+        pending = pending if pending.strip() else ""
+    if pending.strip():
+        yield pending
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(run_shell(sys.argv[1]))

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dormatory.backends.sqlite.ddl import parse_index, parse_table
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Table
-from dormatory.sql.cursor import UnreadableError, unwrapped
-from dormatory.sql.lexer import Kind, Syntax, Token, canonical, identifier, render, tokenize
+from dormatory.sql.cursor import SQLParseError, without_parentheses
+from dormatory.sql.lexer import Syntax, Token, TokenKind, canonical_sql, identifier, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from dormatory.backends.sqlite.ddl import ColumnText, Part, TableText
+    from dormatory.backends.sqlite.ddl import ParsedColumn, ParsedConstraint, ParsedTable
 
-_GENERATED = {2: "VIRTUAL", 3: "STORED"}
+_GENERATED_STORAGE = {2: "VIRTUAL", 3: "STORED"}
 _CONSTANTS = frozenset({"true", "false", "current_date", "current_time", "current_timestamp"})
 _ROWID_NAMES = frozenset({"rowid", "oid", "_rowid_"})
 
 
-class ColumnRow(NamedTuple):
+class TableXinfoRow(NamedTuple):
     """A row of PRAGMA table_xinfo, with its table."""
 
     table: str
@@ -37,9 +37,9 @@ class ColumnRow(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def written_table(
+def build_table(
     name: str,
-    rows: tuple[ColumnRow, ...],
+    rows: tuple[TableXinfoRow, ...],
     sql: str,
     indexes: tuple[tuple[str, str], ...],
     parents: tuple[tuple[str, str, tuple[str, ...]], ...],
@@ -52,31 +52,31 @@ def written_table(
     text = parse_table(sql)
     if [column.name.lower() for column in text.columns] != [row.name.lower() for row in rows]:
         message = f"the columns read from the statement of {name} are not the columns it has"
-        raise UnreadableError(message)
-    written = _Written(name, rows, text, {as_written: (table, keys) for as_written, table, keys in parents})
+        raise SQLParseError(message)
+    builder = _TableBuilder(name, rows, text, {as_written: (table, keys) for as_written, table, keys in parents})
     return Table(
         None,
         name,
-        columns=written.columns(),
-        constraints=written.constraints(),
-        indexes=tuple(sorted((written.index(*index) for index in indexes), key=lambda index: index.name)),
+        columns=builder.columns(),
+        constraints=builder.constraints(),
+        indexes=tuple(sorted((builder.index(*index) for index in indexes), key=lambda index: index.name)),
         options=text.options,
     )
 
 
-class _Written:
+class _TableBuilder:
     """Joins the two sources; names come from the PRAGMA, which has them as they were declared."""
 
     def __init__(
         self,
         name: str,
-        rows: Sequence[ColumnRow],
-        text: TableText,
+        rows: Sequence[TableXinfoRow],
+        text: ParsedTable,
         parents: Mapping[str, tuple[str, tuple[str, ...]]],
     ) -> None:
         self._rows, self._text, self._parents = rows, text, parents
-        self._declared = {row.name.lower(): row.name for row in rows}
-        self._names = frozenset(self._declared) | {name.lower()} | _ROWID_NAMES
+        self._declared_names = {row.name.lower(): row.name for row in rows}
+        self._names = frozenset(self._declared_names) | {name.lower()} | _ROWID_NAMES
         self._collations = {column.name.lower(): column.collation or "BINARY" for column in text.columns}
 
     def columns(self) -> tuple[Column, ...]:
@@ -89,18 +89,18 @@ class _Written:
 
     def constraints(self) -> tuple[Constraint, ...]:
         """Return the constraints, sorted; the same one written twice counts once, as it does in SQLite."""
-        found = {self._constraint(part) for part in self._text.parts}
+        found = {self._constraint(part) for part in self._text.constraints}
         return tuple(sorted(found, key=lambda it: (it.kind, it.name or "", it.definition)))
 
     def index(self, name: str, sql: str) -> Index:
         """Return an index of the table."""
         text = parse_index(sql)
-        keys = tuple(self._key(run) for run in text.keys)
+        keys = tuple(self._key_text(run) for run in text.keys)
         predicate = self._expression(text.where) if text.where else None
         definition = f"{'UNIQUE ' * text.unique}({', '.join(keys)}){f' WHERE {predicate}' if predicate else ''}"
         return Index(name, definition, text.unique, keys, predicate)
 
-    def _column(self, row: ColumnRow, text: ColumnText, *, is_alias: bool) -> Column:
+    def _column(self, row: TableXinfoRow, text: ParsedColumn, *, is_alias: bool) -> Column:
         return Column(
             row.name,
             _type(row.type),
@@ -109,7 +109,7 @@ class _Written:
             not_null_note=text.not_null_conflict or None,
             default=_default(row.default),
             generated=self._expression(text.generated) if text.generated else None,
-            storage=_GENERATED.get(row.hidden),
+            storage=_GENERATED_STORAGE.get(row.hidden),
             collation=None if text.collation == "BINARY" else text.collation,
         )
 
@@ -118,42 +118,45 @@ class _Written:
         keys = [row for row in self._rows if row.key]
         if len(keys) != 1 or keys[0].type.upper() != "INTEGER" or "WITHOUT ROWID" in self._text.options:
             return None
-        return None if self._descends_inline() else keys[0].name
+        return None if self._has_inline_descending_key() else keys[0].name
 
-    def _descends_inline(self) -> bool:
+    def _has_inline_descending_key(self) -> bool:
         """Tell whether the key is written `x INTEGER PRIMARY KEY DESC`: an old bug, kept, makes it no alias."""
         return any(
-            part.inline and part.kind == "PRIMARY KEY" and part.keys[0][-1].word == "desc" for part in self._text.parts
+            part.inline and part.kind == "PRIMARY KEY" and part.keys[0][-1].word == "desc"
+            for part in self._text.constraints
         )
 
-    def _constraint(self, part: Part) -> Constraint:
+    def _constraint(self, part: ParsedConstraint) -> Constraint:
         if part.kind == "CHECK":
             expression = self._expression(part.expression)
             return Constraint("CHECK", part.name, f"CHECK ({expression})", expression=expression)
         if part.kind == "FOREIGN KEY":
             return self._foreign_key(part)
-        columns = tuple(self._declared.get(run[0].text.lower(), run[0].text) for run in part.keys)
-        words = [f"{part.kind} ({', '.join(self._key(run) for run in part.keys)})"]
-        if part.kind == "PRIMARY KEY" and self._descends_inline():
+        columns = tuple(self._declared_names.get(run[0].text.lower(), run[0].text) for run in part.keys)
+        words = [f"{part.kind} ({', '.join(self._key_text(run) for run in part.keys)})"]
+        if part.kind == "PRIMARY KEY" and self._has_inline_descending_key():
             words.append("not the rowid")
         words += ["AUTOINCREMENT"] * part.autoincrement
         words += [part.conflict] * bool(part.conflict)
         return Constraint(part.kind, part.name, " ".join(words), columns)
 
-    def _foreign_key(self, part: Part) -> Constraint:
+    def _foreign_key(self, part: ParsedConstraint) -> Constraint:
         table, keys = self._parents[part.table]
-        columns = tuple(self._declared.get(name.lower(), name) for name in part.columns)
+        columns = tuple(self._declared_names.get(name.lower(), name) for name in part.columns)
         there = {name.lower(): name for name in keys}
-        referred = tuple(there.get(name.lower(), name) for name in part.referred) or keys
+        referred = tuple(there.get(name.lower(), name) for name in part.referred_columns) or keys
         reference = Reference(None, table, referred, part.on_update, part.on_delete, part.match)
-        words = [f"FOREIGN KEY {_listed(columns)} REFERENCES {_quoted(table)} {_listed(referred)}"]
+        words = [
+            f"FOREIGN KEY {_column_list(columns)} REFERENCES {_lowercase_identifier(table)} {_column_list(referred)}"
+        ]
         words += [f"MATCH {part.match}"] * (part.match != "SIMPLE")
         words += [f"ON UPDATE {part.on_update}"] * (part.on_update != "NO ACTION")
         words += [f"ON DELETE {part.on_delete}"] * (part.on_delete != "NO ACTION")
         words += [part.deferrable] * bool(part.deferrable)
         return Constraint("FOREIGN KEY", part.name, " ".join(words), columns, references=reference)
 
-    def _key(self, run: Sequence[Token]) -> str:
+    def _key_text(self, run: Sequence[Token]) -> str:
         """Return a key of an index or constraint without what holds anyway: ASC, the column's own collation."""
         tokens, ending = list(run), ""
         if tokens[-1].word in {"asc", "desc"}:
@@ -170,20 +173,20 @@ class _Written:
 
         What stands in double quotes and names no column is a string to SQLite: https://sqlite.org/quirks.html#dblquote
         """
-        if len(tokens) == 1 and tokens[0].text.lower() in self._declared:
+        if len(tokens) == 1 and tokens[0].text.lower() in self._declared_names:
             return identifier(tokens[0].text.lower(), Syntax.SQLITE)
-        return render(unwrapped([self._name_or_string(token) for token in tokens]), Syntax.SQLITE)
+        return render(without_parentheses([self._name_or_string(token) for token in tokens]), Syntax.SQLITE)
 
     def _name_or_string(self, token: Token) -> Token:
         if token.quote == '"' and token.text.lower() not in self._names:
-            return Token(Kind.STRING, "'" + token.text.replace("'", "''") + "'")
+            return Token(TokenKind.STRING, "'" + token.text.replace("'", "''") + "'")
         return token
 
 
 @lru_cache(maxsize=4096)
 def _type(declared: str) -> str:
     """Return a declared type in capitals and with single spaces."""
-    return canonical(declared, Syntax.SQLITE).upper()
+    return canonical_sql(declared, Syntax.SQLITE).upper()
 
 
 @lru_cache(maxsize=4096)
@@ -191,19 +194,19 @@ def _default(text: str | None) -> str | None:
     """Return a default; NULL is none, and a lone name is a string to SQLite."""
     if text is None:
         return None
-    tokens = unwrapped(tokenize(text, Syntax.SQLITE))
-    if len(tokens) == 1 and tokens[0].kind in {Kind.NAME, Kind.WORD}:
+    tokens = without_parentheses(tokenize(text, Syntax.SQLITE))
+    if len(tokens) == 1 and tokens[0].kind in {TokenKind.NAME, TokenKind.WORD}:
         word = tokens[0].text
-        if tokens[0].kind is Kind.WORD and word.lower() == "null":
+        if tokens[0].kind is TokenKind.WORD and word.lower() == "null":
             return None
-        if tokens[0].kind is Kind.NAME or word.lower() not in _CONSTANTS:
+        if tokens[0].kind is TokenKind.NAME or word.lower() not in _CONSTANTS:
             return "'" + word.replace("'", "''") + "'"
     return render(tokens, Syntax.SQLITE)
 
 
-def _listed(columns: Sequence[str]) -> str:
-    return f"({', '.join(_quoted(column) for column in columns)})"
+def _column_list(columns: Sequence[str]) -> str:
+    return f"({', '.join(_lowercase_identifier(column) for column in columns)})"
 
 
-def _quoted(name: str) -> str:
+def _lowercase_identifier(name: str) -> str:
     return identifier(name.lower(), Syntax.SQLITE)

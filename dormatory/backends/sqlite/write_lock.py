@@ -11,53 +11,58 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from dormatory.errors import BusyError
+from dormatory.errors import DatabaseLockedError
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
-WAIT_SECONDS = 60.0
+WRITE_LOCK_WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
-_PRIMARY = 0xFF  # the rest of an error code tells it more exactly
-_LOCKS = Path("/proc/locks")
+_PRIMARY_CODE_MASK = 0xFF  # the rest of an error code tells it more exactly
+_LOCKS_FILE = Path("/proc/locks")
 _LOG = logging.getLogger("dormatory")
 
 
-def wait(driver: Any, target: Target, wait_seconds: float) -> None:
+def begin_immediate(driver: Any, target: Target, wait_seconds: float) -> None:
     """Begin the transaction that keeps other writers out, waiting for them at most `wait_seconds`.
 
     SQLite's own waiting says nothing meanwhile. Raises BusyError when somebody keeps the file too long.
     """
-    began, told = monotonic(), False
+    began, has_warned = monotonic(), False
     driver.execute("PRAGMA busy_timeout = 0")
-    while not _has_begun(driver):
+    while not _try_begin(driver):
         if monotonic() - began >= wait_seconds:
-            raise BusyError(str(target), _holder(target.path), wait_seconds, fix="wait for it to end, or end it")
-        if not told:
-            _LOG.warning(
-                "%s is being written to (%s); waiting at most %g s", target, _holder(target.path), wait_seconds
+            raise DatabaseLockedError(
+                str(target), _holder_description(target.path), wait_seconds, fix="wait for it to end, or end it"
             )
-            told = True
+        if not has_warned:
+            _LOG.warning(
+                "%s is being written to (%s); waiting at most %g s",
+                target,
+                _holder_description(target.path),
+                wait_seconds,
+            )
+            has_warned = True
         sleep(_PAUSE_SECONDS)
     driver.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000:.0f}")  # for the commit, which readers may delay
 
 
-def _has_begun(driver: sqlite3.Connection) -> bool:
+def _try_begin(driver: sqlite3.Connection) -> bool:
     try:
         driver.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY != sqlite3.SQLITE_BUSY:
+        if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK != sqlite3.SQLITE_BUSY:
             raise DBAPIError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would have said it
         return False
     return True
 
 
-def _holder(path: Path) -> str:
+def _holder_description(path: Path) -> str:
     """Say who has locked the file for writing, where the system tells: Linux does."""
     try:
         found = path.stat()
         device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-        locks = [line.split() for line in _LOCKS.read_text().splitlines()]
+        locks = [line.split() for line in _LOCKS_FILE.read_text().splitlines()]
         pid = next(words[4] for words in locks if "WRITE" in words and words[5] == device)
         return f"pid {pid}, {Path('/proc', pid, 'comm').read_text().strip()}"
     except (OSError, StopIteration, IndexError):

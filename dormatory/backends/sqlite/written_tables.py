@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_WRITES = frozenset({sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE})
+_WRITE_ACTIONS = frozenset({sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE})
 
 
 @contextmanager
-def written(connection: Connection) -> Iterator[set[tuple[str | None, str]] | None]:
+def collect_written_tables(connection: Connection) -> Iterator[set[tuple[str | None, str]] | None]:
     """Give a set that takes up, for the length of the block, each table whose rows a statement may write or rename.
 
     SQLite names them as it compiles a statement, those of a driver's own cursor, of triggers and of foreign keys
@@ -27,13 +27,13 @@ def written(connection: Connection) -> Iterator[set[tuple[str | None, str]] | No
         return
     found: set[tuple[str | None, str]] = set()
 
-    def note(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    def authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
         table = second if action == sqlite3.SQLITE_ALTER_TABLE else first  # which may take another one's name
-        if table and (action in _WRITES or action == sqlite3.SQLITE_ALTER_TABLE):
+        if table and (action in _WRITE_ACTIONS or action == sqlite3.SQLITE_ALTER_TABLE):
             found.add((None, table))
         return sqlite3.SQLITE_OK
 
-    driver.set_authorizer(note)
+    driver.set_authorizer(authorize)
     try:
         yield found
     finally:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.duration import backfilling, lingering, no_timeouts
-from dormatory.checks.locks.identifiers import identifiers
-from dormatory.checks.locks.indexes import building
-from dormatory.checks.locks.names_in_use import in_use as names_in_use
-from dormatory.checks.locks.scans import reading, rewriting, validating
-from dormatory.checks.locks.upgrade import Scene
+from dormatory.checks.locks.duration import backfills_under_lock, missing_timeouts, statements_after_lock
+from dormatory.checks.locks.identifiers import long_identifiers
+from dormatory.checks.locks.indexes import index_builds
+from dormatory.checks.locks.names_in_use import incompatible_changes as names_in_use
+from dormatory.checks.locks.scans import table_rewrites, unexplained_scans, validations_under_lock
+from dormatory.checks.locks.upgrade import Upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
 
-__all__ = ["OF_NAMES", "locks"]
+__all__ = ["IN_USE_RULES", "check_locks"]
 
-OF_NAMES = frozenset({"column-in-use-dropped", "table-in-use-dropped", "renamed-in-use"})  # what `in_use` decides
+IN_USE_RULES = frozenset({"column-in-use-dropped", "table-in-use-dropped", "renamed-in-use"})  # what `in_use` decides
 _BACKEND = "postgresql"  # the only one that has locks on tables
 
 
-def locks(
-    recording: Recording, history: History, *, in_use: Mapping[str, Collection[str]] | None = None
+def check_locks(
+    recording: Recording, history: History, *, used_columns: Mapping[str, Collection[str]] | None = None
 ) -> Iterator[Finding]:
     """Report what blocks programs, or fails them, while a revision is applied to a database in use.
 
@@ -35,12 +35,23 @@ def locks(
     """
     if recording.backend != _BACKEND:
         return
-    known = {revision.id: revision for revision in history.revisions}
-    scenes = [Scene.of(step, known[step.revision]) for step in recording.steps]
-    for scene in scenes:
-        found = list(chain(building(scene), validating(scene), rewriting(scene), backfilling(scene)))
-        found += reading(scene, {finding.line for finding in found})
-        blamed = {finding.line for finding in found}
-        found += chain(lingering(scene, blamed), names_in_use(scene, in_use), identifiers(scene))
+    revision_by_id = {revision.id: revision for revision in history.revisions}
+    upgrades = [Upgrade.of(step, revision_by_id[step.revision]) for step in recording.steps]
+    for upgrade in upgrades:
+        found = list(
+            chain(
+                index_builds(upgrade),
+                validations_under_lock(upgrade),
+                table_rewrites(upgrade),
+                backfills_under_lock(upgrade),
+            )
+        )
+        found += unexplained_scans(upgrade, {finding.line for finding in found})
+        reported_lines = {finding.line for finding in found}
+        found += chain(
+            statements_after_lock(upgrade, reported_lines),
+            names_in_use(upgrade, used_columns),
+            long_identifiers(upgrade),
+        )
         yield from sorted(dict.fromkeys(found), key=lambda finding: finding.line)  # a loop may do a thing twice
-    yield from no_timeouts(scenes)
+    yield from missing_timeouts(upgrades)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import Kind, Syntax, tokenize
+from dormatory.sql.lexer import Syntax, TokenKind, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.checks.locks.upgrade import Scene
+    from dormatory.checks.locks.upgrade import Upgrade
 
-_MOST_BYTES = 63
+_MAX_IDENTIFIER_BYTES = 63
 
 
-def identifiers(scene: Scene) -> Iterator[Finding]:
+def long_identifiers(upgrade: Upgrade) -> Iterator[Finding]:
     """Report each name of more than 63 bytes where the revision first says it."""
     seen = set[str]()
-    for played in scene.played:
-        if len(played.statement.sql) <= _MOST_BYTES:
+    for executed in upgrade.statements:
+        if len(executed.statement.sql) <= _MAX_IDENTIFIER_BYTES:
             continue
-        for token in tokenize(played.statement.sql, Syntax.POSTGRESQL):
+        for token in tokenize(executed.statement.sql, Syntax.POSTGRESQL):
             size = len(token.text.encode())
-            if token.kind in {Kind.WORD, Kind.NAME} and size > _MOST_BYTES and token.text not in seen:
+            if (
+                token.kind in {TokenKind.WORD, TokenKind.NAME}
+                and size > _MAX_IDENTIFIER_BYTES
+                and token.text not in seen
+            ):
                 seen.add(token.text)
-                kept = token.text.encode()[:_MOST_BYTES].decode(errors="ignore")
-                message = f"{token.text} has {size} bytes; PostgreSQL cuts it to {kept}"
-                hint = f"give it a name of {_MOST_BYTES} bytes or fewer"
-                yield scene.finding("identifier-too-long", played, message, hint, token.text)
+                truncated = token.text.encode()[:_MAX_IDENTIFIER_BYTES].decode(errors="ignore")
+                message = f"{token.text} has {size} bytes; PostgreSQL cuts it to {truncated}"
+                hint = f"give it a name of {_MAX_IDENTIFIER_BYTES} bytes or fewer"
+                yield upgrade.finding("identifier-too-long", executed, message, hint, token.text)

@@ -6,132 +6,164 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.upgrade import blocking, blocks_writers, full_name
-from dormatory.sql.operations import Act, Verb
+from dormatory.checks.locks.upgrade import full_name, is_blocking_writers, lock_description
+from dormatory.sql.operations import Operation, OperationKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.checks.locks.upgrade import Played, Scene
+    from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
 
-_BLOCK = "with op.get_context().autocommit_block():"
+_AUTOCOMMIT_BLOCK = "with op.get_context().autocommit_block():"
 
 
-def validating(scene: Scene) -> Iterator[Finding]:
+def validations_under_lock(upgrade: Upgrade) -> Iterator[Finding]:
     """Report constraints whose rows are checked under their own lock, seen by the tables that were read."""
-    for played, act in scene.deeds(Verb.ADD_CONSTRAINT, Verb.VALIDATE):
-        if _is_checked_under_lock(scene, played, act):
-            if act.kind == "NOT NULL":
-                yield _not_null(scene, played, act.table, act.columns[0])
+    for executed, operation in upgrade.operations(OperationKind.ADD_CONSTRAINT, OperationKind.VALIDATE_CONSTRAINT):
+        if _is_checked_under_lock(upgrade, executed, operation):
+            if operation.object_type == "NOT NULL":
+                yield _not_null_finding(upgrade, executed, operation.table, operation.columns[0])
                 continue
-            name = act.name or f"the {act.kind} of {act.table}"
-            message = f"{name}: the rows of {act.table} are checked under {_locked(played, act)}"
-            yield scene.finding("constraint-validated-under-lock", played, message, _apart(act), act.name or act.table)
-    for played, act in scene.deeds(Verb.SET_NOT_NULL):
-        if played.reads_all_of(act.table) and act.table not in played.statement.rewritten:
-            yield _not_null(scene, played, act.table, act.name)
+            name = operation.name or f"the {operation.object_type} of {operation.table}"
+            message = (
+                f"{name}: the rows of {operation.table} are checked under "
+                f"{_constraint_lock_description(executed, operation)}"
+            )
+            yield upgrade.finding(
+                "constraint-validated-under-lock",
+                executed,
+                message,
+                _not_valid_recipe(operation),
+                operation.name or operation.table,
+            )
+    for executed, operation in upgrade.operations(OperationKind.SET_NOT_NULL):
+        if executed.has_scanned(operation.table) and operation.table not in executed.statement.rewritten:
+            yield _not_null_finding(upgrade, executed, operation.table, operation.name)
 
 
-_UNTOLD = frozenset({Verb.ADD_COLUMN, Verb.ALTER_COLUMN, Verb.ALTER_TABLE, Verb.OTHER})
+_UNEXPLAINED_KINDS = frozenset(
+    {OperationKind.ADD_COLUMN, OperationKind.ALTER_COLUMN, OperationKind.ALTER_TABLE, OperationKind.OTHER}
+)
 
 
-def reading(scene: Scene, blamed: Collection[int]) -> Iterator[Finding]:
+def unexplained_scans(upgrade: Upgrade, reported_lines: Collection[int]) -> Iterator[Finding]:
     """Report tables that a statement locks and reads for a reason its form does not tell, such as a domain's CHECK.
 
     `blamed` are the lines of which another rule has told the reason.
     """
-    for played in scene.played:
-        verbs = {act.verb for act in played.acts}
-        if played.statement.line in blamed or not verbs <= _UNTOLD:
+    for executed in upgrade.statements:
+        kinds = {operation.kind for operation in executed.operations}
+        if executed.statement.line in reported_lines or not kinds <= _UNEXPLAINED_KINDS:
             continue
-        own = {lock.table for lock in played.statement.locks}
-        for table in played.statement.scanned:
-            lock, is_query = played.lock(table), Verb.OTHER in verbs and table not in own
-            if blocks_writers(lock) and not is_query and scene.stays(table):
-                message = f"the rows of {table} are checked under {blocking(lock)}"
+        own = {lock.table for lock in executed.statement.locks}
+        for table in executed.statement.scanned:
+            lock, is_query = executed.strongest_lock(table), OperationKind.OTHER in kinds and table not in own
+            if is_blocking_writers(lock) and not is_query and upgrade.has_kept(table):
+                message = f"the rows of {table} are checked under {lock_description(lock)}"
                 hint = "let a validated CHECK ... NOT VALID say the same before, so that no row need be read"
-                yield scene.finding("constraint-validated-under-lock", played, message, hint, table)
+                yield upgrade.finding("constraint-validated-under-lock", executed, message, hint, table)
 
 
-def rewriting(scene: Scene) -> Iterator[Finding]:
+def table_rewrites(upgrade: Upgrade) -> Iterator[Finding]:
     """Report tables and indexes that a statement wrote anew, with what made it do so."""
-    for played in scene.played:
-        if any(act.verb is Verb.REINDEX for act in played.acts):
+    for executed in upgrade.statements:
+        if any(act.kind is OperationKind.REINDEX for act in executed.operations):
             continue
-        tables = {full_name(table) for table in scene.step.before.tables}
-        for name in played.statement.rewritten:
-            if name in tables and scene.stays(name):
-                act = min((act for act in played.acts if act.table == name), key=_likelihood, default=None)
-                message = f"{name} is written anew under {blocking(played.lock(name))}; {_cause(act)}"
-                yield scene.finding("table-rewrite", played, message, _around(act, name), _object(act, name))
-        yield from _views(scene, played)
-        if not tables & set(played.statement.rewritten):
-            yield from _indexes_alone(scene, played)
+        tables = {full_name(table) for table in upgrade.step.before.tables}
+        for name in executed.statement.rewritten:
+            if name in tables and upgrade.has_kept(name):
+                operation = min(
+                    (act for act in executed.operations if act.table == name), key=_cause_rank, default=None
+                )
+                message = (
+                    f"{name} is written anew under {lock_description(executed.strongest_lock(name))}; "
+                    f"{_rewrite_cause(operation)}"
+                )
+                yield upgrade.finding(
+                    "table-rewrite", executed, message, _rewrite_recipe(operation, name), _object_name(operation, name)
+                )
+        yield from _refreshed_views(upgrade, executed)
+        if not tables & set(executed.statement.rewritten):
+            yield from _rebuilt_indexes(upgrade, executed)
 
 
-def _views(scene: Scene, played: Played) -> Iterator[Finding]:
+def _refreshed_views(upgrade: Upgrade, executed: ExecutedStatement) -> Iterator[Finding]:
     """Report materialised views that are filled anew while nobody can read them."""
-    for view in scene.step.before.views:
+    for view in upgrade.step.before.views:
         name = full_name(view)
-        if name in played.statement.rewritten and "not populated" not in view.options:
-            message = f"{name} is filled anew under {blocking(played.lock(name))}"
+        if name in executed.statement.rewritten and "not populated" not in view.options:
+            message = f"{name} is filled anew under {lock_description(executed.strongest_lock(name))}"
             hint = f"over a unique index without a condition:\nREFRESH MATERIALIZED VIEW CONCURRENTLY {name}"
-            yield scene.finding("table-rewrite", played, message, hint, name)
+            yield upgrade.finding("table-rewrite", executed, message, hint, name)
 
 
-def _indexes_alone(scene: Scene, played: Played) -> Iterator[Finding]:
+def _rebuilt_indexes(upgrade: Upgrade, executed: ExecutedStatement) -> Iterator[Finding]:
     """Report indexes that a change of type makes anew although the table stays as it is."""
-    act = next((act for act in played.acts if act.verb is Verb.ALTER_TYPE and act.table), None)
-    if act and played.statement.rewritten and scene.stays(act.table):
-        names = ", ".join(played.statement.rewritten)
-        message = f"{names} built anew under {blocking(played.lock(act.table))}; {_cause(act)}"
-        yield scene.finding("table-rewrite", played, message, _around(act, act.table), _object(act, act.table))
+    operation = next(
+        (act for act in executed.operations if act.kind is OperationKind.ALTER_COLUMN_TYPE and act.table), None
+    )
+    if operation and executed.statement.rewritten and upgrade.has_kept(operation.table):
+        names = ", ".join(executed.statement.rewritten)
+        message = (
+            f"{names} built anew under {lock_description(executed.strongest_lock(operation.table))}; "
+            f"{_rewrite_cause(operation)}"
+        )
+        yield upgrade.finding(
+            "table-rewrite",
+            executed,
+            message,
+            _rewrite_recipe(operation, operation.table),
+            _object_name(operation, operation.table),
+        )
 
 
-def _is_checked_under_lock(scene: Scene, played: Played, act: Act) -> bool:
+def _is_checked_under_lock(upgrade: Upgrade, executed: ExecutedStatement, operation: Operation) -> bool:
     """Say whether rows were read for a constraint while nobody could write.
 
     To check a foreign key the server may go through an index, which is no scan; it reads all rows all the same.
     """
-    if act.verb is Verb.VALIDATE:
-        return act.table in played.held and blocks_writers(played.held[act.table])
-    if act.is_gentle or act.kind not in {"FOREIGN KEY", "CHECK", "NOT NULL"}:
+    if operation.kind is OperationKind.VALIDATE_CONSTRAINT:
+        return operation.table in executed.held_locks and is_blocking_writers(executed.held_locks[operation.table])
+    if operation.is_online or operation.object_type not in {"FOREIGN KEY", "CHECK", "NOT NULL"}:
         return False
-    if act.kind == "FOREIGN KEY":
-        known = {column.name for column in scene.before(act.table).columns}
-        return played.reads_all_of(act.table) or known >= set(act.columns)
-    return played.reads_all_of(act.table)
+    if operation.object_type == "FOREIGN KEY":
+        known = {column.name for column in upgrade.table_before(operation.table).columns}
+        return executed.has_scanned(operation.table) or known >= set(operation.columns)
+    return executed.has_scanned(operation.table)
 
 
-def _locked(played: Played, act: Act) -> str:
+def _constraint_lock_description(executed: ExecutedStatement, operation: Operation) -> str:
     """Return what is locked meanwhile; a foreign key locks both tables alike."""
-    lock, other = played.lock(act.table), played.lock(act.refers[0])
+    lock, other = executed.strongest_lock(operation.table), executed.strongest_lock(operation.referenced[0])
     if lock and other and lock.mode == other.mode and lock.table != other.table:
         lock = replace(lock, table=f"{lock.table} and {other.table}")
-        return re.sub(r"\bit\b", "them", blocking(lock))
-    return blocking(lock)
+        return re.sub(r"\bit\b", "them", lock_description(lock))
+    return lock_description(lock)
 
 
-def _apart(act: Act) -> str:
+def _not_valid_recipe(operation: Operation) -> str:
     """Return how the constraint is added under a short lock and its rows checked under none that blocks."""
-    name = act.name or f"fk_{act.table}_{'_'.join(act.columns)}"
-    validate = f'    op.execute("ALTER TABLE {act.table} VALIDATE CONSTRAINT {name}")'
-    if act.verb is Verb.VALIDATE:
-        return f"in a later revision, or in its own transaction:\n{_BLOCK}\n{validate}"
-    if act.kind == "FOREIGN KEY":
-        other, columns = act.refers
-        local, remote = ("[" + ", ".join(f'"{each}"' for each in side) + "]" for side in (act.columns, columns))
+    name = operation.name or f"fk_{operation.table}_{'_'.join(operation.columns)}"
+    validate = f'    op.execute("ALTER TABLE {operation.table} VALIDATE CONSTRAINT {name}")'
+    if operation.kind is OperationKind.VALIDATE_CONSTRAINT:
+        return f"in a later revision, or in its own transaction:\n{_AUTOCOMMIT_BLOCK}\n{validate}"
+    if operation.object_type == "FOREIGN KEY":
+        other, columns = operation.referenced
+        local, remote = ("[" + ", ".join(f'"{each}"' for each in side) + "]" for side in (operation.columns, columns))
         call = (
-            f'op.create_foreign_key("{name}", "{act.table}", "{other}", {local}, {remote}, postgresql_not_valid=True)'
+            f'op.create_foreign_key("{name}", "{operation.table}", "{other}", {local}, {remote}, '
+            "postgresql_not_valid=True)"
         )
     else:
-        call = f'op.create_check_constraint("{name}", "{act.table}", …, postgresql_not_valid=True)'
-    return f"{_BLOCK}\n    {call}\n{validate}"
+        call = f'op.create_check_constraint("{name}", "{operation.table}", …, postgresql_not_valid=True)'
+    return f"{_AUTOCOMMIT_BLOCK}\n    {call}\n{validate}"
 
 
-def _not_null(scene: Scene, played: Played, table: str, column: str) -> Finding:
-    message = f"NOT NULL of {table}.{column} reads all of {table} under {blocking(played.lock(table))}"
+def _not_null_finding(upgrade: Upgrade, executed: ExecutedStatement, table: str, column: str) -> Finding:
+    message = (
+        f"NOT NULL of {table}.{column} reads all of {table} under {lock_description(executed.strongest_lock(table))}"
+    )
     check = f"ck_{table}_{column}_not_null"
     steps = (
         f"ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
@@ -139,57 +171,62 @@ def _not_null(scene: Scene, played: Played, table: str, column: str) -> Finding:
         f"ALTER COLUMN {column} SET NOT NULL",
         f"DROP CONSTRAINT {check}",
     )
-    hint = "\n".join((_BLOCK, *(f'    op.execute("ALTER TABLE {table} {step}")' for step in steps)))
-    return scene.finding("not-null-scan", played, message, hint, f"{table}.{column}")
+    hint = "\n".join((_AUTOCOMMIT_BLOCK, *(f'    op.execute("ALTER TABLE {table} {step}")' for step in steps)))
+    return upgrade.finding("not-null-scan", executed, message, hint, f"{table}.{column}")
 
 
-_CAUSES = (Verb.ALTER_TYPE, Verb.SET_STORAGE, Verb.CLUSTER, Verb.VACUUM)
+_REWRITE_CAUSES = (
+    OperationKind.ALTER_COLUMN_TYPE,
+    OperationKind.SET_STORAGE,
+    OperationKind.CLUSTER,
+    OperationKind.VACUUM,
+)
 
 
-def _likelihood(act: Act) -> int:
+def _cause_rank(operation: Operation) -> int:
     """Return the rank of what a statement does among the causes of a rewrite, the likeliest first."""
-    if act.verb in _CAUSES:
-        return _CAUSES.index(act.verb)
-    is_new = act.verb is Verb.ADD_COLUMN and _cause_in_column(act)
-    is_computed = act.verb is Verb.ALTER_COLUMN and "expression" in act.words
-    return len(_CAUSES) + (not is_new and not is_computed)
+    if operation.kind in _REWRITE_CAUSES:
+        return _REWRITE_CAUSES.index(operation.kind)
+    is_new = operation.kind is OperationKind.ADD_COLUMN and _column_rewrite_cause(operation)
+    is_computed = operation.kind is OperationKind.ALTER_COLUMN and "expression" in operation.words
+    return len(_REWRITE_CAUSES) + (not is_new and not is_computed)
 
 
-def _cause(act: Act | None) -> str:
+def _rewrite_cause(operation: Operation | None) -> str:
     """Return what makes a statement write a table anew."""
-    match act:
-        case Act(verb=Verb.ALTER_TYPE, name=column):
+    match operation:
+        case Operation(kind=OperationKind.ALTER_COLUMN_TYPE, name=column):
             return f"the new type of {column} is stored differently"
-        case Act(verb=Verb.ADD_COLUMN):
-            return _cause_in_column(act) or "the statement copies it"
-        case Act(verb=Verb.SET_STORAGE, words=words):
+        case Operation(kind=OperationKind.ADD_COLUMN):
+            return _column_rewrite_cause(operation) or "the statement copies it"
+        case Operation(kind=OperationKind.SET_STORAGE, words=words):
             return f"SET {' '.join(words[:2]).upper()} copies it"
-        case Act(verb=Verb.ALTER_COLUMN, name=column, words=words) if "expression" in words:
+        case Operation(kind=OperationKind.ALTER_COLUMN, name=column, words=words) if "expression" in words:
             return f"{column} gets other values"
-        case Act(verb=Verb.CLUSTER | Verb.VACUUM as verb):
+        case Operation(kind=OperationKind.CLUSTER | OperationKind.VACUUM as verb):
             return f"{verb.value} copies it"
     return "the statement copies it"
 
 
-def _cause_in_column(act: Act) -> str:
-    if "stored" in act.words:
-        return f"{act.name} is generated and stored"
-    if "identity" in act.words or any(word.strip("0123456789").endswith("serial") for word in act.words):
-        return f"{act.name} counts the rows that are there"
-    if "default" in act.words:
-        return f"the default of {act.name} is another one for each row"
+def _column_rewrite_cause(operation: Operation) -> str:
+    if "stored" in operation.words:
+        return f"{operation.name} is generated and stored"
+    if "identity" in operation.words or any(word.strip("0123456789").endswith("serial") for word in operation.words):
+        return f"{operation.name} counts the rows that are there"
+    if "default" in operation.words:
+        return f"the default of {operation.name} is another one for each row"
     return ""
 
 
-def _around(act: Act | None, table: str) -> str:
+def _rewrite_recipe(operation: Operation | None, table: str) -> str:
     """Return how the same is had without copying the table at once."""
-    match act:
-        case Act(verb=Verb.ALTER_TYPE, name=column):
+    match operation:
+        case Operation(kind=OperationKind.ALTER_COLUMN_TYPE, name=column):
             return (
                 f'op.add_column("{table}", sa.Column("{column}_new", …, nullable=True))\n'
                 f"# a trigger or the program fills both; a later revision the old rows, in batches; then {column} goes"
             )
-        case Act(verb=Verb.ADD_COLUMN, name=column, words=words):
+        case Operation(kind=OperationKind.ADD_COLUMN, name=column, words=words):
             if "default" in words:
                 return (
                     f'op.add_column("{table}", sa.Column("{column}", …, nullable=True))\n'
@@ -199,11 +236,15 @@ def _around(act: Act | None, table: str) -> str:
             return (
                 f'op.add_column("{table}", sa.Column("{column}", …, nullable=True))\n# filled in batches, by a trigger'
             )
-        case Act(verb=Verb.CLUSTER | Verb.VACUUM):
+        case Operation(kind=OperationKind.CLUSTER | OperationKind.VACUUM):
             return "pg_repack does it while others work; it is no business of a revision"
     return "make a new table, fill it in batches while a trigger keeps it up to date, and change the names"
 
 
-def _object(act: Act | None, table: str) -> str:
-    is_column = act is not None and act.verb in {Verb.ALTER_TYPE, Verb.ADD_COLUMN, Verb.ALTER_COLUMN}
-    return f"{table}.{act.name}" if act is not None and is_column else table
+def _object_name(operation: Operation | None, table: str) -> str:
+    is_column = operation is not None and operation.kind in {
+        OperationKind.ALTER_COLUMN_TYPE,
+        OperationKind.ADD_COLUMN,
+        OperationKind.ALTER_COLUMN,
+    }
+    return f"{table}.{operation.name}" if operation is not None and is_column else table

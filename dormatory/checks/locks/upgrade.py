@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dormatory.checks.registry import finding
 from dormatory.recording.model import Direction, Lock
 from dormatory.sql.lock_modes import LOCK_MODES
-from dormatory.sql.operations import Act, Verb, acts
+from dormatory.sql.operations import Operation, OperationKind, parse_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
-_BLOCKS = {
+_BLOCKED_ACCESS = {
     "SHARE UPDATE EXCLUSIVE": "no other change of its structure can run",
     "SHARE": "nobody can write to it",
     "SHARE ROW EXCLUSIVE": "nobody can write to it",
@@ -27,17 +27,17 @@ _BLOCKS = {
     "ACCESS EXCLUSIVE": "nobody can read or write it",
 }
 # What needs less than ACCESS EXCLUSIVE, as PostgreSQL documents ALTER TABLE.
-_MILDER = {
-    Verb.VALIDATE: "SHARE UPDATE EXCLUSIVE",
-    Verb.CREATE_INDEX: "SHARE",
-    Verb.WRITE: "ROW EXCLUSIVE",
-    Verb.OTHER: "ACCESS SHARE",
-    Verb.CREATE_TABLE: "ACCESS SHARE",
+_WEAKER_LOCK_MODES = {
+    OperationKind.VALIDATE_CONSTRAINT: "SHARE UPDATE EXCLUSIVE",
+    OperationKind.CREATE_INDEX: "SHARE",
+    OperationKind.WRITE: "ROW EXCLUSIVE",
+    OperationKind.OTHER: "ACCESS SHARE",
+    OperationKind.CREATE_TABLE: "ACCESS SHARE",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class ExecutedStatement:
     """A statement that was executed; the tables of its acts are those that were there before, or "".
 
     `held` are the locks that its transaction had before it. Nobody could ask what a statement did that failed, and what
@@ -45,90 +45,97 @@ class Played:
     """
 
     statement: Statement
-    acts: tuple[Act, ...]
-    held: Mapping[str, Lock]
+    operations: tuple[Operation, ...]
+    held_locks: Mapping[str, Lock]
     has_failed: bool = False
 
     @property
-    def is_unseen(self) -> bool:
+    def has_unknown_locks(self) -> bool:
         """Whether the locks of this statement could not be measured."""
         return self.has_failed or not self.statement.transaction
 
-    def reads_all_of(self, table: str) -> bool:
+    def has_scanned(self, table: str) -> bool:
         """Say whether the statement read a table from end to end, or failed while it did."""
         return table in self.statement.scanned or self.has_failed
 
-    def lock(self, table: str) -> Lock | None:
+    def strongest_lock(self, table: str) -> Lock | None:
         """Return the strongest lock on a table while this statement ran, its own included."""
         own = [lock for lock in self.statement.locks if lock.table == table]
-        if self.is_unseen:
-            asking = [act for act in self.acts if table in {act.table, act.refers[0]}]
-            own += [Lock(table, _mode(act), self.statement.seconds) for act in asking]
-        held = [self.held[table]] if table in self.held else []
+        if self.has_unknown_locks:
+            asking = [operation for operation in self.operations if table in {operation.table, operation.referenced[0]}]
+            own += [Lock(table, _documented_lock_mode(act), self.statement.seconds) for act in asking]
+        held = [self.held_locks[table]] if table in self.held_locks else []
         return max(held + own, key=lambda lock: LOCK_MODES.index(lock.mode), default=None)
 
-    def locks(self) -> Iterator[Lock]:
+    def acquired_locks(self) -> Iterator[Lock]:
         """Yield the strongest lock on each table that this statement locked anew."""
         tables = [lock.table for lock in self.statement.locks]
-        if self.is_unseen:
-            tables += [act.table for act in self.acts if act.table]
-        yield from (lock for table in dict.fromkeys(tables) if (lock := self.lock(table)))
+        if self.has_unknown_locks:
+            tables += [operation.table for operation in self.operations if operation.table]
+        yield from (lock for table in dict.fromkeys(tables) if (lock := self.strongest_lock(table)))
 
 
-def _mode(act: Act) -> str:
-    if act.verb is Verb.ADD_CONSTRAINT and act.kind == "FOREIGN KEY":
+def _documented_lock_mode(operation: Operation) -> str:
+    if operation.kind is OperationKind.ADD_CONSTRAINT and operation.object_type == "FOREIGN KEY":
         return "SHARE ROW EXCLUSIVE"
-    if act.verb in {Verb.CREATE_INDEX, Verb.DROP_INDEX} and act.is_gentle:
+    if operation.kind in {OperationKind.CREATE_INDEX, OperationKind.DROP_INDEX} and operation.is_online:
         return "SHARE UPDATE EXCLUSIVE"
-    return _MILDER.get(act.verb, ACCESS_EXCLUSIVE)
+    return _WEAKER_LOCK_MODES.get(operation.kind, ACCESS_EXCLUSIVE)
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Upgrade:
     """The upgrade of one revision: what was executed, on the tables that were there before."""
 
     revision: Revision
     step: Step
-    played: tuple[Played, ...]
+    statements: tuple[ExecutedStatement, ...]
 
     @classmethod
-    def of(cls, step: Step, revision: Revision) -> Scene:
+    def of(cls, step: Step, revision: Revision) -> Upgrade:
         """Return the upgrade of a step; statements that no line of a revision issued do not count."""
         legs = [leg for leg in step.legs if leg.direction is Direction.UPGRADE]
         issued = [statement for leg in legs for statement in leg.statements if statement.line]
-        names, held, played = _Names(step.before), dict[int, dict[str, Lock]](), list[Played]()
+        names, held, statements = _TableNames(step.before), dict[int, dict[str, Lock]](), list[ExecutedStatement]()
         for statement in issued:
             before = held.get(statement.transaction, {}) if statement.transaction else {}
-            known = tuple(names.follow(act) for act in acts(statement.sql))
-            it = Played(statement, known, before, has_failed=_has_failed(legs, statement, issued))
-            played.append(it)
-            held[statement.transaction] = before | {lock.table: lock for lock in it.locks()}
-        return cls(revision, step, tuple(played))
+            operations = tuple(names.resolve(operation) for operation in parse_operations(statement.sql))
+            it = ExecutedStatement(statement, operations, before, has_failed=_has_failed(legs, statement, issued))
+            statements.append(it)
+            held[statement.transaction] = before | {lock.table: lock for lock in it.acquired_locks()}
+        return cls(revision, step, tuple(statements))
 
-    def deeds(self, *verbs: Verb) -> Iterator[tuple[Played, Act]]:
+    def operations(self, *kinds: OperationKind) -> Iterator[tuple[ExecutedStatement, Operation]]:
         """Yield the acts of some kinds that meet a table that was there before and still is afterwards."""
-        for it in self.played:
-            for act in it.acts:
-                if act.verb in verbs and act.table and self.stays(act.table):
-                    yield it, act
+        for it in self.statements:
+            for operation in it.operations:
+                if operation.kind in kinds and operation.table and self.has_kept(operation.table):
+                    yield it, operation
 
-    def stays(self, table: str) -> bool:
+    def has_kept(self, table: str) -> bool:
         """Say whether a table that was there is there afterwards, by whatever name; who drops one uses it no more."""
-        dropped = {act.table for it in self.played for act in it.acts if act.verb is Verb.DROP_TABLE}
+        dropped = {
+            operation.table
+            for it in self.statements
+            for operation in it.operations
+            if operation.kind is OperationKind.DROP_TABLE
+        }
         return table not in dropped and any(table == full_name(each) for each in self.step.before.tables)
 
-    def before(self, table: str) -> Table:
+    def table_before(self, table: str) -> Table:
         """Return a table as it was before the upgrade."""
         return next(each for each in self.step.before.tables if full_name(each) == table)
 
-    def after(self, table: str) -> Table | None:
+    def table_after(self, table: str) -> Table | None:
         """Return the table of this name after the upgrade, None where there is none or the upgrade failed."""
         tables = self.step.after.tables if self.step.after else ()
         return next((each for each in tables if full_name(each) == table), None)
 
-    def finding(self, rule: str, played: Played, message: str, hint: str, object_: str, **more: Any) -> Finding:
+    def finding(
+        self, rule: str, executed: ExecutedStatement, message: str, hint: str, object_: str, **more: Any
+    ) -> Finding:
         """Return a finding at the line that issued a statement."""
-        statement, path = played.statement, self.revision.path
+        statement, path = executed.statement, self.revision.path
         file = str(path) if path.as_posix().endswith(f"/{statement.file}") else statement.file
         where: dict[str, Any] = {
             "backend": "postgresql",
@@ -147,14 +154,17 @@ def _has_failed(legs: Sequence[Leg], statement: Statement, issued: Sequence[Stat
     return statement is issued[-1] and any(leg.failure is not None and leg.failure.where == where for leg in legs)
 
 
-def blocking(lock: Lock | None) -> str:
+def lock_description(lock: Lock | None) -> str:
     """Return what a lock keeps others from, and how long it did in the play."""
     if lock is None:
         return ""
-    return f"{lock.mode} on {lock.table}: {_BLOCKS.get(lock.mode, 'nobody waits')} ({_duration(lock.seconds)} here)"
+    return (
+        f"{lock.mode} on {lock.table}: {_BLOCKED_ACCESS.get(lock.mode, 'nobody waits')} "
+        f"({_duration(lock.seconds)} here)"
+    )
 
 
-def blocks_writers(lock: Lock | None) -> bool:
+def is_blocking_writers(lock: Lock | None) -> bool:
     """Say whether nobody can write to a table while it is locked so."""
     return lock is not None and LOCK_MODES.index(lock.mode) >= LOCK_MODES.index("SHARE")
 
@@ -168,31 +178,31 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
-class _Names:
+class _TableNames:
     """Which table from before a name means, while tables are renamed, dropped and made again."""
 
     def __init__(self, before: Snapshot) -> None:
-        self._tables = {full_name(table): full_name(table) for table in before.tables}
-        self._bare: dict[str, str] = {}
-        self._indexes: dict[str, str] = {}
+        self._by_full_name = {full_name(table): full_name(table) for table in before.tables}
+        self._by_bare_name: dict[str, str] = {}
+        self._tables_of_indexes: dict[str, str] = {}
         for table in before.tables:
-            self._bare.setdefault(table.name, full_name(table))
-            self._indexes.update({index.name: full_name(table) for index in table.indexes})
+            self._by_bare_name.setdefault(table.name, full_name(table))
+            self._tables_of_indexes.update({index.name: full_name(table) for index in table.indexes})
 
-    def follow(self, act: Act) -> Act:
+    def resolve(self, operation: Operation) -> Operation:
         """Return the act with the table as it was called before, "" for one that was not there."""
-        if act.verb is Verb.DROP_INDEX:
-            return replace(act, table=self._indexes.get(act.name.rpartition(".")[2], ""))
-        table = self._known(act.table)
-        if act.verb is Verb.DROP_TABLE or (act.verb is Verb.RENAME_TABLE and table):
-            self._tables.pop(act.table, None)
-            self._bare.pop(act.table, None)
-        if act.verb is Verb.RENAME_TABLE and table:
-            space, dot, _ = act.table.rpartition(".")
-            new = act.new if "." in act.new else f"{space}{dot}{act.new}"
-            self._tables[new.removeprefix("public.")] = table
-        refers = (self._known(act.refers[0]) or act.refers[0], act.refers[1])
-        return replace(act, table=table, refers=refers)
+        if operation.kind is OperationKind.DROP_INDEX:
+            return replace(operation, table=self._tables_of_indexes.get(operation.name.rpartition(".")[2], ""))
+        table = self._table_before(operation.table)
+        if operation.kind is OperationKind.DROP_TABLE or (operation.kind is OperationKind.RENAME_TABLE and table):
+            self._by_full_name.pop(operation.table, None)
+            self._by_bare_name.pop(operation.table, None)
+        if operation.kind is OperationKind.RENAME_TABLE and table:
+            space, dot, _ = operation.table.rpartition(".")
+            new = operation.new_name if "." in operation.new_name else f"{space}{dot}{operation.new_name}"
+            self._by_full_name[new.removeprefix("public.")] = table
+        refers = (self._table_before(operation.referenced[0]) or operation.referenced[0], operation.referenced[1])
+        return replace(operation, table=table, referenced=refers)
 
-    def _known(self, name: str) -> str:
-        return self._tables.get(name) or self._bare.get(name, "")
+    def _table_before(self, name: str) -> str:
+        return self._by_full_name.get(name) or self._by_bare_name.get(name, "")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import NAMES
-from dormatory.checks.source.call_sites import Paths
-from dormatory.checks.source.colons import colons
-from dormatory.checks.source.imports import Application, imports
-from dormatory.checks.source.naming import naming
-from dormatory.checks.source.portability import dead_branches, dialect_only
-from dormatory.checks.source.resolver import Reading
-from dormatory.checks.source.revision import Revised
-from dormatory.checks.source.transactions import transactions
+from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.checks.source.call_sites import CallSiteFinder
+from dormatory.checks.source.colons import unescaped_colons
+from dormatory.checks.source.imports import ApplicationModules, application_imports
+from dormatory.checks.source.naming import naming_problems
+from dormatory.checks.source.portability import dead_branches, dialect_only_calls
+from dormatory.checks.source.resolver import NameResolver
+from dormatory.checks.source.revision import RevisionSource
+from dormatory.checks.source.transactions import transaction_problems
 
 if TYPE_CHECKING:
     import ast
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from dormatory.project.revision_files import Script
     from dormatory.recording.model import Recording
 
-__all__ = ["Application", "read", "source"]
+__all__ = ["ApplicationModules", "check_source", "read_revision"]
 
-_FEWEST_WORDS = 2  # as a new revision is asked for, too
+_MIN_TITLE_WORDS = 2  # as a new revision is asked for, too
 
 
-def source(
+def check_source(
     scripts: Sequence[Script],
-    application: Application,
+    application: ApplicationModules,
     *,
-    backends: Collection[str] = NAMES,
+    backends: Collection[str] = BACKEND_NAMES,
     large_tables: Collection[str] = (),
     recordings: Sequence[Recording] = (),
 ) -> Iterator[Finding]:
@@ -43,30 +43,32 @@ def source(
     for script in scripts:
         if script.tree is None or script.revision is None:
             continue
-        revised = read(script.tree, script.source, script.revision, backends)
+        source = read_revision(script.tree, script.source, script.revision, backends)
         found = (
-            *imports(revised, application),
-            *naming(revised),
-            *colons(revised),
-            *transactions(revised, large_tables),
-            *dialect_only(revised),
-            *dead_branches(revised, recordings),
-            *_title(revised),
+            *application_imports(source, application),
+            *naming_problems(source),
+            *unescaped_colons(source),
+            *transaction_problems(source, large_tables),
+            *dialect_only_calls(source),
+            *dead_branches(source, recordings),
+            *_short_title(source),
         )
         # One line may be reached in several ways.
         yield from sorted(dict.fromkeys(found), key=lambda finding: (finding.line, finding.column))
 
 
-def read(tree: ast.Module, text: bytes, revision: Revision, backends: Collection[str] = NAMES) -> Revised:
+def read_revision(
+    tree: ast.Module, text: bytes, revision: Revision, backends: Collection[str] = BACKEND_NAMES
+) -> RevisionSource:
     """Return a revision with the calls that it makes."""
-    reading = Reading(tree, text.decode(errors="replace").splitlines())
-    paths = Paths(reading)
-    return Revised(revision, reading, paths, tuple(paths.sites()), frozenset(backends))
+    resolver = NameResolver(tree, text.decode(errors="replace").splitlines())
+    finder = CallSiteFinder(resolver)
+    return RevisionSource(revision, resolver, finder, tuple(finder.call_sites()), frozenset(backends))
 
 
-def _title(revised: Revised) -> Iterator[Finding]:
-    title, is_merge = revised.revision.title, len(revised.revision.parents) > 1
-    if not is_merge and len(title.split()) < _FEWEST_WORDS:
+def _short_title(source: RevisionSource) -> Iterator[Finding]:
+    title, is_merge = source.revision.title, len(source.revision.parents) > 1
+    if not is_merge and len(title.split()) < _MIN_TITLE_WORDS:
         message = f'the title "{title}" says too little' if title else "it has no title"
         hint = "say in two words or more what it does, in the first line of its docstring"
-        yield revised.finding("message-too-short", revised.reading.tree, message, hint, line=1)
+        yield source.finding("message-too-short", source.resolver.tree, message, hint, line=1)

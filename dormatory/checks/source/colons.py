@@ -6,78 +6,78 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.checks.source.resolver import UNKNOWN, argument
-from dormatory.checks.source.revision import bare
+from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument
+from dormatory.checks.source.revision import sql_without_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.checks.source.revision import Revised
+    from dormatory.checks.source.revision import RevisionSource
 
 # As sqlalchemy.sql.elements.TextClause has it; beside a part that is not known nothing is claimed.
-_PARAMETER = re.compile(rf"(?<![:\w\\{UNKNOWN}]):(\w+)(?![:\w{UNKNOWN}])")
-_RUNS = frozenset({"execute", "scalar", "scalars", "stream"})
-_DDL = frozenset({"Column", "Index", "Computed", "CheckConstraint", "create_index", "create_table", "add_column"})
-_CONDITIONS = {"CheckConstraint": 0, "create_check_constraint": 2, "Computed": 0}
+_PARAMETER = re.compile(rf"(?<![:\w\\{UNKNOWN_TEXT}]):(\w+)(?![:\w{UNKNOWN_TEXT}])")
+_EXECUTE_METHODS = frozenset({"execute", "scalar", "scalars", "stream"})
+_DDL_CALLS = frozenset({"Column", "Index", "Computed", "CheckConstraint", "create_index", "create_table", "add_column"})
+_CONDITION_POSITIONS = {"CheckConstraint": 0, "create_check_constraint": 2, "Computed": 0}
 
 
-def colons(revised: Revised) -> Iterator[Finding]:
+def unescaped_colons(source: RevisionSource) -> Iterator[Finding]:
     """Report parameters that were not meant: within quotes, or where no value can be passed."""
-    for node in revised.reading.nodes:
-        if isinstance(node, ast.Call) and (found := _text_in(node, revised)) is not None:
+    for node in source.resolver.nodes:
+        if isinstance(node, ast.Call) and (found := _sql_text_of_call(node, source)) is not None:
             place, can_have_values = found
-            yield from _in_text(revised, place, can_have_values=can_have_values)
+            yield from _colons_in_text(source, place, can_have_values=can_have_values)
 
 
-def _text_in(node: ast.Call, revised: Revised) -> tuple[ast.expr, bool] | None:
+def _sql_text_of_call(node: ast.Call, source: RevisionSource) -> tuple[ast.expr, bool] | None:
     """Return the SQL text that a call reads parameters from, and whether values may be passed for them."""
-    reading = revised.reading
-    name, called = reading.dotted(node.func), reading.called(node.func)
+    resolver = source.resolver
+    name, called = resolver.dotted_name(node.func), resolver.called_name(node.func)
     if called == "text" and name.startswith("sqlalchemy."):
-        return (node.args[0], _may_get_values(node, revised)) if node.args else None
+        return (node.args[0], _can_have_values(node, source)) if node.args else None
     if name == "alembic.op.execute" or (called == "execute" and name.startswith("alembic.op.batch_alter_table()")):
-        text = reading.value(argument(node, 0, "sqltext"))
+        text = resolver.value(argument(node, 0, "sqltext"))
         return (text, False) if isinstance(text, (ast.Constant, ast.JoinedStr, ast.BinOp)) else None
-    if called in _CONDITIONS:
-        position = _CONDITIONS[called] - (called == "create_check_constraint" and "batch" in name)
-        text = reading.value(argument(node, position, "condition", "sqltext"))
+    if called in _CONDITION_POSITIONS:
+        position = _CONDITION_POSITIONS[called] - (called == "create_check_constraint" and "batch" in name)
+        text = resolver.value(argument(node, position, "condition", "sqltext"))
         return (text, False) if isinstance(text, (ast.Constant, ast.JoinedStr, ast.BinOp)) else None
     return None
 
 
-def _may_get_values(text: ast.Call, revised: Revised) -> bool:
+def _can_have_values(text: ast.Call, source: RevisionSource) -> bool:
     """Say whether values may be bound to a text: not where it is executed as it is, nor in DDL."""
-    for outer in revised.reading.enclosing(text):
+    for outer in source.resolver.enclosing_nodes(text):
         if isinstance(outer, ast.Attribute) and outer.attr in {"bindparams", "params"}:
             return True
         if isinstance(outer, ast.Call):
-            name, called = revised.reading.dotted(outer.func), revised.reading.called(outer.func)
-            if name == "alembic.op.execute" or called in _DDL:
+            name, called = source.resolver.dotted_name(outer.func), source.resolver.called_name(outer.func)
+            if name == "alembic.op.execute" or called in _DDL_CALLS:
                 return False
-            if called in _RUNS:
+            if called in _EXECUTE_METHODS:
                 return len(outer.args) > 1 or bool(outer.keywords)
         if isinstance(outer, ast.stmt):
             break
     return True
 
 
-def _in_text(revised: Revised, node: ast.expr, *, can_have_values: bool) -> Iterator[Finding]:
-    text = revised.reading.text(node) or ""
-    code = bare(text)
+def _colons_in_text(source: RevisionSource, node: ast.expr, *, can_have_values: bool) -> Iterator[Finding]:
+    text = source.resolver.text(node) or ""
+    code = sql_without_literals(text)
     for found in _PARAMETER.finditer(text):
         is_quoted = code[found.start()] != ":"
         if is_quoted or not can_have_values:
             where = "within quotes" if is_quoted else "and gets no value"
             message = f"{found[0]} is taken for a parameter {where}"
             hint = rf"escape the colon: \\{found[0]}"
-            line = _line(revised, node, found[0])
-            yield revised.finding("unescaped-colon", node, message, hint, line=line, end_line=line, column=0, sql=text)
+            line = _line_of_word(source, node, found[0])
+            yield source.finding("unescaped-colon", node, message, hint, line=line, end_line=line, column=0, sql=text)
 
 
-def _line(revised: Revised, node: ast.expr, word: str) -> int:
+def _line_of_word(source: RevisionSource, node: ast.expr, word: str) -> int:
     """Return the line of an expression in which a word stands."""
-    value = revised.reading.value(node) or node
+    value = source.resolver.value(node) or node
     first, last = value.lineno, value.end_lineno or value.lineno
-    lines = revised.reading.lines[first - 1 : last]
+    lines = source.resolver.lines[first - 1 : last]
     return next((first + number for number, line in enumerate(lines) if word in line), first)

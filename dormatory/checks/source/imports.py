@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.registry import lessened
+from dormatory.checks.registry import severity_at_most_warning
 from dormatory.checks.source.resolver import argument
 
 if TYPE_CHECKING:
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.finding import Finding, Severity
-    from dormatory.checks.source.resolver import Reading
-    from dormatory.checks.source.revision import Revised
+    from dormatory.checks.source.resolver import NameResolver
+    from dormatory.checks.source.revision import RevisionSource
     from dormatory.project.project import Project
 
-_NEVER = frozenset({"alembic", "sqlalchemy", "__future__", *sys.stdlib_module_names})
+_LIBRARY_MODULES = frozenset({"alembic", "sqlalchemy", "__future__", *sys.stdlib_module_names})
 _COLUMN_CALLS = frozenset({"Column", "column", "alter_column", "cast", "with_variant"})
-_OF_MODELS = frozenset({"__table__", "c", "columns", "type", "metadata"})
-_CREATING = frozenset({"create_all", "drop_all"})
-_METADATA = ("MetaData()", "declarative_base()", "automap_base()", "registry()")
+_MODEL_ATTRIBUTES = frozenset({"__table__", "c", "columns", "type", "metadata"})
+_CREATE_OR_DROP_ALL = frozenset({"create_all", "drop_all"})
+_METADATA_SOURCES = ("MetaData()", "declarative_base()", "automap_base()", "registry()")
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
+class ApplicationModules:
     """The names by which a project's own modules are imported, and those of helpers that lie with its revisions."""
 
     modules: frozenset[str]
     helpers: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, project: Project) -> Application:
+    def of(cls, project: Project) -> ApplicationModules:
         """Look at the directories around the revisions, from which a project imports; nothing is imported."""
         scripts, modules, helpers = project.script_location, set[str](), set[str]()
         near = [outer for outer in scripts.parents if outer == project.root or project.root in outer.parents]
@@ -49,13 +49,13 @@ class Application:
         if (package / "__init__.py").exists():  # installed, perhaps among others that are not the application's
             modules.add(package.name)
             helpers.add(".".join(scripts.relative_to(package.parent).parts))
-        return cls(frozenset(modules) - _NEVER, frozenset(helpers) - _NEVER)
+        return cls(frozenset(modules) - _LIBRARY_MODULES, frozenset(helpers) - _LIBRARY_MODULES)
 
-    def owns(self, module: str) -> bool:
+    def has_module(self, module: str) -> bool:
         """Say whether a module is the application's."""
         return module.startswith(".") or module.partition(".")[0] in self.modules
 
-    def lies_with_revisions(self, module: str) -> bool:
+    def is_revision_helper(self, module: str) -> bool:
         """Say whether a module lies in the directory of the scripts."""
         return any(f"{module}.".startswith(f"{helper}.") for helper in self.helpers)
 
@@ -66,71 +66,73 @@ def _is_module(path: Path) -> bool:
     return path.name.isidentifier() and path.is_dir() and next(path.glob("*.py"), None) is not None
 
 
-def imports(revised: Revised, application: Application) -> Iterator[Finding]:
+def application_imports(source: RevisionSource, application: ApplicationModules) -> Iterator[Finding]:
     """Report imports of the application, and tables that are made from live metadata."""
-    reading = revised.reading
+    resolver = source.resolver
     uses: dict[str, list[ast.Name]] = {}
-    for node in reading.nodes:
+    for node in resolver.nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             uses.setdefault(node.id, []).append(node)
         if isinstance(node, ast.Call):
-            yield from _imported_by_name(revised, node, application)
-        if isinstance(node, ast.Attribute) and _is_creating(node) and not _is_own(node, reading):
+            yield from _import_by_name(source, node, application)
+        if isinstance(node, ast.Attribute) and _is_create_or_drop(node) and not _is_own_metadata(node, resolver):
             message = f"{ast.unparse(node)} acts on the tables of today's models"
             hint = "write down the tables of this revision: op.create_table(...), op.drop_table(...)"
-            yield revised.finding("create-all", node, message, hint)
-    for node in dict.fromkeys(node for _, node in reading.imports.values()):
-        names = {name: origin for name, (origin, other) in reading.imports.items() if other is node}
+            yield source.finding("create-all", node, message, hint)
+    for node in dict.fromkeys(node for _, node in resolver.imports.values()):
+        names = {name: origin for name, (origin, other) in resolver.imports.items() if other is node}
         origins = sorted(names.values())
         modules = origins if isinstance(node, ast.Import) else [origins[0].rpartition(".")[0]]
-        ours = [module for module in modules if application.owns(module)]
-        if ours and not _is_for_types(node, reading):
+        ours = [module for module in modules if application.has_module(module)]
+        if ours and not _is_for_type_checking(node, resolver):
             used = sorted((use for name in names for use in uses.get(name, ())), key=lambda use: use.lineno)
-            yield _imported(revised, node, ours[0], used, application)
+            yield _import_finding(source, node, ours[0], used, application)
 
 
-def _imported(revised: Revised, node: ast.stmt, module: str, uses: list[ast.Name], application: Application) -> Finding:
+def _import_finding(
+    source: RevisionSource, node: ast.stmt, module: str, uses: list[ast.Name], application: ApplicationModules
+) -> Finding:
     hint = "write down what this revision needs: sa.table(...), sa.column(...), or the value itself"
-    names = isinstance(node, ast.ImportFrom) and any(item.name == "*" for item in node.names)
-    severity: Severity | None = lessened("application-import")
-    if not uses and not names:
+    is_star_import = isinstance(node, ast.ImportFrom) and any(item.name == "*" for item in node.names)
+    severity: Severity | None = severity_at_most_warning("application-import")
+    if not uses and not is_star_import:
         message, hint = f"it imports {module}, which may be gone one day, and does not use it", "remove the import"
-    elif application.lies_with_revisions(module):
+    elif application.is_revision_helper(module):
         message = f"it imports {module}, which lies with the revisions and may change under them"
-    elif uses and all(_is_type(use, revised.reading) for use in uses):
+    elif uses and all(_is_column_type(use, source.resolver) for use in uses):
         message = f"a column has a type of {module}, which may change or go"
         hint = "write down the type that it stands for, such as sa.CHAR(32)"
     else:
         message, severity = f"it imports {module}, which is another one when the revision runs next", None
         message += f": used in line {uses[0].lineno}" if uses else ""
-    return revised.finding("application-import", node, message, hint, severity=severity, object=module)
+    return source.finding("application-import", node, message, hint, severity=severity, object=module)
 
 
-def _imported_by_name(revised: Revised, node: ast.Call, application: Application) -> Iterator[Finding]:
-    if revised.reading.dotted(node.func) in {"importlib.import_module", "__import__"}:
-        module = revised.reading.text(argument(node, 0, "name"))
-        if module and application.owns(module):
+def _import_by_name(source: RevisionSource, node: ast.Call, application: ApplicationModules) -> Iterator[Finding]:
+    if source.resolver.dotted_name(node.func) in {"importlib.import_module", "__import__"}:
+        module = source.resolver.text(argument(node, 0, "name"))
+        if module and application.has_module(module):
             message = f"it imports {module}, which is another one when the revision runs next"
             hint = "write down what this revision needs"
-            yield revised.finding("application-import", node, message, hint, object=module)
+            yield source.finding("application-import", node, message, hint, object=module)
 
 
-def _is_for_types(node: ast.stmt, reading: Reading) -> bool:
+def _is_for_type_checking(node: ast.stmt, resolver: NameResolver) -> bool:
     """Say whether an import serves type checkers only."""
-    tests = (outer.test for outer in reading.enclosing(node) if isinstance(outer, ast.If))
+    tests = (outer.test for outer in resolver.enclosing_nodes(node) if isinstance(outer, ast.If))
     return any(ast.unparse(test).endswith("TYPE_CHECKING") for test in tests)
 
 
-def _is_type(use: ast.Name, reading: Reading) -> bool:
+def _is_column_type(use: ast.Name, resolver: NameResolver) -> bool:
     """Say whether a name, called or not, is the type of a column itself, and not what a type is made from."""
     inner: ast.AST = use
-    for outer in reading.enclosing(use):
+    for outer in resolver.enclosing_nodes(use):
         match outer:
             case ast.Attribute(attr=attr):
-                if attr in _OF_MODELS:
+                if attr in _MODEL_ATTRIBUTES:
                     return False
             case ast.Call(func=function) if function is not inner:
-                return reading.called(function) in _COLUMN_CALLS
+                return resolver.called_name(function) in _COLUMN_CALLS
             case ast.Call() | ast.keyword(arg="type_" | "existing_type"):
                 pass
             case _:
@@ -139,20 +141,20 @@ def _is_type(use: ast.Name, reading: Reading) -> bool:
     return False
 
 
-def _is_creating(node: ast.Attribute) -> bool:
+def _is_create_or_drop(node: ast.Attribute) -> bool:
     """Say whether this makes or drops tables that classes or metadata describe, called here or handed on."""
     is_of_model = isinstance(node.value, ast.Attribute) and node.value.attr == "__table__"
-    return node.attr in _CREATING or (is_of_model and node.attr in {"create", "drop"})
+    return node.attr in _CREATE_OR_DROP_ALL or (is_of_model and node.attr in {"create", "drop"})
 
 
-def _is_own(creating: ast.Attribute, reading: Reading) -> bool:
+def _is_own_metadata(creating: ast.Attribute, resolver: NameResolver) -> bool:
     """Say whether metadata is the revision's own: made in this file, so that it stays what it is."""
     node: ast.expr = creating
     while isinstance(node, (ast.Attribute, ast.Call)):
         node = node.value if isinstance(node, ast.Attribute) else node.func
-        if isinstance(node, ast.Name) and reading.value(node) is not node:
-            node = reading.value(node) or node
-            if reading.dotted(node).endswith(_METADATA):
+        if isinstance(node, ast.Name) and resolver.value(node) is not node:
+            node = resolver.value(node) or node
+            if resolver.dotted_name(node).endswith(_METADATA_SOURCES):
                 return True
-    classes = {item.name for item in reading.nodes if isinstance(item, ast.ClassDef)}
+    classes = {item.name for item in resolver.nodes if isinstance(item, ast.ClassDef)}
     return isinstance(node, ast.Name) and node.id in classes

@@ -7,23 +7,23 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import NAMES
+from dormatory.backends.registry import BACKEND_NAMES
 from dormatory.checks.finding import Severity
-from dormatory.checks.source.resolver import argument, is_true, keyword
-from dormatory.checks.source.revision import Kind, bare, kind_of, sql_of
+from dormatory.checks.source.resolver import argument, is_true, keyword_argument
+from dormatory.checks.source.revision import CallKind, call_kind, executed_sql, sql_without_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.checks.source.call_sites import Site
-    from dormatory.checks.source.revision import Revised
+    from dormatory.checks.source.call_sites import CallSite
+    from dormatory.checks.source.revision import RevisionSource
     from dormatory.recording.model import Recording
 
-_ANY = r"(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)?"
-_NOT_ON = {
+_MODIFIERS = r"(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)?"
+_UNSUPPORTED_SQL = {
     "sqlite": re.compile(
-        rf"""\b(?:CREATE|ALTER|DROP)\s+{_ANY}(?P<kind>EXTENSION|TYPE|DOMAIN|SCHEMA|SEQUENCE|FUNCTION|PROCEDURE|POLICY|ROLE|
+        rf"""\b(?:CREATE|ALTER|DROP)\s+{_MODIFIERS}(?P<kind>EXTENSION|TYPE|DOMAIN|SCHEMA|SEQUENCE|FUNCTION|PROCEDURE|POLICY|ROLE|
         AGGREGATE|OPERATOR|PUBLICATION)\b
         | \bMATERIALIZED\s+VIEW\b | \bCREATE\s+OR\s+REPLACE\b | ^\s*(?:COMMENT\s+ON|GRANT|REVOKE|TRUNCATE|LOCK|DO)\b
         | ^\s*SET\s+(?:LOCAL\s+|SESSION\s+)?\w+ | \bALTER\s+COLUMN\b
@@ -43,8 +43,8 @@ _NOT_ON = {
         re.IGNORECASE | re.VERBOSE,
     ),
 }
-_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
-_CONSTRAINTS = frozenset(
+_BACKEND_TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+_CONSTRAINT_OPERATIONS = frozenset(
     {
         "create_foreign_key",
         "create_unique_constraint",
@@ -53,9 +53,9 @@ _CONSTRAINTS = frozenset(
         "drop_constraint",
     }
 )
-_COMMENTS = frozenset({"create_table_comment", "drop_table_comment"})
-_ALTERS = frozenset({"type_", "nullable", "server_default", "comment", "autoincrement"})
-_TYPES = frozenset(
+_COMMENT_OPERATIONS = frozenset({"create_table_comment", "drop_table_comment"})
+_ALTER_COLUMN_KEYWORDS = frozenset({"type_", "nullable", "server_default", "comment", "autoincrement"})
+_POSTGRESQL_TYPES = frozenset(
     {
         *("ARRAY", "BIT", "BYTEA", "CIDR", "CITEXT", "DATEMULTIRANGE", "DATERANGE", "DOMAIN", "HSTORE", "INET"),
         *("INT4MULTIRANGE", "INT4RANGE", "INT8MULTIRANGE", "INT8RANGE", "INTERVAL", "JSONPATH", "MACADDR", "MACADDR8"),
@@ -63,7 +63,7 @@ _TYPES = frozenset(
         *("TSTZMULTIRANGE", "TSTZRANGE", "TSVECTOR"),
     }
 )
-_DIALECTS = frozenset(
+_KNOWN_DIALECTS = frozenset(
     {
         *("sqlite", "postgresql", "mysql", "mariadb", "oracle", "mssql", "cockroachdb", "redshift", "snowflake"),
         *("bigquery", "duckdb", "clickhouse", "clickhousedb", "db2", "ibm_db_sa", "databricks", "awsathena", "trino"),
@@ -84,137 +84,150 @@ _DIALECTS = frozenset(
 )
 
 
-def dialect_only(revised: Revised) -> Iterator[Finding]:
+def dialect_only_calls(source: RevisionSource) -> Iterator[Finding]:
     """Report calls that fail on a backend that leads there."""
-    for site in revised.sites:
-        if site.is_vague:
+    for site in source.call_sites:
+        if site.is_uncertain:
             continue
-        sql = sql_of(site, revised.reading)
-        for backend, pattern in _NOT_ON.items():
-            if sql is not None and revised.runs_on(site, backend) and (found := pattern.search(bare(sql))):
-                yield _only(revised, site.call, backend, " ".join(found[0].split()), sql=sql)
+        sql = executed_sql(site, source.resolver)
+        for backend, pattern in _UNSUPPORTED_SQL.items():
+            if (
+                sql is not None
+                and source.is_reached(site, backend)
+                and (found := pattern.search(sql_without_literals(sql)))
+            ):
+                yield _dialect_only_finding(source, site.call, backend, " ".join(found[0].split()), sql=sql)
                 break
-        if revised.runs_on(site, "sqlite"):
-            yield from _without_batch(revised, site)
-            yield from _types(revised, site)
+        if source.is_reached(site, "sqlite"):
+            yield from _operation_without_batch(source, site)
+            yield from _postgresql_types(source, site)
 
 
-def _only(revised: Revised, node: ast.AST, backend: str, what: str, *, sql: str = "") -> Finding:
-    other = next(name for name in NAMES if name != backend)
+def _dialect_only_finding(source: RevisionSource, node: ast.AST, backend: str, what: str, *, sql: str = "") -> Finding:
+    other = next(name for name in BACKEND_NAMES if name != backend)
     hint = f'guard it: if op.get_context().dialect.name == "{other}":'
-    return revised.finding(
-        "dialect-only", node, f"{_TITLES[backend]} does not know {what}", hint, sql=sql, backend=backend
+    return source.finding(
+        "dialect-only", node, f"{_BACKEND_TITLES[backend]} does not know {what}", hint, sql=sql, backend=backend
     )
 
 
-def _without_batch(revised: Revised, site: Site) -> Iterator[Finding]:
+def _operation_without_batch(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
     """Report an operation that SQLite can do on a rebuilt table only."""
     if not site.name.startswith("alembic.op."):
         return
     what = ""
-    if site.last in _CONSTRAINTS:
+    if site.short_name in _CONSTRAINT_OPERATIONS:
         what = "ALTER TABLE with constraints"
-    elif site.last in _COMMENTS:
+    elif site.short_name in _COMMENT_OPERATIONS:
         what = "comments"
-    elif site.last == "alter_column" and any(word.arg in _ALTERS for word in site.call.keywords):
+    elif site.short_name == "alter_column" and any(word.arg in _ALTER_COLUMN_KEYWORDS for word in site.call.keywords):
         what = "ALTER COLUMN"
-    elif site.last == "add_column" and _has_constraint(revised, argument(site.call, 1, "column")):
+    elif site.short_name == "add_column" and _has_constraint(source, argument(site.call, 1, "column")):
         what = "ALTER TABLE with constraints"
     if what:
         message, hint = f"SQLite has no {what}", "do it in: with op.batch_alter_table(...) as batch:"
-        yield revised.finding("dialect-only", site.call, message, hint, backend="sqlite")
+        yield source.finding("dialect-only", site.call, message, hint, backend="sqlite")
 
 
-def _has_constraint(revised: Revised, column: ast.expr | None) -> bool:
-    value = revised.reading.value(column)
+def _has_constraint(source: RevisionSource, column: ast.expr | None) -> bool:
+    value = source.resolver.value(column)
     if not isinstance(value, ast.Call):
         return False
-    parts = (revised.reading.called(item.func) for item in value.args if isinstance(item, ast.Call))
-    return is_true(keyword(value, "unique")) or "ForeignKey" in parts
+    parts = (source.resolver.called_name(item.func) for item in value.args if isinstance(item, ast.Call))
+    return is_true(keyword_argument(value, "unique")) or "ForeignKey" in parts
 
 
-def _types(revised: Revised, site: Site) -> Iterator[Finding]:
+def _postgresql_types(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
     """Report types of columns that SQLAlchemy cannot write for SQLite, unless they are one variant of several."""
-    if site.last not in {"create_table", "add_column", "alter_column"}:
+    if site.short_name not in {"create_table", "add_column", "alter_column"}:
         return
     for node in ast.walk(site.call):
-        name = revised.reading.dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
+        name = source.resolver.dotted_name(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
         module, _, last = name.rpartition(".")
-        if last not in _TYPES or not module.startswith("sqlalchemy.dialects.postgresql"):
+        if last not in _POSTGRESQL_TYPES or not module.startswith("sqlalchemy.dialects.postgresql"):
             continue
-        between = [outer for outer in revised.reading.enclosing(node) if outer is not site.call]
+        between = [outer for outer in source.resolver.enclosing_nodes(node) if outer is not site.call]
         inner = between[: between.index(site.call)] if site.call in between else between
         if not any(isinstance(outer, ast.IfExp) or _is_variant(outer) for outer in inner):
-            yield _only(revised, node, "sqlite", f"the type {last}")
+            yield _dialect_only_finding(source, node, "sqlite", f"the type {last}")
 
 
 def _is_variant(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "with_variant"
 
 
-def dead_branches(revised: Revised, recordings: Sequence[Recording]) -> Iterator[Finding]:
+def dead_branches(source: RevisionSource, recordings: Sequence[Recording]) -> Iterator[Finding]:
     """Report branches for names that no dialect has, for dialects that are not played, and those that no play took."""
-    for name, node in revised.paths.dialects.named.items():
-        if name not in _DIALECTS:
-            near = difflib.get_close_matches(name, NAMES, 1, 0.5)
-            hint = f'compare it with "{near[0]}"' if near else f"the names of dialects are {', '.join(NAMES)} …"
-            yield revised.finding("dead-branch", node, f'no dialect has the name "{name}", so it is never true', hint)
-    named, seen = revised.paths.dialects.named.keys() - set(NAMES), set[ast.AST]()
-    for site in revised.sites:
-        if not site.dialects & set(NAMES) and named & _DIALECTS and kind_of(site, revised.reading) is not Kind.OTHER:
-            branch = _branch(revised, site)
+    for name, node in source.call_site_finder.guards.named_dialects.items():
+        if name not in _KNOWN_DIALECTS:
+            near = difflib.get_close_matches(name, BACKEND_NAMES, 1, 0.5)
+            hint = f'compare it with "{near[0]}"' if near else f"the names of dialects are {', '.join(BACKEND_NAMES)} …"
+            yield source.finding("dead-branch", node, f'no dialect has the name "{name}", so it is never true', hint)
+    named, seen = source.call_site_finder.guards.named_dialects.keys() - set(BACKEND_NAMES), set[ast.AST]()
+    for site in source.call_sites:
+        if (
+            not site.dialects & set(BACKEND_NAMES)
+            and named & _KNOWN_DIALECTS
+            and call_kind(site, source.resolver) is not CallKind.OTHER
+        ):
+            branch = _enclosing_branch(source, site)
             if branch not in seen:
                 seen.add(branch)
                 message = "this branch runs on no backend that is played here"
                 hint = "see that it works there, or remove it"
-                yield revised.finding("dead-branch", branch, message, hint, severity=Severity.NOTE, end_line=0)
-    yield from _never_taken(revised, recordings)
+                yield source.finding("dead-branch", branch, message, hint, severity=Severity.NOTE, end_line=0)
+    yield from _untaken_branches(source, recordings)
 
 
-def _never_taken(revised: Revised, recordings: Sequence[Recording]) -> Iterator[Finding]:
+def _untaken_branches(source: RevisionSource, recordings: Sequence[Recording]) -> Iterator[Finding]:
     """Report branches for one backend of which a play of that backend, gone well, executed no line."""
     taken: dict[tuple[ast.AST, frozenset[str]], bool] = {}  # an if has an arm for each backend
-    for site in revised.sites:
-        mine = site.dialects & revised.backends
-        if kind_of(site, revised.reading) is Kind.OTHER or not mine or mine == revised.backends or site.is_vague:
+    for site in source.call_sites:
+        backends = site.dialects & source.backends
+        if (
+            call_kind(site, source.resolver) is CallKind.OTHER
+            or not backends
+            or backends == source.backends
+            or site.is_uncertain
+        ):
             continue
         legs = [
             leg
             for recording in recordings
-            if recording.backend in mine
+            if recording.backend in backends
             for step in recording.steps
-            if step.revision == revised.revision.id
+            if step.revision == source.revision.id
             for leg in step.legs
             if site.direction in leg.direction.value
         ]
         if legs and all(leg.failure is None for leg in legs):
-            first, last = _lines(revised, site)
-            path = str(revised.revision.path)  # a statement names it as the project's root sees it
+            first, last = _statement_lines(source, site)
+            path = str(source.revision.path)  # a statement names it as the project's root sees it
             lines = {item.line for leg in legs for item in leg.statements if item.file and path.endswith(item.file)}
-            arm = _branch(revised, site), mine
+            arm = _enclosing_branch(source, site), backends
             taken[arm] = taken.get(arm, False) or any(first <= line <= last for line in lines)
     for (branch, _), was_taken in taken.items():
         if not was_taken:
             message, hint = "no backend has executed this branch", "see what else its condition asks for, or remove it"
-            yield revised.finding("dead-branch", branch, message, hint, end_line=0)
+            yield source.finding("dead-branch", branch, message, hint, end_line=0)
 
 
-def _branch(revised: Revised, site: Site) -> ast.AST:
+def _enclosing_branch(source: RevisionSource, site: CallSite) -> ast.AST:
     """Return the condition on the dialect that a call stands below, or the function that it stands in."""
-    for node in revised.reading.enclosing(site.call):
+    for node in source.resolver.enclosing_nodes(site.call):
         if isinstance(node, (ast.If, ast.IfExp)):
-            truth = revised.paths.dialects.truth(node.test)
-            if truth.true != truth.false:
+            condition = source.call_site_finder.guards.condition(node.test)
+            if condition.when_true != condition.when_false:
                 return node
         if isinstance(node, (ast.match_case, ast.FunctionDef, ast.AsyncFunctionDef)):
             return node.body[0] if isinstance(node, ast.match_case) else node
     return site.call
 
 
-def _lines(revised: Revised, site: Site) -> tuple[int, int]:
+def _statement_lines(source: RevisionSource, site: CallSite) -> tuple[int, int]:
     """Return the lines that a statement of a call may come from: a batch is executed by its block."""
     if site.name.startswith("batch."):
-        for node in revised.reading.enclosing(site.call):
+        for node in source.resolver.enclosing_nodes(site.call):
             if isinstance(node, ast.With):
                 return node.lineno, node.end_lineno or node.lineno
     return site.call.lineno, site.call.end_lineno or site.call.lineno

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-UNKNOWN = "\ue000"  # in a text, what is not known before it runs
-_NOTHING: Mapping[str, str] = {}
+UNKNOWN_TEXT = "\ue000"  # in a text, what is not known before it runs
+_NO_TEXTS: Mapping[str, str] = {}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-class Reading:
+class NameResolver:
     """One revision, read: where its names come from, its texts and its functions.
 
     `origins` maps a name to what was imported by it (`o` to `alembic.op`), `imports` to the statement that did so.
@@ -23,13 +23,13 @@ class Reading:
     def __init__(self, tree: ast.Module, lines: Sequence[str] = ()) -> None:
         self.tree, self.lines = tree, lines
         self.nodes = tuple(ast.walk(tree))
-        self.imports = dict(_imported(self.nodes))
+        self.imports = dict(_imported_names(self.nodes))
         self.origins = {name: origin for name, (origin, _) in self.imports.items()}
         self.functions = {node.name: node for node in self.nodes if isinstance(node, _FUNCTIONS)}
         self.parents = {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
         self._values: dict[tuple[ast.AST, str], list[ast.expr]] = {}
         for node in self.nodes:
-            for name, value in _bound(node):
+            for name, value in _bound_names(node):
                 self._values.setdefault((self._scopes(node)[0], name), []).append(value)
 
     def value(self, node: ast.expr | None) -> ast.expr | None:
@@ -47,11 +47,11 @@ class Reading:
 
     def _scopes(self, node: ast.AST) -> list[ast.AST]:
         """Return the functions that a node stands in, the nearest first, and the module."""
-        return [outer for outer in (node, *self.enclosing(node)) if isinstance(outer, (*_FUNCTIONS, ast.Module))] or [
-            self.tree
-        ]
+        return [
+            outer for outer in (node, *self.enclosing_nodes(node)) if isinstance(outer, (*_FUNCTIONS, ast.Module))
+        ] or [self.tree]
 
-    def dotted(self, node: ast.AST | None) -> str:
+    def dotted_name(self, node: ast.AST | None) -> str:
         """Return the full name of what an expression names, such as `alembic.op.execute`; calls stand as `()`.
 
         A name that was not imported stands as it is, or for the one thing that is named by it.
@@ -61,76 +61,86 @@ class Reading:
                 if name in self.origins:
                     return self.origins[name]
                 value = self.value(node)
-                return name if value is node or not isinstance(value, (ast.Attribute, ast.Call)) else self.dotted(value)
+                return (
+                    name
+                    if value is node or not isinstance(value, (ast.Attribute, ast.Call))
+                    else self.dotted_name(value)
+                )
             case ast.Attribute(value=value, attr=attr):
-                return f"{self.dotted(value)}.{attr}"
+                return f"{self.dotted_name(value)}.{attr}"
             case ast.Call(func=function):
-                return f"{self.dotted(function)}()"
+                return f"{self.dotted_name(function)}()"
             case ast.Await(value=value):
-                return self.dotted(value)
+                return self.dotted_name(value)
         return ""
 
-    def text(self, node: ast.expr | None, given: Mapping[str, str] = _NOTHING) -> str | None:
+    def text(self, node: ast.expr | None, parameter_texts: Mapping[str, str] = _NO_TEXTS) -> str | None:
         """Return the text that an expression gives, with UNKNOWN for what is not known; None for no text.
 
         `given` are the texts of parameters. `op.f()`, `sa.text()`, `str.format()` and `textwrap.dedent()` are read.
         """
-        if isinstance(node, ast.Name) and node.id in given:
-            return given[node.id]
+        if isinstance(node, ast.Name) and node.id in parameter_texts:
+            return parameter_texts[node.id]
         found: str | None = None
         match self.value(node):
             case ast.Constant(value=str(text)):
                 found = text
             case ast.JoinedStr(values=values):
-                found = "".join(self._piece(value, given) for value in values)
+                found = "".join(self._text_of_piece(value, parameter_texts) for value in values)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
-                sides = self.text(left, given), self.text(right, given)
-                found = None if sides == (None, None) else "".join(UNKNOWN if side is None else side for side in sides)
+                sides = self.text(left, parameter_texts), self.text(right, parameter_texts)
+                found = (
+                    None if sides == (None, None) else "".join(UNKNOWN_TEXT if side is None else side for side in sides)
+                )
             case ast.BinOp(left=left, op=ast.Mod()):
-                found = _filled(self.text(left, given), _FILLED_BY_PERCENT)
+                found = _with_unknowns(self.text(left, parameter_texts), _FILLED_BY_PERCENT)
             case ast.Call() as call:
-                found = self._of_call(call, given)
+                found = self._text_of_call(call, parameter_texts)
         return found
 
-    def _of_call(self, call: ast.Call, given: Mapping[str, str]) -> str | None:
+    def _text_of_call(self, call: ast.Call, parameter_texts: Mapping[str, str]) -> str | None:
         if isinstance(call.func, ast.Attribute) and call.func.attr in _FILLED_BY_FORMAT:
-            return _filled(self.text(call.func.value, given), _FILLED_BY_FORMAT[call.func.attr])
-        return self.text(call.args[0], given) if call.args and self.called(call.func) in _WRAPPERS else None
+            return _with_unknowns(self.text(call.func.value, parameter_texts), _FILLED_BY_FORMAT[call.func.attr])
+        return (
+            self.text(call.args[0], parameter_texts)
+            if call.args and self.called_name(call.func) in _TEXT_WRAPPERS
+            else None
+        )
 
-    def called(self, function: ast.expr) -> str:
+    def called_name(self, function: ast.expr) -> str:
         """Return the last part of the name of what is called."""
-        return self.dotted(function).rpartition(".")[2]
+        return self.dotted_name(function).rpartition(".")[2]
 
-    def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
+    def enclosing_nodes(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield what a node stands in, the nearest first."""
         while node in self.parents:
             node = self.parents[node]
             yield node
 
-    def _piece(self, node: ast.expr, given: Mapping[str, str]) -> str:
+    def _text_of_piece(self, node: ast.expr, parameter_texts: Mapping[str, str]) -> str:
         inner = node.value if isinstance(node, ast.FormattedValue) else node
-        found = self.text(inner, given) if isinstance(inner, ast.expr) else None
-        return UNKNOWN if found is None else found
+        found = self.text(inner, parameter_texts) if isinstance(inner, ast.expr) else None
+        return UNKNOWN_TEXT if found is None else found
 
 
-_NEVER = re.compile(r"(?!)")
-_FILLED_BY_FORMAT = {"format": re.compile(r"\{[^{}]*\}"), "bindparams": _NEVER, "columns": _NEVER}
+_NO_PLACES = re.compile(r"(?!)")
+_FILLED_BY_FORMAT = {"format": re.compile(r"\{[^{}]*\}"), "bindparams": _NO_PLACES, "columns": _NO_PLACES}
 _FILLED_BY_PERCENT = re.compile(r"%(?:\(\w+\))?[srd]")
-_WRAPPERS = frozenset({"f", "text", "dedent", "cleandoc", "DDL", "literal_column"})
+_TEXT_WRAPPERS = frozenset({"f", "text", "dedent", "cleandoc", "DDL", "literal_column"})
 
 
-def _filled(text: str | None, places: re.Pattern[str]) -> str | None:
-    return None if text is None else places.sub(UNKNOWN, text)
+def _with_unknowns(text: str | None, places: re.Pattern[str]) -> str | None:
+    return None if text is None else places.sub(UNKNOWN_TEXT, text)
 
 
 def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:
     """Return what a call passes at a position, counted from 0, or by one of these names."""
     if len(call.args) > position and not any(isinstance(item, ast.Starred) for item in call.args[: position + 1]):
         return call.args[position]
-    return keyword(call, *names)
+    return keyword_argument(call, *names)
 
 
-def keyword(call: ast.Call, *names: str) -> ast.expr | None:
+def keyword_argument(call: ast.Call, *names: str) -> ast.expr | None:
     """Return what a call passes by one of these names."""
     return next((word.value for word in call.keywords if word.arg in names), None)
 
@@ -140,7 +150,7 @@ def is_true(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
 
 
-def _imported(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, tuple[str, ast.stmt]]]:
+def _imported_names(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, tuple[str, ast.stmt]]]:
     """Yield each name that an import binds, what it stands for, and the import."""
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -152,7 +162,7 @@ def _imported(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, tuple[str, ast.st
             yield from ((item.asname or item.name, (f"{module}.{item.name}", node)) for item in node.names)
 
 
-def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+def _bound_names(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Yield the names that a node binds to a value; what is bound to parts of one has a value that nobody knows."""
     match node:
         case ast.Assign(targets=targets, value=value):
@@ -160,29 +170,29 @@ def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                 if isinstance(target, ast.Name):
                     yield target.id, value
                 else:
-                    yield from _unknown(target)
+                    yield from _unknown_names(target)
         case (
             ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             | ast.NamedExpr(target=ast.Name(id=name), value=value)
         ):
             yield name, value
         case ast.AugAssign(target=ast.Name(id=name)):
-            yield name, _UNKNOWN
-            yield name, _UNKNOWN
+            yield name, _UNKNOWN_VALUE
+            yield name, _UNKNOWN_VALUE
         case ast.For(target=target) | ast.AsyncFor(target=target) | ast.comprehension(target=target):
-            yield from _unknown(target)
+            yield from _unknown_names(target)
         case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
             yield name, value
         case ast.arg(arg=name):
-            yield name, _UNKNOWN
+            yield name, _UNKNOWN_VALUE
 
 
-_UNKNOWN = ast.Constant(value=...)
+_UNKNOWN_VALUE = ast.Constant(value=...)
 
 
 def _is_stored(node: ast.AST) -> TypeGuard[ast.Name]:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
-def _unknown(target: ast.expr) -> Iterator[tuple[str, ast.expr]]:
-    yield from ((item.id, _UNKNOWN) for item in ast.walk(target) if _is_stored(item))
+def _unknown_names(target: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    yield from ((item.id, _UNKNOWN_VALUE) for item in ast.walk(target) if _is_stored(item))

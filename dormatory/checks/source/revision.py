@@ -9,16 +9,16 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.registry import finding
-from dormatory.checks.source.resolver import UNKNOWN, argument
+from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument
 
 if TYPE_CHECKING:
     from dormatory.checks.finding import Finding, Severity
-    from dormatory.checks.source.call_sites import Paths, Site
-    from dormatory.checks.source.resolver import Reading
+    from dormatory.checks.source.call_sites import CallSite, CallSiteFinder
+    from dormatory.checks.source.resolver import NameResolver
     from dormatory.project.history import Revision
 
 
-class Kind(Enum):
+class CallKind(Enum):
     """What a call does."""
 
     SCHEMA = "schema"
@@ -27,13 +27,13 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Revised:
+class RevisionSource:
     """A revision, its text as read, the calls that it makes, and the backends that it is judged for."""
 
     revision: Revision
-    reading: Reading
-    paths: Paths
-    sites: tuple[Site, ...]
+    resolver: NameResolver
+    call_site_finder: CallSiteFinder
+    call_sites: tuple[CallSite, ...]
     backends: frozenset[str]
 
     def finding(self, rule: str, node: ast.AST, message: str, hint: str, **more: Any) -> Finding:
@@ -48,13 +48,13 @@ class Revised:
         }
         return finding(rule, message, hint, severity=severity, **(where | more))
 
-    def runs_on(self, site: Site, backend: str) -> bool:
+    def is_reached(self, site: CallSite, backend: str) -> bool:
         """Say whether a call is reached on a backend that the revision is judged for."""
         return backend in self.backends and backend in site.dialects
 
 
-_EXECUTE = frozenset({"execute", "exec_driver_sql", "scalar", "scalars"})
-_SCHEMA = frozenset(
+_EXECUTE_METHODS = frozenset({"execute", "exec_driver_sql", "scalar", "scalars"})
+_SCHEMA_OPERATIONS = frozenset(
     {
         *("add_column", "alter_column", "drop_column", "create_index", "drop_index", "create_table", "drop_table"),
         *(
@@ -67,73 +67,83 @@ _SCHEMA = frozenset(
         *("create_primary_key", "create_exclude_constraint", "create_table_comment", "drop_table_comment"),
     }
 )
-_WORD = re.compile(r"\s*(\w+)")
+_FIRST_WORD = re.compile(r"\s*(\w+)")
 _SCHEMA_WORDS = frozenset({"create", "alter", "drop", "comment", "rename", "truncate", "reindex", "cluster"})
 _DATA_WORDS = frozenset({"insert", "update", "delete", "merge", "replace", "copy", "with"})
 _LITERALS = re.compile(r"'(?:[^']|'')*(?:'|\Z)|--[^\n]*|/\*.*?(?:\*/|\Z)|\$(\w*)\$.*?(?:\$\1\$|\Z)", re.DOTALL)
-_TABLE = rf'(?:ONLY\s+)?(?:[\w"]+\.)?(?P<table>"[^"]+"|[\w{UNKNOWN}]+)'
-_DATA_TABLE = re.compile(rf"\b(?:UPDATE|INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO)\s+{_TABLE}", re.IGNORECASE)
-_IF = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
-_SCHEMA_TABLE = re.compile(rf"\b(?:ALTER|CREATE|DROP|TRUNCATE)\s+(?:\w+\s+)?TABLE\s+{_IF}{_TABLE}", re.IGNORECASE)
-_TABLE_FIRST = frozenset({"add_column", "alter_column", "drop_column", "create_table", "drop_table", "rename_table"})
+_TABLE_IN_SQL = rf'(?:ONLY\s+)?(?:[\w"]+\.)?(?P<table>"[^"]+"|[\w{UNKNOWN_TEXT}]+)'
+_DATA_TABLE = re.compile(rf"\b(?:UPDATE|INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO)\s+{_TABLE_IN_SQL}", re.IGNORECASE)
+_IF_EXISTS = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
+_SCHEMA_TABLE = re.compile(
+    rf"\b(?:ALTER|CREATE|DROP|TRUNCATE)\s+(?:\w+\s+)?TABLE\s+{_IF_EXISTS}{_TABLE_IN_SQL}", re.IGNORECASE
+)
+_OPERATIONS_WITH_TABLE_FIRST = frozenset(
+    {"add_column", "alter_column", "drop_column", "create_table", "drop_table", "rename_table"}
+)
 _DATA_CALLS = re.compile(r"\b(update|insert|delete)\(\)")
 
 
-def sql_of(site: Site, reading: Reading) -> str | None:
+def executed_sql(site: CallSite, resolver: NameResolver) -> str | None:
     """Return the SQL text that a call executes, with UNKNOWN for what is not known; None where it is no text."""
-    if site.last not in _EXECUTE:
+    if site.short_name not in _EXECUTE_METHODS:
         return None
-    return reading.text(argument(site.call, 0, "sqltext", "statement"), site.texts)
+    return resolver.text(argument(site.call, 0, "sqltext", "statement"), site.parameter_texts)
 
 
-def bare(sql: str) -> str:
+def sql_without_literals(sql: str) -> str:
     """Return SQL with blanks in place of literals and comments; every other character stays where it is."""
     return _LITERALS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), sql)
 
 
-def kind_of(site: Site, reading: Reading) -> Kind:
+def call_kind(site: CallSite, resolver: NameResolver) -> CallKind:
     """Say whether a call changes the structure or the rows of the database."""
     is_operation = site.name.startswith(("alembic.op.", "batch."))
-    if is_operation and site.last in _SCHEMA:
-        return Kind.SCHEMA
-    if is_operation and site.last == "bulk_insert":
-        return Kind.DATA
-    if site.last in {"create", "drop"} and site.name.startswith("sqlalchemy.") and "()" in site.name:
-        return Kind.SCHEMA
-    if site.last not in _EXECUTE:
-        return Kind.OTHER
-    sql = sql_of(site, reading)
+    if is_operation and site.short_name in _SCHEMA_OPERATIONS:
+        return CallKind.SCHEMA
+    if is_operation and site.short_name == "bulk_insert":
+        return CallKind.DATA
+    if site.short_name in {"create", "drop"} and site.name.startswith("sqlalchemy.") and "()" in site.name:
+        return CallKind.SCHEMA
+    if site.short_name not in _EXECUTE_METHODS:
+        return CallKind.OTHER
+    sql = executed_sql(site, resolver)
     if sql is None:
-        done = reading.dotted(reading.value(argument(site.call, 0, "sqltext", "statement")))
-        return Kind.DATA if _DATA_CALLS.search(done) else Kind.OTHER
-    word = _WORD.match(bare(sql))
+        statement = resolver.dotted_name(resolver.value(argument(site.call, 0, "sqltext", "statement")))
+        return CallKind.DATA if _DATA_CALLS.search(statement) else CallKind.OTHER
+    word = _FIRST_WORD.match(sql_without_literals(sql))
     first = word[1].lower() if word else ""
-    return Kind.SCHEMA if first in _SCHEMA_WORDS else Kind.DATA if first in _DATA_WORDS else Kind.OTHER
+    return CallKind.SCHEMA if first in _SCHEMA_WORDS else CallKind.DATA if first in _DATA_WORDS else CallKind.OTHER
 
 
-def table_of(site: Site, reading: Reading) -> str | None:
+def changed_table(site: CallSite, resolver: NameResolver) -> str | None:
     """Return the table that a call changes, None where it is not known."""
     if site.name.startswith("batch."):
         return site.table
-    if site.name.startswith("alembic.op.") and site.last in _SCHEMA:
-        position = 0 if site.last in _TABLE_FIRST else 1
-        return reading.text(argument(site.call, position, "table_name", "source_table", "old_table_name"), site.texts)
-    sql = sql_of(site, reading)
+    if site.name.startswith("alembic.op.") and site.short_name in _SCHEMA_OPERATIONS:
+        position = 0 if site.short_name in _OPERATIONS_WITH_TABLE_FIRST else 1
+        return resolver.text(
+            argument(site.call, position, "table_name", "source_table", "old_table_name"), site.parameter_texts
+        )
+    sql = executed_sql(site, resolver)
     if sql is not None:
-        found = _DATA_TABLE.search(bare(sql)) or _SCHEMA_TABLE.search(bare(sql))
-        return None if found is None or UNKNOWN in found["table"] else found["table"].strip('"')
-    if kind_of(site, reading) is Kind.DATA:
-        return _described(argument(site.call, 0, "sqltext", "statement"), reading)
+        found = _DATA_TABLE.search(sql_without_literals(sql)) or _SCHEMA_TABLE.search(sql_without_literals(sql))
+        return None if found is None or UNKNOWN_TEXT in found["table"] else found["table"].strip('"')
+    if call_kind(site, resolver) is CallKind.DATA:
+        return _table_of_expression(argument(site.call, 0, "sqltext", "statement"), resolver)
     return None
 
 
-def _described(node: ast.expr | None, reading: Reading) -> str | None:
+def _table_of_expression(node: ast.expr | None, resolver: NameResolver) -> str | None:
     """Return the name of the table that an expression of SQLAlchemy's starts from."""
     for _ in range(20):
-        value = reading.value(node)
-        if isinstance(value, ast.Call) and reading.called(value.func) in {"table", "Table"}:
-            return reading.text(argument(value, 0, "name"))
-        if isinstance(value, ast.Call) and reading.called(value.func) in {"update", "insert", "delete"} and value.args:
+        value = resolver.value(node)
+        if isinstance(value, ast.Call) and resolver.called_name(value.func) in {"table", "Table"}:
+            return resolver.text(argument(value, 0, "name"))
+        if (
+            isinstance(value, ast.Call)
+            and resolver.called_name(value.func) in {"update", "insert", "delete"}
+            and value.args
+        ):
             node = value.args[0]
         elif isinstance(value, ast.Call):
             node = value.func

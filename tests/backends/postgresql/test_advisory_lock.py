@@ -16,7 +16,7 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
-from dormatory.errors import BusyError, PoolerError
+from dormatory.errors import DatabaseLockedError, TransactionPoolerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def target(postgres_server: throwaway.Server) -> Iterator[Target]:
     """A database at revision 007, as far as it says."""
     with throwaway.scratch_postgresql(postgres_server) as target:
-        with contextlib.closing(connected(target)) as connection, connection.cursor() as cursor:
+        with contextlib.closing(connect(target)) as connection, connection.cursor() as cursor:
             cursor.execute(
                 "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('007')"
             )
@@ -37,51 +37,51 @@ def target(postgres_server: throwaway.Server) -> Iterator[Target]:
         yield target
 
 
-def connected(target: Target) -> Any:
+def connect(target: Target) -> Any:
     keywords: dict[str, Any] = target.url.translate_connect_args(username="user", database="dbname")
     keywords |= target.url.query
     return psycopg2.connect(**keywords)
 
 
 class TestWaiting:
-    def test_who_waits_is_told_by_whom_and_gives_up_at_the_limit(
+    def test_a_waiting_run_names_the_holder_and_gives_up_at_the_limit(
         self, target: Target, caplog: pytest.LogCaptureFixture
     ) -> None:
         backend = backend_for(target)
         holder = r"pid \d+, dormatory, since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC, database at 007"
         with (
-            backend.exclusive(target, "alembic_version"),
-            pytest.raises(BusyError) as raised,
-            backend.exclusive(target, "alembic_version", wait_seconds=0.3),
+            backend.upgrade_lock(target, "alembic_version"),
+            pytest.raises(DatabaseLockedError) as raised,
+            backend.upgrade_lock(target, "alembic_version", wait_seconds=0.3),
         ):
             pass
-        (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-        assert re.fullmatch(rf"another migration is running \({holder}\); waiting at most 0.3 s for it", told)
+        (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert re.fullmatch(rf"another migration is running \({holder}\); waiting at most 0.3 s for it", warning)
         assert re.search(rf"is being changed by somebody else \({holder}; waited 0.3 s\); wait for", str(raised.value))
         assert raised.value.exit_code == 3
 
     def test_a_holder_that_locks_the_version_table_is_named_all_the_same(self, target: Target) -> None:
         backend = backend_for(target)
-        with contextlib.closing(connected(target)) as other, other.cursor() as cursor:
+        with contextlib.closing(connect(target)) as other, other.cursor() as cursor:
             cursor.execute("LOCK TABLE alembic_version")
             with (
-                backend.exclusive(target, "alembic_version"),
-                pytest.raises(BusyError, match="its revision cannot be read"),
-                backend.exclusive(target, "alembic_version", wait_seconds=0),
+                backend.upgrade_lock(target, "alembic_version"),
+                pytest.raises(DatabaseLockedError, match="its revision cannot be read"),
+                backend.upgrade_lock(target, "alembic_version", wait_seconds=0),
             ):
                 pass
 
     @pytest.mark.parametrize("table", ["other_version", "elsewhere.alembic_version"])
     def test_another_version_table_is_another_lock(self, target: Target, table: str) -> None:
         backend = backend_for(target)
-        with backend.exclusive(target, "alembic_version"), backend.exclusive(target, table, wait_seconds=0):
+        with backend.upgrade_lock(target, "alembic_version"), backend.upgrade_lock(target, table, wait_seconds=0):
             pass
 
     def test_the_lock_is_given_back_however_the_block_ends(self, target: Target) -> None:
         backend = backend_for(target)
-        with pytest.raises(ZeroDivisionError), backend.exclusive(target, "alembic_version"):
+        with pytest.raises(ZeroDivisionError), backend.upgrade_lock(target, "alembic_version"):
             raise ZeroDivisionError
-        with backend.exclusive(target, "alembic_version", wait_seconds=0):
+        with backend.upgrade_lock(target, "alembic_version", wait_seconds=0):
             pass
 
 
@@ -90,41 +90,41 @@ class Pooler:
 
     def __init__(self, directory: Path, server: Path, port: str) -> None:
         self._server = str(server / f".s.PGSQL.{port}")
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(directory / f".s.PGSQL.{port}"))
-        self._listening.listen()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(directory / f".s.PGSQL.{port}"))
+        self._listener.listen()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
-        self._listening.close()
+        self._listener.close()
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = self._listening.accept()
-                threading.Thread(target=self._pool, args=(client,), daemon=True).start()
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
 
-    def _pool(self, client: socket.socket) -> None:
+    def _serve_client(self, client: socket.socket) -> None:
         with contextlib.ExitStack() as stack:
             stack.enter_context(contextlib.suppress(OSError, EOFError))
             stack.enter_context(client)
-            (length,) = struct.unpack("!I", received(client, 4))
-            startup = struct.pack("!I", length) + received(client, length - 4)
+            (length,) = struct.unpack("!I", receive(client, 4))
+            startup = struct.pack("!I", length) + receive(client, length - 4)
             sessions = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
             for session in sessions:
                 session.connect(self._server)
                 session.sendall(startup)
-            first, _ = (until_ready(session) for session in sessions)
+            first, _ = (read_until_ready(session) for session in sessions)
             client.sendall(first)
             while True:
-                sessions[0].sendall(message(client))
-                answer = until_ready(sessions[0])
+                sessions[0].sendall(read_message(client))
+                answer = read_until_ready(sessions[0])
                 client.sendall(answer)
                 if answer.endswith(b"I"):  # no transaction is open
                     sessions.reverse()
 
 
-def received(source: socket.socket, count: int) -> bytes:
+def receive(source: socket.socket, count: int) -> bytes:
     data = b""
     while len(data) < count:
         part = source.recv(count - len(data))
@@ -134,16 +134,16 @@ def received(source: socket.socket, count: int) -> bytes:
     return data
 
 
-def message(source: socket.socket) -> bytes:
-    kind = received(source, 1)
-    length = received(source, 4)
-    return kind + length + received(source, struct.unpack("!I", length)[0] - 4)
+def read_message(source: socket.socket) -> bytes:
+    kind = receive(source, 1)
+    length = receive(source, 4)
+    return kind + length + receive(source, struct.unpack("!I", length)[0] - 4)
 
 
-def until_ready(source: socket.socket) -> bytes:
+def read_until_ready(source: socket.socket) -> bytes:
     answer = b""
     while True:
-        part = message(source)
+        part = read_message(source)
         answer += part
         if part[:1] == b"Z":
             return answer
@@ -161,12 +161,15 @@ class TestPooler:
         pooler.close()
 
     def test_a_transaction_pooler_is_refused_before_anything_is_locked(self, pooled: Target) -> None:
-        with pytest.raises(PoolerError) as raised, backend_for(pooled).exclusive(pooled, "alembic_version"):
+        with (
+            pytest.raises(TransactionPoolerError) as raised,
+            backend_for(pooled).upgrade_lock(pooled, "alembic_version"),
+        ):
             pass
         assert raised.value.exit_code == 3
 
     def test_it_is_refused_with_nothing_pending_too(self, small_project: SmallProject, pooled: Target) -> None:
-        small_project.revision("007", after=None)
+        small_project.write_revision("007", after=None)
         ended = small_project.run("dormatory", "upgrade", url=pooled.url)
         assert (ended.code, ended.out) == (3, "")
         assert "is reached through a transaction pooler" in ended.err

@@ -43,28 +43,28 @@ def runs_of_initdb(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def place() -> Iterator[tuple[Path, process.Account | None]]:
     """A private directory for one data directory, and the user who is to own it."""
-    account = installation.unprivileged()
-    with private_directory.directory(account) as home:
+    account = installation.server_account()
+    with private_directory.locked_directory(account) as home:
         yield home, account
 
 
-def start() -> None:
+def start_server() -> None:
     with throwaway.server() as server:
         server.create_database()
 
 
-def packed(cache: Path) -> list[Path]:
+def cached_files(cache: Path) -> list[Path]:
     return sorted(cache.glob("postgresql-*"))
 
 
 def test_the_second_server_needs_no_initdb(cache: Path, runs_of_initdb: list[str]) -> None:
-    start()
-    start()
-    assert (len(runs_of_initdb), len(packed(cache))) == (1, 1)
+    start_server()
+    start_server()
+    assert (len(runs_of_initdb), len(cached_files(cache))) == (1, 1)
 
 
 def test_the_cache_is_closed_to_others(cache: Path) -> None:
-    start()
+    start_server()
     assert [path.stat().st_mode & 0o077 for path in (cache, *cache.iterdir())] == [0, 0, 0]
 
 
@@ -72,27 +72,27 @@ def test_the_cache_is_never_used_across_versions(
     cache: Path, runs_of_initdb: list[str], place: tuple[Path, process.Account | None]
 ) -> None:
     home, account = place
-    installed = installation.reachable(programs.server_binaries(), home, account)
+    installed = installation.runnable_installation(programs.server_binaries(), home, account)
     for version in ("initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"):
-        cluster_cache.populate(replace(installed, version=version), home, account)
-    assert (len(packed(cache)), runs_of_initdb) == (2, ["initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"])
+        cluster_cache.create_cluster(replace(installed, version=version), home, account)
+    assert (len(cached_files(cache)), runs_of_initdb) == (2, ["initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"])
 
 
 def test_a_cut_off_cache_is_made_anew(cache: Path, runs_of_initdb: list[str]) -> None:
-    start()
-    whole = packed(cache)[0].stat().st_size
-    os.truncate(packed(cache)[0], whole // 2)
-    start()
-    start()
-    assert (len(runs_of_initdb), packed(cache)[0].stat().st_size) == (3, whole)
+    start_server()
+    whole = cached_files(cache)[0].stat().st_size
+    os.truncate(cached_files(cache)[0], whole // 2)
+    start_server()
+    start_server()
+    assert (len(runs_of_initdb), cached_files(cache)[0].stat().st_size) == (3, whole)
 
 
 def test_a_cache_whose_content_does_not_start_is_made_anew(cache: Path, runs_of_initdb: list[str]) -> None:
-    start()
-    file = packed(cache)[0]
+    start_server()
+    file = cached_files(cache)[0]
     file.write_bytes(file.read_bytes().replace(b"max_connections", b"max_confections"))
-    start()
-    start()
+    start_server()
+    start_server()
     assert len(runs_of_initdb) == 3
 
 
@@ -109,17 +109,17 @@ def test_a_cache_that_cannot_be_used_only_costs_time(
     else:
         monkeypatch.setenv("XDG_CACHE_HOME", "relative, hence ignored")
         monkeypatch.setenv("HOME", "/dev/null")
-    start()
-    assert (len(runs_of_initdb), packed(cache)) == (1, [])
+    start_server()
+    assert (len(runs_of_initdb), cached_files(cache)) == (1, [])
 
 
 def test_what_is_unpacked_equals_what_initdb_made(cache: Path, place: tuple[Path, process.Account | None]) -> None:
     home, account = place
-    installed = installation.reachable(programs.server_binaries(), home, account)
+    installed = installation.runnable_installation(programs.server_binaries(), home, account)
 
-    def populated() -> dict[str, tuple[int, int, bytes]]:
-        cluster_cache.populate(installed, home, account)
-        paths = sorted((home / postmaster.DATA).rglob("*"))
+    def create_and_read() -> dict[str, tuple[int, int, bytes]]:
+        cluster_cache.create_cluster(installed, home, account)
+        paths = sorted((home / postmaster.DATA_DIRECTORY).rglob("*"))
         states = {str(path): path.stat() for path in paths}
         return {
             str(path): (
@@ -130,6 +130,6 @@ def test_what_is_unpacked_equals_what_initdb_made(cache: Path, place: tuple[Path
             for path in paths
         }
 
-    made = populated()
-    (home / postmaster.DATA).rename(home / "first")
-    assert (populated(), len(packed(cache))) == (made, 1)
+    made = create_and_read()
+    (home / postmaster.DATA_DIRECTORY).rename(home / "first")
+    assert (create_and_read(), len(cached_files(cache))) == (made, 1)

@@ -11,8 +11,8 @@ import pytest
 from psycopg2 import sql
 
 from dormatory.backends import programs
-from dormatory.backends.driver import connected
-from dormatory.backends.dump import dump, load
+from dormatory.backends.driver import driver_connection
+from dormatory.backends.dump import dump_schema, load_schema
 from dormatory.backends.postgresql.dump import archive
 from dormatory.backends.url import Target
 from dormatory.errors import ProgramFailedError, ProgramTooOldError
@@ -58,27 +58,27 @@ CREATE TABLE public.object (
 
 
 @pytest.fixture
-def new(postgres_server: Server) -> Callable[[], Target]:
+def new_target(postgres_server: Server) -> Callable[[], Target]:
     """What makes an empty database."""
     return lambda: Target.parse(postgres_server.create_database().render_as_string(hide_password=False), root=Path("/"))
 
 
-def run(target: Target, script: str | sql.Composed) -> Target:
-    with connected(target, writing=True) as driver, driver.cursor() as cursor:
+def execute(target: Target, script: str | sql.Composed) -> Target:
+    with driver_connection(target, writing=True) as driver, driver.cursor() as cursor:
         cursor.execute(script)
         driver.commit()
     return target
 
 
-def value(target: Target, query: str) -> object:
-    with connected(target, writing=False) as driver, driver.cursor() as cursor:
+def fetch_value(target: Target, query: str) -> object:
+    with driver_connection(target, writing=False) as driver, driver.cursor() as cursor:
         cursor.execute(query)
         return cursor.fetchone()[0]
 
 
-def test_bodies_and_literals_that_look_like_a_dump_survive(new: Callable[[], Target]) -> None:
+def test_bodies_and_literals_that_look_like_a_dump_survive(new_target: Callable[[], Target]) -> None:
     windows = "CREATE FUNCTION crlf() RETURNS integer LANGUAGE sql AS 'SELECT 1\r\n+ 1  \r\n';"
-    original, copy = run(new(), EVERYTHING + windows), new()
+    original, copy = execute(new_target(), EVERYTHING + windows), new_target()
     queries = (
         "SELECT prosrc FROM pg_proc WHERE proname = 'touch'",
         "SELECT prosrc FROM pg_proc WHERE proname = 'crlf'",
@@ -87,105 +87,111 @@ def test_bodies_and_literals_that_look_like_a_dump_survive(new: Callable[[], Tar
         "SELECT string_agg(pg_get_expr(adbin, adrelid), '|' ORDER BY adnum) FROM pg_attrdef WHERE adnum < 4",
     )
 
-    load(copy, dump(original))
+    load_schema(copy, dump_schema(original))
 
-    before = [value(original, query) for query in queries]
-    assert [value(copy, query) for query in queries] == before
+    before = [fetch_value(original, query) for query in queries]
+    assert [fetch_value(copy, query) for query in queries] == before
     assert "-- TOC entry 2" in str(before[0])
     assert "\r\n" in str(before[1])
 
 
 def test_it_loads_whatever_encoding_the_environment_asks_for(
-    new: Callable[[], Target], monkeypatch: pytest.MonkeyPatch
+    new_target: Callable[[], Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
-    text = dump(run(new(), "CREATE TABLE zone (); COMMENT ON TABLE zone IS U&'Gr\\00f6\\00dfe, \\5340';"))
-    copy = new()
+    text = dump_schema(
+        execute(new_target(), "CREATE TABLE zone (); COMMENT ON TABLE zone IS U&'Gr\\00f6\\00dfe, \\5340';")
+    )
+    copy = new_target()
 
-    load(copy, text)
+    load_schema(copy, text)
 
     assert "'Größe, 區'" in text
-    assert dump(copy) == text
+    assert dump_schema(copy) == text
 
 
-def test_a_view_is_written_once_where_pg_dump_writes_an_empty_one_first(new: Callable[[], Target]) -> None:
-    text = dump(run(new(), EVERYTHING))
+def test_a_view_is_written_once_where_pg_dump_writes_an_empty_one_first(new_target: Callable[[], Target]) -> None:
+    text = dump_schema(execute(new_target(), EVERYTHING))
 
     assert "CREATE VIEW public.grouped AS\n SELECT" in text
     assert "CREATE OR REPLACE" not in text
 
 
-def test_psql_loads_it_whatever_the_locale_of_the_terminal(new: Callable[[], Target], tmp_path: Path) -> None:
-    text = dump(run(new(), EVERYTHING + "COMMENT ON TABLE zone IS 'Größe, 區';"))
-    copy, file = new(), tmp_path / "dump.sql"
+def test_psql_loads_it_whatever_the_locale_of_the_terminal(new_target: Callable[[], Target], tmp_path: Path) -> None:
+    text = dump_schema(execute(new_target(), EVERYTHING + "COMMENT ON TABLE zone IS 'Größe, 區';"))
+    copy, file = new_target(), tmp_path / "dump.sql"
     file.write_text(text, encoding="utf-8")
-    psql = [str(programs.client("psql")), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={file}"]
+    psql = [str(programs.find_client("psql")), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={file}"]
 
     loaded = subprocess.run(psql, env=copy.environment() | {"LC_ALL": "C"}, capture_output=True, text=True, check=False)
 
     assert (loaded.returncode, loaded.stdout, loaded.stderr) == (0, "", "")
-    assert dump(copy) == text
+    assert dump_schema(copy) == text
 
 
-def test_a_plain_owner_and_a_superuser_get_the_same_bytes(new: Callable[[], Target]) -> None:
-    superuser = new()
+def test_a_plain_owner_and_a_superuser_get_the_same_bytes(new_target: Callable[[], Target]) -> None:
+    superuser = new_target()
     role = f"owner_{superuser.database}"
     name = sql.Identifier(role)
     database = sql.Identifier(superuser.database)
-    run(superuser, sql.SQL("CREATE ROLE {} LOGIN; ALTER DATABASE {} OWNER TO {}").format(name, database, name))
+    execute(superuser, sql.SQL("CREATE ROLE {} LOGIN; ALTER DATABASE {} OWNER TO {}").format(name, database, name))
     owner = Target(superuser.url.set(username=role), superuser.driver)
-    run(
+    execute(
         owner,
         EVERYTHING + "GRANT SELECT ON object TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;",
     )
 
-    text = dump(owner)
+    text = dump_schema(owner)
 
-    assert text == dump(superuser)
+    assert text == dump_schema(superuser)
     assert role not in text
     assert "GRANT" not in text
 
 
-def test_the_settings_of_a_session_change_nothing(new: Callable[[], Target], monkeypatch: pytest.MonkeyPatch) -> None:
-    target = run(new(), EVERYTHING)
-    before = dump(target)
+def test_the_settings_of_a_session_change_nothing(
+    new_target: Callable[[], Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = execute(new_target(), EVERYTHING)
+    before = dump_schema(target)
     name = sql.Identifier(target.database)
     settings = "ALTER DATABASE {0} SET timezone TO 'Asia/Tokyo'; ALTER DATABASE {0} SET datestyle TO 'German, DMY'"
-    run(target, sql.SQL(settings).format(name))
+    execute(target, sql.SQL(settings).format(name))
     for variable, setting in {"PGTZ": "America/Lima", "PGCLIENTENCODING": "LATIN1", "LC_ALL": "C"}.items():
         monkeypatch.setenv(variable, setting)
 
-    assert dump(target) == before
+    assert dump_schema(target) == before
 
 
-def test_a_schema_public_that_was_dropped_and_created_is_no_difference(new: Callable[[], Target]) -> None:
-    recreated = run(new(), "DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+def test_a_schema_public_that_was_dropped_and_created_is_no_difference(new_target: Callable[[], Target]) -> None:
+    recreated = execute(new_target(), "DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
 
-    assert dump(run(recreated, "CREATE TABLE a (x integer);")) == dump(run(new(), "CREATE TABLE a (x integer);"))
-
-
-def test_a_comment_on_schema_public_is_kept(new: Callable[[], Target]) -> None:
-    target = run(new(), "COMMENT ON SCHEMA public IS 'ours';")
-
-    assert "COMMENT ON SCHEMA public IS 'ours';" in dump(target)
+    assert dump_schema(execute(recreated, "CREATE TABLE a (x integer);")) == dump_schema(
+        execute(new_target(), "CREATE TABLE a (x integer);")
+    )
 
 
-def test_an_extension_comes_without_the_comment_of_its_packager(new: Callable[[], Target]) -> None:
-    target = new()
+def test_a_comment_on_schema_public_is_kept(new_target: Callable[[], Target]) -> None:
+    target = execute(new_target(), "COMMENT ON SCHEMA public IS 'ours';")
+
+    assert "COMMENT ON SCHEMA public IS 'ours';" in dump_schema(target)
+
+
+def test_an_extension_comes_without_the_comment_of_its_packager(new_target: Callable[[], Target]) -> None:
+    target = new_target()
     query = "SELECT min(name) FROM pg_available_extensions WHERE name IN ('citext', 'vector')"
-    extension = value(target, query)
-    run(target, f"CREATE EXTENSION {extension}; CREATE TABLE a (x {extension});")
-    copy = new()
+    extension = fetch_value(target, query)
+    execute(target, f"CREATE EXTENSION {extension}; CREATE TABLE a (x {extension});")
+    copy = new_target()
 
-    text = dump(target)
-    load(copy, text)
+    text = dump_schema(target)
+    load_schema(copy, text)
 
     assert f"CREATE EXTENSION IF NOT EXISTS {extension} WITH SCHEMA public;" in text
     assert "COMMENT" not in text
-    assert dump(copy) == text
+    assert dump_schema(copy) == text
 
 
-def test_a_name_of_not_null_that_the_server_made_up_is_left_out(new: Callable[[], Target]) -> None:
+def test_a_generated_not_null_name_is_left_out(new_target: Callable[[], Target]) -> None:
     renamed = (
         "CREATE TABLE before (id int NOT NULL, \"Up\" int NOT NULL, t text DEFAULT ' CONSTRAINT a_not_null NOT NULL');"
     )
@@ -196,21 +202,21 @@ def test_a_name_of_not_null_that_the_server_made_up_is_left_out(new: Callable[[]
         'CREATE TABLE b ("Id" int NOT NULL, "Down" int NOT NULL, t text DEFAULT \' CONSTRAINT a_not_null NOT NULL\')'
     )
 
-    text = dump(run(new(), renamed))
+    text = dump_schema(execute(new_target(), renamed))
 
-    assert text == dump(run(new(), created))
+    assert text == dump_schema(execute(new_target(), created))
     assert "' CONSTRAINT a_not_null NOT NULL'" in text
 
 
 @pytest.mark.parametrize("line", ["", "\n\\restrict abc123\n"], ids=["before August 2025", "after"])
-def test_only_objects_are_read_from_what_the_tool_writes(line: str) -> None:
+def test_only_objects_are_read_from_the_output_of_pg_restore(line: str) -> None:
     script = SCRIPT.format(restrict=line, unrestrict=line.replace("restrict", "unrestrict"))
 
-    (entry,) = archive.parse(script)
+    (entry,) = archive.parse_archive(script)
 
-    assert entry == archive.Entry(
+    assert entry == archive.ArchiveEntry(
         number=6,
-        needs=frozenset({3, 4}),
+        dependencies=frozenset({3, 4}),
         kind="TABLE",
         namespace="public",
         name="object",
@@ -218,7 +224,7 @@ def test_only_objects_are_read_from_what_the_tool_writes(line: str) -> None:
     )
 
 
-def programs_that(tmp_path: Path, body: str, version: int) -> str:
+def fake_programs(tmp_path: Path, body: str, version: int) -> str:
     for name in ("pg_dump", "pg_restore"):
         program = tmp_path / name
         program.write_text(
@@ -229,34 +235,34 @@ def programs_that(tmp_path: Path, body: str, version: int) -> str:
 
 
 def test_a_pg_dump_that_fails_is_an_error_without_a_secret(
-    new: Callable[[], Target], postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_target: Callable[[], Target], postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = new()
+    target = new_target()
     target = Target(target.url.set(password="canary%secret"), target.driver)  # noqa: S106  # made for this test
     body = 'echo "$@" "$PGPASSWORD" >&2; exit 1'
-    monkeypatch.setenv(programs.VARIABLE, programs_that(tmp_path, body, postgres_server.version))
+    monkeypatch.setenv(programs.POSTGRES_BIN_VARIABLE, fake_programs(tmp_path, body, postgres_server.major_version))
 
     with pytest.raises(ProgramFailedError, match=r"pg_dump ended with exit code 1 \(--schema-only") as caught:
-        dump(target)
+        dump_schema(target)
 
     assert "canary" not in str(caught.value)
 
 
-def test_a_pg_dump_older_than_the_server_is_an_error_that_tells_both_versions(
-    new: Callable[[], Target], postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_pg_dump_older_than_the_server_is_an_error_with_both_versions(
+    new_target: Callable[[], Target], postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = programs_that(tmp_path, "exit 0", 9)
+    directory = fake_programs(tmp_path, "exit 0", 9)
     monkeypatch.setattr(programs, "_client_places", lambda: iter([("a test", Path(directory))]))
 
-    with pytest.raises(ProgramTooOldError, match=f"{postgres_server.version} server.*version 9 at {directory}"):
-        dump(new())
+    with pytest.raises(ProgramTooOldError, match=f"{postgres_server.major_version} server.*version 9 at {directory}"):
+        dump_schema(new_target())
 
 
-def test_the_archive_on_the_way_is_removed(
-    new: Callable[[], Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_temporary_archive_is_removed(
+    new_target: Callable[[], Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
-    dump(new())
+    dump_schema(new_target())
 
     assert os.listdir(tmp_path) == []  # noqa: PTH208  # names are enough

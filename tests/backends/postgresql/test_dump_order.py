@@ -6,51 +6,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dormatory.backends.postgresql.dump.archive import Entry
+from dormatory.backends.postgresql.dump.archive import ArchiveEntry
 from dormatory.backends.postgresql.dump.order import arrange
 from dormatory.backends.sqlite.dump import with_sorted_constraints
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.split import pieces, without_trailing_space
+from dormatory.sql.split import text_spans, without_trailing_space
 
 KINDS = ["TABLE", "TABLE", "VIEW", "TYPE", "FUNCTION", "SEQUENCE", "PUBLICATION", "OPERATOR"]
 PARTS = ["FK CONSTRAINT", "CONSTRAINT", "INDEX", "TRIGGER", "POLICY", "COMMENT", "DEFAULT", "RULE"]
 
 
-def entry(number: int, kind: str, name: str, *needs: int, namespace: str = "public") -> Entry:
-    return Entry(number, frozenset(needs), kind, namespace, name, f"{number};")
+def make_entry(number: int, kind: str, name: str, *needs: int, namespace: str = "public") -> ArchiveEntry:
+    return ArchiveEntry(number, frozenset(needs), kind, namespace, name, f"{number};")
 
 
 @st.composite
-def archives(draw: st.DrawFn) -> list[Entry]:
+def archives(draw: st.DrawFn) -> list[ArchiveEntry]:
     """What pg_dump could give: each entry needs only such as come before it."""
-    found: list[Entry] = []
+    found: list[ArchiveEntry] = []
     for number in range(draw(st.integers(1, 25))):
         earlier = st.sampled_from(found) if found else st.nothing()
         needs = draw(st.lists(earlier, max_size=3)) if found else []
         part = draw(st.booleans()) and bool(needs)
         kind = draw(st.sampled_from(PARTS if part else KINDS))
         name = f"{needs[0].name.split()[0]} p{number}" if part else draw(st.sampled_from("abc")) + str(number)
-        found.append(entry(number, kind, name, *(other.number for other in needs)))
+        found.append(make_entry(number, kind, name, *(other.number for other in needs)))
     return found
 
 
 @given(archives())
-def test_every_statement_is_written_once_and_after_what_it_needs(entries: list[Entry]) -> None:
+def test_every_statement_is_written_once_and_after_its_dependencies(entries: list[ArchiveEntry]) -> None:
     blocks = arrange(entries)
 
     written = [int(statement.rstrip(";")) for block in blocks for statement in block.statements]
     assert sorted(written) == [entry.number for entry in entries]
     places = {number: place for place, number in enumerate(written)}
-    assert all(places[need] < places[entry.number] for entry in entries for need in entry.needs)
+    assert all(places[need] < places[entry.number] for entry in entries for need in entry.dependencies)
 
 
 @given(archives(), st.randoms(use_true_random=False))
-def test_the_numbers_of_an_archive_do_not_matter(entries: list[Entry], random: object) -> None:
+def test_the_numbers_of_an_archive_do_not_matter(entries: list[ArchiveEntry], random: object) -> None:
     numbers = [entry.number for entry in entries]
     shuffled = sorted(numbers, key=lambda _: random.random())  # type: ignore[attr-defined]
     other = [
-        Entry(
-            shuffled[entry.number], frozenset(shuffled[need] for need in entry.needs), entry.kind, entry.namespace,
+        ArchiveEntry(
+            shuffled[entry.number], frozenset(shuffled[need] for need in entry.dependencies), entry.kind,
+            entry.namespace,
             entry.name, entry.sql,
         )
         for entry in entries
@@ -59,30 +60,34 @@ def test_the_numbers_of_an_archive_do_not_matter(entries: list[Entry], random: o
     assert arrange(other) == arrange(entries)
 
 
-def titles(*entries: Entry) -> list[str]:
+def titles(*entries: ArchiveEntry) -> list[str]:
     return [block.title for block in arrange(entries)]
 
 
-def test_tables_stand_by_name_and_what_others_need_right_before_the_first_of_them() -> None:
-    zone = entry(1, "TABLE", "zone")
-    link, attributes, page = entry(2, "TABLE", "link"), entry(3, "TABLE", "attributes"), entry(4, "TABLE", "page")
-    key = entry(5, "FK CONSTRAINT", "link fk_link_zone", 1, 2)
+def test_tables_are_sorted_by_name_and_a_dependency_comes_right_before_its_first_user() -> None:
+    zone = make_entry(1, "TABLE", "zone")
+    link, attributes, page = (
+        make_entry(2, "TABLE", "link"),
+        make_entry(3, "TABLE", "attributes"),
+        make_entry(4, "TABLE", "page"),
+    )
+    key = make_entry(5, "FK CONSTRAINT", "link fk_link_zone", 1, 2)
 
     assert titles(zone, link, attributes, page, key) == ["table attributes", "table zone", "table link", "table page"]
 
 
 def test_a_chain_of_references_longer_than_the_stack_is_put_in_order() -> None:
     names = [f"t{number:04}" for number in range(1500)]
-    tables = [entry(number, "TABLE", name) for number, name in enumerate(names)]
-    keys = [entry(2000 + n, "FK CONSTRAINT", f"{name} fk", n, n + 1) for n, name in enumerate(names[:-1])]
+    tables = [make_entry(number, "TABLE", name) for number, name in enumerate(names)]
+    keys = [make_entry(2000 + n, "FK CONSTRAINT", f"{name} fk", n, n + 1) for n, name in enumerate(names[:-1])]
 
     assert titles(*tables, *keys) == [f"table {name}" for name in reversed(names)]
 
 
-def test_a_circle_is_closed_in_a_block_that_says_so() -> None:
-    keys = entry(3, "FK CONSTRAINT", "a fk_a_b", 1, 2), entry(4, "FK CONSTRAINT", "b fk_b_a", 1, 2)
+def test_a_dependency_cycle_is_closed_in_a_block_marked_continued() -> None:
+    keys = make_entry(3, "FK CONSTRAINT", "a fk_a_b", 1, 2), make_entry(4, "FK CONSTRAINT", "b fk_b_a", 1, 2)
 
-    blocks = arrange([entry(1, "TABLE", "a"), entry(2, "TABLE", "b"), *keys])
+    blocks = arrange([make_entry(1, "TABLE", "a"), make_entry(2, "TABLE", "b"), *keys])
 
     assert [(block.title, block.statements) for block in blocks] == [
         ("table b", ("2;",)),
@@ -92,8 +97,11 @@ def test_a_circle_is_closed_in_a_block_that_says_so() -> None:
 
 
 def test_tables_of_the_same_name_in_two_schemas_keep_their_own_keys() -> None:
-    ours, theirs = entry(1, "TABLE", "object"), entry(2, "TABLE", "object", namespace="a")
-    keys = entry(3, "CONSTRAINT", "object pk", 1), entry(4, "FK CONSTRAINT", "object fk", 1, 2, 3, namespace="a")
+    ours, theirs = make_entry(1, "TABLE", "object"), make_entry(2, "TABLE", "object", namespace="a")
+    keys = (
+        make_entry(3, "CONSTRAINT", "object pk", 1),
+        make_entry(4, "FK CONSTRAINT", "object fk", 1, 2, 3, namespace="a"),
+    )
 
     blocks = arrange([ours, theirs, *keys])
 
@@ -104,18 +112,22 @@ def test_tables_of_the_same_name_in_two_schemas_keep_their_own_keys() -> None:
 
 
 def test_comments_stay_in_the_order_of_the_columns_and_all_else_is_by_kind_and_name() -> None:
-    comments = [entry(number, "COMMENT", f"COLUMN a.{name}", 1) for number, name in ((2, "z"), (3, "b"))]
-    indexes = [entry(number, "INDEX", name, 1) for number, name in ((4, "iz"), (5, "ib"))]
+    comments = [make_entry(number, "COMMENT", f"COLUMN a.{name}", 1) for number, name in ((2, "z"), (3, "b"))]
+    indexes = [make_entry(number, "INDEX", name, 1) for number, name in ((4, "iz"), (5, "ib"))]
 
-    (block,) = arrange([entry(1, "TABLE", "a"), *comments, *indexes, entry(6, "CONSTRAINT", "a pk", 1)])
+    (block,) = arrange([make_entry(1, "TABLE", "a"), *comments, *indexes, make_entry(6, "CONSTRAINT", "a pk", 1)])
 
     assert block.statements == ("1;", "6;", "5;", "4;", "2;", "3;")
 
 
 def test_a_function_that_needs_a_table_does_not_bring_it_forward() -> None:
-    table, function, plain = entry(1, "TABLE", "b"), entry(2, "FUNCTION", "f()", 1), entry(3, "FUNCTION", "g()")
+    table, function, plain = (
+        make_entry(1, "TABLE", "b"),
+        make_entry(2, "FUNCTION", "f()", 1),
+        make_entry(3, "FUNCTION", "g()"),
+    )
 
-    assert titles(entry(4, "TABLE", "a"), table, function, plain) == [
+    assert titles(make_entry(4, "TABLE", "a"), table, function, plain) == [
         "function g()",
         "table a",
         "table b",
@@ -124,9 +136,9 @@ def test_a_function_that_needs_a_table_does_not_bring_it_forward() -> None:
 
 
 def test_a_policy_does_not_bring_the_table_it_reads_forward() -> None:
-    tables = entry(1, "TABLE", "a"), entry(2, "TABLE", "b")
+    tables = make_entry(1, "TABLE", "a"), make_entry(2, "TABLE", "b")
 
-    assert titles(*tables, entry(3, "POLICY", "a p", 1, 2)) == ["table a", "table b", "table a, continued"]
+    assert titles(*tables, make_entry(3, "POLICY", "a p", 1, 2)) == ["table a", "table b", "table a, continued"]
 
 
 @pytest.mark.parametrize(
@@ -156,11 +168,11 @@ def test_the_constraints_of_an_sqlite_table_are_sorted(before: str, after: str) 
 
 
 @given(st.text(alphabet="ab$'\"`[]\\-*/eE \n\t;("), st.sampled_from(Syntax))
-def test_pieces_give_the_text_back(text: str, syntax: Syntax) -> None:
-    assert "".join(piece.text for piece in pieces(text, syntax)) == text
+def test_text_spans_joined_give_the_text_back(text: str, syntax: Syntax) -> None:
+    assert "".join(piece.text for piece in text_spans(text, syntax)) == text
 
 
-def test_blanks_at_the_end_of_a_line_go_unless_they_are_quoted() -> None:
+def test_trailing_blanks_are_removed_unless_they_are_quoted() -> None:
     text = "a  \n'b  \nc' , -- d \n\te \t\n$x$ f  \n$x$  "
 
     assert without_trailing_space(text, Syntax.POSTGRESQL) == "a\n'b  \nc' , -- d\n\te\n$x$ f  \n$x$"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from dormatory.backends.introspection import snapshot
-from dormatory.backends.schema_tracker import Watcher
+from dormatory.backends.introspection import read_snapshot
+from dormatory.backends.schema_tracker import SchemaTracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ TYPES = ("int", "text", "numeric(5,2)", "mood", "size", "addr", "t0", "mood[]", 
 NAMES = ("n0", "n1", "k1", "ix0", "ix1", "fk0")
 
 # What can be done; {t}, {u} are tables, {c}, {d} columns, {n}, {m} names of parts, {y} a type, {i} a number.
-MOVES = """
+STATEMENT_TEMPLATES = """
 create table {t} (id int primary key, {c} {y}, {d} text not null default '{i}' check ({d} <> ''))
 create table {t} (id serial primary key, r0 int references {u})
 create table {t} ({c} int default f0({i}), like {u} including all)
@@ -222,7 +222,7 @@ SEEDS, STEPS = 3, 60
 
 
 # Roles are the server's, not the database's.
-ENDED = """
+DROP_ROLES = """
 do $$ declare found name; begin
     for found in select rolname from pg_roles where rolname in ('somebody', 'nobody') loop
         execute format('drop owned by %I cascade', found);
@@ -240,69 +240,71 @@ def engine(postgres_server: Server) -> Iterator[sa.Engine]:
         connection.exec_driver_sql(START)
     yield engine
     with engine.begin() as connection:
-        connection.exec_driver_sql(ENDED.replace("%", "%%"))
+        connection.exec_driver_sql(DROP_ROLES.replace("%", "%%"))
     postgres_server.drop_database(str(url.database))
 
 
-def filled(move: str, rng: random.Random) -> str:
+def fill_template(template: str, rng: random.Random) -> str:
     c, d = rng.sample(COLUMNS, 2)
     n, m = rng.sample(NAMES, 2)
-    return move.format(
+    return template.format(
         t=rng.choice(TABLES), u=rng.choice(TABLES), c=c, d=d, n=n, m=m, y=rng.choice(TYPES), i=rng.randint(1, 9)
     )
 
 
-class Play:
+class RandomChanges:
     """Changes a database step by step, and reads it in both ways behind each; in some plays nothing is committed."""
 
     def __init__(self, connection: sa.Connection, seed: int) -> None:
         self.connection, self.rng = connection, random.Random(seed)  # noqa: S311  # no secret
         self.commits = seed % 5 != 0
         # A step that takes back what another one did is more than any revision can.
-        self.moves = [move for move in MOVES if self.commits or "savepoint" not in move]
-        self.watcher = Watcher(ignore=("t3",))
+        self.templates = [move for move in STATEMENT_TEMPLATES if self.commits or "savepoint" not in move]
+        self.watcher = SchemaTracker(ignore=("t3",))
         self.before = self.watcher.read(connection).snapshot
-        self.done: list[str] = []
-        self.known = 0  # steps of which it was known what they touched
+        self.executed: list[str] = []
+        self.known_steps = 0  # steps of which it was known what they touched
 
     def step(self) -> None:
-        moves = [filled(self.rng.choice(self.moves), self.rng) for _ in range(self.rng.choice((1, 1, 1, 2, 4)))]
+        statements = [
+            fill_template(self.rng.choice(self.templates), self.rng) for _ in range(self.rng.choice((1, 1, 1, 2, 4)))
+        ]
         self.watcher.begin(self.connection)
-        for move in moves:
-            self.does(move)
+        for move in statements:
+            self.execute(move)
         if self.rng.random() < 0.05:
-            self.ends()
-        touched = self.watcher.end(self.connection)
-        self.known += touched is not None
-        self.ends()
-        before, found = self.before, self.watcher.read(self.connection, touched).snapshot
-        self.ends()
-        assert found == snapshot(self.connection, ignore=("t3",)), (moves, self.done[-12:])
+            self.commit()
+        changes = self.watcher.end(self.connection)
+        self.known_steps += changes is not None
+        self.commit()
+        before, found = self.before, self.watcher.read(self.connection, changes).snapshot
+        self.commit()
+        assert found == read_snapshot(self.connection, ignore=("t3",)), (statements, self.executed[-12:])
         assert (found is before) == (found == before)
         old = {id(table) for table in before.tables}
         assert all(id(table) in old or table not in before.tables for table in found.tables)
         self.before = found
 
-    def does(self, move: str) -> None:
+    def execute(self, statement: str) -> None:
         self.connection.exec_driver_sql("savepoint one")
         try:
-            self.connection.exec_driver_sql(move.replace("%", "%%"))
+            self.connection.exec_driver_sql(statement.replace("%", "%%"))
         except sa.exc.DBAPIError:
             self.connection.exec_driver_sql("rollback to savepoint one")
         else:
-            self.done.append(move)
+            self.executed.append(statement)
 
-    def ends(self) -> None:
+    def commit(self) -> None:
         if self.commits:
             self.connection.commit()
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_what_is_read_again_equals_what_is_read_whole(engine: sa.Engine, seed: int) -> None:
+def test_an_incremental_read_equals_a_full_read(engine: sa.Engine, seed: int) -> None:
     with engine.connect() as connection:
-        play = Play(connection, seed)
+        changer = RandomChanges(connection, seed)
         for _ in range(STEPS):
-            play.step()
+            changer.step()
     # What writes to a catalog by itself hides all that follows in its transaction.
-    assert play.known > STEPS * (0.7 if play.commits else 0.1)
-    assert len(play.done) > STEPS / 3
+    assert changer.known_steps > STEPS * (0.7 if changer.commits else 0.1)
+    assert len(changer.executed) > STEPS / 3

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another user")
 
 
-def answers(server: Server) -> bool:
+def is_answering(server: Server) -> bool:
     """Tell whether a new database can be made and reached."""
     server.drop_database(str(server.create_database().database))
     with closing(postmaster.connect(server.socket_directory)) as connection:
         return bool(connection.status)
 
 
-def modes(root: Path) -> dict[str, int]:
+def file_modes(root: Path) -> dict[str, int]:
     """Return the mode of everything in a directory, and its own."""
     return {str(path): path.lstat().st_mode for path in (root, *root.rglob("*"))}
 
@@ -60,14 +60,14 @@ def test_the_server_runs_as_an_existing_ordinary_user(postgres_server: Server) -
 
 @only_root
 def test_programs_below_a_closed_directory_run_and_keep_their_modes(closed: Path) -> None:
-    before = modes(closed)
+    before = file_modes(closed)
     with throwaway.server(closed / "bin") as server:
-        assert answers(server)
-    assert modes(closed) == before
+        assert is_answering(server)
+    assert file_modes(closed) == before
 
 
 def test_programs_are_linked_within_one_file_system(closed: Path, tmp_path: Path) -> None:
-    staged = installation._staged(closed / "bin", tmp_path / "programs")
+    staged = installation._link_installation(closed / "bin", tmp_path / "programs")
     assert (staged / "postgres").samefile(closed / "bin/postgres")
 
 
@@ -78,7 +78,7 @@ def test_programs_are_copied_to_another_file_system(
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(target), None, str(link))
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    program = installation._staged(closed / "bin", tmp_path / "programs") / "postgres"
+    program = installation._link_installation(closed / "bin", tmp_path / "programs") / "postgres"
     assert not program.samefile(closed / "bin/postgres")
     assert program.read_bytes() == (closed / "bin/postgres").read_bytes()
     assert stat.S_IMODE(program.stat().st_mode) == 0o755
@@ -89,10 +89,10 @@ def test_programs_closed_to_others_are_copied(closed: Path) -> None:
     for directory, _, files in os.walk(closed):
         for path in [Path(directory), *(Path(directory, name) for name in files)]:
             path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
-    before = modes(closed)
+    before = file_modes(closed)
     with throwaway.server(closed / "bin") as server:
-        assert answers(server)
-    assert modes(closed) == before
+        assert is_answering(server)
+    assert file_modes(closed) == before
 
 
 @only_root
@@ -101,21 +101,21 @@ def test_programs_that_know_only_their_old_prefix_find_their_libraries(closed: P
     for library in beside.iterdir():
         library.rename(closed / "lib" / library.name)
     with throwaway.server(closed / "bin") as server:
-        assert answers(server)
+        assert is_answering(server)
 
 
 def test_without_an_ordinary_user_the_message_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "_ACCOUNTS", ("no such user",))
     with pytest.raises(DatabaseFailedError) as caught:
-        installation.unprivileged()
+        installation.server_account()
     assert str(caught.value) == (
         "a throwaway PostgreSQL cannot be started by root alone "
         "(there is no user no such user to run it); run this as an ordinary user"
     )
 
 
-class TestPlace:
+class TestPrivateDirectory:
     """Where the private directory of a server is made."""
 
     def test_a_directory_too_deep_for_a_socket_is_not_used(
@@ -140,7 +140,7 @@ class TestPlace:
     def test_without_any_short_place_the_message_tells_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(private_directory, "_SOCKET_BYTES", 20)
         monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108
-        with pytest.raises(DatabaseFailedError) as caught, private_directory.directory():
+        with pytest.raises(DatabaseFailedError) as caught, private_directory.locked_directory():
             pass
         assert str(caught.value) == (
             "no directory for a scratch database could be made "
@@ -149,5 +149,5 @@ class TestPlace:
         )
 
     def test_nobody_else_may_enter(self) -> None:
-        with private_directory.directory() as home:
+        with private_directory.locked_directory() as home:
             assert home.stat().st_mode & 0o777 == 0o700

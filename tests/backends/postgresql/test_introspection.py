@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.introspection.views import view_definition
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Column, Constraint, Index, Namespace, Reference, Sequence, Table, View
@@ -303,25 +303,25 @@ def engine(postgres_server: Server) -> Iterator[sa.Engine]:
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_a_change_is_told_once_in_words_and_mirrored(engine: sa.Engine, case: str) -> None:
+def test_a_change_is_reported_once_and_its_inverse_in_reverse(engine: sa.Engine, case: str) -> None:
     statements, sentences = CHANGES[case]
 
     with engine.connect() as connection:
-        before = snapshot(connection)
+        before = read_snapshot(connection)
         connection.exec_driver_sql(statements)
-        after = snapshot(connection)
+        after = read_snapshot(connection)
 
     changes = diff(before, after)
     assert [str(change) for change in changes] == sentences
-    assert list(diff(after, before)) == sorted((it.mirrored() for it in changes), key=lambda change: change.sort_key)
+    assert list(diff(after, before)) == sorted((it.inverse() for it in changes), key=lambda change: change.sort_key)
 
 
 @pytest.mark.parametrize("case", NO_CHANGES)
-def test_what_changes_no_structure_is_not_told(engine: sa.Engine, case: str) -> None:
+def test_a_statement_that_changes_no_structure_is_not_reported(engine: sa.Engine, case: str) -> None:
     with engine.connect() as connection:
-        before = snapshot(connection)
+        before = read_snapshot(connection)
         connection.exec_driver_sql(NO_CHANGES[case])
-        after = snapshot(connection)
+        after = read_snapshot(connection)
 
     assert [str(change) for change in diff(before, after)] == []
     assert before == after
@@ -342,7 +342,7 @@ def test_a_structure_is_read_into_this_value_on_every_version(postgres_server: S
                create view latest as select "New".id as n, upper(code) as up, (select max(child.id) from child
                  where child.new_id = "New".id) as c from "New" where code > 'a' order by code"""
         )
-        found = snapshot(connection)
+        found = read_snapshot(connection)
     engine.dispose()
     postgres_server.drop_database(url.database or "")
 
@@ -430,7 +430,7 @@ def test_a_structure_is_read_into_this_value_on_every_version(postgres_server: S
         ("SELECT 1 AS one", "SELECT 1 AS one"),
     ],
 )
-def test_a_view_of_an_old_server_reads_like_that_of_a_new_one(old: str, new: str) -> None:
+def test_a_view_reads_the_same_from_an_old_and_a_new_server(old: str, new: str) -> None:
     assert view_definition(old, 150000) == view_definition(new, 180000)
 
 
@@ -445,7 +445,7 @@ def test_extensions_are_listed_without_their_members(engine: sa.Engine) -> None:
             "alter extension plpgsql add table ext.mine; alter extension plpgsql add function ext.f;"
             " alter extension plpgsql add type ext.e"
         )
-        found = snapshot(connection)
+        found = read_snapshot(connection)
 
     assert [extension.name for extension in found.extensions] == ["plpgsql"]
     assert "ext" not in {it.namespace for it in found.tables}
@@ -455,14 +455,14 @@ def test_extensions_are_listed_without_their_members(engine: sa.Engine) -> None:
 
 def test_an_ignored_table_takes_its_parts_with_it(engine: sa.Engine) -> None:
     with engine.connect() as connection:
-        before = snapshot(connection)
+        before = read_snapshot(connection)
         connection.exec_driver_sql(
             "create table alembic_version (id serial primary key, n text check (n <> ''));"
             "create index vx on alembic_version (n);"
             "create schema other; create table other.alembic_version (n text)"
         )
-        plain = snapshot(connection, ignore=["alembic_version"])
-        full = snapshot(connection, ignore=["other.alembic_version"])
+        plain = read_snapshot(connection, ignore=["alembic_version"])
+        full = read_snapshot(connection, ignore=["other.alembic_version"])
 
     assert [str(change) for change in diff(before, plain)] == ["namespace other: added"]
     assert "table alembic_version: added" in [str(change) for change in diff(before, full)]
@@ -476,7 +476,7 @@ def test_reading_leaves_the_path_and_the_transaction_of_the_caller(engine: sa.En
         connection.exec_driver_sql("set local search_path to public, pg_catalog")
         connection.exec_driver_sql("create table kept (id int)")
 
-        snapshot(connection)
+        read_snapshot(connection)
 
         assert connection.exec_driver_sql(show).scalar_one() == "public, pg_catalog"
         connection.rollback()
@@ -487,11 +487,11 @@ def test_reading_leaves_the_path_and_the_transaction_of_the_caller(engine: sa.En
 
 def test_reading_with_autocommit_gives_the_same_and_leaves_the_path(engine: sa.Engine) -> None:
     with engine.connect() as connection:
-        expected = snapshot(connection)
+        expected = read_snapshot(connection)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("set search_path to pg_catalog")
 
-        found = snapshot(connection)
+        found = read_snapshot(connection)
 
         assert connection.exec_driver_sql("show search_path").scalar_one() == "pg_catalog"
         connection.invalidate()
@@ -502,27 +502,27 @@ def test_reading_works_in_a_read_only_transaction(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql("set transaction read only")
 
-        found = snapshot(connection)
+        found = read_snapshot(connection)
 
     assert found.table("t", "public").name == "t"
 
 
 def test_the_number_of_statements_does_not_grow_with_the_tables(engine: sa.Engine) -> None:
-    def statements(tables: int) -> int:
+    def count_statements(tables: int) -> int:
         seen: list[object] = []
 
-        def note(*event: object) -> None:
+        def record(*event: object) -> None:
             seen.append(event[2])
 
         with engine.connect() as connection:
             for number in range(tables):
                 connection.exec_driver_sql(f"create table n{number} (id serial primary key, m mood, k text unique)")
-            sa.event.listen(engine, "before_cursor_execute", note)
-            snapshot(connection)
-            sa.event.remove(engine, "before_cursor_execute", note)
+            sa.event.listen(engine, "before_cursor_execute", record)
+            read_snapshot(connection)
+            sa.event.remove(engine, "before_cursor_execute", record)
         return len(seen)
 
-    assert statements(1) == statements(30) <= 16
+    assert count_statements(1) == count_statements(30) <= 16
 
 
 @pytest.mark.parametrize(
@@ -541,15 +541,15 @@ def test_the_number_of_statements_does_not_grow_with_the_tables(engine: sa.Engin
         ),
     ],
 )
-def test_facts_that_only_a_newer_server_has_are_seen(engine: sa.Engine, statements: str, sentence: str) -> None:
+def test_attributes_of_newer_servers_are_compared(engine: sa.Engine, statements: str, sentence: str) -> None:
     with engine.connect() as connection:
         if (connection.dialect.server_version_info or (0,)) < (18,):
             pytest.skip("virtual columns and NOT VALID on NOT NULL came with PostgreSQL 18")
         with connection.begin_nested() as plain:
             connection.exec_driver_sql("create table w (a int, b int generated always as (a * 2) stored)")
-            before = snapshot(connection)
+            before = read_snapshot(connection)
             plain.rollback()
         connection.exec_driver_sql(statements)
-        after = snapshot(connection)
+        after = read_snapshot(connection)
 
     assert sentence in [str(change) for change in diff(before, after)]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server
 
 
-def ask(url: URL, query: str) -> object:
+def fetch_value(url: URL, query: str) -> object:
     """Return the first column of the first row."""
     engine = create_engine(url)
     with engine.connect() as connection:
@@ -36,7 +36,7 @@ def ask(url: URL, query: str) -> object:
     return answer
 
 
-def script(path: Path, body: str) -> None:
+def write_script(path: Path, body: str) -> None:
     """Write a program for the shell that anybody may run."""
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
@@ -45,13 +45,13 @@ def script(path: Path, body: str) -> None:
 @pytest.fixture
 def binaries() -> Iterator[Path]:
     """A directory of programs that everybody can reach, initdb being the real one, wherever that lies."""
-    account = installation.unprivileged()
-    with private_directory.directory(account) as home:
+    account = installation.server_account()
+    with private_directory.locked_directory(account) as home:
         directory = home / "made-up"
         directory.mkdir()
-        real = installation.reachable(programs.server_binaries(), home, account)
+        real = installation.runnable_installation(programs.server_binaries(), home, account)
         libraries = real.environment.get("LD_LIBRARY_PATH", "")
-        script(directory / "initdb", f'LD_LIBRARY_PATH="{libraries}" exec {real.binaries}/initdb "$@"')
+        write_script(directory / "initdb", f'LD_LIBRARY_PATH="{libraries}" exec {real.binaries}/initdb "$@"')
         yield directory
 
 
@@ -60,7 +60,7 @@ class TestDatabases:
 
     def test_a_new_database_is_empty(self, postgres_server: Server) -> None:
         url = postgres_server.create_database()
-        assert ask(url, "select count(*) from pg_tables where schemaname = 'public'") == 0
+        assert fetch_value(url, "select count(*) from pg_tables where schemaname = 'public'") == 0
 
     @pytest.mark.parametrize(
         ("setting", "value"),
@@ -78,16 +78,24 @@ class TestDatabases:
     def test_the_server_is_private_fast_and_the_same_everywhere(
         self, postgres_server: Server, setting: str, value: str
     ) -> None:
-        assert ask(postgres_server.url("postgres"), f"select current_setting('{setting}')") == value
+        assert fetch_value(postgres_server.database_url("postgres"), f"select current_setting('{setting}')") == value
 
     def test_texts_sort_by_their_bytes(self, postgres_server: Server) -> None:
-        assert ask(postgres_server.url("postgres"), "select min(t) from (values ('a'), ('B')) as v(t)") == "B"
+        assert (
+            fetch_value(postgres_server.database_url("postgres"), "select min(t) from (values ('a'), ('B')) as v(t)")
+            == "B"
+        )
 
     def test_a_name_is_quoted(self, postgres_server: Server) -> None:
         url = postgres_server.create_database('a "b"; drop')
-        assert ask(url, "select current_database()") == 'a "b"; drop'
+        assert fetch_value(url, "select current_database()") == 'a "b"; drop'
         postgres_server.drop_database('a "b"; drop')
-        assert ask(postgres_server.url("postgres"), "select count(*) from pg_database where datname like 'a %'") == 0
+        assert (
+            fetch_value(
+                postgres_server.database_url("postgres"), "select count(*) from pg_database where datname like 'a %'"
+            )
+            == 0
+        )
 
     def test_a_name_that_would_be_cut_is_refused(self, postgres_server: Server) -> None:
         with pytest.raises(DatabaseFailedError) as caught:
@@ -98,9 +106,9 @@ class TestDatabases:
 
     def test_a_database_is_copied_from_a_template(self, postgres_server: Server) -> None:
         template = postgres_server.create_database()
-        ask(template, "create table room as select 1 as floor; select 1")
+        fetch_value(template, "create table room as select 1 as floor; select 1")
         copy = postgres_server.create_database(template=template.database)
-        assert ask(copy, "select floor from room") == 1
+        assert fetch_value(copy, "select floor from room") == 1
 
     def test_dropping_a_database_throws_its_users_out(self, postgres_server: Server) -> None:
         url = postgres_server.create_database()
@@ -109,30 +117,34 @@ class TestDatabases:
             postgres_server.drop_database(str(url.database))
             connection.invalidate()
         assert (
-            ask(postgres_server.url("postgres"), f"select count(*) from pg_database where datname = '{url.database}'")
+            fetch_value(
+                postgres_server.database_url("postgres"),
+                f"select count(*) from pg_database where datname = '{url.database}'",
+            )
             == 0
         )
 
     def test_scratch_databases_are_gone_after_the_block(self, postgres_server: Server) -> None:
         with throwaway.scratch_postgresql(postgres_server) as target, scratch_sqlite() as file:
-            ask(target.url, "create table room(); select 1")
-            ask(file.url, "select 1")
+            fetch_value(target.url, "create table room(); select 1")
+            fetch_value(file.url, "select 1")
             assert file.path.exists()
-        gone = ask(
-            postgres_server.url("postgres"), f"select count(*) from pg_database where datname = '{target.database}'"
+        gone = fetch_value(
+            postgres_server.database_url("postgres"),
+            f"select count(*) from pg_database where datname = '{target.database}'",
         )
         assert (gone, file.path.parent.exists()) == (0, False)
 
     def test_a_target_leads_psql_to_the_same_database(self, postgres_server: Server) -> None:
         with throwaway.scratch_postgresql(postgres_server) as target:
-            psql = str(programs.client("psql", server_major=postgres_server.version))
+            psql = str(programs.find_client("psql", server_major=postgres_server.major_version))
             answer = subprocess.check_output(
                 [psql, "-XAtc", "select current_database()"], env=target.environment(), text=True
             )
         assert answer.strip() == target.database
 
 
-class TestSurroundings:
+class TestIsolation:
     """What the caller's surroundings must not change."""
 
     @pytest.mark.parametrize(
@@ -174,14 +186,14 @@ class TestSurroundings:
         self, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PGPORT", "1")
-        assert ask(postgres_server.create_database(), "select 1") == 1
+        assert fetch_value(postgres_server.create_database(), "select 1") == 1
 
     def test_no_language_at_all_is_fine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         for name in [name for name in os.environ if name.startswith(("LANG", "LC_"))]:
             monkeypatch.delenv(name)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         with throwaway.server() as server:
-            assert ask(server.create_database(), "select 1") == 1
+            assert fetch_value(server.create_database(), "select 1") == 1
 
 
 class TestFailures:
@@ -191,8 +203,8 @@ class TestFailures:
         self, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        script(binaries / "postgres", "exit 1")
-        script(
+        write_script(binaries / "postgres", "exit 1")
+        write_script(
             binaries / "initdb",
             '[ "$1" = --version ] && echo "initdb (PostgreSQL) 18.6" && exit\n'
             'echo "initdb: error: the reason" >&2; exit 3',
@@ -205,7 +217,7 @@ class TestFailures:
 
     def test_the_end_of_the_log_is_shown(self, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        script(binaries / "postgres", 'echo "LOG:  here I am"; echo "FATAL:  no memory" >&2; exit 1')
+        write_script(binaries / "postgres", 'echo "LOG:  here I am"; echo "FATAL:  no memory" >&2; exit 1')
         with pytest.raises(DatabaseFailedError) as caught, throwaway.server(binaries):
             pass
         assert str(caught.value) == (
@@ -215,7 +227,7 @@ class TestFailures:
 
     def test_the_wait_for_the_start_is_limited(self, binaries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(postmaster, "_START_SECONDS", 0.2)
-        script(binaries / "postgres", "exec sleep 99")
+        write_script(binaries / "postgres", "exec sleep 99")
         with pytest.raises(DatabaseFailedError) as caught, throwaway.server(binaries):
             pass
         assert "(it was not ready after 0.2 s; its log is empty)" in str(caught.value)
@@ -242,7 +254,7 @@ class TestFailures:
             "new_database_is_empty",
         ]
         done = subprocess.run(
-            command, env=os.environ | {programs.VARIABLE: str(tmp_path)}, cwd=Path(__file__).parents[3],
+            command, env=os.environ | {programs.POSTGRES_BIN_VARIABLE: str(tmp_path)}, cwd=Path(__file__).parents[3],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, "1 error" in done.stdout, "skipped" in done.stdout) == (1, True, False)

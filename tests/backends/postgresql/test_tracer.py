@@ -13,7 +13,7 @@ from sqlalchemy import NullPool, create_engine
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import DormatoryError
-from dormatory.replay.statement_recorder import Observer
+from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.runner import Runner
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ INSERT INTO era_old VALUES (1, 1900);
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class RecordedRun:
     """What single legs were heard to do, one leg for each revision, and how long each took."""
 
     legs: tuple[tuple[Statement, ...], ...]
@@ -51,7 +51,7 @@ class Played:
         return tuple(statement for statement in self.legs[-1] if statement.line)
 
 
-class Player:
+class RevisionPlayer:
     """Plays revisions on a scratch database that holds TABLES already."""
 
     def __init__(self, project: SmallProject, target: Target) -> None:
@@ -61,14 +61,14 @@ class Player:
         with engine.begin() as connection:
             connection.exec_driver_sql(TABLES)
 
-    def __call__(self, *upgrades: str, fails: bool = False) -> Played:
+    def __call__(self, *upgrades: str, fails: bool = False) -> RecordedRun:
         """Play each upgrade as a leg of its own and return what was heard."""
         for number, upgrade in enumerate(upgrades, start=1):
-            self.project.revision(f"{number:03d}", upgrade)
+            self.project.write_revision(f"{number:03d}", upgrade)
         legs: list[tuple[Statement, ...]] = []
         began = time.perf_counter()
         with create_engine(self.url, poolclass=NullPool).connect() as connection:
-            observer = Observer(connection, self.project.project)
+            observer = StatementRecorder(connection, self.project.project)
             runner = Runner(self.project.project, target=self.target, connection=connection)
 
             def steps(script, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
@@ -81,11 +81,11 @@ class Player:
 
             if fails:
                 with pytest.raises(DormatoryError):
-                    runner.walk(steps)
+                    runner.run_steps(steps)
                 legs.append(observer.stop())
             else:
-                runner.walk(steps)
-        return Played(tuple(legs), time.perf_counter() - began)
+                runner.run_steps(steps)
+        return RecordedRun(tuple(legs), time.perf_counter() - began)
 
     def sql(self, *statements: str) -> Statement:
         """Play a revision that executes these statements, and return what was recorded of the last one."""
@@ -93,31 +93,31 @@ class Player:
 
 
 @pytest.fixture
-def play(small_project: SmallProject, postgres_server: throwaway.Server) -> Iterator[Player]:
+def player(small_project: SmallProject, postgres_server: throwaway.Server) -> Iterator[RevisionPlayer]:
     """A player on a database of its own."""
     with throwaway.scratch_postgresql(postgres_server) as target:
-        yield Player(small_project, target)
+        yield RevisionPlayer(small_project, target)
 
 
-def locks(statement: Statement) -> dict[str, str]:
+def lock_modes(statement: Statement) -> dict[str, str]:
     return {lock.table: lock.mode for lock in statement.locks}
 
 
-ROOM = {"room": "ACCESS EXCLUSIVE"}
+ROOM_LOCK = {"room": "ACCESS EXCLUSIVE"}
 ROOM_FILES = ("room", "room_label", "room_pkey")
 
 # SQL, its locks, what it rewrote, what it scanned.
-CASES: dict[str, tuple[str, dict[str, str], tuple[str, ...], tuple[str, ...]]] = {
-    "a column": ("ALTER TABLE room ADD COLUMN floor integer DEFAULT 1", ROOM, (), ()),
+EFFECTS: dict[str, tuple[str, dict[str, str], tuple[str, ...], tuple[str, ...]]] = {
+    "a column": ("ALTER TABLE room ADD COLUMN floor integer DEFAULT 1", ROOM_LOCK, (), ()),
     "a column with a volatile default": (
-        "ALTER TABLE room ADD COLUMN dice float DEFAULT random()", ROOM, ROOM_FILES, ("room",),
+        "ALTER TABLE room ADD COLUMN dice float DEFAULT random()", ROOM_LOCK, ROOM_FILES, ("room",),
     ),
-    "a type that rewrites": ("ALTER TABLE room ALTER size TYPE bigint", ROOM, ROOM_FILES, ("room",)),
+    "a type that rewrites": ("ALTER TABLE room ALTER size TYPE bigint", ROOM_LOCK, ROOM_FILES, ("room",)),
     "a type of an indexed column that rewrites": (
-        "ALTER TABLE room ALTER label TYPE integer USING length(label)", ROOM, ROOM_FILES, ("room",),
+        "ALTER TABLE room ALTER label TYPE integer USING length(label)", ROOM_LOCK, ROOM_FILES, ("room",),
     ),
-    "a wider varchar under an index": ("ALTER TABLE room ALTER label TYPE varchar(90)", ROOM, (), ()),
-    "NOT NULL": ("ALTER TABLE room ALTER size SET NOT NULL", ROOM, (), ("room",)),
+    "a wider varchar under an index": ("ALTER TABLE room ALTER label TYPE varchar(90)", ROOM_LOCK, (), ()),
+    "NOT NULL": ("ALTER TABLE room ALTER size SET NOT NULL", ROOM_LOCK, (), ("room",)),
     "a foreign key": (
         "ALTER TABLE room ADD FOREIGN KEY (house) REFERENCES house",
         {"room": "SHARE ROW EXCLUSIVE", "house": "SHARE ROW EXCLUSIVE"}, (), ("house", "room"),
@@ -126,12 +126,12 @@ CASES: dict[str, tuple[str, dict[str, str], tuple[str, ...], tuple[str, ...]]] =
         "ALTER TABLE room ADD FOREIGN KEY (house) REFERENCES house NOT VALID",
         {"room": "SHARE ROW EXCLUSIVE", "house": "SHARE ROW EXCLUSIVE"}, (), (),
     ),
-    "a CHECK": ("ALTER TABLE room ADD CHECK (size > 0)", ROOM, (), ("room",)),
-    "a CHECK that is not validated": ("ALTER TABLE room ADD CHECK (size > 0) NOT VALID", ROOM, (), ()),
-    "a unique constraint": ("ALTER TABLE room ADD UNIQUE (size)", ROOM, (), ("room",)),
+    "a CHECK": ("ALTER TABLE room ADD CHECK (size > 0)", ROOM_LOCK, (), ("room",)),
+    "a CHECK that is not validated": ("ALTER TABLE room ADD CHECK (size > 0) NOT VALID", ROOM_LOCK, (), ()),
+    "a unique constraint": ("ALTER TABLE room ADD UNIQUE (size)", ROOM_LOCK, (), ("room",)),
     "an index": ("CREATE INDEX room_size ON room (size)", {"room": "SHARE"}, (), ("room",)),
     "an index made anew": ("REINDEX INDEX room_label", {"room": "SHARE"}, ("room_label",), ("room",)),
-    "an index dropped": ("DROP INDEX room_label", ROOM, (), ()),
+    "an index dropped": ("DROP INDEX room_label", ROOM_LOCK, (), ()),
     "a new table": ("CREATE TABLE bed (id integer PRIMARY KEY)", {}, (), ()),
     "a new table that refers to an old one": (
         "CREATE TABLE bed (id integer PRIMARY KEY, room integer REFERENCES room)",
@@ -144,7 +144,7 @@ CASES: dict[str, tuple[str, dict[str, str], tuple[str, ...], tuple[str, ...]]] =
     "a table dropped": ("DROP TABLE era_old", {"era_old": "ACCESS EXCLUSIVE"}, (), ()),
     "a table renamed": ("ALTER TABLE house RENAME TO home", {"house": "ACCESS EXCLUSIVE"}, (), ()),
     "a table emptied": ("TRUNCATE house", {"house": "ACCESS EXCLUSIVE"}, (), ()),
-    "a table sorted": ("CLUSTER room USING room_label", ROOM, ROOM_FILES, ("room",)),
+    "a table sorted": ("CLUSTER room USING room_label", ROOM_LOCK, ROOM_FILES, ("room",)),
     "a partition attached": (
         "ALTER TABLE era ATTACH PARTITION era_old FOR VALUES FROM (1800) TO (2000)",
         {"era": "SHARE UPDATE EXCLUSIVE", "era_old": "ACCESS EXCLUSIVE"}, (), ("era_old",),
@@ -160,15 +160,15 @@ CASES: dict[str, tuple[str, dict[str, str], tuple[str, ...], tuple[str, ...]]] =
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_statement_tells_its_locks_and_what_it_rewrote_and_scanned(play: Player, case: str) -> None:
-    sql, mode_by_table, rewritten, scanned = CASES[case]
-    statement = play.sql(sql)
-    assert (locks(statement), statement.rewritten, statement.scanned) == (mode_by_table, rewritten, scanned)
+@pytest.mark.parametrize("case", EFFECTS)
+def test_the_locks_rewrites_and_scans_of_a_statement_are_recorded(player: RevisionPlayer, case: str) -> None:
+    sql, mode_by_table, rewritten, scanned = EFFECTS[case]
+    statement = player.sql(sql)
+    assert (lock_modes(statement), statement.rewritten, statement.scanned) == (mode_by_table, rewritten, scanned)
 
 
-def test_not_null_is_not_checked_again_where_a_valid_check_says_so(play: Player) -> None:
-    last = play.sql(
+def test_not_null_is_not_checked_again_where_a_valid_check_says_so(player: RevisionPlayer) -> None:
+    last = player.sql(
         "ALTER TABLE room ADD CONSTRAINT sized CHECK (size IS NOT NULL) NOT VALID",
         "ALTER TABLE room VALIDATE CONSTRAINT sized",
         "ALTER TABLE room ALTER size SET NOT NULL",
@@ -176,18 +176,18 @@ def test_not_null_is_not_checked_again_where_a_valid_check_says_so(play: Player)
     assert last.scanned == ()
 
 
-def test_a_lock_counts_once_until_it_grows_stronger(play: Player) -> None:
-    played = play(
+def test_a_lock_counts_once_until_it_grows_stronger(player: RevisionPlayer) -> None:
+    played = player(
         'op.execute("UPDATE room SET size = 8")\n'
         'op.execute("DELETE FROM room WHERE id = 2")\n'
         'op.add_column("room", sa.Column("floor", sa.Integer))\n'
         'op.execute("DROP INDEX room_label")'
     )
-    assert [locks(statement) for statement in played.statements] == [{"room": "ROW EXCLUSIVE"}, {}, ROOM, {}]
+    assert [lock_modes(statement) for statement in played.statements] == [{"room": "ROW EXCLUSIVE"}, {}, ROOM_LOCK, {}]
 
 
-def test_each_rewrite_and_scan_in_a_transaction_counts(play: Player) -> None:
-    played = play(
+def test_each_rewrite_and_scan_in_a_transaction_counts(player: RevisionPlayer) -> None:
+    played = player(
         'op.execute("ALTER TABLE room ALTER size TYPE bigint")\n'
         'op.execute("ALTER TABLE room ALTER size TYPE numeric")\n'
         'op.execute("ALTER TABLE room ADD COLUMN note text")'
@@ -196,8 +196,8 @@ def test_each_rewrite_and_scan_in_a_transaction_counts(play: Player) -> None:
     assert [statement.scanned for statement in played.statements] == [("room",), ("room",), ()]
 
 
-def test_a_lock_is_held_until_its_transaction_ends(play: Player) -> None:
-    played = play(
+def test_a_lock_is_held_until_its_transaction_ends(player: RevisionPlayer) -> None:
+    played = player(
         "import time\n"
         'op.add_column("room", sa.Column("floor", sa.Integer))\n'
         "time.sleep(0.2)\n"
@@ -211,8 +211,8 @@ def test_a_lock_is_held_until_its_transaction_ends(play: Player) -> None:
     assert last.seconds < last.locks[0].seconds < 0.2
 
 
-def test_transactions_are_numbered_and_a_statement_in_autocommit_is_0(play: Player) -> None:
-    played = play(
+def test_transactions_are_numbered_and_a_statement_in_autocommit_is_0(player: RevisionPlayer) -> None:
+    played = player(
         'op.execute("UPDATE room SET size = 8")\n'
         "with op.get_context().autocommit_block():\n"
         '    op.create_index("room_size", "room", ["size"], postgresql_concurrently=True)\n'
@@ -223,34 +223,34 @@ def test_transactions_are_numbered_and_a_statement_in_autocommit_is_0(play: Play
     assert [statement.transaction for statement in played.statements] == [1, 0, 2, 2, 0]
 
 
-AUTOCOMMIT = {
+AUTOCOMMIT_EFFECTS = {
     "an index": ("CREATE INDEX CONCURRENTLY room_size ON room (size)", {"room": "SHARE UPDATE EXCLUSIVE"}, ()),
     "an index that blocks": ("CREATE INDEX room_size ON room (size)", {"room": "SHARE"}, ()),
     "an index dropped": ("DROP INDEX CONCURRENTLY room_label", {"room": "SHARE UPDATE EXCLUSIVE"}, ()),
     "an index rebuilt": ("REINDEX INDEX CONCURRENTLY room_label", {"room": "SHARE UPDATE EXCLUSIVE"}, ("room_label",)),
-    "a constraint": ("ALTER TABLE room ADD UNIQUE (size)", ROOM, ()),
-    "a table rewritten": ("VACUUM FULL room", ROOM, ROOM_FILES),
+    "a constraint": ("ALTER TABLE room ADD UNIQUE (size)", ROOM_LOCK, ()),
+    "a table rewritten": ("VACUUM FULL room", ROOM_LOCK, ROOM_FILES),
     "a table emptied": ("TRUNCATE house", {"house": "ACCESS EXCLUSIVE"}, ()),
     "a table dropped": ("DROP TABLE era_old", {"era_old": "ACCESS EXCLUSIVE"}, ()),
 }
 
 
-@pytest.mark.parametrize("case", AUTOCOMMIT)
-def test_in_autocommit_the_catalogs_tell(play: Player, case: str) -> None:
-    sql, mode_by_table, rewritten = AUTOCOMMIT[case]
+@pytest.mark.parametrize("case", AUTOCOMMIT_EFFECTS)
+def test_effects_in_autocommit_are_read_from_the_catalogs(player: RevisionPlayer, case: str) -> None:
+    sql, mode_by_table, rewritten = AUTOCOMMIT_EFFECTS[case]
     upgrade = f"""
         op.execute("CREATE INDEX room_house ON room (house)")
         with op.get_context().autocommit_block():
             op.execute("UPDATE house SET name = 'south'")
             op.execute("{sql}")
     """
-    statement = play(upgrade).statements[-1]
-    assert (locks(statement), statement.rewritten) == (mode_by_table, rewritten)
+    statement = player(upgrade).statements[-1]
+    assert (lock_modes(statement), statement.rewritten) == (mode_by_table, rewritten)
     assert all(lock.seconds == statement.seconds for lock in statement.locks)
 
 
-def test_a_scan_in_autocommit_counts(play: Player) -> None:
-    played = play("""
+def test_a_scan_in_autocommit_counts(player: RevisionPlayer) -> None:
+    played = player("""
         with op.get_context().autocommit_block():
             op.execute("CREATE INDEX CONCURRENTLY room_size ON room (size)")
             op.execute("SELECT 1")
@@ -259,8 +259,8 @@ def test_a_scan_in_autocommit_counts(play: Player) -> None:
     assert [statement.scanned for statement in played.statements] == [("room",), (), ("house",)]
 
 
-def test_a_later_leg_knows_what_an_earlier_one_made_renamed_and_rewrote(play: Player) -> None:
-    played = play(
+def test_a_later_leg_knows_what_an_earlier_one_made_renamed_and_rewrote(player: RevisionPlayer) -> None:
+    played = player(
         'op.create_table("bed", sa.Column("id", sa.Integer, primary_key=True))\n'
         'op.rename_table("house", "home")\n'
         'op.alter_column("room", "size", type_=sa.BigInteger)',
@@ -268,22 +268,22 @@ def test_a_later_leg_knows_what_an_earlier_one_made_renamed_and_rewrote(play: Pl
         'op.add_column("home", sa.Column("floor", sa.Integer))\n'
         'op.add_column("room", sa.Column("floor", sa.Integer))',
     )
-    assert [locks(statement) for statement in played.statements] == [
+    assert [lock_modes(statement) for statement in played.statements] == [
         {"bed": "ACCESS EXCLUSIVE"},
         {"home": "ACCESS EXCLUSIVE"},
-        ROOM,
+        ROOM_LOCK,
     ]
     assert not any(statement.rewritten or statement.scanned for statement in played.statements)
 
 
-def test_legs_within_one_transaction_are_told_apart(play: Player) -> None:
-    play.project.env(
+def test_legs_within_one_transaction_are_distinguished(player: RevisionPlayer) -> None:
+    player.project.write_env(
         "from alembic import context",
         'context.configure(connection=context.config.attributes["connection"])',
         "with context.begin_transaction():",
         "    context.run_migrations()",
     )
-    played = play(
+    played = player(
         'op.create_table("bed", sa.Column("id", sa.Integer, primary_key=True))\n'
         'op.execute("SELECT * FROM room")\n'
         'op.execute("UPDATE house SET id = 1 WHERE id = 1")',
@@ -292,14 +292,14 @@ def test_legs_within_one_transaction_are_told_apart(play: Player) -> None:
         'op.add_column("bed", sa.Column("soft", sa.Boolean))',
     )
     room, house, bed = played.statements
-    assert locks(room) == ROOM
+    assert lock_modes(room) == ROOM_LOCK
     assert room.scanned == ()
-    assert locks(house) == {}  # the first leg took the lock, and its transaction is still open
-    assert locks(bed) == {}
+    assert lock_modes(house) == {}  # the first leg took the lock, and its transaction is still open
+    assert lock_modes(bed) == {}
 
 
-def test_a_savepoint_rolled_back_gives_the_file_back(play: Player) -> None:
-    played = play("""
+def test_a_savepoint_rolled_back_restores_the_file(player: RevisionPlayer) -> None:
+    played = player("""
         with op.get_bind().begin_nested() as savepoint:
             op.execute("ALTER TABLE room ALTER size TYPE bigint")
             savepoint.rollback()
@@ -307,11 +307,13 @@ def test_a_savepoint_rolled_back_gives_the_file_back(play: Player) -> None:
     """)
     found = [statement for statement in played.statements if statement.sql.startswith("ALTER")]
     assert [statement.rewritten for statement in found] == [ROOM_FILES, ()]
-    assert [locks(statement) for statement in found] == [ROOM, ROOM]
+    assert [lock_modes(statement) for statement in found] == [ROOM_LOCK, ROOM_LOCK]
 
 
-def test_the_lock_timeout_in_force_is_kept_in_milliseconds_and_each_revision_begins_with_the_same(play: Player) -> None:
-    played = play(
+def test_the_lock_timeout_in_force_is_kept_in_milliseconds_and_each_revision_begins_with_the_same(
+    player: RevisionPlayer,
+) -> None:
+    played = player(
         'op.execute("UPDATE room SET size = 1")\n'
         "op.execute(\"SET LOCAL lock_timeout = '2min'\")\n"
         'op.execute("UPDATE room SET size = 2")\n'
@@ -328,18 +330,18 @@ def test_the_lock_timeout_in_force_is_kept_in_milliseconds_and_each_revision_beg
     assert played.statements[0].lock_timeout == 5000
 
 
-def test_a_statement_that_fails_is_kept(play: Player) -> None:
-    played = play(
+def test_a_statement_that_fails_is_kept(player: RevisionPlayer) -> None:
+    played = player(
         'op.execute("UPDATE room SET size = 1")\nop.execute("ALTER TABLE room DROP COLUMN nothing")', fails=True
     )
     failed = played.statements[-1]
     assert (failed.sql, failed.rows, failed.locks) == ("ALTER TABLE room DROP COLUMN nothing", -1, ())
     assert failed.line == played.statements[0].line + 1
-    assert locks(played.statements[0]) == {"room": "ROW EXCLUSIVE"}
+    assert lock_modes(played.statements[0]) == {"room": "ROW EXCLUSIVE"}
 
 
-def test_a_revision_notices_nothing(play: Player) -> None:
-    played = play("""
+def test_recording_does_not_affect_a_revision(player: RevisionPlayer) -> None:
+    played = player("""
         bind = op.get_bind()
         op.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
         op.execute("/* a */ -- b\\n SET TRANSACTION READ WRITE")
@@ -359,11 +361,11 @@ def test_a_revision_notices_nothing(play: Player) -> None:
     """)
     assert not any("pg_lock_status" in statement.sql for statement in played.legs[-1])
     assert [statement.rows for statement in played.statements if statement.sql.startswith("UPDATE")] == [2, 1, 0]
-    assert locks(played.statements[-3]) == {"audit.event": "ROW EXCLUSIVE"}
+    assert lock_modes(played.statements[-3]) == {"audit.event": "ROW EXCLUSIVE"}
 
 
-def test_sqlite_gives_nothing_of_these(small_project: SmallProject) -> None:
-    small_project.revision(
+def test_sqlite_records_no_locks_rewrites_or_scans(small_project: SmallProject) -> None:
+    small_project.write_revision(
         "001",
         """
         op.create_table("room", sa.Column("id", sa.Integer, primary_key=True))
@@ -371,7 +373,7 @@ def test_sqlite_gives_nothing_of_these(small_project: SmallProject) -> None:
         """,
     )
     with scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
-        observer = Observer(connection, small_project.project)
+        observer = StatementRecorder(connection, small_project.project)
         observer.start()
         Runner(small_project.project, target=target, connection=connection).upgrade()
         found = [statement for statement in observer.stop() if statement.line]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from dormatory.backends.introspection import snapshot
-from dormatory.backends.schema_tracker import Watcher
+from dormatory.backends.introspection import read_snapshot
+from dormatory.backends.schema_tracker import SchemaTracker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ COLUMNS = ("c0", "c1", "Value", "id", "r0", '"Odd c"')
 NAMES = ("n0", "n1", "ix0", "ix1")
 
 # What can be done; {t}, {u} are tables, {c}, {d} columns, {n}, {m} names of parts, {i} a number.
-MOVES = """
+STATEMENT_TEMPLATES = """
 create table {t} (id integer primary key, {c} text default 'x' check ({c} <> '{i}'), {d} int)
 create table {t} (id integer primary key autoincrement, r0 int references {u}, {c} text collate nocase)
 create table {t} (id int, {c} text, r0 int references {u} on delete cascade, primary key ({c}, id desc)) without rowid
@@ -58,44 +58,46 @@ pragma writable_schema = on; update sqlite_schema set sql = replace(sql, 'text',
 pragma writable_schema = on; update sqlite_schema set sql = replace(sql, 'nocase', 'rtrim') where name = '{t}'
 pragma writable_schema = off
 """.strip().splitlines()
-UNTOLD = "'rtrim'"
+UNREPORTED_CHANGE = "'rtrim'"
 SEEDS, STEPS = 8, 80
 
 
-def filled(move: str, rng: random.Random) -> str:
+def fill_template(template: str, rng: random.Random) -> str:
     c, d = rng.sample(COLUMNS, 2)
     n, m = rng.sample(NAMES, 2)
-    return move.format(t=rng.choice(TABLES), u=rng.choice(TABLES), c=c, d=d, n=n, m=m, i=rng.randint(1, 9))
+    return template.format(t=rng.choice(TABLES), u=rng.choice(TABLES), c=c, d=d, n=n, m=m, i=rng.randint(1, 9))
 
 
-class Play:
+class RandomChanges:
     """Changes a database step by step, and reads it in both ways behind each."""
 
     def __init__(self, connection: sa.Connection, seed: int) -> None:
         self.connection, self.rng = connection, random.Random(seed)  # noqa: S311  # no secret
         # Text that is changed behind SQLite's back turns following off for good: in some of the plays only.
-        self.moves = [move for move in MOVES if seed % 4 == 0 or UNTOLD not in move]
-        self.watcher = Watcher(ignore=("T3",))
+        self.templates = [move for move in STATEMENT_TEMPLATES if seed % 4 == 0 or UNREPORTED_CHANGE not in move]
+        self.watcher = SchemaTracker(ignore=("T3",))
         self.before = self.watcher.read(connection).snapshot
-        self.done = 0
+        self.executed = 0
         self.is_broken = False
 
     def step(self) -> None:
-        statements = [filled(self.rng.choice(self.moves), self.rng) for _ in range(self.rng.choice((1, 1, 2, 5)))]
+        statements = [
+            fill_template(self.rng.choice(self.templates), self.rng) for _ in range(self.rng.choice((1, 1, 2, 5)))
+        ]
         # Beside other changes it could not be told from those.
-        statements = next(([move] for move in statements if UNTOLD in move), statements)
+        statements = next(([move] for move in statements if UNREPORTED_CHANGE in move), statements)
         if self.rng.random() < 0.3:
             self.connection.exec_driver_sql("begin")
         for move in statements:
             for statement in [move] if "trigger" in move else move.split("; "):
-                self.done += self.does(statement)
-        self.does(self.rng.choice(("commit", "commit", "rollback")))  # if anything is open
-        if self.does("select * from pragma_table_list"):
+                self.executed += self.execute(statement)
+        self.execute(self.rng.choice(("commit", "commit", "rollback")))  # if anything is open
+        if self.execute("select * from pragma_table_list"):
             self.compare(statements)
         else:
             self.is_broken = True  # by text that SQLite cannot read
 
-    def does(self, statement: str) -> bool:
+    def execute(self, statement: str) -> bool:
         try:
             self.connection.exec_driver_sql(statement)
         except sa.exc.DBAPIError:
@@ -105,19 +107,19 @@ class Play:
     def compare(self, statements: list[str]) -> None:
         before, found = self.before, self.watcher.read(self.connection).snapshot
         self.before = found
-        assert found == snapshot(self.connection, ignore=("T3",)), statements
+        assert found == read_snapshot(self.connection, ignore=("T3",)), statements
         assert (found is before) == (found == before), statements
         old = {id(table) for table in before.tables}
         assert all(id(table) in old or table not in before.tables for table in found.tables), statements
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_what_is_read_again_equals_what_is_read_whole(tmp_path: Path, seed: int) -> None:
+def test_an_incremental_read_equals_a_full_read(tmp_path: Path, seed: int) -> None:
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'database.db'}", isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        play = Play(connection, seed)
+        changer = RandomChanges(connection, seed)
         for _ in range(STEPS):
-            play.step()
-            if play.is_broken:
+            changer.step()
+            if changer.is_broken:
                 break
     engine.dispose()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from dormatory.backends.introspection import snapshot
+from dormatory.backends.introspection import read_snapshot
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
 
 
-def taken(*statements: str, ignore: tuple[str, ...] = ()) -> Snapshot:
+def snapshot_of(*statements: str, ignore: tuple[str, ...] = ()) -> Snapshot:
     engine = sa.create_engine("sqlite://")
     with engine.connect() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
-        found = snapshot(connection, ignore=ignore)
+        found = read_snapshot(connection, ignore=ignore)
     engine.dispose()
     return found
 
 
 PARENT = "create table parent (id integer primary key, code text unique)"
 
-SAME: dict[str, tuple[list[str], list[str]]] = {
+EQUAL_CASES: dict[str, tuple[list[str], list[str]]] = {
     "white space and comments": (
         ["create table t (a int, b text check (b <> ''))"],
         ["create  table t\n(\n\ta int, -- first, (really)\n b text /* ) */ check\n(b\n<>\n''))"],
@@ -183,12 +183,12 @@ SAME: dict[str, tuple[list[str], list[str]]] = {
     ),
 }
 
-T = "create table t (id integer primary key, a text, b int)"
-DIFFERENT: dict[str, tuple[list[str], list[str], list[str]]] = {
-    "column": ([T], ["create table t (id integer primary key, a text)"], ["column t.b: removed (INT, NULL)"]),
-    "type": ([T], ["create table t (id integer primary key, a text, b bigint)"], ["column t.b: type INT → BIGINT"]),
+TABLE = "create table t (id integer primary key, a text, b int)"
+DIFFERENT_CASES: dict[str, tuple[list[str], list[str], list[str]]] = {
+    "column": ([TABLE], ["create table t (id integer primary key, a text)"], ["column t.b: removed (INT, NULL)"]),
+    "type": ([TABLE], ["create table t (id integer primary key, a text, b bigint)"], ["column t.b: type INT → BIGINT"]),
     "nullability": (
-        [T],
+        [TABLE],
         ["create table t (id integer primary key, a text not null, b int)"],
         ["column t.a: NULL → NOT NULL"],
     ),
@@ -288,35 +288,35 @@ DIFFERENT: dict[str, tuple[list[str], list[str], list[str]]] = {
         [PARENT, "create table t (a constraint f references parent deferrable initially deferred)"],
         ["constraint f on t: … parent (id) → … parent (id) DEFERRABLE INITIALLY DEFERRED"],
     ),
-    "index": ([T, "create index i on t (a)"], [T], ["index i on t: removed ((a))"]),
+    "index": ([TABLE, "create index i on t (a)"], [TABLE], ["index i on t: removed ((a))"]),
     "index uniqueness": (
-        [T, "create index i on t (a)"],
-        [T, "create unique index i on t (a)"],
+        [TABLE, "create index i on t (a)"],
+        [TABLE, "create unique index i on t (a)"],
         ["index i on t: (a) → UNIQUE (a)"],
     ),
     "index direction": (
-        [T, "create index i on t (a)"],
-        [T, "create index i on t (a desc)"],
+        [TABLE, "create index i on t (a)"],
+        [TABLE, "create index i on t (a desc)"],
         ["index i on t: (a) → (a DESC)"],
     ),
     "index collation": (
-        [T, "create index i on t (a)"],
-        [T, "create index i on t (a collate nocase)"],
+        [TABLE, "create index i on t (a)"],
+        [TABLE, "create index i on t (a collate nocase)"],
         ["index i on t: (a) → (a COLLATE NOCASE)"],
     ),
     "index predicate": (
-        [T, "create index i on t (a) where b > 1"],
-        [T, "create index i on t (a) where b > 2"],
+        [TABLE, "create index i on t (a) where b > 1"],
+        [TABLE, "create index i on t (a) where b > 2"],
         ["index i on t: (a) WHERE b > 1 → (a) WHERE b > 2"],
     ),
     "index expression": (
-        [T, "create index i on t (lower(a))"],
-        [T, "create index i on t (upper(a))"],
+        [TABLE, "create index i on t (lower(a))"],
+        [TABLE, "create index i on t (upper(a))"],
         ["index i on t: (lower(a)) → (upper(a))"],
     ),
     "index name": (
-        [T, "create index i on t (a)"],
-        [T, "create index j on t (a)"],
+        [TABLE, "create index i on t (a)"],
+        [TABLE, "create index j on t (a)"],
         ["index i on t: name i → j"],
     ),
     "STRICT": (["create table t (a text)"], ["create table t (a text) strict"], ["table t: options none → STRICT"]),
@@ -326,18 +326,18 @@ DIFFERENT: dict[str, tuple[list[str], list[str], list[str]]] = {
         ["table t: options none → WITHOUT ROWID"],
     ),
     "trigger": (
-        [T, "create trigger g after insert on t begin select 1; end"],
-        [T, "create trigger g after insert on t begin select 2; end"],
+        [TABLE, "create trigger g after insert on t begin select 1; end"],
+        [TABLE, "create trigger g after insert on t begin select 2; end"],
         ["trigger g on t: after insert on t begin select 1; end → after insert on t begin select 2; end"],
     ),
     "trigger gone": (
-        [T, "create trigger g after insert on t begin select 1; end"],
-        [T],
+        [TABLE, "create trigger g after insert on t begin select 1; end"],
+        [TABLE],
         ["trigger g on t: removed"],
     ),
     "view": (
-        [T, "create view v as select a from t"],
-        [T, "create view v as select b from t"],
+        [TABLE, "create view v as select a from t"],
+        [TABLE, "create view v as select b from t"],
         ["view v: definition as select a from t → as select b from t"],
     ),
     "virtual table": (
@@ -345,40 +345,40 @@ DIFFERENT: dict[str, tuple[list[str], list[str], list[str]]] = {
         ["create virtual table f using fts5(a, b)"],
         ["table f: definition using fts5(a) → using fts5(a, b)"],
     ),
-    "table": ([T], [T, "create table u (x)"], ["table u: added"]),
+    "table": ([TABLE], [TABLE, "create table u (x)"], ["table u: added"]),
 }
 
 
-@pytest.mark.parametrize("case", SAME)
-def test_the_same_structure_typed_differently_is_equal(case: str) -> None:
-    one, other = SAME[case]
+@pytest.mark.parametrize("case", EQUAL_CASES)
+def test_the_same_structure_spelled_differently_is_equal(case: str) -> None:
+    one, other = EQUAL_CASES[case]
 
-    changes = diff(taken(*one), taken(*other))
+    changes = diff(snapshot_of(*one), snapshot_of(*other))
 
     assert [str(change) for change in changes] == []
 
 
-@pytest.mark.parametrize("case", DIFFERENT)
-def test_a_difference_is_told_once_and_in_words(case: str) -> None:
-    one, other, sentences = DIFFERENT[case]
+@pytest.mark.parametrize("case", DIFFERENT_CASES)
+def test_a_difference_is_reported_once_and_in_words(case: str) -> None:
+    one, other, sentences = DIFFERENT_CASES[case]
 
-    changes = diff(taken(*one), taken(*other))
+    changes = diff(snapshot_of(*one), snapshot_of(*other))
 
     assert [str(change) for change in changes] == sentences
 
 
-@pytest.mark.parametrize("case", DIFFERENT)
-def test_the_way_back_holds_the_mirrored_changes(case: str) -> None:
-    one, other, _ = DIFFERENT[case]
-    before, after = taken(*one), taken(*other)
+@pytest.mark.parametrize("case", DIFFERENT_CASES)
+def test_the_diff_in_reverse_holds_the_inverse_changes(case: str) -> None:
+    one, other, _ = DIFFERENT_CASES[case]
+    before, after = snapshot_of(*one), snapshot_of(*other)
 
-    mirrored = sorted((change.mirrored() for change in diff(before, after)), key=lambda change: change.sort_key)
+    mirrored = sorted((change.inverse() for change in diff(before, after)), key=lambda change: change.sort_key)
 
     assert list(diff(after, before)) == mirrored
 
 
 def test_a_table_is_read_into_this_value() -> None:
-    found = taken(
+    found = snapshot_of(
         PARENT,
         """create table child (
             id integer primary key, "Odd Name" varchar(5) collate nocase not null default 'x',
@@ -427,12 +427,12 @@ def test_a_batch_rebuild_that_changes_nothing_changes_nothing() -> None:
         operations = Operations(MigrationContext.configure(connection))
         with operations.batch_alter_table("t", recreate="always"):
             pass
-        rebuilt = snapshot(connection)
+        rebuilt = read_snapshot(connection)
         text = connection.exec_driver_sql("select sql from sqlite_schema where name = 't'").scalar_one()
     engine.dispose()
 
     assert text != statements[1]
-    assert diff(taken(*statements), rebuilt) == ()
+    assert diff(snapshot_of(*statements), rebuilt) == ()
 
 
 def test_an_ignored_table_takes_its_parts_with_it() -> None:
@@ -443,43 +443,43 @@ def test_an_ignored_table_takes_its_parts_with_it() -> None:
         "create trigger g after insert on alembic_version begin select 1; end",
     )
 
-    assert taken(*rest, *version, ignore=("alembic_version",)) == taken(*rest)
-    assert taken(*rest, *version, ignore=("main.alembic_version",)) == taken(*rest)
-    assert taken(*rest, *version) != taken(*rest)
+    assert snapshot_of(*rest, *version, ignore=("alembic_version",)) == snapshot_of(*rest)
+    assert snapshot_of(*rest, *version, ignore=("main.alembic_version",)) == snapshot_of(*rest)
+    assert snapshot_of(*rest, *version) != snapshot_of(*rest)
 
 
 def test_shadow_tables_belong_to_their_virtual_table() -> None:
-    found = taken("create virtual table f using fts5(a)", "create table f_mine (x)")
+    found = snapshot_of("create virtual table f using fts5(a)", "create table f_mine (x)")
 
     assert [table.name for table in found.tables] == ["f", "f_mine"]
 
 
 def test_a_view_on_a_missing_table_stops_nothing() -> None:
-    found = taken("create table t (a)", "create view v as select * from missing")
+    found = snapshot_of("create table t (a)", "create view v as select * from missing")
 
     assert [view.name for view in found.views] == ["v"]
 
 
 def test_a_statement_that_cannot_be_read_is_compared_as_a_whole_and_named() -> None:
-    def odd(check: str) -> Snapshot:
+    def unreadable_table(check: str) -> Snapshot:
         engine = sa.create_engine("sqlite://")
         with engine.connect() as connection:
             connection.exec_driver_sql("create table t (a int)")
             connection.exec_driver_sql("pragma writable_schema = on")
             # Sound to SQLite, which never looks at it again here; no CREATE TABLE to us.
             connection.exec_driver_sql(f"update sqlite_schema set sql = 'create table t (a int check {check})'")
-            found = snapshot(connection)
+            found = read_snapshot(connection)
         engine.dispose()
         return found
 
-    assert odd("a > 0") == odd("a  >  0")
-    assert [str(change) for change in diff(odd("a > 0"), odd("a > 1"))] == [
+    assert unreadable_table("a > 0") == unreadable_table("a  >  0")
+    assert [str(change) for change in diff(unreadable_table("a > 0"), unreadable_table("a > 1"))] == [
         "table t: definition create table t(a int check a > 0) → create table t(a int check a > 1)"
     ]
-    assert any("table t" in name for name in odd("a > 0").not_compared)
+    assert any("table t" in name for name in unreadable_table("a > 0").not_compared)
 
 
-def test_reading_leaves_no_trace() -> None:
+def test_reading_changes_nothing() -> None:
     engine = sa.create_engine("sqlite://")
     with engine.connect() as connection:
         connection.exec_driver_sql("create table t (a)")
@@ -487,7 +487,7 @@ def test_reading_leaves_no_trace() -> None:
             raw = connection.connection.dbapi_connection
             assert isinstance(raw, sqlite3.Connection)
             before = raw.total_changes
-            snapshot(connection)
+            read_snapshot(connection)
             raw.backup(copy)
 
             assert raw.total_changes == before
@@ -496,7 +496,7 @@ def test_reading_leaves_no_trace() -> None:
 
 
 def test_the_number_of_statements_does_not_grow_with_the_tables() -> None:
-    def statements(tables: int) -> int:
+    def count_statements(tables: int) -> int:
         engine = sa.create_engine("sqlite://")
         seen: list[str] = []
         note: Callable[..., None] = lambda *event: seen.append(event[2])  # noqa: E731  # the third argument is the SQL
@@ -504,8 +504,8 @@ def test_the_number_of_statements_does_not_grow_with_the_tables() -> None:
             for number in range(tables):
                 connection.exec_driver_sql(f"create table t{number} (a unique, b references t0)")
             sa.event.listen(engine, "before_cursor_execute", note)
-            snapshot(connection)
+            read_snapshot(connection)
         engine.dispose()
         return len(seen)
 
-    assert statements(1) == statements(30) <= 3
+    assert count_statements(1) == count_statements(30) <= 3

@@ -9,7 +9,7 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.backends.sqlite.written_tables import written
+from dormatory.backends.sqlite.written_tables import collect_written_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,43 +45,43 @@ def connection() -> Iterator[sa.Connection]:
         ("SELECT * FROM owners", set()),
     ],
 )
-def test_what_a_drivers_own_cursor_writes_is_known_with_all_that_follows(
+def test_writes_of_a_driver_cursor_and_their_cascades_are_collected(
     connection: sa.Connection, statement: str, tables: set[str]
 ) -> None:
-    with written(connection) as found:
+    with collect_written_tables(connection) as found:
         connection.connection.cursor().execute(statement)
     assert found is not None
     assert tables <= {name for _, name in found} <= tables | {"owners", "pets", "toys"}
     assert bool(found) is bool(tables)
 
 
-def test_a_statement_that_was_compiled_before_is_known_as_well(connection: sa.Connection) -> None:
+def test_writes_of_a_statement_compiled_earlier_are_collected(connection: sa.Connection) -> None:
     connection.exec_driver_sql("UPDATE owners SET id = 2")
-    with written(connection) as found:
+    with collect_written_tables(connection) as found:
         connection.exec_driver_sql("UPDATE owners SET id = 2")
     assert found is not None
     assert (None, "owners") in found
 
 
-def test_tables_that_change_names_are_known_since_their_rows_do_so_too(connection: sa.Connection) -> None:
-    with written(connection) as found:
+def test_renamed_tables_are_collected(connection: sa.Connection) -> None:
+    with collect_written_tables(connection) as found:
         for old, new in (("owners", "spare"), ("zoo", "owners"), ("spare", "zoo")):
             connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
     assert found is not None
     assert {"owners", "zoo"} <= {name for _, name in found}
 
 
-def test_nothing_is_noted_behind_the_block(connection: sa.Connection) -> None:
-    with written(connection) as found:
+def test_nothing_is_collected_after_the_block(connection: sa.Connection) -> None:
+    with collect_written_tables(connection) as found:
         pass
     connection.exec_driver_sql("DELETE FROM log")
     assert found == set()
 
 
-def test_nobody_knows_of_another_kind_of_database(postgres_server: throwaway.Server) -> None:
+def test_another_backend_gives_none(postgres_server: throwaway.Server) -> None:
     with (
         throwaway.scratch_postgresql(postgres_server) as target,
         backend_for(target).engine(target, writing=True).connect() as opened,
-        written(opened) as found,
+        collect_written_tables(opened) as found,
     ):
         assert found is None

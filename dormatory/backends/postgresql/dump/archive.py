@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from dormatory.backends import programs
 from dormatory.errors import ProgramFailedError
 from dormatory.sql.lexer import Syntax
-from dormatory.sql.split import Kind, pieces
-from dormatory.system.process import run
+from dormatory.sql.split import SpanKind, text_spans
+from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +23,9 @@ _TAIL_LINES = 8
 _TIMEOUT_SECONDS = 600.0  # reading the catalogs of many thousand objects takes its time
 # Nothing of the machine: who owns what, who may read it and on which disk it lies differ between a laptop and a
 # server.  A subscription and a user mapping hold passwords.
-_WITHOUT = ("--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-table-access-method",
+_DUMP_OPTIONS = ("--schema-only", "--no-owner", "--no-privileges", "--no-tablespaces", "--no-table-access-method",
             "--no-subscriptions", "--no-security-labels")  # fmt: skip
-_LEFT_OUT = frozenset({"USER MAPPING"})
+_IGNORED_KINDS = frozenset({"USER MAPPING"})
 
 # What pg_restore --verbose writes above each object; pg_dump itself leaves the second line out of its plain text.
 _HEADER = re.compile(
@@ -41,80 +41,82 @@ _RESTRICT = re.compile(r"^\\(?:un)?restrict \w+\n", re.MULTILINE)
 # PostgreSQL 18 keeps a name for NOT NULL and shows it where a renamed table or a partition has one that it would not
 # choose today.  Servers before 18 know no such name, so one that the server made up is no part of the schema.
 # The other alternatives step over literals and names.
-_MADE_UP_NAME = re.compile(
+_GENERATED_NAME = re.compile(
     r""" CONSTRAINT (?:\w+_not_null\d*|"(?:[^"]|"")*_not_null\d*")(?= NOT NULL\b)"""
     r"""|(?P<kept>'(?:[^']|'')*'|"(?:[^"]|"")*")"""
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """One object of an archive; `needs` are the numbers of the entries that must be loaded before it."""
 
     number: int
-    needs: frozenset[int]
+    dependencies: frozenset[int]
     kind: str  # as pg_dump says it: TABLE, FK CONSTRAINT, COMMENT ...
     namespace: str  # "-" for what lies in none
     name: str  # for a part of a table: the table's name, a space, its own name
     sql: str
 
 
-def read(target: Target, server_major: int) -> tuple[Entry, ...]:
+def read_archive(target: Target, server_major: int) -> tuple[ArchiveEntry, ...]:
     """Return everything in the database, in the order in which pg_dump would load it.
 
     Raises ProgramMissingError, ProgramTooOldError or ProgramFailedError; nothing is ever taken for an empty database.
     """
-    pg_dump = programs.client("pg_dump", server_major=server_major)
-    pg_restore = programs.client("pg_restore", server_major=server_major)
+    pg_dump = programs.find_client("pg_dump", server_major=server_major)
+    pg_restore = programs.find_client("pg_restore", server_major=server_major)
     with tempfile.TemporaryDirectory(prefix="dormatory-") as directory:
         archive, script = Path(directory) / "archive", Path(directory) / "script"
         # The custom format is the only one that keeps the dependencies.
-        _run(target, pg_dump, "--no-password", "--format=custom", "--compress=0", f"--file={archive}")
-        _run(target, pg_restore, "--verbose", f"--file={script}", str(archive))
+        _run_program(target, pg_dump, "--no-password", "--format=custom", "--compress=0", f"--file={archive}")
+        _run_program(target, pg_restore, "--verbose", f"--file={script}", str(archive))
         text = script.read_bytes().decode()  # a pipe would turn the line ends in a function body into ours
-    return tuple(entry for entry in parse(text) if not _is_environment(entry))
+    return tuple(entry for entry in parse_archive(text) if not _is_machine_specific(entry))
 
 
-def _run(target: Target, program: Path, *options: str) -> None:
+def _run_program(target: Target, program: Path, *options: str) -> None:
     """Run one of the two programs on the database."""
     # Bounds and defaults of type timestamptz are shown in the session's time zone.
     environment = target.environment() | {"PGTZ": "UTC", "PGCLIENTENCODING": "UTF8"}
     fix = f"see that the user may read every object of {target}"
-    finished = run([str(program), *_WITHOUT, *options], env=environment, timeout=_TIMEOUT_SECONDS, check=False)
-    if finished.code:
-        said = target.mask(finished.stderr or finished.stdout).strip().splitlines()
-        raise ProgramFailedError(program.name, code=finished.code, tail="\n".join(said[-_TAIL_LINES:]), fix=fix)
+    result = run_program(
+        [str(program), *_DUMP_OPTIONS, *options], env=environment, timeout=_TIMEOUT_SECONDS, check=False
+    )
+    if result.code:
+        lines = target.mask(result.stderr or result.stdout).strip().splitlines()
+        raise ProgramFailedError(program.name, code=result.code, tail="\n".join(lines[-_TAIL_LINES:]), fix=fix)
 
 
-def parse(script: str) -> Iterator[Entry]:
+def parse_archive(script: str) -> Iterator[ArchiveEntry]:
     """Yield the entries of what pg_restore --verbose wrote.
 
     A header counts only outside quotes: function bodies, literals and comments may contain what looks like one.
     """
     header, parts = None, list[str]()
     skipped_to = 0
-    for piece in pieces(script, Syntax.POSTGRESQL):
-        if piece.start < skipped_to:
+    for span in text_spans(script, Syntax.POSTGRESQL):
+        if span.start < skipped_to:
             continue
-        if piece.kind is Kind.COMMENT:
-            if found := _HEADER.match(script, piece.start):
+        if span.kind is SpanKind.COMMENT:
+            if found := _HEADER.match(script, span.start):
                 if header:
                     yield _entry(header, parts)
                 header, parts = found, []
                 skipped_to = found.end()
         else:
-            parts.append(_laid_out(piece.text) if piece.kind is Kind.PLAIN else piece.text)
+            parts.append(_without_blank_lines(span.text) if span.kind is SpanKind.PLAIN else span.text)
     if header:
         yield _entry(header, parts)
 
 
-def _entry(header: re.Match[str], parts: list[str]) -> Entry:
+def _entry(header: re.Match[str], parts: list[str]) -> ArchiveEntry:
     sql, kind = "".join(parts).strip(), header["kind"]
     if kind in {"TABLE", "FOREIGN TABLE"}:
-        sql = _MADE_UP_NAME.sub(lambda found: found["kept"] or "", sql)
-    return Entry(
+        sql = _GENERATED_NAME.sub(lambda found: found["kept"] or "", sql)
+    return ArchiveEntry(
         number=int(header["number"]),
-        needs=frozenset(int(number) for number in (header["needs"] or "").split()),
+        dependencies=frozenset(int(number) for number in (header["needs"] or "").split()),
         kind=kind,
         namespace=header["namespace"],
         name=header["name"],
@@ -122,15 +124,15 @@ def _entry(header: re.Match[str], parts: list[str]) -> Entry:
     )
 
 
-def _laid_out(plain: str) -> str:
+def _without_blank_lines(plain: str) -> str:
     """Return text from outside quotes without blank lines and without psql's own two lines."""
     return re.sub(r"[ \t]*\n(?:[ \t]*\n)+", "\n", _RESTRICT.sub("", plain))
 
 
-def _is_environment(entry: Entry) -> bool:
+def _is_machine_specific(entry: ArchiveEntry) -> bool:
     """Tell whether an entry comes from the machine, not from a migration."""
     if entry.kind == "COMMENT" and entry.name == "SCHEMA public":
         return entry.sql.endswith(" IS '';")  # what a dropped and created schema public lacks
     # The comment of an extension is its packager's; an entry without SQL is the schema public of an old cluster.
     is_extension_comment = entry.kind == "COMMENT" and entry.name.startswith("EXTENSION ")
-    return not entry.sql or is_extension_comment or entry.kind in _LEFT_OUT
+    return not entry.sql or is_extension_comment or entry.kind in _IGNORED_KINDS

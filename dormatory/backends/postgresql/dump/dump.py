@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from dormatory.backends.driver import connected
+from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql.dump import archive
 from dormatory.backends.postgresql.dump.order import arrange
-from dormatory.errors import NotEmptyError
+from dormatory.errors import DatabaseNotEmptyError
 from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
-    from dormatory.backends.postgresql.dump.archive import Entry
+    from dormatory.backends.postgresql.dump.archive import ArchiveEntry
     from dormatory.backends.url import Target
 
 # All of pg_dump's settings that change what the statements below them mean.  Every name is written with its schema.
@@ -22,40 +22,40 @@ SET client_encoding = 'UTF8';
 SET check_function_bodies = false;
 SET search_path = '';
 """
-_RELATIONS = """
+_RELATION_COUNT = """
 SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
 """
 
 
-def dump(target: Target, version_table: str) -> str:
+def dump_postgresql_schema(target: Target, version_table: str) -> str:
     """Return the text of a database; see `dormatory.backends.dump.dump`."""
-    with connected(target, writing=False) as driver:
-        entries = archive.read(target, driver.server_version // 10000)
+    with driver_connection(target, writing=False) as driver:
+        entries = archive.read_archive(target, driver.server_version // 10000)
         versions = [entry for entry in entries if entry.kind == "TABLE" and entry.name == version_table]
         table = min(versions, key=lambda entry: (entry.namespace != "public", entry.namespace), default=None)
-        rows = _revisions(driver, table) if table else ""
+        rows = _revision_inserts(driver, table) if table else ""
     blocks = ["\n".join((f"-- {block.title}", *block.statements)) + "\n" for block in arrange(entries, last=table)]
     return "\n".join([_PREAMBLE, *blocks, rows] if rows else [_PREAMBLE, *blocks])
 
 
-def load(target: Target, text: str) -> None:
+def load_postgresql_schema(target: Target, text: str) -> None:
     """Run a dump in an empty database; see `dormatory.backends.dump.load`.
 
     It goes through the driver and not through psql, which obeys backslash commands in what it reads, shell commands
     among them (CVE-2025-8714); the server only knows SQL.  All statements sent at once are one transaction.
     """
-    with connected(target, writing=True) as driver, driver.cursor() as cursor:
-        cursor.execute(_RELATIONS)
+    with driver_connection(target, writing=True) as driver, driver.cursor() as cursor:
+        cursor.execute(_RELATION_COUNT)
         if cursor.fetchone()[0]:
-            raise NotEmptyError(str(target))
+            raise DatabaseNotEmptyError(str(target))
         driver.set_client_encoding("UTF8")
         cursor.execute(text)
         driver.commit()
 
 
-def _revisions(driver: Any, table: Entry) -> str:
+def _revision_inserts(driver: Any, table: ArchiveEntry) -> str:
     """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
     with driver.cursor() as cursor:
         query = 'SELECT quote_literal(version_num) FROM {} ORDER BY version_num COLLATE "C"'

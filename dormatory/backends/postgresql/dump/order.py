@@ -18,29 +18,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from dormatory.backends.postgresql.dump.archive import Entry
+    from dormatory.backends.postgresql.dump.archive import ArchiveEntry
 
-_RELATIONS = frozenset({"TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW"})
+_RELATION_KINDS = frozenset({"TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW"})
 # Kinds of objects in the order of their sections; kinds not named are operators, casts, servers and the like.
 _SECTIONS = (
     ("SCHEMA",), ("EXTENSION",), ("COLLATION",), ("SHELL TYPE", "TYPE", "DOMAIN"),
     ("FUNCTION", "PROCEDURE", "AGGREGATE"), ("*",), ("SEQUENCE",), ("TABLE", "FOREIGN TABLE"),
     ("VIEW", "MATERIALIZED VIEW"), ("* that needs a table",), ("PUBLICATION", "EVENT TRIGGER"),
 )  # fmt: skip
-_SECTION = {kind: section for section, kinds in enumerate(_SECTIONS) for kind in kinds}
+_SECTION_NUMBERS = {kind: section for section, kinds in enumerate(_SECTIONS) for kind in kinds}
 # What belongs to another object, in its order within that object's block.
-_PARTS = (
+_PART_KINDS = (
     "SEQUENCE", "SEQUENCE OWNED BY", "DEFAULT", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "INDEX",
     "TABLE ATTACH", "INDEX ATTACH", "STATISTICS", "RULE", "TRIGGER", "ROW SECURITY", "POLICY",
     "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "COMMENT",
 )  # fmt: skip
-_PART = {kind: place for place, kind in enumerate(_PARTS)}
+_PART_ORDER = {kind: place for place, kind in enumerate(_PART_KINDS)}
 # A statement of these kinds waits for what it needs; it does not bring another object forward.
-_PATIENT = frozenset({"RULE", "TRIGGER", "POLICY", "COMMENT", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"})
+_WAITING_KINDS = frozenset(
+    {"RULE", "TRIGGER", "POLICY", "COMMENT", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"}
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DumpBlock:
     """Statements that stand together below a title."""
 
     title: str
@@ -48,16 +50,16 @@ class Block:
 
 
 @dataclass(slots=True, eq=False)
-class _Object:
+class _DumpObject:
     """An object with its parts, on its way to becoming a block."""
 
-    head: Entry
-    parts: list[Entry] = field(default_factory=list)
-    needs: set[_Object] = field(default_factory=set)  # what has to stand before it
+    head: ArchiveEntry
+    parts: list[ArchiveEntry] = field(default_factory=list)
+    dependencies: set[_DumpObject] = field(default_factory=set)  # what has to stand before it
     section: int = 0
 
     @property
-    def key(self) -> tuple[int, str, str, str]:
+    def sort_key(self) -> tuple[int, str, str, str]:
         """Where it stands as long as nothing brings it forward."""
         return self.section, self.head.namespace, self.head.name, self.head.kind
 
@@ -68,80 +70,80 @@ class _Object:
         return f"{self.head.kind.lower()} {namespace}{self.head.name}"
 
 
-def arrange(entries: Sequence[Entry], *, last: Entry | None = None) -> tuple[Block, ...]:
+def arrange(entries: Sequence[ArchiveEntry], *, last: ArchiveEntry | None = None) -> tuple[DumpBlock, ...]:
     """Return the blocks of a dump; the table `last` closes it, whatever its name."""
     owners = _owners(entries)
     objects = list(dict.fromkeys(owners.values()))
     for entry in entries:
-        if entry.kind not in _PATIENT:
-            mine = owners[entry.number]
-            mine.needs |= {owners[number] for number in entry.needs & owners.keys()} - {mine}
+        if entry.kind not in _WAITING_KINDS:
+            owner = owners[entry.number]
+            owner.dependencies |= {owners[number] for number in entry.dependencies & owners.keys()} - {owner}
     for found in objects:
         found.section = len(_SECTIONS) if found.head is last else _section(found)
-    writer = _Writer(owners.keys())
-    for found in _in_order(objects):
+    writer = _BlockWriter(owners.keys())
+    for found in _objects_in_order(objects):
         writer.write(found)
-    return writer.finished()
+    return writer.blocks()
 
 
-def _owners(entries: Iterable[Entry]) -> dict[int, _Object]:
+def _owners(entries: Iterable[ArchiveEntry]) -> dict[int, _DumpObject]:
     """Return the object that each entry, by its number, is or belongs to."""
-    by_number: dict[int, Entry] = {}
-    owners: dict[int, _Object] = {}
+    by_number: dict[int, ArchiveEntry] = {}
+    owners: dict[int, _DumpObject] = {}
     for entry in entries:  # in pg_dump's order, in which a part comes after what it is a part of
-        subjects = [by_number[number] for number in sorted(entry.needs & by_number.keys())]
-        subject = _subject(entry, subjects)
-        if subject is None:
-            owners[entry.number] = _Object(entry)
+        needed = [by_number[number] for number in sorted(entry.dependencies & by_number.keys())]
+        owner = _owner_entry(entry, needed)
+        if owner is None:
+            owners[entry.number] = _DumpObject(entry)
         else:
-            owners[entry.number] = owners[subject.number]
+            owners[entry.number] = owners[owner.number]
             owners[entry.number].parts.append(entry)
         by_number[entry.number] = entry
     return owners
 
 
-def _subject(entry: Entry, needed: list[Entry]) -> Entry | None:
+def _owner_entry(entry: ArchiveEntry, needed: list[ArchiveEntry]) -> ArchiveEntry | None:
     """Return which of the entries that a part needs it is a part of; None for an object of its own."""
-    if entry.kind not in _PART:
+    if entry.kind not in _PART_ORDER:
         return None
     if entry.kind.startswith("PUBLICATION"):
         needed = [other for other in needed if other.kind == "PUBLICATION"]
-    relations = [other for other in needed if other.kind in _RELATIONS]
+    relations = [other for other in needed if other.kind in _RELATION_KINDS]
     if entry.kind in {"SEQUENCE", "INDEX", "STATISTICS"}:  # their names do not tell the table's
         needed = relations
-    named = [other for other in needed if other.namespace == entry.namespace and _names(entry.name, other.name)]
+    named = [other for other in needed if other.namespace == entry.namespace and _is_part_name(entry.name, other.name)]
     found = named or relations or needed
     return max(found, key=lambda other: (len(other.name), other.name, other.namespace), default=None)
 
 
-def _names(part: str, whole: str) -> bool:
+def _is_part_name(part: str, whole: str) -> bool:
     """Tell whether the name of a part, `object pk_object` or `pk_object`, speaks of the entry `whole`."""
     return part == whole or part.startswith(f"{whole} ") or whole.endswith(f" {part}")
 
 
-def _section(found: _Object) -> int:
+def _section(found: _DumpObject) -> int:
     """Return the section of an object; a function that needs a table does not bring that table forward."""
-    section = _SECTION.get(found.head.kind, _SECTION["*"])
-    if section >= _SECTION["TABLE"]:
+    section = _SECTION_NUMBERS.get(found.head.kind, _SECTION_NUMBERS["*"])
+    if section >= _SECTION_NUMBERS["TABLE"]:
         return section
-    seen, ahead = {found}, [found]
-    while ahead:
-        for needed in ahead.pop().needs - seen:
-            if needed.head.kind in _RELATIONS:
-                return _SECTION["* that needs a table"]
+    seen, pending = {found}, [found]
+    while pending:
+        for needed in pending.pop().dependencies - seen:
+            if needed.head.kind in _RELATION_KINDS:
+                return _SECTION_NUMBERS["* that needs a table"]
             seen.add(needed)
-            ahead.append(needed)
+            pending.append(needed)
     return section
 
 
-def _in_order(objects: Iterable[_Object]) -> Iterator[_Object]:
+def _objects_in_order(objects: Iterable[_DumpObject]) -> Iterator[_DumpObject]:
     """Yield objects by section and name, each after what it needs, as far as there is no circle."""
-    seen: set[_Object] = set()
-    for first in sorted(objects, key=lambda found: found.key):
+    seen: set[_DumpObject] = set()
+    for first in sorted(objects, key=lambda found: found.sort_key):
         if first in seen:
             continue
         seen.add(first)
-        path = [(first, iter(sorted(first.needs, key=lambda found: found.key)))]
+        path = [(first, iter(sorted(first.dependencies, key=lambda found: found.sort_key)))]
         while path:  # a loop, not a recursion: a chain of references may be longer than Python's stack
             found, needed = path[-1]
             following = next((other for other in needed if other not in seen), None)
@@ -150,57 +152,57 @@ def _in_order(objects: Iterable[_Object]) -> Iterator[_Object]:
                 yield found
             else:
                 seen.add(following)
-                path.append((following, iter(sorted(following.needs, key=lambda found: found.key))))
+                path.append((following, iter(sorted(following.dependencies, key=lambda found: found.sort_key))))
 
 
-class _Writer:
+class _BlockWriter:
     """Writes blocks, and keeps a statement back until all that it needs is written."""
 
-    def __init__(self, known: Collection[int]) -> None:
-        self._known = frozenset(known)
+    def __init__(self, numbers: Collection[int]) -> None:
+        self._known = frozenset(numbers)
         self._written: set[int] = set()
-        self._kept_back: dict[_Object, list[Entry]] = {}
-        self._blocks: list[Block] = []
+        self._waiting: dict[_DumpObject, list[ArchiveEntry]] = {}
+        self._blocks: list[DumpBlock] = []
 
-    def write(self, found: _Object) -> None:
+    def write(self, found: _DumpObject) -> None:
         """Write an object's block, and then what waited for it."""
         self._finish_view(found)
         # Comments stay in the order of the columns they speak of.
-        parts = sorted(found.parts, key=lambda part: (_PART[part.kind], part.kind != "COMMENT" and part.name))
+        parts = sorted(found.parts, key=lambda part: (_PART_ORDER[part.kind], part.kind != "COMMENT" and part.name))
         self._write(found, found.title, [found.head, *parts])
         progress = True
         while progress:
             progress = False
-            for other in sorted(self._kept_back, key=lambda kept: kept.key):
-                progress |= self._write(other, f"{other.title}, continued", self._kept_back.pop(other))
+            for other in sorted(self._waiting, key=lambda kept: kept.sort_key):
+                progress |= self._write(other, f"{other.title}, continued", self._waiting.pop(other))
 
-    def finished(self) -> tuple[Block, ...]:
+    def blocks(self) -> tuple[DumpBlock, ...]:
         """Return the blocks; an archive never leaves a statement waiting."""
-        if self._kept_back:
-            message = f"circular: {', '.join(found.title for found in self._kept_back)}"
+        if self._waiting:
+            message = f"circular: {', '.join(found.title for found in self._waiting)}"
             raise AssertionError(message)
         return tuple(self._blocks)
 
-    def _write(self, found: _Object, title: str, entries: list[Entry]) -> bool:
+    def _write(self, found: _DumpObject, title: str, entries: list[ArchiveEntry]) -> bool:
         statements: list[str] = []
         while ready := next((entry for entry in entries if self._is_ready(entry)), None):
             entries.remove(ready)
             statements.append(ready.sql)
             self._written.add(ready.number)
         if entries:
-            self._kept_back[found] = entries
+            self._waiting[found] = entries
         if statements:
-            self._blocks.append(Block(title, tuple(statements)))
+            self._blocks.append(DumpBlock(title, tuple(statements)))
         return bool(statements)
 
-    def _is_ready(self, entry: Entry) -> bool:
-        return entry.needs & self._known <= self._written
+    def _is_ready(self, entry: ArchiveEntry) -> bool:
+        return entry.dependencies & self._known <= self._written
 
-    def _finish_view(self, found: _Object) -> None:
+    def _finish_view(self, found: _DumpObject) -> None:
         """Write a view at once where pg_dump gives an empty one first, because it writes keys after views."""
         for part in found.parts:
             if part.kind == "RULE" and part.name == f"{found.head.name} _RETURN":
-                whole = replace(part, number=found.head.number, needs=part.needs - {found.head.number})
+                whole = replace(part, number=found.head.number, dependencies=part.dependencies - {found.head.number})
                 if self._is_ready(whole):
                     sql = part.sql.replace("CREATE OR REPLACE VIEW", "CREATE VIEW", 1)
                     found.head = replace(whole, kind=found.head.kind, name=found.head.name, sql=sql)

@@ -28,31 +28,31 @@ from dormatory.schema.snapshot import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.backends.postgresql.introspection.catalog import Memory
+    from dormatory.backends.postgresql.introspection.catalog import PostgreSQLCatalogCache
     from dormatory.backends.postgresql.introspection.catalog_rows import TypeRow
 
 _ATTACHED_CATALOGS = {"trigger": "pg_trigger", "rule": "pg_rewrite", "policy": "pg_policy"}
-_FIELDS = {"trigger": "triggers", "rule": "rules", "policy": "policies"}
-_BY_NAME, _NUMBER = attrgetter("name"), itemgetter(1)
+_ATTACHED_FIELDS = {"trigger": "triggers", "rule": "rules", "policy": "policies"}
+_BY_NAME, _BY_NUMBER = attrgetter("name"), itemgetter(1)
 _T = TypeVar("_T")
 
 
-class Builder:
+class PostgreSQLObjectBuilder:
     """Builds values; `version` is the server's number."""
 
-    def __init__(self, memory: Memory, version: int) -> None:
-        self._memory, self._version = memory, version
-        self._noted = {oid for notes in (memory.comments, memory.grants) for _, oid, _ in notes}
+    def __init__(self, cache: PostgreSQLCatalogCache, version: int) -> None:
+        self._cache, self._version = cache, version
+        self._annotated_oids = {oid for notes in (cache.comments, cache.grants) for _, oid, _ in notes}
 
     def relation(self, oid: int) -> Table | View:
         """Return a table or a view."""
-        row = self._memory.relations[oid]
+        row = self._cache.relations[oid]
         attached = self._attached(oid)
         parts: dict[str, Any] = {
             "columns": self._columns(oid),
             "indexes": self._indexes(oid),
             **{kind: tuple(attached[kind]) for kind in ("triggers", "rules") if kind in attached},
-            **self._facts("pg_class", oid),
+            **self._annotations("pg_class", oid),
         }
         if row.view is not None:
             return replace(rows.view(row, self._version), **parts)
@@ -61,13 +61,13 @@ class Builder:
 
     def type(self, row: TypeRow) -> Enum | Domain | Composite | Range:
         """Return a type."""
-        facts = self._facts("pg_type", row.oid)
+        annotations = self._annotations("pg_type", row.oid)
         if row.kind == "e":
-            return Enum(row.namespace, row.name, tuple(row.labels), **facts)
+            return Enum(row.namespace, row.name, tuple(row.labels), **annotations)
         if row.kind == "c":
-            return Composite(row.namespace, row.name, self._columns(row.relation), **facts)
+            return Composite(row.namespace, row.name, self._columns(row.relation), **annotations)
         if row.kind == "r":
-            return Range(row.namespace, row.name, row.range or "", **facts)
+            return Range(row.namespace, row.name, row.range or "", **annotations)
         return Domain(
             row.namespace,
             row.name,
@@ -76,97 +76,97 @@ class Builder:
             default=row.default,
             collation=row.collation,
             constraints=self._constraints(-row.oid, 0),
-            **facts,
+            **annotations,
         )
 
     def sequence(self, oid: int) -> Sequence | None:
         """Return a sequence, if it is one: those behind identity columns and of tables left out do not count."""
-        memory, owner = self._memory, None
-        row = memory.sequences.get(oid)
-        if row is None or row.dependency == "i" or row.relation in memory.left_out:
+        cache, owner = self._cache, None
+        row = cache.sequences.get(oid)
+        if row is None or row.dependency == "i" or row.relation in cache.ignored:
             return None
-        if row.relation in memory.relations:
-            relation = memory.relations[row.relation]
-            owner = f"{relation.namespace}.{relation.name}.{memory.names[row.relation][row.column or 0]}"
-        return self._with_facts(rows.sequence(row, owner), "pg_class", oid)
+        if row.relation in cache.relations:
+            relation = cache.relations[row.relation]
+            owner = f"{relation.namespace}.{relation.name}.{cache.column_names[row.relation][row.column or 0]}"
+        return self._with_annotations(rows.sequence(row, owner), "pg_class", oid)
 
     def function(self, oid: int) -> Function:
         """Return a function."""
-        return self._with_facts(rows.function(self._memory.functions[oid]), "pg_proc", oid)
+        return self._with_annotations(rows.function(self._cache.functions[oid]), "pg_proc", oid)
 
-    def places(self) -> Iterator[Namespace | Extension]:
+    def namespaces_and_extensions(self) -> Iterator[Namespace | Extension]:
         """Yield namespaces and extensions."""
-        for kind, oid, name, namespace, version in self._memory.places:
+        for kind, oid, name, namespace, version in self._cache.namespaces_and_extensions:
             if kind == "namespace":
-                yield Namespace(name, **self._facts("pg_namespace", oid))
+                yield Namespace(name, **self._annotations("pg_namespace", oid))
                 continue
-            usual = name == "plpgsql" or self._memory.extension_defaults.get(name) == version
-            yield Extension(name, namespace, None if usual else version)
+            is_default = name == "plpgsql" or self._cache.extension_defaults.get(name) == version
+            yield Extension(name, namespace, None if is_default else version)
 
     def others(self) -> Iterator[Other]:
         """Yield what is of a rarer kind."""
-        for kind, name, kept_in, oid, definition in self._memory.others:
-            yield Other(kind, name, definition, self._memory.comments.get((kept_in, oid, 0)))
+        for kind, name, catalog, oid, definition in self._cache.others:
+            yield Other(kind, name, definition, self._cache.comments.get((catalog, oid, 0)))
 
-    def _facts(self, kept_in: str, oid: int, part: int = 0) -> dict[str, Any]:
+    def _annotations(self, catalog: str, oid: int, part: int = 0) -> dict[str, Any]:
         """Return the comment and the grants of an object, as far as it has any."""
-        facts: dict[str, Any] = {}
-        if oid not in self._noted:  # as most are
-            return facts
-        key = kept_in, oid, part
-        if (comment := self._memory.comments.get(key)) is not None:
-            facts["comment"] = comment
-        if grants := self._memory.grants.get(key):
-            facts["grants"] = grants
-        return facts
+        annotations: dict[str, Any] = {}
+        if oid not in self._annotated_oids:  # as most are
+            return annotations
+        key = catalog, oid, part
+        if (comment := self._cache.comments.get(key)) is not None:
+            annotations["comment"] = comment
+        if grants := self._cache.grants.get(key):
+            annotations["grants"] = grants
+        return annotations
 
-    def _with_facts(self, value: _T, kept_in: str, oid: int, part: int = 0) -> _T:
-        facts = self._facts(kept_in, oid, part)
-        return replace(value, **facts) if facts else value  # type: ignore[type-var]
+    def _with_annotations(self, value: _T, catalog: str, oid: int, part: int = 0) -> _T:
+        annotations = self._annotations(catalog, oid, part)
+        return replace(value, **annotations) if annotations else value  # type: ignore[type-var]
 
     def _columns(self, oid: int) -> tuple[Column, ...]:
-        memory = self._memory
-        answers = memory.columns.get(oid, ())
+        cache = self._cache
+        answers = cache.columns.get(oid, ())
         notes = {
             number: note
-            for row in memory.constraints.get(oid, ())
+            for row in cache.constraints.get(oid, ())
             if row[4] == "n" and (note := _not_null_note(row))
             for number in row[6] or ()
         }
-        identities = memory.identities.get(oid, {})
-        is_partition = oid in memory.relations and memory.relations[oid].bound is not None
+        identities = cache.identity_options.get(oid, {})
+        is_partition = oid in cache.relations and cache.relations[oid].bound is not None
         return tuple(
-            self._with_facts(
+            self._with_annotations(
                 rows.column(row[2:], identities.get(row[1], ""), notes.get(row[1]), is_partition=is_partition),
                 "pg_class",
                 oid,
                 row[1],
             )
-            for row in sorted(answers, key=_NUMBER)
+            for row in sorted(answers, key=_BY_NUMBER)
         )
 
     def _constraints(self, owner: int, relation: int) -> tuple[Constraint, ...]:
-        names = self._memory.names
+        names = self._cache.column_names
         found = [
-            self._with_facts(
+            self._with_annotations(
                 rows.constraint(row, names.get(relation, {}), names.get(row[7], {})), "pg_constraint", row[0]
             )
-            for row in self._memory.constraints.get(owner, ())
+            for row in self._cache.constraints.get(owner, ())
             if row[4] != "n"
         ]
         return tuple(sorted(found, key=lambda it: (it.kind, it.name or "")))
 
     def _indexes(self, oid: int) -> tuple[Index, ...]:
-        answers = self._memory.indexes.get(oid, ())
+        answers = self._cache.indexes.get(oid, ())
         return tuple(
-            sorted((self._with_facts(rows.index(row[2:]), "pg_class", row[0]) for row in answers), key=_BY_NAME)
+            sorted((self._with_annotations(rows.index(row[2:]), "pg_class", row[0]) for row in answers), key=_BY_NAME)
         )
 
     def _attached(self, oid: int) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
-        for row in map(AttachedRow._make, self._memory.attached.get(oid, ())):
-            value = self._with_facts(rows.attached(row), _ATTACHED_CATALOGS[row.kind], row.oid)
-            found.setdefault(_FIELDS[row.kind], []).append(value)
+        for row in map(AttachedRow._make, self._cache.attached.get(oid, ())):
+            value = self._with_annotations(rows.attached_object(row), _ATTACHED_CATALOGS[row.kind], row.oid)
+            found.setdefault(_ATTACHED_FIELDS[row.kind], []).append(value)
         return {kind: sorted(its, key=_BY_NAME) for kind, its in found.items()}
 
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 from dormatory.backends.postgresql.introspection import catalog_rows as catalog
 from dormatory.backends.postgresql.introspection import convert as rows
 from dormatory.backends.postgresql.introspection import queries
-from dormatory.backends.postgresql.introspection.session import listed
+from dormatory.backends.postgresql.introspection.session import oid_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from dormatory.backends.postgresql.introspection.session import Session
+    from dormatory.backends.postgresql.introspection.session import CatalogSession
 
     Row = Any
-    Key = tuple[str, int, int]  # catalog, OID, number of the column
+    ObjectKey = tuple[str, int, int]  # catalog, OID, number of the column
 
-_RELATIONS = {
+_RELATION_QUERIES = {
     "relations": queries.RELATIONS,
     "columns": queries.COLUMNS,
     "constraints": queries.CONSTRAINTS,
@@ -29,27 +29,27 @@ _RELATIONS = {
 }
 
 
-class Memory:
+class PostgreSQLCatalogCache:
     """The catalogs' rows. Those of a relation are in dictionaries by its OID, and go with it."""
 
     def __init__(self, ignore: Collection[str]) -> None:
         self._ignore = frozenset(ignore)
         self.relations: dict[int, catalog.RelationRow] = {}
-        self.left_out: set[int] = set()
+        self.ignored: set[int] = set()
         self.columns: dict[int, list[Row]] = {}
-        self.names: dict[int, dict[int, str]] = {}
+        self.column_names: dict[int, dict[int, str]] = {}
         self.constraints: dict[int, list[Row]] = {}  # those of a domain by its negative OID
         self.indexes: dict[int, list[Row]] = {}
         self.attached: dict[int, list[Row]] = {}
         self.sequences: dict[int, catalog.SequenceRow] = {}
-        self.identities: dict[int, dict[int, str]] = {}
+        self.identity_options: dict[int, dict[int, str]] = {}
         self.types: dict[int, catalog.TypeRow] = {}
         self.functions: dict[int, catalog.FunctionRow] = {}
-        self.places: list[Row] = []
+        self.namespaces_and_extensions: list[Row] = []
         self.extension_defaults: dict[str, str] = {}
         self.others: list[Row] = []
-        self.comments: dict[Key, str] = {}
-        self.grants: dict[Key, tuple[str, ...]] = {}
+        self.comments: dict[ObjectKey, str] = {}
+        self.grants: dict[ObjectKey, tuple[str, ...]] = {}
 
     @property
     def has_queries(self) -> bool:
@@ -60,41 +60,45 @@ class Memory:
             or any(row[0] != "trigger" for its in self.attached.values() for row in its)
         )
 
-    def read(self, session: Session) -> None:
+    def read(self, session: CatalogSession) -> None:
         """Read everything, and confirm the session's settings on the way."""
-        ((path, *flags),) = session.ask(queries.HAVE)
-        session.confirm(path)
-        there = {kind for kind, is_there in zip(queries.KINDS, flags, strict=True) if is_there}
+        ((path, *flags),) = session.fetch(queries.EXISTING_KINDS)
+        session.ensure_search_path(path)
+        existing_kinds = {kind for kind, is_there in zip(queries.OPTIONAL_KINDS, flags, strict=True) if is_there}
         self.read_comments(session)
-        if catalogs := [catalog for catalog in queries.HELD if catalog in there]:
-            self._take_grants(session.ask(queries.grants(catalogs)))
-        wanted = {name: query for name, query in _RELATIONS.items() if name in there or name not in queries.KINDS}
-        self._take({name: session.ask(query) for name, query in wanted.items()})
-        if "types" in there:
+        if catalogs := [catalog for catalog in queries.PRIVILEGES_BY_CATALOG if catalog in existing_kinds]:
+            self._add_grants(session.fetch(queries.grants_query(catalogs)))
+        wanted = {
+            name: query
+            for name, query in _RELATION_QUERIES.items()
+            if name in existing_kinds or name not in queries.OPTIONAL_KINDS
+        }
+        self._add_rows({name: session.fetch(query) for name, query in wanted.items()})
+        if "types" in existing_kinds:
             self.read_types(session)
-        if "functions" in there:
-            self._take_functions(session.ask(queries.FUNCTIONS))
-        self.places = sorted(session.ask(queries.PLACES))
-        if any(kind == "extension" and name != "plpgsql" for kind, _, name, *_ in self.places):
-            self.extension_defaults = {row[0]: row[1] for row in session.ask(queries.EXTENSION_DEFAULTS)}
-        if "others" in there:
+        if "functions" in existing_kinds:
+            self._add_functions(session.fetch(queries.FUNCTIONS))
+        self.namespaces_and_extensions = sorted(session.fetch(queries.NAMESPACES_AND_EXTENSIONS))
+        if any(kind == "extension" and name != "plpgsql" for kind, _, name, *_ in self.namespaces_and_extensions):
+            self.extension_defaults = {row[0]: row[1] for row in session.fetch(queries.EXTENSION_DEFAULTS)}
+        if "others" in existing_kinds:
             self.read_others(session)
 
-    def renew(self, oids: Collection[int], answers: Mapping[str, str | None]) -> None:
+    def update_relations(self, oids: Collection[int], answers: Mapping[str, str | None]) -> None:
         """Take what was read again of relations and sequences, those that are gone included: JSON by kind."""
-        self._forget(oids)
+        self._remove(oids)
         rows = {name: [tuple(row.values()) for row in json.loads(answer or "[]")] for name, answer in answers.items()}
-        self._take(rows)
-        self._take_grants(rows["grants"])
+        self._add_rows(rows)
+        self._add_grants(rows["grants"])
 
-    def read_comments(self, session: Session) -> None:
+    def read_comments(self, session: CatalogSession) -> None:
         """Read all comments."""
-        self.comments = {(row[0], row[1], row[2]): row[3] for row in session.ask(queries.COMMENTS)}
+        self.comments = {(row[0], row[1], row[2]): row[3] for row in session.fetch(queries.COMMENTS)}
 
-    def read_grants_of(self, session: Session, catalog: str) -> None:
+    def read_grants(self, session: CatalogSession, catalog: str) -> None:
         """Read the grants of one catalog again."""
         self.grants = {key: its for key, its in self.grants.items() if key[0] != catalog}
-        self._take_grants(session.ask(queries.grants((catalog,))))
+        self._add_grants(session.fetch(queries.grants_query((catalog,))))
 
     def owners(self, parts: Collection[int]) -> set[int]:
         """Return the relations and, as negative numbers, the domains to which constraints, indexes and so on belong."""
@@ -106,77 +110,77 @@ class Memory:
             if any(row[place] in parts for row in its)
         }
 
-    def read_types(self, session: Session) -> None:
+    def read_types(self, session: CatalogSession) -> None:
         """Read all types that are no table's row; the constraints of domains come with the tables'."""
-        self.types = {row[0]: catalog.TypeRow._make(row) for row in session.ask(queries.TYPES)}
+        self.types = {row[0]: catalog.TypeRow._make(row) for row in session.fetch(queries.TYPES)}
 
-    def read_domains(self, session: Session) -> None:
+    def read_domains(self, session: CatalogSession) -> None:
         """Read the constraints of all domains."""
         for oid in self.types:
             self.constraints.pop(-oid, None)
-        self._take_constraints(session.ask(queries.OF_DOMAINS))
+        self._add_constraints(session.fetch(queries.DOMAIN_CONSTRAINTS))
 
-    def read_functions(self, session: Session, oids: Collection[int]) -> None:
+    def read_functions(self, session: CatalogSession, oids: Collection[int]) -> None:
         """Read functions again, those that are gone included."""
         for oid in oids:
             self.functions.pop(oid, None)
-        self._take_functions(session.ask_prepared("functions (oid[])", queries.OF_FUNCTIONS, listed(oids)))
+        self._add_functions(session.fetch_prepared("functions (oid[])", queries.FUNCTIONS_BY_OID, oid_array(oids)))
 
-    def read_others(self, session: Session) -> None:
+    def read_others(self, session: CatalogSession) -> None:
         """Read the rarer kinds of objects."""
-        self.others = list(session.ask(queries.OTHERS))
+        self.others = list(session.fetch(queries.OTHERS))
 
-    def _forget(self, oids: Iterable[int]) -> None:
+    def _remove(self, oids: Iterable[int]) -> None:
         parts: tuple[dict[int, Any], ...] = (
             self.relations,
             self.columns,
-            self.names,
+            self.column_names,
             self.constraints,
             self.indexes,
             self.attached,
             self.sequences,
-            self.identities,
+            self.identity_options,
         )
         for oid in oids:
-            self.left_out.discard(oid)
+            self.ignored.discard(oid)
             for part in parts:
                 part.pop(oid, None)
         gone = frozenset(oids)
         for key in [key for key in self.grants if key[0] == "pg_class" and key[1] in gone]:
             del self.grants[key]
 
-    def _take(self, answers: Mapping[str, Iterable[Row]]) -> None:
+    def _add_rows(self, answers: Mapping[str, Iterable[Row]]) -> None:
         for row in map(catalog.RelationRow._make, answers["relations"]):
             if row.name in self._ignore or f"{row.namespace}.{row.name}" in self._ignore:
-                self.left_out.add(row.oid)
+                self.ignored.add(row.oid)
             else:
                 self.relations[row.oid] = row
-        columns = _grouped(answers["columns"], 0)
+        columns = _rows_by_key(answers["columns"], 0)
         self.columns |= columns
-        self.names |= {oid: {row[1]: row[2] for row in its} for oid, its in columns.items()}
-        self._take_constraints(answers["constraints"])
-        self.indexes |= _grouped(answers["indexes"], 1)
-        self.attached |= _grouped(answers.get("attached", ()), 2)
+        self.column_names |= {oid: {row[1]: row[2] for row in its} for oid, its in columns.items()}
+        self._add_constraints(answers["constraints"])
+        self.indexes |= _rows_by_key(answers["indexes"], 1)
+        self.attached |= _rows_by_key(answers.get("attached", ()), 2)
         for sequence in map(catalog.SequenceRow._make, answers.get("sequences", ())):
             self.sequences[sequence.oid] = sequence
             if sequence.dependency == "i" and sequence.relation is not None:
-                options = self.identities.setdefault(sequence.relation, {})
+                options = self.identity_options.setdefault(sequence.relation, {})
                 options[sequence.column or 0] = rows.identity_options(sequence)
 
-    def _take_constraints(self, answer: Iterable[Row]) -> None:
-        self.constraints |= _grouped(answer, lambda row: row[1] or -row[2])
+    def _add_constraints(self, answer: Iterable[Row]) -> None:
+        self.constraints |= _rows_by_key(answer, lambda row: row[1] or -row[2])
 
-    def _take_functions(self, answer: Iterable[Row]) -> None:
+    def _add_functions(self, answer: Iterable[Row]) -> None:
         self.functions |= {row[0]: catalog.FunctionRow._make(row) for row in answer}
 
-    def _take_grants(self, answer: Iterable[Row]) -> None:
-        found: dict[Key, list[str]] = defaultdict(list)
+    def _add_grants(self, answer: Iterable[Row]) -> None:
+        found: dict[ObjectKey, list[str]] = defaultdict(list)
         for row in answer:
-            found[row[0], row[1], row[2]].append(rows.grant(*row[3:]))
+            found[row[0], row[1], row[2]].append(rows.grant_text(*row[3:]))
         self.grants |= {key: tuple(sorted(its)) for key, its in found.items()}
 
 
-def _grouped(answer: Iterable[Row], key: int | Callable[[Row], int]) -> dict[int, list[Row]]:
+def _rows_by_key(answer: Iterable[Row], key: int | Callable[[Row], int]) -> dict[int, list[Row]]:
     found: dict[int, list[Row]] = defaultdict(list)
     if isinstance(key, int):
         for row in answer:

@@ -22,8 +22,8 @@ from dormatory.schema.snapshot import (
     Trigger,
     View,
 )
-from dormatory.sql.cursor import unwrapped
-from dormatory.sql.lexer import Kind, Syntax, Token, canonical, render, tokenize
+from dormatory.sql.cursor import without_parentheses
+from dormatory.sql.lexer import Syntax, Token, TokenKind, canonical_sql, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
 
     Row = Any
 
-_KEPT = 1 << 14  # values
-_TABLES = {"r": "table", "p": "partitioned table", "f": "foreign table"}
-_VIEWS = {"v": "view", "m": "materialized view"}
+_CACHED_VALUES = 1 << 14  # values
+_TABLE_KINDS = {"r": "table", "p": "partitioned table", "f": "foreign table"}
+_VIEW_KINDS = {"v": "view", "m": "materialized view"}
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
 _STORAGE = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
 _IDENTITY = {"a": "ALWAYS", "d": "BY DEFAULT"}
 _GENERATED = {"s": "STORED", "v": "VIRTUAL"}
-_CONSTRAINTS = {"c": "CHECK", "f": "FOREIGN KEY", "p": "PRIMARY KEY", "u": "UNIQUE", "x": "EXCLUDE"}
+_CONSTRAINT_KINDS = {"c": "CHECK", "f": "FOREIGN KEY", "p": "PRIMARY KEY", "u": "UNIQUE", "x": "EXCLUDE"}
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT", " ": "NO ACTION"}
 _MATCHES = {"f": "FULL", "p": "PARTIAL", "s": "SIMPLE", " ": "SIMPLE"}
-_FUNCTIONS = {"f": "function", "p": "procedure", "w": "window function", "a": "aggregate"}
+_FUNCTION_KINDS = {"f": "function", "p": "procedure", "w": "window function", "a": "aggregate"}
 _ENABLED = {"O": "yes", "D": "no", "R": "replica", "A": "always"}
 _COMMANDS = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "*": "ALL"}
-_LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+_LARGEST_VALUES = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(]+)'
 _CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?P<rest>[A-Z ]*)", re.DOTALL)
 _INDEX_HEAD = re.compile(rf"CREATE (UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_NAME}(?:\.{_NAME})? (?:USING btree )?")
@@ -65,7 +65,7 @@ def table(row: RelationRow) -> Table:
     return Table(
         row.namespace,
         row.name,
-        _TABLES[row.kind],
+        _TABLE_KINDS[row.kind],
         persistence=_PERSISTENCE[row.persistence],
         options=_options(row),
         row_security=security,
@@ -79,7 +79,7 @@ def table(row: RelationRow) -> Table:
 def view(row: RelationRow, version: int) -> View:
     """Return a view without its parts."""
     return View(
-        row.namespace, row.name, view_definition(row.view or "", version), _VIEWS[row.kind], options=_options(row)
+        row.namespace, row.name, view_definition(row.view or "", version), _VIEW_KINDS[row.kind], options=_options(row)
     )
 
 
@@ -87,7 +87,7 @@ def _options(row: RelationRow) -> tuple[str, ...]:
     found = [*(row.options or ()), *(f"toast.{option}" for option in row.toast_options or ())]
     if row.access_method not in {None, "heap"}:
         found.append(f"access method {row.access_method}")
-    if row.kind not in _VIEWS and row.replica_identity in {"n", "f"}:
+    if row.kind not in _VIEW_KINDS and row.replica_identity in {"n", "f"}:
         found.append(f"replica identity {'nothing' if row.replica_identity == 'n' else 'full'}")
     if row.of_type:
         found.append(f"of type {row.of_type}")
@@ -97,7 +97,7 @@ def _options(row: RelationRow) -> tuple[str, ...]:
 
 
 # Most of a schema is the same from one step of a history to the next: so are the values, and quickly compared.
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHED_VALUES)
 def column(facts: tuple[Any, ...], identity: str, not_null_note: str | None, *, is_partition: bool) -> Column:
     """Return a column from a ColumnRow's fields behind the number; `identity` is what its sequence's options say."""
     row = ColumnRow._make((0, 0, *facts))
@@ -131,7 +131,7 @@ def constraint(row: Row, names: Mapping[int, str], referred_names: Mapping[int, 
     return _constraint(row[3:6], row[8:10], row[11:], columns, referred)
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHED_VALUES)
 def _constraint(
     head: tuple[Any, ...],
     table: tuple[Any, ...],
@@ -142,7 +142,7 @@ def _constraint(
     row = ConstraintRow._make((0, 0, 0, *head, None, 0, *table, None, *rest))
     definition, expression, reference = row.definition, None, None
     if row.kind == "c" and (found := _CHECK.fullmatch(definition)):
-        expression = _unwrapped(found["expression"])
+        expression = _without_parentheses(found["expression"])
         definition = f"CHECK ({expression}){found['rest']}"
     if row.options:
         definition += f" WITH ({row.options})"
@@ -150,10 +150,10 @@ def _constraint(
     if row.kind == "f":
         actions = (_ACTIONS[row.on_update], _ACTIONS[row.on_delete], _MATCHES[row.match])
         reference = Reference(row.referred_namespace, row.referred_table or "?", referred, *actions)
-    return Constraint(_CONSTRAINTS[row.kind], row.name, definition, columns, expression, reference)
+    return Constraint(_CONSTRAINT_KINDS[row.kind], row.name, definition, columns, expression, reference)
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=_CACHED_VALUES)
 def index(facts: tuple[Any, ...]) -> Index:
     """Return an index from an IndexRow's fields behind the relation."""
     row = IndexRow._make((0, 0, *facts))
@@ -176,11 +176,11 @@ def _without_predicate(definition: str) -> tuple[str, str]:
     """Return an index up to its WHERE, and the condition after that."""
     head, found, condition = definition.partition(" WHERE ")
     if found and " WHERE " not in condition:
-        return head, _unwrapped(condition)
+        return head, _without_parentheses(condition)
     tokens = tokenize(definition, Syntax.POSTGRESQL)
     depths = list(accumulate((token.word == "(") - (token.word == ")") for token in tokens))
     where = next(place for place, token in enumerate(tokens) if token.text == "WHERE" and not depths[place])
-    condition = render(unwrapped(tokens[where + 1 :]), Syntax.POSTGRESQL, fold=False)
+    condition = render(without_parentheses(tokens[where + 1 :]), Syntax.POSTGRESQL, fold=False)
     return render(tokens[:where], Syntax.POSTGRESQL, fold=False), condition
 
 
@@ -191,7 +191,7 @@ def _index_keys(definition: str) -> tuple[str, ...]:
         return tuple(definition[start : definition.index(")", start)].split(", "))
     depth, keys, run = 0, list[str](), list[Token]()
     for token in tokenize(definition[start:], Syntax.POSTGRESQL):
-        mark = token.text if token.kind is Kind.SYMBOL else ""
+        mark = token.text if token.kind is TokenKind.SYMBOL else ""
         if not depth and mark in {",", ")"}:
             keys.append(render(run, Syntax.POSTGRESQL, fold=False))
             run = []
@@ -210,7 +210,7 @@ def sequence(row: SequenceRow, owner: str | None) -> Sequence:
 
 def identity_options(row: SequenceRow) -> str:
     """Return what an identity column's sequence has that is not the default for its type."""
-    low, high = (1, _LARGEST[row.type]) if row.increment > 0 else (-_LARGEST[row.type] - 1, -1)
+    low, high = (1, _LARGEST_VALUES[row.type]) if row.increment > 0 else (-_LARGEST_VALUES[row.type] - 1, -1)
     start = row.minimum if row.increment > 0 else row.maximum
     facts = (
         ("INCREMENT", row.increment, 1),
@@ -220,8 +220,8 @@ def identity_options(row: SequenceRow) -> str:
         ("CACHE", row.cache, 1),
         ("CYCLE", row.cycle, False),
     )
-    said = [f"{word} {value}" for word, value, usual in facts if value != usual]
-    return f" ({' '.join(said)})" if said else ""
+    options = [f"{word} {value}" for word, value, usual in facts if value != usual]
+    return f" ({' '.join(options)})" if options else ""
 
 
 def function(row: FunctionRow) -> Function:
@@ -229,13 +229,13 @@ def function(row: FunctionRow) -> Function:
     definition = row.definition
     if row.kind != "a":
         tokens = tokenize(definition, Syntax.POSTGRESQL)
-        if row.language in {"sql", "plpgsql"} and row.source and tokens[-1].kind is Kind.STRING:
-            tokens[-1] = Token(Kind.STRING, f"$${canonical(row.source, Syntax.POSTGRESQL)}$$")
+        if row.language in {"sql", "plpgsql"} and row.source and tokens[-1].kind is TokenKind.STRING:
+            tokens[-1] = Token(TokenKind.STRING, f"$${canonical_sql(row.source, Syntax.POSTGRESQL)}$$")
         definition = render(tokens, Syntax.POSTGRESQL, fold=False)
-    return Function(row.namespace, row.name, row.arguments, definition, _FUNCTIONS[row.kind])
+    return Function(row.namespace, row.name, row.arguments, definition, _FUNCTION_KINDS[row.kind])
 
 
-def attached(row: AttachedRow) -> Trigger | Rule | Policy:
+def attached_object(row: AttachedRow) -> Trigger | Rule | Policy:
     """Return a trigger, a rule or a policy."""
     if row.kind == "policy":
         return Policy(
@@ -243,22 +243,22 @@ def attached(row: AttachedRow) -> Trigger | Rule | Policy:
             _COMMANDS[row.state],
             bool(row.permissive),
             tuple(row.roles or ("public",)),
-            _unwrapped(row.using) if row.using else None,
-            _unwrapped(row.check) if row.check else None,
+            _without_parentheses(row.using) if row.using else None,
+            _without_parentheses(row.check) if row.check else None,
         )
     kind = Trigger if row.kind == "trigger" else Rule
     definition = render(tokenize(row.definition or "", Syntax.POSTGRESQL), Syntax.POSTGRESQL, fold=False)
     return kind(row.name, definition, _ENABLED[row.state])
 
 
-def grant(who: str, can_grant: bool, given: bool, privileges: list[str], all_of_them: int) -> str:  # noqa: FBT001
+def grant_text(grantee: str, can_grant: bool, is_granted: bool, privileges: list[str], every: int) -> str:  # noqa: FBT001  # a row of the catalog
     """Return a grant in words; ALL is said for all, since what all is depends on the version."""
-    named = "ALL" if len(privileges) == all_of_them > 1 else ", ".join(privileges)
-    return f"{named} {'to' if given else 'revoked from'} {who}{' with grant option' if can_grant else ''}"
+    names = "ALL" if len(privileges) == every > 1 else ", ".join(privileges)
+    return f"{names} {'to' if is_granted else 'revoked from'} {grantee}{' with grant option' if can_grant else ''}"
 
 
-@lru_cache(maxsize=_KEPT)
-def _unwrapped(expression: str) -> str:
+@lru_cache(maxsize=_CACHED_VALUES)
+def _without_parentheses(expression: str) -> str:
     """Return an expression without the parentheses around all of it."""
     if not expression.startswith("("):
         return expression
@@ -266,4 +266,4 @@ def _unwrapped(expression: str) -> str:
     if "(" not in inner and ")" not in inner:
         return inner
     tokens = tokenize(expression, Syntax.POSTGRESQL)
-    return inner if len(unwrapped(tokens)) < len(tokens) else expression
+    return inner if len(without_parentheses(tokens)) < len(tokens) else expression

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.postgresql.introspection import tracing
-from dormatory.backends.postgresql.introspection.queries import OF_WIDE
-from dormatory.backends.postgresql.introspection.session import listed
+from dormatory.backends.postgresql.introspection.queries import RELATION_QUERIES_AS_JSON
+from dormatory.backends.postgresql.introspection.session import oid_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dormatory.backends.postgresql.introspection.catalog import Memory
-    from dormatory.backends.postgresql.introspection.session import Session
-    from dormatory.backends.postgresql.introspection.touched import Touched
+    from dormatory.backends.postgresql.introspection.catalog import PostgreSQLCatalogCache
+    from dormatory.backends.postgresql.introspection.session import CatalogSession
+    from dormatory.backends.postgresql.introspection.touched import TransactionChanges
 
 # Catalogs from which nothing comes into a snapshot.
-_SILENT = frozenset(
+_IGNORED_CATALOGS = frozenset(
     {
         "pg_auth_members",
         "pg_db_role_setting",
@@ -37,7 +37,7 @@ _SILENT = frozenset(
     }
 )
 # Catalogs whose rows belong to a relation that stays locked, or that are looked at one by one below.
-_FOLLOWED = frozenset(
+_TRACKED_CATALOGS = frozenset(
     {
         "pg_attrdef",
         "pg_attribute",
@@ -59,21 +59,21 @@ _FOLLOWED = frozenset(
     }
 )
 # Catalogs of objects that no other object's text names.
-_OTHERS = frozenset({"pg_default_acl", "pg_event_trigger", "pg_publication", "pg_statistic_ext"})
+_INDEPENDENT_CATALOGS = frozenset({"pg_default_acl", "pg_event_trigger", "pg_publication", "pg_statistic_ext"})
 # The text of a query can change with what it might have read.
-_MISSING_APART = 160000
-_FROZEN = "2"  # FrozenTransactionId: older than all
-_QUERIES = frozenset({"pg_policy", "pg_proc", "pg_rewrite"})
-_HOMES = frozenset({"pg_class", "pg_constraint", "pg_rewrite", "pg_attrdef", "pg_policy", "pg_trigger"})
-_PARTS = frozenset({"pg_constraint", "pg_trigger", "pg_rewrite", "pg_policy"})
+_MISSING_VALUE_UPDATED_SINCE = 160000
+_FROZEN_TRANSACTION_ID = "2"  # FrozenTransactionId: older than all
+_QUERY_CATALOGS = frozenset({"pg_policy", "pg_proc", "pg_rewrite"})
+_DEPENDENT_CATALOGS = frozenset({"pg_class", "pg_constraint", "pg_rewrite", "pg_attrdef", "pg_policy", "pg_trigger"})
+_PART_CATALOGS = frozenset({"pg_constraint", "pg_trigger", "pg_rewrite", "pg_policy"})
 
 
-class TooMuchError(Exception):
+class FullReadRequiredError(Exception):
     """So much changed, or so rare a thing, that everything is to be read again."""
 
 
 @dataclass(slots=True)
-class Stale:
+class StaleObjects:
     """The objects whose values are to be built again."""
 
     relations: set[int] = field(default_factory=set)  # sequences, too
@@ -83,91 +83,102 @@ class Stale:
     comments: bool = False
 
 
-class Tracer:
+class CacheInvalidator:
     """Follows the changes of a transaction through the catalogs and brings the memory up to date."""
 
-    def __init__(self, memory: Memory, session: Session) -> None:
+    def __init__(self, cache: PostgreSQLCatalogCache, session: CatalogSession) -> None:
         """Follow what happens from now on, when the memory has just been read."""
-        self._memory = memory
-        (counts,) = session.ask(tracing.COUNTS)
+        self._cache = cache
+        (counts,) = session.fetch(tracing.COUNTS)
         self._counts = list(counts)
         self._procedures = {oid: name for oid, _, name in self._read_procedures(session, None)}
 
-    def follow(self, session: Session, touched: Touched) -> Stale:
+    def refresh(self, session: CatalogSession, changes: TransactionChanges) -> StaleObjects:
         """Read again what changed, and return what that makes stale.
 
         Raises TooMuchError where that is not known, and the memory is good for nothing any more.
         """
-        catalogs = touched.catalogs
-        if catalogs - _SILENT - _FOLLOWED - _OTHERS - {"pg_authid"} or "pg_authid" in touched.updated | touched.deleted:
-            raise TooMuchError
-        stale = Stale(others=not catalogs.isdisjoint(_OTHERS))
+        catalogs = changes.catalogs
+        if (
+            catalogs - _IGNORED_CATALOGS - _TRACKED_CATALOGS - _INDEPENDENT_CATALOGS - {"pg_authid"}
+            or "pg_authid" in changes.updated | changes.deleted
+        ):
+            raise FullReadRequiredError
+        stale = StaleObjects(others=not catalogs.isdisjoint(_INDEPENDENT_CATALOGS))
         flags = (
-            "pg_class" in touched.updated,
-            "pg_attribute" in touched.updated and not self._knows_attributes(session, touched),
+            "pg_class" in changes.updated,
+            "pg_attribute" in changes.updated and not self._has_only_locked_attributes(session, changes),
             "pg_type" in catalogs,
             "pg_constraint" in catalogs,
             "pg_depend" in catalogs,
         )
-        oids, news, answers = self._ask(session, touched.transaction, touched.locked, flags)
-        types, constraints, members = self._news(news)
+        oids, counts, answers = self._read_changes(session, changes.transaction_id, changes.locked_relations, flags)
+        types, constraints, members = self._changed_kinds(counts)
         if members:
-            raise TooMuchError
+            raise FullReadRequiredError
         stale.types = types or constraints or "pg_enum" in catalogs
         if "pg_proc" in catalogs:
-            self._follow_functions(session, touched, stale)
-        self._follow_relations(session, oids, answers, stale)
+            self._refresh_functions(session, changes, stale)
+        self._refresh_relations(session, oids, answers, stale)
         if stale.types:
-            self._follow_types(session)
+            self._refresh_types(session)
         if "pg_description" in catalogs:
-            self._follow_comments(session, stale)
-        if stale.others or (self._memory.others and (stale.functions or stale.types)):
+            self._refresh_comments(session, stale)
+        if stale.others or (self._cache.others and (stale.functions or stale.types)):
             stale.others = True
-            self._memory.read_others(session)
+            self._cache.read_others(session)
         return stale
 
-    def _knows_attributes(self, session: Session, touched: Touched) -> bool:
+    def _has_only_locked_attributes(self, session: CatalogSession, changes: TransactionChanges) -> bool:
         """Tell whether every row written to pg_attribute belongs to a locked relation: others come from grants.
 
         A row is there because it was written once at least. One that was inserted with a default was written again
         to say so, and since 16 once more for the value that the rows of before have in the new column.
         """
-        given = f"'{touched.transaction}'::xid", listed(touched.locked)
+        given = f"'{changes.transaction_id}'::xid", oid_array(changes.locked_relations)
         written = 0
-        for oid, number, has_default, has_missing in session.ask_prepared(
+        for oid, number, has_default, has_missing in session.fetch_prepared(
             "new_attributes (xid, oid[])", tracing.NEW_ATTRIBUTES, *given
         ):
-            is_inserted = number not in {row[1] for row in self._memory.columns.get(oid, ())}
-            written += 1 + is_inserted * (has_default + (has_missing and session.version >= _MISSING_APART))
-        return written == touched.attributes
+            is_inserted = number not in {row[1] for row in self._cache.columns.get(oid, ())}
+            written += 1 + is_inserted * (
+                has_default + (has_missing and session.version >= _MISSING_VALUE_UPDATED_SINCE)
+            )
+        return written == changes.attribute_writes
 
     @staticmethod
-    def _ask(
-        session: Session, transaction: str | None, oids: Iterable[int], flags: Sequence[bool]
+    def _read_changes(
+        session: CatalogSession, transaction: str | None, oids: Iterable[int], flags: Sequence[bool]
     ) -> tuple[set[int], Sequence[int | None], dict[str, str | None]]:
         """Return the relations that are to be read again, what was counted, and the relations' rows."""
-        given = f"'{transaction or _FROZEN}'::xid", listed(oids), *(str(flag).lower() for flag in flags)
-        ((path, wide, counts, *answers),) = session.ask_prepared(
-            f"follow ({tracing.FOLLOW_PARAMETERS})", tracing.FOLLOW, *given
+        given = (
+            f"'{transaction or _FROZEN_TRANSACTION_ID}'::xid",
+            oid_array(oids),
+            *(str(flag).lower() for flag in flags),
         )
-        if not session.confirm(path):
-            raise TooMuchError
-        return set(wide), counts, dict(zip(OF_WIDE, answers, strict=True))
+        ((path, wide, counts, *answers),) = session.fetch_prepared(
+            f"follow ({tracing.CHANGED_RELATIONS_PARAMETERS})", tracing.CHANGED_RELATIONS, *given
+        )
+        if not session.ensure_search_path(path):
+            raise FullReadRequiredError
+        return set(wide), counts, dict(zip(RELATION_QUERIES_AS_JSON, answers, strict=True))
 
-    def _news(self, counts: Sequence[int | None]) -> list[bool]:
+    def _changed_kinds(self, counts: Sequence[int | None]) -> list[bool]:
         """Return of each kind that is counted whether there is something new, or something gone."""
-        news = []
+        changed = []
         for place, (count, new) in enumerate(zip(counts[::2], counts[1::2], strict=True)):
-            news.append(count is not None and (bool(new) or count != self._counts[place]))
+            changed.append(count is not None and (bool(new) or count != self._counts[place]))
             if count is not None:
                 self._counts[place] = count
-        return news
+        return changed
 
-    def _follow_relations(self, session: Session, oids: set[int], answers: dict[str, str | None], stale: Stale) -> None:
-        memory = self._memory
+    def _refresh_relations(
+        self, session: CatalogSession, oids: set[int], answers: dict[str, str | None], stale: StaleObjects
+    ) -> None:
+        cache = self._cache
         while oids:
             before = {oid: self._identity(oid) for oid in oids}
-            memory.renew(oids, answers)
+            cache.update_relations(oids, answers)
             stale.relations |= oids
             renamed, grown = set[int](), set[int]()
             for oid, old in before.items():
@@ -177,99 +188,101 @@ class Tracer:
                 if old is None or new is None or old == new:
                     continue
                 if self._is_composite(old):
-                    raise TooMuchError
+                    raise FullReadRequiredError
                 (renamed if _is_renamed(old, new) else grown).add(oid)
-            found = self._dependents(session, renamed, stale, of=_HOMES)
-            if memory.has_queries:
-                found |= self._dependents(session, grown, stale, of=_QUERIES)
+            found = self._dependent_relations(session, renamed, stale, of=_DEPENDENT_CATALOGS)
+            if cache.has_queries:
+                found |= self._dependent_relations(session, grown, stale, of=_QUERY_CATALOGS)
             if renamed:
-                stale.others = stale.others or bool(memory.others)
-                stale.types = stale.types or bool(memory.types)
+                stale.others = stale.others or bool(cache.others)
+                stale.types = stale.types or bool(cache.types)
             if not found <= stale.relations:
-                oids, _, answers = self._ask(session, None, found - stale.relations, [False] * 5)
+                oids, _, answers = self._read_changes(session, None, found - stale.relations, [False] * 5)
             else:
                 break
 
-    def _dependents(self, session: Session, oids: set[int], stale: Stale, *, of: frozenset[str]) -> set[int]:
+    def _dependent_relations(
+        self, session: CatalogSession, oids: set[int], stale: StaleObjects, *, of: frozenset[str]
+    ) -> set[int]:
         """Return the relations whose text names one of these, and read again the functions that do."""
         if not oids:
             return oids
-        found = session.ask_prepared("dependents (oid[])", tracing.DEPENDENTS, listed(oids))
+        found = session.fetch_prepared("dependents (oid[])", tracing.DEPENDENTS, oid_array(oids))
         functions = {oid for catalog, oid in found if catalog == "pg_proc"} - stale.functions
         if functions:
             stale.functions |= functions
-            self._memory.read_functions(session, functions)
+            self._cache.read_functions(session, functions)
         return {oid for catalog, oid in found if catalog in of and catalog != "pg_proc"}
 
     def _identity(self, oid: int) -> _Identity | None:
         """Return what other objects' texts may name of a relation."""
-        memory = self._memory
-        if row := memory.relations.get(oid):
+        cache = self._cache
+        if row := cache.relations.get(oid):
             head: tuple[str, ...] = (row.namespace, row.name)
-        elif sequence := memory.sequences.get(oid):
+        elif sequence := cache.sequences.get(oid):
             head = (sequence.namespace, sequence.name)
-        elif oid in memory.columns:
+        elif oid in cache.columns:
             head = _COMPOSITE
         else:
             return None
-        parts: dict[tuple[str, int], Any] = {("column", it[1]): it[2:4] for it in memory.columns.get(oid, ())}
-        parts |= {("constraint", it[0]): it[3] for it in memory.constraints.get(oid, ())}
-        parts |= {("index", it[0]): it[2] for it in memory.indexes.get(oid, ())}
+        parts: dict[tuple[str, int], Any] = {("column", it[1]): it[2:4] for it in cache.columns.get(oid, ())}
+        parts |= {("constraint", it[0]): it[3] for it in cache.constraints.get(oid, ())}
+        parts |= {("index", it[0]): it[2] for it in cache.indexes.get(oid, ())}
         return head, parts
 
     @staticmethod
     def _is_composite(identity: _Identity | None) -> bool:
         return identity is not None and identity[0] == _COMPOSITE
 
-    def _follow_types(self, session: Session) -> None:
+    def _refresh_types(self, session: CatalogSession) -> None:
         """Read all types again; what an old one is called now, or what its values are, may stand anywhere."""
-        memory = self._memory
-        before = memory.types
-        memory.read_types(session)
-        memory.read_domains(session)
-        memory.read_grants_of(session, "pg_type")
+        cache = self._cache
+        before = cache.types
+        cache.read_types(session)
+        cache.read_domains(session)
+        cache.read_grants(session, "pg_type")
         for oid, old in before.items():
-            new = memory.types.get(oid)
+            new = cache.types.get(oid)
             if new and ((new.namespace, new.name) != (old.namespace, old.name) or {*old.labels} - {*new.labels}):
-                raise TooMuchError
+                raise FullReadRequiredError
 
-    def _follow_functions(self, session: Session, touched: Touched, stale: Stale) -> None:
+    def _refresh_functions(self, session: CatalogSession, changes: TransactionChanges, stale: StaleObjects) -> None:
         """Read again the functions that changed; a name that another one has too may be written in full from now on."""
-        memory, before = self._memory, self._procedures
-        answers = self._read_procedures(session, touched.transaction)
+        cache, before = self._cache, self._procedures
+        answers = self._read_procedures(session, changes.transaction_id)
         after = {oid: name for oid, _, name in answers}
         changed = {oid for oid, is_new, _ in answers if is_new} | (before.keys() ^ after.keys())
         names = {procedures[oid] for procedures in (before, after) for oid in changed if oid in procedures}
         quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
-        if names and session.ask(tracing.NAMESAKES.format(quoted, listed(changed)))[0][0]:
-            raise TooMuchError
-        old = {oid: _signature(memory.functions.get(oid)) for oid in changed & before.keys() & after.keys()}
-        memory.read_functions(session, changed)
-        if any(_signature(memory.functions.get(oid)) != signature for oid, signature in old.items()):
-            raise TooMuchError
-        memory.read_grants_of(session, "pg_proc")
+        if names and session.fetch(tracing.SAME_NAME_COUNT.format(quoted, oid_array(changed)))[0][0]:
+            raise FullReadRequiredError
+        old = {oid: _signature(cache.functions.get(oid)) for oid in changed & before.keys() & after.keys()}
+        cache.read_functions(session, changed)
+        if any(_signature(cache.functions.get(oid)) != signature for oid, signature in old.items()):
+            raise FullReadRequiredError
+        cache.read_grants(session, "pg_proc")
         self._procedures = after
         stale.functions |= changed
 
     @staticmethod
-    def _read_procedures(session: Session, transaction: str | None) -> list[Any]:
-        since = f"'{transaction or _FROZEN}'::xid"
-        return list(session.ask_prepared("procedures (xid)", tracing.PROCEDURES, since))
+    def _read_procedures(session: CatalogSession, transaction: str | None) -> list[Any]:
+        since = f"'{transaction or _FROZEN_TRANSACTION_ID}'::xid"
+        return list(session.fetch_prepared("procedures (xid)", tracing.PROCEDURES, since))
 
-    def _follow_comments(self, session: Session, stale: Stale) -> None:
-        memory = self._memory
-        before = memory.comments
-        memory.read_comments(session)
+    def _refresh_comments(self, session: CatalogSession, stale: StaleObjects) -> None:
+        cache = self._cache
+        before = cache.comments
+        cache.read_comments(session)
         stale.comments = True
         changed = {
             (catalog, oid)
-            for catalog, oid, part in before.keys() | memory.comments.keys()
-            if before.get((catalog, oid, part)) != memory.comments.get((catalog, oid, part))
+            for catalog, oid, part in before.keys() | cache.comments.keys()
+            if before.get((catalog, oid, part)) != cache.comments.get((catalog, oid, part))
         }
         stale.functions |= {oid for catalog, oid in changed if catalog == "pg_proc"}
         relations = {oid for catalog, oid in changed if catalog == "pg_class"}
-        if parts := {oid for catalog, oid in changed if catalog in _PARTS} | relations:
-            stale.relations |= memory.owners(parts)
+        if parts := {oid for catalog, oid in changed if catalog in _PART_CATALOGS} | relations:
+            stale.relations |= cache.owners(parts)
         stale.relations |= relations
 
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Objects the database came with have smaller OIDs (FirstNormalObjectId in access/transam.h).
-_OWN = (
+_NOT_FROM_EXTENSION = (
     "NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = '{}'::regclass AND e.objid = {}.oid AND e.deptype = 'e')"
 )
-_NAMESPACE = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+_USER_NAMESPACE = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 # What is deparsed names everything outside of this path in full; temporary tables must not get in front.
 SEARCH_PATH = "public, pg_temp"
@@ -34,7 +34,7 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, c.relpe
     CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, c.relfilenode::bigint
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace LEFT JOIN pg_am AS m ON m.oid = c.relam
     LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
-WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND {_NAMESPACE} AND {_OWN.format("pg_class", "c")}"""
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND {_USER_NAMESPACE} AND {_NOT_FROM_EXTENSION.format("pg_class", "c")}"""
 
 COLUMNS = f"""
 SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -47,7 +47,7 @@ SELECT a.attrelid::bigint, a.attnum, a.attname::text, format_type(a.atttypid, a.
 FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_type AS t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.attisdropped AND {_NAMESPACE}"""
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.attisdropped AND {_USER_NAMESPACE}"""
 
 # What a partition or a child has from its parent goes with the parent: conparentid and conislocal tell.
 CONSTRAINTS = f"""
@@ -62,13 +62,13 @@ FROM pg_constraint AS k JOIN pg_namespace AS n ON n.oid = k.connamespace
     LEFT JOIN pg_index AS x ON x.indexrelid = i.oid
 WHERE (k.contype IN ('c', 'f', 'p', 'u', 'x') OR k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated))
     AND k.conparentid = 0 AND (k.conislocal OR k.contypid <> 0)
-    AND {_NAMESPACE}"""
+    AND {_USER_NAMESPACE}"""
 
 INDEXES = f"""
 SELECT i.indexrelid::bigint, i.indrelid::bigint, c.relname::text, pg_get_indexdef(i.indexrelid), i.indisunique,
     i.indisvalid, i.indisclustered, i.indisreplident, i.indpred IS NOT NULL
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE {_NAMESPACE} AND NOT c.relispartition AND NOT EXISTS (
+WHERE {_USER_NAMESPACE} AND NOT c.relispartition AND NOT EXISTS (
     SELECT FROM pg_constraint AS k
     WHERE k.conrelid = i.indrelid AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))"""
 
@@ -84,9 +84,9 @@ SELECT t.oid, n.nspname::text, t.typname::text, t.typtype::text, t.typrelid,
         'multirange_type_name = ' || format_type(r.rngmultitypid, NULL))
      FROM pg_range AS r WHERE r.rngtypid = t.oid)
 FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace LEFT JOIN pg_type AS b ON b.oid = t.typbasetype
-WHERE {_NAMESPACE} AND (t.typtype IN ('e', 'd', 'r')
+WHERE {_USER_NAMESPACE} AND (t.typtype IN ('e', 'd', 'r')
         OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
-    AND {_OWN.format("pg_type", "t")}"""
+    AND {_NOT_FROM_EXTENSION.format("pg_type", "t")}"""
 
 # deptype a: owned by a column (OWNED BY, serial); i: the engine of an identity column.
 SEQUENCES = f"""
@@ -96,7 +96,7 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, format_type(s.seqtypid, 
 FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid <> 0 AND d.deptype IN ('a', 'i')
-WHERE {_NAMESPACE} AND {_OWN.format("pg_class", "c")}"""
+WHERE {_USER_NAMESPACE} AND {_NOT_FROM_EXTENSION.format("pg_class", "c")}"""
 
 FUNCTIONS = f"""
 SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text,
@@ -116,7 +116,7 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.prokind::text,
             'returns = ' || pg_get_function_result(p.oid)) END
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace JOIN pg_language AS l ON l.oid = p.prolang
     LEFT JOIN pg_aggregate AS a ON a.aggfnoid = p.oid
-WHERE {_NAMESPACE} AND {_OWN.format("pg_proc", "p")}
+WHERE {_USER_NAMESPACE} AND {_NOT_FROM_EXTENSION.format("pg_proc", "p")}
     AND NOT EXISTS (
         SELECT FROM pg_depend AS i WHERE i.classid = 'pg_proc'::regclass AND i.objid = p.oid AND i.deptype = 'i')"""
 
@@ -128,21 +128,21 @@ _RULES = f"""
 SELECT 'rule', r.oid::bigint, r.ev_class::bigint, r.rulename::text, r.ev_enabled::text, pg_get_ruledef(r.oid),
     NULL::boolean, NULL::text[], NULL::text, NULL::text
 FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE r.rulename <> '_RETURN' AND {_NAMESPACE}"""
+WHERE r.rulename <> '_RETURN' AND {_USER_NAMESPACE}"""
 _POLICIES = """
 SELECT 'policy', p.oid::bigint, p.polrelid::bigint, p.polname::text, p.polcmd::text, NULL::text, p.polpermissive,
     ARRAY(SELECT o.rolname::text FROM pg_roles AS o WHERE o.oid = ANY (p.polroles) ORDER BY 1),
     pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
 FROM pg_policy AS p WHERE true"""
-_ATTACHED = {"t.tgrelid": _TRIGGERS, "r.ev_class": _RULES, "p.polrelid": _POLICIES}
-ATTACHED = " UNION ALL ".join(_ATTACHED.values())
+_ATTACHED_BY_RELATION_COLUMN = {"t.tgrelid": _TRIGGERS, "r.ev_class": _RULES, "p.polrelid": _POLICIES}
+ATTACHED = " UNION ALL ".join(_ATTACHED_BY_RELATION_COLUMN.values())
 
 COMMENTS = """
 SELECT classoid::regclass::text, objoid, objsubid, description FROM pg_description
 WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200"""
 
 # Where privileges are kept: the ones given, beside those that every object of the kind is born with.
-HELD = {
+PRIVILEGES_BY_CATALOG = {
     "pg_class": """
     SELECT 'pg_class' AS class, c.oid, 0 AS part, c.relowner AS owner, c.relacl AS acl,
         (CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END)::"char" AS kind
@@ -164,15 +164,15 @@ HELD = {
 }
 
 
-def grants(catalogs: Iterable[str]) -> str:
+def grants_query(catalogs: Iterable[str]) -> str:
     """Return the statement for what is granted in some catalogs."""
-    return _grants(HELD[catalog] for catalog in catalogs)
+    return _grants_query(PRIVILEGES_BY_CATALOG[catalog] for catalog in catalogs)
 
 
-def _grants(held: Iterable[str]) -> str:
+def _grants_query(queries: Iterable[str]) -> str:
     # Privileges that every object of the kind is born with are not told: so MAINTAIN, new in 17, makes no difference.
     return f"""
-WITH held AS ({" UNION ALL ".join(held)})
+WITH held AS ({" UNION ALL ".join(queries)})
 SELECT h.class, h.oid::bigint, h.part,
     CASE WHEN g.grantee = 0 THEN 'public' WHEN g.grantee = h.owner THEN 'its owner'
         ELSE pg_get_userbyid(g.grantee)::text END,
@@ -187,9 +187,9 @@ FROM held AS h, LATERAL (
 GROUP BY h.class, h.oid, h.part, h.kind, h.owner, g.grantee, g.is_grantable, g.granted"""
 
 
-PLACES = f"""
+NAMESPACES_AND_EXTENSIONS = f"""
 SELECT 'namespace', n.oid, n.nspname::text, NULL, NULL FROM pg_namespace AS n
-WHERE {_NAMESPACE} AND {_OWN.format("pg_namespace", "n")}
+WHERE {_USER_NAMESPACE} AND {_NOT_FROM_EXTENSION.format("pg_namespace", "n")}
 UNION ALL
 SELECT 'extension', e.oid, e.extname::text, n.nspname::text, e.extversion
 FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace"""
@@ -233,7 +233,7 @@ WHERE NOT EXISTS (
     SELECT FROM pg_depend AS e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype IN ('e', 'i'))"""
 
 # Of what there may be any: most databases lack most of it, and a plan costs more than a look.
-_KINDS = {
+_OPTIONAL_KINDS = {
     "types": "SELECT FROM pg_type WHERE oid >= 16384 AND typtype NOT IN ('b', 'c')"
     " UNION ALL SELECT FROM pg_class WHERE relkind = 'c' AND oid >= 16384",
     "sequences": "SELECT FROM pg_sequence",
@@ -244,27 +244,33 @@ _KINDS = {
     " UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type"
     " WHERE typtype = 'b' AND typcategory <> 'A' AND oid >= 16384",
 }
-KINDS = (*_KINDS, *HELD)
-_THERE = ", ".join(f"EXISTS ({query})" for query in (*_KINDS.values(), *HELD.values()))
-HAVE = f"SELECT current_setting('search_path'), {_THERE}"
+OPTIONAL_KINDS = (*_OPTIONAL_KINDS, *PRIVILEGES_BY_CATALOG)
+_EXISTENCE_CHECKS = ", ".join(
+    f"EXISTS ({query})" for query in (*_OPTIONAL_KINDS.values(), *PRIVILEGES_BY_CATALOG.values())
+)
+EXISTING_KINDS = f"SELECT current_setting('search_path'), {_EXISTENCE_CHECKS}"
 
 # The same for the relations of a table `wide`, each answer as one value of type json.
-_WIDE = "ANY (ARRAY(SELECT oid FROM wide))"
-_OF_WIDE = {
-    "relations": f"{RELATIONS} AND c.oid = {_WIDE}",
-    "columns": f"{COLUMNS} AND a.attrelid = {_WIDE}",
-    "constraints": f"{CONSTRAINTS} AND k.conrelid = {_WIDE}",
-    "indexes": f"{INDEXES} AND i.indrelid = {_WIDE}",
-    "attached": " UNION ALL ".join(f"{query} AND {key} = {_WIDE}" for key, query in _ATTACHED.items()),
-    "sequences": f"{SEQUENCES} AND c.oid = {_WIDE}",
-    "grants": _grants(
+_IN_WIDE = "ANY (ARRAY(SELECT oid FROM wide))"
+_WIDE_QUERIES = {
+    "relations": f"{RELATIONS} AND c.oid = {_IN_WIDE}",
+    "columns": f"{COLUMNS} AND a.attrelid = {_IN_WIDE}",
+    "constraints": f"{CONSTRAINTS} AND k.conrelid = {_IN_WIDE}",
+    "indexes": f"{INDEXES} AND i.indrelid = {_IN_WIDE}",
+    "attached": " UNION ALL ".join(
+        f"{query} AND {key} = {_IN_WIDE}" for key, query in _ATTACHED_BY_RELATION_COLUMN.items()
+    ),
+    "sequences": f"{SEQUENCES} AND c.oid = {_IN_WIDE}",
+    "grants": _grants_query(
         (
-            f"{HELD['pg_class']} AND c.oid = {_WIDE}",
-            HELD["pg_attribute"].replace("attacl IS NOT NULL", f"attacl IS NOT NULL AND attrelid = {_WIDE}"),
+            f"{PRIVILEGES_BY_CATALOG['pg_class']} AND c.oid = {_IN_WIDE}",
+            PRIVILEGES_BY_CATALOG["pg_attribute"].replace(
+                "attacl IS NOT NULL", f"attacl IS NOT NULL AND attrelid = {_IN_WIDE}"
+            ),
         )
     ),
 }
-_FIELDS = {
+_FIELD_COUNTS = {
     "relations": 19,
     "columns": 15,
     "constraints": 19,
@@ -273,9 +279,9 @@ _FIELDS = {
     "sequences": 14,
     "grants": 8,
 }
-OF_WIDE = {
-    name: f"(SELECT json_agg(q) FROM ({query}) AS q ({', '.join(f'f{place}' for place in range(_FIELDS[name]))}))"
-    for name, query in _OF_WIDE.items()
+RELATION_QUERIES_AS_JSON = {
+    name: f"(SELECT json_agg(q) FROM ({query}) AS q ({', '.join(f'f{place}' for place in range(_FIELD_COUNTS[name]))}))"
+    for name, query in _WIDE_QUERIES.items()
 }
-OF_DOMAINS = f"{CONSTRAINTS} AND k.contypid <> 0"
-OF_FUNCTIONS = f"{FUNCTIONS} AND p.oid = ANY ($1)"
+DOMAIN_CONSTRAINTS = f"{CONSTRAINTS} AND k.contypid <> 0"
+FUNCTIONS_BY_OID = f"{FUNCTIONS} AND p.oid = ANY ($1)"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # What a server's own deparsing asks for; a revision may have changed any of them.
-_FIXED = {
+_SETTINGS = {
     "search_path": SEARCH_PATH,
     "timezone": "UTC",
     "datestyle": "ISO, MDY",
@@ -30,84 +30,84 @@ _FIXED = {
     "jit": "off",  # compiling takes longer than any of the statements
 }
 # Reading a few objects is a matter of indexes, also where the catalogs are small yet when the plan is made.
-_FOR_A_FEW = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off"}
-_PREFIX = "dormatory_"
-_SET = text("SELECT count(set_config(key, value, :local)) FROM json_each_text(CAST(:settings AS json))")
+_FEW_OBJECTS_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off"}
+_STATEMENT_PREFIX = "dormatory_"
+_SET_SETTINGS = text("SELECT count(set_config(key, value, :local)) FROM json_each_text(CAST(:settings AS json))")
 
 
-def _beginning(wanted: Mapping[str, str]) -> tuple[str, str]:
+def _begin_statement(settings: Mapping[str, str]) -> tuple[str, str]:
     """Return the statement that saves settings and makes new ones for the transaction, and these as JSON."""
-    current = ", ".join(f"'{name}', current_setting('{name}')" for name in wanted)
-    calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())
+    current = ", ".join(f"'{name}', current_setting('{name}')" for name in settings)
+    calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
     statement = f"""
 WITH before AS MATERIALIZED (
     SELECT current_setting('server_version_num')::int AS version,
-        ARRAY(SELECT name FROM pg_prepared_statements WHERE starts_with(name, '{_PREFIX}')) AS prepared,
+        ARRAY(SELECT name FROM pg_prepared_statements WHERE starts_with(name, '{_STATEMENT_PREFIX}')) AS prepared,
         json_build_object({current})::text AS settings)
 SELECT version, prepared, settings, {calls} FROM before"""  # noqa: S608  # nothing but the constants above
-    return statement, json.dumps(wanted)
+    return statement, json.dumps(settings)
 
 
-_BEGIN, _BEGIN_FOR_A_FEW = _beginning(_FIXED), _beginning(_FIXED | _FOR_A_FEW)
+_BEGIN, _BEGIN_FOR_FEW_OBJECTS = _begin_statement(_SETTINGS), _begin_statement(_SETTINGS | _FEW_OBJECTS_SETTINGS)
 
 
-class Session:
+class CatalogSession:
     """Asks; `version` is the server's number, such as 160004."""
 
-    def __init__(self, connection: Connection, version: int, prepared: Iterable[str], wanted: str) -> None:
-        self._connection, self.version, self.wanted = connection, version, wanted
+    def __init__(self, connection: Connection, version: int, prepared: Iterable[str], settings: str) -> None:
+        self._connection, self.version, self.settings = connection, version, settings
         self._prepared = set(prepared)
         self.is_local = True
 
-    def ask(self, query: str) -> Sequence[Any]:
+    def fetch(self, query: str) -> Sequence[Any]:
         """Return the rows of a statement."""
         return self._connection.exec_driver_sql(query).all()
 
-    def ask_prepared(self, name: str, query: str, *arguments: str) -> Sequence[Any]:
+    def fetch_prepared(self, name: str, query: str, *arguments: str) -> Sequence[Any]:
         """Return the rows of a statement that is planned once per connection.
 
         `name` may be followed by the types of the parameters in parentheses; the arguments are literals.
         """
-        short = _PREFIX + name.partition(" ")[0]
+        short = _STATEMENT_PREFIX + name.partition(" ")[0]
         if short not in self._prepared:
-            self._connection.exec_driver_sql(f"PREPARE {_PREFIX}{name} AS {query}")
+            self._connection.exec_driver_sql(f"PREPARE {_STATEMENT_PREFIX}{name} AS {query}")
             self._prepared.add(short)
         given = f" ({', '.join(arguments)})" if arguments else ""
-        return cursor.asked(cursor.cursor(self._connection), f"EXECUTE {short}{given}")
+        return cursor.fetch_rows(cursor.open_cursor(self._connection), f"EXECUTE {short}{given}")
 
-    def confirm(self, path: str) -> bool:
+    def ensure_search_path(self, path: str) -> bool:
         """Hear from a statement which search_path it had; return whether that was right, and make it so."""
         if path == SEARCH_PATH:
             return True
         # With autocommit "local" ends with the statement; then, and only then, the session's settings are changed.
         self.is_local = False
-        _set(self._connection, self.wanted, local=False)
+        _apply_settings(self._connection, self.settings, local=False)
         return False
 
 
-def listed(oids: Iterable[int]) -> str:
+def oid_array(oids: Iterable[int]) -> str:
     """Return OIDs as an array in SQL."""
     return f"'{{{','.join(map(str, oids))}}}'::oid[]"
 
 
 @contextmanager
-def settled(connection: Connection, *, for_a_few: bool = False) -> Iterator[Session]:
+def catalog_session(connection: Connection, *, few_objects: bool = False) -> Iterator[CatalogSession]:
     """Give a session with the same settings for everybody, and put the caller's back behind it.
 
     In a transaction they are in force at once; a session in autocommit has them once it was asked to `confirm`.
     """
-    begin, wanted = _BEGIN_FOR_A_FEW if for_a_few else _BEGIN
-    ((version, prepared, before, *_),) = cursor.asked(cursor.cursor(connection), begin)
-    session = Session(connection, version, prepared, wanted)
+    begin, settings = _BEGIN_FOR_FEW_OBJECTS if few_objects else _BEGIN
+    ((version, prepared, before, *_),) = cursor.fetch_rows(cursor.open_cursor(connection), begin)
+    session = CatalogSession(connection, version, prepared, settings)
     try:
         yield session
     finally:
         if not session.is_local:
-            _set(connection, before, local=False)
+            _apply_settings(connection, before, local=False)
     # Not in the finally: after an error the transaction is lost, and the settings with it.
     if session.is_local:
-        _set(connection, before, local=True)
+        _apply_settings(connection, before, local=True)
 
 
-def _set(connection: Connection, values: str, *, local: bool) -> None:
-    connection.execute(_SET, {"settings": values, "local": local})
+def _apply_settings(connection: Connection, values: str, *, local: bool) -> None:
+    connection.execute(_SET_SETTINGS, {"settings": values, "local": local})

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # Objects the database came with have smaller OIDs (FirstNormalObjectId in access/transam.h).
-_FIRST_OWN = 16384
+_FIRST_USER_OID = 16384
 # Statements that write to these keep the lock on them; no other statement but one that writes to a catalog as to any
 # other table keeps one on a catalog.
-_KEPT_BY_COMMANDS = frozenset({"pg_description", "pg_shdescription", "pg_authid", "pg_auth_members", "pg_depend"})
+_LOCKED_BY_COMMANDS = frozenset({"pg_description", "pg_shdescription", "pg_authid", "pg_auth_members", "pg_depend"})
 
 _CATALOGS = """
 SELECT oid, relname::text FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r'
@@ -36,20 +36,20 @@ _LOCKS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class TransactionChanges:
     """What one transaction changed: more may be named than did change, never less.
 
     `inserted`, `updated` and `deleted` are the system catalogs with such rows; by their OIDs, `locked` are the
     relations that it may have altered, and `written` those into which it may have written rows.
     """
 
-    transaction: str | None
+    transaction_id: str | None
     inserted: frozenset[str]
     updated: frozenset[str]
     deleted: frozenset[str]
-    locked: frozenset[int]
-    written: frozenset[int]
-    attributes: int  # how often rows of pg_attribute were written
+    locked_relations: frozenset[int]
+    written_relations: frozenset[int]
+    attribute_writes: int  # how often rows of pg_attribute were written
 
     @property
     def catalogs(self) -> frozenset[str]:
@@ -57,7 +57,7 @@ class Touched:
         return self.inserted | self.updated | self.deleted
 
 
-class Meter:
+class TransactionMonitor:
     """Measures one transaction after the other on a connection."""
 
     def __init__(self) -> None:
@@ -68,9 +68,9 @@ class Meter:
         """Remember where a transaction stands; to be called in it, before it does anything."""
         if not self._catalogs:
             self._catalogs = {row[0]: row[1] for row in connection.exec_driver_sql(_CATALOGS)}
-        self._start = self._ask(connection, "NULL")
+        self._start = self._read_state(connection, "NULL")
 
-    def end(self, connection: Connection) -> Touched | None:
+    def end(self, connection: Connection) -> TransactionChanges | None:
         """Return what the transaction touched since then, just before it ends; None when it cannot be told.
 
         What ends in another transaction than it began in cannot be told, nor what writes to catalogs by itself.
@@ -78,7 +78,7 @@ class Meter:
         start, self._start = self._start, None
         if start is None:
             return None
-        end = self._ask(connection, _LOCKS)
+        end = self._read_state(connection, _LOCKS)
         if end[0] != start[0] or not (start[2] and end[2]):
             return None
         names = self._catalogs.values()
@@ -87,14 +87,14 @@ class Meter:
             for place in (3, 4, 5)
         )
         locks = json.loads(end[6] or "[]")
-        if any(oid < _FIRST_OWN and self._catalogs.get(oid) not in _KEPT_BY_COMMANDS for oid, *_ in locks):
+        if any(oid < _FIRST_USER_OID and self._catalogs.get(oid) not in _LOCKED_BY_COMMANDS for oid, *_ in locks):
             return None
-        locked = frozenset(oid for oid, is_strong, _ in locks if is_strong and oid >= _FIRST_OWN)
-        written = frozenset(oid for oid, _, is_written in locks if is_written and oid >= _FIRST_OWN)
+        locked = frozenset(oid for oid, is_strong, _ in locks if is_strong and oid >= _FIRST_USER_OID)
+        written = frozenset(oid for oid, _, is_written in locks if is_written and oid >= _FIRST_USER_OID)
         place = list(names).index("pg_attribute")
         attributes = sum(end[kind][place] - start[kind][place] for kind in (3, 4))
-        return Touched(end[1], inserted, updated, deleted, locked, written, attributes)
+        return TransactionChanges(end[1], inserted, updated, deleted, locked, written, attributes)
 
-    def _ask(self, connection: Connection, locks: str) -> Any:
+    def _read_state(self, connection: Connection, locks: str) -> Any:
         query = _COUNTS.format(locks=locks, catalogs=",".join(map(str, self._catalogs)))
-        return cursor.asked(cursor.cursor(connection), query)[0]
+        return cursor.fetch_rows(cursor.open_cursor(connection), query)[0]

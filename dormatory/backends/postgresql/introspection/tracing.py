@@ -3,30 +3,30 @@
 
 from __future__ import annotations
 
-from dormatory.backends.postgresql.introspection.queries import OF_WIDE
+from dormatory.backends.postgresql.introspection.queries import RELATION_QUERIES_AS_JSON
 
 # Rows that the transaction $1 wrote, or a later one: those of its subtransactions have higher numbers.
-_NEW = "age({}.xmin) <= age($1)"
-_TYPES = (
+_IS_NEW = "age({}.xmin) <= age($1)"
+_COUNTED_TYPES = (
     "pg_type AS t WHERE t.oid >= 16384 AND (t.typtype NOT IN ('b', 'c') OR t.typtype = 'b' AND t.typcategory <> 'A')"
 )
-_DOMAIN_CONSTRAINTS = "pg_constraint AS k WHERE k.contypid > 0"
-_MEMBERS = "pg_depend AS d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
-_COUNTED = {"t": _TYPES, "k": _DOMAIN_CONSTRAINTS, "d": _MEMBERS}
+_COUNTED_DOMAIN_CONSTRAINTS = "pg_constraint AS k WHERE k.contypid > 0"
+_COUNTED_EXTENSION_MEMBERS = "pg_depend AS d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'"
+_COUNTED = {"t": _COUNTED_TYPES, "k": _COUNTED_DOMAIN_CONSTRAINTS, "d": _COUNTED_EXTENSION_MEMBERS}
 COUNTS = f"SELECT {', '.join(f'(SELECT count(*) FROM {kind})' for kind in _COUNTED.values())}"
 
 # The relations $2, those whose own rows are new ($3: in pg_class, $4: in pg_attribute), and what is read together with
 # them: tables of indexes, owners of sequences, sequences of tables. $5 to $7 tell what is to be counted.
-_SEEDS = "ANY (ARRAY(SELECT oid FROM seeds))"
-FOLLOW = f"""
-WITH of_class AS MATERIALIZED (SELECT c.oid FROM pg_class AS c WHERE $3 AND {_NEW.format("c")}),
-of_attribute AS MATERIALIZED (SELECT a.attrelid FROM pg_attribute AS a WHERE $4 AND {_NEW.format("a")}),
+_IN_SEEDS = "ANY (ARRAY(SELECT oid FROM seeds))"
+CHANGED_RELATIONS = f"""
+WITH of_class AS MATERIALIZED (SELECT c.oid FROM pg_class AS c WHERE $3 AND {_IS_NEW.format("c")}),
+of_attribute AS MATERIALIZED (SELECT a.attrelid FROM pg_attribute AS a WHERE $4 AND {_IS_NEW.format("a")}),
 seeds AS MATERIALIZED (
     SELECT unnest($2) AS oid UNION SELECT oid FROM of_class UNION SELECT attrelid FROM of_attribute),
 owners AS MATERIALIZED (
     SELECT oid FROM seeds
-    UNION SELECT indrelid FROM pg_index WHERE indexrelid = {_SEEDS}
-    UNION SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = {_SEEDS} AND objsubid = 0
+    UNION SELECT indrelid FROM pg_index WHERE indexrelid = {_IN_SEEDS}
+    UNION SELECT refobjid FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = {_IN_SEEDS} AND objsubid = 0
         AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')),
 wide AS MATERIALIZED (
     SELECT oid FROM owners
@@ -37,17 +37,17 @@ SELECT current_setting('search_path'), ARRAY(SELECT oid::bigint FROM wide),
     ARRAY[{
     ", ".join(
         f"CASE WHEN ${place} THEN (SELECT count(*) FROM {kind}) END, "
-        f"CASE WHEN ${place} THEN (SELECT count(*) FROM {kind} AND {_NEW.format(alias)}) END"
+        f"CASE WHEN ${place} THEN (SELECT count(*) FROM {kind} AND {_IS_NEW.format(alias)}) END"
         for place, (alias, kind) in enumerate(_COUNTED.items(), 5)
     )
 }],
-    {", ".join(f"{query}::text" for query in OF_WIDE.values())}"""
-FOLLOW_PARAMETERS = "xid, oid[], boolean, boolean, boolean, boolean, boolean"
+    {", ".join(f"{query}::text" for query in RELATION_QUERIES_AS_JSON.values())}"""
+CHANGED_RELATIONS_PARAMETERS = "xid, oid[], boolean, boolean, boolean, boolean, boolean"
 NEW_ATTRIBUTES = f"""
 SELECT a.attrelid::bigint, a.attnum, a.atthasdef, a.atthasmissing FROM pg_attribute AS a
-WHERE a.attrelid = ANY ($2) AND {_NEW.format("a")}"""
-PROCEDURES = f"SELECT p.oid::bigint, {_NEW.format('p')}, p.proname::text FROM pg_proc AS p WHERE p.oid >= 16384"
-NAMESAKES = "SELECT count(*) FROM pg_proc WHERE proname IN ({}) AND oid <> ALL ({})"
+WHERE a.attrelid = ANY ($2) AND {_IS_NEW.format("a")}"""
+PROCEDURES = f"SELECT p.oid::bigint, {_IS_NEW.format('p')}, p.proname::text FROM pg_proc AS p WHERE p.oid >= 16384"
+SAME_NAME_COUNT = "SELECT count(*) FROM pg_proc WHERE proname IN ({}) AND oid <> ALL ({})"
 
 DEPENDENTS = """
 SELECT DISTINCT d.classid::regclass::text,

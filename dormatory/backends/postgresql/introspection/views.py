@@ -5,56 +5,57 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.sql.cursor import split
-from dormatory.sql.lexer import Kind, Syntax, Token, render, tokenize
+from dormatory.sql.cursor import split_at_commas
+from dormatory.sql.lexer import Syntax, Token, TokenKind, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BARE_SINCE = 160000  # server_version_num
-_QUERIES = frozenset({"SELECT", "WITH", "VALUES"})
-_AFTER_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"})
-_SETS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
-_JOINS = frozenset({"JOIN", "CROSS", "NATURAL"})
+_UNQUALIFIED_SINCE = 160000  # server_version_num
+_QUERY_KEYWORDS = frozenset({"SELECT", "WITH", "VALUES"})
+_CLAUSES_AFTER_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"})
+_SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
+_JOIN_KEYWORDS = frozenset({"JOIN", "CROSS", "NATURAL"})
 
 
 @lru_cache(maxsize=4096)
 def view_definition(text: str, version: int) -> str:
     """Return the query of a view, in the form that the newest version gives it."""
     tokens = tokenize(text.rstrip().removesuffix(";"), Syntax.POSTGRESQL)
-    if version < _BARE_SINCE:
-        tokens = _without_prefix(tokens)
+    if version < _UNQUALIFIED_SINCE:
+        tokens = _without_table_prefix(tokens)
     return render(tokens, Syntax.POSTGRESQL, fold=False)
 
 
-def _without_prefix(tokens: list[Token]) -> list[Token]:
+def _without_table_prefix(tokens: list[Token]) -> list[Token]:
     """Return a query without the table before its columns, if it reads one table only.
 
     Up to 15 the two entries for rules in a view's range table made ruleutils.c name the table of every column at the
     top of the query; since 16 it does so only where there are several tables, as it always did below the top.
     """
-    depths, nested = _places(tokens)
+    depths, nested = _nesting(tokens)
     # Keywords of the query itself: EXTRACT(year FROM ...) has a FROM of its own, one level down.
     words = [
-        "" if depth or token.kind is not Kind.WORD else token.text for token, depth in zip(tokens, depths, strict=True)
+        "" if depth or token.kind is not TokenKind.WORD else token.text
+        for token, depth in zip(tokens, depths, strict=True)
     ]
-    if "FROM" not in words or not _SETS.isdisjoint(words):
+    if "FROM" not in words or not _SET_OPERATIONS.isdisjoint(words):
         return tokens
     start = words.index("FROM") + 1
-    end = next((place for place in range(start, len(words)) if words[place] in _AFTER_FROM), len(words))
+    end = next((place for place in range(start, len(words)) if words[place] in _CLAUSES_AFTER_FROM), len(words))
     alias = _only_alias(tokens[start:end])
     if alias is None:
         return tokens
     kept, place = list[Token](), 0
     while place < len(tokens):
-        if not (nested[place] or start <= place < end) and _is_prefix(tokens, place, alias):
+        if not (nested[place] or start <= place < end) and _is_table_prefix(tokens, place, alias):
             place += 2
         kept.append(tokens[place])
         place += 1
     return kept
 
 
-def _places(tokens: Sequence[Token]) -> tuple[list[int], list[bool]]:
+def _nesting(tokens: Sequence[Token]) -> tuple[list[int], list[bool]]:
     """Return for each token how many parentheses enclose it, and whether one of them is a query's."""
     depths, nested, opened = list[int](), list[bool](), list[bool]()
     for place, token in enumerate(tokens):
@@ -63,32 +64,32 @@ def _places(tokens: Sequence[Token]) -> tuple[list[int], list[bool]]:
         depths.append(len(opened))
         nested.append(any(opened))
         if token.word == "(":
-            opened.append(tokens[place + 1].text in _QUERIES)
+            opened.append(tokens[place + 1].text in _QUERY_KEYWORDS)
     return depths, nested
 
 
 def _only_alias(item: Sequence[Token]) -> str | None:
     """Return the name of what stands after FROM, None if that is more than one thing."""
     first = next((token.text for token in item if token.word != "("), "")
-    if len(split(item)) > 1 or (item[0].word == "(" and first not in _QUERIES):
+    if len(split_at_commas(item)) > 1 or (item[0].word == "(" and first not in _QUERY_KEYWORDS):
         return None  # a join is in parentheses
-    depths, _ = _places(item)
+    depths, _ = _nesting(item)
     outer = [token for token, depth in zip(item, depths, strict=True) if not depth]
-    if any(token.kind is Kind.WORD and token.text in _JOINS for token in outer):
+    if any(token.kind is TokenKind.WORD and token.text in _JOIN_KEYWORDS for token in outer):
         return None
     texts = [token.text for token in outer]
     if "TABLESAMPLE" in texts:
         outer = outer[: texts.index("TABLESAMPLE")]
-    return [token.text for token in outer if token.kind in {Kind.WORD, Kind.NAME}][-1]
+    return [token.text for token in outer if token.kind in {TokenKind.WORD, TokenKind.NAME}][-1]
 
 
-def _is_prefix(tokens: Sequence[Token], place: int, alias: str) -> bool:
+def _is_table_prefix(tokens: Sequence[Token], place: int, alias: str) -> bool:
     """Tell whether a token is the table's name before one of its columns, and not a schema, nor that of a whole row."""
     after = [token.text for token in tokens[place + 1 : place + 4]]
     before = tokens[place - 1].text if place else ""
     return (
         tokens[place].text == alias
-        and tokens[place].kind in {Kind.WORD, Kind.NAME}
+        and tokens[place].kind in {TokenKind.WORD, TokenKind.NAME}
         and before not in {".", "::"}
         and after[:1] == ["."]
         and after[1:2] != ["*"]

