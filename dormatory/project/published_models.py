@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dormatory.project.project import Project
 
-_READER_SCRIPT = Path(__file__).with_name("metadata_reader.py")
+_READER_SCRIPT = Path(__file__).with_name("published_models_reader.py")
 
 
 def published_columns(project: Project, reference: str) -> Mapping[str, frozenset[str]] | None:
