@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.cli.exit import EarlyExitError, convert_errors
-from dormatory.errors import EmptyDestinationError, ExitCode
+from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
+from dormatory.errors import EmptyDestinationError
 from dormatory.system.tuning import tune_process
 
 if TYPE_CHECKING:

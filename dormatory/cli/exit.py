@@ -1,31 +1,54 @@
-"""How a command ends early: what it says on standard error, and its exit code; the same for each of our programs."""
+"""How a command ends: every exit code, and which one an error, a signal or a crash leads to."""
 
 from __future__ import annotations
 
 import traceback
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from dormatory.errors import DormatoryError, ExitCode
+from dormatory.errors import DormatoryError
 from dormatory.system.signals import TerminatedError, raise_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+class ExitCode(IntEnum):
+    """What a command returns to its caller; MIGRATIONS.md lists the codes."""
+
+    SUCCESS = 0
+    FINDINGS = 1
+    USAGE = 2
+    FAILED = 3
+    CRASHED = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
 class EarlyExitError(Exception):
-    """A command has ended early; `message` is a line for standard error, without its end."""
+    """A command ended early; `message` is one line for standard error, without a line end."""
 
     def __init__(self, code: ExitCode, message: str) -> None:
         super().__init__(message)
         self.code, self.message = code, message
 
 
+def findings_exit_code(*, has_findings: bool) -> ExitCode:
+    """Return the exit code of a command that looks for something: findings, differences, pending revisions."""
+    return ExitCode.FINDINGS if has_findings else ExitCode.SUCCESS
+
+
+def error_exit_code(error: DormatoryError) -> ExitCode:
+    """Return the exit code of a command that an error ends."""
+    return ExitCode.FAILED if error.is_failure else ExitCode.USAGE
+
+
 @contextmanager
 def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn whatever ends the block early into an EndedError; a crash shows where it happened where we are `debugging`.
+    """Turn an error, a signal or a crash in the block into an EarlyExitError; with `debug`, print a crash's traceback.
 
-    What is `passing` stays what it is: a framework's own way to exit.
+    Exceptions of the types in `passthrough` stay as they are: a framework's own way to exit.
     """
     try:
         with raise_on_signals():
@@ -33,12 +56,12 @@ def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()
     except passthrough:
         raise
     except DormatoryError as error:
-        raise EarlyExitError(error.exit_code, f"error: {error}") from error
+        raise EarlyExitError(error_exit_code(error), f"error: {error}") from error
     except KeyboardInterrupt:
         raise EarlyExitError(ExitCode.INTERRUPTED, "interrupted") from None
     except TerminatedError:
         raise EarlyExitError(ExitCode.TERMINATED, "terminated") from None
-    except Exception as error:  # the last line of defence: a crash must not look like a finding
+    except Exception as error:  # a crash must not look like a finding
         if debug:
             traceback.print_exc()
         advice = "" if debug else "; run again with: inv --debug"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dormatory.errors.base import DormatoryError, ExitCode
+from dormatory.errors.base import DormatoryError
 from dormatory.errors.databases import (
     DanglingRowsError,
     DatabaseFailedError,
@@ -85,7 +85,6 @@ __all__ = [
     "DumpNotWrittenError",
     "EmptyDestinationError",
     "EnvironmentFailedError",
-    "ExitCode",
     "FixtureFailedError",
     "InvalidIndexError",
     "InvalidRowCountError",

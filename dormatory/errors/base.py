@@ -1,27 +1,18 @@
-"""What every error is, and what it makes a command end with."""
+"""The base of all errors: what happened, why, and how to fix it."""
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any
 
 
-class ExitCode(IntEnum):
-    """What a command tells its caller; MIGRATIONS.md lists them."""
-
-    SUCCESS = 0
-    FINDINGS = 1
-    USAGE = 2
-    FAILED = 3
-    CRASHED = 70
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-
 class DormatoryError(Exception):
-    """An error with its reason and its remedy, said in one line."""
+    """An error with its reason and its fix, in one line.
 
-    exit_code = ExitCode.USAGE
+    `is_failure` is true where a database or a program could not be reached or failed, and false for wrong use or
+    configuration: the exit code follows from it.
+    """
+
+    is_failure = False
 
     def __init__(self, what: str, *, why: str, fix: str) -> None:
         self.what, self.why, self.fix = what, why, fix

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from dormatory.errors.base import DormatoryError, ExitCode
+from dormatory.errors.base import DormatoryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ class UnsupportedBackendError(DormatoryError):
 class DatabaseFailedError(DormatoryError):
     """The database could not be reached, or refused what it was asked."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
 
 class MissingDatabaseError(DatabaseFailedError):
@@ -99,7 +99,7 @@ class InvalidIndexError(DatabaseFailedError):
 class UnwritableFileError(DormatoryError):
     """A file of the project could not be written."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, path: Path | str, why: str) -> None:
         super().__init__(f"{path} cannot be written", why=why, fix="see owner, mode and room there")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.errors.base import DormatoryError, ExitCode
+from dormatory.errors.base import DormatoryError
 from dormatory.errors.databases import DatabaseFailedError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class DatabaseInUseError(DatabaseFailedError):
 class DumpNotWrittenError(DormatoryError):
     """A file of the dump could not be replaced; the old one stands."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
@@ -101,7 +101,7 @@ class ComparisonFailedError(DatabaseFailedError):
 class ReportNotWrittenError(DormatoryError):
     """The findings could not be put where they were asked to go."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path

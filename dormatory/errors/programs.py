@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.errors.base import DormatoryError, ExitCode
+from dormatory.errors.base import DormatoryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class ProgramMissingError(DormatoryError):
     """A client or server program was found in none of the places looked at."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, program: str, *, searched_places: Sequence[str], packages: str) -> None:
         self.program, self.searched_places = program, tuple(searched_places)
@@ -27,7 +27,7 @@ class ProgramMissingError(DormatoryError):
 class ProgramFailedError(DormatoryError):
     """A program that was started ended badly."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, program: str, *, code: int, tail: str, fix: str) -> None:
         self.program, self.code, self.tail = program, code, tail
@@ -38,7 +38,7 @@ class ProgramFailedError(DormatoryError):
 class ProgramKilledError(DormatoryError):
     """A program that was started was ended by a signal that we did not send."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, program: str, signal_number: int) -> None:
         self.program, self.signal_number = program, signal_number
@@ -52,7 +52,7 @@ class ProgramKilledError(DormatoryError):
 class ProgramTooOldError(DormatoryError):
     """Every copy of a client program that was found is older than the server, which such a program refuses."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, program: str, *, server_major: int, found: Sequence[tuple[str, int]]) -> None:
         self.program, self.server_major, self.found = program, server_major, tuple(found)

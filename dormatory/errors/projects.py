@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.errors.base import DormatoryError, ExitCode
+from dormatory.errors.base import DormatoryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ class CircularModelsError(DormatoryError):
 class RevisionFailedError(DormatoryError):
     """A revision was started and raised an error."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, where: str, reason: str, *, fix: str) -> None:
         self.where = where
@@ -63,7 +63,7 @@ class RevisionFailedError(DormatoryError):
 class TransactionEndedError(DormatoryError):
     """A revision committed or rolled back by itself; what it did and what the version table says may differ."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, revision: str) -> None:
         self.revision = revision
@@ -116,7 +116,7 @@ class AlembicRefusedError(DormatoryError):
 class EnvironmentFailedError(DormatoryError):
     """A project's env.py, or what it imports, raised an error outside any revision."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, where: str, reason: str) -> None:
         self.where = where
@@ -128,7 +128,7 @@ class EnvironmentFailedError(DormatoryError):
 class BaselineFailedError(DormatoryError):
     """What a project's settings name to fill the empty database failed."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the baseline {name} failed", why=reason, fix="correct baseline in [dormatory], or the file")
@@ -137,7 +137,7 @@ class BaselineFailedError(DormatoryError):
 class ModelsFailedError(DormatoryError):
     """The database refused the tables that the models describe."""
 
-    exit_code = ExitCode.FAILED
+    is_failure = True
 
     def __init__(self, reason: str) -> None:
         super().__init__(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dormatory.cli.exit import EarlyExitError, convert_errors
-from dormatory.errors import EmptyDestinationError, ExitCode
+from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
+from dormatory.errors import EmptyDestinationError, MissingDatabaseError
 from dormatory.system.signals import TerminatedError
 
 
@@ -19,6 +19,10 @@ def exit_error_for(error: BaseException, *, debugging: bool = False) -> EarlyExi
 def test_an_error_of_ours_is_one_line_and_its_own_exit_code() -> None:
     end = exit_error_for(EmptyDestinationError())
     assert (end.code, end.message) == (ExitCode.USAGE, f"error: {EmptyDestinationError()}")
+
+
+def test_a_failed_database_has_another_exit_code_than_wrong_use() -> None:
+    assert exit_error_for(MissingDatabaseError("shop")).code == ExitCode.FAILED
 
 
 def test_a_crash_has_another_exit_code_than_a_finding() -> None:

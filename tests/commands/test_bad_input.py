@@ -554,7 +554,7 @@ class TestPrograms:
         )
         with pytest.raises(ProgramMissingError) as raised:
             backend_for(target).create(target)
-        assert raised.value.exit_code == 3
+        assert raised.value.is_failure
         assert str(raised.value) == (
             f"psql was not found (looked in DORMATORY_POSTGRES_BIN (not set), {small_project.root} (on PATH), "
             "Python package no_such_wheel (not installed), /nowhere/*/bin, pg_config (not found)); install it: "

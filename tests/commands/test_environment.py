@@ -243,7 +243,7 @@ class TestPostgreSQLTransactions:
             upgrade(small_project, postgresql)
         with pytest.raises(InvalidIndexError) as raised:
             upgrade(small_project, postgresql)  # IF NOT EXISTS takes the failed index for the real one
-        assert raised.value.exit_code == 3
+        assert raised.value.is_failure
         assert str(raised.value) == (
             "index public.t_x is invalid (building it concurrently failed and left it unused); "
             "DROP INDEX public.t_x and run its revision again"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.errors import ExitCode
+from dormatory.cli.exit import ExitCode
 from dormatory.system import process
 
 if TYPE_CHECKING:

@@ -636,7 +636,7 @@ class TestPostgreSQLTargets:
                 source.create_replica("alembic_version", 0),
             ):
                 pass
-        assert raised.value.exit_code == 3
+        assert raised.value.is_failure
         del monkeypatch
 
     def test_results_are_returned_even_if_the_target_is_gone_at_the_end(
