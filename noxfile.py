@@ -39,11 +39,12 @@ def dev_requirements(*names: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types, the committed dumps and every rule on the history."""
+    """Check style, types, imports, the committed dumps and every rule on the history."""
     session.install("-e.[dev]")
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    session.run("lint-imports", "--no-cache", "--no-logo")
     for dialect in ("sqlite", "postgresql"):
         name = {"postgresql": "postgres"}.get(dialect, dialect)  # as sqlfluff calls it
         session.run("sqlfluff", "lint", "--dialect", name, f"alembic/schema/{dialect}.sql")
