@@ -312,7 +312,9 @@ def check_(
             return
         form, project = chosen_format(format), locate_project()
         if live:
-            outcome = inspection.check_live_database(project)
+            from dormatory.commands.check_live import check_live_database
+
+            outcome = check_live_database(project)
         else:
             families = inspection.selected_families(only, skip)
             request = inspection.CheckRequest(selected_backends(backend), families, since, base, is_strict=strict)

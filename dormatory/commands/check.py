@@ -1,10 +1,9 @@
-"""One verdict on a project: gathers what the checks need, runs them all, and leaves what the project wants to hear."""
+"""Check a project: collect evidence, run the rules of the chosen families, apply comments and settings."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.checks.data import check_data_loss
@@ -25,8 +24,9 @@ from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
 from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.checks.suppression import apply_suppressions
 from dormatory.commands import linters
-from dormatory.commands.evidence import EvidenceRequest, collect_evidence
-from dormatory.errors import BrokenHistoryError, ComparisonFailedError, UnknownFamilyError
+from dormatory.commands.collect import collect_evidence
+from dormatory.commands.evidence import EvidenceRequest
+from dormatory.errors import BrokenHistoryError, UnknownFamilyError
 from dormatory.project.checksums import read_checksums
 from dormatory.project.graph import RevisionGraph
 from dormatory.project.history import History
@@ -35,8 +35,7 @@ from dormatory.project.revision_files import merged_scripts, scripts, scripts_at
 from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import Evidence
@@ -46,15 +45,19 @@ if TYPE_CHECKING:
 
 _REPLAY_FAMILIES = frozenset({"roundtrip", "data", "locks"})
 _SCHEMA_FAMILIES = frozenset({"drift", "parity"})
-_REVISION_FAMILIES = frozenset({"integrity", "source", "roundtrip", "data", "locks", "sql"})  # what --since narrows
+_REVISION_FAMILIES = frozenset({"integrity", "source", "roundtrip", "data", "locks", "sql"})  # limited by --since
+# What stops a replay also stops the upgrade to the head, and is reported once.
+_STOPPED_REPLAY_RULES = frozenset({"upgrade-fails", "one-run-differs"})
+_STOPPED_HEAD_RULES = frozenset({"upgrade-fails", "transaction-ended"})
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """What somebody wants to know: which families of rules, on which backends.
+    """Which families of rules to check, on which backends.
 
-    With `since`, a git reference, only what is new is judged, and the graph as a whole; with `base` also what the
-    merge with that reference would be. `revision` plays that one only.
+    With `since`, a git reference, only the revisions that the reference does not have are checked, and the graph as a
+    whole. With `base`, a git reference, the result of a merge with it is checked, too. `revision` limits the replay to
+    that one.
     """
 
     backends: tuple[str, ...]
@@ -66,111 +69,60 @@ class CheckRequest:
 
 
 def selected_families(only: str, skip: str) -> frozenset[str]:
-    """Return the families that two comma-separated options leave; raises UnknownFamilyError."""
-    chosen, left_out = ([name.strip() for name in text.split(",") if name.strip()] for text in (only, skip))
-    for name in (*chosen, *left_out):
+    """Return the families that the comma-separated options --only and --skip select; raises UnknownFamilyError."""
+    chosen, skipped = ([name.strip() for name in text.split(",") if name.strip()] for text in (only, skip))
+    for name in (*chosen, *skipped):
         if name not in FAMILIES:
             raise UnknownFamilyError(name, known=FAMILIES)
-    return frozenset(chosen or FAMILIES) - set(left_out)
+    return frozenset(chosen or FAMILIES) - set(skipped)
 
 
 @reduce_garbage_collection()
 def check_project(
     project: Project, request: CheckRequest, on_step: Callable[[str, int, Step], None] = lambda *_: None
 ) -> tuple[Outcome, tuple[Recording, ...]]:
-    """Check a project; a history that does not fit together is not played.
+    """Check a project and return the outcome with the recordings of the replays; a broken history is not replayed.
 
-    `on_step` hears the backend, how many steps there will be, and each step. Raises UnknownReferenceError,
-    UnknownRevisionError, NoProjectError for settings that name no rule, and what keeps a backend from running.
+    `on_step` receives the backend, the number of steps to come, and each step. Raises UnknownReferenceError,
+    UnknownRevisionError, MissingProjectError if a setting names no rule, and the error of a backend that cannot run.
     """
     refuse_unknown_rules(project.settings, project.ini)
     files = scripts(project)
-    static_findings = list(_static_findings(project, files, request))
+    early = list(_static_findings(project, files, request))
+    history, selected = History(()), None
     evidence: tuple[Evidence, ...] = ()
-    history, only = History(()), None
-    with ThreadPoolExecutor(1) as beside:
-        sqlfluff_run = beside.submit(
-            _sqlfluff_findings, project, files, request
-        )  # a program of its own, and a slow one
+    with ThreadPoolExecutor(1) as pool:
+        sqlfluff_run = pool.submit(_sqlfluff_findings, project, files, request)  # a slow program: it runs meanwhile
         try:
             history = History.read(project)
         except BrokenHistoryError as error:
             if "graph" not in request.families:
-                static_findings.append(engine_error_finding(error, "broken-history"))
+                early.append(engine_error_finding(error, "broken-history"))
         else:
-            only = _selected_revisions(project, history, request)
-            if (
-                not _SCHEMA_FAMILIES & request.families
-                or len(history.heads) <= 1
-                or RevisionGraph(files).has_labelled_heads
-            ):
-                evidence = _collect_requested_evidence(project, request, only, on_step)
-        static_findings += sqlfluff_run.result()
-    known = {(item.rule, item.revision) for item in static_findings}  # a play finds some of it again
-    later_findings = _later_findings(project, history, files, evidence, request)
-    found = [*static_findings, *(item for item in later_findings if (item.rule, item.revision) not in known)]
-    if only is not None:
-        found = [item for item in found if not _is_outside_selection(item, only)]
-    # In this order: a comment on what the settings leave out is not useless.
-    visible, count = apply_suppressions(
-        found, files, families=_families_with_evidence(request.families, evidence), revisions=only
+            selected = _selected_revisions(project, history, request)
+            if needed := _needed_evidence(files, history, request, selected):
+                count = len(history.revisions if selected is None else selected)
+                evidence = collect_evidence(
+                    project, request.backends, needed, lambda backend, step: on_step(backend, count, step)
+                )
+        early += sqlfluff_run.result()
+    known = {(item.rule, item.revision) for item in early}  # a replay finds some of it again
+    late = _evidence_findings(project, files, history, evidence, request)
+    found = [*early, *(item for item in late if (item.rule, item.revision) not in known)]
+    if selected is not None:
+        found = [item for item in found if not _is_outside_selection(item, selected)]
+    # Comments come before settings: a comment on a rule that the settings turn off is still used.
+    checked_families = _families_with_evidence(request.families, evidence)
+    visible, suppressed = apply_suppressions(found, files, families=checked_families, revisions=selected)
+    outcome = Outcome(
+        tuple(apply_settings(visible, project.settings, history)),
+        tuple(_server(item) for item in evidence if item.server),
+        tuple(item.id for item in history.revisions if selected is None or item.id in selected),
+        suppressed,
+        request.is_strict,
+        configuration=project.ini,
     )
-    adjusted_findings = tuple(apply_settings(visible, project.settings, history))
-    servers = tuple(_server(item) for item in evidence if item.server)
-    names = tuple(item.id for item in history.revisions if only is None or item.id in only)
-    recordings = tuple(item.recording for item in evidence if item.recording)
-    return Outcome(adjusted_findings, servers, names, count, request.is_strict, configuration=project.ini), recordings
-
-
-def check_live_database(project: Project) -> Outcome:
-    """Check that the target is what the history gives at the target's own revision.
-
-    Raises NotComparedError when that cannot be told, which is never taken for agreement.
-    """
-    from dormatory.backends.registry import backend_for  # noqa: PLC0415
-    from dormatory.checks.drift import check_live_drift  # noqa: PLC0415  # SQLAlchemy loads where it is needed
-    from dormatory.commands.status import live_drift  # noqa: PLC0415
-
-    target = project.target()
-    backend = backend_for(target)
-    found = live_drift(project, target)
-    if found.problem:
-        raise ComparisonFailedError(str(target), found.problem)
-    with backend.engine(target, writing=False).connect() as connection:
-        server = CheckedServer(target.backend_name, backend.version(connection))
-    return Outcome(tuple(check_live_drift(found, target.backend_name)), (server,), configuration=project.ini)
-
-
-def _sqlfluff_findings(project: Project, files: Sequence[Script], request: CheckRequest) -> list[Finding]:
-    """Return what sqlfluff says of the SQL that stands in revisions."""
-    if "sql" not in request.families:
-        return []
-    snippets = sql_snippets(files, backends=project.settings.backends)
-    texts = {name: (item.backend, item.executable_sql) for name, item in snippets.items()}
-    return list(sqlfluff_findings(snippets, linters.run_sqlfluff(texts, home=project.root)))
-
-
-def _selected_revisions(project: Project, history: History, request: CheckRequest) -> Collection[str] | None:
-    """Return the revisions that are judged: one, those that a reference does not have, or None for all."""
-    if request.revision:
-        return (history.get(request.revision).id,)
-    if request.since:
-        known = {item.id for item in History.at_reference(project, request.since).revisions}
-        return tuple(item.id for item in history.revisions if item.id not in known)
-    return None
-
-
-def _families_with_evidence(families: frozenset[str], evidence: Sequence[Evidence]) -> frozenset[str]:
-    """Return the families without those for which nothing was played: comments on their rules are not useless."""
-    backends = {item.backend for item in evidence if item.recording}
-    left_out = (
-        _REPLAY_FAMILIES if not backends else frozenset({"locks"}) if "postgresql" not in backends else frozenset()
-    )
-    return families - left_out
-
-
-def _is_outside_selection(found: Finding, only: Collection[str]) -> bool:
-    return bool(found.revision) and found.revision not in only and RULES[found.rule].family in _REVISION_FAMILIES
+    return outcome, tuple(item.recording for item in evidence if item.recording)
 
 
 def _static_findings(project: Project, files: Sequence[Script], request: CheckRequest) -> Iterator[Finding]:
@@ -188,81 +140,104 @@ def _static_findings(project: Project, files: Sequence[Script], request: CheckRe
         yield from check_integrity(files, read_checksums(project), base)
 
 
-def _collect_requested_evidence(
-    project: Project, request: CheckRequest, only: Collection[str] | None, on_step: Callable[[str, int, Step], None]
-) -> tuple[Evidence, ...]:
-    """Play and compare what the families ask for; nothing at all where they ask for no database."""
-    wants_play = bool(_REPLAY_FAMILIES & request.families) and (only is None or bool(only))
-    wants_schema, wants_dump = bool(_SCHEMA_FAMILIES & request.families), "dump" in request.families
-    if not (wants_play or wants_schema or wants_dump):
-        return ()
-    count = len(History.read(project).revisions if only is None else only)
-    evidence_request = EvidenceRequest(wants_schema, wants_dump, wants_play, only)
-    return collect_evidence(
-        project, request.backends, evidence_request, lambda backend, step: on_step(backend, count, step)
-    )
+def _sqlfluff_findings(project: Project, files: Sequence[Script], request: CheckRequest) -> list[Finding]:
+    """Return what sqlfluff finds in the SQL of the revisions."""
+    if "sql" not in request.families:
+        return []
+    snippets = sql_snippets(files, backends=project.settings.backends)
+    texts = {name: (item.backend, item.executable_sql) for name, item in snippets.items()}
+    return list(sqlfluff_findings(snippets, linters.run_sqlfluff(texts, home=project.root)))
 
 
-def _later_findings(
-    project: Project, history: History, files: Sequence[Script], evidence: Sequence[Evidence], request: CheckRequest
+def _selected_revisions(project: Project, history: History, request: CheckRequest) -> Collection[str] | None:
+    """Return the revisions to check: one, those that a git reference does not have, or None for all."""
+    if request.revision:
+        return (history.get(request.revision).id,)
+    if request.since:
+        known = {item.id for item in History.at_reference(project, request.since).revisions}
+        return tuple(item.id for item in history.revisions if item.id not in known)
+    return None
+
+
+def _needed_evidence(
+    files: Sequence[Script], history: History, request: CheckRequest, selected: Collection[str] | None
+) -> EvidenceRequest | None:
+    """Return what the families need: nothing without a family that replays, compares or dumps, or with several heads."""
+    needs_schema = bool(_SCHEMA_FAMILIES & request.families)
+    if needs_schema and len(history.heads) > 1 and not RevisionGraph(files).has_labelled_heads:
+        return None
+    needs_replay = bool(_REPLAY_FAMILIES & request.families) and (selected is None or bool(selected))
+    needs_dump = "dump" in request.families
+    if not (needs_schema or needs_dump or needs_replay):
+        return None
+    return EvidenceRequest(needs_schema, needs_dump, needs_replay, selected)
+
+
+def _evidence_findings(
+    project: Project, files: Sequence[Script], history: History, evidence: Sequence[Evidence], request: CheckRequest
 ) -> Iterator[Finding]:
-    """Run the checks on what was gathered, and those of the sources, which profit from it."""
-    recordings = [item.recording for item in evidence if item.recording]
+    """Run the checks that read evidence; those of the sources come here because recordings make them more exact."""
     if "source" in request.families:
-        application = ApplicationModules.of(project)
-        tables = project.settings.large_tables
-        backends = [name for name in project.settings.backends if name in request.backends]
-        yield from check_source(files, application, backends=backends, large_tables=tables, recordings=recordings)
-    reference = request.base or request.since
-    columns_in_use = partial(published_columns, project, reference) if reference else lambda: None
-    yield from evidence_findings(evidence, history, request.families, project.root, columns_in_use)
+        yield from check_source(
+            files,
+            ApplicationModules.of(project),
+            backends=[name for name in project.settings.backends if name in request.backends],
+            large_tables=project.settings.large_tables,
+            recordings=[item.recording for item in evidence if item.recording],
+        )
+    for item in evidence:
+        yield from _backend_findings(item, history, request.families)
+        if item.recording and item.backend == "postgresql" and "locks" in request.families:
+            yield from _lock_findings(project, history, item.recording, request.base or request.since)
+    if "parity" in request.families:
+        migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
+        if migrated.keys() == {"sqlite", "postgresql"}:
+            yield from check_parity(migrated["sqlite"], migrated["postgresql"], parity_comments(history))
+
+
+def _backend_findings(item: Evidence, history: History, families: Collection[str]) -> Iterator[Finding]:
+    """Yield what the evidence of one backend shows."""
+    trips = list(check_round_trip(item.recording, history)) if item.recording and "roundtrip" in families else []
+    is_stopped = any(found.rule in _STOPPED_REPLAY_RULES for found in trips)
+    yield from (found for found in item.problems if not (is_stopped and found.rule in _STOPPED_HEAD_RULES))
+    yield from trips
+    if item.comparison and "drift" in families:
+        yield from check_drift(item.comparison)
+    if item.dump:
+        yield from check_dump(*item.dump, backend=item.backend)
+    if item.recording and "data" in families:
+        yield from check_data_loss(item.recording, history)
+
+
+def _lock_findings(project: Project, history: History, recording: Recording, reference: str) -> Iterator[Finding]:
+    """Yield what the statements of a replay would block; squawk reads them, too.
+
+    The models at the git reference, slow to read, are needed only where a column or table was dropped or renamed: they
+    are what the running programs still use.
+    """
+    found = list(check_locks(recording, history))
+    if reference and any(item.rule in IN_USE_RULES for item in found):
+        found = list(check_locks(recording, history, used_columns=published_columns(project, reference)))
+    yield from found
+    ddl = executed_ddl(recording, history)
+    texts = {name: script.text for name, script in ddl.items()}
+    yield from squawk_findings(ddl, linters.run_squawk(texts, home=project.root, server=recording.server))
+
+
+def _is_outside_selection(found: Finding, selected: Collection[str]) -> bool:
+    is_of_revision = bool(found.revision) and RULES[found.rule].family in _REVISION_FAMILIES
+    return is_of_revision and found.revision not in selected
+
+
+def _families_with_evidence(families: frozenset[str], evidence: Sequence[Evidence]) -> frozenset[str]:
+    """Return the families without those that lack a replay: a comment on one of their rules is not unused."""
+    backends = {item.backend for item in evidence if item.recording}
+    if not backends:
+        return families - _REPLAY_FAMILIES
+    return families if "postgresql" in backends else families - {"locks"}
 
 
 def _server(evidence: Evidence) -> CheckedServer:
     steps = evidence.recording.steps if evidence.recording else ()
     seconds = tuple((step.revision, sum(leg.seconds for leg in step.legs)) for step in steps)
     return CheckedServer(evidence.backend, evidence.server, seconds)
-
-
-# What stopped a play stops the way to the head, too, and is said once.
-_STOPPED_ROUND_TRIP_RULES = frozenset({"upgrade-fails", "one-run-differs"})
-_STOPPED_HEAD_RULES = frozenset({"upgrade-fails", "transaction-ended"})
-
-
-def evidence_findings(
-    evidence: Sequence[Evidence],
-    history: History,
-    families: Collection[str],
-    home: Path,
-    columns_in_use: Callable[[], Mapping[str, Collection[str]] | None] = lambda: None,
-) -> Iterator[Finding]:
-    """Yield what the chosen families of rules find in the evidence of all backends; linters run at `home`.
-
-    `names_in_use` gives the columns of each table that programs of today use, None where nobody knows; it is asked only
-    where something was dropped or renamed.
-    """
-    for item in evidence:
-        trips = list(check_round_trip(item.recording, history)) if item.recording and "roundtrip" in families else []
-        is_stopped = any(found.rule in _STOPPED_ROUND_TRIP_RULES for found in trips)
-        yield from (found for found in item.problems if not (is_stopped and found.rule in _STOPPED_HEAD_RULES))
-        yield from trips
-        if item.comparison and "drift" in families:
-            yield from check_drift(item.comparison)
-        if item.dump:
-            yield from check_dump(*item.dump, backend=item.backend)
-        if item.recording and "data" in families:
-            yield from check_data_loss(item.recording, history)
-        if item.recording and item.backend == "postgresql" and "locks" in families:
-            found = list(check_locks(item.recording, history))
-            if any(each.rule in IN_USE_RULES for each in found):
-                found = list(check_locks(item.recording, history, used_columns=columns_in_use()))
-            yield from found
-            executed_scripts = executed_ddl(item.recording, history)
-            texts = {name: script.text for name, script in executed_scripts.items()}
-            yield from squawk_findings(
-                executed_scripts, linters.run_squawk(texts, home=home, server=item.recording.server)
-            )
-    if "parity" in families:
-        migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
-        if migrated.keys() == {"sqlite", "postgresql"}:
-            yield from check_parity(migrated["sqlite"], migrated["postgresql"], parity_comments(history))

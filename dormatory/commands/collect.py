@@ -1,123 +1,42 @@
-"""Gathers the evidence of one backend: plays, compares, dumps."""
+"""Collect the evidence of all backends at the same time, each in a process of its own.
+
+SQLAlchemy is loaded only there: the parent process of db.check works without it.
+"""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
-from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from dormatory.backends.dump import dump_schema as dump_of
-from dormatory.checks.engine_errors import engine_error_finding
+from dormatory.checks.engine_errors import unsupported_backend_finding
 from dormatory.commands.evidence import Evidence
-from dormatory.commands.schema_dump import committed_file
-from dormatory.errors import (
-    BaselineFailedError,
-    DatabaseFailedError,
-    EnvironmentFailedError,
-    ModelsFailedError,
-    RevisionFailedError,
-    RevisionImportError,
-    TransactionEndedError,
-    UnexpectedRevisionError,
-    WrongDatabaseError,
-)
-from dormatory.replay.replay import replay_history
-from dormatory.runtime import scratch
-from dormatory.runtime.model_schema import compare_with_models
+from dormatory.runtime.worker import call_in_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from dormatory.backends.url import Target
-    from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import EvidenceRequest
-    from dormatory.errors import DormatoryError
     from dormatory.project.project import Project
-    from dormatory.recording.model import Comparison, Recording, Step
-    from dormatory.runtime.scratch import ScratchMaker
-
-_T = TypeVar("_T")
-# What keeps a history from being played at all, and is the project's to mend: a finding, and the rest goes on.
-_RULE_BY_ERROR: dict[type[DormatoryError], str] = {
-    RevisionFailedError: "upgrade-fails",
-    RevisionImportError: "upgrade-fails",
-    ModelsFailedError: "models-fail",
-    BaselineFailedError: "baseline-fails",
-    EnvironmentFailedError: "environment-fails",
-    WrongDatabaseError: "wrong-database",
-    UnexpectedRevisionError: "not-applied",
-    TransactionEndedError: "transaction-ended",
-}
+    from dormatory.recording.model import Step
 
 
-def collect_backend_evidence(
+def collect_evidence(
+    project: Project, backends: Sequence[str], request: EvidenceRequest, on_step: Callable[[str, Step], None]
+) -> tuple[Evidence, ...]:
+    """Return the evidence of each backend; `on_step` receives the backend and each step that it has replayed.
+
+    Raises the error of a backend that cannot run.
+    """
+    supported = [backend for backend in backends if backend in project.settings.backends]
+    collected = call_in_parallel(project, supported, lambda name: (request, project, name), _collect_in_worker, on_step)
+    return tuple(
+        collected.get(backend) or Evidence(backend, problems=(unsupported_backend_finding(backend, project.ini),))
+        for backend in backends
+    )
+
+
+def _collect_in_worker(
     request: EvidenceRequest, project: Project, backend: str, on_step: Callable[[Step], None]
 ) -> Evidence:
-    """Gather on one backend what is wanted, and `tell` of each step of the play; what cannot be had is a problem."""
-    with scratch.databases(backend) as maker:
-        return _EvidenceCollector(request, project, backend, maker).collect(on_step)
+    from dormatory.commands.collect_backend import collect_backend_evidence  # noqa: PLC0415  # loads SQLAlchemy
 
-
-class _EvidenceCollector:
-    """What was gathered so far on one backend, and what could not be."""
-
-    def __init__(self, request: EvidenceRequest, project: Project, backend: str, maker: ScratchMaker) -> None:
-        self._request, self._project, self._backend, self._maker = request, project, backend, maker
-        self._problems: list[Finding] = []
-        self._has_read_head = not (request.schema or request.dump)  # at the head
-        self._comparison: Comparison | None = None
-        self._fresh_dump: str | None = None
-
-    def collect(self, on_step: Callable[[Step], None]) -> Evidence:
-        """Play, and look at the head where the play came there in one run, else on a database of its own."""
-        recording = self._attempt(partial(self._replay, on_step)) if self._request.replay else None
-        if not self._has_read_head:
-            # What only Alembic's own statement behind a revision meets says of no revision; the play has told of which.
-            is_reported = recording is not None and any(leg.failure for step in recording.steps for leg in step.legs)
-            with suppress(DatabaseFailedError) if is_reported else nullcontext():
-                self._attempt(self._apply_history)
-        file, dump = committed_file(self._project, self._backend), None
-        if self._fresh_dump is not None and file.parent.is_dir():
-            dump = file, file.read_bytes().decode() if file.exists() else "", self._fresh_dump
-        return Evidence(self._backend, self._comparison, dump, recording, tuple(self._problems))
-
-    def _replay(self, on_step: Callable[[Step], None]) -> Recording:
-        beside = partial(scratch.databases, self._backend)
-        return replay_history(
-            self._project,
-            self._maker,
-            on_step,
-            only=self._request.revisions,
-            on_head=self._read_head,
-            second_databases=beside,
-        )
-
-    def _apply_history(self) -> None:
-        with scratch.at_revision(self._project, self._maker) as head:
-            self._read_head(head)
-
-    def _read_head(self, head: Target) -> None:
-        """Learn what there is to learn of a database to which the whole history was applied in one run."""
-        if self._has_read_head:
-            return
-        self._has_read_head = True
-        table = scratch.version_table(self._project, head)
-        with ThreadPoolExecutor(1) as beside:  # most of a dump is waiting for programs
-            fresh = partial(dump_of, head, version_table=table)
-            dump_future = beside.submit(self._attempt, fresh) if self._request.dump else None
-            if self._request.schema:
-                self._comparison = self._attempt(partial(compare_with_models, self._project, self._maker, head, table))
-            self._fresh_dump = dump_future.result() if dump_future else None
-
-    def _attempt(self, function: Callable[[], _T]) -> _T | None:
-        """Return what a function returns, None where it meets what is the project's to mend: that is a finding."""
-        try:
-            return function()
-        except tuple(_RULE_BY_ERROR) as error:
-            found = engine_error_finding(error, _RULE_BY_ERROR[type(error)], backend=self._backend)
-            if found.file:
-                found = replace(found, file=str(self._project.root / found.file))
-            self._problems.extend([found] if found not in self._problems else [])
-            return None
+    return collect_backend_evidence(request, project, backend, on_step)

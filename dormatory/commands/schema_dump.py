@@ -1,4 +1,4 @@
-"""The schema files under version control: what the history gives at head, on each backend."""
+"""The schema files under version control: what the history gives at head on each backend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.backends.dump import dump_schema, load_schema, write_dump
-from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DumpMismatchError, MissingDatabaseError, MissingDumpError
 from dormatory.runtime import scratch
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
     from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.changes import Change
-    from dormatory.schema.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class DumpDifference:
-    """Two dumps of one backend: as texts, and as the changes of structure from the first to the second."""
+    """Two dumps of one backend: both texts, and the changes of structure from the first to the second."""
 
     backend: str
     before: str
@@ -40,9 +38,9 @@ def committed_file(project: Project, backend: str) -> Path:
 
 
 def committed_text(project: Project, backend: str, reference: str = "") -> str:
-    """Return a schema file as it stands, or as a git reference has it.
+    """Return the text of a schema file in the checkout, or at a git reference.
 
-    Raises NoDumpError when there is none, ProgramFailedError when git does not know the reference.
+    Raises MissingDumpError if there is no file, ProgramFailedError if git does not know the reference.
     """
     file = committed_file(project, backend)
     if not reference:
@@ -50,34 +48,34 @@ def committed_text(project: Project, backend: str, reference: str = "") -> str:
             return file.read_bytes().decode()
         except FileNotFoundError as error:
             raise MissingDumpError(str(file)) from error
-    # `./` makes git look from the directory it is started in; a bare path would be taken from the repository's root
+    # git resolves `./` from its working directory, and a bare path from the root of the repository
     git_object = f"{reference}:./{file.name}"
     fix = f"see that it exists there: git ls-tree {reference} {file}"
     return run_program(["git", "show", git_object], cwd=file.parent, fix=fix).stdout
 
 
 def fresh_dump(project: Project, maker: ScratchMaker) -> str:
-    """Return the dump of a scratch database at head; no developer's database is involved."""
+    """Return the dump of a scratch database at head."""
     with scratch.at_revision(project, maker) as target:
         return dump_schema(target, version_table=scratch.version_table(project, target))
 
 
 def live_dump(project: Project, target: Target) -> str:
-    """Return the dump of a database as it stands."""
+    """Return the dump of the target itself; raises MissingDatabaseError."""
     if not backend_for(target).exists(target):
         raise MissingDatabaseError(str(target))
     return dump_schema(target, version_table=scratch.version_table(project, target))
 
 
 def committed_and_fresh_dump(project: Project, backend: str) -> tuple[Path, str, str]:
-    """Return a schema file's path, its text, empty if it is missing, and the text it should have."""
+    """Return the path of a schema file, its text (empty if the file is missing), and the text it should have."""
     file = committed_file(project, backend)
     with scratch.databases(backend) as maker:
         return file, file.read_bytes().decode() if file.exists() else "", fresh_dump(project, maker)
 
 
 def write_dumps(project: Project, backends: Sequence[str], directory: Path | None) -> Iterator[tuple[Path, bool]]:
-    """Write the schema files, and yield each with whether that changed it."""
+    """Write the schema files, and yield each path with whether its content changed."""
     for backend in backends:
         file = directory / f"{backend}.sql" if directory else committed_file(project, backend)
         with scratch.databases(backend) as maker:
@@ -86,29 +84,24 @@ def write_dumps(project: Project, backends: Sequence[str], directory: Path | Non
 
 
 def dump_difference(project: Project, backend: str, reference: str = "") -> DumpDifference:
-    """Compare the committed file, or a git reference's, with what the history gives now."""
+    """Compare a schema file, in the checkout or at a git reference, with what the history gives now."""
     before = committed_text(project, backend, reference)
     with scratch.databases(backend) as maker:
         with scratch.at_revision(project, maker) as target:
-            after = dump_schema(target, version_table=scratch.version_table(project, target))
-            new = _read_snapshot(project, target)
+            version_table = scratch.version_table(project, target)
+            after, new = dump_schema(target, version_table=version_table), scratch.read_schema(target, version_table)
         with maker() as target:
             load_schema(target, before)
-            old = _read_snapshot(project, target)
+            old = scratch.read_schema(target, version_table)
     return DumpDifference(backend, before, after, diff(old, new))
 
 
 def load_committed_dump(project: Project, target: Target) -> None:
-    """Fill an empty database from the committed file, and see that it dumps to the same bytes again.
+    """Load the committed file into an empty database, and check that it dumps to the same bytes again.
 
-    Raises NotEmptyError, LoadedDifferentlyError, NoDumpError.
+    Raises MissingDumpError, DatabaseNotEmptyError, DumpMismatchError.
     """
     text = committed_text(project, target.backend_name)
     load_schema(target, text)
     if dump_schema(target, version_table=scratch.version_table(project, target)) != text:
         raise DumpMismatchError(str(target), str(committed_file(project, target.backend_name)))
-
-
-def _read_snapshot(project: Project, target: Target) -> Snapshot:
-    with backend_for(target).engine(target, writing=False).connect() as connection:
-        return read_snapshot(connection, ignore=(scratch.version_table(project, target),))

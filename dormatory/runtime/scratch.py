@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
+    from dormatory.schema.snapshot import Snapshot
 
     ScratchMaker = Callable[[], contextlib.AbstractContextManager[Target]]
 
@@ -77,6 +78,16 @@ def current_revisions(project: Project, target: Target) -> tuple[str, ...]:
     Raises MissingDatabaseError, or another DatabaseFailedError when it cannot be read.
     """
     return call_in_worker(project, _current_revisions, project, target)
+
+
+def read_schema(target: Target, version_table: str) -> Snapshot:
+    """Return the structure of a database without its version table; raises DatabaseFailedError."""
+    backend = backend_for(target)
+    try:
+        with backend.engine(target, writing=False).connect() as connection:
+            return read_snapshot(connection, ignore=(version_table,))
+    except SQLAlchemyError as error:
+        raise backend.explain(error, target) from error
 
 
 def _upgrade(project: Project, target: Target, revision: str) -> None:

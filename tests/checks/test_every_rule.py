@@ -9,7 +9,7 @@ import pytest
 from dormatory.checks.registry import RULES
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.commands.check import CheckRequest, check_project
-from dormatory.commands.collect import collect_backend_evidence
+from dormatory.commands.collect_backend import collect_backend_evidence
 from dormatory.commands.evidence import EvidenceRequest
 from dormatory.project.history import History
 from tests.checks.file_examples import PAIRS_OF_TEXTS

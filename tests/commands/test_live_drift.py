@@ -13,7 +13,7 @@ from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.commands.check import check_live_database
+from dormatory.commands.check_live import check_live_database
 from dormatory.commands.status import live_drift, status
 from dormatory.errors import ComparisonFailedError, ProgramMissingError
 from dormatory.report.messages import status_text

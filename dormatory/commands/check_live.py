@@ -1,0 +1,26 @@
+"""Check the target itself: whether its structure is what the history gives at the target's own revision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.backends.registry import backend_for
+from dormatory.checks.drift import check_live_drift
+from dormatory.checks.outcome import CheckedServer, Outcome
+from dormatory.commands.status import live_drift
+from dormatory.errors import ComparisonFailedError
+
+if TYPE_CHECKING:
+    from dormatory.project.project import Project
+
+
+def check_live_database(project: Project) -> Outcome:
+    """Compare the target with the history; raises ComparisonFailedError where they cannot be compared."""
+    target = project.target()
+    backend = backend_for(target)
+    found = live_drift(project, target)
+    if found.problem:
+        raise ComparisonFailedError(str(target), found.problem)
+    with backend.engine(target, writing=False).connect() as connection:
+        server = CheckedServer(target.backend_name, backend.version(connection))
+    return Outcome(tuple(check_live_drift(found, target.backend_name)), (server,), configuration=project.ini)

@@ -1,0 +1,122 @@
+"""Collect the evidence of one backend: replay the history, compare with the models, dump the schema."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from dormatory.backends.dump import dump_schema
+from dormatory.checks.engine_errors import engine_error_finding
+from dormatory.commands.evidence import Evidence
+from dormatory.commands.schema_dump import committed_file
+from dormatory.errors import (
+    BaselineFailedError,
+    DatabaseFailedError,
+    EnvironmentFailedError,
+    ModelsFailedError,
+    RevisionFailedError,
+    RevisionImportError,
+    TransactionEndedError,
+    UnexpectedRevisionError,
+    WrongDatabaseError,
+)
+from dormatory.replay.replay import replay_history
+from dormatory.runtime import scratch
+from dormatory.runtime.model_schema import compare_with_models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dormatory.backends.url import Target
+    from dormatory.checks.finding import Finding
+    from dormatory.commands.evidence import EvidenceRequest
+    from dormatory.errors import DormatoryError
+    from dormatory.project.project import Project
+    from dormatory.recording.model import Comparison, Recording, Step
+    from dormatory.runtime.scratch import ScratchMaker
+
+_T = TypeVar("_T")
+# Errors in the project itself, which keep its history from being replayed: each is a finding, and the check goes on.
+_RULE_BY_ERROR: dict[type[DormatoryError], str] = {
+    RevisionFailedError: "upgrade-fails",
+    RevisionImportError: "upgrade-fails",
+    ModelsFailedError: "models-fail",
+    BaselineFailedError: "baseline-fails",
+    EnvironmentFailedError: "environment-fails",
+    WrongDatabaseError: "wrong-database",
+    UnexpectedRevisionError: "not-applied",
+    TransactionEndedError: "transaction-ended",
+}
+
+
+def collect_backend_evidence(
+    request: EvidenceRequest, project: Project, backend: str, on_step: Callable[[Step], None]
+) -> Evidence:
+    """Collect what is requested; an error of the project becomes a problem. `on_step` receives each step."""
+    with scratch.databases(backend) as maker:
+        return _EvidenceCollector(request, project, backend, maker).collect(on_step)
+
+
+class _EvidenceCollector:
+    """Collects on one backend, and keeps what it has and what failed."""
+
+    def __init__(self, request: EvidenceRequest, project: Project, backend: str, maker: ScratchMaker) -> None:
+        self._request, self._project, self._backend, self._maker = request, project, backend, maker
+        self._problems: list[Finding] = []
+        self._has_read_head = not (request.schema or request.dump)
+        self._comparison: Comparison | None = None
+        self._fresh_dump: str | None = None
+
+    def collect(self, on_step: Callable[[Step], None]) -> Evidence:
+        """Replay, and read the head: in the replay where one run leads there, else on a database of its own."""
+        recording = self._attempt(partial(self._replay, on_step)) if self._request.replay else None
+        if not self._has_read_head:
+            # An error in the statement that Alembic itself sends after a revision names no revision; the replay does.
+            is_reported = recording is not None and any(leg.failure for step in recording.steps for leg in step.legs)
+            with suppress(DatabaseFailedError) if is_reported else nullcontext():
+                self._attempt(self._apply_history)
+        file, dump = committed_file(self._project, self._backend), None
+        if self._fresh_dump is not None and file.parent.is_dir():
+            dump = file, file.read_bytes().decode() if file.exists() else "", self._fresh_dump
+        return Evidence(self._backend, self._comparison, dump, recording, tuple(self._problems))
+
+    def _replay(self, on_step: Callable[[Step], None]) -> Recording:
+        return replay_history(
+            self._project,
+            self._maker,
+            on_step,
+            only=self._request.revisions,
+            on_head=self._read_head,
+            second_databases=partial(scratch.databases, self._backend),
+        )
+
+    def _apply_history(self) -> None:
+        with scratch.at_revision(self._project, self._maker) as head:
+            self._read_head(head)
+
+    def _read_head(self, head: Target) -> None:
+        """Dump a database to which one run applied the whole history, and compare it with the models."""
+        if self._has_read_head:
+            return
+        self._has_read_head = True
+        table = scratch.version_table(self._project, head)
+        with ThreadPoolExecutor(1) as pool:  # a dump mostly waits for programs
+            fresh = partial(dump_schema, head, version_table=table)
+            dump_future = pool.submit(self._attempt, fresh) if self._request.dump else None
+            if self._request.schema:
+                self._comparison = self._attempt(partial(compare_with_models, self._project, self._maker, head, table))
+            self._fresh_dump = dump_future.result() if dump_future else None
+
+    def _attempt(self, function: Callable[[], _T]) -> _T | None:
+        """Return what a function returns, or None if it raises an error of the project, which becomes a finding."""
+        try:
+            return function()
+        except tuple(_RULE_BY_ERROR) as error:
+            found = engine_error_finding(error, _RULE_BY_ERROR[type(error)], backend=self._backend)
+            if found.file:
+                found = replace(found, file=str(self._project.root / found.file))
+            self._problems.extend([found] if found not in self._problems else [])
+            return None
