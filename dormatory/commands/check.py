@@ -162,7 +162,7 @@ def _selected_revisions(project: Project, history: History, request: CheckReques
 def _needed_evidence(
     files: Sequence[Script], history: History, request: CheckRequest, selected: Collection[str] | None
 ) -> EvidenceRequest | None:
-    """Return what the families need: nothing without a family that replays, compares or dumps, or with several heads."""
+    """Return what the families need, or None if they need no database or the history has several heads."""
     needs_schema = bool(_SCHEMA_FAMILIES & request.families)
     if needs_schema and len(history.heads) > 1 and not RevisionGraph(files).has_labelled_heads:
         return None
