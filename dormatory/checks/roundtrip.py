@@ -66,7 +66,7 @@ def finding_on_extreme_rows(found: Finding) -> Finding:
     return replace(found, severity=severity, message=message)
 
 
-_NO_DOWNGRADE_ERROR = "NoDowngradeError"  # the kind of failure
+_NO_DOWNGRADE_ERROR = "MissingDowngradeError"  # the kind of failure
 _ROUTE_RULES = {
     RouteKind.DOWN: (
         "way-down",

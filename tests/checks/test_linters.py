@@ -161,8 +161,8 @@ def sqlfluff_result(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list
     return str(script.path), list(sqlfluff_findings(snippets, told))
 
 
-def test_sqlfluff_findings_have_the_line_within_a_literal(fluff: tuple[str, list[Finding]]) -> None:
-    path, found = fluff
+def test_sqlfluff_findings_have_the_line_within_a_literal(sqlfluff_result: tuple[str, list[Finding]]) -> None:
+    path, found = sqlfluff_result
     lines = Path(path).read_text().splitlines()
     heard = [lines[each.line - 1].strip() for each in found if each.rule == "sqlfluff"]
     assert sorted(heard) == sorted(
@@ -177,14 +177,14 @@ def test_sqlfluff_findings_have_the_line_within_a_literal(fluff: tuple[str, list
     assert all("(sqlfluff: CP01)" in each.message for each in found if each.rule == "sqlfluff")
 
 
-def test_a_text_is_read_in_the_dialect_that_its_guard_names(fluff: tuple[str, list[Finding]]) -> None:
-    backends = {each.sql.split()[1]: each.backend for each in fluff[1] if each.rule == "sqlfluff"}
+def test_a_text_is_read_in_the_dialect_that_its_guard_names(sqlfluff_result: tuple[str, list[Finding]]) -> None:
+    backends = {each.sql.split()[1]: each.backend for each in sqlfluff_result[1] if each.rule == "sqlfluff"}
     assert backends["json_extract(size,"] == "sqlite"
     assert backends["a"] == "postgresql"
 
 
-def test_what_sqlfluff_cannot_read_is_a_note(fluff: tuple[str, list[Finding]]) -> None:
-    (found,) = [each for each in fluff[1] if each.rule == "sql-unparsable"]
+def test_what_sqlfluff_cannot_read_is_a_note(sqlfluff_result: tuple[str, list[Finding]]) -> None:
+    (found,) = [each for each in sqlfluff_result[1] if each.rule == "sql-unparsable"]
     assert (found.severity, found.line) == (Severity.NOTE, line_of(found.file, '= 2 OR"'))
 
 
