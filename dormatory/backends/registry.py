@@ -9,6 +9,7 @@ from dormatory.errors import UnsupportedBackendError
 if TYPE_CHECKING:
     from dormatory.backends.base import Backend
     from dormatory.backends.url import Target
+    from dormatory.sql.dialect import Dialect
 
 BACKEND_NAMES = ("sqlite", "postgresql")
 
@@ -29,6 +30,17 @@ def backend_by_name(name: str) -> Backend:
     from dormatory.backends.postgresql.backend import PostgreSQLBackend  # noqa: PLC0415
 
     return PostgreSQLBackend()
+
+
+def dialect_by_name(name: str) -> Dialect:
+    """Return the SQL dialect of a backend, which loads neither a driver nor SQLAlchemy."""
+    if validate_backend_name(name) == "sqlite":
+        from dormatory.backends.sqlite.dialect import SQLITE  # noqa: PLC0415  # each is loaded when it is needed
+
+        return SQLITE
+    from dormatory.backends.postgresql.dialect import POSTGRESQL  # noqa: PLC0415
+
+    return POSTGRESQL
 
 
 def backend_for(target: Target) -> Backend:

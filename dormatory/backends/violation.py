@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import Syntax, identifier
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dormatory.sql.dialect import Dialect
 
 _WHERE_CLAUSE = re.compile(r"\)\s*WHERE\s+(.+?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 
@@ -28,7 +28,7 @@ class Violation:
     condition: str
     key_columns: tuple[str, ...]
     table_columns: frozenset[str]
-    syntax: Syntax
+    dialect: Dialect
 
     def has_column(self, column: str) -> bool:
         """Tell whether the table has a column already."""
@@ -41,7 +41,7 @@ class Violation:
 
     def keys_query(self, names: Sequence[str], limit: int = 0) -> str:
         """Return SQL that lists the keys of the rows, at most `limit` of them unless that is 0."""
-        listed = ", ".join(f"c.{identifier(name, self.syntax)}" for name in names) or "c.*"
+        listed = ", ".join(f"c.{self.dialect.quote_identifier(name)}" for name in names) or "c.*"
         text = f"SELECT {listed} FROM {self.table} AS c WHERE {self.condition} ORDER BY {listed}"  # noqa: S608  # of the statement's own words
         return f"{text} LIMIT {limit}" if limit else text
 

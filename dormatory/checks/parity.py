@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.registry import finding
 from dormatory.schema.parity import parity_differences
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 def check_parity(sqlite: Snapshot, postgresql: Snapshot, comments: Sequence[ParityComment]) -> Iterator[Finding]:
     """Report each difference between the backends that no revision declares, and each declaration of none."""
-    found = tuple(parity_differences(sqlite, postgresql))
+    dialects = dialect_by_name("sqlite"), dialect_by_name("postgresql")
+    found = tuple(parity_differences(sqlite, postgresql, dialects))
     differences_by_name = {
         name: _differences_named(name, found) for declaration in comments for name in declaration.names
     }

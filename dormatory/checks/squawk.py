@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
 from dormatory.sql.operations import OperationKind
@@ -77,7 +78,9 @@ class ExecutedDDL:
 def executed_ddl(recording: Recording, history: History) -> Mapping[str, ExecutedDDL]:
     """Return the DDL of each upgrade by revision; statements that write or read rows are left out."""
     revision_by_id = {revision.id: revision for revision in history.revisions}
-    found = {step.revision: _ddl_of(Upgrade.of(step, revision_by_id[step.revision])) for step in recording.steps}
+    dialect = dialect_by_name(recording.backend)
+    upgrades = (Upgrade.of(step, revision_by_id[step.revision], dialect) for step in recording.steps)
+    found = {upgrade.step.revision: _ddl_of(upgrade) for upgrade in upgrades}
     is_ours = recording.backend == "postgresql"  # squawk knows no other
     return {name: script for name, script in found.items() if is_ours and script.statement_lines}
 

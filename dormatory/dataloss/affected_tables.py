@@ -18,50 +18,50 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from dormatory.schema.snapshot import Reference, Snapshot, Table, View
-    from dormatory.sql.lexer import Syntax
+    from dormatory.sql.dialect import Dialect
 
 TableId: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
 
 _ACTIONS_WITHOUT_WRITES = frozenset({"NO ACTION", "RESTRICT"})
 
 
-def altered_tables(before: Snapshot, after: Snapshot, syntax: Syntax) -> frozenset[TableId]:
+def altered_tables(before: Snapshot, after: Snapshot, dialect: Dialect) -> frozenset[TableId]:
     """Return the tables that came, went or changed their structure, those with columns of a changed type included."""
     old, new = differing_tables(before, after)
     changed_types = _changed_types(before, after)
     if changed_types:
-        old += [table for table in before.tables if _dependencies(table, syntax).types & changed_types]
-        new += [table for table in after.tables if _dependencies(table, syntax).types & changed_types]
+        old += [table for table in before.tables if _dependencies(table, dialect).types & changed_types]
+        new += [table for table in after.tables if _dependencies(table, dialect).types & changed_types]
     return frozenset((table.namespace, table.name) for table in (*old, *new))
 
 
-def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, syntax: Syntax) -> frozenset[TableId] | None:
+def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, dialect: Dialect) -> frozenset[TableId] | None:
     """Return the tables in which rows may be others once some were put into these; None for any table.
 
     They are those that triggers, rules, views, routines, partitions and inheritance lead to, and the foreign keys with
     actions from there.
     """
-    index = _schema_index(schema, syntax)
-    reachable = _reachable_names(index, {name.lower() for _, name in ids}, syntax)
+    index = _schema_index(schema, dialect)
+    reachable = _reachable_names(index, {name.lower() for _, name in ids}, dialect)
     if reachable is None:
         return None
     tables = (table for name in reachable for table in index.tables.get(name, ()))
     return frozenset((table.namespace, table.name) for table in tables)
 
 
-def related_tables(ids: Collection[TableId], schema: Snapshot, syntax: Syntax) -> Iterator[TableId]:
+def related_tables(ids: Collection[TableId], schema: Snapshot, dialect: Dialect) -> Iterator[TableId]:
     """Yield these tables of a schema, those that a foreign key joins to them, and what these name in turn."""
-    index = _schema_index(schema, syntax)
+    index = _schema_index(schema, dialect)
     names = {name.lower() for _, name in ids}
     names |= {child for name in names for child, _ in index.children.get(name, ())}
     joined = [table for name in names for table in index.tables.get(name, ())]
-    names |= {parent for table in joined for parent, _ in _dependencies(table, syntax).foreign_keys}
+    names |= {parent for table in joined for parent, _ in _dependencies(table, dialect).foreign_keys}
     yield from ((table.namespace, table.name) for name in names for table in index.tables.get(name, ()))
 
 
-def tables_by_id(ids: Iterable[TableId], schema: Snapshot, syntax: Syntax) -> dict[TableId, Table]:
+def tables_by_id(ids: Iterable[TableId], schema: Snapshot, dialect: Dialect) -> dict[TableId, Table]:
     """Return those of some tables that a schema has."""
-    tables_by_name = _schema_index(schema, syntax).tables
+    tables_by_name = _schema_index(schema, dialect).tables
     return {
         id_: table
         for id_ in ids
@@ -95,12 +95,12 @@ class _Dependencies:
 
 
 @cache_by_identity()
-def _dependencies(table: Table, syntax: Syntax) -> _Dependencies:
+def _dependencies(table: Table, dialect: Dialect) -> _Dependencies:
     references = [it.references for it in table.constraints if it.references]
     return _Dependencies(
         tuple((it.table.lower(), _has_action(it)) for it in references),
-        frozenset().union(*(names_in(column.type, syntax) for column in table.columns)),
-        _names_in_triggers(table, syntax),
+        frozenset().union(*(names_in(column.type, dialect) for column in table.columns)),
+        _names_in_triggers(table, dialect),
     )
 
 
@@ -111,8 +111,8 @@ def _has_action(reference: Reference) -> bool:
 class _SchemaIndex:
     """A snapshot by the names in it."""
 
-    def __init__(self, schema: Snapshot, syntax: Syntax) -> None:
-        self.schema, self._syntax = schema, syntax
+    def __init__(self, schema: Snapshot, dialect: Dialect) -> None:
+        self.schema, self._dialect = schema, dialect
         self.tables: dict[str, list[Table]] = defaultdict(list)
         for table in schema.tables:
             self.tables[table.name.lower()].append(table)
@@ -143,13 +143,13 @@ class _SchemaIndex:
         """For each table those with foreign keys to it, and whether these act on anything."""
         found: dict[str, set[tuple[str, bool]]] = defaultdict(set)
         for table in self.schema.tables:
-            for parent, acts in _dependencies(table, self._syntax).foreign_keys:
+            for parent, acts in _dependencies(table, self._dialect).foreign_keys:
                 found[parent].add((table.name.lower(), acts))
         return found
 
 
 def _reachable_names(
-    index: _SchemaIndex, names: set[str], syntax: Syntax, *, follows_foreign_keys: bool = False
+    index: _SchemaIndex, names: set[str], dialect: Dialect, *, follows_foreign_keys: bool = False
 ) -> set[str] | None:
     """Return the names of what has rows with all those that they lead to, None where a routine may lead anywhere.
 
@@ -163,47 +163,47 @@ def _reachable_names(
         for name in frontier:
             reached |= index.inheritance.get(name, set())
             reached |= {child for child, acts in index.children.get(name, ()) if acts and follows_foreign_keys}
-            reached.update(*_names_in_executed_code(index, name, syntax))
-            if any(has_unknown_effects(text, syntax) for text in index.routines.get(name, ())):
+            reached.update(*_names_in_executed_code(index, name, dialect))
+            if any(has_unknown_effects(text, dialect) for text in index.routines.get(name, ())):
                 return None
         frontier = (reached & index.names) - found
     if not follows_foreign_keys and found != names & index.names:
         return _reachable_names(
-            index, found, syntax, follows_foreign_keys=True
+            index, found, dialect, follows_foreign_keys=True
         )  # nobody knows what happens to the rows of those
     return found
 
 
-def _names_in_executed_code(index: _SchemaIndex, name: str, syntax: Syntax) -> Iterator[frozenset[str]]:
+def _names_in_executed_code(index: _SchemaIndex, name: str, dialect: Dialect) -> Iterator[frozenset[str]]:
     """Yield the names in what runs when rows are written under a name."""
     for table in index.tables.get(name, ()):
-        yield _dependencies(table, syntax).names_in_triggers
+        yield _dependencies(table, dialect).names_in_triggers
         if index.routines:
-            yield _names_in_expressions(table, syntax)
+            yield _names_in_expressions(table, dialect)
     for view in index.views.get(name, ()):
-        yield names_in(view.definition, syntax)
-        yield _names_in_triggers(view, syntax)
+        yield names_in(view.definition, dialect)
+        yield _names_in_triggers(view, dialect)
     for text in index.routines.get(name, ()):
-        yield names_in(text, syntax)
+        yield names_in(text, dialect)
 
 
 @cache_by_identity(max_entries=8)
-def _schema_index(schema: Snapshot, syntax: Syntax) -> _SchemaIndex:
-    return _SchemaIndex(schema, syntax)
+def _schema_index(schema: Snapshot, dialect: Dialect) -> _SchemaIndex:
+    return _SchemaIndex(schema, dialect)
 
 
 @cache_by_identity()
-def _names_in_expressions(table: Table, syntax: Syntax) -> frozenset[str]:
+def _names_in_expressions(table: Table, dialect: Dialect) -> frozenset[str]:
     """Return the names in expressions that are worked out when a row of a table is written."""
     texts = [it.definition for it in table.constraints] + [it.definition for it in table.indexes]
     texts += [text for column in table.columns for text in (column.default, column.generated) if text]
     texts += [text for it in table.policies for text in (it.using, it.check) if text]
-    return frozenset().union(*(names_in(text, syntax) for text in texts))
+    return frozenset().union(*(names_in(text, dialect) for text in texts))
 
 
-def _names_in_triggers(table: Table | View, syntax: Syntax) -> frozenset[str]:
+def _names_in_triggers(table: Table | View, dialect: Dialect) -> frozenset[str]:
     texts = [it.definition for it in table.triggers] + [it.definition for it in table.rules]
-    return frozenset().union(*(names_in(text, syntax) for text in texts))
+    return frozenset().union(*(names_in(text, dialect) for text in texts))
 
 
 def _changed_types(before: Snapshot, after: Snapshot) -> set[str]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends import cursor as direct
+from dormatory.backends.registry import dialect_by_name
 from dormatory.dataloss import values
-from dormatory.sql.lexer import Syntax, identifier
 from dormatory.system.identity_cache import cache_by_identity
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.values import CellValue
     from dormatory.schema.snapshot import Column, Snapshot, Table
+    from dormatory.sql.dialect import Dialect
 
 _TABLE_KINDS = frozenset({"table", "partitioned table"})
 _DEFAULT_ROW_LIMIT = 500
@@ -58,13 +59,13 @@ def read_rows(
     It only reads, one statement for each table, in the transaction the caller is in. Views, foreign and virtual
     tables are left out; the rows of partitions are those of the table they belong to.
     """
-    syntax = Syntax(connection.dialect.name)
+    dialect = dialect_by_name(connection.dialect.name)
     chosen = [table for table in (schema.tables if tables is None else tables) if has_own_rows(table)]
     if not chosen:
         return Contents()
     cursor = direct.open_cursor(connection)
     try:
-        return Contents(tuple(_read_table(cursor, table, syntax, limit) for table in chosen))
+        return Contents(tuple(_read_table(cursor, table, dialect, limit) for table in chosen))
     finally:
         cursor.close()
 
@@ -74,8 +75,8 @@ def has_own_rows(table: Table) -> bool:
     return table.kind in _TABLE_KINDS and table.partition_bound is None
 
 
-def _read_table(cursor: Any, table: Table, syntax: Syntax, limit: int) -> TableContents:
-    names, statement, readers = _table_query(table, syntax)
+def _read_table(cursor: Any, table: Table, dialect: Dialect, limit: int) -> TableContents:
+    names, statement, readers = _table_query(table, dialect)
     if not names:
         return TableContents(table.namespace, table.name, (), ())
     cursor.execute(f"{statement} LIMIT {limit + 1}")
@@ -89,35 +90,33 @@ def _read_table(cursor: Any, table: Table, syntax: Syntax, limit: int) -> TableC
 
 @cache_by_identity()
 def _table_query(
-    table: Table, syntax: Syntax
+    table: Table, dialect: Dialect
 ) -> tuple[tuple[str, ...], str, tuple[tuple[int, Callable[[Any], values.CellValue]], ...]]:
     """Return a table's columns, how to ask for them, and what makes values of those that are none as they come."""
     columns = [column for column in table.columns if column.generated is None]
-    readers = (values.cell_reader(column.type, syntax) for column in columns)
+    readers = (values.cell_reader(column.type, dialect) for column in columns)
     return (
         tuple(column.name for column in columns),
-        _select_statement(table, columns, syntax),
+        _select_statement(table, columns, dialect),
         tuple((place, reader) for place, reader in enumerate(readers) if reader is not str),
     )
 
 
-def _select_statement(table: Table, columns: Sequence[Column], syntax: Syntax) -> str:
+def _select_statement(table: Table, columns: Sequence[Column], dialect: Dialect) -> str:
     """Return the SELECT for a table, in the order of its key so that a limit takes the same rows each time."""
-    listed = ", ".join(_select_expression(column, syntax) for column in columns)
-    name = identifier(table.name, syntax)
-    if table.namespace:
-        name = f"{identifier(table.namespace, syntax)}.{name}"
+    listed = ", ".join(_select_expression(column, dialect) for column in columns)
+    name = dialect.qualified_name(table.namespace, table.name)
     # The rows of tables that inherit are read with their own table, those of partitions with the whole.
-    only = "ONLY " if syntax is Syntax.POSTGRESQL and table.kind == "table" else ""
+    only = "ONLY " if dialect.has_table_inheritance and table.kind == "table" else ""
     keys = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
-    order = f" ORDER BY {', '.join(identifier(key, syntax) for key in keys)}" if keys else ""
+    order = f" ORDER BY {', '.join(dialect.quote_identifier(key) for key in keys)}" if keys else ""
     return f"SELECT {listed} FROM {only}{name}{order}"  # noqa: S608  # names are quoted
 
 
-def _select_expression(column: Column, syntax: Syntax) -> str:
+def _select_expression(column: Column, dialect: Dialect) -> str:
     """Return what to select of a column: on PostgreSQL a text that no driver, time zone or setting changes."""
-    name = identifier(column.name, syntax)
-    if syntax is Syntax.SQLITE:
+    name = dialect.quote_identifier(column.name)
+    if not dialect.has_static_types:
         return name
     column_type = column.type
     if column_type.endswith("]"):

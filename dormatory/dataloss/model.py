@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from dormatory.dataloss.contents import Contents
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot
-    from dormatory.sql.lexer import Syntax
+    from dormatory.sql.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class RoundTrip:
     states need hold only what foreign keys join to these. None: any table may be.
     """
 
-    syntax: Syntax
+    dialect: Dialect
     before: DatabaseState
     upgrade: tuple[Statement, ...]
     upgraded: DatabaseState

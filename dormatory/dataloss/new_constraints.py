@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dormatory.dataloss.model import DatabaseState
     from dormatory.dataloss.values import CellValue
     from dormatory.schema.snapshot import Constraint, Table
-    from dormatory.sql.lexer import Syntax
+    from dormatory.sql.dialect import Dialect
     from dormatory.sql.normal_form import Node
 
 RowValues = dict[str, "CellValue"]
@@ -36,13 +36,13 @@ class NewConstraints:
         state_after: DatabaseState,
         *,
         column_names: Mapping[str, str],
-        syntax: Syntax,
+        dialect: Dialect,
     ) -> None:
-        self._table_after, self._state_after, self._column_names, self._syntax = (
+        self._table_after, self._state_after, self._column_names, self._dialect = (
             table_after,
             state_after,
             column_names,
-            syntax,
+            dialect,
         )
         old = {_nameless_definition(it, column_names) for it in table_before.constraints}
         self._constraints = [it for it in table_after.constraints if _nameless_definition(it, {}) not in old]
@@ -90,7 +90,7 @@ class NewConstraints:
     def _unique_keys(self) -> list[tuple[Node, ...]]:
         found = [it.columns for it in self._constraints if it.kind in {"UNIQUE", "PRIMARY KEY"}]
         nodes: list[tuple[Node, ...]] = [tuple(("name", name.lower()) for name in columns) for columns in found]
-        return nodes + [tuple(portable_expression(key, self._syntax) for key in it.keys) for it in self._indexes]
+        return nodes + [tuple(portable_expression(key, self._dialect) for key in it.keys) for it in self._indexes]
 
     def _key_values(self, row: RowValues, keys: tuple[Node, ...]) -> Hashable:
         """Return what a unique key makes of a row, None where it lets any number stand."""
@@ -113,7 +113,7 @@ class NewConstraints:
 
     def _is_violated(self, constraint: Constraint, row: RowValues) -> bool:
         if constraint.kind == "CHECK" and constraint.expression:
-            found = self._evaluate(portable_expression(constraint.expression, self._syntax), row)
+            found = self._evaluate(portable_expression(constraint.expression, self._dialect), row)
             return found is False or (isinstance(found, int) and not found)
         if constraint.kind == "FOREIGN KEY" and constraint.references:
             return is_dangling(constraint, row, parent_keys(constraint, self._state_after))
@@ -122,7 +122,7 @@ class NewConstraints:
     def _is_about(self, constraint: Constraint, column: str) -> bool:
         if constraint.kind == "CHECK" and constraint.expression:
             return column.lower() in evaluate.referenced_columns(
-                portable_expression(constraint.expression, self._syntax)
+                portable_expression(constraint.expression, self._dialect)
             )
         return column in constraint.columns
 

@@ -49,9 +49,9 @@ class TableTransition:
         """What the table no longer lets in."""
         if self.table_after is None:
             return None
-        syntax = self.timeline.round_trip.syntax
+        dialect = self.timeline.round_trip.dialect
         return NewConstraints(
-            self.table, self.table_after, self.rows, self.state_after, column_names=self.column_names, syntax=syntax
+            self.table, self.table_after, self.rows, self.state_after, column_names=self.column_names, dialect=dialect
         )
 
     @cached_property
@@ -67,8 +67,8 @@ class Timeline:
     def __init__(self, round_trip: RoundTrip) -> None:
         self.round_trip = round_trip
         self.up, self.down = (
-            read_dataflow(round_trip.upgrade, round_trip.syntax),
-            read_dataflow(round_trip.downgrade, round_trip.syntax),
+            read_dataflow(round_trip.upgrade, round_trip.dialect),
+            read_dataflow(round_trip.downgrade, round_trip.dialect),
         )
         self.time_zones = self.up.time_zones | self.down.time_zones
         self.unchanged_tables = UnchangedTables(round_trip)
@@ -171,7 +171,7 @@ class Timeline:
         round_trip = self.round_trip
         if round_trip.downgraded is None or round_trip.upgraded_again is None:
             return {}
-        dataflow = read_dataflow(round_trip.second_upgrade, round_trip.syntax)
+        dataflow = read_dataflow(round_trip.second_upgrade, round_trip.dialect)
         mapping = SchemaMapping(round_trip.upgraded_again.schema, dataflow)
         return dict(self._transitions(round_trip.downgraded, round_trip.upgraded_again, mapping, dataflow))
 

@@ -12,11 +12,12 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from dormatory.sql.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,9 @@ _SHORTEST_TIMESTAMP_LENGTH = 16  # characters, down to the minute; no other text
 _RELATIVE_TOLERANCE = 1e-9  # relative; what calculating with floats back and forth leaves
 
 
-def cell_reader(declared_type: str, syntax: Syntax) -> Callable[[Any], CellValue]:
+def cell_reader(declared_type: str, dialect: Dialect) -> Callable[[Any], CellValue]:
     """Return what turns a cell of a declared type, as it was selected, into a value."""
-    return _sqlite_reader(declared_type) if syntax is Syntax.SQLITE else _postgresql_reader(declared_type)
+    return _postgresql_reader(declared_type) if dialect.has_static_types else _sqlite_reader(declared_type)
 
 
 def is_native(column: Iterable[Any]) -> bool:

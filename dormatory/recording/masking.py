@@ -11,11 +11,11 @@ from dormatory.sql.masking import without_values
 if TYPE_CHECKING:
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot, Table, View
-    from dormatory.sql.lexer import Syntax
+    from dormatory.sql.dialect import Dialect
 
 
 def mask_statements(
-    statements: tuple[Statement, ...], syntax: Syntax, *schemas: Snapshot | None
+    statements: tuple[Statement, ...], dialect: Dialect, *schemas: Snapshot | None
 ) -> tuple[Statement, ...]:
     """Return the statements with what may be shown of their SQL; `schemas` tell which names there are."""
 
@@ -30,6 +30,6 @@ def mask_statements(
 
     @cache  # a rebuild of a table asks for the same again and again
     def mask(sql: str) -> str:
-        return without_values(sql, syntax, lambda name: name.lower() in known_names())
+        return without_values(sql, dialect, lambda name: name.lower() in known_names())
 
     return tuple(replace(it, sql=mask(it.sql)) for it in statements)

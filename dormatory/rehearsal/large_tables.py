@@ -7,11 +7,11 @@ from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from dormatory.backends.driver import driver_connection
+from dormatory.backends.registry import dialect_by_name
 from dormatory.backends.sqlite.connection import sqlite_connection
 from dormatory.dataloss.contents import has_own_rows
 from dormatory.recording.model import Direction, Loss, LossKind
 from dormatory.schema.describe import object_name
-from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +35,8 @@ def large_table_losses(
     after it and after the downgrade.
     """
     before, upgraded, downgraded = schemas
-    syntax = Syntax(clone.backend_name)
-    compare = _compare_rows_in_sqlite if syntax is Syntax.SQLITE else _compare_rows_in_postgresql
+    dialect = dialect_by_name(clone.backend_name)
+    compare = {"sqlite": _compare_rows_in_sqlite, "postgresql": _compare_rows_in_postgresql}[dialect.name]
     for table in before.tables:
         there, now = _same_table(upgraded, table), _same_table(downgraded, table)
         if (
@@ -53,9 +53,8 @@ def large_table_losses(
             it.name for it in table.columns
             if it.name in kept and (it.name, it.type) in old and it.generated is None and it.name not in key
         ]  # fmt: skip
-        counts = compare(
-            source, clone, _quoted_name(table, syntax), (key if set(key) <= kept else (), columns), row_limit
-        )
+        name = dialect.qualified_name(table.namespace, table.name)
+        counts = compare(source, clone, name, (key if set(key) <= kept else (), columns), row_limit)
         yield from _losses(table, columns, counts)
 
 
@@ -75,16 +74,11 @@ def _same_table(schema: Snapshot, table: Table) -> Table | None:
     return next((it for it in schema.tables if (it.namespace, it.name) == (table.namespace, table.name)), None)
 
 
-def _quoted_name(table: Table, syntax: Syntax) -> str:
-    names = [identifier(name, syntax) for name in (table.namespace, table.name) if name]
-    return ".".join(names)
-
-
 def _compare_rows_in_sqlite(
     source: Target, clone: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], row_limit: int
 ) -> list[int]:
     """Return how many rows there were, how many are gone, and of each column how many values are others."""
-    (key, columns), syntax = compared, Syntax.SQLITE
+    (key, columns), dialect = compared, dialect_by_name(clone.backend_name)
     with closing(sqlite_connection(clone.path, wait_seconds=30)) as connection:
         connection.execute("ATTACH ? AS source", (f"{source.path.absolute().as_uri()}?mode=ro",))
         total: int = connection.execute(f"SELECT count(*) FROM source.{name}").fetchone()[0]  # noqa: S608  # quoted
@@ -93,9 +87,9 @@ def _compare_rows_in_sqlite(
         if not key:
             now: int = connection.execute(f"SELECT count(*) FROM main.{name}").fetchone()[0]  # noqa: S608  # quoted
             return [total, total - now]
-        names = [identifier(column, syntax) for column in key]
+        names = [dialect.quote_identifier(column) for column in key]
         counts = [f"coalesce(sum(n.{names[0]} IS NOT NULL AND o.{it} IS NOT n.{it}), 0)"
-                  for it in (identifier(column, syntax) for column in columns)]  # fmt: skip
+                  for it in (dialect.quote_identifier(column) for column in columns)]  # fmt: skip
         listed = ", ".join(["count(*)", f"coalesce(sum(n.{names[0]} IS NULL), 0)", *counts])
         on = " AND ".join(f"o.{it} = n.{it}" for it in names)
         query = f"SELECT {listed} FROM source.{name} AS o LEFT JOIN main.{name} AS n ON {on}"  # noqa: S608  # quoted
@@ -106,7 +100,7 @@ def _compare_rows_in_postgresql(
     source: Target, clone: Target, name: str, compared: tuple[Sequence[str], Sequence[str]], row_limit: int
 ) -> list[int]:
     """Return the same, the rows of the source copied into a table that lasts as long as the session."""
-    (key, columns), syntax = compared, Syntax.POSTGRESQL
+    (key, columns), dialect = compared, dialect_by_name(clone.backend_name)
     with driver_connection(source, writing=False) as there, driver_connection(clone, writing=True) as here:
         old, new = there.cursor(), here.cursor()
         old.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted
@@ -116,7 +110,7 @@ def _compare_rows_in_postgresql(
         if not key:
             new.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted
             return [total, total - new.fetchone()[0]]
-        keys, others = ([identifier(column, syntax) for column in listed] for listed in (key, columns))
+        keys, others = ([dialect.quote_identifier(column) for column in listed] for listed in (key, columns))
         listed = ", ".join([*keys, *others])
         new.execute(f"CREATE TEMP TABLE dormatory_before AS SELECT {listed} FROM {name} WITH NO DATA")  # noqa: S608  # quoted
         with tempfile.TemporaryFile() as file:

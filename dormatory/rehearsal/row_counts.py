@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dormatory.backends import cursor
 from dormatory.backends.driver import driver_connection
+from dormatory.backends.registry import dialect_by_name
 from dormatory.dataloss.contents import has_own_rows
 from dormatory.rehearsal.model import WrittenRows
 from dormatory.sql import clauses
-from dormatory.sql.lexer import Syntax, TokenKind, identifier
+from dormatory.sql.lexer import TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot
+    from dormatory.sql.dialect import Dialect
     from dormatory.sql.lexer import Token
 
     TableId: TypeAlias = "tuple[str | None, str]"
@@ -42,12 +44,13 @@ class WriteCounters:
 
     def __init__(self, connection: Connection) -> None:
         self._has_counters = connection.dialect.name == "postgresql"
+        self._dialect = dialect_by_name(connection.dialect.name)
         self._before = _read_counters(connection) if self._has_counters else {}
 
     def written_rows(self, connection: Connection, statements: Iterable[Statement]) -> tuple[WrittenRows, ...]:
         """Return what was written since; call settle() in a transaction of its own before."""
         if not self._has_counters:
-            return tuple(_rows_by_statements(statements))
+            return tuple(_rows_by_statements(statements, self._dialect))
         found = []
         for oid, (namespace, name, *now, _file) in _read_counters(connection).items():
             then = self._before.get(oid, (0,) * 6)[2:5]
@@ -73,13 +76,13 @@ def _read_counters(connection: Connection) -> dict[int, tuple[Any, ...]]:
     return {row[0]: tuple(row[1:]) for row in cursor.fetch_rows(cursor.open_cursor(connection), _COUNTS)}
 
 
-def _rows_by_statements(statements: Iterable[Statement]) -> Iterator[WrittenRows]:
+def _rows_by_statements(statements: Iterable[Statement], dialect: Dialect) -> Iterator[WrittenRows]:
     """Yield what the drivers counted, without the copying of a batch rebuild."""
     counts: dict[str, Counter[str]] = {}
     for statement in statements:
         if not statement.line or statement.rows <= 0:
             continue
-        verb, table = _verb_and_table(clauses.tokenize_statement(statement.sql, Syntax.SQLITE))
+        verb, table = _verb_and_table(clauses.tokenize_statement(statement.sql, dialect))
         if table and not table.startswith(_BATCH_TABLE_PREFIX):
             counts.setdefault(table, Counter())["insert" if verb == "replace" else verb] += statement.rows
     for table in sorted(counts):
@@ -104,9 +107,9 @@ def _verb_and_table(tokens: Sequence[Token]) -> tuple[str, str]:
 
 def largest_table_rows(target: Target, schema: Snapshot, ids: Collection[TableId] | None = None) -> int:
     """Return the number of rows in the largest of these tables, of all for None; 0 where there are none."""
-    syntax = Syntax(target.backend_name)
+    dialect = dialect_by_name(target.backend_name)
     names = [
-        ".".join(identifier(part, syntax) for part in (table.namespace, table.name) if part)
+        dialect.qualified_name(table.namespace, table.name)
         for table in schema.tables
         if has_own_rows(table) and (ids is None or (table.namespace, table.name) in ids)
     ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dormatory.dataloss.contents import TableContents
     from dormatory.recording.model import Loss, Statement
     from dormatory.schema.snapshot import Snapshot, Table
-    from dormatory.sql.lexer import Syntax
+    from dormatory.sql.dialect import Dialect
 
     TableId: TypeAlias = "tuple[str | None, str]"
 
@@ -34,8 +34,8 @@ class ReplicaRowTracker:
     tables that matter.
     """
 
-    def __init__(self, before: Snapshot, syntax: Syntax) -> None:
-        self._syntax = syntax
+    def __init__(self, before: Snapshot, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._schemas: dict[Direction | None, Snapshot] = {None: before}
         self._rows_after: dict[Direction, dict[TableId, TableContents]] = {}
         self._statements: dict[Direction, tuple[Statement, ...]] = {}
@@ -88,12 +88,12 @@ class ReplicaRowTracker:
             held = tuple(known[_table_id(table)] for table in tables if _table_id(table) in known)
             return DatabaseState(replace(schema, tables=tables), Contents(held))
 
-        return _detect_losses(state_after, self._syntax, self._statements, frozenset(self._affected_tables))
+        return _detect_losses(state_after, self._dialect, self._statements, frozenset(self._affected_tables))
 
 
 def _detect_losses(
     state_after: Callable[[Direction | None], DatabaseState | None],
-    syntax: Syntax,
+    dialect: Dialect,
     statements: dict[Direction, tuple[Statement, ...]],
     affected_tables: frozenset[TableId],
 ) -> tuple[Loss, ...]:
@@ -102,7 +102,7 @@ def _detect_losses(
         raise AssertionError
     return detect_losses(
         RoundTrip(
-            syntax=syntax,
+            dialect=dialect,
             before=before,
             upgrade=statements[Direction.UPGRADE],
             upgraded=upgraded,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends.registry import backend_for
+from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DanglingRowsError, MissingDowngradeError
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Direction, Failure, Leg, Step
@@ -21,7 +21,6 @@ from dormatory.rehearsal.row_tracker import MAX_COMPARED_ROWS, ReplicaRowTracker
 from dormatory.replay.routes import downgrade_all, upgrade_all_and_compare
 from dormatory.replay.session import ReplaySession
 from dormatory.schema.diff import diff, residue
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.lock_modes import LOCK_MODES
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class _RoundTrip:
         self._session = _new_session(project, clone, show_values=show_values)
         self._replica, self._clone, self._revision = replica, clone, revision
         self._failed_statement, self._show_values = failed_statement, show_values
-        self._syntax = Syntax(clone.backend_name)
+        self._dialect = dialect_by_name(clone.backend_name)
         self._legs: list[Leg] = []
         self._waits: list[Wait] = []
         self._schemas: list[Snapshot] = []  # before, and behind each leg
@@ -145,9 +144,7 @@ class _RoundTrip:
         losses = self._losses()
         before, after = self._schemas[0], (*self._schemas[1:], None)[0]
         step = Step(self._revision, tuple(self._legs), before, after, losses)
-        touched = self._row_tracker.affected_tables
-        if self._syntax is Syntax.POSTGRESQL:
-            touched = touched.union(_table_ids(_blocking_tables(step.legs[:1])))
+        touched = self._row_tracker.affected_tables.union(_table_ids(_blocking_tables(step.legs[:1])))
         return Trial(server, step, self._written_rows, tuple(self._waits), found, touched)
 
     def _play_leg(self, direction: Direction) -> bool:
@@ -159,7 +156,7 @@ class _RoundTrip:
             self._failed_statement.reset()
             if not self._schemas:
                 self._schemas.append(before)
-                self._row_tracker = ReplicaRowTracker(before, self._syntax)
+                self._row_tracker = ReplicaRowTracker(before, self._dialect)
             if direction is Direction.DOWNGRADE and not self._session.has_downgrade(self._revision):
                 refused.append(Failure.from_error(MissingDowngradeError(self._session.revision_file(self._revision))))
                 return
@@ -178,7 +175,7 @@ class _RoundTrip:
             self._row_tracker.discard_leg(direction)
         failure = failure or next(iter(refused), None)
         trace = () if failure else self._trace(direction)
-        known = mask_statements(self._session.statements, self._syntax, *self._schemas)
+        known = mask_statements(self._session.statements, self._dialect, *self._schemas)
         is_empty = failure is not None and failure.kind == MissingDowngradeError.__name__
         self._legs.append(
             Leg(direction, 0.0 if is_empty else self._session.seconds, () if is_empty else known, trace, failure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.dataloss import affected_tables, contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
@@ -12,7 +13,6 @@ from dormatory.recording.model import Direction
 from dormatory.rows import fixtures
 from dormatory.rows.generator import fill
 from dormatory.schema.snapshot import Snapshot
-from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
     from dormatory.recording.model import Loss, Statement
     from dormatory.schema.snapshot import Table
+    from dormatory.sql.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,11 @@ class _RecordedState:
     schema: Snapshot
     rows: dict[TableId, TableContents]
 
-    def database_state(self, ids: Collection[TableId] | None, syntax: Syntax) -> DatabaseState:
+    def database_state(self, ids: Collection[TableId] | None, dialect: Dialect) -> DatabaseState:
         """Return what is to be known of these tables, of all for None."""
         if ids is None:
             return DatabaseState(self.schema, contents.Contents(tuple(self.rows.values())))
-        tables = affected_tables.tables_by_id(ids, self.schema, syntax)
+        tables = affected_tables.tables_by_id(ids, self.schema, dialect)
         held = tuple(self.rows[id_] for id_ in tables if id_ in self.rows)
         return DatabaseState(replace(self.schema, tables=tuple(tables.values())), contents.Contents(held))
 
@@ -57,7 +58,6 @@ class RowTracker:
         self.with_extremes = with_extremes
         self.unfilled: dict[str, str] = {}  # table: why no rows could ever be put into it
         self._fixture_directory = project.script_location / "rows"
-        self._syntax = Syntax.SQLITE
         self._last_schema = Snapshot()  # as last seen
         self._rows: dict[TableId, TableContents] = {}
         self._empty_tables: set[TableId] = set()
@@ -69,14 +69,14 @@ class RowTracker:
 
     def begin_trip(self, connection: Connection, schema: Snapshot, *, is_filled: bool = True) -> None:
         """Fill the tables that are empty, unless they are to stay so, and remember all rows."""
-        self._syntax = Syntax(connection.dialect.name)
+        self._dialect = dialect_by_name(connection.dialect.name)
         self._statements, self._state_after_fill = {}, None
         old, new = affected_tables.differing_tables(
             self._last_schema, schema
         )  # what nobody watched, such as all that a walk begins with
         self._read_rows(connection, schema, {(table.namespace, table.name) for table in (*old, *new)})
         waiting = (
-            affected_tables.tables_by_id(self._empty_tables, schema, self._syntax)
+            affected_tables.tables_by_id(self._empty_tables, schema, self._dialect)
             if self._empty_tables and is_filled
             else {}
         )
@@ -100,7 +100,7 @@ class RowTracker:
         found = (
             None
             if written is None
-            else affected_tables.altered_tables(self._last_schema, schema, self._syntax).union(written)
+            else affected_tables.altered_tables(self._last_schema, schema, self._dialect).union(written)
         )
         self._read_rows(connection, schema, found)
         self._statements[direction] = statements
@@ -115,11 +115,11 @@ class RowTracker:
         if Direction.UPGRADE not in self._states or self._affected_tables == set():
             return ()
         ids = self._relevant_tables()
-        states = {at: moment.database_state(ids, self._syntax) for at, moment in self._states.items()}
-        filled = self._state_after_fill.database_state(ids, self._syntax).contents if self._state_after_fill else None
+        states = {at: moment.database_state(ids, self._dialect) for at, moment in self._states.items()}
+        filled = self._state_after_fill.database_state(ids, self._dialect).contents if self._state_after_fill else None
         return detect_losses(
             RoundTrip(
-                syntax=self._syntax,
+                dialect=self._dialect,
                 before=states[None],
                 upgrade=self._statements[Direction.UPGRADE],
                 upgraded=states[Direction.UPGRADE],
@@ -153,7 +153,7 @@ class RowTracker:
         found = {
             id_
             for it in moments
-            for id_ in affected_tables.related_tables(self._affected_tables, it.schema, self._syntax)
+            for id_ in affected_tables.related_tables(self._affected_tables, it.schema, self._dialect)
         }
         return sorted(found, key=lambda id_: (id_[0] or "", id_[1]))
 
@@ -169,7 +169,7 @@ class RowTracker:
             old = {id_: self._rows.pop(id_) for id_ in ids if id_ in self._rows}
             self._empty_tables -= set(ids)
             self._affected_tables = None if self._affected_tables is None else self._affected_tables.union(ids)
-            tables = affected_tables.tables_by_id(ids, schema, self._syntax).values()
+            tables = affected_tables.tables_by_id(ids, schema, self._dialect).values()
         for it in contents.read_rows(connection, schema, tables=tables).tables:
             id_ = it.namespace, it.name
             self._rows[id_] = old[id_] if old.get(id_) == it else it
@@ -198,7 +198,7 @@ class RowTracker:
         for id_ in inserted:
             self.unfilled.pop(_table_name(*id_), None)
         if inserted:
-            self._read_rows(connection, schema, affected_tables.affected_by_inserts(inserted, schema, self._syntax))
+            self._read_rows(connection, schema, affected_tables.affected_by_inserts(inserted, schema, self._dialect))
         for table in tables:
             if (id_ := (table.namespace, table.name)) in self._empty_tables:
                 self._failed_fill_inputs[id_] = self._fill_inputs(table)

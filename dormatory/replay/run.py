@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.errors import MissingDowngradeError
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Direction, Failure, Leg, Step
@@ -14,7 +15,6 @@ from dormatory.replay.routes import downgrade_all, upgrade_all
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
 from dormatory.schema.diff import diff, residue
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class _Run:
     def _add_leg(self, direction: Direction, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
         """Keep a leg; the values in its statements stay behind, with the witness."""
         known = [self._schemas_before[-1], *([self._upgraded_schema] if self._upgraded_schema else [])]
-        statements = mask_statements(self.session.statements, Syntax(self.session.target.backend_name), *known)
+        statements = mask_statements(self.session.statements, dialect_by_name(self.session.target.backend_name), *known)
         self._legs.append(Leg(direction, self.session.seconds, statements, trace, failure))
 
     def _read_state(self, direction: Direction) -> Snapshot:

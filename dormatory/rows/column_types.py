@@ -9,12 +9,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dormatory.schema.snapshot import Composite, Domain, Enum, Range
-from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dormatory.schema.snapshot import Column
+    from dormatory.sql.dialect import Dialect
 
 _DECLARED_TYPE = re.compile(r'((?:[^("\[]|"(?:[^"]|"")*")*)(?:\(([^)]*)\))?([^()\[]*)((?:\[\d*\])*)')
 _POSTGRESQL_FAMILIES = {
@@ -97,17 +97,17 @@ class ColumnType:
 class ColumnTypes:
     """Every type that a schema knows: the database's own and those made in it."""
 
-    def __init__(self, *definitions: Iterable[Any], syntax: Syntax) -> None:
-        self._syntax = syntax
+    def __init__(self, *definitions: Iterable[Any], dialect: Dialect) -> None:
+        self._dialect = dialect
         self._user_defined: dict[str, Any] = {}
         self._parsed: dict[str, ColumnType] = {}
         for own in chain(*definitions):
-            for name in _spellings(own.namespace, own.name):
+            for name in _spellings(own.namespace, own.name, dialect):
                 self._user_defined.setdefault(name, own)
 
     def of(self, column: Column, *, is_key: bool) -> ColumnType:
         """Return the kind of a column."""
-        if self._syntax is Syntax.SQLITE:
+        if not self._dialect.has_static_types:
             column_type = _sqlite_type(column.type)
             if column_type.family == "text" and column_type.length in _UUID_LENGTHS:
                 drawn = "randomblob" in (column.default or "")
@@ -188,9 +188,8 @@ def _sqlite_type(declared: str) -> ColumnType:
     return ColumnType(family, name, length, scale, size)
 
 
-def _spellings(namespace: str | None, name: str) -> Iterator[str]:
+def _spellings(namespace: str | None, name: str, dialect: Dialect) -> Iterator[str]:
     """Yield how a type may be written: its schema is left out where it is searched."""
-    quoted = identifier(name, Syntax.POSTGRESQL)
-    yield f"{identifier(namespace or 'public', Syntax.POSTGRESQL)}.{quoted}"
+    yield dialect.qualified_name(namespace or "public", name)
     if namespace in {None, "public"}:
-        yield quoted
+        yield dialect.quote_identifier(name)

@@ -160,7 +160,7 @@ class _Filler:
     def _plan(self, table: Table) -> TablePlan:
         id_ = table.namespace, table.name
         if id_ not in self._plans:
-            self._plans[id_] = planned(table, self._schema, self._store.syntax)
+            self._plans[id_] = planned(table, self._schema, self._store.dialect)
         return self._plans[id_]
 
     def _needed_plans(self, tables: Collection[Table]) -> list[TablePlan]:

@@ -14,8 +14,8 @@ from dormatory.rows.plan import ColumnPlan, ForeignKeyPlan, TablePlan, UniqueKey
 from dormatory.sql import evaluate
 from dormatory.sql.cursor import TokenCursor, split_at_commas
 from dormatory.sql.expression import portable_expression, portable_index_key
-from dormatory.sql.lexer import Syntax, identifier, tokenize
 from dormatory.sql.lexer import TokenKind as Token
+from dormatory.sql.lexer import tokenize
 from dormatory.system.identity_cache import cache_by_identity
 
 if TYPE_CHECKING:
@@ -24,45 +24,46 @@ if TYPE_CHECKING:
     from dormatory.rows.column_types import ColumnType
     from dormatory.rows.unique_values import GeneratedValue
     from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Snapshot, Table
+    from dormatory.sql.dialect import Dialect
     from dormatory.sql.normal_form import Node
 
 
-def plan_table(table: Table, schema: Snapshot, syntax: Syntax) -> TablePlan:
+def plan_table(table: Table, schema: Snapshot, dialect: Dialect) -> TablePlan:
     """Return what the rows of a table must be like; a table of the same structure gets the same plan again."""
     bounds: tuple[str, ...] = ()
     if table.partition_key:
-        spellings = {f"{table.namespace}.{table.name}", table.name, identifier(table.name, syntax)}
+        spellings = {f"{table.namespace}.{table.name}", table.name, dialect.quote_identifier(table.name)}
         bounds = tuple(it.partition_bound for it in schema.tables if it.partition_bound and spellings & {*it.inherits})
-    return _cached_plan(table, (_column_types(schema, syntax), bounds, syntax))
+    return _cached_plan(table, (_column_types(schema, dialect), bounds, dialect))
 
 
-def _column_types(schema: Snapshot, syntax: Syntax) -> ColumnTypes:
+def _column_types(schema: Snapshot, dialect: Dialect) -> ColumnTypes:
     """Return the types that a schema knows, the same as long as no type is made, changed or dropped."""
     definitions = (schema.enums, schema.domains, schema.composites, schema.ranges)
-    latest = _LATEST_TYPES.get(syntax)
+    latest = _LATEST_TYPES.get(dialect)
     if latest is None or latest[0] != definitions:
-        latest = _LATEST_TYPES[syntax] = definitions, ColumnTypes(*definitions, syntax=syntax)
+        latest = _LATEST_TYPES[dialect] = definitions, ColumnTypes(*definitions, dialect=dialect)
     return latest[1]
 
 
-_LATEST_TYPES: dict[Syntax, tuple[tuple[Any, ...], ColumnTypes]] = {}
+_LATEST_TYPES: dict[Dialect, tuple[tuple[Any, ...], ColumnTypes]] = {}
 
 
 @cache_by_identity()
-def _cached_plan(table: Table, context: tuple[ColumnTypes, tuple[str, ...], Syntax]) -> TablePlan:
+def _cached_plan(table: Table, context: tuple[ColumnTypes, tuple[str, ...], Dialect]) -> TablePlan:
     return _plan_table(table, *context)
 
 
 @lru_cache(maxsize=256)  # a table that is dropped and made again is equal, but another object
-def _plan_table(table: Table, kinds: ColumnTypes, bounds: tuple[str, ...], syntax: Syntax) -> TablePlan:
-    return _TablePlanner(table, kinds, bounds, syntax).plan()
+def _plan_table(table: Table, kinds: ColumnTypes, bounds: tuple[str, ...], dialect: Dialect) -> TablePlan:
+    return _TablePlanner(table, kinds, bounds, dialect).plan()
 
 
 class _TablePlanner:
     """Reads the structure of one table."""
 
-    def __init__(self, table: Table, kinds: ColumnTypes, bounds: tuple[str, ...], syntax: Syntax) -> None:
-        self._table, self._column_types, self._syntax = table, kinds, syntax
+    def __init__(self, table: Table, kinds: ColumnTypes, bounds: tuple[str, ...], dialect: Dialect) -> None:
+        self._table, self._column_types, self._dialect = table, kinds, dialect
         self._column_names = frozenset(column.name.lower() for column in table.columns)
         texts = [it.expression for it in table.constraints if it.kind == "CHECK" and it.expression]
         self._conditions = [part for text in texts for part in evaluate.conjuncts(self._parse(text))]
@@ -88,11 +89,13 @@ class _TablePlanner:
         )
 
     def _parse(self, text: str) -> Node:
-        return portable_expression(text, self._syntax)
+        return portable_expression(text, self._dialect)
 
     def _names_in(self, text: str) -> Node:
         """Return the columns that any text speaks of."""
-        found = {token.text.lower() for token in tokenize(text, self._syntax) if token.kind in {Token.WORD, Token.NAME}}
+        found = {
+            token.text.lower() for token in tokenize(text, self._dialect) if token.kind in {Token.WORD, Token.NAME}
+        }
         return tuple(("name", word) for word in sorted(found & self._column_names))
 
     def _plan_column(self, column: Column) -> ColumnPlan:
@@ -143,7 +146,7 @@ class _TablePlanner:
         key = self._names_in(self._table.partition_key or "")
         if len(key) != 1 or "DEFAULT" in bounds:
             return []
-        found = [_partition_condition(bound, key[0]) for bound in bounds]
+        found = [_partition_condition(bound, key[0], self._dialect) for bound in bounds]
         return [("or", *found)] if found and all(found) else []  # type: ignore[arg-type]
 
     def _is_foreign_key(self, name: str) -> bool:
@@ -152,7 +155,7 @@ class _TablePlanner:
     def _is_rowid(self, column: Column) -> bool:
         """Tell whether SQLite would number the rows by this column."""
         return (
-            self._syntax is Syntax.SQLITE
+            self._dialect.has_rowid
             and self._primary_key == (column.name,)
             and column.type == "INTEGER"
             and "WITHOUT ROWID" not in self._table.options
@@ -164,7 +167,7 @@ class _TablePlanner:
         return UniqueKey(frozenset(words), tuple(("name", word) for word in words), None, nulls_distinct)
 
     def _index_key(self, index: Index) -> UniqueKey:
-        nodes = tuple(portable_index_key(text, self._syntax)[0] for text in index.keys)
+        nodes = tuple(portable_index_key(text, self._dialect)[0] for text in index.keys)
         columns = set().union(*(evaluate.referenced_columns(node) for node in nodes)) & self._column_names
         predicate = self._parse(index.predicate) if index.predicate else None
         return UniqueKey(frozenset(columns), nodes, predicate, "NULLS NOT DISTINCT" not in index.definition)
@@ -225,10 +228,10 @@ def _listed_values(condition: Sequence[Any], word: str) -> list[GeneratedValue]:
     return []
 
 
-def _partition_condition(bound: str, column: Any) -> Node | None:
+def _partition_condition(bound: str, column: Any, dialect: Dialect) -> Node | None:
     """Return the condition that FOR VALUES stands for, None for one that cannot be put into words."""
     words, bounds = [], []
-    cursor = TokenCursor(tokenize(bound, Syntax.POSTGRESQL))
+    cursor = TokenCursor(tokenize(bound, dialect))
     while not cursor.is_at_end:
         if cursor.word == "(":
             bounds.append([_bound_literal(run) for run in split_at_commas(cursor.take_group())])

@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dormatory.backends import cursor
+from dormatory.backends.registry import dialect_by_name
 from dormatory.rows import unique_values
 from dormatory.sql import evaluate
-from dormatory.sql.lexer import Syntax, TokenKind, tokenize
+from dormatory.sql.lexer import TokenKind, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dormatory.rows.plan import ColumnPlan, ForeignKeyPlan, TablePlan
     from dormatory.rows.row_factory import GeneratedRow
     from dormatory.rows.unique_values import GeneratedValue
+    from dormatory.sql.dialect import Dialect
 
 _MAX_PARENT_KEYS = 200  # of many parents, these will do
 _SAVEPOINT = "dormatory_rows"
@@ -38,7 +40,7 @@ class RefusedRowError(Exception):
 class RowStore(Protocol):
     """One connected database, in the transaction the caller is in."""
 
-    syntax: Syntax
+    dialect: Dialect
 
     def existing_rows(self, plan: TablePlan) -> tuple[int, list[dict[str, Any]]]:
         """Return how many rows a table holds, and of each what its keys look at."""
@@ -51,7 +53,7 @@ class RowStore(Protocol):
 
 
 class _BaseRowWriter:
-    syntax: Syntax
+    dialect: Dialect
 
     def __init__(self, connection: Connection) -> None:
         self._cursor = cursor.open_cursor(connection)
@@ -92,7 +94,7 @@ class _BaseRowWriter:
             with self.savepoint():
                 return self._insert_rows(plan, rows)
         except self.error as error:
-            raise RefusedRowError(driver_message(error), columns_in_error(error, plan)) from error
+            raise RefusedRowError(driver_message(error), columns_in_error(error, plan, self.dialect)) from error
 
     def _insert_rows(self, plan: TablePlan, rows: Sequence[GeneratedRow]) -> int:
         raise NotImplementedError
@@ -134,7 +136,7 @@ class _BaseRowWriter:
 class SQLiteRowWriter(_BaseRowWriter):
     """Rows travel as parameters, grouped by the columns they fill: DEFAULT is no value there."""
 
-    syntax = Syntax.SQLITE
+    dialect = dialect_by_name("sqlite")
 
     def _insert_rows(self, plan: TablePlan, rows: Sequence[GeneratedRow]) -> int:
         kept, at = 0, 0
@@ -164,7 +166,7 @@ class SQLiteRowWriter(_BaseRowWriter):
 class PostgreSQLRowWriter(_BaseRowWriter):
     """Rows travel as literals in one statement: any driver sends that, and DEFAULT can stand among them."""
 
-    syntax = Syntax.POSTGRESQL
+    dialect = dialect_by_name("postgresql")
 
     def _insert_rows(self, plan: TablePlan, rows: Sequence[GeneratedRow]) -> int:
         columns = plan.columns
@@ -227,33 +229,31 @@ def driver_message(error: BaseException | None) -> str:
     return str(primary or error).strip().partition("\n")[0]
 
 
-def columns_in_error(error: Exception, plan: TablePlan) -> frozenset[str]:
+def columns_in_error(error: Exception, plan: TablePlan, dialect: Dialect) -> frozenset[str]:
     """Return the columns that an error is about, all that are not foreign keys if it names none."""
     text, words = driver_message(error), {column.lower_name for column in plan.columns if not column.is_generated}
     found: set[str] = set()
     for it in plan.table.constraints:
         if it.name and (f'"{it.name}"' in text or text.endswith(f": {it.name}")):
-            columns = set(it.columns) or _names_in(it.definition)
+            columns = set(it.columns) or _names_in(it.definition, dialect)
             found |= {word.lower() for word in columns}
     for index in plan.table.indexes:
         if f'"{index.name}"' in text or f"'{index.name}'" in text:
-            found |= _names_in(index.definition)
+            found |= _names_in(index.definition, dialect)
     column = _COLUMN_IN_ERROR.search(text)
     failed = _FAILED_CONSTRAINT.search(text)
     if column:
         found.add(column[1].lower())
     elif failed and not found:
-        found = _names_in(failed[1] or failed[2])
+        found = _names_in(failed[1] or failed[2], dialect)
     if not found & words:
         found = {it.lower_name for it in plan.columns if it.column_type.checks and f" {it.column_type.name} " in text}
     foreign_key_columns = {it.lower_name for link in plan.foreign_keys for it in link.columns}
     return frozenset(found & words) or frozenset(words - foreign_key_columns) or frozenset(words)
 
 
-def _names_in(text: str) -> set[str]:
-    return {
-        token.text.lower() for token in tokenize(text, Syntax.SQLITE) if token.kind in {TokenKind.WORD, TokenKind.NAME}
-    }
+def _names_in(text: str, dialect: Dialect) -> set[str]:
+    return {token.text.lower() for token in tokenize(text, dialect) if token.kind in {TokenKind.WORD, TokenKind.NAME}}
 
 
 def _rows_with_same_columns(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

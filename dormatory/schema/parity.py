@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from dormatory.schema.describe import column_summary
 from dormatory.schema.portable import PortableColumn, PortablePart, PortableTable, portable_tables
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.types import is_equivalent_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dormatory.schema.snapshot import Snapshot
+    from dormatory.sql.dialect import Dialect
     from dormatory.sql.normal_form import Node
 
 _MAX_CHARACTERS = 100  # characters
@@ -49,7 +49,9 @@ def _truncate(text: str | None) -> str:
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
 
 
-def parity_differences(sqlite: Snapshot, postgresql: Snapshot) -> Iterator[ParityDifference]:
+def parity_differences(
+    sqlite: Snapshot, postgresql: Snapshot, dialects: tuple[Dialect, Dialect]
+) -> Iterator[ParityDifference]:
     """Yield what the two schemas do not have in common, table by table.
 
     Compared are tables, columns with type, nullability, default, numbering, generation and collation, primary keys,
@@ -57,10 +59,7 @@ def parity_differences(sqlite: Snapshot, postgresql: Snapshot) -> Iterator[Parit
     constraints, order of columns, comments, storage and what only PostgreSQL can have (functions, policies, sequences,
     the type behind an enumeration) make no difference.
     """
-    sqlite_tables, postgresql_tables = (
-        portable_tables(sqlite, Syntax.SQLITE),
-        portable_tables(postgresql, Syntax.POSTGRESQL),
-    )
+    sqlite_tables, postgresql_tables = map(portable_tables, (sqlite, postgresql), dialects)
     for name in sorted(sqlite_tables.keys() | postgresql_tables.keys()):
         yield from _table_differences(name, sqlite_tables.get(name), postgresql_tables.get(name))
     sqlite_views = {view.name.lower() for view in sqlite.views}

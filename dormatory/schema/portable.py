@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from dormatory.sql.expression import portable_expression, portable_index_key
-from dormatory.sql.lexer import Syntax, TokenKind, tokenize
+from dormatory.sql.lexer import TokenKind, tokenize
 from dormatory.sql.normal_form import NULL
 from dormatory.sql.types import NUMBER_FAMILIES, portable_type
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
+    from dormatory.sql.dialect import Dialect
     from dormatory.sql.normal_form import Node
 
 _TRUE_WORDS = frozenset({"1", "t", "true", "y", "yes", "on"})
@@ -72,16 +73,16 @@ class PortableTable:
     has_unread_constraints: bool
 
 
-def portable_tables(snapshot: Snapshot, syntax: Syntax) -> dict[str, PortableTable]:
+def portable_tables(snapshot: Snapshot, dialect: Dialect) -> dict[str, PortableTable]:
     """Return the tables by their portable names; partitions are part of the table they divide.
 
     The name is bare and in small letters, with its namespace only where two tables would share it.
     """
     kept = [table for table in snapshot.tables if table.partition_bound is None]
     name_counts = Counter(table.name.lower() for table in kept)
-    enums = {_bare_type_name(enum.name): enum.values for enum in snapshot.enums}
+    enums = {_bare_type_name(enum.name, dialect): enum.values for enum in snapshot.enums}
     return {
-        name: _TableConverter(table, enums, syntax).convert(name) for name, table in _named_tables(kept, name_counts)
+        name: _TableConverter(table, enums, dialect).convert(name) for name, table in _named_tables(kept, name_counts)
     }
 
 
@@ -97,8 +98,8 @@ def _named_tables(tables: Iterable[Table], name_counts: Mapping[str, int]) -> It
 class _TableConverter:
     """Reads one table."""
 
-    def __init__(self, table: Table, enums: Mapping[str, tuple[str, ...]], syntax: Syntax) -> None:
-        self._table, self._enums, self._syntax = table, enums, syntax
+    def __init__(self, table: Table, enums: Mapping[str, tuple[str, ...]], dialect: Dialect) -> None:
+        self._table, self._enums, self._dialect = table, enums, dialect
         self._types = frozenset((column.name.lower(), portable_type(column.type)) for column in table.columns)
         self._primary_key = next((it for it in table.constraints if it.kind == "PRIMARY KEY"), None)
 
@@ -129,7 +130,7 @@ class _TableConverter:
             self._is_autoincrement(column, has_sequence_default=has_sequence_default),
             self._expression(column.generated) if column.generated else None,
             collation,
-            self._enums.get(_bare_type_name(column.type)),
+            self._enums.get(_bare_type_name(column.type, self._dialect)),
             column,
         )
 
@@ -137,7 +138,7 @@ class _TableConverter:
         if has_sequence_default or column.identity is not None:
             return True
         key = self._primary_key
-        if self._syntax is Syntax.POSTGRESQL or key is None or column.type != "INTEGER":
+        if not self._dialect.has_rowid or key is None or column.type != "INTEGER":
             return False
         if [name.lower() for name in key.columns] != [column.name.lower()] or "not the rowid" in key.definition:
             return False
@@ -180,14 +181,14 @@ class _TableConverter:
         )
 
     def _index_key(self, text: str) -> Node:
-        node, words = portable_index_key(text, self._syntax, self._types)
+        node, words = portable_index_key(text, self._dialect, self._types)
         # SQLite's BINARY order serves what *_pattern_ops are for; where NULLs stand matters to no result.
         kept = [word for word in words if word not in {"asc", "nulls", "first", "last"}]
         kept = [word for word in kept if not word.endswith("_pattern_ops")]
         return ("key", node, *kept) if kept else node
 
     def _expression(self, text: str) -> Node:
-        return portable_expression(text, self._syntax, self._types)
+        return portable_expression(text, self._dialect, self._types)
 
 
 def without_null_check(node: Node) -> Node:
@@ -211,9 +212,9 @@ def _is_strict_in(node: Node | str, unknown: Node | str) -> bool:
     return is_strict and any(_is_strict_in(item, unknown) for item in node[1:])
 
 
-def _bare_type_name(declared: str) -> str:
+def _bare_type_name(declared: str, dialect: Dialect) -> str:
     """Return the name of a type of the user's own without namespace and quotes; an array of it is another type."""
-    tokens = tokenize(declared, Syntax.POSTGRESQL)
+    tokens = tokenize(declared, dialect)
     named = [token for token in tokens if token.kind in {TokenKind.WORD, TokenKind.NAME}]
     return named[-1].text if named and not declared.endswith("]") else ""
 

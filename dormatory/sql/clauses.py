@@ -6,10 +6,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.sql.cursor import split_at_commas, without_parentheses
-from dormatory.sql.lexer import Syntax, Token, TokenKind, tokenize
+from dormatory.sql.lexer import Token, TokenKind, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from dormatory.sql.dialect import Dialect
 
 NAME_KINDS = (
     TokenKind.WORD,
@@ -19,10 +21,10 @@ _CLAUSE_WORDS = frozenset({"from", "where", "returning", "on", "order", "limit",
 
 
 @lru_cache(maxsize=1024)  # every leg is looked at from several sides, and one of two legs is played again
-def tokenize_statement(sql: str, syntax: Syntax) -> tuple[Token, ...]:
+def tokenize_statement(sql: str, dialect: Dialect) -> tuple[Token, ...]:
     """Return the tokens of a statement as it was sent: the = before a %(mark)s is no part of an operator."""
     found = list[Token]()
-    for token in tokenize(sql, syntax):
+    for token in tokenize(sql, dialect):
         if token.kind is TokenKind.SYMBOL and token.text == "=%":
             found += [Token(TokenKind.SYMBOL, "=", "="), Token(TokenKind.SYMBOL, "%", "%")]
         else:

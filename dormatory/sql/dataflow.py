@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from dormatory.sql import clauses
 from dormatory.sql.cursor import split_at_commas
-from dormatory.sql.lexer import Syntax, Token, TokenKind
+from dormatory.sql.lexer import Token, TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dormatory.recording.model import Statement
+    from dormatory.sql.dialect import Dialect
 
 _LITERAL_KINDS = (TokenKind.STRING, TokenKind.NUMBER)
 _CATALOG_PREFIXES = ("sqlite_", "pg_", "pragma_", "information_schema")
@@ -85,23 +86,23 @@ class Dataflow:
         return self.deletions.get(table.lower(), "")
 
 
-def read_dataflow(statements: Sequence[Statement], syntax: Syntax) -> Dataflow:
+def read_dataflow(statements: Sequence[Statement], dialect: Dialect) -> Dataflow:
     """Return what the statements of a leg do to rows, in their order."""
     # Without a line they are Alembic's own.
-    return _read_dataflow(tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line), syntax)
+    return _read_dataflow(tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line), dialect)
 
 
 @lru_cache(maxsize=8)  # the second upgrade mostly says what the first one said
-def _read_dataflow(texts: tuple[tuple[str, str], ...], syntax: Syntax) -> Dataflow:
-    reader = _StatementReader(syntax)
+def _read_dataflow(texts: tuple[tuple[str, str], ...], dialect: Dialect) -> Dataflow:
+    reader = _StatementReader(dialect)
     for sql, location in texts:
-        reader.read(clauses.tokenize_statement(sql, syntax), location)
+        reader.read(clauses.tokenize_statement(sql, dialect), location)
     return reader.dataflow
 
 
 class _StatementReader:
-    def __init__(self, syntax: Syntax) -> None:
-        self._syntax = syntax
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self.dataflow = Dataflow()
         self._selected_names: set[str] = set()  # what Python code has read, and may write
         self._with_names: set[str] = set()  # what WITH reads before
@@ -118,7 +119,7 @@ class _StatementReader:
             for token in tokens:
                 if token.text.startswith("$"):
                     self.read(
-                        clauses.tokenize_statement(clauses.dollar_quoted_body(token.text), self._syntax), location
+                        clauses.tokenize_statement(clauses.dollar_quoted_body(token.text), self._dialect), location
                     )
         elif first == "alter":
             self._read_alter(tokens, location)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.sql.cursor import SQLParseError, TokenCursor
-from dormatory.sql.lexer import Syntax, Token, TokenKind, render, tokenize
+from dormatory.sql.lexer import Token, TokenKind, render, tokenize
 from dormatory.sql.normal_form import (
     NOW,
     NULL,
@@ -26,6 +26,8 @@ from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from dormatory.sql.dialect import Dialect
 
 # How tightly SQLite binds, https://sqlite.org/lang_expr.html; PostgreSQL shows its expressions in parentheses.
 _PRECEDENCES = {
@@ -53,38 +55,38 @@ _LOWEST_PRECEDENCE = 0
 
 
 @lru_cache(maxsize=4096)
-def portable_expression(sql: str, syntax: Syntax, columns: frozenset[tuple[str, str]] = frozenset()) -> Node:
+def portable_expression(sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset()) -> Node:
     """Return what an expression means; what cannot be read stands for itself, so it equals only its like.
 
     `columns` are the names and portable types of those it may speak of: `x` and `x = 1` say the same of a boolean
     one, and to cast a whole number to another is no change.
     """
-    node, rest = portable_index_key(sql, syntax, columns)
-    return ("text", render(tokenize(sql, syntax), syntax)) if rest else node
+    node, rest = portable_index_key(sql, dialect, columns)
+    return ("text", render(tokenize(sql, dialect), dialect)) if rest else node
 
 
 @lru_cache(maxsize=4096)
 def portable_index_key(
-    sql: str, syntax: Syntax, columns: frozenset[tuple[str, str]] = frozenset()
+    sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset()
 ) -> tuple[Node, tuple[str, ...]]:
     """Return the expression that a text begins with, and the words after it, as DESC in the key of an index."""
-    tokens = tokenize(sql, syntax)
-    parser = _ExpressionParser(tokens, syntax, dict(columns))
+    tokens = tokenize(sql, dialect)
+    parser = _ExpressionParser(tokens, dialect, dict(columns))
     try:
         node = parser.parse_expression()
     except SQLParseError:
-        return ("text", render(tokens, syntax)), ()
+        return ("text", render(tokens, dialect)), ()
     return node, tuple(token.text.lower() for token in parser.take_rest())
 
 
 class _ExpressionParser(TokenCursor):
     """Reads an expression by the precedence of its operators, and simplifies as it goes."""
 
-    __slots__ = ("_syntax", "_types")
+    __slots__ = ("_dialect", "_types")
 
-    def __init__(self, tokens: Sequence[Token], syntax: Syntax, types: Mapping[str, str]) -> None:
+    def __init__(self, tokens: Sequence[Token], dialect: Dialect, types: Mapping[str, str]) -> None:
         super().__init__(tokens)
-        self._syntax, self._types = syntax, types
+        self._dialect, self._types = dialect, types
 
     def parse_expression(self, floor: int = _LOWEST_PRECEDENCE) -> Node:
         """Return the longest expression whose operators bind more tightly than `floor`."""
@@ -230,7 +232,7 @@ class _ExpressionParser(TokenCursor):
         caseless = pattern[0] == "string" and not any(sign.isalpha() for sign in str(pattern[1]))
         if caseless:
             word = "like"
-        elif self._syntax is Syntax.SQLITE:
+        elif self._dialect.like_ignores_case:
             word = "ilike"
         return (word, left, pattern, *escape)
 

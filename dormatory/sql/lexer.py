@@ -11,10 +11,10 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from dormatory.sql import keywords
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from dormatory.sql.dialect import Dialect
 
 
 class TokenKind(Enum):
@@ -36,90 +36,46 @@ class Token(NamedTuple):
     quote: str = ""  # how a name was quoted
 
 
-class Syntax(Enum):
-    """Whose lexical rules hold."""
-
-    SQLITE = "sqlite"
-    POSTGRESQL = "postgresql"
-
-
-_SHARED = r"""
-      (?P<word>[^\W\d][\w$]*(?![\w$'&]))
-    | (?P<comma>[(),])
-    | (?P<string>(?:[bBxXnN] | [uU]&)?'(?:[^']|'')*')
-    | (?P<name>(?:[uU]&)?"(?:[^"]|"")*")
-    | (?P<number>0[xX][0-9a-fA-F_]+ | (?:\d[\d_]*(?:\.[\d_]*)? | \.\d[\d_]*)(?:[eE][+-]?\d+)?)
-    | (?P<line>--[^\n]*)
-"""
-_LEXERS = {
-    Syntax.SQLITE: re.compile(
-        rf"""\s*(?:{_SHARED}
-    | (?P<comment>/\*.*?(?:\*/|\Z))
-    | (?P<lone>[^\W\d][\w$]*)
-    | (?P<ticked>`(?:[^`]|``)*` | \[[^\]]*\])
-    | (?P<symbol>[?:@$#][\w:]+ | \|\| | ->>? | <[<=>]? | >[>=]? | == | != | .)
-    )""",
-        re.VERBOSE | re.DOTALL,
-    ),
-    Syntax.POSTGRESQL: re.compile(
-        rf"""\s*(?:
-      (?P<dollar>\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
-    | (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
-    | {_SHARED}
-    | (?P<comment>/\*)
-    | (?P<lone>[^\W\d][\w$]*)
-    | (?P<symbol>\$\d+ | :: | := | \.\. | (?:(?!--|/\*)[+\-*/<>=~!@\#%^&|`?])+ | .)
-    )""",
-        re.VERBOSE | re.DOTALL,
-    ),
-}
-
-_RESERVED = {Syntax.SQLITE: keywords.SQLITE_RESERVED, Syntax.POSTGRESQL: keywords.POSTGRESQL_RESERVED}
-_QUOTED_WORDS = {
-    Syntax.SQLITE: keywords.SQLITE_RESERVED | keywords.SQLITE_SPECIAL_WORDS,
-    Syntax.POSTGRESQL: keywords.POSTGRESQL_RESERVED | keywords.POSTGRESQL_SPECIAL_WORDS,
-}
 _BEFORE_PARENTHESIS = frozenset({"by", "exists", "filter", "over", "set", "values"})  # reads better with a space
 _COMMENT_GROUPS = frozenset({"comment", "line"})
 _COMMENT_MARKS = re.compile(r"/\*|\*/")
-_UNQUOTED_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-def tokenize(sql: str, syntax: Syntax) -> list[Token]:
+def tokenize(sql: str, dialect: Dialect) -> list[Token]:
     """Return the tokens of `sql`, without comments; text that no rule knows becomes symbols, never an error."""
-    return list(_scan(sql, syntax))
+    return list(_scan(sql, dialect))
 
 
-def lexemes(sql: str, syntax: Syntax) -> Iterator[tuple[str, int, int]]:
+def lexemes(sql: str, dialect: Dialect) -> Iterator[tuple[str, int, int]]:
     """Yield what each part of `sql` is and where it begins and ends, comments too; white space lies between them.
 
     What it is, is said by the names of the lexers' groups: word, lone (a word beside a quote), string, escaped, dollar,
     name, ticked, number, line, comment, comma, symbol. Beside tokenize(), which is called a thousand times as often.
     """
-    match, position, end = _LEXERS[syntax].match, 0, len(sql.rstrip())
+    match, position, end = dialect.lexer.match, 0, len(sql.rstrip())
     while found := match(sql, position, end):
         group = found.lastgroup or ""
         start, position = found.span(group)
-        if group == "comment" and syntax is Syntax.POSTGRESQL:
+        if group == "comment" and dialect.has_nested_comments:
             position = _comment_end(sql, position)
         yield group, start, position
 
 
-def canonical_sql(sql: str, syntax: Syntax) -> str:
+def canonical_sql(sql: str, dialect: Dialect) -> str:
     """Return the one spelling that every text with the same tokens has."""
-    return render(tokenize(sql, syntax), syntax)
+    return render(tokenize(sql, dialect), dialect)
 
 
-def render(tokens: Iterable[Token], syntax: Syntax, *, fold: bool = True) -> str:
+def render(tokens: Iterable[Token], dialect: Dialect, *, fold: bool = True) -> str:
     """Return tokens as one line of SQL, with one space where one is wanted.
 
     Words become small unless `fold` is off, as it is for text that a server wrote and that is folded already.
     """
-    reserved = _RESERVED[syntax]
+    reserved = dialect.reserved_words
     parts: list[str] = []
     previous, before = "", ""  # the last two texts
     for token in tokens:
-        text = _token_text(token, syntax, fold=fold)
+        text = _token_text(token, dialect, fold=fold)
         if previous and _needs_space(before, previous, text, token.kind, reserved):
             parts.append(" ")
         parts.append(text)
@@ -127,19 +83,12 @@ def render(tokens: Iterable[Token], syntax: Syntax, *, fold: bool = True) -> str
     return "".join(parts)
 
 
-def identifier(name: str, syntax: Syntax) -> str:
-    """Return a name as SQL writes it: in quotes only where it needs them."""
-    if _UNQUOTED_NAME.fullmatch(name) and name not in _QUOTED_WORDS[syntax]:
-        return name
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _scan(sql: str, syntax: Syntax) -> Iterator[Token]:
+def _scan(sql: str, dialect: Dialect) -> Iterator[Token]:
     sql = sql.rstrip()  # white space is taken with the token after it
-    match, position = _LEXERS[syntax].match, 0
+    match, position = dialect.lexer.match, 0
     while found := match(sql, position):  # until the end: the last alternative takes any character
         position, group = found.end(), found.lastgroup or ""
-        if group == "comment" and syntax is Syntax.POSTGRESQL:
+        if group == "comment" and dialect.has_nested_comments:
             position = _comment_end(sql, position)
         elif group not in _COMMENT_GROUPS:
             yield _token(group, found[group])
@@ -171,11 +120,11 @@ def _comment_end(sql: str, position: int) -> int:
     return len(sql)
 
 
-def _token_text(token: Token, syntax: Syntax, *, fold: bool) -> str:
+def _token_text(token: Token, dialect: Dialect, *, fold: bool) -> str:
     if token.kind is TokenKind.WORD:
         return token.word if fold else token.text
     if token.kind is TokenKind.NAME:
-        return identifier(token.text.lower() if syntax is Syntax.SQLITE else token.text, syntax)
+        return dialect.quote_identifier(token.text.lower() if dialect.folds_quoted_names else token.text)
     return token.text
 
 

@@ -10,10 +10,12 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import Syntax, lexemes
+from dormatory.sql.lexer import lexemes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dormatory.sql.dialect import Dialect
 
 
 MASK = "***"
@@ -76,13 +78,13 @@ _QUOTED_TEXT = re.compile(
 _CLOSING_QUOTES = {'"': '"', "'": "'", "»": "«", "„": "“", "“": "”"}
 
 
-def without_values(sql: str, syntax: Syntax, is_name: Callable[[str], bool] = lambda _: False) -> str:
+def without_values(sql: str, dialect: Dialect, is_name: Callable[[str], bool] = lambda _: False) -> str:
     """Return SQL with an ellipsis for each literal that may be a value of a row, and without secrets and comments.
 
     SQLite takes a name in double quotes for a text where no column is called so: such a one stays where `is_name` knows
     it, or where only a name can stand.
     """
-    return _Masker(sql, syntax, is_name).masked_text() if _MAY_NEED_MASKING.search(sql) else sql
+    return _Masker(sql, dialect, is_name).masked_text() if _MAY_NEED_MASKING.search(sql) else sql
 
 
 def without_secrets(text: str) -> str:
@@ -110,9 +112,9 @@ class _Masker:
     """One pass over a text; `holds` says for all of it whether literals are values, None lets each statement say."""
 
     def __init__(
-        self, sql: str, syntax: Syntax, is_name: Callable[[str], bool], *, has_values: bool | None = None
+        self, sql: str, dialect: Dialect, is_name: Callable[[str], bool], *, has_values: bool | None = None
     ) -> None:
-        self._sql, self._syntax, self._is_name, self._has_values = sql, syntax, is_name, has_values
+        self._sql, self._dialect, self._is_name, self._has_values = sql, dialect, is_name, has_values
         self._previous_words: deque[str] = deque(("", "", ""), 3)  # the last words and symbols of the statement
         self._is_stopped = False
         self._start_statement()
@@ -128,7 +130,7 @@ class _Masker:
     def masked_text(self) -> str:
         """Return the text as it may be shown."""
         parts, position = list[str](), 0
-        for group, start, end in lexemes(self._sql, self._syntax):
+        for group, start, end in lexemes(self._sql, self._dialect):
             parts += self._sql[position:start], self._masked_token(group, start, end)
             position = end
             if self._is_stopped:
@@ -144,7 +146,7 @@ class _Masker:
             shown = self._masked_literal(group, text)
         elif self._is_masking and (
             (group == "number" and self._cast_state != "(")
-            or (group == "name" and self._syntax is Syntax.SQLITE and self._is_sqlite_string(text, end))
+            or (group == "name" and self._is_string_in_double_quotes(text, end))
         ):
             shown = _MASKED_VALUE
         elif self._is_masking and group == "symbol" and text in _UNCLOSED_QUOTES:
@@ -170,7 +172,7 @@ class _Masker:
             and language[1].lower() not in _SQL_LANGUAGES
         ):
             return f"{mark}…{mark}"
-        inner = _Masker(body, self._syntax, self._is_name, has_values=self._is_masking)
+        inner = _Masker(body, self._dialect, self._is_name, has_values=self._is_masking)
         return mark + inner.masked_text() + mark
 
     def _is_secret(self) -> bool:
@@ -181,8 +183,10 @@ class _Masker:
             return is_setting and bool(_SECRET_NAME.search(name.lower()))
         return not self._is_masking and bool(_SECRET_NAME.search(last.lower()))
 
-    def _is_sqlite_string(self, name: str, end: int) -> bool:
-        """Tell whether SQLite may take what stands in double quotes for a text."""
+    def _is_string_in_double_quotes(self, name: str, end: int) -> bool:
+        """Return whether what stands in double quotes may be a string rather than a name."""
+        if not self._dialect.has_strings_in_double_quotes:
+            return False
         is_name_position = self._previous_words[-1] in _WORDS_BEFORE_NAMES or self._sql[end : end + 1] == "."
         return not is_name_position and not self._is_name(name[1:-1].replace('""', '"'))
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from dormatory.sql import clauses
-from dormatory.sql.lexer import Syntax, TokenKind
+from dormatory.sql.lexer import TokenKind
+
+if TYPE_CHECKING:
+    from dormatory.sql.dialect import Dialect
 
 _READABLE_LANGUAGES = frozenset({"plpgsql", "sql"})  # languages whose text tells what a routine does
 _WORDS = re.compile(r"[^\W\d]\w*")
 
 
 @lru_cache(maxsize=4096)
-def names_in(sql: str, syntax: Syntax) -> frozenset[str]:
+def names_in(sql: str, dialect: Dialect) -> frozenset[str]:
     """Return all names and words of a text in small letters, those within dollar quotes and strings included."""
     found: set[str] = set()
-    for token in clauses.tokenize_statement(sql, syntax):
+    for token in clauses.tokenize_statement(sql, dialect):
         if token.kind is TokenKind.STRING and token.text[0] == "$":
-            found |= names_in(clauses.dollar_quoted_body(token.text), syntax)
+            found |= names_in(clauses.dollar_quoted_body(token.text), dialect)
         elif token.kind is TokenKind.STRING:  # a name, to SQLite, or the body of a routine
             found.add(token.text.strip("'").lower())
             found.update(_WORDS.findall(token.text.lower()))
@@ -28,8 +32,8 @@ def names_in(sql: str, syntax: Syntax) -> frozenset[str]:
     return frozenset(found)
 
 
-def has_unknown_effects(definition: str, syntax: Syntax) -> bool:
+def has_unknown_effects(definition: str, dialect: Dialect) -> bool:
     """Tell whether a routine may execute what is not in its text, or is in a language that cannot be read here."""
-    words = [token.word for token in clauses.tokenize_statement(definition, syntax)]
+    words = [token.word for token in clauses.tokenize_statement(definition, dialect)]
     languages = {after for word, after in pairwise(words) if word == "language"}
-    return "execute" in names_in(definition, syntax) or not languages <= _READABLE_LANGUAGES
+    return "execute" in names_in(definition, dialect) or not languages <= _READABLE_LANGUAGES

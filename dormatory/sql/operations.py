@@ -7,12 +7,14 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.checks.locks.parts import statements
 from dormatory.sql.cursor import SQLParseError, TokenCursor, split_at_commas
 from dormatory.sql.lexer import Token, TokenKind
+from dormatory.sql.split import executed_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dormatory.sql.dialect import Dialect
 
 
 class OperationKind(Enum):
@@ -63,9 +65,9 @@ class Operation:
 
 
 @lru_cache(maxsize=1 << 10)
-def parse_operations(sql: str) -> tuple[Operation, ...]:
+def parse_operations(sql: str, dialect: Dialect) -> tuple[Operation, ...]:
     """Return what a text of one or more statements does, in order; what is not known is an act OTHER."""
-    return tuple(operation for tokens in statements(sql) for operation in _parse_statement(tokens))
+    return tuple(operation for tokens in executed_statements(sql, dialect) for operation in _parse_statement(tokens))
 
 
 def _parse_statement(tokens: Sequence[Token]) -> list[Operation]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
 from dormatory.checks.registry import RULES
@@ -17,7 +19,6 @@ from dormatory.report.json_document import json_document
 from dormatory.report.junit import junit_report
 from dormatory.report.sarif import sarif_log
 from dormatory.report.text import findings_text
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import without_row_values, without_values
 from tests.benchmarks.figure import Figure
 from tests.recording.made_recordings import long_history
@@ -57,8 +58,8 @@ def _masking_growth(part: str) -> Figure:
 
 def _mask(words: str) -> None:
     for masked in (words, f"SELECT '{words}"):
-        without_values(f"ALTER ROLE a SET b = '{masked}", Syntax.POSTGRESQL)
-        without_values(masked, Syntax.SQLITE)
+        without_values(f"ALTER ROLE a SET b = '{masked}", POSTGRESQL)
+        without_values(masked, SQLITE)
         without_row_values(masked)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.dataloss.affected_tables import affected_by_inserts, altered_tables
 from dormatory.schema.snapshot import (
     Column,
@@ -18,9 +21,9 @@ from dormatory.schema.snapshot import (
     Trigger,
     View,
 )
-from dormatory.sql.lexer import Syntax
 
-SQLITE, POSTGRESQL = Syntax.SQLITE, Syntax.POSTGRESQL
+if TYPE_CHECKING:
+    from dormatory.sql.dialect import Dialect
 
 
 def make_table(name: str, to: str = "", on_delete: str = "CASCADE", on_update: str = "NO ACTION") -> Table:
@@ -47,8 +50,8 @@ def altered(before: Snapshot, after: Snapshot) -> set[str]:
     return {name for _, name in altered_tables(before, after, POSTGRESQL)}
 
 
-def affected(name: str, schema: Snapshot, syntax: Syntax = POSTGRESQL) -> set[str] | None:
-    found = affected_by_inserts([(None, name)], schema, syntax)
+def affected(name: str, schema: Snapshot, dialect: Dialect = POSTGRESQL) -> set[str] | None:
+    found = affected_by_inserts([(None, name)], schema, dialect)
     return None if found is None else {name for _, name in found}
 
 

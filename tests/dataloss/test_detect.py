@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.introspection import read_snapshot
+from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import backend_for
+from dormatory.backends.registry import backend_for, dialect_by_name
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
 from dormatory.recording.model import Direction, Loss, LossKind, Statement
 from dormatory.sql.dataflow import read_dataflow
-from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import sqlalchemy as sa
+
+    from dormatory.sql.dialect import Dialect
 
 PEOPLE = "CREATE TABLE people (id integer PRIMARY KEY, name varchar(80), email varchar(80))"
 INSERT_THREE_PEOPLE = (
@@ -60,8 +63,8 @@ class RevisionDatabase:
         rows = self.state().contents
         downgrade, downgraded = self.execute(*down), self.state()
         again = self.execute(*up)
-        syntax = Syntax(self.connection.dialect.name)
-        return RoundTrip(syntax, start, upgrade, upgraded, rows, downgrade, downgraded, again, self.state())
+        dialect = dialect_by_name(self.connection.dialect.name)
+        return RoundTrip(dialect, start, upgrade, upgraded, rows, downgrade, downgraded, again, self.state())
 
     def losses(
         self, before: Sequence[str], up: Sequence[str], down: Sequence[str], *, filled: Sequence[str] = ()
@@ -487,20 +490,20 @@ class TestStatements:
         ],
     )
     def test_show_which_columns_are_derived_from_a_column(self, sql: str) -> None:
-        found = read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], Syntax.POSTGRESQL)
+        found = read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], POSTGRESQL)
         assert ("t", "b") in found.derived_columns("a")
 
     @pytest.mark.parametrize(
-        ("syntax", "update"),
+        ("dialect", "update"),
         [
-            (Syntax.SQLITE, "UPDATE t SET b=? WHERE t.id = ?"),
-            (Syntax.POSTGRESQL, "UPDATE t SET b=%(b)s WHERE t.id = %(id_1)s"),
-            (Syntax.POSTGRESQL, "UPDATE t SET b=$1::VARCHAR WHERE t.id = $2::INTEGER"),
+            (SQLITE, "UPDATE t SET b=? WHERE t.id = ?"),
+            (POSTGRESQL, "UPDATE t SET b=%(b)s WHERE t.id = %(id_1)s"),
+            (POSTGRESQL, "UPDATE t SET b=$1::VARCHAR WHERE t.id = $2::INTEGER"),
         ],
     )
-    def test_show_what_python_code_reads_and_writes(self, syntax: Syntax, update: str) -> None:
+    def test_show_what_python_code_reads_and_writes(self, dialect: Dialect, update: str) -> None:
         found = read_dataflow(
-            [Statement(sql, (), "x.py", 3, 0.0, -1) for sql in ("SELECT id, a FROM t", update)], syntax
+            [Statement(sql, (), "x.py", 3, 0.0, -1) for sql in ("SELECT id, a FROM t", update)], dialect
         )
         assert found.update_statement("t", "b") == "UPDATE at x.py:3"
         assert ("t", "b") in found.derived_columns("a")
@@ -514,14 +517,14 @@ class TestStatements:
         ],
     )
     def test_show_which_tables_they_delete_from(self, sql: str) -> None:
-        found = read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], Syntax.POSTGRESQL)
+        found = read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], POSTGRESQL)
         assert found.delete_statement("t").endswith("at x.py:3")
 
     @pytest.mark.parametrize(
         "sql", ["", ";;", "UPDATE", "INSERT INTO", "DROP TABLE", "ALTER TABLE t", "UPDATE t SET", "DELETE FROM"]
     )
     def test_of_unknown_form_show_nothing(self, sql: str) -> None:
-        assert read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], Syntax.POSTGRESQL).writes == []
+        assert read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], POSTGRESQL).writes == []
 
 
 class TestForeignKeys:
@@ -560,5 +563,5 @@ def test_losses_are_detected_when_only_the_upgrade_ran(sqlite: RevisionDatabase)
     sqlite.execute(PEOPLE, INSERT_THREE_PEOPLE)
     before = sqlite.state()
     upgrade = sqlite.execute("DELETE FROM people")
-    (loss,) = detect_losses(RoundTrip(Syntax.SQLITE, before, upgrade, sqlite.state()))
+    (loss,) = detect_losses(RoundTrip(SQLITE, before, upgrade, sqlite.state()))
     assert (loss.kind, loss.count) == (LossKind.ROWS_DELETED, 3)

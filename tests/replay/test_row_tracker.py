@@ -8,14 +8,13 @@ import pytest
 
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import backend_for
+from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
 from dormatory.recording.model import Direction, Statement
 from dormatory.replay.row_tracker import RowTracker
-from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,8 +69,8 @@ class TrackedDatabase:
         again = self.execute(*up)
         last = self.full_state()
         self.tracker.record_leg(self.connection, last.schema, Direction.SECOND_UPGRADE, again, None)
-        syntax = Syntax(self.connection.dialect.name)
-        return detect_losses(RoundTrip(syntax, before, upgrade, upgraded, filled, downgrade, downgraded, again, last))
+        dialect = dialect_by_name(self.connection.dialect.name)
+        return detect_losses(RoundTrip(dialect, before, upgrade, upgraded, filled, downgrade, downgraded, again, last))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

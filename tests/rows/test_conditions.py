@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.introspection import read_snapshot
+from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.rows import fixtures
 from dormatory.rows.generator import fill
 from dormatory.rows.planner import plan_table
 from dormatory.sql import patterns
 from dormatory.sql.evaluate import UNDECIDED, evaluate, is_surely_false
 from dormatory.sql.expression import portable_expression
-from dormatory.sql.lexer import Syntax
 
 ROW: dict[str, Any] = {"n": 5, "f": 0.5, "s": "Ab-1", "none": None, "d": "2024-02-29", "j": '{"a": 1}', "yes": True}
-POSTGRESQL = [
+ON_POSTGRESQL = [
     ("n > 4 AND n <= 5", True),
     ("n BETWEEN 1 AND 4", False),
     ("n > 9 OR none > 1", None),
@@ -65,7 +66,7 @@ POSTGRESQL = [
     ("my_function(s) OR n > 1", True),
     ("elsewhere > 3", UNDECIDED),
 ]
-SQLITE = [
+ON_SQLITE = [
     ("s GLOB 'A[a-z]-[0-9]'", True),
     ("s GLOB '[^A]*'", False),
     ("s LIKE 'aB%'", True),
@@ -79,14 +80,14 @@ SQLITE = [
 ]
 
 
-@pytest.mark.parametrize(("sql", "expected"), POSTGRESQL)
+@pytest.mark.parametrize(("sql", "expected"), ON_POSTGRESQL)
 def test_a_postgresql_condition_is_evaluated(sql: str, expected: object) -> None:
-    assert as_truth_value(evaluate(portable_expression(sql, Syntax.POSTGRESQL), ROW)) is expected
+    assert as_truth_value(evaluate(portable_expression(sql, POSTGRESQL), ROW)) is expected
 
 
-@pytest.mark.parametrize(("sql", "expected"), SQLITE)
+@pytest.mark.parametrize(("sql", "expected"), ON_SQLITE)
 def test_a_sqlite_condition_is_evaluated(sql: str, expected: object) -> None:
-    assert as_truth_value(evaluate(portable_expression(sql, Syntax.SQLITE), ROW)) is expected
+    assert as_truth_value(evaluate(portable_expression(sql, SQLITE), ROW)) is expected
 
 
 def as_truth_value(value: Any) -> Any:
@@ -95,7 +96,7 @@ def as_truth_value(value: Any) -> Any:
 
 def test_only_a_surely_false_condition_rejects_a_row() -> None:
     answers = {
-        sql: is_surely_false(portable_expression(sql, Syntax.SQLITE), ROW) for sql in ("n > 9", "none > 9", "f(n)", "n")
+        sql: is_surely_false(portable_expression(sql, SQLITE), ROW) for sql in ("n > 9", "none > 9", "f(n)", "n")
     }
     assert answers == {"n > 9": True, "none > 9": False, "f(n)": False, "n": False}
 
@@ -147,7 +148,7 @@ def test_many_different_texts_satisfy_a_condition() -> None:
             " AND strftime('%Y-%m-%dT%H:%M:%S', substr(m, 1, 19), '+0 days') IS substr(m, 1, 19)))"
         )
         schema = read_snapshot(connection)
-        column = plan_table(schema.tables[0], schema, Syntax.SQLITE).columns[0]
+        column = plan_table(schema.tables[0], schema, SQLITE).columns[0]
         assert len(set(islice(column.distinct_values(0), 50))) == 50
         assert [it.row_count for it in fill(connection, schema).filled] == [12]
 

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from dormatory.backends.introspection import read_snapshot
+from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.schema.parity import parity_differences
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ def build_snapshot(engine: sa.Engine, build: Build) -> Snapshot:
     return found
 
 
+def differences(sqlite: Snapshot, postgresql: Snapshot) -> list[str]:
+    """Return the differences between two schemas as sentences."""
+    return [str(it) for it in parity_differences(sqlite, postgresql, (SQLITE, POSTGRESQL))]
+
+
 @pytest.fixture
 def compare(engines: tuple[sa.Engine, sa.Engine]) -> Compare:
     """What says how two scripts differ, one for SQLite and one for PostgreSQL."""
@@ -50,8 +57,7 @@ def compare(engines: tuple[sa.Engine, sa.Engine]) -> Compare:
 
     def sentences(sqlite: Sequence[str], postgresql_: Sequence[str]) -> list[str]:
         escaped = [sql.replace("%", "%%") for sql in postgresql_]  # the driver's own sign there
-        sides = (build_snapshot(engine, run(script)) for engine, script in zip(engines, (sqlite, escaped), strict=True))
-        return [str(difference) for difference in parity_differences(*sides)]
+        return differences(*map(build_snapshot, engines, (run(sqlite), run(escaped))))
 
     return sentences
 
@@ -167,7 +173,7 @@ def test_portable_models_create_equal_schemas_on_both_backends(engines: tuple[sa
     sides = [build_snapshot(engine, everything_portable().create_all) for engine in engines]
 
     assert len(sides[0].table("thing").constraints) > len(CHECKS)
-    assert [str(difference) for difference in parity_differences(*sides)] == []
+    assert differences(*sides) == []
 
 
 class Case(NamedTuple):

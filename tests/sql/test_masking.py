@@ -2,156 +2,169 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Statement
 from dormatory.schema.snapshot import Column, Snapshot, Table
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import without_row_values, without_values
 
-BOTH_SYNTAXES = (Syntax.SQLITE, Syntax.POSTGRESQL)
-SQLITE, POSTGRESQL = ((syntax,) for syntax in BOTH_SYNTAXES)
+if TYPE_CHECKING:
+    from dormatory.sql.dialect import Dialect
+
+BOTH = (SQLITE, POSTGRESQL)
+ON_SQLITE, ON_POSTGRESQL = ((dialect,) for dialect in BOTH)
 
 STATEMENTS_WITH_VALUES = {
-    "insert": (BOTH_SYNTAXES, "INSERT INTO room VALUES (7, 'Anna')", "INSERT INTO room VALUES ('…', '…')"),
+    "insert": (BOTH, "INSERT INTO room VALUES (7, 'Anna')", "INSERT INTO room VALUES ('…', '…')"),
     "many rows": (
-        BOTH_SYNTAXES,
+        BOTH,
         "insert into r values (1,'a'),\n (-2.5e3,'b')",
         "insert into r values ('…','…'),\n (-'…','…')",
     ),
-    "null and true": (BOTH_SYNTAXES, "INSERT INTO r VALUES (NULL, TRUE, x)", "INSERT INTO r VALUES (NULL, TRUE, x)"),
-    "parameters": (BOTH_SYNTAXES, "UPDATE r SET a=? WHERE b=:b_1", "UPDATE r SET a=? WHERE b=:b_1"),
+    "null and true": (BOTH, "INSERT INTO r VALUES (NULL, TRUE, x)", "INSERT INTO r VALUES (NULL, TRUE, x)"),
+    "parameters": (BOTH, "UPDATE r SET a=? WHERE b=:b_1", "UPDATE r SET a=? WHERE b=:b_1"),
     "parameters of psycopg": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "UPDATE r SET a=%(a_1)s::VARCHAR(9) WHERE b=$1 AND c LIKE 'A%%'",
         "UPDATE r SET a=%(a_1)s::VARCHAR(9) WHERE b=$1 AND c LIKE '…'",
     ),
     "case": (
-        BOTH_SYNTAXES,
+        BOTH,
         "UPDATE r SET k = CASE n WHEN 'Anna' THEN 1 ELSE 0 END WHERE id IN (3, 4)",
         "UPDATE r SET k = CASE n WHEN '…' THEN '…' ELSE '…' END WHERE id IN ('…', '…')",
     ),
-    "delete": (BOTH_SYNTAXES, "DELETE FROM r WHERE n = 'it''s'", "DELETE FROM r WHERE n = '…'"),
-    "select": (BOTH_SYNTAXES, "SELECT 'Anna' AS n", "SELECT '…' AS n"),
-    "in brackets": (BOTH_SYNTAXES, "(SELECT 5)", "(SELECT '…')"),
+    "delete": (BOTH, "DELETE FROM r WHERE n = 'it''s'", "DELETE FROM r WHERE n = '…'"),
+    "select": (BOTH, "SELECT 'Anna' AS n", "SELECT '…' AS n"),
+    "in brackets": (BOTH, "(SELECT 5)", "(SELECT '…')"),
     "with": (
-        BOTH_SYNTAXES,
+        BOTH,
         "WITH q AS (SELECT 5 AS x) INSERT INTO r SELECT x FROM q AS t WHERE x IN (5)",
         "WITH q AS (SELECT '…' AS x) INSERT INTO r SELECT x FROM q AS t WHERE x IN ('…')",
     ),
     "on conflict": (
-        BOTH_SYNTAXES,
+        BOTH,
         "INSERT INTO r (a) VALUES ('x') ON CONFLICT (a) DO UPDATE SET a = 'y', b = 2",
         "INSERT INTO r (a) VALUES ('…') ON CONFLICT (a) DO UPDATE SET a = '…', b = '…'",
     ),
     "length of a type": (
-        BOTH_SYNTAXES,
+        BOTH,
         "SELECT CAST(a AS DECIMAL(10, 2)), CAST('b' AS character varying(5)), char(65)",
         "SELECT CAST(a AS DECIMAL(10, 2)), CAST('…' AS character varying(5)), char('…')",
     ),
-    "alias before values": (POSTGRESQL, "INSERT INTO r AS x VALUES (5)", "INSERT INTO r AS x VALUES ('…')"),
+    "alias before values": (ON_POSTGRESQL, "INSERT INTO r AS x VALUES (5)", "INSERT INTO r AS x VALUES ('…')"),
     "several": (
-        BOTH_SYNTAXES,
+        BOTH,
         "INSERT INTO r VALUES (1); UPDATE r SET a = 2;",
         "INSERT INTO r VALUES ('…'); UPDATE r SET a = '…';",
     ),
     "after structure": (
-        BOTH_SYNTAXES,
+        BOTH,
         "CREATE TABLE r (k text DEFAULT 'x'); INSERT INTO r VALUES ('Anna')",
         "CREATE TABLE r (k text DEFAULT 'x'); INSERT INTO r VALUES ('…')",
     ),
     "comments": (
-        BOTH_SYNTAXES,
+        BOTH,
         "-- Anna's\nUPDATE r /* was 'Bert' */ SET a = b -- 5",
         "-- …\nUPDATE r /* … */ SET a = b -- …",
     ),
-    "comment in a comment": (POSTGRESQL, "UPDATE r /* a /* b */ Anna */ SET a = b", "UPDATE r /* … */ SET a = b"),
+    "comment in a comment": (ON_POSTGRESQL, "UPDATE r /* a /* b */ Anna */ SET a = b", "UPDATE r /* … */ SET a = b"),
     "dates": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "SELECT DATE '2024-02-29', now() - interval '1 day'",
         "SELECT DATE '…', now() - interval '…'",
     ),
-    "json": (POSTGRESQL, """UPDATE r SET j = '{"n": "Anna"}'::jsonb""", "UPDATE r SET j = '…'::jsonb"),
-    "escapes": (POSTGRESQL, r"UPDATE r SET a = E'it\'s Anna', b = U&'\0041'", "UPDATE r SET a = '…', b = '…'"),
-    "bits": (BOTH_SYNTAXES, "UPDATE r SET a = X'416e6e61', b = 0x41", "UPDATE r SET a = '…', b = '…'"),
-    "dollars": (POSTGRESQL, "UPDATE r SET a = $$Anna$$, b = $x$O'Neil $$ $x$", "UPDATE r SET a = '…', b = '…'"),
-    "array": (POSTGRESQL, "UPDATE r SET a = ARRAY['x', 'y'], b = c[1]", "UPDATE r SET a = ARRAY['…', '…'], b = c['…']"),
-    "name in quotes": (POSTGRESQL, """UPDATE "r" SET "order" = 'Anna'""", """UPDATE "r" SET "order" = '…'"""),
-    "continued": (POSTGRESQL, "SELECT 'An'\n  'na'", "SELECT '…'\n  '…'"),
-    "copy": (POSTGRESQL, "COPY r FROM STDIN;\nAnna\t5\n\\.", "COPY r FROM STDIN"),
-    "copy to a program": (POSTGRESQL, "COPY r TO PROGRAM 'curl x'", "COPY r TO PROGRAM '…'"),
+    "json": (ON_POSTGRESQL, """UPDATE r SET j = '{"n": "Anna"}'::jsonb""", "UPDATE r SET j = '…'::jsonb"),
+    "escapes": (ON_POSTGRESQL, r"UPDATE r SET a = E'it\'s Anna', b = U&'\0041'", "UPDATE r SET a = '…', b = '…'"),
+    "bits": (BOTH, "UPDATE r SET a = X'416e6e61', b = 0x41", "UPDATE r SET a = '…', b = '…'"),
+    "dollars": (ON_POSTGRESQL, "UPDATE r SET a = $$Anna$$, b = $x$O'Neil $$ $x$", "UPDATE r SET a = '…', b = '…'"),
+    "array": (
+        ON_POSTGRESQL,
+        "UPDATE r SET a = ARRAY['x', 'y'], b = c[1]",
+        "UPDATE r SET a = ARRAY['…', '…'], b = c['…']",
+    ),
+    "name in quotes": (ON_POSTGRESQL, """UPDATE "r" SET "order" = 'Anna'""", """UPDATE "r" SET "order" = '…'"""),
+    "continued": (ON_POSTGRESQL, "SELECT 'An'\n  'na'", "SELECT '…'\n  '…'"),
+    "copy": (ON_POSTGRESQL, "COPY r FROM STDIN;\nAnna\t5\n\\.", "COPY r FROM STDIN"),
+    "copy to a program": (ON_POSTGRESQL, "COPY r TO PROGRAM 'curl x'", "COPY r TO PROGRAM '…'"),
     "do": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "DO $do$ BEGIN -- Anna\n UPDATE r SET a = 'x' || $q$y$q$; END $do$ LANGUAGE plpgsql",
         "DO $do$ BEGIN -- …\n UPDATE r SET a = '…' || '…'; END $do$ LANGUAGE plpgsql",
     ),
     "do in another language": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "DO LANGUAGE plpython3u $$ x = Anna # it's $$; DO $$ # Bert $$ LANGUAGE 'plperl'",
         "DO LANGUAGE plpython3u $$…$$; DO $$…$$ LANGUAGE '…'",
     ),
-    "do with a text": (POSTGRESQL, "DO 'BEGIN DELETE FROM r WHERE n = ''Anna''; END'", "DO '…'"),
-    "explain": (BOTH_SYNTAXES, "EXPLAIN DELETE FROM r WHERE a = 5", "EXPLAIN DELETE FROM r WHERE a = '…'"),
+    "do with a text": (ON_POSTGRESQL, "DO 'BEGIN DELETE FROM r WHERE n = ''Anna''; END'", "DO '…'"),
+    "explain": (BOTH, "EXPLAIN DELETE FROM r WHERE a = 5", "EXPLAIN DELETE FROM r WHERE a = '…'"),
     "table of a query": (
-        BOTH_SYNTAXES,
+        BOTH,
         "CREATE TEMP TABLE t AS SELECT a, 'Anna' AS n FROM r WHERE b = 5",
         "CREATE TEMP TABLE t AS SELECT a, '…' AS n FROM r WHERE b = '…'",
     ),
     "using": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "ALTER TABLE r ALTER a TYPE int USING (CASE a WHEN 'Anna' THEN 1 END), ALTER b SET DEFAULT 'x'",
         "ALTER TABLE r ALTER a TYPE int USING (CASE a WHEN '…' THEN '…' END), ALTER b SET DEFAULT 'x'",
     ),
-    "not closed": (BOTH_SYNTAXES, "INSERT INTO r VALUES ('Anna, 5", "INSERT INTO r VALUES ('…'"),
-    "dollars not closed": (POSTGRESQL, "SELECT $$ Anna", "SELECT '…'"),
+    "not closed": (BOTH, "INSERT INTO r VALUES ('Anna, 5", "INSERT INTO r VALUES ('…'"),
+    "dollars not closed": (ON_POSTGRESQL, "SELECT $$ Anna", "SELECT '…'"),
     "a text in double quotes": (
-        SQLITE,
+        ON_SQLITE,
         'INSERT INTO "r" (`b c`, [d]) SELECT "r"."order", "Anna" AS "n" FROM "r"',
         'INSERT INTO "r" (`b c`, [d]) SELECT "r"."order", \'…\' AS "n" FROM "r"',
     ),
     "merge": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "MERGE INTO r USING s ON r.id = s.id WHEN MATCHED THEN UPDATE SET a = 'Anna'",
         "MERGE INTO r USING s ON r.id = s.id WHEN MATCHED THEN UPDATE SET a = '…'",
     ),
 }
 
 STRUCTURE_STATEMENTS = {
-    "defaults": (BOTH_SYNTAXES, "CREATE TABLE r (k varchar(9) DEFAULT 'x', n int DEFAULT 7 CHECK (n IN (7, 8)))"),
+    "defaults": (BOTH, "CREATE TABLE r (k varchar(9) DEFAULT 'x', n int DEFAULT 7 CHECK (n IN (7, 8)))"),
     "generated": (
-        BOTH_SYNTAXES,
+        BOTH,
         "CREATE TABLE r (a int, b text GENERATED ALWAYS AS (a || 'x') STORED, c text DEFAULT 'y')",
     ),
-    "index": (BOTH_SYNTAXES, "CREATE INDEX i ON r (a) WHERE k = 'x'"),
-    "view": (BOTH_SYNTAXES, "CREATE VIEW v AS SELECT 'x' AS k FROM r WHERE n = 5"),
+    "index": (BOTH, "CREATE INDEX i ON r (a) WHERE k = 'x'"),
+    "view": (BOTH, "CREATE VIEW v AS SELECT 'x' AS k FROM r WHERE n = 5"),
     "trigger": (
-        SQLITE,
+        ON_SQLITE,
         "CREATE TRIGGER t AFTER INSERT ON r BEGIN UPDATE r SET k = CASE n WHEN 1 THEN 'x' END; DELETE FROM s; END",
     ),
     "function": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "CREATE FUNCTION \"f\"() RETURNS TABLE (a int) AS $$ -- why\n SELECT 5 WHERE 'x' = $q$y$q$ $$ LANGUAGE sql",
     ),
     "function of statements": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT CASE WHEN 1 = 1 THEN 'x' END; SELECT 'y'; END",
     ),
-    "function in another language": (POSTGRESQL, "CREATE FUNCTION f() AS $$ # it's\nreturn 'x' $$ LANGUAGE plpython3u"),
-    "labels": (POSTGRESQL, "CREATE TYPE k AS ENUM ('a', 'b')"),
-    "another label": (POSTGRESQL, "ALTER TYPE k ADD VALUE IF NOT EXISTS 'c'"),
-    "partition": (POSTGRESQL, "CREATE TABLE p PARTITION OF r FOR VALUES FROM ('2024-01-01') TO (MAXVALUE)"),
-    "exclusion": (POSTGRESQL, "ALTER TABLE r ADD CONSTRAINT x EXCLUDE USING gist (a WITH =) WHERE (k = 'x')"),
-    "comment on an object": (POSTGRESQL, "COMMENT ON COLUMN r.password IS 'hashed'"),
-    "settings": (POSTGRESQL, "SET lock_timeout = '5s'"),
-    "pragma": (SQLITE, "PRAGMA foreign_keys = 1"),
+    "function in another language": (
+        ON_POSTGRESQL,
+        "CREATE FUNCTION f() AS $$ # it's\nreturn 'x' $$ LANGUAGE plpython3u",
+    ),
+    "labels": (ON_POSTGRESQL, "CREATE TYPE k AS ENUM ('a', 'b')"),
+    "another label": (ON_POSTGRESQL, "ALTER TYPE k ADD VALUE IF NOT EXISTS 'c'"),
+    "partition": (ON_POSTGRESQL, "CREATE TABLE p PARTITION OF r FOR VALUES FROM ('2024-01-01') TO (MAXVALUE)"),
+    "exclusion": (ON_POSTGRESQL, "ALTER TABLE r ADD CONSTRAINT x EXCLUDE USING gist (a WITH =) WHERE (k = 'x')"),
+    "comment on an object": (ON_POSTGRESQL, "COMMENT ON COLUMN r.password IS 'hashed'"),
+    "settings": (ON_POSTGRESQL, "SET lock_timeout = '5s'"),
+    "pragma": (ON_SQLITE, "PRAGMA foreign_keys = 1"),
     "columns called so": (
-        POSTGRESQL,
+        ON_POSTGRESQL,
         "ALTER TABLE r ADD CHECK (token = 'x' OR key = 'y'), ALTER secret SET DEFAULT 'z'",
     ),
-    "a default in double quotes": (SQLITE, 'CREATE TABLE r (k text DEFAULT "x")'),
+    "a default in double quotes": (ON_SQLITE, 'CREATE TABLE r (k text DEFAULT "x")'),
 }
 
 STATEMENTS_WITH_SECRETS = {
@@ -264,22 +277,22 @@ ERROR_MESSAGES = {
 
 
 @pytest.mark.parametrize("case", STATEMENTS_WITH_VALUES.values(), ids=STATEMENTS_WITH_VALUES.keys())
-def test_row_values_are_masked_in_sql(case: tuple[tuple[Syntax, ...], str, str]) -> None:
+def test_row_values_are_masked_in_sql(case: tuple[tuple[Dialect, ...], str, str]) -> None:
     syntaxes, sql, shown = case
 
-    assert [without_values(sql, syntax) for syntax in syntaxes] == [shown] * len(syntaxes)
+    assert [without_values(sql, dialect) for dialect in syntaxes] == [shown] * len(syntaxes)
 
 
 @pytest.mark.parametrize("case", STRUCTURE_STATEMENTS.values(), ids=STRUCTURE_STATEMENTS.keys())
-def test_structure_is_not_masked_in_sql(case: tuple[tuple[Syntax, ...], str]) -> None:
+def test_structure_is_not_masked_in_sql(case: tuple[tuple[Dialect, ...], str]) -> None:
     syntaxes, sql = case
 
-    assert [without_values(sql, syntax) for syntax in syntaxes] == [sql] * len(syntaxes)
+    assert [without_values(sql, dialect) for dialect in syntaxes] == [sql] * len(syntaxes)
 
 
 @pytest.mark.parametrize(("sql", "shown"), STATEMENTS_WITH_SECRETS.values(), ids=STATEMENTS_WITH_SECRETS.keys())
 def test_secrets_are_masked_in_sql(sql: str, shown: str) -> None:
-    assert without_values(sql, Syntax.POSTGRESQL) == shown
+    assert without_values(sql, POSTGRESQL) == shown
 
 
 @pytest.mark.parametrize(("text", "shown"), ERROR_MESSAGES.values(), ids=ERROR_MESSAGES.keys())
@@ -293,8 +306,8 @@ def test_masking_a_masked_message_changes_nothing(text: str) -> None:
 
 
 LITERAL_FORMS = {
-    Syntax.SQLITE: (lambda value: "'" + value.replace("'", "''") + "'", lambda value: f"X'{value.encode().hex()}'"),
-    Syntax.POSTGRESQL: (
+    SQLITE: (lambda value: "'" + value.replace("'", "''") + "'", lambda value: f"X'{value.encode().hex()}'"),
+    POSTGRESQL: (
         lambda value: "'" + value.replace("'", "''") + "'",
         lambda value: "E'" + value.replace("\\", r"\\").replace("'", r"\'") + "'",
         lambda value: f"$quoted${value}$quoted$",
@@ -310,28 +323,26 @@ STATEMENT_TEMPLATES = (
 
 
 @given(
-    st.sampled_from(BOTH_SYNTAXES),
+    st.sampled_from(BOTH),
     st.sampled_from(STATEMENT_TEMPLATES),
     st.text(st.sampled_from("a'\"$\\-/*;,()%:=é \t`[]"), max_size=8),
     st.integers(0, 2),
 )
-def test_a_value_is_masked_in_every_literal_form(syntax: Syntax, template: str, around: str, spelling: int) -> None:
+def test_a_value_is_masked_in_every_literal_form(dialect: Dialect, template: str, around: str, spelling: int) -> None:
     value = f"{around}Zq7{around}"
-    spelled = LITERAL_FORMS[syntax][spelling % len(LITERAL_FORMS[syntax])](value)
+    spelled = LITERAL_FORMS[dialect][spelling % len(LITERAL_FORMS[dialect])](value)
     comment = around.replace("*", "").replace("/", "") + "Zq7"
 
-    shown = without_values(template.format(spelled, comment), syntax)
+    shown = without_values(template.format(spelled, comment), dialect)
 
     assert "Zq7" not in shown
     assert value.encode().hex() not in shown
-    assert without_values(shown, syntax) == shown
+    assert without_values(shown, dialect) == shown
 
 
-@given(
-    st.sampled_from(BOTH_SYNTAXES), st.text(st.sampled_from("a'\"$\\-/*;,()%:=é \t\n`[]15eE_bxUuselectdo"), max_size=40)
-)
-def test_masking_never_fails(syntax: Syntax, text: str) -> None:
-    assert isinstance(without_values(text, syntax), str)
+@given(st.sampled_from(BOTH), st.text(st.sampled_from("a'\"$\\-/*;,()%:=é \t\n`[]15eE_bxUuselectdo"), max_size=40))
+def test_masking_never_fails(dialect: Dialect, text: str) -> None:
+    assert isinstance(without_values(text, dialect), str)
     assert without_row_values(without_row_values(text)) == without_row_values(text)
 
 
@@ -340,7 +351,7 @@ def test_names_known_from_the_schema_are_not_masked() -> None:
     sql = 'INSERT INTO room ("order", name) SELECT "Order", "Anna" FROM room'
     statement = Statement(sql, (), "versions/1.py", 7, 0.25, -1)
 
-    (shown,) = mask_statements((statement,), Syntax.SQLITE, Snapshot(), Snapshot(tables=(room,)), None)
+    (shown,) = mask_statements((statement,), SQLITE, Snapshot(), Snapshot(tables=(room,)), None)
 
     assert shown.sql == """INSERT INTO room ("order", name) SELECT "Order", '…' FROM room"""
     assert shown == Statement(shown.sql, (), "versions/1.py", 7, 0.25, -1)

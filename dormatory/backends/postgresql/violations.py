@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from dormatory.backends.cursor import fetch_rows
+from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.violation import Violation, duplicate_condition, split_expressions, text_in_parentheses
-from dormatory.sql.lexer import Syntax, identifier
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _RULE_BY_SQLSTATE = {
@@ -53,7 +53,7 @@ def find_postgresql_violation(error: BaseException, statement: str, raw: Any) ->
     if code not in _RULE_BY_SQLSTATE or not table:
         return None
     namespace = getattr(diagnosis, "schema_name", None) or "public"
-    name = ".".join(identifier(part, Syntax.POSTGRESQL) for part in (namespace, table))
+    name = POSTGRESQL.qualified_name(namespace, table)
     shown = table if namespace == "public" else f"{namespace}.{table}"
     present, keys = _columns_and_keys(raw, name)
     detail = str(getattr(diagnosis, "message_detail", None) or "")
@@ -68,14 +68,14 @@ def find_postgresql_violation(error: BaseException, statement: str, raw: Any) ->
             distinct = "NULLS NOT DISTINCT" not in statement.upper()
             condition = duplicate_condition(name, split_expressions(expressions), statement, distinct_nulls=distinct)
         elif rule == "NOT NULL":
-            condition = f"c.{identifier(column, Syntax.POSTGRESQL)} IS NULL" if column in present else "TRUE"
+            condition = f"c.{POSTGRESQL.quote_identifier(column)} IS NULL" if column in present else "TRUE"
         elif rule == "FOREIGN KEY":
             condition = _dangling_condition(definition, raw)
         elif rule == "EXCLUDE":
             condition = _exclusion_condition(name, statement)
         elif check := _CHECK.search(definition):
             condition = f"NOT ({text_in_parentheses(definition, check.start())})"
-    return Violation(rule, shown, name, columns, condition, keys, present, Syntax.POSTGRESQL)
+    return Violation(rule, shown, name, columns, condition, keys, present, POSTGRESQL)
 
 
 def _type_violation(statement: str, raw: Any) -> Violation | None:
@@ -92,7 +92,7 @@ def _type_violation(statement: str, raw: Any) -> Violation | None:
     condition = f"c.{column} IS NOT NULL AND NOT pg_catalog.pg_input_is_valid(c.{column}::text, {literal})"
     is_known = is_plain and raw.driver_connection.server_version >= 160000  # noqa: PLR2004  # which has that function
     names = (_unquoted(column),)
-    return Violation(kind, table, table, names, condition if is_known else "", keys, present, Syntax.POSTGRESQL)
+    return Violation(kind, table, table, names, condition if is_known else "", keys, present, POSTGRESQL)
 
 
 def _dangling_condition(definition: str, raw: Any) -> str:
@@ -101,7 +101,7 @@ def _dangling_condition(definition: str, raw: Any) -> str:
         return ""
     here = split_expressions(match["here"])
     there = split_expressions(match["there"] or "") or [
-        identifier(key, Syntax.POSTGRESQL) for key in _columns_and_keys(raw, match["parent"])[1]
+        POSTGRESQL.quote_identifier(key) for key in _columns_and_keys(raw, match["parent"])[1]
     ]
     given = " AND ".join(f"c.{name} IS NOT NULL" for name in here)
     joined = " AND ".join(f"p.{parent} = c.{child}" for child, parent in zip(here, there, strict=True))

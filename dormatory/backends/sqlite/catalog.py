@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from dormatory.backends.sqlite.ddl import parse_table
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.sql.cursor import SQLParseError
-from dormatory.sql.lexer import Syntax, tokenize
+from dormatory.sql.lexer import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -139,5 +140,5 @@ def _referenced_tables(found: SQLiteSchemaRow) -> Iterator[str]:
 def _ambiguous_names(found: SQLiteSchemaRow) -> Iterator[str]:
     """Yield, in small letters, what is a string unless something has that name, and would keep its capitals."""
     if found.type in _KINDS_WITH_BODY:
-        tokens = tokenize(found.sql, Syntax.SQLITE)
+        tokens = tokenize(found.sql, SQLITE)
         yield from {token.text.lower() for token in tokens if token.quote == '"' and token.text != token.text.lower()}

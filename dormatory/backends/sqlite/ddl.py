@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.sql.cursor import TokenCursor, split_at_commas
-from dormatory.sql.lexer import Syntax, Token, TokenKind, render, tokenize
+from dormatory.sql.lexer import Token, TokenKind, render, tokenize
 
 _COLUMN_CONSTRAINTS = frozenset(
     {
@@ -84,20 +85,20 @@ class ParsedIndex:
 @lru_cache(maxsize=4096)
 def parse_table(sql: str) -> ParsedTable:
     """Return what a CREATE TABLE statement says; UnreadableError is raised if it is not of the expected form."""
-    cursor = TokenCursor(tokenize(sql, Syntax.SQLITE))
+    cursor = TokenCursor(tokenize(sql, SQLITE))
     cursor.expect("create")
     cursor.expect("table")
     cursor.take_name()
     body = _TableBodyParser(TokenCursor(cursor.take_group()))
     body.parse()
-    options = [render(run, Syntax.SQLITE).upper() for run in split_at_commas(cursor.take_rest()) if run]
+    options = [render(run, SQLITE).upper() for run in split_at_commas(cursor.take_rest()) if run]
     return ParsedTable(tuple(body.columns), tuple(body.constraints), tuple(sorted(options)))
 
 
 @lru_cache(maxsize=4096)
 def parse_index(sql: str) -> ParsedIndex:
     """Return what a CREATE INDEX statement says; UnreadableError is raised if it is not of the expected form."""
-    cursor = TokenCursor(tokenize(sql, Syntax.SQLITE))
+    cursor = TokenCursor(tokenize(sql, SQLITE))
     cursor.expect("create")
     unique = cursor.accept("unique")
     cursor.expect("index")

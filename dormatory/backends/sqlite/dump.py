@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.backends.driver import driver_connection
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.errors import DatabaseNotEmptyError, MissingDatabaseError
-from dormatory.sql.lexer import Syntax, identifier
 from dormatory.sql.split import SpanKind, text_spans, without_trailing_space
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def load_sqlite_schema(target: Target, text: str) -> None:
 
 def _revision_inserts(driver: sqlite3.Connection, table: str) -> str:
     """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
-    name = identifier(table, Syntax.SQLITE)
+    name = SQLITE.quote_identifier(table)
     query = "SELECT quote(version_num) FROM {} ORDER BY version_num COLLATE BINARY"
     statement = "INSERT INTO {} (version_num) VALUES ({});\n"
     return "".join(statement.format(name, row) for (row,) in driver.execute(query.format(name)))
@@ -66,8 +66,8 @@ def _revision_inserts(driver: sqlite3.Connection, table: str) -> str:
 
 def _with_semicolon(sql: str) -> str:
     """Return a statement with its semicolon, which must not end up in a comment."""
-    text = without_trailing_space(sql, Syntax.SQLITE)
-    *_, end = text_spans(text, Syntax.SQLITE)
+    text = without_trailing_space(sql, SQLITE)
+    *_, end = text_spans(text, SQLITE)
     return text + ("\n;" if end.kind is SpanKind.COMMENT else ";")
 
 
@@ -103,7 +103,7 @@ def _definition_spans(sql: str) -> list[tuple[int, int]]:
     """Return where each column and each constraint of a table begins and ends; nothing for a text with comments."""
     spans: list[tuple[int, int]] = []
     depth = start = 0
-    for span in text_spans(sql, Syntax.SQLITE):
+    for span in text_spans(sql, SQLITE):
         if span.kind is SpanKind.COMMENT:
             return []
         if span.kind is SpanKind.QUOTED:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.connection import sqlite_connection
-from dormatory.sql.lexer import Syntax, identifier
+from dormatory.backends.sqlite.dialect import SQLITE
 
 if TYPE_CHECKING:
     import sqlite3
@@ -118,4 +118,4 @@ def _delete_unkept_rows(connection: sqlite3.Connection, rowids: dict[str, str | 
 
 
 def _quoted(name: str) -> str:
-    return identifier(name, Syntax.SQLITE)
+    return SQLITE.quote_identifier(name)

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.cursor import fetch_rows
+from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.backends.violation import Violation, duplicate_condition, split_expressions, text_in_parentheses
-from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: A
 
 def _make_violation(rule: str, table: str, columns: tuple[str, ...], condition: str, raw: Any) -> Violation:
     present, keys = _columns_and_keys(raw, table)
-    return Violation(rule, table, _quoted(table), columns, condition, keys or ("rowid",), present, Syntax.SQLITE)
+    return Violation(rule, table, _quoted(table), columns, condition, keys or ("rowid",), present, SQLITE)
 
 
 def _source_table(table: str, copies: Any) -> str:
@@ -118,4 +118,4 @@ def _unquoted(name: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    return identifier(name, Syntax.SQLITE)
+    return SQLITE.quote_identifier(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.locks.duration import backfills_under_lock, missing_timeouts, statements_after_lock
 from dormatory.checks.locks.identifiers import long_identifiers
 from dormatory.checks.locks.indexes import index_builds
@@ -36,7 +37,8 @@ def check_locks(
     if recording.backend != _BACKEND:
         return
     revision_by_id = {revision.id: revision for revision in history.revisions}
-    upgrades = [Upgrade.of(step, revision_by_id[step.revision]) for step in recording.steps]
+    dialect = dialect_by_name(recording.backend)
+    upgrades = [Upgrade.of(step, revision_by_id[step.revision], dialect) for step in recording.steps]
     for upgrade in upgrades:
         found = list(
             chain(

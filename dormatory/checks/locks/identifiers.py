@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import Syntax, TokenKind, tokenize
+from dormatory.sql.lexer import TokenKind, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ def long_identifiers(upgrade: Upgrade) -> Iterator[Finding]:
     for executed in upgrade.statements:
         if len(executed.statement.sql) <= _MAX_IDENTIFIER_BYTES:
             continue
-        for token in tokenize(executed.statement.sql, Syntax.POSTGRESQL):
+        for token in tokenize(executed.statement.sql, upgrade.dialect):
             size = len(token.text.encode())
             if (
                 token.kind in {TokenKind.WORD, TokenKind.NAME}

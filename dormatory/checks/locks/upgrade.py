@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dormatory.project.history import Revision
     from dormatory.recording.model import Leg, Statement, Step
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View
+    from dormatory.sql.dialect import Dialect
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
 _BLOCKED_ACCESS = {
@@ -89,21 +90,22 @@ class Upgrade:
 
     revision: Revision
     step: Step
+    dialect: Dialect
     statements: tuple[ExecutedStatement, ...]
 
     @classmethod
-    def of(cls, step: Step, revision: Revision) -> Upgrade:
+    def of(cls, step: Step, revision: Revision, dialect: Dialect) -> Upgrade:
         """Return the upgrade of a step; statements that no line of a revision issued do not count."""
         legs = [leg for leg in step.legs if leg.direction is Direction.UPGRADE]
         issued = [statement for leg in legs for statement in leg.statements if statement.line]
         names, held, statements = _TableNames(step.before), dict[int, dict[str, Lock]](), list[ExecutedStatement]()
         for statement in issued:
             before = held.get(statement.transaction, {}) if statement.transaction else {}
-            operations = tuple(names.resolve(operation) for operation in parse_operations(statement.sql))
+            operations = tuple(names.resolve(operation) for operation in parse_operations(statement.sql, dialect))
             it = ExecutedStatement(statement, operations, before, has_failed=_has_failed(legs, statement, issued))
             statements.append(it)
             held[statement.transaction] = before | {lock.table: lock for lock in it.acquired_locks()}
-        return cls(revision, step, tuple(statements))
+        return cls(revision, step, dialect, tuple(statements))
 
     def operations(self, *kinds: OperationKind) -> Iterator[tuple[ExecutedStatement, Operation]]:
         """Yield the acts of some kinds that meet a table that was there before and still is afterwards."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.backends import programs
+from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.errors import ProgramFailedError
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.split import SpanKind, text_spans
 from dormatory.system.process import run_program
 
@@ -95,7 +95,7 @@ def parse_archive(script: str) -> Iterator[ArchiveEntry]:
     """
     header, parts = None, list[str]()
     skipped_to = 0
-    for span in text_spans(script, Syntax.POSTGRESQL):
+    for span in text_spans(script, POSTGRESQL):
         if span.start < skipped_to:
             continue
         if span.kind is SpanKind.COMMENT:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 
 from dormatory.backends.driver import driver_connection
+from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.postgresql.dump import archive
 from dormatory.backends.postgresql.dump.order import arrange
 from dormatory.errors import DatabaseNotEmptyError
-from dormatory.sql.lexer import Syntax, identifier
 
 if TYPE_CHECKING:
     from dormatory.backends.postgresql.dump.archive import ArchiveEntry
@@ -61,6 +61,6 @@ def _revision_inserts(driver: Any, table: ArchiveEntry) -> str:
         query = 'SELECT quote_literal(version_num) FROM {} ORDER BY version_num COLLATE "C"'
         cursor.execute(sql.SQL(query).format(sql.Identifier(table.namespace, table.name)))
         rows = cursor.fetchall()
-    name = ".".join(identifier(part, Syntax.POSTGRESQL) for part in (table.namespace, table.name))
+    name = POSTGRESQL.qualified_name(table.namespace, table.name)
     statement = "INSERT INTO {} (version_num) VALUES ({});\n"
     return "".join(statement.format(name, row) for (row,) in rows)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.postgresql.introspection.catalog_rows import ColumnRow, ConstraintRow, IndexRow
 from dormatory.backends.postgresql.introspection.views import view_definition
 from dormatory.schema.snapshot import (
@@ -23,7 +24,7 @@ from dormatory.schema.snapshot import (
     View,
 )
 from dormatory.sql.cursor import without_parentheses
-from dormatory.sql.lexer import Syntax, Token, TokenKind, canonical_sql, render, tokenize
+from dormatory.sql.lexer import Token, TokenKind, canonical_sql, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,11 +178,11 @@ def _without_predicate(definition: str) -> tuple[str, str]:
     head, found, condition = definition.partition(" WHERE ")
     if found and " WHERE " not in condition:
         return head, _without_parentheses(condition)
-    tokens = tokenize(definition, Syntax.POSTGRESQL)
+    tokens = tokenize(definition, POSTGRESQL)
     depths = list(accumulate((token.word == "(") - (token.word == ")") for token in tokens))
     where = next(place for place, token in enumerate(tokens) if token.text == "WHERE" and not depths[place])
-    condition = render(without_parentheses(tokens[where + 1 :]), Syntax.POSTGRESQL, fold=False)
-    return render(tokens[:where], Syntax.POSTGRESQL, fold=False), condition
+    condition = render(without_parentheses(tokens[where + 1 :]), POSTGRESQL, fold=False)
+    return render(tokens[:where], POSTGRESQL, fold=False), condition
 
 
 def _index_keys(definition: str) -> tuple[str, ...]:
@@ -190,10 +191,10 @@ def _index_keys(definition: str) -> tuple[str, ...]:
     if "(" not in definition[start:] and '"' not in definition:
         return tuple(definition[start : definition.index(")", start)].split(", "))
     depth, keys, run = 0, list[str](), list[Token]()
-    for token in tokenize(definition[start:], Syntax.POSTGRESQL):
+    for token in tokenize(definition[start:], POSTGRESQL):
         mark = token.text if token.kind is TokenKind.SYMBOL else ""
         if not depth and mark in {",", ")"}:
-            keys.append(render(run, Syntax.POSTGRESQL, fold=False))
+            keys.append(render(run, POSTGRESQL, fold=False))
             run = []
             if mark == ")":
                 break
@@ -228,10 +229,10 @@ def function(row: FunctionRow) -> Function:
     """Return a function; the text of a SQL or PL/pgSQL body is compared as tokens, too."""
     definition = row.definition
     if row.kind != "a":
-        tokens = tokenize(definition, Syntax.POSTGRESQL)
+        tokens = tokenize(definition, POSTGRESQL)
         if row.language in {"sql", "plpgsql"} and row.source and tokens[-1].kind is TokenKind.STRING:
-            tokens[-1] = Token(TokenKind.STRING, f"$${canonical_sql(row.source, Syntax.POSTGRESQL)}$$")
-        definition = render(tokens, Syntax.POSTGRESQL, fold=False)
+            tokens[-1] = Token(TokenKind.STRING, f"$${canonical_sql(row.source, POSTGRESQL)}$$")
+        definition = render(tokens, POSTGRESQL, fold=False)
     return Function(row.namespace, row.name, row.arguments, definition, _FUNCTION_KINDS[row.kind])
 
 
@@ -247,7 +248,7 @@ def attached_object(row: AttachedRow) -> Trigger | Rule | Policy:
             _without_parentheses(row.check) if row.check else None,
         )
     kind = Trigger if row.kind == "trigger" else Rule
-    definition = render(tokenize(row.definition or "", Syntax.POSTGRESQL), Syntax.POSTGRESQL, fold=False)
+    definition = render(tokenize(row.definition or "", POSTGRESQL), POSTGRESQL, fold=False)
     return kind(row.name, definition, _ENABLED[row.state])
 
 
@@ -265,5 +266,5 @@ def _without_parentheses(expression: str) -> str:
     inner = expression[1:-1]
     if "(" not in inner and ")" not in inner:
         return inner
-    tokens = tokenize(expression, Syntax.POSTGRESQL)
+    tokens = tokenize(expression, POSTGRESQL)
     return inner if len(without_parentheses(tokens)) < len(tokens) else expression

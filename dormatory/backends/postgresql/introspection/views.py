@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.sql.cursor import split_at_commas
-from dormatory.sql.lexer import Syntax, Token, TokenKind, render, tokenize
+from dormatory.sql.lexer import Token, TokenKind, render, tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +22,10 @@ _JOIN_KEYWORDS = frozenset({"JOIN", "CROSS", "NATURAL"})
 @lru_cache(maxsize=4096)
 def view_definition(text: str, version: int) -> str:
     """Return the query of a view, in the form that the newest version gives it."""
-    tokens = tokenize(text.rstrip().removesuffix(";"), Syntax.POSTGRESQL)
+    tokens = tokenize(text.rstrip().removesuffix(";"), POSTGRESQL)
     if version < _UNQUALIFIED_SINCE:
         tokens = _without_table_prefix(tokens)
-    return render(tokens, Syntax.POSTGRESQL, fold=False)
+    return render(tokens, POSTGRESQL, fold=False)
 
 
 def _without_table_prefix(tokens: list[Token]) -> list[Token]:
