@@ -1,11 +1,19 @@
-"""What a kind of database must answer; the rest of the workflow asks and never branches on a name."""
+"""What the workflow needs of a kind of database: facts, methods, and parts that load when they are first used.
+
+A backend is a folder. Its `backend.py` has a subclass of Backend; each part is a module of the part's name in the same
+folder. README.md in this directory lists what a new backend must bring, and what it may leave out.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -15,13 +23,15 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
+    ScratchMaker = Callable[[], AbstractContextManager[Target]]
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSummary:
     """What a database holds and who uses it: what a destructive command shows before it acts.
 
-    `environment` is what the database says of itself: development, or production when it says nothing.
-    `rows` counts SQLite's exactly and PostgreSQL's as its statistics know them; `sessions` are those of others.
+    `environment` is what the database is marked as: development, or production where it has no mark. `rows` are
+    counted on SQLite and estimated from the statistics on PostgreSQL; `sessions` are those of others.
     """
 
     server: str
@@ -33,112 +43,11 @@ class DatabaseSummary:
     sessions: int
 
 
-class LockTimeout(Protocol):
-    """What a migrating connection does about locks that others hold."""
-
-    @property
-    def blocker(self) -> Blocker | None:
-        """The session that was last seen in the way, if somebody looked."""
-
-    def begin_revision(self) -> None:
-        """Set the limit that holds at the beginning of each revision."""
-
-    def is_timeout(self, error: BaseException) -> bool:
-        """Say whether an error means that a lock was not given in time."""
-
-
-class Backend(Protocol):
-    """One kind of database; every method takes the target it acts on."""
-
-    name: str
-    transaction_per_migration: bool
-    """Whether each revision commits on its own, or all pending ones together."""
-
-    compares_defaults: bool
-    """Whether Alembic can tell two spellings of a server default from two defaults: only a server can evaluate them."""
-
-    own_session_count: int
-    """How many of the sessions that a database counts are a running migration's own."""
-
-    backup_suffix: str
-    """How the name of a backup ends."""
-
-    def engine(self, target: Target, *, writing: bool, wait_seconds: float = ...) -> Engine:
-        """Return an engine that migrates (`writing`) or only looks, without a pool.
-
-        It waits at most `wait_seconds` for another writer of the same file; a server has none of these.
-        """
-
-    def exists(self, target: Target) -> bool:
-        """Say whether the database is there."""
-
-    def create(self, target: Target) -> None:
-        """Create the database, empty and marked as a development database."""
-
-    def drop(self, target: Target) -> None:
-        """Remove the database and everything that belongs to it."""
-
-    def summary(self, target: Target) -> DatabaseSummary:
-        """Look at what would be lost with the database."""
-
-    def create_backup(self, target: Target, file: Path) -> None:
-        """Copy the database into `file`, which only we may read and which is there only when it was read back whole.
-
-        Raises BackupFailedError; the database is as it was, whatever happens.
-        """
-
-    def restore(self, target: Target, file: Path) -> None:
-        """Put a backup in the database's place, all of it or nothing; what the database says of itself stays.
-
-        Raises NotABackupError for a file that does not hold a backup of this kind of database.
-        """
-
-    def version(self, connection: Connection) -> str:
-        """Return the product and its version, such as `PostgreSQL 18.6`."""
-
-    def upgrade_lock(
-        self, target: Target, version_table: str, *, wait_seconds: float = ...
-    ) -> AbstractContextManager[BlockerMonitor | None]:
-        """Keep other migrations with the same version table out for the length of the block.
-
-        It waits for them at most `wait_seconds`, and says so; then raises BusyError. What it gives, patience() takes.
-        """
-
-    def has_dedicated_session(self, connection: Connection) -> bool:
-        """Say whether all statements of a connection, which has not begun anything, reach one session of the server."""
-
-    def limit_lock_waits(
-        self, connection: Connection, seconds: float, monitor: BlockerMonitor | None
-    ) -> AbstractContextManager[LockTimeout | None]:
-        """Let a connection wait at most `seconds` for each lock; None where nothing ever waits for one."""
-
-    def cancel(self, connection: Connection) -> None:
-        """Break off the statement that a connection is busy with; called from another thread."""
-
-    def apply_connect_listeners(self, connection: Connection, target: Target) -> None:
-        """Give an idle connection what listeners that an application has set up since would have given it."""
-
-    def refuse_leftovers(self, connection: Connection) -> None:
-        """Raise when an earlier failure left something that the next run would trip over."""
-
-    def refuse_dangling_rows(self, connection: Connection) -> None:
-        """Raise when the rows do not hold together, while what was done can still be rolled back."""
-
-    def refuse_invalid_objects(self, connection: Connection) -> None:
-        """Raise when an object stands in the schema and does not work."""
-
-    def shell_command(self, target: Target) -> list[str]:
-        """Return the command line of the database's own client, without any secret."""
-
-    def explain(self, error: BaseException, target: Target) -> DormatoryError:
-        """Return what a driver's error means to the user, with nothing secret in it."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReplicaInfo:
-    """A copy of the target: how the servers there and here call themselves, and what is in it.
+    """A copy of the target: product and version of the source and of the server with the copy, and what is in it.
 
-    `sample` is how many rows of each table were asked for, 0 for all. `notes` are what else differs from the target.
+    `sample` is how many rows of each table were requested, 0 for all. `notes` are what else differs from the target.
     """
 
     source: str
@@ -148,3 +57,177 @@ class ReplicaInfo:
     seconds: float
     sample: int = 0
     notes: tuple[str, ...] = ()
+
+
+class LockTimeout(Protocol):
+    """How long a migrating connection waits for locks that others hold."""
+
+    @property
+    def blocker(self) -> Blocker | None:
+        """The session that was last seen to hold the lock; None if it is unknown."""
+
+    def begin_revision(self) -> None:
+        """Set the limit that holds at the beginning of each revision."""
+
+    def is_timeout(self, error: BaseException) -> bool:
+        """Return whether an error means that a lock was not granted in time."""
+
+
+class Backup(Protocol):
+    """Part `backup`: copies of a whole database in a file."""
+
+    def write_backup(self, target: Target, file: Path) -> None:
+        """Copy the database into `file`, which only the user may read, and which appears when it was read back whole.
+
+        The database is not changed. Raises MissingDatabaseError, BackupFailedError.
+        """
+
+    def restore_backup(self, target: Target, file: Path) -> None:
+        """Replace the database by a backup, all of it or nothing; its mark (development or production) stays.
+
+        Raises NotABackupError for a file that does not hold a backup of this kind of database, DatabaseFailedError.
+        """
+
+
+class Scratch(Protocol):
+    """Part `scratch`: empty databases for one run."""
+
+    def scratch_databases(self) -> AbstractContextManager[ScratchMaker]:
+        """Provide a maker of empty databases; a server that they need runs until the block ends.
+
+        The maker returns a context manager: the database is removed at its end.
+        """
+
+
+class _Part:
+    """A module of the backend's folder, imported when the attribute of the same name is first read."""
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, backend: Backend, _owner: type) -> Any:
+        module = import_module(f"dormatory.backends.{backend.name}.{self._name}")
+        backend.__dict__[self._name] = module  # found there from now on
+        return module
+
+
+def _part() -> Any:
+    return _Part()
+
+
+class Backend(ABC):
+    """One kind of database. Methods take the target or the connection they act on; there is no state.
+
+    Loading a backend loads its driver but not SQLAlchemy: the parts and the methods that need it import it themselves.
+    """
+
+    name: ClassVar[str]
+    """How SQLAlchemy calls the dialect; also the name of the folder."""
+
+    transaction_per_migration: ClassVar[bool]
+    """Whether each revision commits on its own, or all pending ones together."""
+
+    compares_defaults: ClassVar[bool]
+    """Whether Alembic may compare server defaults: only a server can evaluate two spellings of one default."""
+
+    own_session_count: ClassVar[int]
+    """How many of the sessions that a database counts belong to a running migration."""
+
+    backup_suffix: ClassVar[str]
+    """How the name of a backup ends."""
+
+    backup: Backup = _part()
+    scratch: Scratch = _part()
+
+    # Databases.
+
+    @abstractmethod
+    def exists(self, target: Target) -> bool:
+        """Return whether the database exists; raises DatabaseFailedError when that cannot be found out."""
+
+    @abstractmethod
+    def create(self, target: Target) -> None:
+        """Create the database, empty and marked as a development database; an existing one stays as it is."""
+
+    @abstractmethod
+    def drop(self, target: Target) -> None:
+        """Remove the database and everything that belongs to it; a missing one is no error."""
+
+    @abstractmethod
+    def summary(self, target: Target) -> DatabaseSummary:
+        """Return what would be lost with the database; raises MissingDatabaseError."""
+
+    @abstractmethod
+    def shell_command(self, target: Target) -> list[str]:
+        """Return the command line of the database's own client, without any secret."""
+
+    @abstractmethod
+    def explain(self, error: BaseException, target: Target) -> DormatoryError:
+        """Return what a driver's error means to the user, without secrets."""
+
+    # Connections.
+
+    @abstractmethod
+    def engine(self, target: Target, *, writing: bool, wait_seconds: float = ...) -> Engine:
+        """Return an engine without a pool, for a migration (`writing`) or only for reading.
+
+        It waits at most `wait_seconds` for another writer of the same file; on a server this has no meaning.
+        """
+
+    @abstractmethod
+    def driver_connection(self, target: Target, *, writing: bool) -> AbstractContextManager[Any]:
+        """Open a connection of the driver for the length of the block; raises DatabaseFailedError for its errors."""
+
+    @abstractmethod
+    def version(self, connection: Connection) -> str:
+        """Return the product and its version, such as `PostgreSQL 18.6`."""
+
+    @abstractmethod
+    def cancel(self, connection: Connection) -> None:
+        """Cancel the statement that a connection is executing; called from another thread."""
+
+    def has_dedicated_session(self, connection: Connection) -> bool:  # noqa: ARG002
+        """Return whether all statements of an idle connection reach one session of the server; by default they do."""
+        return True
+
+    def apply_connect_listeners(self, connection: Connection, target: Target) -> None:  # noqa: B027
+        """Give an idle connection what the application's own connect listeners would set on it; by default nothing.
+
+        Only settings that change what a migration does are copied.
+        """
+
+    # Locks between migrations, and locks of others.
+
+    def upgrade_lock(
+        self,
+        target: Target,  # noqa: ARG002
+        version_table: str,  # noqa: ARG002
+        *,
+        wait_seconds: float = 0,  # noqa: ARG002
+    ) -> AbstractContextManager[BlockerMonitor | None]:
+        """Keep other migrations with the same version table out for the length of the block.
+
+        It waits for them at most `wait_seconds`, with a warning, then raises DatabaseLockedError. The value of the
+        block is for limit_lock_waits(). By default nothing happens: the transaction of the first write is the lock.
+        """
+        return contextlib.nullcontext()
+
+    def limit_lock_waits(
+        self,
+        connection: Connection,  # noqa: ARG002
+        seconds: float,  # noqa: ARG002
+        monitor: BlockerMonitor | None,  # noqa: ARG002
+    ) -> AbstractContextManager[LockTimeout | None]:
+        """Let a connection wait at most `seconds` for each lock; by default there are no locks to wait for: None."""
+        return contextlib.nullcontext()
+
+    # What a migration must not begin with or leave behind; by default there is nothing to find.
+
+    def refuse_leftovers(self, connection: Connection) -> None:  # noqa: B027
+        """Raise when an earlier failure left something that makes the next run fail."""
+
+    def refuse_dangling_rows(self, connection: Connection) -> None:  # noqa: B027
+        """Raise when a foreign key is violated, while the transaction can still be rolled back."""
+
+    def refuse_invalid_objects(self, connection: Connection) -> None:  # noqa: B027
+        """Raise when an object of the schema exists and does not work."""

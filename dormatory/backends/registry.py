@@ -1,7 +1,9 @@
-"""Chooses the backend: the one place that knows which kinds of database there are."""
+"""Chooses the backend: the one place that lists which kinds of database there are."""
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dormatory.errors import UnsupportedBackendError
@@ -15,21 +17,20 @@ BACKEND_NAMES = ("sqlite", "postgresql")
 
 
 def validate_backend_name(name: str) -> str:
-    """Return the name of a backend; raises UnsupportedBackendError for one we do not know."""
+    """Return the name of a backend; raises UnsupportedBackendError for an unknown one."""
     if name not in BACKEND_NAMES:
         raise UnsupportedBackendError(name, known=BACKEND_NAMES)
     return name
 
 
+@cache
 def backend_by_name(name: str) -> Backend:
-    """Return the backend of a dialect; raises UnsupportedBackendError for one we do not know."""
-    if validate_backend_name(name) == "sqlite":
-        from dormatory.backends.sqlite.backend import SQLiteBackend  # noqa: PLC0415  # a driver loads when it is needed
+    """Return the backend of that name, from `backend.py` in its folder; raises UnsupportedBackendError.
 
-        return SQLiteBackend()
-    from dormatory.backends.postgresql.backend import PostgreSQLBackend  # noqa: PLC0415
-
-    return PostgreSQLBackend()
+    The module is loaded on the first call: a driver that is not needed is not loaded.
+    """
+    backend: Backend = import_module(f"dormatory.backends.{validate_backend_name(name)}.backend").BACKEND
+    return backend
 
 
 def dialect_by_name(name: str) -> Dialect:
@@ -44,5 +45,5 @@ def dialect_by_name(name: str) -> Dialect:
 
 
 def backend_for(target: Target) -> Backend:
-    """Return the backend a target needs, whatever driver its URL asks for."""
+    """Return the backend that a target needs, whatever driver its URL names."""
     return backend_by_name(target.backend_name)

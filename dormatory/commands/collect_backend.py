@@ -30,13 +30,13 @@ from dormatory.runtime.model_schema import compare_with_models
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import EvidenceRequest
     from dormatory.errors import DormatoryError
     from dormatory.project.project import Project
     from dormatory.recording.model import Comparison, Recording, Step
-    from dormatory.runtime.scratch import ScratchMaker
 
 _T = TypeVar("_T")
 # Errors in the project itself, which keep its history from being replayed: each is a finding, and the check goes on.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.runtime.runner import Move
@@ -42,7 +43,7 @@ class RevisionWriter:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._servers = contextlib.ExitStack()
-        self._makers: dict[str, scratch.ScratchMaker | DormatoryError] = {}
+        self._makers: dict[str, ScratchMaker | DormatoryError] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +90,7 @@ class RevisionWriter:
             except DormatoryError as error:
                 yield Preview(backend, (), str(error))
 
-    def _maker(self, backend: str) -> scratch.ScratchMaker:
+    def _maker(self, backend: str) -> ScratchMaker:
         if backend not in self._makers:
             try:
                 self._makers[backend] = self._servers.enter_context(scratch.databases(backend))

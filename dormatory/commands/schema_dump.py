@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.changes import Change
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends import cursor as direct
+from dormatory.backends import driver
 from dormatory.backends.registry import dialect_by_name
 from dormatory.dataloss import values
 from dormatory.system.identity_cache import cache_by_identity
@@ -63,7 +63,7 @@ def read_rows(
     chosen = [table for table in (schema.tables if tables is None else tables) if has_own_rows(table)]
     if not chosen:
         return Contents()
-    cursor = direct.open_cursor(connection)
+    cursor = driver.open_cursor(connection)
     try:
         return Contents(tuple(_read_table(cursor, table, dialect, limit) for table in chosen))
     finally:

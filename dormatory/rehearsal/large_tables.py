@@ -6,8 +6,7 @@ import tempfile
 from contextlib import closing
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from dormatory.backends.driver import driver_connection
-from dormatory.backends.registry import dialect_by_name
+from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.backends.sqlite.connection import sqlite_connection
 from dormatory.dataloss.contents import has_own_rows
 from dormatory.recording.model import Direction, Loss, LossKind
@@ -101,7 +100,10 @@ def _compare_rows_in_postgresql(
 ) -> list[int]:
     """Return the same, the rows of the source copied into a table that lasts as long as the session."""
     (key, columns), dialect = compared, dialect_by_name(clone.backend_name)
-    with driver_connection(source, writing=False) as there, driver_connection(clone, writing=True) as here:
+    with (
+        backend_for(source).driver_connection(source, writing=False) as there,
+        backend_for(clone).driver_connection(clone, writing=True) as here,
+    ):
         old, new = there.cursor(), here.cursor()
         old.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted
         total: int = old.fetchone()[0]

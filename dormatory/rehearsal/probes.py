@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import psycopg2
 from psycopg2 import errors, sql
 
-from dormatory.backends.driver import driver_connection
+from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.connection import sqlite_connection
 from dormatory.rehearsal.model import Wait
 
@@ -109,7 +109,10 @@ class _TableProbe:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Callable[[], bool | None]]:
-        with driver_connection(self._target, writing=False) as connection, connection.cursor() as cursor:
+        with (
+            backend_for(self._target).driver_connection(self._target, writing=False) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(_SET_LOCK_TIMEOUT)
             connection.commit()
             namespace, _, name = self.table.rpartition(".")

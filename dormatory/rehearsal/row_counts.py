@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.backends import cursor
-from dormatory.backends.driver import driver_connection
-from dormatory.backends.registry import dialect_by_name
+from dormatory.backends import driver
+from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.dataloss.contents import has_own_rows
 from dormatory.rehearsal.model import WrittenRows
 from dormatory.sql import clauses
@@ -69,11 +68,11 @@ class WriteCounters:
 def flush_counters(connection: Connection) -> None:
     """Have the server add up what this session has written as soon as its transaction ends."""
     if connection.dialect.name == "postgresql":
-        cursor.fetch_rows(cursor.open_cursor(connection), _FLUSH)
+        driver.fetch_rows(driver.open_cursor(connection), _FLUSH)
 
 
 def _read_counters(connection: Connection) -> dict[int, tuple[Any, ...]]:
-    return {row[0]: tuple(row[1:]) for row in cursor.fetch_rows(cursor.open_cursor(connection), _COUNTS)}
+    return {row[0]: tuple(row[1:]) for row in driver.fetch_rows(driver.open_cursor(connection), _COUNTS)}
 
 
 def _rows_by_statements(statements: Iterable[Statement], dialect: Dialect) -> Iterator[WrittenRows]:
@@ -114,7 +113,7 @@ def largest_table_rows(target: Target, schema: Snapshot, ids: Collection[TableId
         if has_own_rows(table) and (ids is None or (table.namespace, table.name) in ids)
     ]
     found = [0]
-    with driver_connection(target, writing=False) as connection:
+    with backend_for(target).driver_connection(target, writing=False) as connection:
         cursor = connection.cursor()
         for name in names:
             cursor.execute(f"SELECT count(*) FROM {name}")  # noqa: S608  # quoted

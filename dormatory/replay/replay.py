@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.history import Revision
     from dormatory.project.project import Project
     from dormatory.replay.run import RunPlan, RunResult
-    from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.snapshot import Snapshot
 
 _MAX_BRANCH_ORDERS = 24  # each is a walk of its own from the empty database

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dormatory.backends import cursor
+from dormatory.backends import driver
 from dormatory.backends.registry import dialect_by_name
 from dormatory.rows import unique_values
 from dormatory.sql import evaluate
@@ -56,7 +56,7 @@ class _BaseRowWriter:
     dialect: Dialect
 
     def __init__(self, connection: Connection) -> None:
-        self._cursor = cursor.open_cursor(connection)
+        self._cursor = driver.open_cursor(connection)
         self.error: type[Exception] = connection.dialect.loaded_dbapi.Error  # what the driver raises
 
     def execute(self, statement: str, parameters: Any = None) -> int:

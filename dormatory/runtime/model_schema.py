@@ -15,9 +15,9 @@ from dormatory.runtime.runner import Runner
 from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.snapshot import Snapshot
 
 

@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import BACKEND_NAMES, backend_for
-from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.errors import BaselineFailedError, MissingDatabaseError, UnsupportedBackendError
+from dormatory.backends.registry import backend_by_name, backend_for
+from dormatory.errors import BaselineFailedError, MissingDatabaseError
 from dormatory.runtime.runner import Runner
 from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sqlalchemy import Connection
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.schema.snapshot import Snapshot
-
-    ScratchMaker = Callable[[], contextlib.AbstractContextManager[Target]]
 
 
 @contextlib.contextmanager
@@ -35,13 +32,8 @@ def databases(backend: str) -> Iterator[ScratchMaker]:
 
     Raises UnsupportedBackendError for a kind we do not know, ProgramMissingError where no server is found.
     """
-    if backend == "sqlite":
-        yield scratch_sqlite
-    elif backend == "postgresql":
-        with throwaway.server() as server:
-            yield lambda: throwaway.scratch_postgresql(server)
-    else:
-        raise UnsupportedBackendError(backend, known=BACKEND_NAMES)
+    with backend_by_name(backend).scratch.scratch_databases() as maker:
+        yield maker
 
 
 @contextlib.contextmanager

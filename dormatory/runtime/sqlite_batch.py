@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from alembic.ddl.sqlite import SQLiteImpl
 
-from dormatory.backends import cursor
+from dormatory.backends import driver
 
 if TYPE_CHECKING:
     from alembic.operations.batch import BatchOperationsImpl
@@ -48,5 +48,5 @@ class SQLiteBatchImpl(SQLiteImpl):
 
 
 def _has_referenced_tables(connection: Connection, table: str) -> bool:
-    ((answer,),) = cursor.fetch_rows(cursor.open_cursor(connection), _REFERENCED_TABLES_EXIST, (table,))
+    ((answer,),) = driver.fetch_rows(driver.open_cursor(connection), _REFERENCED_TABLES_EXIST, (table,))
     return bool(answer)

@@ -85,7 +85,7 @@ def create_backup(project: Project, target: Target, revision: str = "", *, prote
         reason = f"{error.filename or backup_directory(project)}: {error.strerror}"
         raise BackupFailedError(str(target), reason, fix="see owner, mode and room there") from error
     try:
-        backend.create_backup(target, file)
+        backend.backup.write_backup(target, file)
     except BaseException:
         file.unlink(missing_ok=True)
         raise

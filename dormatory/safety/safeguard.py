@@ -71,7 +71,7 @@ def back_up_and_restore(project: Project, target: Target, file: Path, *, action:
     backend = backend_for(target)
     if backend.exists(target):
         secure(action, project, target, authorize(target, action=action, confirmed=confirmed), protected=file)
-    backend.restore(target, file)
+    backend.backup.restore_backup(target, file)
 
 
 def back_up(project: Project, target: Target, revision: str = "", *, protected: Path | None = None) -> None:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg2 import sql
 
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql import backup
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
@@ -44,14 +43,14 @@ ROWS_QUERY = "SELECT id, word FROM room ORDER BY id"
 
 
 def execute(target: Target, *statements: str) -> None:
-    with driver_connection(target, writing=True) as driver, closing(driver.cursor()) as cursor:
+    with backend_for(target).driver_connection(target, writing=True) as driver, closing(driver.cursor()) as cursor:
         for statement in statements:
             cursor.execute(statement)
         driver.commit()
 
 
 def rows(target: Target, query: str = ROWS_QUERY) -> list[tuple[Any, ...]]:
-    with driver_connection(target, writing=False) as driver, closing(driver.cursor()) as cursor:
+    with backend_for(target).driver_connection(target, writing=False) as driver, closing(driver.cursor()) as cursor:
         cursor.execute(query)
         return [tuple(row) for row in cursor.fetchall()]
 
@@ -104,9 +103,9 @@ class TestBoth:
     ) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
         before = rows(target)
-        backend.create_backup(target, file)
+        backend.backup.write_backup(target, file)
         execute(target, "DELETE FROM room WHERE id > 1", "CREATE TABLE later (id int)", "DROP TABLE room")
-        backend.restore(target, file)
+        backend.backup.restore_backup(target, file)
         assert rows(target) == before == [(1, "é🐘"), (2, None), (3, "")]
         assert backend.summary(target).tables == 1
         assert backend.summary(target).environment == "development"
@@ -114,16 +113,16 @@ class TestBoth:
     def test_only_we_may_read_a_backup_and_nothing_else_is_left(self, target: Target, tmp_path: Path) -> None:
         file = tmp_path / "copies" / "copy"
         file.parent.mkdir()
-        backend_for(target).create_backup(target, file)
+        backend_for(target).backup.write_backup(target, file)
         assert (file.stat().st_mode & 0o777, directory_listing(file)) == (0o600, ["copy"])
 
     def test_a_missing_database_is_restored_but_cannot_be_backed_up(self, target: Target, tmp_path: Path) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
-        backend.create_backup(target, file)
+        backend.backup.write_backup(target, file)
         backend.drop(target)
         with pytest.raises(MissingDatabaseError):
-            backend.create_backup(target, tmp_path / "another")
-        backend.restore(target, file)
+            backend.backup.write_backup(target, tmp_path / "another")
+        backend.backup.restore_backup(target, file)
         assert len(rows(target)) == 3
 
     @pytest.mark.parametrize("content", [b"", b"buy milk\n" * 900, b"SQLite format 3\0" + b"x" * 5000], ids=len)
@@ -133,23 +132,23 @@ class TestBoth:
         file = tmp_path / "copy"
         file.write_bytes(content)
         with pytest.raises(NotABackupError, match="cannot be restored"):
-            backend_for(target).restore(target, file)
+            backend_for(target).backup.restore_backup(target, file)
         assert len(rows(target)) == 3
 
     def test_a_backup_that_was_cut_short_is_refused_and_changes_nothing(self, target: Target, tmp_path: Path) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
         execute(target, *(f"INSERT INTO room VALUES ({number}, 'x')" for number in range(4, 900)))
-        backend.create_backup(target, file)
+        backend.backup.write_backup(target, file)
         os.truncate(file, file.stat().st_size * 2 // 3)
         with pytest.raises((NotABackupError, DatabaseFailedError)):
-            backend.restore(target, file)
+            backend.backup.restore_backup(target, file)
         assert len(rows(target)) == 899
 
     def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_database(
         self, target: Target, tmp_path: Path
     ) -> None:
         with pytest.raises(BackupFailedError) as raised:
-            backend_for(target).create_backup(target, tmp_path / "nowhere" / "copy")
+            backend_for(target).backup.write_backup(target, tmp_path / "nowhere" / "copy")
         assert str(raised.value).startswith(
             f"{target} was not backed up ({tmp_path}/nowhere: No such file or directory); nothing was changed; "
         )
@@ -163,7 +162,7 @@ class TestBoth:
             limit_file_size(40_000),
             pytest.raises(BackupFailedError, match=r"was not backed up .* nothing was changed"),
         ):
-            backend_for(target).create_backup(target, file)
+            backend_for(target).backup.write_backup(target, file)
         assert directory_listing(file) == []
         assert len(rows(target)) == 199
 
@@ -175,7 +174,7 @@ class TestBoth:
         for name in (".dormatory-left.part", ".dormatory-left.part-journal"):
             copy.with_name(name).write_text("half a copy")
         with atomic_file.partial_file(copy.with_name("another")) as living:
-            backend_for(target).create_backup(target, copy)
+            backend_for(target).backup.write_backup(target, copy)
             assert directory_listing(copy) == [living.name, "copy"]
         assert directory_listing(copy) == ["copy"]
 
@@ -214,10 +213,10 @@ class TestSQLite:
                 writer.execute(f"PRAGMA journal_mode = {mode}")
                 writer.execute("BEGIN IMMEDIATE")
                 writer.execute("DELETE FROM room WHERE id = 1")
-                backend_for(sqlite).create_backup(sqlite, tmp_path / mode)
+                backend_for(sqlite).backup.write_backup(sqlite, tmp_path / mode)
                 writer.execute("ROLLBACK")
                 writer.execute("INSERT INTO room VALUES (9, 'not yet in the file itself')")
-                backend_for(sqlite).create_backup(sqlite, tmp_path / f"{mode}-later")
+                backend_for(sqlite).backup.write_backup(sqlite, tmp_path / f"{mode}-later")
                 writer.execute("DELETE FROM room WHERE id = 9")
             for name, count in ((mode, 3), (f"{mode}-later", 4)):
                 with closing(sqlite3.connect(tmp_path / name)) as copy:
@@ -230,7 +229,7 @@ class TestSQLite:
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute("BEGIN EXCLUSIVE")
             with pytest.raises(BackupFailedError, match="database is locked"):
-                backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+                backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
 
     def test_a_damaged_file_is_not_kept_as_a_backup(self, sqlite: Target, tmp_path: Path) -> None:
         execute(sqlite, "CREATE INDEX ix ON room (word)")
@@ -238,18 +237,18 @@ class TestSQLite:
             file.seek(-600, os.SEEK_END)
             file.write(b"\xff" * 600)
         with pytest.raises(BackupFailedError, match="damaged"):
-            backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+            backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
 
     @pytest.mark.parametrize("mode", ["delete", "wal"])
     def test_a_writer_keeps_its_database(self, sqlite: Target, tmp_path: Path, mode: str) -> None:
-        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute(f"PRAGMA journal_mode = {mode}")
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("DELETE FROM room")
             with pytest.raises(DatabaseFailedError, match="database is locked"):
-                backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+                backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
             writer.execute("COMMIT")
         assert rows(sqlite) == []
         assert [name for name in directory_listing(sqlite.path) if name.startswith(".")] == []
@@ -257,7 +256,7 @@ class TestSQLite:
     def test_an_idle_connection_of_another_program_is_named(self, sqlite: Target, tmp_path: Path) -> None:
         if not Path("/proc/self/fd").exists():
             pytest.fail("who has a file open can be seen on Linux only; run this test there")
-        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         idle = (
             "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM room'); print(); input()"
         )
@@ -268,15 +267,15 @@ class TestSQLite:
             other.stdout.readline()
             assert backend_for(sqlite).summary(sqlite).sessions == 1
             with pytest.raises(DatabaseInUseError) as raised:
-                backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+                backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
             other.stdin.close()
         assert raised.value.processes[0].startswith(f"pid {other.pid} (")
 
     def test_a_connection_that_outlives_the_exchange_can_write_nowhere(self, sqlite: Target, tmp_path: Path) -> None:
-        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as idle:  # our own process is not looked at
             idle.execute("SELECT * FROM room").fetchall()
-            backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+            backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 idle.execute("INSERT INTO room VALUES (4, 'lost')")
         assert len(rows(sqlite)) == 3
@@ -285,7 +284,7 @@ class TestSQLite:
     def test_no_side_file_of_the_old_database_meets_the_new_one(
         self, sqlite: Target, tmp_path: Path, mode: str
     ) -> None:
-        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path)) as connection:
             connection.execute(f"PRAGMA journal_mode = {mode}")
             connection.execute("INSERT INTO room VALUES (4, 'x')")
@@ -294,38 +293,38 @@ class TestSQLite:
         for name, content in kept.items():  # as a killed program leaves them: the closing removes those of WAL
             (sqlite.path.parent / name).write_bytes(content)
         assert len(kept) > 1
-        backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+        backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
         assert (directory_listing(sqlite.path), len(rows(sqlite))) == (["x.db"], 3)
 
     def test_nothing_is_restored_beside_the_journal_of_another_database(self, sqlite: Target, tmp_path: Path) -> None:
-        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         backend_for(sqlite).drop(sqlite)
         sqlite.path.with_name("x.db-wal").write_bytes(b"rows of somebody")
         with pytest.raises(LeftoverJournalError):
-            backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+            backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
         assert directory_listing(sqlite.path) == ["x.db-wal"]
 
     def test_a_link_stays_a_link_and_the_mode_stays(self, sqlite: Target, tmp_path: Path) -> None:
         sqlite.path.chmod(0o640)
         linked = sqlite.with_database(str(tmp_path / "link.db"))
         linked.path.symlink_to(sqlite.path)
-        backend_for(linked).create_backup(linked, tmp_path / "copy")
+        backend_for(linked).backup.write_backup(linked, tmp_path / "copy")
         execute(sqlite, "DELETE FROM room")
-        backend_for(linked).restore(linked, tmp_path / "copy")
+        backend_for(linked).backup.restore_backup(linked, tmp_path / "copy")
         assert (linked.path.is_symlink(), sqlite.path.stat().st_mode & 0o777, len(rows(sqlite))) == (True, 0o640, 3)
 
     def test_the_database_itself_is_no_backup_of_it(self, sqlite: Target) -> None:
         with pytest.raises(NotABackupError, match="it is the database itself"):
-            backend_for(sqlite).restore(sqlite, sqlite.path)
+            backend_for(sqlite).backup.restore_backup(sqlite, sqlite.path)
         assert len(rows(sqlite)) == 3
 
     def test_no_room_for_the_restored_file_leaves_the_old_one(self, sqlite: Target, tmp_path: Path) -> None:
         execute(sqlite, *(f"INSERT INTO room VALUES ({n}, '{'x' * 999}')" for n in range(4, 100)))
-        backend_for(sqlite).create_backup(sqlite, tmp_path / "copy")
+        backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         execute(sqlite, "DELETE FROM room WHERE id > 1")
         before = sqlite.path.read_bytes()
         with limit_file_size(40_000), pytest.raises(DatabaseFailedError):
-            backend_for(sqlite).restore(sqlite, tmp_path / "copy")
+            backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
         assert (sqlite.path.read_bytes() == before, directory_listing(sqlite.path)) == (True, ["x.db"])
 
 
@@ -342,8 +341,8 @@ class TestPostgreSQL:
         )  # fmt: skip
         administer(maintenance, *(sql.SQL(change).format(name=name, role=role) for change in changes))
         before = database_properties(postgresql)
-        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
-        backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+        backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
+        backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
         after = database_properties(postgresql)
         administer(maintenance, *(sql.SQL(text).format(name=name, role=role) for text in CLEANUP_STATEMENTS))
         assert after == before
@@ -354,13 +353,13 @@ class TestPostgreSQL:
         production = Target(server.create_database(), "postgresql+psycopg2")
         execute(production, "CREATE TABLE room (id int, word text)")
         backend = backend_for(production)
-        backend.create_backup(postgresql, tmp_path / "of-development")
-        backend.create_backup(production, tmp_path / "of-production")
-        backend.restore(postgresql, tmp_path / "of-production")
-        backend.restore(production, tmp_path / "of-development")
+        backend.backup.write_backup(postgresql, tmp_path / "of-development")
+        backend.backup.write_backup(production, tmp_path / "of-production")
+        backend.backup.restore_backup(postgresql, tmp_path / "of-production")
+        backend.backup.restore_backup(production, tmp_path / "of-development")
         found = [(backend.summary(one).environment, len(rows(one))) for one in (postgresql, production)]
         backend.drop(production)
-        backend.restore(production, tmp_path / "of-development")
+        backend.backup.restore_backup(production, tmp_path / "of-development")
         anew = backend.summary(production).environment
         backend.drop(production)
         assert (found, anew) == ([("development", 0), ("production", 3)], "production")
@@ -374,13 +373,13 @@ class TestPostgreSQL:
         own = Target(server.database_url(user).set(username=user), "postgresql+psycopg2")
         backend = backend_for(own)
         create_filled_database(own)
-        backend.create_backup(own, tmp_path / "copy")
+        backend.backup.write_backup(own, tmp_path / "copy")
         execute(own, "DELETE FROM room")
-        backend.restore(own, tmp_path / "copy")
+        backend.backup.restore_backup(own, tmp_path / "copy")
         found = (len(rows(own)), backend.summary(own).environment)
         foreign = Target(postgresql.url.set(username=user), "postgresql+psycopg2")
         with pytest.raises(DatabaseFailedError, match="cannot be replaced"):
-            backend.restore(foreign, tmp_path / "copy")
+            backend.backup.restore_backup(foreign, tmp_path / "copy")
         backend.drop(own)
         administer(maintenance, sql.SQL("DROP ROLE {}").format(sql.Identifier(user)))
         assert found == (3, "development")
@@ -390,22 +389,22 @@ class TestPostgreSQL:
     ) -> None:
         backend = backend_for(postgresql)
         execute(postgresql, "CREATE ROLE gone", "ALTER TABLE room OWNER TO gone", "GRANT SELECT ON room TO gone")
-        backend.create_backup(postgresql, tmp_path / "copy")
+        backend.backup.write_backup(postgresql, tmp_path / "copy")
         execute(postgresql, "DROP OWNED BY gone", "DROP ROLE gone")
-        backend.restore(postgresql, tmp_path / "copy")
+        backend.backup.restore_backup(postgresql, tmp_path / "copy")
         assert len(rows(postgresql)) == 3
         assert caplog.messages == ['this server has no role "gone": owners and rights are not restored']
         assert leftover_databases(server) == []
 
     def test_sessions_that_come_back_at_once_do_not_keep_the_name(self, postgresql: Target, tmp_path: Path) -> None:
-        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
+        backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         execute(postgresql, "DELETE FROM room")
         ending, connected_once = threading.Event(), threading.Event()
         pool = threading.Thread(target=keep_connecting, args=(postgresql, connected_once, ending))
         pool.start()
         assert connected_once.wait(10)
         try:
-            backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+            backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
         finally:
             ending.set()
             pool.join()
@@ -416,43 +415,43 @@ class TestPostgreSQL:
     ) -> None:
         backend = backend_for(postgresql)
         execute(postgresql, "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 1", "CREATE DOMAIN d AS int")
-        backend.create_backup(postgresql, tmp_path / "copy")
+        backend.backup.write_backup(postgresql, tmp_path / "copy")
         content = (tmp_path / "copy").read_bytes()
         assert content.count(b"RETURN 1") == 1
         (tmp_path / "copy").write_bytes(content.replace(b"RETURN 1", b"RETURN x"))
         execute(postgresql, "DELETE FROM room WHERE id = 1")
         with pytest.raises(DatabaseFailedError, match=r'was not restored .*"x" does not exist'):
-            backend.restore(postgresql, tmp_path / "copy")
+            backend.backup.restore_backup(postgresql, tmp_path / "copy")
         assert (len(rows(postgresql)), leftover_databases(server)) == (2, [])
 
     def test_what_a_killed_restore_left_is_removed_by_the_next(
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
         maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
-        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
+        backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         left = sql.Identifier(f"dormatory_{secrets.token_hex(4)}")
         mark = sql.Literal(backup._LEFTOVER_COMMENT + postgresql.database)
         administer(maintenance, sql.SQL("CREATE DATABASE {}").format(left))
         administer(maintenance, sql.SQL("COMMENT ON DATABASE {} IS {}").format(left, mark))
-        backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+        backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
         assert leftover_databases(server) == []
 
     def test_two_restores_at_once_are_one_too_many(self, postgresql: Target, server: Server, tmp_path: Path) -> None:
-        backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
+        backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         other = Target(server.database_url("postgres"), "postgresql+psycopg2")
-        with driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
+        with backend_for(other).driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
             backup._drop_leftovers(cursor, postgresql)
             with pytest.raises(DatabaseFailedError, match="is being restored"):
-                backend_for(postgresql).restore(postgresql, tmp_path / "copy")
+                backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
 
     def test_a_table_that_somebody_alters_is_not_waited_for_forever(
         self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(backup, "_LOCK_MILLISECONDS", 100)
-        with driver_connection(postgresql, writing=True) as driver, driver.cursor() as cursor:
+        with backend_for(postgresql).driver_connection(postgresql, writing=True) as driver, driver.cursor() as cursor:
             cursor.execute("LOCK TABLE room")
             with pytest.raises(BackupFailedError, match=r"pg_dump: .*nothing was changed"):
-                backend_for(postgresql).create_backup(postgresql, tmp_path / "copy")
+                backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -473,7 +472,7 @@ def database_properties(target: Target) -> list[tuple[Any, ...]]:
 
 
 def administer(maintenance: Target, *statements: sql.Composable) -> None:
-    with driver_connection(maintenance, writing=True) as driver:
+    with backend_for(maintenance).driver_connection(maintenance, writing=True) as driver:
         driver.autocommit = True
         for statement in statements:
             driver.cursor().execute(statement)
@@ -487,7 +486,10 @@ def leftover_databases(server: Server) -> list[tuple[Any, ...]]:
 def keep_connecting(target: Target, connected_once: threading.Event, ending: threading.Event) -> None:
     """Be a pool that comes back at once whenever it is thrown out."""
     while not ending.is_set():
-        with contextlib.suppress(DatabaseFailedError), driver_connection(target, writing=False) as driver:
+        with (
+            contextlib.suppress(DatabaseFailedError),
+            backend_for(target).driver_connection(target, writing=False) as driver,
+        ):
             while not ending.is_set():
                 driver.cursor().execute("SELECT 1")
                 connected_once.set()

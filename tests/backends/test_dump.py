@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.dump import dump_schema, load_schema
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
@@ -44,7 +43,7 @@ def new_target(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], T
 
 
 def execute(target: Target, script: str) -> Target:
-    with driver_connection(target, writing=True) as driver:
+    with backend_for(target).driver_connection(target, writing=True) as driver:
         if target.backend_name == "sqlite":
             driver.executescript(script)
         else:

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from dormatory.backends import registry as chooser
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError, MissingDatabaseError, UnsupportedBackendError
@@ -127,7 +126,7 @@ def test_a_connection_lost_while_a_session_begins_is_explained(target: Target, m
     backend_for(target).create(target)
     monkeypatch.setattr(PGDialect, "_get_server_version_info", cut)
     said = r" failed \(.*somebody ended the session"
-    with pytest.raises(DatabaseFailedError, match=said), driver_connection(target, writing=False):
+    with pytest.raises(DatabaseFailedError, match=said), backend_for(target).driver_connection(target, writing=False):
         pass
 
 

@@ -20,6 +20,8 @@ from tests.benchmarks.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.backends.base import ScratchMaker
+
 ROUNDS = 7
 NOTHING_PENDING_LIMIT, ONE_PENDING_LIMIT, LIST_LIMIT_MS = 0.5, 1.3, 150.0
 OUR_COMMAND, ALEMBIC_COMMAND = ("invoke", "db.upgrade"), ("alembic", "upgrade", "head")
@@ -35,7 +37,7 @@ def figures() -> Iterator[Figure]:
     yield _listing()
 
 
-def _nothing_pending(project: Project, backend: str, maker: scratch.ScratchMaker) -> Figure:
+def _nothing_pending(project: Project, backend: str, maker: ScratchMaker) -> Figure:
     ours, theirs = [], []
     with scratch.at_revision(project, maker) as target:
         for _ in range(ROUNDS):
@@ -46,7 +48,7 @@ def _nothing_pending(project: Project, backend: str, maker: scratch.ScratchMaker
     )
 
 
-def _one_pending(project: Project, backend: str, maker: scratch.ScratchMaker) -> Figure:
+def _one_pending(project: Project, backend: str, maker: ScratchMaker) -> Figure:
     before = History.read(project).revisions[-2].id
     ours, theirs = list[float](), list[float]()
     for _ in range(ROUNDS):

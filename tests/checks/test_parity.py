@@ -20,8 +20,8 @@ from dormatory.runtime import scratch
 from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
 if TYPE_CHECKING:
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.postgresql.server.throwaway import Server
-    from dormatory.runtime.scratch import ScratchMaker
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 TAGS = Index("ix_tags", "USING gin (tags)", keys=("tags",))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.safety import backups
@@ -41,13 +40,19 @@ class Database:
         return self._inv(*arguments, url=self.url, **environ)
 
     def execute(self, *statements: str) -> None:
-        with driver_connection(self.target, writing=True) as driver, closing(driver.cursor()) as cursor:
+        with (
+            backend_for(self.target).driver_connection(self.target, writing=True) as driver,
+            closing(driver.cursor()) as cursor,
+        ):
             for statement in statements:
                 cursor.execute(statement)
             driver.commit()
 
     def rows(self, table: str = "word") -> list[tuple[Any, ...]]:
-        with driver_connection(self.target, writing=False) as driver, closing(driver.cursor()) as cursor:
+        with (
+            backend_for(self.target).driver_connection(self.target, writing=False) as driver,
+            closing(driver.cursor()) as cursor,
+        ):
             cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
             return [tuple(row) for row in cursor.fetchall()]
 

@@ -12,9 +12,9 @@ import psycopg2
 import pytest
 from sqlalchemy import NullPool, create_engine
 
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql.replica import PostgreSQLReplicaSource
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
 from dormatory.backends.replica import open_replica_source
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.backends.url import Target
@@ -77,7 +77,7 @@ def execute(target: Target, *statements: str) -> None:
 
 
 def query_rows(target: Target, query: str) -> list[tuple[Any, ...]]:
-    with driver_connection(target, writing=False) as connection:
+    with backend_for(target).driver_connection(target, writing=False) as connection:
         cursor = connection.cursor()
         cursor.execute(query)
         return [tuple(row) for row in cursor.fetchall()]

@@ -16,9 +16,9 @@ from dormatory.runtime import scratch
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.recording.model import Route, Statement
-    from dormatory.runtime.scratch import ScratchMaker
     from tests.conftest import SmallProject
 
 

@@ -64,7 +64,7 @@ def interruptible_commands(sandbox: Sandbox) -> list[Command]:
     first, head = up[0], up[-1]
     backend = backend_for(sandbox.target("head"))
     backup = sandbox.home / f"head{backend.backup_suffix}"
-    backend.create_backup(sandbox.target("head"), backup)
+    backend.backup.write_backup(sandbox.target("head"), backup)
     module, inv = (sys.executable, "-m", "dormatory"), (sys.executable, "-m", "invoke", "-r", str(REPOSITORY))
     confirm = "--confirm={name}"
     dump = sandbox.home / f"{sandbox.backend}.sql"

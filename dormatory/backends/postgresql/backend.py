@@ -1,38 +1,30 @@
-"""PostgreSQL: databases created and dropped through psql, looked at through psycopg2."""
+"""PostgreSQL: databases created and dropped through psql, read through psycopg2."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, Any
 
-import psycopg2
-from sqlalchemy import NullPool, create_engine, event
-
 from dormatory.backends import programs
-from dormatory.backends.base import DatabaseSummary
-from dormatory.backends.postgresql import advisory_lock, lock_timeout
+from dormatory.backends.base import Backend, DatabaseSummary
+from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import BlockerMonitor
+from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING, MAINTENANCE_DATABASES
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
-from dormatory.backends.url import redirecting_variables
-from dormatory.errors import DatabaseFailedError, InvalidIndexError, MalformedURLError, MissingDatabaseError
+from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
 from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
 
+    from dormatory.backends.base import LockTimeout
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
-_CONNECT_TIMEOUT_SECONDS = 10
-_CONNECTION_DEFAULTS: dict[str, Any] = {
-    "application_name": "dormatory",
-    "connect_timeout": str(_CONNECT_TIMEOUT_SECONDS),
-}
 _CREATE_SCRIPT = r"""
 CREATE DATABASE :"name";
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user
@@ -43,37 +35,6 @@ ALTER DATABASE :"name" SET dormatory.environment = 'development';
 COMMENT ON DATABASE :"name" IS 'dormatory: development';
 \endif
 """
-_MISSING_DATABASE_TEXTS = ("does not exist", "3D000")
-
-# What libpq's words mean, and what to do: (part of the message, why, what next).
-_EXPLANATIONS = (
-    ("password authentication failed", "the server refused the password", "correct the password in DATABASE_URL"),
-    ("no password supplied", "the server wants a password", "put one into DATABASE_URL or ~/.pgpass"),
-    ("no pg_hba.conf entry", "the server does not let this user in from here", "ask its administrator"),
-    ("could not translate host name", "its host name is not known", "correct the host in DATABASE_URL"),
-    ("Connection refused", "nothing listens there", "start the server, or correct host and port"),
-    ("failed: No such file or directory", "no server has its socket there", "start the server, or correct the host"),
-    ("failed: Permission denied", "its socket may not be opened", "ask its administrator, or correct the host"),
-    ("invalid response to SSL negotiation", "what listens there is no PostgreSQL", "correct host and port"),
-    ('FATAL:  role "', "the server knows no such user", "correct the user in DATABASE_URL, or create it"),
-    ("permission denied for database", "this user may not connect to it", "ask its owner"),
-    ("the database system is", "the server is starting or stopping", "wait a moment, then try again"),
-    ("timeout expired", f"no answer in {_CONNECT_TIMEOUT_SECONDS} s", "see that host, port and network are right"),
-    ("too many connections", "the server takes no more connections", "wait, or end some sessions"),
-    ("server does not support SSL", "sslmode asks for what it cannot do", "correct sslmode in DATABASE_URL"),
-)
-
-# What to do about errors that tell their own why: (part of the message, what next).
-_FIXES = (
-    ("permission denied", "connect as the owner, or have the right granted"),
-    ("row-level security", "connect as the owner, or as a user with BYPASSRLS: all rows are wanted"),
-    ("must be owner", "connect as the owner"),
-    ("No space left on device", "free some space on the server, then try again"),
-    ("already exists", "see whether another tool has made it"),
-    ("server closed the connection", "see the server's log: it ended, or somebody ended the session"),
-    ("due to lock timeout", "another session keeps a lock; try again when it has ended"),
-    ("terminating connection", "somebody ended the session; try again"),
-)
 
 _SUMMARY_QUERY = """
 SELECT current_user,
@@ -90,7 +51,7 @@ SELECT current_user,
 """
 
 
-class PostgreSQLBackend:
+class PostgreSQLBackend(Backend):
     """A database on a server."""
 
     name = "postgresql"
@@ -99,22 +60,10 @@ class PostgreSQLBackend:
     own_session_count = 2  # the lock is kept by one, the revisions run in the other
     backup_suffix = ".dump"
 
-    def engine(self, target: Target, *, writing: bool, wait_seconds: float = 0) -> Engine:  # noqa: ARG002  # transactions are the server's
-        """Return an engine that opens one connection at a time and gives up on a silent server."""
-        arguments = {key: value for key, value in _CONNECTION_DEFAULTS.items() if key not in target.url.query}
-        engine = create_engine(target.url, poolclass=NullPool, connect_args=arguments)
-
-        @event.listens_for(engine, "do_connect")
-        def _connect(dialect: Any, _record: object, positional: Any, named: Any) -> Any:
-            with _without_redirecting_variables(target):
-                return dialect.connect(*positional, **named)
-
-        return engine
-
     def exists(self, target: Target) -> bool:
-        """Say whether the database is there; raises when its server cannot be asked."""
+        """Return whether the database exists; raises when its server cannot be reached."""
         try:
-            with self._open_connection(target):
+            with _open_connection(target):
                 return True
         except MissingDatabaseError:
             return False
@@ -128,29 +77,37 @@ class PostgreSQLBackend:
                 raise
 
     def drop(self, target: Target) -> None:
-        """Drop the database, ending the sessions in it in the same moment, before they can come back."""
+        """Drop the database and end the sessions in it at the same moment, before they can reconnect."""
         self._run_maintenance_script(target, 'DROP DATABASE IF EXISTS :"name" WITH (FORCE);\n')
 
     def summary(self, target: Target) -> DatabaseSummary:
-        """Ask the server what the database is, holds and serves."""
-        with self._open_connection(target) as connection, connection.cursor() as cursor:
+        """Query the server for the mark, the size and the sessions of the database."""
+        with _open_connection(target) as connection, connection.cursor() as cursor:
             cursor.execute(_SUMMARY_QUERY, {"comment": DEVELOPMENT_COMMENT, "setting": DEVELOPMENT_SETTING})
             user, environment, tables, rows, sessions = cursor.fetchone()
             where = connection.info.host or "local socket"
             server = f"PostgreSQL {_version_text(connection.server_version)} at {where}:{connection.info.port}"
         return DatabaseSummary(server, target.database, user, environment, tables, int(rows), sessions)
 
-    def create_backup(self, target: Target, file: Path) -> None:
-        """Dump the database with pg_dump, whoever is using it."""
-        from dormatory.backends.postgresql import backup as postgresql_backup  # noqa: PLC0415  # which works with what stands here
+    def shell_command(self, target: Target) -> list[str]:  # noqa: ARG002  # the target travels in the environment
+        """Return the psql program."""
+        return [str(programs.find_client("psql"))]
 
-        postgresql_backup.create_postgresql_backup(target, file)
+    def explain(self, error: BaseException, target: Target) -> DormatoryError:
+        """Return what the server or libpq reported, and what to do."""
+        return explain_postgresql_error(error, target)
 
-    def restore(self, target: Target, file: Path) -> None:
-        """Restore a dump beside the database, and exchange the two, ending the sessions in it."""
-        from dormatory.backends.postgresql import backup as postgresql_backup  # noqa: PLC0415
+    def engine(self, target: Target, *, writing: bool, wait_seconds: float = 0) -> Engine:  # noqa: ARG002  # transactions are the server's
+        """Return an engine that opens one connection at a time and gives up on a silent server."""
+        from dormatory.backends.postgresql.engine import postgresql_engine  # noqa: PLC0415  # loads SQLAlchemy
 
-        postgresql_backup.restore_postgresql_backup(target, file)
+        return postgresql_engine(target)
+
+    def driver_connection(self, target: Target, *, writing: bool) -> AbstractContextManager[Any]:  # noqa: ARG002  # the same
+        """Open a connection of psycopg2 for the length of the block."""
+        from dormatory.backends.postgresql.engine import postgresql_driver_connection  # noqa: PLC0415  # loads SQLAlchemy
+
+        return postgresql_driver_connection(target)
 
     def version(self, connection: Connection) -> str:
         """Return the server's version."""
@@ -161,9 +118,9 @@ class PostgreSQLBackend:
     def upgrade_lock(
         self, target: Target, version_table: str, *, wait_seconds: float = advisory_lock.UPGRADE_LOCK_WAIT_SECONDS
     ) -> Iterator[BlockerMonitor]:
-        """Hold an advisory lock on a connection of its own, which no commit of the migration gives back."""
+        """Hold an advisory lock on a connection of its own, so that no commit of the migration releases it."""
         with (
-            self._open_connection(target) as connection,
+            _open_connection(target) as connection,
             advisory_lock.hold_upgrade_lock(
                 connection, target.database, version_table, masked_url=str(target), wait_seconds=wait_seconds
             ),
@@ -171,7 +128,7 @@ class PostgreSQLBackend:
             yield BlockerMonitor(connection)
 
     def has_dedicated_session(self, connection: Connection) -> bool:
-        """Say whether no transaction pooler stands between."""
+        """Return whether there is no transaction pooler between this process and the server."""
         driver: Any = connection.connection.dbapi_connection
         driver.autocommit = True  # within a transaction even a pooler stays with one session
         try:
@@ -181,70 +138,29 @@ class PostgreSQLBackend:
 
     def limit_lock_waits(
         self, connection: Connection, seconds: float, monitor: BlockerMonitor | None
-    ) -> contextlib.AbstractContextManager[lock_timeout.SessionLockTimeout]:
-        """Set lock_timeout, and let somebody watch who is in the way."""
+    ) -> AbstractContextManager[LockTimeout]:
+        """Set lock_timeout, and let the monitor watch which session holds the lock."""
+        from dormatory.backends.postgresql import lock_timeout  # noqa: PLC0415  # loads SQLAlchemy
+
         return lock_timeout.set_lock_timeout(connection, seconds, monitor)
 
     def cancel(self, connection: Connection) -> None:
-        """Ask the server to break the statement off; it would finish it, whoever has gone away meanwhile."""
+        """Cancel the statement on the server, which would finish it even if this process ended."""
         driver: Any = connection.connection.dbapi_connection
         driver.cancel()
-
-    def apply_connect_listeners(self, connection: Connection, target: Target) -> None:
-        """Do nothing: what an application sets on its connections does not change what a migration does."""
-
-    def refuse_leftovers(self, connection: Connection) -> None:
-        """Do nothing: a failed transaction leaves nothing, and a failed index build is met as invalid."""
-
-    def refuse_dangling_rows(self, connection: Connection) -> None:
-        """Do nothing: the server has checked its foreign keys."""
 
     def refuse_invalid_objects(self, connection: Connection) -> None:
         """Raise InvalidIndexError for an index that a failed CREATE INDEX CONCURRENTLY left behind."""
         if names := connection.exec_driver_sql(INVALID_INDEXES_QUERY).scalars().all():
             raise InvalidIndexError([str(name) for name in names])
 
-    def shell_command(self, target: Target) -> list[str]:  # noqa: ARG002  # the target travels in the environment
-        """Return the psql program."""
-        return [str(programs.find_client("psql"))]
-
-    def explain(self, error: BaseException, target: Target) -> DormatoryError:
-        """Return what the server or libpq said, and what to do."""
-        cause = getattr(error, "orig", None) or error
-        lines = [line.strip() for line in target.mask(str(cause)).splitlines() if line.strip()]
-        message = lines[0] if lines else type(cause).__name__
-        if any(part in message for part in _MISSING_DATABASE_TEXTS) and f'database "{target.database}"' in message:
-            return MissingDatabaseError(str(target))
-        for part, why, fix in _EXPLANATIONS:
-            if any(part in line for line in lines):
-                return DatabaseFailedError(f"cannot reach {target}", why=why, fix=fix)
-        if message.startswith("invalid "):
-            return MalformedURLError(message, fix="correct that value")
-        fix = next((fix for part, fix in _FIXES if part in message), "see the server's log, then try again")
-        return DatabaseFailedError(f"{target} failed", why=message, fix=fix)
-
-    @contextlib.contextmanager
-    def _open_connection(self, target: Target) -> Iterator[Any]:
-        arguments = self.engine(target, writing=False).dialect.create_connect_args(target.url)[1]
-        try:
-            with _without_redirecting_variables(target):
-                connection = psycopg2.connect(**{**_CONNECTION_DEFAULTS, **arguments})
-        except psycopg2.Error as error:
-            raise self.explain(error, target) from error
-        try:
-            yield connection
-        except psycopg2.Error as error:
-            raise self.explain(error, target) from error
-        finally:
-            connection.close()
-
     def _run_maintenance_script(self, target: Target, script: str) -> None:
-        """Run a script in psql on the first maintenance database that lets us in."""
+        """Run a script in psql on the first maintenance database that accepts a connection."""
         psql = [str(programs.find_client("psql")), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
         for name in MAINTENANCE_DATABASES:
             maintenance = target.with_database(name)
             try:
-                with self._open_connection(maintenance):
+                with _open_connection(maintenance):
                     pass
             except MissingDatabaseError:
                 continue
@@ -261,20 +177,15 @@ class PostgreSQLBackend:
         raise MissingDatabaseError(str(target.with_database(MAINTENANCE_DATABASES[0])))
 
 
-@contextlib.contextmanager
-def _without_redirecting_variables(target: Target) -> Iterator[None]:
-    """Hide from libpq, for as long as it connects, the inherited settings that would lead it to another server.
+def _open_connection(target: Target) -> AbstractContextManager[Any]:
+    from dormatory.backends.postgresql.engine import postgresql_connection  # noqa: PLC0415  # loads SQLAlchemy
 
-    Children do not get them either (Target.environment), so that psql and this process meet the same database.
-    """
-    names = redirecting_variables(target)
-    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
+    return postgresql_connection(target)
 
 
 def _version_text(number: int) -> str:
     """Return 180006 as 18.6."""
     return f"{number // 10000}.{number % 10000}"
+
+
+BACKEND = PostgreSQLBackend()

@@ -14,10 +14,10 @@ import psycopg2
 from psycopg2 import errors, sql
 
 from dormatory.backends import programs
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql import properties
+from dormatory.backends.postgresql.engine import postgresql_driver_connection
+from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import MAINTENANCE_DATABASES
-from dormatory.backends.registry import backend_for
 from dormatory.errors import BackupFailedError, DatabaseFailedError, MissingDatabaseError, NotABackupError
 from dormatory.system.atomic_file import move_into_place, partial_file
 from dormatory.system.process import run_program
@@ -49,12 +49,12 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 """
 
 
-def create_postgresql_backup(target: Target, file: Path) -> None:
+def write_backup(target: Target, file: Path) -> None:
     """Dump the database into `file`, which appears when all of it has been read back.
 
     Raises MissingDatabaseError, BackupFailedError, ProgramMissingError, ProgramTooOldError.
     """
-    with driver_connection(target, writing=False) as connection:
+    with postgresql_driver_connection(target) as connection:
         major = connection.server_version // 10000
     dump, reader = (programs.find_client(name, server_major=major) for name in ("pg_dump", "pg_restore"))
     wait = f"--lock-wait-timeout={_LOCK_MILLISECONDS}"
@@ -70,7 +70,7 @@ def create_postgresql_backup(target: Target, file: Path) -> None:
         raise BackupFailedError(str(target), reason, fix=fix) from error
 
 
-def restore_postgresql_backup(target: Target, file: Path) -> None:
+def restore_backup(target: Target, file: Path) -> None:
     """Restore a backup into a new database, and let that take the old one's name; sessions in the old one are ended.
 
     The new one gets the old one's owner, rights, settings and mark. Without an old one it is not marked, so it counts
@@ -226,13 +226,13 @@ def _maintenance_connection(target: Target) -> Iterator[Any]:
             continue
         with contextlib.ExitStack() as stack:
             try:
-                connection = stack.enter_context(driver_connection(target.with_database(name), writing=True))
+                connection = stack.enter_context(postgresql_driver_connection(target.with_database(name)))
             except MissingDatabaseError:
                 continue
             connection.autocommit = True
             try:
                 yield connection
             except psycopg2.Error as error:
-                raise backend_for(target).explain(error, target) from error
+                raise explain_postgresql_error(error, target) from error
             return
     raise MissingDatabaseError(str(target.with_database(MAINTENANCE_DATABASES[0])))

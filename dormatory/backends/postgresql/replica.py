@@ -11,8 +11,8 @@ from psycopg2 import sql
 
 from dormatory.backends import programs
 from dormatory.backends.base import ReplicaInfo
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql import sampling
+from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.url import Target
 from dormatory.errors import (
@@ -105,7 +105,7 @@ class PostgreSQLReplicaSource:
         """Return what the version table holds."""
         namespace, _, name = version_table.rpartition(".")
         table = sql.Identifier(*filter(None, (namespace, name)))
-        with driver_connection(self._target, writing=False) as connection, connection.cursor() as cursor:
+        with postgresql_driver_connection(self._target) as connection, connection.cursor() as cursor:
             shown = table.as_string(connection)
             cursor.execute("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (shown,))
             if not cursor.fetchone()[0]:
@@ -164,7 +164,7 @@ class PostgreSQLReplicaSource:
 
     def _read_write_counters(self) -> tuple[Any, ...]:
         """Return what a write would change; raises DatabaseFailedError where our session is not read-only."""
-        with driver_connection(self._target, writing=False) as connection, connection.cursor() as cursor:
+        with postgresql_driver_connection(self._target) as connection, connection.cursor() as cursor:
             cursor.execute(_WRITE_COUNTERS)
             found = tuple(cursor.fetchone())
             cursor.execute(_SESSION_STATE)
@@ -177,14 +177,14 @@ class PostgreSQLReplicaSource:
         return found
 
     def _read_target_traits(self) -> _Traits:
-        with driver_connection(self._target, writing=False) as connection:
+        with postgresql_driver_connection(self._target) as connection:
             return _read_traits(connection)
 
     def _prepare_server(self) -> tuple[_Traits, tuple[str, ...]]:
         """See that the throwaway server can hold a copy, and make the roles that are named in it."""
         there = self._traits
-        with driver_connection(
-            Target(self._server.database_url("postgres"), "postgresql+psycopg2"), writing=True
+        with postgresql_driver_connection(
+            Target(self._server.database_url("postgres"), "postgresql+psycopg2")
         ) as connection:
             connection.autocommit = True
             here = _read_traits(connection)
@@ -201,7 +201,7 @@ class PostgreSQLReplicaSource:
 
     def _copy_settings(self, replica: Target) -> None:
         """Give a copy the settings that the target's database has, such as its search_path."""
-        with driver_connection(replica, writing=True) as connection, connection.cursor() as cursor:
+        with postgresql_driver_connection(replica) as connection, connection.cursor() as cursor:
             for setting in self._traits.settings:
                 name, _, value = setting.partition("=")
                 if name.lower().startswith(_SKIPPED_SETTINGS):
@@ -278,7 +278,7 @@ def _server_differences(there: _Traits, here: _Traits) -> Iterator[str]:
 
 def _analyze_and_count(replica: Target) -> tuple[int, int]:
     """Give the planner its statistics, and count tables and rows."""
-    with driver_connection(replica, writing=True) as connection:
+    with postgresql_driver_connection(replica) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")

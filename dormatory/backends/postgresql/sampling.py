@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from psycopg2 import sql
 
-from dormatory.backends.driver import driver_connection
+from dormatory.backends.postgresql.engine import postgresql_driver_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,7 +68,7 @@ class Sample:
     @contextmanager
     def open(self) -> Iterator[Sample]:
         """Choose the rows, in a transaction that lasts as long as the block and cannot write."""
-        with driver_connection(self._source, writing=False) as connection, connection.cursor() as cursor:
+        with postgresql_driver_connection(self._source) as connection, connection.cursor() as cursor:
             self._cursor = cursor
             cursor.execute(_BEGIN)
             cursor.execute("SELECT pg_catalog.pg_export_snapshot()")
@@ -88,7 +88,7 @@ class Sample:
 
     def copy_into(self, replica: Target) -> None:
         """Put the rows into a copy of the structure that has no constraints, indexes and triggers yet."""
-        with driver_connection(replica, writing=True) as connection, connection.cursor() as into:
+        with postgresql_driver_connection(replica) as connection, connection.cursor() as into:
             for oid, ctids in self._chosen_rows.items():
                 table = self._tables[oid]
                 if not table.columns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from psycopg2.extensions import STATUS_BEGIN
 
-from dormatory.backends import cursor
+from dormatory.backends import driver
 from dormatory.backends.postgresql.relations import (
     Relation,
     RelationCache,
@@ -109,7 +109,7 @@ class StatementTracer:
         if connection is not self._connection and not self._has_settings:
             return
         self._relations_before, lock_timeout = self._relations.refresh(
-            lambda sql: cursor.fetch_rows(cursor.open_cursor(connection), sql)
+            lambda sql: driver.fetch_rows(driver.open_cursor(connection), sql)
         )
         if connection is self._connection:
             self._lock_timeout = lock_timeout
@@ -273,7 +273,7 @@ class StatementTracer:
         return self._connection.connection.dbapi_connection
 
     def _query(self, sql: str) -> Sequence[Sequence[Any]]:
-        return cursor.fetch_rows(self._dbapi.cursor(), sql)
+        return driver.fetch_rows(self._dbapi.cursor(), sql)
 
 
 def _lock_mode(sql: str, was: Relation | None, now: Relation | None) -> str:

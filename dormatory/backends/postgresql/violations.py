@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dormatory.backends.cursor import fetch_rows
+from dormatory.backends.driver import fetch_rows
 from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.violation import Violation, duplicate_condition, split_expressions, text_in_parentheses
 

@@ -7,8 +7,8 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import backend_for
-from dormatory.backends.sqlite.connection import side_files, sqlite_connection
+from dormatory.backends.sqlite.connection import is_existing_file, side_files, sqlite_connection
+from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.errors import (
     BackupFailedError,
     DatabaseInUseError,
@@ -29,12 +29,12 @@ _WAIT_SECONDS = 5.0  # for a writer that is just committing
 _PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is noticed
 
 
-def create_sqlite_backup(target: Target, file: Path) -> None:
+def write_backup(target: Target, file: Path) -> None:
     """Copy the database into `file`, which appears when its pages have been read back and found whole.
 
     Raises MissingDatabaseError, BackupFailedError.
     """
-    if not backend_for(target).exists(target):
+    if not is_existing_file(target):
         raise MissingDatabaseError(str(target))
     try:
         with partial_file(file) as part:
@@ -44,10 +44,10 @@ def create_sqlite_backup(target: Target, file: Path) -> None:
             move_into_place(part, file)
     except (sqlite3.Error, OSError) as error:
         reason = f"{file.parent}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise BackupFailedError(str(target), reason, fix=backend_for(target).explain(error, target).fix) from error
+        raise BackupFailedError(str(target), reason, fix=explain_sqlite_error(error, target).fix) from error
 
 
-def restore_sqlite_backup(target: Target, file: Path) -> None:
+def restore_backup(target: Target, file: Path) -> None:
     """Put a copy of `file` in the database's place, at once and whole, unless another program is using it.
 
     A program that opens the database while it is exchanged cannot harm it: SQLite writes to no file that has lost its
@@ -60,14 +60,14 @@ def restore_sqlite_backup(target: Target, file: Path) -> None:
         with partial_file(path) as part:
             _copy_backup(file, part)
             _copy_mode_and_owner(part, path)
-            if backend_for(target).exists(target):
+            if is_existing_file(target):
                 _replace_database_file(target, path, part)
             elif leftover := next(filter(os.path.exists, side_files(path)), None):
                 raise LeftoverJournalError(leftover)
             else:
                 move_into_place(part, path)
     except (sqlite3.Error, OSError) as error:
-        raise backend_for(target).explain(error, target) from error
+        raise explain_sqlite_error(error, target) from error
 
 
 def _replace_database_file(target: Target, path: Path, part: Path) -> None:

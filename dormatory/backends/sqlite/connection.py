@@ -6,16 +6,28 @@ import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
+from dormatory.backends.sqlite.explanations import explain_sqlite_error
+
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dormatory.backends.url import Target
+
 _SIDE_FILE_SUFFIXES = ("-journal", "-wal", "-shm")
+
+
+def is_existing_file(target: Target) -> bool:
+    """Return whether the file exists; raises DatabaseFailedError when its directory may not be read."""
+    try:
+        return target.path.is_file()
+    except OSError as error:
+        raise explain_sqlite_error(error, target) from error
 
 
 def disable_driver_transactions(driver: sqlite3.Connection) -> None:
     """Stop Python's driver from beginning or committing anything by itself.
 
-    From 3.12 on the driver has an `autocommit` mode of its own beside the legacy one, and the default is going
+    From 3.12 on the driver has an `autocommit` mode of its own next to the legacy one, and the default is going
     to change (https://docs.python.org/3/library/sqlite3.html#sqlite3-controlling-transactions), so the mode is
     set, not assumed: legacy control, in which `isolation_level = None` leaves every BEGIN to us.
     """
@@ -25,12 +37,12 @@ def disable_driver_transactions(driver: sqlite3.Connection) -> None:
 
 
 def side_files(path: Path) -> list[Path]:
-    """Return the names of the files that SQLite puts beside its own."""
+    """Return the names of the files that SQLite puts next to its own."""
     return [path.with_name(path.name + suffix) for suffix in _SIDE_FILE_SUFFIXES]
 
 
 def sqlite_connection(path: Path, *, wait_seconds: float = 0) -> sqlite3.Connection:
-    """Open an existing file, by default without waiting for anybody."""
+    """Open an existing file, by default without waiting for a lock."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait_seconds)
     disable_driver_transactions(connection)
     return connection

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.engine import sqlite_driver_connection
 from dormatory.errors import DatabaseNotEmptyError, MissingDatabaseError
 from dormatory.sql.split import SpanKind, text_spans, without_trailing_space
 
@@ -33,7 +33,7 @@ def dump_sqlite_schema(target: Target, version_table: str) -> str:
     """
     if not target.path.exists():  # to open it would create it
         raise MissingDatabaseError(str(target))
-    with driver_connection(target, writing=False) as driver:
+    with sqlite_driver_connection(target, writing=False) as driver:
         found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_KIND_ORDER[row[0]], row[1]))
         owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}
         rows = _revision_inserts(driver, version_table) if version_table.lower() in owners else ""
@@ -49,7 +49,7 @@ def dump_sqlite_schema(target: Target, version_table: str) -> str:
 
 def load_sqlite_schema(target: Target, text: str) -> None:
     """Run a dump in an empty database; see `dormatory.backends.dump.load`."""
-    with driver_connection(target, writing=True) as driver:
+    with sqlite_driver_connection(target, writing=True) as driver:
         if driver.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise DatabaseNotEmptyError(str(target))
         # Closing the connection rolls back what a failing statement leaves.

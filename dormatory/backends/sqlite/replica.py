@@ -10,10 +10,15 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from dormatory.backends.base import ReplicaInfo
-from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite import sampling
-from dormatory.backends.sqlite.connection import disable_driver_transactions, side_files, sqlite_connection
+from dormatory.backends.sqlite.connection import (
+    disable_driver_transactions,
+    is_existing_file,
+    side_files,
+    sqlite_connection,
+)
 from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import MissingDatabaseError, TargetModifiedError
 
@@ -40,7 +45,7 @@ class SQLiteReplicaSource:
     @contextmanager
     def open(self) -> Iterator[SQLiteReplicaSource]:
         """Take the file's sum first of all; raises MissingDatabaseError, DatabaseFailedError."""
-        if not backend_for(self._target).exists(self._target):
+        if not is_existing_file(self._target):
             raise MissingDatabaseError(str(self._target))
         self._checksums_before = self._checksums()
         yield self
@@ -112,7 +117,7 @@ class SQLiteReplicaSource:
             with closing(_connect_read_only(path, "&immutable=1" if alone else "")) as connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
-            raise backend_for(self._target).explain(error, self._target) from error
+            raise explain_sqlite_error(error, self._target) from error
         if alone and _file_state(path) != before:
             raise TargetModifiedError(str(self._target))
 
@@ -123,7 +128,7 @@ class SQLiteReplicaSource:
         try:
             return {part.name: _checksum(part) for part in parts if _exists(part)}
         except OSError as error:
-            raise backend_for(self._target).explain(error, self._target) from error
+            raise explain_sqlite_error(error, self._target) from error
 
 
 def _connect_read_only(path: Path, options: str) -> sqlite3.Connection:

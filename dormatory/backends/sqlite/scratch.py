@@ -1,4 +1,4 @@
-"""An SQLite file for one run, in memory where there is room."""
+"""Empty SQLite files for one run, in memory where there is room."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from dormatory.system import private_directory, signals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dormatory.backends.base import ScratchMaker
+
+
+@contextlib.contextmanager
+def scratch_databases() -> Iterator[ScratchMaker]:
+    """Provide scratch_sqlite: files need no server."""
+    yield scratch_sqlite
+
 
 @contextlib.contextmanager
 def scratch_sqlite() -> Iterator[Target]:
-    """Name a new SQLite file in a private directory, removed with its journals at the end."""
+    """Provide the name of a new SQLite file in a private directory, which is removed at the end."""
     with signals.raise_on_termination(), private_directory.locked_directory() as home:
         yield Target(URL.create("sqlite", database=str(home / "scratch.db")), "sqlite")

@@ -11,9 +11,9 @@ import pytest
 from psycopg2 import sql
 
 from dormatory.backends import programs
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.dump import dump_schema, load_schema
 from dormatory.backends.postgresql.dump import archive
+from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import ProgramFailedError, ProgramTooOldError
 
@@ -64,14 +64,14 @@ def new_target(postgres_server: Server) -> Callable[[], Target]:
 
 
 def execute(target: Target, script: str | sql.Composed) -> Target:
-    with driver_connection(target, writing=True) as driver, driver.cursor() as cursor:
+    with backend_for(target).driver_connection(target, writing=True) as driver, driver.cursor() as cursor:
         cursor.execute(script)
         driver.commit()
     return target
 
 
 def fetch_value(target: Target, query: str) -> object:
-    with driver_connection(target, writing=False) as driver, driver.cursor() as cursor:
+    with backend_for(target).driver_connection(target, writing=False) as driver, driver.cursor() as cursor:
         cursor.execute(query)
         return cursor.fetchone()[0]
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from dormatory.backends.driver import driver_connection
 from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.postgresql.dump import archive
 from dormatory.backends.postgresql.dump.order import arrange
+from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.errors import DatabaseNotEmptyError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.o
 
 def dump_postgresql_schema(target: Target, version_table: str) -> str:
     """Return the text of a database; see `dormatory.backends.dump.dump`."""
-    with driver_connection(target, writing=False) as driver:
+    with postgresql_driver_connection(target) as driver:
         entries = archive.read_archive(target, driver.server_version // 10000)
         versions = [entry for entry in entries if entry.kind == "TABLE" and entry.name == version_table]
         table = min(versions, key=lambda entry: (entry.namespace != "public", entry.namespace), default=None)
@@ -46,7 +46,7 @@ def load_postgresql_schema(target: Target, text: str) -> None:
     It goes through the driver and not through psql, which obeys backslash commands in what it reads, shell commands
     among them (CVE-2025-8714); the server only knows SQL.  All statements sent at once are one transaction.
     """
-    with driver_connection(target, writing=True) as driver, driver.cursor() as cursor:
+    with postgresql_driver_connection(target) as driver, driver.cursor() as cursor:
         cursor.execute(_RELATION_COUNT)
         if cursor.fetchone()[0]:
             raise DatabaseNotEmptyError(str(target))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from dormatory.backends import cursor
+from dormatory.backends import driver
 from dormatory.backends.postgresql.introspection.queries import SEARCH_PATH
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class CatalogSession:
             self._connection.exec_driver_sql(f"PREPARE {_STATEMENT_PREFIX}{name} AS {query}")
             self._prepared.add(short)
         given = f" ({', '.join(arguments)})" if arguments else ""
-        return cursor.fetch_rows(cursor.open_cursor(self._connection), f"EXECUTE {short}{given}")
+        return driver.fetch_rows(driver.open_cursor(self._connection), f"EXECUTE {short}{given}")
 
     def ensure_search_path(self, path: str) -> bool:
         """Hear from a statement which search_path it had; return whether that was right, and make it so."""
@@ -97,7 +97,7 @@ def catalog_session(connection: Connection, *, few_objects: bool = False) -> Ite
     In a transaction they are in force at once; a session in autocommit has them once it was asked to `confirm`.
     """
     begin, settings = _BEGIN_FOR_FEW_OBJECTS if few_objects else _BEGIN
-    ((version, prepared, before, *_),) = cursor.fetch_rows(cursor.open_cursor(connection), begin)
+    ((version, prepared, before, *_),) = driver.fetch_rows(driver.open_cursor(connection), begin)
     session = CatalogSession(connection, version, prepared, settings)
     try:
         yield session

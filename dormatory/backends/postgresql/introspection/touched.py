@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends import cursor
+from dormatory.backends import driver
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -97,4 +97,4 @@ class TransactionMonitor:
 
     def _read_state(self, connection: Connection, locks: str) -> Any:
         query = _COUNTS.format(locks=locks, catalogs=",".join(map(str, self._catalogs)))
-        return cursor.fetch_rows(cursor.open_cursor(connection), query)[0]
+        return driver.fetch_rows(driver.open_cursor(connection), query)[0]

@@ -1,0 +1,37 @@
+"""What the errors of SQLite and of the file system mean to the user, and what to do about them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.errors import DatabaseFailedError
+
+if TYPE_CHECKING:
+    from dormatory.backends.url import Target
+
+# What SQLite's short messages mean, and what to do: (part of the message, why, what next).
+_EXPLANATIONS = (
+    ("file is not a database", "its first bytes are not SQLite's", "name another file in DATABASE_URL"),
+    ("readonly database", "the file or its directory may not be written", "see its owner and mode with: ls -l"),
+    ("unable to open", "it, or its directory, may not be opened or written", "see owner and mode with: ls -l"),
+    ("disk is full", "there is no room left for it", "free some space and run the command again"),
+    ("disk I/O error", "there is no room left, or the disk is failing", "free some space and run the command again"),
+    ("database is locked", "another program is writing to it", "end that program, then try again"),
+    ("malformed", "the file is damaged", "restore it from a backup"),
+    ("No such file", "its directory is not there", "create the directory, or correct DATABASE_URL"),
+    ("Not a directory", "its path leads through a file", "correct DATABASE_URL"),
+    ("Is a directory", "the path names a directory", "name a file in DATABASE_URL"),
+    ("Permission denied", "its directory may not be written", "see owner and mode with: ls -ld"),
+    ("Read-only file system", "nothing can be written there", "name a file elsewhere in DATABASE_URL"),
+    ("No space left", "the disk is full", "free some space and run the command again"),
+    ("name too long", "the system takes no file name of that length", "shorten it in DATABASE_URL"),
+)
+
+
+def explain_sqlite_error(error: BaseException, target: Target) -> DatabaseFailedError:
+    """Return what SQLite or the file system reported about this file, and what to do."""
+    message = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
+    for part, why, fix in _EXPLANATIONS:
+        if part in message:
+            return DatabaseFailedError(f"{target}: {message}", why=why, fix=fix)
+    return DatabaseFailedError(f"{target} failed", why=message, fix="see that the file is whole and may be written")
