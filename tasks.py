@@ -386,7 +386,7 @@ def rehearse(_: Context, sample: str = "", at_rows: str = "", *, show_values: bo
 def sum_(_: Context, reason: str = "", base: str = "") -> None:
     """Write the file of the revisions' sums anew."""
     with reported():
-        from dormatory.project.checksums import write_checksums
+        from dormatory.project.checksum_update import write_checksums
 
         print(write_checksums(locate_project(), reason=reason, reference=base))
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from dormatory.backends.queries import VERSION_TABLE, VERSIONS_QUERY
 from dormatory.backends.registry import backend_by_name, backend_for
 from dormatory.errors import MissingDatabaseError, TransactionEndedError, UnexpectedRevisionError
-from dormatory.project import checksums
+from dormatory.project.checksum_update import add_checksums_with
 from dormatory.project.project import Project
 from dormatory.runtime import autogenerate, guards, numbering
 from dormatory.runtime.explain import explain_error
@@ -52,7 +52,7 @@ def run(metadata: MetaData) -> None:
     if given is not None:
         _migrate(given, metadata, project.settings)
         return
-    checksums.add_checksums_with(context.script, project)
+    add_checksums_with(context.script, project)
     target: Target | None = None
     try:
         target = project.target()

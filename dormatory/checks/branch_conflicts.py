@@ -11,7 +11,7 @@ from dormatory.checks.registry import finding
 from dormatory.checks.source import read_revision
 from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument
 from dormatory.checks.source.revision import CallKind, call_kind, changed_table, executed_sql, sql_without_literals
-from dormatory.project.history import function_line
+from dormatory.project.script import function_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dormatory.checks.source.call_sites import CallSite
     from dormatory.checks.source.resolver import NameResolver
     from dormatory.project.graph import RevisionGraph
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Script
 
 _WHOLE_TABLE = ""  # a change of a table as such: it is made, dropped or renamed
 _NAME_IN_SQL = rf'(?:[\w"]+\.)?(?P<name>"[^"]+"|[\w{UNKNOWN_TEXT}]+)'

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.project.history import History, Revision
+    from dormatory.project.history import History
+    from dormatory.project.script import Revision
     from dormatory.recording.model import Loss, Recording
 
 _HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'

@@ -10,14 +10,13 @@ from dormatory.checks.branch_conflicts import branch_conflicts
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import finding
 from dormatory.project.graph import RevisionGraph
-from dormatory.project.history import function_line
+from dormatory.project.script import function_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.project.history import Revision
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Revision, Script
 
 MAX_ID_LENGTH = 32  # what Alembic's version table holds
 _JOIN_HINT = "re-parent the newer one, or join them with: alembic merge"

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.registry import finding
-from dormatory.project.checksums import REMOVED, script_digests
+from dormatory.project.checksums import REMOVED
+from dormatory.project.digest import script_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.finding import Finding
     from dormatory.project.checksums import Checksum, ChecksumFile
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Script
 
 _REWRITE_HINT = "write it anew with: inv db.sum"
 _UNDO_HINT = "take the change back and write another revision, or give the reason: inv db.sum --reason"

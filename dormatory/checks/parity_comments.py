@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.source.statement_names import StatementNames
-from dormatory.project.history import parse_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from dormatory.project.history import History
+    from dormatory.project.script import Script
 
 _PARITY_COMMENT = re.compile(r"#\s*parity:\s*(.*)")
 _NAME = r'[\w.$"]+(?: (?:[a-z]+ )?[a-z]+)?'  # a name and, where it matters, the way in which it differs
@@ -47,24 +46,28 @@ class ParityComment:
     line: int
 
 
-def parity_comments(history: History) -> tuple[ParityComment, ...]:
-    """Return every `# parity:` comment of a history, in the order of the revisions; it only reads files."""
-    return tuple(found for revision in history.revisions for found in _comments_in_file(revision.path, revision.id))
+def parity_comments(scripts: Iterable[Script], history: History) -> tuple[ParityComment, ...]:
+    """Return every `# parity:` comment in the files of a history, in the order of the revisions."""
+    script_by_path = {script.path: script for script in scripts}
+    return tuple(
+        found
+        for revision in history.revisions
+        for found in _comments_in_script(script_by_path[revision.path], revision.id)
+    )
 
 
-def _comments_in_file(path: Path, revision: str) -> Iterator[ParityComment]:
-    source = path.read_bytes()
-    if b"parity:" not in source:
+def _comments_in_script(script: Script, revision: str) -> Iterator[ParityComment]:
+    if script.tree is None or b"parity:" not in script.source:
         return
-    statements = StatementNames(parse_source(path, source))
-    for line, code, text in _comments_with_code_lines(source):
+    statements = StatementNames(script.tree)
+    for line, code, text in _comments_with_code_lines(script.source):
         named = _NAMES_AND_REASON.fullmatch(text)
         if named:
             names, reason = tuple(re.split(r",\s*", named[1])), named[2]
         else:
             names, reason = statements.names_at(code), text
         plain = tuple(name.replace('"', "").lower() for name in names)
-        yield ParityComment(plain, named is not None, reason, revision, str(path), line)
+        yield ParityComment(plain, named is not None, reason, revision, str(script.path), line)
 
 
 def _comments_with_code_lines(source: bytes) -> Iterator[tuple[int, int, str]]:

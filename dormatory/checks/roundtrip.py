@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dormatory.checks.finding import Finding
-    from dormatory.project.history import History, Revision
+    from dormatory.project.history import History
+    from dormatory.project.script import Revision
     from dormatory.recording.model import Failure, Recording, Route
     from dormatory.schema.changes import Change
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding, LinterDiagnostic
     from dormatory.checks.source.resolver import NameResolver
     from dormatory.checks.source.revision import RevisionSource
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Script
 
 # Text inside of Python is laid out as Python is, and a call ends its statement itself.
 _LAYOUT_RULES = ("LT", "CV06")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Script
 
 _SUPPRESSION_COMMENT = re.compile(r"#\s*db-check:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*)")
 # What a published revision does is for versions.sum to allow, and a comment does not change its digest.

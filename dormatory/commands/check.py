@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from dormatory.checks.data import check_data_loss
@@ -31,7 +32,7 @@ from dormatory.project.checksums import read_checksums
 from dormatory.project.graph import RevisionGraph
 from dormatory.project.history import History
 from dormatory.project.published_models import published_columns
-from dormatory.project.revision_files import merged_scripts, scripts, scripts_at
+from dormatory.project.revision_files import merge_scripts, read_scripts, read_scripts_at
 from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import Evidence
     from dormatory.project.project import Project
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Script
     from dormatory.recording.model import Recording, Step
 
 _REPLAY_FAMILIES = frozenset({"roundtrip", "data", "locks"})
@@ -87,20 +88,22 @@ def check_project(
     UnknownRevisionError, MissingProjectError if a setting names no rule, and the error of a backend that cannot run.
     """
     refuse_unknown_rules(project.settings, project.ini)
-    files = scripts(project)
-    early = list(_static_findings(project, files, request))
+    files = read_scripts(project)
+    graph = RevisionGraph(files)
+    read_reference = cache(partial(read_scripts_at, project, parsed=files))
+    early = list(_static_findings(project, files, read_reference, request))
     history, selected = History(()), None
     evidence: tuple[Evidence, ...] = ()
     with ThreadPoolExecutor(1) as pool:
         sqlfluff_run = pool.submit(_sqlfluff_findings, project, files, request)  # a slow program: it runs meanwhile
         try:
-            history = History.read(project)
+            history = History.of(graph)
         except BrokenHistoryError as error:
             if "graph" not in request.families:
                 early.append(engine_error_finding(error, "broken-history"))
         else:
-            selected = _selected_revisions(project, history, request)
-            if needed := _needed_evidence(files, history, request, selected):
+            selected = _selected_revisions(history, read_reference, request)
+            if needed := _needed_evidence(graph, history, request, selected):
                 count = len(history.revisions if selected is None else selected)
                 evidence = collect_evidence(
                     project, request.backends, needed, lambda backend, step: on_step(backend, count, step)
@@ -125,18 +128,23 @@ def check_project(
     return outcome, tuple(item.recording for item in evidence if item.recording)
 
 
-def _static_findings(project: Project, files: Sequence[Script], request: CheckRequest) -> Iterator[Finding]:
+def _static_findings(
+    project: Project,
+    files: Sequence[Script],
+    read_reference: Callable[[str], Sequence[Script]],
+    request: CheckRequest,
+) -> Iterator[Finding]:
     """Run the checks that need no database and import no revision."""
     backends = project.settings.backends
     if "graph" in request.families:
-        yield from check_graph(files, backends=backends)
+        found = tuple(check_graph(files, backends=backends))
+        yield from found
         if request.base:
-            known = set(check_graph(files, backends=backends))
-            merged = check_graph(merged_scripts(project, request.base), backends=backends)
-            yield from (item for item in merged if item not in known)
+            merged = merge_scripts(project, request.base, ours=files, theirs=read_reference(request.base))
+            yield from (item for item in check_graph(merged, backends=backends) if item not in found)
     if "integrity" in request.families:
         reference = request.base or request.since
-        base = scripts_at(project, reference) if reference else None
+        base = read_reference(reference) if reference else None
         yield from check_integrity(files, read_checksums(project), base)
 
 
@@ -149,28 +157,30 @@ def _sqlfluff_findings(project: Project, files: Sequence[Script], request: Check
     return list(sqlfluff_findings(snippets, linters.run_sqlfluff(texts, home=project.root)))
 
 
-def _selected_revisions(project: Project, history: History, request: CheckRequest) -> Collection[str] | None:
+def _selected_revisions(
+    history: History, read_reference: Callable[[str], Sequence[Script]], request: CheckRequest
+) -> Collection[str] | None:
     """Return the revisions to check: one, those that a git reference does not have, or None for all."""
     if request.revision:
         return (history.get(request.revision).id,)
     if request.since:
-        known = {item.id for item in History.at_reference(project, request.since).revisions}
-        return tuple(item.id for item in history.revisions if item.id not in known)
+        known = History.of(RevisionGraph(read_reference(request.since))).by_id
+        return tuple(name for name in history.by_id if name not in known)
     return None
 
 
 def _needed_evidence(
-    files: Sequence[Script], history: History, request: CheckRequest, selected: Collection[str] | None
+    graph: RevisionGraph, history: History, request: CheckRequest, selected: Collection[str] | None
 ) -> EvidenceRequest | None:
     """Return what the families need, or None if they need no database or the history has several heads."""
     needs_schema = bool(_SCHEMA_FAMILIES & request.families)
-    if needs_schema and len(history.heads) > 1 and not RevisionGraph(files).has_labelled_heads:
+    if needs_schema and len(history.heads) > 1 and not graph.has_labelled_heads:
         return None
     needs_replay = bool(_REPLAY_FAMILIES & request.families) and (selected is None or bool(selected))
     needs_dump = "dump" in request.families
     if not (needs_schema or needs_dump or needs_replay):
         return None
-    return EvidenceRequest(needs_schema, needs_dump, needs_replay, selected)
+    return EvidenceRequest(needs_schema, needs_dump, needs_replay, selected, history)
 
 
 def _evidence_findings(
@@ -192,7 +202,7 @@ def _evidence_findings(
     if "parity" in request.families:
         migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
         if migrated.keys() == {"sqlite", "postgresql"}:
-            yield from check_parity(migrated["sqlite"], migrated["postgresql"], parity_comments(history))
+            yield from check_parity(migrated["sqlite"], migrated["postgresql"], parity_comments(files, history))
 
 
 def _backend_findings(item: Evidence, history: History, families: Collection[str]) -> Iterator[Finding]:

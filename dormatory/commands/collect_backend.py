@@ -88,6 +88,7 @@ class _EvidenceCollector:
             self._project,
             self._maker,
             on_step,
+            history=self._request.history,
             only=self._request.revisions,
             on_head=self._read_head,
             second_databases=partial(scratch.databases, self._backend),

@@ -10,17 +10,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.finding import Finding
+    from dormatory.project.history import History
     from dormatory.recording.model import Comparison, Recording
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRequest:
-    """What to collect; `revisions` are those that make a round trip, None for all."""
+    """What to collect; `revisions` are those that make a round trip, None for all; `history`, if it was read before."""
 
     schema: bool
     dump: bool
     replay: bool
     revisions: Collection[str] | None = None
+    history: History | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from dormatory.backends.registry import BACKEND_NAMES, backend_for
 from dormatory.errors import DormatoryError, ProgramMissingError
-from dormatory.project import checksums
+from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
 from dormatory.runtime.runner import Runner
@@ -63,7 +63,7 @@ class RevisionWriter:
         file = Runner(self.project).write_revision(title, autogenerate=False) if empty else self._autogenerate(title)
         if file is not None:
             _format(file)
-            checksums.add_checksums(self.project)
+            add_checksums(self.project)
         return file
 
     def _autogenerate(self, title: str) -> Path | None:

@@ -16,8 +16,8 @@ from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
-    from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.project.script import Revision
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How the files of a history hang together, even where they do not: what is wrong is kept, not raised."""
+"""The graph of the revisions in some files. What is wrong with it is kept as a value and never raised."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Script
 
 
 class RevisionGraph:
-    """Revisions by their ids, and what each builds on.
+    """The scripts by the ids of their revisions, and what each revision builds on.
 
-    `duplicates` are files that claim an id of another one, `missing` those that name a parent that nobody is.
+    Its problems: `unparsed` are files without a syntax tree, `duplicates` files whose id an earlier file has (with
+    that file), `missing_parents` files that build on an unknown or ambiguous name (with that name); also `cycles`.
+    A file without a revision is left out.
     """
 
-    def __init__(self, scripts: Sequence[Script]) -> None:
+    def __init__(self, scripts: Iterable[Script]) -> None:
         self.scripts: dict[str, Script] = {}
+        self.unparsed: list[Script] = []
         self.duplicates: list[tuple[Script, Script]] = []
         self.missing_parents: list[tuple[Script, str]] = []
         self._id_by_label: dict[str, str] = {}
         for script in scripts:
+            if script.tree is None:
+                self.unparsed.append(script)
             if script.revision is None:
                 continue
             first = self.scripts.setdefault(script.revision.id, script)
@@ -31,12 +36,17 @@ class RevisionGraph:
             else:
                 self._id_by_label.update(dict.fromkeys(script.revision.labels, script.revision.id))
         self.parents = {name: self._resolve(script, "parents") for name, script in self.scripts.items()}
-        depends = {name: self._resolve(script, "depends_on") for name, script in self.scripts.items()}
-        self._dependencies = {name: (*self.parents[name], *depends[name]) for name in self.scripts}
+        self.depends_on = {name: self._resolve(script, "depends_on") for name, script in self.scripts.items()}
+        self._dependencies = {name: (*self.parents[name], *self.depends_on[name]) for name in self.scripts}
+
+    @property
+    def has_problems(self) -> bool:
+        """Whether the files do not make a history."""
+        return bool(self.unparsed or self.duplicates or self.missing_parents or self.cycles)
 
     @cached_property
     def cycles(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of revisions each of which comes before all others of its group, each from its least id on."""
+        """Groups of revisions that build on each other in a circle, each group beginning with its smallest id."""
         found: list[tuple[str, ...]] = []
         waiting = set(self._in_or_after_cycles)
         while waiting:
@@ -48,7 +58,7 @@ class RevisionGraph:
 
     @cached_property
     def unreachable(self) -> tuple[str, ...]:
-        """Revisions that are right in themselves, but that no way leads to."""
+        """Revisions that have no problem themselves but build on one that has, so that no upgrade reaches them."""
         broken = {script.revision.id for script, _ in self.missing_parents if script.revision is not None}
         broken |= {name for cycle in self.cycles for name in cycle}
         children = self._children
@@ -62,7 +72,7 @@ class RevisionGraph:
 
     @cached_property
     def heads(self) -> tuple[str, ...]:
-        """Revisions that nothing builds on, as far as a way leads to them, in the order of the files."""
+        """Reachable revisions that no other revision names as its parent, in the order of the files."""
         parents = {parent for found in self.parents.values() for parent in found}
         excluded = {
             *self.unreachable,
@@ -72,14 +82,14 @@ class RevisionGraph:
 
     @cached_property
     def has_labelled_heads(self) -> bool:
-        """Whether each head is the tip of a branch with a label of its own: the branches are meant to stay."""
-        ancestors = [_reachable([head], self.parents) for head in self.heads]
-        labels = [{label for label, name in self._id_by_label.items() if name in behind} for behind in ancestors]
+        """Whether each head has a label that no other head has behind it: such branches are meant to stay apart."""
+        ancestors = [reachable([head], self.parents) for head in self.heads]
+        labels = [{label for label, name in self._id_by_label.items() if name in passed} for passed in ancestors]
         return all(own.difference(*labels[:number], *labels[number + 1 :]) for number, own in enumerate(labels))
 
     def ancestors(self, names: Iterable[str]) -> set[str]:
-        """Return the revisions that a database at these has passed, themselves included."""
-        return _reachable(names, self._dependencies)
+        """Return the revisions that are applied to a database at `names`, these included."""
+        return reachable(names, self._dependencies)
 
     @cached_property
     def _children(self) -> Mapping[str, Sequence[str]]:
@@ -91,7 +101,7 @@ class RevisionGraph:
 
     @cached_property
     def _in_or_after_cycles(self) -> Sequence[str]:
-        """Revisions that come after themselves, or after one that does."""
+        """Revisions in a cycle, and those that build on one."""
         left = {name: len(set(needed)) for name, needed in self._dependencies.items()}
         ready = [name for name, count in left.items() if not count]
         while ready:
@@ -102,7 +112,7 @@ class RevisionGraph:
         return sorted(left)
 
     def _cycle_through(self, start: str, among: set[str]) -> tuple[str, ...]:
-        """Return the revisions on a way from a revision to itself, the later ones last; nothing if there is none."""
+        """Return the revisions on a path from one back to itself, later ones last; an empty tuple if there is none."""
         came_from: dict[str, str] = {}
         waiting = [start]
         while waiting:
@@ -119,7 +129,7 @@ class RevisionGraph:
         return ()
 
     def _resolve(self, script: Script, attribute: str) -> tuple[str, ...]:
-        """Return the whole ids of what a revision names, which may be the start of one, or a label."""
+        """Return the full ids of what a revision builds on; it may name the start of an id, or a label."""
         found: list[str] = []
         for name in getattr(script.revision, attribute):
             if name in self.scripts or name in self._id_by_label:
@@ -133,10 +143,11 @@ class RevisionGraph:
         return tuple(found)
 
 
-def _reachable(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> set[str]:
+def reachable(names: Iterable[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the names that following the edges leads to, the first ones included."""
     found, waiting = set[str](), list(names)
     while waiting:
         if (name := waiting.pop()) not in found:
             found.add(name)
-            waiting += needs.get(name, ())
+            waiting += edges.get(name, ())
     return found

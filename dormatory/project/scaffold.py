@@ -1,4 +1,4 @@
-"""The files a checkout needs before it can have migrations; they are written only where they are missing."""
+"""Creates the files that a project needs before its first migration; files that exist are kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dormatory.errors import UnwritableFileError
-from dormatory.project import checksums
+from dormatory.project.checksum_update import create_checksums
+from dormatory.project.checksums import FILE_HEADER, FILE_NAME
 from dormatory.project.project import Project
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _DIRECTORIES = ("alembic/versions", "alembic/schema")
 
 
 def create_scaffold(home: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield each file and directory of the skeleton below `home`, and whether it had to be made."""
+    """Create the files and directories of a project below `home`; yield each, and whether it is new."""
     templates = files("dormatory.project") / "templates"
     try:
         for name in _DIRECTORIES:
@@ -42,11 +43,11 @@ def create_scaffold(home: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _create_checksums(home: Path) -> tuple[Path, bool]:
-    """Write the sums where there are none: a line for each revision that is there, or the heading alone."""
-    file = home / "alembic" / checksums.FILE_NAME
+    """Create the checksum file if it is missing, a line for each revision; return its path and whether it is new."""
+    file = home / "alembic" / FILE_NAME
     is_new = not file.exists()
     if is_new and any((home / "alembic" / "versions").glob("*.py")):
-        checksums.create_checksums(Project.read(home / "alembic.ini"))
+        create_checksums(Project.read(home / "alembic.ini"))
     elif is_new:
-        file.write_text(checksums.FILE_HEADER, encoding="utf-8")
+        file.write_text(FILE_HEADER, encoding="utf-8")
     return file, is_new

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dormatory.backends.base import ReplicaInfo
-    from dormatory.project.history import Revision
+    from dormatory.project.script import Revision
     from dormatory.recording.model import Direction, Recording
     from dormatory.rehearsal.forecast import Forecast
 

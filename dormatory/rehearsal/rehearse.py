@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.replica import ReplicaSource
     from dormatory.backends.url import Target
-    from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.project.script import Revision
     from dormatory.rehearsal.trial import Trial
 
     OnProgress = Callable[[str, int, int], None]

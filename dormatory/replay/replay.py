@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
-    from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.project.script import Revision
     from dormatory.replay.run import RunPlan, RunResult
     from dormatory.schema.snapshot import Snapshot
 
@@ -39,22 +39,25 @@ def replay_history(
     maker: ScratchMaker,
     on_step: Callable[[Step], None] = lambda _: None,
     *,
+    history: History | None = None,
     only: Collection[str] | None = None,
     on_head: Callable[[Target], None] = lambda _: None,
     second_databases: Callable[[], AbstractContextManager[ScratchMaker]] | None = None,
 ) -> Recording:
     """Play the history from an empty database and return what happened; `on_step` hears of each step at once.
 
-    `on_head` may look at the database that one run of the whole history has just brought to its head; a play may not
-    come to that. `only` names the revisions to make a round trip of; what they build on is applied straight. A revision
-    that fails does not hide the rest: the walk goes on behind it on a fresh database, where it is applied to empty
-    tables. Only what fails on those, too, leaves the revisions behind it unreached.
+    A `history` that was read before is not read again. `on_head` may look at the database that one run of the whole
+    history has just brought to its head; a play may not come to that. `only` names the revisions to make a round
+    trip of; what they build on is applied straight. A revision that fails does not hide the rest: the walk goes on
+    behind it on a fresh database, where it is applied to empty tables. Only what fails on those, too, leaves the
+    revisions behind it unreached.
 
     With `beside`, a second place for databases that shares nothing with the first, the halves of a long history are
     walked at the same time; the second one is reached with empty tables, but for the rows that the project brings.
     """
     with ExitStack() as stack:
-        return _Replay(project, maker, on_step, only, on_head).run(second_databases, stack)
+        replay = _Replay(project, history or History.read(project), maker, on_step=on_step, only=only, on_head=on_head)
+        return replay.run(second_databases, stack)
 
 
 class _Replay:
@@ -63,13 +66,14 @@ class _Replay:
     def __init__(
         self,
         project: Project,
+        history: History,
         maker: ScratchMaker,
+        *,
         on_step: Callable[[Step], None],
         only: Collection[str] | None,
         on_head: Callable[[Target], None],
     ) -> None:
         self.project, self.makers, self.on_step, self.on_head = project, [maker], on_step, on_head
-        history = History.read(project)
         self._chosen = {item.id for item in history.revisions} if only is None else set(only)
         self._revisions = _chosen_last(history, self._chosen)
         self._order = [item.id for item in self._revisions]

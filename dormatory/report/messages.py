@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dormatory.commands.revision import Preview
     from dormatory.commands.schema_dump import DumpDifference
     from dormatory.commands.status import Status
-    from dormatory.project.history import History, Revision
+    from dormatory.project.history import History
+    from dormatory.project.script import Revision
     from dormatory.safety.backups import Backup
 
 _JSON_VERSION = 1

@@ -12,20 +12,21 @@ import ast
 import contextlib
 import os
 import sys
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.plain_url import plain_target
 from dormatory.backends.queries import DANGLING_ROWS_QUERY, INVALID_INDEXES_QUERY, LEFTOVER_TABLES_QUERY, VERSIONS_QUERY
-from dormatory.project.history import parse_source, revision_in, revision_paths
+from dormatory.project.graph import RevisionGraph
+from dormatory.project.revision_files import read_scripts
+from dormatory.project.script import parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from dormatory.backends.plain_url import PlainTarget
-    from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.project.script import Script
 
 _TRUSTED_PACKAGES = frozenset({"alembic", "sqlalchemy", *sys.stdlib_module_names})
 _CONNECT_TIMEOUT_SECONDS = 10
@@ -58,26 +59,19 @@ def _is_ordinary(project: Project) -> bool:
 
 
 def _only_head(project: Project) -> str | None:
-    """Return the id of the only head of an ordinary history: whole, without labels, dependencies or circles."""
-    found: dict[str, Revision] = {}
-    for path in revision_paths(project):
-        tree = _syntax_tree(path)
-        revision = revision_in(path, tree)
-        if (
-            revision is None
-            or revision.id in found
-            or revision.labels
-            or revision.depends_on
-            or not _is_importable(tree)
-        ):
-            return None
-        found[revision.id] = revision
-    parents = {parent for revision in found.values() for parent in revision.parents}
-    heads = found.keys() - parents
-    with contextlib.suppress(CycleError):
-        TopologicalSorter({revision.id: revision.parents for revision in found.values()}).prepare()
-        return heads.pop() if len(heads) == 1 and parents <= found.keys() else None
-    return None
+    """Return the id of the only head of an ordinary history: without problems, labels and dependencies."""
+    scripts = read_scripts(project)
+    if not all(_is_ordinary_revision(script) for script in scripts):
+        return None
+    graph = RevisionGraph(scripts)
+    return graph.heads[0] if not graph.has_problems and len(graph.heads) == 1 else None
+
+
+def _is_ordinary_revision(script: Script) -> bool:
+    revision, tree = script.revision, script.tree
+    if revision is None or tree is None or revision.labels or revision.depends_on:
+        return False
+    return _is_importable(tree)
 
 
 def _is_importable(tree: ast.Module) -> bool:

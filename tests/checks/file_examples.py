@@ -14,8 +14,9 @@ from dormatory.checks.registry import finding
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
 from dormatory.checks.suppression import apply_suppressions
-from dormatory.project.checksums import ChecksumFile, tree_digest
-from dormatory.project.revision_files import Script
+from dormatory.project.checksums import ChecksumFile
+from dormatory.project.digest import tree_digest
+from dormatory.project.script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -16,7 +16,8 @@ from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import ParityComment
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.squawk import executed_ddl, squawk_findings
-from dormatory.project.history import History, Revision
+from dormatory.project.history import History
+from dormatory.project.script import Revision
 from dormatory.recording.model import (
     Comparison,
     Direction,

@@ -10,7 +10,8 @@ import pytest
 from dormatory.checks.finding import Severity
 from dormatory.checks.graph import check_graph
 from dormatory.project.project import Project
-from dormatory.project.revision_files import Script, merge_sources, scripts
+from dormatory.project.revision_files import merge_sources, read_scripts
+from dormatory.project.script import Script
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject
@@ -272,7 +273,7 @@ def test_a_python_warning_is_no_failure() -> None:
 
 
 def test_our_own_history_is_clean() -> None:
-    assert list(check_graph(scripts(Project.read(ROOT / "alembic.ini")))) == []
+    assert list(check_graph(read_scripts(Project.read(ROOT / "alembic.ini")))) == []
 
 
 def test_neither_graph_nor_integrity_nor_source_loads_sqlalchemy(small_project: SmallProject) -> None:
@@ -284,10 +285,10 @@ from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.project.project import Project
-from dormatory.project.revision_files import scripts
+from dormatory.project.revision_files import read_scripts
 from dormatory.project.checksums import read_checksums
 project = Project.read(Path({str(small_project.root / "alembic.ini")!r}))
-files = scripts(project)
+files = read_scripts(project)
 print(*check_graph(files), *check_integrity(files, read_checksums(project)))
 print(*check_source(files, ApplicationModules.of(project)))
 print({{"sqlalchemy", "alembic"}} & sys.modules.keys())

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.checks.integrity import check_integrity
-from dormatory.project.checksums import ChecksumFile, read_checksums, tree_digest
+from dormatory.project.checksums import ChecksumFile, read_checksums
+from dormatory.project.digest import tree_digest
 from dormatory.project.project import Project
-from dormatory.project.revision_files import Script, scripts
+from dormatory.project.revision_files import read_scripts
+from dormatory.project.script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +94,7 @@ def test_a_second_line_of_a_revision_is_not_read() -> None:
 def test_our_own_revisions_are_what_our_sums_say() -> None:
     project = Project.read(ROOT / "alembic.ini")
     assert read_checksums(project) is not None
-    assert list(check_integrity(scripts(project), read_checksums(project))) == []
+    assert list(check_integrity(read_scripts(project), read_checksums(project))) == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.commands import linters
 from dormatory.errors import ProgramFailedError, ProgramMissingError
 from dormatory.project.history import History
-from dormatory.project.revision_files import scripts
+from dormatory.project.revision_files import read_scripts
 from dormatory.replay.replay import replay_history
 from tests.conftest import SmallProject
 
@@ -152,12 +152,12 @@ def sqlfluff_result(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list
     rules = '[tool.sqlfluff.core]\nrules = "CP01, LT01"\n[tool.sqlfluff.rules.capitalisation.keywords]\n'
     (project.root / "pyproject.toml").write_text(f'{rules}capitalisation_policy = "upper"\n')
     project.write_revision("001", HANDWRITTEN, extra="from textwrap import dedent")
-    snippets = sql_snippets(scripts(project.project))
+    snippets = sql_snippets(read_scripts(project.project))
     told = linters.run_sqlfluff(
         {name: (snippet.backend, snippet.executable_sql) for name, snippet in snippets.items()},
         home=project.root / "scripts",
     )
-    (script,) = scripts(project.project)
+    (script,) = read_scripts(project.project)
     return str(script.path), list(sqlfluff_findings(snippets, told))
 
 
@@ -192,5 +192,5 @@ def test_parameters_and_escaped_colons_are_read_as_the_database_reads_them(small
     small_project.write_revision(
         "001", r"""op.execute(sa.text("SELECT a\\:\\:int, b::int, ':x' FROM t WHERE c = :it"))"""
     )
-    (snippet,) = sql_snippets(scripts(small_project.project)).values()
+    (snippet,) = sql_snippets(read_scripts(small_project.project)).values()
     assert snippet.executable_sql == "SELECT a::int, b::int, '11' FROM t WHERE c = 111"

@@ -16,6 +16,7 @@ from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import ParityComment, parity_comments
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.project.revision_files import read_scripts
 from dormatory.runtime import scratch
 from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
@@ -151,4 +152,4 @@ def test_our_own_history_has_only_declared_differences(postgres_server: Server) 
         "parity check ck_object_created_on_range on object",
         "parity check ck_versioning_created_at_range on versioning",
     ]
-    assert found_differences(sides, *parity_comments(History.read(PROJECT))) == []
+    assert found_differences(sides, *parity_comments(read_scripts(PROJECT), History.read(PROJECT))) == []

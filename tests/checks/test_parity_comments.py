@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from dormatory.checks.parity_comments import parity_comments
+from dormatory.checks.parity_comments import ParityComment, parity_comments
 from dormatory.project.history import History
+from dormatory.project.revision_files import read_scripts
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject
@@ -73,13 +74,17 @@ CASES = [
 ]
 
 
+def comments_in(project: SmallProject) -> tuple[ParityComment, ...]:
+    return parity_comments(read_scripts(project.project), History.read(project.project))
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_comment_speaks_of_what_it_names_or_of_the_statement_it_stands_at(
     small_project: SmallProject, case: Case
 ) -> None:
     small_project.write_revision("001", case.body, extra='INDEX = "ix_constant"')
 
-    (found,) = parity_comments(History.read(small_project.project))
+    (found,) = comments_in(small_project)
 
     assert found.names == case.names
 
@@ -87,7 +92,7 @@ def test_a_comment_speaks_of_what_it_names_or_of_the_statement_it_stands_at(
 def test_a_comment_gives_its_reason_and_where_it_stands(small_project: SmallProject) -> None:
     file = small_project.write_revision("001", "# parity: ix_a: no GIN,\n# and no need\n#\n# Another matter.\npass")
 
-    (found,) = parity_comments(History.read(small_project.project))
+    (found,) = comments_in(small_project)
 
     assert (found.reason, found.is_explicit) == ("no GIN, and no need", True)
     assert (found.revision, found.file) == ("001", str(file))
@@ -99,7 +104,7 @@ def test_two_comments_may_stand_above_one_statement(small_project: SmallProject)
         "001", '# parity: no GIN\n# parity: docs.b: no b\nop.create_index("ix_a", "docs", ["a"])'
     )
 
-    found = parity_comments(History.read(small_project.project))
+    found = comments_in(small_project)
 
     assert [declaration.names for declaration in found] == [("ix_a",), ("docs.b",)]
 
@@ -107,4 +112,4 @@ def test_two_comments_may_stand_above_one_statement(small_project: SmallProject)
 def test_only_comments_declare(small_project: SmallProject) -> None:
     small_project.write_revision("001", 'op.execute("SELECT 1 -- # parity: ix_a: no GIN")\n# On parity: nothing.')
 
-    assert parity_comments(History.read(small_project.project)) == ()
+    assert comments_in(small_project) == ()

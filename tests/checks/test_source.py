@@ -12,7 +12,8 @@ from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.project.project import Project
-from dormatory.project.revision_files import Script, scripts
+from dormatory.project.revision_files import read_scripts
+from dormatory.project.script import Script
 from dormatory.recording.model import Direction, Leg, Recording, Statement, Step
 from dormatory.schema.snapshot import Snapshot
 
@@ -346,7 +347,7 @@ def recording_of_lines(backend: str, *lines: int) -> Recording:
 
 def test_our_own_history_is_clean() -> None:
     project = Project.read(ROOT / "alembic.ini")
-    assert list(check_source(scripts(project), ApplicationModules.of(project))) == []
+    assert list(check_source(read_scripts(project), ApplicationModules.of(project))) == []
 
 
 def test_the_application_is_what_lies_beside_the_scripts(tmp_path: Path) -> None:

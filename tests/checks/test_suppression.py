@@ -8,7 +8,7 @@ import pytest
 
 from dormatory.checks.registry import finding
 from dormatory.checks.suppression import apply_suppressions
-from dormatory.project.revision_files import Script
+from dormatory.project.script import Script
 
 FILE = Path("versions/002_x.py")
 IGNORE = "# db-check: ignore[create-all]"

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft4Validator
 
 from dormatory.commands.check import CheckRequest, check_project
-from dormatory.project.checksums import add_checksums, write_checksums
+from dormatory.project.checksum_update import add_checksums, write_checksums
 from dormatory.project.published_models import published_columns
 
 if TYPE_CHECKING:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from dormatory.project.branch_orders import BranchRegion, branch_regions
-from dormatory.project.history import Revision
+from dormatory.project.graph import RevisionGraph
+from dormatory.project.history import History
+from dormatory.project.script import Revision, Script
 
 
 def revision(name: str, *parents: str, depends_on: tuple[str, ...] = (), labels: tuple[str, ...] = ()) -> Revision:
     return Revision(name, parents, depends_on, labels, "title", "", Path(f"{name}.py"))
+
+
+def history_of(*revisions: Revision) -> History:
+    return History.of(RevisionGraph(Script(item.path, b"", ast.Module([], []), item) for item in revisions))
 
 
 A, B = revision("a"), revision("b", "a")
@@ -50,7 +57,8 @@ def test_a_dependency_across_branches_is_kept() -> None:
     dependent = revision("r", "b", depends_on=("l",))
     assert list(branch_regions([A, B, LEFT, dependent, revision("m", "l", "r")])) == []
     by_label = revision("r", "b", depends_on=("left",))
-    assert list(branch_regions([A, B, revision("l", "b", labels=("left",)), by_label])) == []
+    resolved = history_of(A, B, revision("l", "b", labels=("left",)), by_label)
+    assert list(branch_regions(resolved.revisions)) == []
 
 
 def test_two_regions_are_distinguished() -> None:

@@ -11,11 +11,13 @@ from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
 from dormatory.commands.revision import RevisionWriter
 from dormatory.errors import UnknownRevisionError
-from dormatory.project.checksums import add_checksums, read_checksums, write_checksums
+from dormatory.project.checksum_update import add_checksums, write_checksums
+from dormatory.project.checksums import read_checksums
 from dormatory.project.history import History
-from dormatory.project.revision_files import merged_scripts, scripts, scripts_at
+from dormatory.project.revision_files import merge_scripts, read_scripts, read_scripts_at
 
 if TYPE_CHECKING:
+    from dormatory.project.script import Script
     from tests.conftest import SmallProject
 
 
@@ -45,8 +47,15 @@ def published(small_project: SmallProject) -> SmallProject:
 
 
 def integrity_rules(project: SmallProject, reference: str = "main") -> list[str]:
-    base = scripts_at(project.project, reference)
-    return [found.rule for found in check_integrity(scripts(project.project), read_checksums(project.project), base)]
+    base = read_scripts_at(project.project, reference)
+    return [
+        found.rule for found in check_integrity(read_scripts(project.project), read_checksums(project.project), base)
+    ]
+
+
+def merged(project: SmallProject, reference: str) -> tuple[Script, ...]:
+    theirs = read_scripts_at(project.project, reference)
+    return merge_scripts(project.project, reference, ours=read_scripts(project.project), theirs=theirs)
 
 
 def test_a_new_revision_gets_its_line(published: SmallProject) -> None:
@@ -114,10 +123,10 @@ def test_without_git_what_has_a_line_may_not_change_until_the_file_is_written_an
     small_project.write_table_revisions("a")
     write_checksums(small_project.project)
     small_project.write_revision("001", "op.drop_table('x')")
-    (found,) = check_integrity(scripts(small_project.project), read_checksums(small_project.project))
+    (found,) = check_integrity(read_scripts(small_project.project), read_checksums(small_project.project))
     assert found.rule == "revision-changed"
     write_checksums(small_project.project)
-    assert list(check_integrity(scripts(small_project.project), read_checksums(small_project.project))) == []
+    assert list(check_integrity(read_scripts(small_project.project), read_checksums(small_project.project))) == []
 
 
 def test_a_reason_for_no_revision_is_refused(published: SmallProject) -> None:
@@ -135,11 +144,9 @@ def test_two_branches_that_add_a_revision_meet_in_git_and_in_the_graph(published
     add_checksums(published.project)
     commit(published)
 
-    (heads,) = (
-        found for found in check_graph(merged_scripts(published.project, "theirs")) if found.rule == "several-heads"
-    )
+    (heads,) = (found for found in check_graph(merged(published, "theirs")) if found.rule == "several-heads")
     assert heads.message == "the history has 2 heads: 003, a03"
-    assert [found.rule for found in check_graph(scripts(published.project))] == ["empty-revision"]
+    assert [found.rule for found in check_graph(read_scripts(published.project))] == ["empty-revision"]
     assert git(published, "status", "--short").stdout == ""
     assert "versions.sum" in git(published, "merge", "theirs", check=False).stdout
 
@@ -147,4 +154,4 @@ def test_two_branches_that_add_a_revision_meet_in_git_and_in_the_graph(published
 def test_a_revision_that_one_branch_moved_is_not_there_twice(published: SmallProject) -> None:
     git(published, "checkout", "-qb", "ours")
     (published.versions / "002_x.py").rename(published.versions / "002_better_name.py")
-    assert list(check_graph(merged_scripts(published.project, "main"))) == []
+    assert list(check_graph(merged(published, "main"))) == []

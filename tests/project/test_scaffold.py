@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dormatory.errors import UnwritableFileError
-from dormatory.project import checksums
+from dormatory.project.checksums import FILE_HEADER
 from dormatory.project.scaffold import create_scaffold
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def test_the_sums_begin_with_a_line_for_each_revision_that_is_there(tmp_path: Pa
 
 def test_without_revisions_the_sums_are_a_heading(tmp_path: Path) -> None:
     list(create_scaffold(tmp_path))
-    assert (tmp_path / "alembic" / "versions.sum").read_text() == checksums.FILE_HEADER
+    assert (tmp_path / "alembic" / "versions.sum").read_text() == FILE_HEADER
 
 
 def test_what_exists_is_kept(tmp_path: Path) -> None:

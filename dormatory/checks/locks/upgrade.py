@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.project.history import Revision
+    from dormatory.project.script import Revision
     from dormatory.recording.model import Leg, Statement, Step
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View
     from dormatory.sql.dialect import Dialect

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.project.history import Revision
-    from dormatory.project.revision_files import Script
+    from dormatory.project.script import Revision, Script
     from dormatory.recording.model import Recording
 
 __all__ = ["ApplicationModules", "check_source", "read_revision"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding, Severity
     from dormatory.checks.source.call_sites import CallSite, CallSiteFinder
     from dormatory.checks.source.resolver import NameResolver
-    from dormatory.project.history import Revision
+    from dormatory.project.script import Revision
 
 
 class CallKind(Enum):

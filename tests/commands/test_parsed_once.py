@@ -1,0 +1,71 @@
+"""A command reads and parses each revision file once, and hands on what it read."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dormatory.commands.check import CheckRequest, check_project
+from dormatory.project.checksum_update import write_checksums
+from dormatory.runtime.fast_path import database_at_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import SmallProject
+
+
+@pytest.fixture
+def parses(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, int]]:
+    """How often each revision file of a project was parsed."""
+    small_project.write_table_revisions("a", "b", "c")
+    small_project.write_revision("004", "# parity: ix_a: no reason\npass")
+    counts: Counter[str] = Counter()
+    parse = ast.parse
+
+    def counted(source: Any, filename: str | Path = "<unknown>", *arguments: Any, **options: Any) -> Any:
+        counts[str(filename)] += 1
+        return parse(source, filename, *arguments, **options)
+
+    monkeypatch.setattr(ast, "parse", counted)
+    files = sorted(small_project.versions.glob("*.py"))
+    return lambda: {file.name[:3]: counts[str(file)] for file in files}
+
+
+ONCE = {"001": 1, "002": 1, "003": 1, "004": 1}
+
+
+def commit(project: SmallProject) -> None:
+    names = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], [*names, "commit", "-qm", "all"]):
+        subprocess.run(["git", *arguments], cwd=project.root, check=True)
+
+
+def test_a_check(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+    check_project(small_project.project, CheckRequest(("sqlite",)))
+    assert parses() == ONCE
+
+
+def test_a_check_against_a_reference(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+    commit(small_project)
+    check_project(small_project.project, CheckRequest(("sqlite",), since="main", base="main"))
+    assert parses() == ONCE
+
+
+def test_the_checksums(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+    commit(small_project)
+    write_checksums(small_project.project, reason="002: why")
+    assert parses() == ONCE
+
+
+def test_the_fast_path(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+    url = f"sqlite:///{small_project.root}/x.db"
+    small_project.upgrade(url)
+    before = parses()
+    assert database_at_head(small_project.project, {"DATABASE_URL": url}) is not None
+    assert {name: count - before[name] for name, count in parses().items()} == ONCE
