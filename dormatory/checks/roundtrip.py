@@ -49,10 +49,10 @@ def check_round_trip(recording: Recording, history: History) -> Iterator[Finding
         if revision.irreversible and len(step.legs) == len(Direction) and step.is_clean:
             message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
             yield _finding(revision, recording, "irreversible-is-not", message, "remove the declaration")
-    for route in recording.passages:
+    for route in recording.routes:
         yield from _route_findings(route, revision_by_id, recording)
     if recording.unreached:
-        stopped = [passage.stopped for passage in recording.passages if passage.stopped]
+        stopped = [route.stopped for route in recording.routes if route.stopped]
         last = recording.steps[-1].revision if recording.steps else stopped[-1]
         message = f"not played, for the upgrade of {last} failed before: {', '.join(recording.unreached)}"
         yield _finding(
@@ -110,8 +110,8 @@ def _failure_finding(failure: Failure, direction: Direction, revision: Revision,
 
 def _route_findings(route: Route, revision_by_id: Mapping[str, Revision], recording: Recording) -> Iterator[Finding]:
     """Report a way through many revisions that did not end where the round trips say."""
-    rule, description, hint = _ROUTE_RULES[route.course]
-    order = f" ({', '.join(route.revisions)})" if route.course is RouteKind.OTHER_ORDER else ""
+    rule, description, hint = _ROUTE_RULES[route.kind]
+    order = f" ({', '.join(route.revisions)})" if route.kind is RouteKind.OTHER_ORDER else ""
     revision = revision_by_id[route.stopped or route.revisions[-1]]
     if route.failure:
         message = f"{description}{order} fails at {revision.id}: {route.failure.why}"

@@ -161,7 +161,7 @@ class Route:
     the one that stopped it included.
     """
 
-    course: RouteKind
+    kind: RouteKind
     revisions: tuple[str, ...]
     seconds: float
     trace: tuple[Change, ...] = ()
@@ -195,22 +195,9 @@ class Recording:
     backend: str
     server: str
     steps: tuple[Step, ...]
-    passages: tuple[Route, ...] = ()
+    routes: tuple[Route, ...] = ()
     unreached: tuple[str, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
-
-    def to_json(self) -> str:
-        """Return all of it as text; it holds what is here, so nothing that must not leave may be put in."""
-        from dormatory.recording import json_codec  # noqa: PLC0415  # it is made of this module
-
-        return json_codec.to_json(self)
-
-    @staticmethod
-    def from_json(text: str) -> Recording:
-        """Return the recording that `to_json` wrote; UnreadableRecordingError tells what is wrong with other text."""
-        from dormatory.recording import json_codec  # noqa: PLC0415  # it is made of this module
-
-        return json_codec.from_json(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class _Replay:
         }:
             results = self._run_segments(plans)
             stuck += filter(None, [self._segments[at].finish_run(plan, results[at]) for at, plan in plans.items()])
-            if any(self._is_applied_elsewhere(passage.stopped) for passage in stuck):  # with rows, as it is not without
+            if any(self._is_applied_elsewhere(route.stopped) for route in stuck):  # with rows, as it is not without
                 self._restart_as_one_segment()
                 stuck = []
         for step in filter(None, [section.take_suspect() for section in self._segments]):  # not to be had again
@@ -177,15 +177,15 @@ class _Replay:
     def _compared_routes(self) -> Iterator[Route]:
         """Yield the ways that walks went besides their steps, and what differs where one run to the head came."""
         head = self._head_schema()
-        for passage in self._routes:
-            if passage.course is not RouteKind.UP:
-                yield passage
+        for route in self._routes:
+            if route.kind is not RouteKind.UP:
+                yield route
             elif head:  # else the steps say what is wrong
-                yield replace(passage, trace=diff(head, self._one_run_schema)) if self._one_run_schema else passage
+                yield replace(route, trace=diff(head, self._one_run_schema)) if self._one_run_schema else route
 
     def _other_routes(self) -> Iterator[Route]:
         """Yield one run to the head, unless a walk has made it, and the other orders of branches."""
-        if (head := self._head_schema()) and not any(passage.course is RouteKind.UP for passage in self._routes):
+        if (head := self._head_schema()) and not any(route.kind is RouteKind.UP for route in self._routes):
             yield self._run_route(upgrade_fresh_database, head)
         yield from islice(self._branch_order_routes(), _MAX_BRANCH_ORDERS)
 
@@ -202,10 +202,10 @@ class _Replay:
     def _run_route(self, function: Callable[..., Route], *arguments: object) -> Route:
         with self.makers[0]() as target:
             run_baseline(self.project, target)
-            passage = call_in_worker(self.project, function, self.project, target, *arguments)
-            if passage.course is RouteKind.UP and not passage.failure:
+            route = call_in_worker(self.project, function, self.project, target, *arguments)
+            if route.kind is RouteKind.UP and not route.failure:
                 self.on_head(target)
-            return passage
+            return route
 
 
 def _chosen_last(history: History, chosen: set[str]) -> tuple[Revision, ...]:

@@ -40,9 +40,9 @@ def rehearsal_lines(rehearsal: Rehearsal) -> Iterator[str]:
     if is_file and len(recording.steps) > 1:
         total = sum(step.legs[0].seconds for step in recording.steps)
         yield f"together  {total:.3f} s: in one transaction, as our env.py upgrades a file, writers wait so long"
-    for route in recording.passages:
+    for route in recording.routes:
         ended = f"stopped at {route.stopped}" if route.failure else f"{route.seconds:.3f} s"
-        yield f"whole way {_ROUTE_WORDS[route.course]}: {ended}"
+        yield f"whole way {_ROUTE_WORDS[route.kind]}: {ended}"
     yield from (f"left out  {end}" for end in rehearsal.not_checked)
     yield f"target    {sanitize_line(rehearsal.target_check)}"
 

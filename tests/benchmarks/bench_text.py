@@ -12,7 +12,7 @@ from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
 from dormatory.checks.registry import RULES
-from dormatory.recording.model import Recording
+from dormatory.recording import json_codec
 from dormatory.report.github import github_commands, job_summary
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.json_document import json_document
@@ -25,6 +25,8 @@ from tests.recording.made_recordings import long_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from dormatory.recording.model import Recording
 
 ROUNDS = 5
 REPORT_LIMIT_SECONDS, RECORDING_LIMIT_SECONDS, GROWTH_LIMIT = 0.5, 3.0, 2.0
@@ -64,7 +66,7 @@ def _mask(words: str) -> None:
 
 
 def _write_and_read(recording: Recording) -> None:
-    Recording.from_json(recording.to_json())
+    json_codec.from_json(json_codec.to_json(recording))
 
 
 def _finding(number: int) -> Finding:

@@ -64,7 +64,7 @@ def _replay(ini: str, backend: str, socket: str = "", version: str = "0", **opti
     recording = replay.replay_history(Project.read(Path(ini)), maker, on_step, **options)
     seconds = perf_counter() - began
     broken = [step.revision for step in recording.steps if not step.is_clean]
-    broken += [passage.course.value for passage in recording.passages if not passage.is_clean]
+    broken += [route.kind.value for route in recording.routes if not route.is_clean]
     return {
         "seconds": seconds,
         "first": moments[0] - began,

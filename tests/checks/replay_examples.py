@@ -87,9 +87,9 @@ def check_trip(given: tuple[Recording, History]) -> Iterable[Finding]:
     return check_round_trip(*given)
 
 
-def history_with_route(course: RouteKind, trace: tuple[Change, ...]) -> tuple[Recording, History]:
+def history_with_route(kind: RouteKind, trace: tuple[Change, ...]) -> tuple[Recording, History]:
     """Return a recording with another way through the history."""
-    return recorded_history(step(), passages=(Route(course, ("001", "002"), 0.1, trace),))
+    return recorded_history(step(), routes=(Route(kind, ("001", "002"), 0.1, trace),))
 
 
 LEFTOVER: tuple[Change, ...] = (ObjectAdded(C),)

@@ -69,7 +69,7 @@ def test_a_revision_makes_its_round_trip(
 def test_every_route_ends_where_it_should(recording: Recording) -> None:
     found = [item for item in all_findings(recording) if item.severity is Severity.ERROR]
     assert not found, report_text(found)
-    assert {passage.course for passage in recording.passages} == {RouteKind.DOWN, RouteKind.UP}
+    assert {route.kind for route in recording.routes} == {RouteKind.DOWN, RouteKind.UP}
 
 
 def test_the_server_is_the_one_that_was_asked_for(recording: Recording, request: pytest.FixtureRequest) -> None:

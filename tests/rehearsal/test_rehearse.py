@@ -28,6 +28,7 @@ from dormatory.errors import (
     RevisionNotInCheckoutError,
 )
 from dormatory.project.history import History
+from dormatory.recording import json_codec
 from dormatory.recording.model import Direction, Recording
 from dormatory.rehearsal.forecast import Measurement, forecast
 from dormatory.rehearsal.rehearse import RehearsalRequest, rehearse
@@ -121,13 +122,13 @@ class TestRehearse:
         recording = recording_of(found)
         assert [(step.revision, len(step.legs)) for step in recording.steps] == [("002", 3), ("003", 3)]
         assert all(leg.failure is None for step in recording.steps for leg in step.legs)
-        assert [passage.is_clean for passage in recording.passages] == [True, True]
+        assert [route.is_clean for route in recording.routes] == [True, True]
         assert not outcome.is_failed
         first = found.observations[0]
         assert [(it.table, it.inserted, it.updated, it.deleted) for it in first.written_rows] == [("a", 0, 1, 0)]
         assert found.replica is not None
         assert found.replica.rows == 3  # the version table's included
-        assert Recording.from_json(recording.to_json()) == recording
+        assert json_codec.from_json(json_codec.to_json(recording)) == recording
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
     def test_written_rows_are_counted_for_every_form_of_statement(
@@ -286,7 +287,7 @@ class TestOffendingRows:
         assert len(query_rows(target, offence.query)) == count
         recording = recording_of(found)
         assert recording.unreached == ("003",)
-        assert SECRET not in recording.to_json() + repr(found) + repr(outcome)
+        assert SECRET not in json_codec.to_json(recording) + repr(found) + repr(outcome)
         assert "upgrade-fails" in failing_rules(outcome)
 
     @pytest.mark.parametrize(
@@ -335,7 +336,7 @@ class TestOffendingRows:
         small_project.write_revision("002", "op.create_index('uq', 'a', ['x'], unique=True)")
         found, _ = run_rehearsal(small_project, target, monkeypatch, show_values=True)
         assert found.observations[0].offending_rows[0].keys == ("id=1, x=twice", "id=7, x=twice")
-        assert "twice" not in recording_of(found).to_json()
+        assert "twice" not in json_codec.to_json(recording_of(found))
 
     def test_dangling_rows_are_found(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
@@ -533,7 +534,7 @@ class TestWaits:
                 "002", "op.execute(\"UPDATE a SET x = 'y'\")\nimport time; time.sleep(0.3)\nop.execute('LOCK a')"
             )
             found, _ = run_rehearsal(small_project, target, monkeypatch)
-        assert recording_of(found).passages == ()
+        assert recording_of(found).routes == ()
         assert all(leg.is_clean for leg in recording_of(found).steps[0].legs)
         assert [it.user for it in found.observations[0].waits if it.seconds >= 0.25] == ["writers"]
 

@@ -81,10 +81,10 @@ def test_halves_give_the_steps_of_one_run_and_play_everything_once(in_halves: Re
 
     assert step_facts(halves) == step_facts(whole)
     assert sorted(heard) == list(REVISIONS)
-    down = [passage.revisions for passage in halves.passages if passage.course is RouteKind.DOWN]
+    down = [route.revisions for route in halves.routes if route.kind is RouteKind.DOWN]
     assert sorted(down) == [("002", "001"), ("004", "003")]
-    assert [passage.revisions for passage in halves.passages if passage.course is RouteKind.UP] == [REVISIONS]
-    assert all(passage.is_clean for passage in halves.passages)
+    assert [route.revisions for route in halves.routes if route.kind is RouteKind.UP] == [REVISIONS]
+    assert all(route.is_clean for route in halves.routes)
     assert (halves.server, halves.backend, halves.unfilled) == (whole.server, whole.backend, whole.unfilled)
 
 
@@ -112,7 +112,7 @@ def test_a_failing_revision_is_recorded_once_with_its_unreached_ones(
     assert step_facts(halves) == step_facts(whole)
     assert unclean_legs(halves) == [(revision, Direction.UPGRADE)]
     assert halves.unreached == whole.unreached == REVISIONS[REVISIONS.index(revision) + 1 :]
-    assert not [passage for passage in halves.passages if passage.course is RouteKind.UP]
+    assert not [route for route in halves.routes if route.kind is RouteKind.UP]
 
 
 def test_a_schema_that_differs_after_one_run_is_in_the_trace(
@@ -124,7 +124,7 @@ def test_a_schema_that_differs_after_one_run_is_in_the_trace(
     )
     create = f"op.create_table('d', sa.Column('id', sa.Integer, index='seen' not in {memo}))"
     small_project.write_revision("004", create, "op.drop_table('d')")
-    (up,) = (passage for passage in in_halves().passages if passage.course is RouteKind.UP)
+    (up,) = (route for route in in_halves().routes if route.kind is RouteKind.UP)
 
     assert ["ix_d_id" in str(change) for change in up.trace] == [True]
 
@@ -139,7 +139,7 @@ def test_a_revision_that_needs_rows_is_recorded_as_in_one_run(
     whole, halves = in_halves(second_databases=None), in_halves(on_step=lambda step: heard.append(step.revision))
 
     assert step_facts(halves) == step_facts(whole)
-    assert [(it.course, it.stopped) for it in halves.passages] == [(it.course, it.stopped) for it in whole.passages]
+    assert [(it.kind, it.stopped) for it in halves.routes] == [(it.kind, it.stopped) for it in whole.routes]
     assert sorted(heard) == list(REVISIONS)
 
 

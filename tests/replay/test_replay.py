@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
+from dormatory.recording import json_codec
 from dormatory.recording.model import Direction, Recording, RouteKind
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
@@ -164,7 +165,7 @@ class TestRoundTrips:
 
 
 def routes_by_kind(recording: Recording) -> dict[RouteKind, Route]:
-    return {passage.course: passage for passage in recording.passages}
+    return {route.kind: route for route in recording.routes}
 
 
 class TestRoutes:
@@ -175,7 +176,7 @@ class TestRoutes:
         found = routes_by_kind(replay_history(small_project.project, maker))
         assert found[RouteKind.DOWN].revisions == ("003", "002", "001")
         assert found[RouteKind.UP].revisions == ("001", "002", "003")
-        assert all(passage.is_clean for passage in found.values())
+        assert all(route.is_clean for route in found.values())
 
     @pytest.mark.parametrize("downgrade", ["op.drop_table('b')", "raise NotImplementedError('one way')"])
     def test_on_head_is_called_once_after_one_run_that_reached_the_head(
@@ -206,7 +207,7 @@ class TestRoutes:
         found = routes_by_kind(replay_history(small_project.project, maker))
         assert found[RouteKind.DOWN].revisions == ("004", "003")
         assert found[RouteKind.UP].revisions == ("001", "002", "003", "004")
-        assert all(passage.is_clean for passage in found.values())
+        assert all(route.is_clean for route in found.values())
 
     def test_a_downgrade_that_only_works_right_after_its_upgrade_is_found(
         self, small_project: SmallProject, maker: ScratchMaker
@@ -269,7 +270,7 @@ class TestRoutes:
     ) -> None:
         write_branches(small_project)
         recording = replay_history(small_project.project, maker)
-        orders = [item for item in recording.passages if item.course is RouteKind.OTHER_ORDER]
+        orders = [item for item in recording.routes if item.kind is RouteKind.OTHER_ORDER]
         assert [(item.revisions, item.is_clean) for item in orders] == [(("right", "left"), True)]
 
 
@@ -299,7 +300,7 @@ class TestSelectedRevisions:
         recording = replay_history(small_project.project, maker, only=["003"])
         assert recording.steps == ()
         assert recording.unreached == ("003",)
-        assert [(item.course, item.stopped) for item in recording.passages] == [(RouteKind.UP, "002")]
+        assert [(item.kind, item.stopped) for item in recording.routes] == [(RouteKind.UP, "002")]
 
 
 class TestRecording:
@@ -318,12 +319,12 @@ class TestRecording:
         small_project.write_revision("002", "op.execute(\"INSERT INTO person (id, name) VALUES (987654, 'Canary')\")")
         recording = replay_history(small_project.project, maker)
         assert recording.steps[1].legs[-1].failure is not None  # the row is there already
-        text = recording.to_json()
+        text = json_codec.to_json(recording)
         assert "INSERT INTO person" in text
         assert "Canary" not in text
         assert "987654" not in text
-        assert Recording.from_json(text) == recording
-        assert Recording.from_json(text).to_json() == text
+        assert json_codec.from_json(text) == recording
+        assert json_codec.to_json(json_codec.from_json(text)) == text
 
 
 def test_a_revision_that_only_works_in_one_run_fails_and_does_not_hide_later_ones(
