@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.backends.postgresql.introspection.touched import TransactionChanges
-    from dormatory.schema.snapshot import Snapshot
+    from dormatory.schema.snapshot import Snapshot, TableId
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class SchemaReading:
     """
 
     snapshot: Snapshot
-    affected_tables: frozenset[tuple[str | None, str]] | None
+    affected_tables: frozenset[TableId] | None
 
 
 class SchemaTracker:

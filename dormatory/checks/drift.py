@@ -16,7 +16,7 @@ from dormatory.schema.snapshot import (
     Other,
     Policy,
     Range,
-    Rule,
+    RewriteRule,
     Snapshot,
     Table,
     Trigger,
@@ -31,7 +31,19 @@ if TYPE_CHECKING:
     from dormatory.schema.changes import Change
 
 # Models describe these only through DDL events of their own; a project that writes none leaves them to revisions.
-_TYPES_OUTSIDE_MODELS = (View, Function, Trigger, Rule, Policy, Composite, Domain, Range, Extension, Namespace, Other)
+_TYPES_OUTSIDE_MODELS = (
+    View,
+    Function,
+    Trigger,
+    RewriteRule,
+    Policy,
+    Composite,
+    Domain,
+    Range,
+    Extension,
+    Namespace,
+    Other,
+)
 _ATTRIBUTES_OUTSIDE_MODELS = ("grants", "row_security", "enabled")
 
 
@@ -58,8 +70,8 @@ def check_live_drift(found: LiveDrift, backend: str) -> Iterator[Finding]:
 
 def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
     """Report metadata that lacks most of the tables: a forgotten import, not a wish to drop them."""
-    migrated = {(table.namespace, table.name) for table in comparison.migrated.tables if table.partition_bound is None}
-    covered = migrated & {(table.namespace, table.name) for table in comparison.modelled.tables}
+    migrated = {table.id for table in comparison.migrated.tables if table.partition_bound is None}
+    covered = migrated & {table.id for table in comparison.modelled.tables}
     if not migrated or 2 * len(covered) >= len(migrated):
         return ()
     known = f"{len(covered)} of the {len(migrated)} tables" if comparison.modelled.tables else "none of the tables"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from dormatory.sql.names import has_unknown_effects, names_in
 from dormatory.system.identity_cache import cache_by_identity
@@ -17,10 +17,9 @@ from dormatory.system.identity_cache import cache_by_identity
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from dormatory.schema.snapshot import Reference, Snapshot, Table, View
+    from dormatory.schema.snapshot import Reference, Snapshot, Table, TableId, View
     from dormatory.sql.dialect import Dialect
 
-TableId: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
 
 _ACTIONS_WITHOUT_WRITES = frozenset({"NO ACTION", "RESTRICT"})
 
@@ -32,7 +31,7 @@ def altered_tables(before: Snapshot, after: Snapshot, dialect: Dialect) -> froze
     if changed_types:
         old += [table for table in before.tables if _dependencies(table, dialect).types & changed_types]
         new += [table for table in after.tables if _dependencies(table, dialect).types & changed_types]
-    return frozenset((table.namespace, table.name) for table in (*old, *new))
+    return frozenset(table.id for table in (*old, *new))
 
 
 def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, dialect: Dialect) -> frozenset[TableId] | None:
@@ -46,7 +45,7 @@ def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, dialect: Diale
     if reachable is None:
         return None
     tables = (table for name in reachable for table in index.tables.get(name, ()))
-    return frozenset((table.namespace, table.name) for table in tables)
+    return frozenset(table.id for table in tables)
 
 
 def related_tables(ids: Collection[TableId], schema: Snapshot, dialect: Dialect) -> Iterator[TableId]:
@@ -56,18 +55,13 @@ def related_tables(ids: Collection[TableId], schema: Snapshot, dialect: Dialect)
     names |= {child for name in names for child, _ in index.children.get(name, ())}
     joined = [table for name in names for table in index.tables.get(name, ())]
     names |= {parent for table in joined for parent, _ in _dependencies(table, dialect).foreign_keys}
-    yield from ((table.namespace, table.name) for name in names for table in index.tables.get(name, ()))
+    yield from (table.id for name in names for table in index.tables.get(name, ()))
 
 
 def tables_by_id(ids: Iterable[TableId], schema: Snapshot, dialect: Dialect) -> dict[TableId, Table]:
     """Return those of some tables that a schema has."""
     tables_by_name = _schema_index(schema, dialect).tables
-    return {
-        id_: table
-        for id_ in ids
-        for table in tables_by_name.get(id_[1].lower(), ())
-        if (table.namespace, table.name) == id_
-    }
+    return {id_: table for id_ in ids for table in tables_by_name.get(id_[1].lower(), ()) if table.id == id_}
 
 
 def differing_tables(before: Snapshot, after: Snapshot) -> tuple[list[Table], list[Table]]:
@@ -75,10 +69,7 @@ def differing_tables(before: Snapshot, after: Snapshot) -> tuple[list[Table], li
     if before is after:
         return [], []
     unchanged = set(map(id, before.tables)) & set(map(id, after.tables))
-    old, new = (
-        {(table.namespace, table.name): table for table in it.tables if id(table) not in unchanged}
-        for it in (before, after)
-    )
+    old, new = ({table.id: table for table in it.tables if id(table) not in unchanged} for it in (before, after))
     return (
         [table for name, table in old.items() if new.get(name) != table],
         [table for name, table in new.items() if old.get(name) != table],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.dataloss.values import CellValue
-    from dormatory.schema.snapshot import Column, Snapshot, Table
+    from dormatory.schema.snapshot import Column, Snapshot, Table, TableId
     from dormatory.sql.dialect import Dialect
 
 _TABLE_KINDS = frozenset({"table", "partitioned table"})
@@ -35,6 +35,11 @@ class TableContents:
     columns: tuple[str, ...]
     rows: tuple[tuple[CellValue, ...], ...]
     is_whole: bool = True
+
+    @property
+    def id(self) -> TableId:
+        """The table's namespace and name."""
+        return self.namespace, self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def detect_dangling_keys(
             if constraint.kind != "FOREIGN KEY" or table.partition_bound is not None:
                 continue
             target = constraint.references
-            if target and (table.namespace, table.name) in unchanged and (target.namespace, target.table) in unchanged:
+            if target and table.id in unchanged and (target.namespace, target.table) in unchanged:
                 continue
             dangling_keys, total = _dangling_keys(table, constraint, after)
             dangling_before, _ = (
@@ -55,9 +55,7 @@ def detect_dangling_keys(
 
 def _dangling_keys(table: Table, constraint: Constraint, state: DatabaseState) -> tuple[Sequence[object], int]:
     """Return the keys that name no row, and how many keys there are."""
-    contents = next(
-        (it for it in state.contents.tables if (it.namespace, it.name) == (table.namespace, table.name)), None
-    )
+    contents = next((it for it in state.contents.tables if it.id == table.id), None)
     if contents is None or not contents.rows or not set(constraint.columns) <= set(contents.columns):
         return [], 0
     existing_keys = parent_keys(constraint, state)
@@ -72,6 +70,6 @@ def _has_constraint(state: DatabaseState, table: Table, constraint: Constraint) 
     return any(
         constraint.definition == it.definition
         for other in state.schema.tables
-        if (other.namespace, other.name) == (table.namespace, table.name)
+        if other.id == table.id
         for it in other.constraints
     )

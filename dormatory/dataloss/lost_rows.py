@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.timeline import TableId, TableTransition, Timeline
+    from dormatory.dataloss.timeline import TableTransition, Timeline
+    from dormatory.schema.snapshot import TableId
 
 
 def detect_lost_rows(timeline: Timeline) -> Iterator[Loss]:

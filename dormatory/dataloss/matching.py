@@ -34,7 +34,7 @@ class SchemaMapping:
     """
 
     def __init__(self, after: Snapshot, dataflow: Dataflow) -> None:
-        self._after = {(table.namespace, table.name): table for table in after.tables}
+        self._after = {table.id: table for table in after.tables}
         self._dataflow = dataflow
 
     def table_after(self, table: Table) -> Table | None:
@@ -44,7 +44,7 @@ class SchemaMapping:
             new = (it for it in self._after.values() if it.name.lower() == last and it.namespace == table.namespace)
             if (found := next(new, None)) is not None:
                 return found
-        return self._after.get((table.namespace, table.name))
+        return self._after.get(table.id)
 
     def column_names(self, table: Table) -> dict[str, str]:
         """Return the columns of a table with the names that they have now, without those that were dropped."""
@@ -73,7 +73,7 @@ def complete_contents(contents: Contents, table: Table | None) -> TableContents 
     if table is None:
         return None
     for found in contents.tables:
-        if (found.namespace, found.name) == (table.namespace, table.name):
+        if found.id == table.id:
             return found if found.is_whole else None
     return None
 

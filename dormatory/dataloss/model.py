@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dormatory.dataloss.contents import Contents
     from dormatory.recording.model import Statement
-    from dormatory.schema.snapshot import Snapshot
+    from dormatory.schema.snapshot import Snapshot, TableId
     from dormatory.sql.dialect import Dialect
 
 
@@ -38,4 +38,4 @@ class RoundTrip:
     downgraded: DatabaseState | None = None
     second_upgrade: tuple[Statement, ...] = ()
     upgraded_again: DatabaseState | None = None
-    affected_tables: frozenset[tuple[str | None, str]] | None = None
+    affected_tables: frozenset[TableId] | None = None

@@ -146,10 +146,10 @@ def parent_keys(constraint: Constraint, state: DatabaseState) -> frozenset[Hasha
     reference = constraint.references
     if reference is None:
         return None
-    target = reference.namespace, reference.table
-    parents = next((it for it in state.contents.tables if (it.namespace, it.name) == target), None)
+    target = reference.table_id
+    parents = next((it for it in state.contents.tables if it.id == target), None)
     if parents is None:
-        return None if any((it.namespace, it.name) == target for it in state.schema.tables) else frozenset()
+        return None if any(it.id == target for it in state.schema.tables) else frozenset()
     if not parents.is_whole or not set(reference.columns) <= set(parents.columns):
         return None
     return frozenset(projection(parents, reference.columns))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from dormatory.dataloss.matching import RowMatching, SchemaMapping, complete_contents, key_columns, match_rows
 from dormatory.dataloss.new_constraints import NewConstraints
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.model import DatabaseState, RoundTrip
-    from dormatory.schema.snapshot import Table
+    from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.dataflow import Dataflow
-
-TableId: TypeAlias = "tuple[str | None, str]"  # of a table: its namespace and name
 
 
 @dataclass(frozen=True)
@@ -85,13 +83,13 @@ class Timeline:
         after = self.round_trip.downgraded
         if after is None:
             return {}
-        tables_after = {(table.namespace, table.name): table for table in after.schema.tables}
+        tables_after = {table.id: table for table in after.schema.tables}
         found = {}
         for table in self.round_trip.before.schema.tables:
             rows = complete_contents(self.round_trip.before.contents, table)
-            table_after = tables_after.get((table.namespace, table.name))
+            table_after = tables_after.get(table.id)
             if (
-                _table_id(table) in self.unchanged_tables
+                table.id in self.unchanged_tables
                 or rows is None
                 or table_after is None
                 or (rows_after := complete_contents(after.contents, table_after)) is None
@@ -99,7 +97,7 @@ class Timeline:
                 continue
             column_names = {name: name for name in rows.columns if name in rows_after.columns}
             overall = TableTransition(table, rows, table_after, rows_after, column_names, after, self.down, self)
-            found[_table_id(table)] = replace(overall, composed=self._composed_matching(overall))
+            found[table.id] = replace(overall, composed=self._composed_matching(overall))
         return found
 
     def _composed_matching(self, overall: TableTransition) -> RowMatching | None:
@@ -107,9 +105,9 @@ class Timeline:
 
         Those that are lost on the way may be among what the downgrade has put in.
         """
-        upgrade_dataflow = self.upgrade_transitions.get(_table_id(overall.table))
+        upgrade_dataflow = self.upgrade_transitions.get(overall.table.id)
         downgrade_dataflow = (
-            self.downgrade_transitions.get(_table_id(upgrade_dataflow.table_after))
+            self.downgrade_transitions.get(upgrade_dataflow.table_after.id)
             if upgrade_dataflow and upgrade_dataflow.table_after
             else None
         )
@@ -186,7 +184,7 @@ class Timeline:
     ) -> Iterator[tuple[TableId, TableTransition]]:
         for table in before.schema.tables:
             rows = complete_contents(before.contents, table)
-            if rows is None or _table_id(table) in self.unchanged_tables:
+            if rows is None or table.id in self.unchanged_tables:
                 continue
             table_after = mapping.table_after(table)
             rows_after = complete_contents(after.contents, table_after)
@@ -194,7 +192,7 @@ class Timeline:
                 continue
             column_names = {old: new for old, new in mapping.column_names(table).items() if old in rows.columns}
             yield (
-                _table_id(table),
+                table.id,
                 TableTransition(table, rows, table_after, rows_after, column_names, after, dataflow, self),
             )
 
@@ -223,9 +221,5 @@ class UnchangedTables:
 
 
 def _table_contents_by_id(state: DatabaseState) -> dict[TableId, tuple[Table, TableContents | None]]:
-    rows = {_table_id(contents): contents for contents in state.contents.tables}
-    return {_table_id(table): (table, rows.get(_table_id(table))) for table in state.schema.tables}
-
-
-def _table_id(table: Table | TableContents) -> TableId:
-    return table.namespace, table.name
+    rows = {contents.id: contents for contents in state.contents.tables}
+    return {table.id: (table, rows.get(table.id)) for table in state.schema.tables}

@@ -38,12 +38,7 @@ def large_table_losses(
     compare = {"sqlite": _compare_rows_in_sqlite, "postgresql": _compare_rows_in_postgresql}[dialect.name]
     for table in before.tables:
         there, now = _same_table(upgraded, table), _same_table(downgraded, table)
-        if (
-            (table.namespace, table.name) not in affected_tables
-            or not has_own_rows(table)
-            or there is None
-            or now is None
-        ):
+        if table.id not in affected_tables or not has_own_rows(table) or there is None or now is None:
             continue
         kept = {column.name for column in there.columns} & {column.name for column in now.columns}
         old = {(column.name, column.type) for column in now.columns}
@@ -70,7 +65,7 @@ def _losses(table: Table, columns: Sequence[str], counts: Sequence[int]) -> Iter
 
 
 def _same_table(schema: Snapshot, table: Table) -> Table | None:
-    return next((it for it in schema.tables if (it.namespace, it.name) == (table.namespace, table.name)), None)
+    return next((it for it in schema.tables if it.id == table.id), None)
 
 
 def _compare_rows_in_sqlite(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from dormatory.backends import driver
 from dormatory.backends.registry import backend_for, dialect_by_name
@@ -14,17 +14,15 @@ from dormatory.sql.lexer import TokenKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-    from typing import TypeAlias
 
     from sqlalchemy import Connection
 
     from dormatory.backends.url import Target
     from dormatory.recording.model import Statement
-    from dormatory.schema.snapshot import Snapshot
+    from dormatory.schema.snapshot import Snapshot, TableId
     from dormatory.sql.dialect import Dialect
     from dormatory.sql.lexer import Token
 
-    TableId: TypeAlias = "tuple[str | None, str]"
 
 # What triggers, functions and actions of foreign keys write is counted, too; a TRUNCATE leaves another file.
 _COUNTS = """
@@ -110,7 +108,7 @@ def largest_table_rows(target: Target, schema: Snapshot, ids: Collection[TableId
     names = [
         dialect.qualified_name(table.namespace, table.name)
         for table in schema.tables
-        if has_own_rows(table) and (ids is None or (table.namespace, table.name) in ids)
+        if has_own_rows(table) and (ids is None or table.id in ids)
     ]
     found = [0]
     with backend_for(target).driver_connection(target, writing=False) as connection:

@@ -13,16 +13,14 @@ from dormatory.recording.model import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
-    from typing import TypeAlias
 
     from sqlalchemy import Connection
 
     from dormatory.dataloss.contents import TableContents
     from dormatory.recording.model import Loss, Statement
-    from dormatory.schema.snapshot import Snapshot, Table
+    from dormatory.schema.snapshot import Snapshot, Table, TableId
     from dormatory.sql.dialect import Dialect
 
-    TableId: TypeAlias = "tuple[str | None, str]"
 
 MAX_COMPARED_ROWS = 10_000  # of a table that are compared value by value; larger ones the database compares itself
 
@@ -52,10 +50,10 @@ class ReplicaRowTracker:
     ) -> None:
         """Remember what a leg left; `written` are the tables whose rows it wrote, None for any."""
         self._affected_tables |= _changed_tables(self._last_schema, schema)
-        self._affected_tables |= {_table_id(table) for table in schema.tables} if written is None else set(written)
+        self._affected_tables |= {table.id for table in schema.tables} if written is None else set(written)
         self._last_schema = self._schemas[direction] = schema
         self._statements[direction] = statements
-        tables = [table for table in schema.tables if _table_id(table) in self._affected_tables]
+        tables = [table for table in schema.tables if table.id in self._affected_tables]
         self._rows_after[direction] = _read_rows(connection, schema, tables)
 
     def discard_leg(self, direction: Direction) -> None:
@@ -77,15 +75,15 @@ class ReplicaRowTracker:
             id_ for schema in self._schemas.values() for id_ in _joined_tables(self._affected_tables, schema)
         }
         before = self._schemas[None]
-        original_rows = _read_rows(source, before, [table for table in before.tables if _table_id(table) in ids])
+        original_rows = _read_rows(source, before, [table for table in before.tables if table.id in ids])
 
         def state_after(direction: Direction | None) -> DatabaseState | None:
             schema = self._schemas.get(direction)
             if schema is None:
                 return None
             known = original_rows if direction is None else original_rows | self._rows_after[direction]
-            tables = tuple(table for table in schema.tables if _table_id(table) in ids)
-            held = tuple(known[_table_id(table)] for table in tables if _table_id(table) in known)
+            tables = tuple(table for table in schema.tables if table.id in ids)
+            held = tuple(known[table.id] for table in tables if table.id in known)
             return DatabaseState(replace(schema, tables=tables), Contents(held))
 
         return _detect_losses(state_after, self._dialect, self._statements, frozenset(self._affected_tables))
@@ -117,27 +115,23 @@ def _detect_losses(
 
 def _read_rows(connection: Connection, schema: Snapshot, tables: list[Table]) -> dict[TableId, TableContents]:
     found = contents.read_rows(connection, schema, tables=tables, limit=MAX_COMPARED_ROWS).tables
-    return {(it.namespace, it.name): it for it in found}
+    return {it.id: it for it in found}
 
 
 def _changed_tables(before: Snapshot, after: Snapshot) -> set[TableId]:
     """Return the tables that came, went or changed their structure."""
-    old, new = ({_table_id(table): table for table in schema.tables} for schema in (before, after))
+    old, new = ({table.id: table for table in schema.tables} for schema in (before, after))
     return {id_ for id_ in old.keys() | new.keys() if old.get(id_) != new.get(id_)}
 
 
 def _joined_tables(ids: Collection[TableId], schema: Snapshot) -> Iterable[TableId]:
     """Yield the tables that foreign keys join to some, in either direction, and the parents of those."""
-    near = {*ids, *(_table_id(child) for child in schema.tables if _parent_tables(child) & set(ids))}
+    near = {*ids, *(child.id for child in schema.tables if _parent_tables(child) & set(ids))}
     yield from near
     for table in schema.tables:
-        if _table_id(table) in near:
+        if table.id in near:
             yield from _parent_tables(table)
 
 
 def _parent_tables(table: Table) -> set[TableId]:
-    return {(it.references.namespace, it.references.table) for it in table.constraints if it.references}
-
-
-def _table_id(table: Table) -> TableId:
-    return table.namespace, table.name
+    return {it.references.table_id for it in table.constraints if it.references}

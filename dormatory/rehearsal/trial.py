@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
     from dormatory.recording.model import Loss, Route
     from dormatory.rehearsal.model import OffendingRows, Wait, WrittenRows
-    from dormatory.rehearsal.row_counts import TableId
     from dormatory.schema.changes import Change
-    from dormatory.schema.snapshot import Snapshot
+    from dormatory.schema.snapshot import Snapshot, TableId
 
 _WEAKEST_BLOCKING_RANK = LOCK_MODES.index("ROW EXCLUSIVE")  # what keeps nobody waiting is weaker
 

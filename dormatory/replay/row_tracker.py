@@ -12,7 +12,7 @@ from dormatory.dataloss.model import DatabaseState, RoundTrip
 from dormatory.recording.model import Direction
 from dormatory.rows import fixtures
 from dormatory.rows.generator import fill
-from dormatory.schema.snapshot import Snapshot
+from dormatory.schema.snapshot import Snapshot, TableId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.dataloss.affected_tables import TableId
     from dormatory.dataloss.contents import TableContents
     from dormatory.project.project import Project
     from dormatory.recording.model import Loss, Statement
@@ -74,7 +73,7 @@ class RowTracker:
         old, new = affected_tables.differing_tables(
             self._last_schema, schema
         )  # what nobody watched, such as all that a walk begins with
-        self._read_rows(connection, schema, {(table.namespace, table.name) for table in (*old, *new)})
+        self._read_rows(connection, schema, {table.id for table in (*old, *new)})
         waiting = (
             affected_tables.tables_by_id(self._empty_tables, schema, self._dialect)
             if self._empty_tables and is_filled
@@ -200,13 +199,13 @@ class RowTracker:
         if inserted:
             self._read_rows(connection, schema, affected_tables.affected_by_inserts(inserted, schema, self._dialect))
         for table in tables:
-            if (id_ := (table.namespace, table.name)) in self._empty_tables:
+            if (id_ := table.id) in self._empty_tables:
                 self._failed_fill_inputs[id_] = self._fill_inputs(table)
         return bool(inserted)
 
     def _is_unfillable(self, table: Table) -> bool:
         """Tell whether nothing has changed since no rows could be put into a table."""
-        known, now = self._failed_fill_inputs.get((table.namespace, table.name), ()), self._fill_inputs(table)
+        known, now = self._failed_fill_inputs.get(table.id, ()), self._fill_inputs(table)
         return len(known) == len(now) and all(one is other for one, other in zip(known, now, strict=True))
 
     def _fill_inputs(self, table: Table) -> tuple[object, ...]:
@@ -220,11 +219,11 @@ def _new_or_retyped_columns(before: Collection[Table], after: Collection[Table])
 
     Their extremes would not fit into what was there before, and no downgrade of a longer column could hold them.
     """
-    known = {(table.namespace, table.name): {(it.name, it.type) for it in table.columns} for table in before}
+    known = {table.id: {(it.name, it.type) for it in table.columns} for table in before}
     return [
         (id_, column.name)
         for table in after
-        if (id_ := (table.namespace, table.name)) in known
+        if (id_ := table.id) in known
         for column in table.columns
         if (column.name, column.type) not in known[id_]
     ]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Statement
-    from dormatory.schema.snapshot import Snapshot
+    from dormatory.schema.snapshot import Snapshot, TableId
 
     Steps = Callable[[], Iterator[RevisionStep]]
 
@@ -55,7 +55,7 @@ class ReplaySession:
         self.revision = ""
         self.seconds = 0.0
         self.statements: tuple[Statement, ...] = ()
-        self.written_tables: Collection[tuple[str | None, str]] | None = None
+        self.written_tables: Collection[TableId] | None = None
         self._touched: TransactionChanges | None = None
         self._began = 0.0
 

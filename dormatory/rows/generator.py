@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from dormatory.rows.plan import ForeignKeyPlan, TablePlan
     from dormatory.rows.row_factory import GeneratedRow
     from dormatory.rows.unique_values import GeneratedValue
-    from dormatory.schema.snapshot import Snapshot, Table
+    from dormatory.schema.snapshot import Snapshot, Table, TableId
 
-    TableId: TypeAlias = tuple[str | None, str]  # of a table: its namespace and name
     ReservedKeys: TypeAlias = dict[TableId, tuple[GeneratedRow, ...]]
 
 _ADDITIONAL_ROWS = 7  # rows for a table that holds some already
@@ -117,7 +116,7 @@ class _Filler:
             empty_tables,
             with_extremes,
         )
-        self._tables = {(table.namespace, table.name): table for table in schema.tables}
+        self._tables = {table.id: table for table in schema.tables}
         self._plans: dict[TableId, TablePlan] = {}
         self._known_parent_keys: dict[
             ForeignKeyPlan, list[tuple[GeneratedValue, ...]]

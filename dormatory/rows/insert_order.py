@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dormatory.rows.plan import TablePlan
+    from dormatory.schema.snapshot import TableId
 
 
 def insert_order(plans: Iterable[TablePlan]) -> Iterator[tuple[TablePlan, ...]]:
@@ -28,9 +29,9 @@ def insert_order(plans: Iterable[TablePlan]) -> Iterator[tuple[TablePlan, ...]]:
 
 
 def _cycle(
-    required_parents: dict[tuple[str | None, str], set[tuple[str | None, str]]],
-    waiting: Iterable[tuple[str | None, str]],
-) -> set[tuple[str | None, str]]:
+    required_parents: dict[TableId, set[TableId]],
+    waiting: Iterable[TableId],
+) -> set[TableId]:
     """Return tables that need one another and nobody else who waits."""
     left = set(waiting)
     reached = {id_: _reachable(id_, required_parents, left) for id_ in left}
@@ -39,11 +40,11 @@ def _cycle(
 
 
 def _reachable(
-    start: tuple[str | None, str],
-    required_parents: dict[tuple[str | None, str], set[tuple[str | None, str]]],
-    left: set[tuple[str | None, str]],
-) -> set[tuple[str | None, str]]:
-    found: set[tuple[str | None, str]] = set()
+    start: TableId,
+    required_parents: dict[TableId, set[TableId]],
+    left: set[TableId],
+) -> set[TableId]:
+    found: set[TableId] = set()
     frontier = {start}
     while frontier:
         frontier = {to for id_ in frontier for to in required_parents[id_] & left} - found

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dormatory.rows.column_types import ColumnType
     from dormatory.rows.unique_values import GeneratedValue
-    from dormatory.schema.snapshot import Table
+    from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.normal_form import Node
 
 _MAX_NUMBERS_TRIED = 400  # numbers to try for one more value that passes the conditions
@@ -91,7 +91,7 @@ class ForeignKeyPlan:
     namespace: str | None
     name: str | None
     columns: tuple[ColumnPlan, ...]
-    parent: tuple[str | None, str]
+    parent: TableId
     parent_columns: tuple[str, ...]
     is_match_full: bool
     definition: str
@@ -114,6 +114,6 @@ class TablePlan:
     distinct_columns: frozenset[str]  # columns whose values had better all be different
 
     @property
-    def id(self) -> tuple[str | None, str]:
+    def id(self) -> TableId:
         """The table's namespace and name."""
         return self.table.namespace, self.table.name

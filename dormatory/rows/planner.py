@@ -179,7 +179,7 @@ class _TablePlanner:
             self._table.namespace,
             constraint.name,
             tuple(columns[name] for name in constraint.columns),
-            (reference.namespace, reference.table),
+            reference.table_id,
             reference.columns,
             reference.match == "FULL",
             constraint.definition,

@@ -1,10 +1,10 @@
-"""What every change between two snapshots can do: say itself, tell its place in a list, be undone."""
+"""What every change between two snapshots can do: say itself, tell its place in a list."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,6 @@ class Change(ABC):
     def sort_key(self) -> tuple[bool, str, int, str]:
         """What changes are ordered by: those of one table stand together, minor ones at the end of all."""
         return (self.is_minor, self.owner, self.rank, str(self))
-
-    def inverse(self) -> Change:
-        """Return the change that undoes this one; kinds without a before and an after say it themselves."""
-        sides: Any = self
-        undone: Change = replace(sides, before=sides.after, after=sides.before)
-        return undone
 
     @abstractmethod
     def _description(self) -> str:

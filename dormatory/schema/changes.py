@@ -60,10 +60,6 @@ class _ObjectChange(Change):
 class ObjectAdded(_ObjectChange):
     """A table, view, type, ... is there that was not; what belongs to it is not reported again."""
 
-    def inverse(self) -> ObjectRemoved:
-        """Return the removal."""
-        return ObjectRemoved(self.value)
-
     def _description(self) -> str:
         return "added"
 
@@ -71,10 +67,6 @@ class ObjectAdded(_ObjectChange):
 @dataclass(frozen=True, slots=True)
 class ObjectRemoved(_ObjectChange):
     """A table, view, type, ... is gone, with what belonged to it."""
-
-    def inverse(self) -> ObjectAdded:
-        """Return the addition."""
-        return ObjectAdded(self.value)
 
     def _description(self) -> str:
         return "removed"
@@ -142,10 +134,6 @@ class _ColumnChange(MemberChange):
 class ColumnAdded(_ColumnChange):
     """A column is there that was not."""
 
-    def inverse(self) -> ColumnRemoved:
-        """Return the removal."""
-        return ColumnRemoved(self.within, self.column)
-
     def _description(self) -> str:
         return f"added ({column_summary(self.column)})"
 
@@ -153,10 +141,6 @@ class ColumnAdded(_ColumnChange):
 @dataclass(frozen=True, slots=True)
 class ColumnRemoved(_ColumnChange):
     """A column is gone."""
-
-    def inverse(self) -> ColumnAdded:
-        """Return the addition."""
-        return ColumnAdded(self.within, self.column)
 
     def _description(self) -> str:
         return f"removed ({column_summary(self.column)})"
@@ -233,10 +217,6 @@ class _PartChange(MemberChange):
 class PartAdded(_PartChange):
     """A constraint, index, trigger, rule or policy is there that was not."""
 
-    def inverse(self) -> PartRemoved:
-        """Return the removal."""
-        return PartRemoved(self.within, self.part)
-
     def _description(self) -> str:
         return f"added{definition_suffix(self.part)}"
 
@@ -244,10 +224,6 @@ class PartAdded(_PartChange):
 @dataclass(frozen=True, slots=True)
 class PartRemoved(_PartChange):
     """A constraint, index, trigger, rule or policy is gone."""
-
-    def inverse(self) -> PartAdded:
-        """Return the addition."""
-        return PartAdded(self.within, self.part)
 
     def _description(self) -> str:
         return f"removed{definition_suffix(self.part)}"

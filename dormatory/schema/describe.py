@@ -18,7 +18,7 @@ from dormatory.schema.snapshot import (
     Other,
     Policy,
     Range,
-    Rule,
+    RewriteRule,
     Sequence,
     Table,
     Trigger,
@@ -28,10 +28,10 @@ from dormatory.schema.snapshot import (
 SchemaObject: TypeAlias = (
     Composite | Domain | Enum | Extension | Function | Namespace | Other | Range | Sequence | Table | View
 )
-Part: TypeAlias = Constraint | Index | Policy | Rule | Trigger
+Part: TypeAlias = Constraint | Index | Policy | RewriteRule | Trigger
 AttributeValue: TypeAlias = str | int | bool | tuple[str, ...] | None
 
-_KIND_NAMES = {Composite: "composite type", Range: "range type"}
+_KIND_NAMES = {Composite: "composite type", Range: "range type", RewriteRule: "rule"}
 # Said in SQL's own words rather than as "nullable yes → no".
 _BOOLEAN_WORDS = {"nullable": ("NULL", "NOT NULL"), "valid": ("valid", "INVALID")}
 _LABELS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dormatory.schema.changes import (
@@ -31,18 +32,16 @@ from dormatory.schema.renames import (
     renamed_tables,
     table_evidence,
 )
-from dormatory.schema.snapshot import Constraint, Snapshot, Table, View
+from dormatory.schema.snapshot import IDENTITY_FIELDS, PART_FIELDS, Constraint, Snapshot, Table, View
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from dormatory.schema.describe import Part, SchemaObject
     from dormatory.schema.snapshot import Column
 
-_PART_FIELDS = ("constraints", "indexes", "triggers", "rules", "policies")
-_IDENTITY_FIELDS = ("namespace", "name", "arguments", "kind")
 _NOT_VALID = "NOT VALID"
-_ObjectsByIdentity = dict[tuple[str, ...], Any]
+_ObjectsByIdentity = dict[Any, Any]
 _T = TypeVar("_T")
 
 
@@ -78,9 +77,8 @@ class _Comparison:
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self._before, self._after = before, after
         self._differing = {
-            field.name: _differing_objects(getattr(before, field.name), getattr(after, field.name))
-            for field in fields(Snapshot)
-            if field.name != "not_compared"
+            field: _differing_objects(getattr(before, field), getattr(after, field), identity)
+            for field, (_, identity) in IDENTITY_FIELDS.items()
         }
         old, new = self._differing["tables"]
         self._renamed_tables = renamed_tables(
@@ -120,7 +118,7 @@ class _Comparison:
             old, new = getattr(before, field.name), getattr(after, field.name)
             if field.name == "columns":
                 yield from self._column_changes(before, old, new)
-            elif field.name in _PART_FIELDS:
+            elif field.name in PART_FIELDS:
                 yield from self._part_changes(where, old, new)
             elif field.name not in {"name", "namespace"} and not is_equal_after_renames(old, new, self._renamed_names):
                 yield ObjectAltered(object_kind(before), name, field.name, old, new)
@@ -182,19 +180,17 @@ class _Comparison:
         yield from (PartAdded(where, part) for part in new)
 
 
-def _differing_objects(before: Sequence[Any], after: Sequence[Any]) -> tuple[_ObjectsByIdentity, _ObjectsByIdentity]:
-    """Return the objects that are not equal on both sides; of most, it is the very same object that stands on both."""
+def _differing_objects(
+    before: Sequence[Any], after: Sequence[Any], identity: Sequence[str]
+) -> tuple[_ObjectsByIdentity, _ObjectsByIdentity]:
+    """Return the objects that are not equal on both sides; most of the equal ones are the very same object."""
     shared = set(map(id, before)) & set(map(id, after))
-    old, new = (_objects_by_identity(it for it in side if id(it) not in shared) for side in (before, after))
+    key_of = attrgetter(*identity)
+    old, new = ({key_of(it): it for it in side if id(it) not in shared} for side in (before, after))
     for key in old.keys() & new.keys():
         if old[key] == new[key]:
             del old[key], new[key]
     return old, new
-
-
-def _objects_by_identity(objects: Iterable[Any]) -> _ObjectsByIdentity:
-    """Return objects by what tells them apart: nothing turns into an object of another kind but by being replaced."""
-    return {tuple(getattr(it, field, None) or "" for field in _IDENTITY_FIELDS): it for it in objects}
 
 
 def _product(old: Sequence[_T], new: Sequence[_T]) -> Iterator[tuple[_T, _T]]:

@@ -8,6 +8,9 @@ a schema and None on SQLite.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
+
+TableId: TypeAlias = tuple[str | None, str]  # of a table: its namespace and name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Reference:
     on_update: str = "NO ACTION"
     on_delete: str = "NO ACTION"
     match: str = "SIMPLE"
+
+    @property
+    def table_id(self) -> TableId:
+        """The namespace and the name of the table."""
+        return self.namespace, self.table
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +86,8 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """A rewrite rule of a table or a view."""
+class RewriteRule:
+    """A rule of a table or a view."""
 
     name: str
     definition: str
@@ -111,7 +119,7 @@ class Table:
     constraints: tuple[Constraint, ...] = ()
     indexes: tuple[Index, ...] = ()
     triggers: tuple[Trigger, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RewriteRule, ...] = ()
     policies: tuple[Policy, ...] = ()
     persistence: str = "permanent"  # or unlogged
     options: tuple[str, ...] = ()  # storage parameters, STRICT, WITHOUT ROWID, access method, replica identity
@@ -122,6 +130,11 @@ class Table:
     definition: str | None = None  # what is not said by the other fields, e.g. all of a virtual table
     comment: str | None = None
     grants: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> TableId:
+        """The table's namespace and name."""
+        return self.namespace, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +148,7 @@ class View:
     columns: tuple[Column, ...] = ()
     indexes: tuple[Index, ...] = ()
     triggers: tuple[Trigger, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[RewriteRule, ...] = ()
     options: tuple[str, ...] = ()
     comment: str | None = None
     grants: tuple[str, ...] = ()
@@ -273,3 +286,22 @@ class Snapshot:
             if table.name == name and namespace in {None, table.namespace}:
                 return table
         raise KeyError(name)
+
+
+# For each field of a snapshot, the type of its objects and the fields that identify one: an object in which one of
+# these differs is another object.
+IDENTITY_FIELDS: dict[str, tuple[type, tuple[str, ...]]] = {
+    "tables": (Table, ("namespace", "name", "kind")),
+    "views": (View, ("namespace", "name", "kind")),
+    "sequences": (Sequence, ("namespace", "name")),
+    "functions": (Function, ("namespace", "name", "arguments", "kind")),
+    "enums": (Enum, ("namespace", "name")),
+    "domains": (Domain, ("namespace", "name")),
+    "composites": (Composite, ("namespace", "name")),
+    "ranges": (Range, ("namespace", "name")),
+    "namespaces": (Namespace, ("name",)),
+    "extensions": (Extension, ("namespace", "name")),
+    "others": (Other, ("name", "kind")),
+}
+# The fields of an object that hold its parts, which have a name of their own.
+PART_FIELDS = ("constraints", "indexes", "triggers", "rules", "policies")

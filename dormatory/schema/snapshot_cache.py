@@ -6,20 +6,7 @@ from bisect import bisect_left, insort
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from dormatory.schema.snapshot import (
-    Composite,
-    Domain,
-    Enum,
-    Extension,
-    Function,
-    Namespace,
-    Other,
-    Range,
-    Sequence,
-    Snapshot,
-    Table,
-    View,
-)
+from dormatory.schema.snapshot import IDENTITY_FIELDS, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,19 +14,6 @@ if TYPE_CHECKING:
 
     CacheKey = tuple[str, Any]  # a kind and what tells its values apart
 
-_SNAPSHOT_FIELDS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "tables": (Table, ("namespace", "name")),
-    "views": (View, ("namespace", "name")),
-    "sequences": (Sequence, ("namespace", "name")),
-    "functions": (Function, ("namespace", "name", "arguments", "kind")),
-    "enums": (Enum, ("namespace", "name")),
-    "domains": (Domain, ("namespace", "name")),
-    "composites": (Composite, ("namespace", "name")),
-    "ranges": (Range, ("namespace", "name")),
-    "namespaces": (Namespace, ("name",)),
-    "extensions": (Extension, ("namespace", "name")),
-    "others": (Other, ("name", "kind")),
-}
 _FEW_FRACTION = 1 / 16  # of all: so many are found quicker one by one than all are sorted
 
 
@@ -49,7 +23,7 @@ class SnapshotCache:
     def __init__(self, *, namespaces: bool) -> None:
         self._sort_keys: dict[str, Callable[[Any], Any]] = {
             field: attrgetter(*(name for name in names if namespaces or name != "namespace"))
-            for field, (_, names) in _SNAPSHOT_FIELDS.items()
+            for field, (_, names) in IDENTITY_FIELDS.items()
         }
         self._values: dict[CacheKey, Any] = {}
         self._removed: list[Any] = []
@@ -83,7 +57,7 @@ class SnapshotCache:
         if not (self._removed or self._added) and self.snapshot.not_compared == notes:
             return
         found: dict[str, Any] = {}
-        for field, (kind, _) in _SNAPSHOT_FIELDS.items():
+        for field, (kind, _) in IDENTITY_FIELDS.items():
             removed = [it for it in self._removed if type(it) is kind]
             added = [it for it in self._added if type(it) is kind]
             before = getattr(self.snapshot, field)

@@ -15,7 +15,7 @@ from dormatory.schema.snapshot import (
     Enum,
     Function,
     Reference,
-    Rule,
+    RewriteRule,
     Snapshot,
     Table,
     Trigger,
@@ -96,8 +96,10 @@ class TestAffectedByInserts:
         assert affected("logs_1", Snapshot(tables=(make_table("logs"), part, make_table("zoo")))) == {"logs", "logs_1"}
 
     def test_rules_and_views_are_followed(self) -> None:
-        view = View("public", "keepers", "SELECT id FROM owners", rules=(Rule("r", "DO INSTEAD DELETE FROM zoo"),))
-        ruled = replace(make_table("doors"), rules=(Rule("r", "DO ALSO UPDATE keepers SET id = 1"),))
+        view = View(
+            "public", "keepers", "SELECT id FROM owners", rules=(RewriteRule("r", "DO INSTEAD DELETE FROM zoo"),)
+        )
+        ruled = replace(make_table("doors"), rules=(RewriteRule("r", "DO ALSO UPDATE keepers SET id = 1"),))
         schema = replace(PETS, views=(view,), tables=(*PETS.tables, ruled))
         assert affected("doors", schema) == {"doors", "owners", "zoo", "pets", "toys"}
 

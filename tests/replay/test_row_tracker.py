@@ -106,7 +106,7 @@ class TestReading:
         assert database.tables_read == [{"owners", "pets", "zoo"}] * 2  # empty, and filled
         database.tables_read.clear()
         zoo = schema.table("zoo")
-        database.tracker.record_leg(database.connection, schema, Direction.UPGRADE, (), {(zoo.namespace, zoo.name)})
+        database.tracker.record_leg(database.connection, schema, Direction.UPGRADE, (), {zoo.id})
         database.execute("ALTER TABLE pets ADD COLUMN tail integer")
         database.tracker.record_leg(database.connection, database.schema(), Direction.DOWNGRADE, (), ())
         assert database.tables_read == [{"zoo"}, {"pets"}]

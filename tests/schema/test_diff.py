@@ -24,13 +24,14 @@ from dormatory.schema.snapshot import (
     Policy,
     Range,
     Reference,
-    Rule,
+    RewriteRule,
     Sequence,
     Snapshot,
     Table,
     Trigger,
     View,
 )
+from tests.schema.inverse import inverse_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ EVERYTHING = Snapshot(
             constraints=(FOREIGN_KEY, Constraint("CHECK", "ck", "CHECK (n > 0)", ("n",), "n > 0")),
             indexes=(Index("ix", "(n)", keys=("n",)),),
             triggers=(Trigger("g", "CREATE TRIGGER g"),),
-            rules=(Rule("r", "CREATE RULE r"),),
+            rules=(RewriteRule("r", "CREATE RULE r"),),
             policies=(Policy("p", "ALL"),),
         ),
     ),
@@ -60,7 +61,7 @@ EVERYTHING = Snapshot(
             columns=(INTEGER,),
             indexes=(Index("vx", "(n)"),),
             triggers=(Trigger("vg", "CREATE TRIGGER vg"),),
-            rules=(Rule("vr", "CREATE RULE vr"),),
+            rules=(RewriteRule("vr", "CREATE RULE vr"),),
         ),
     ),
     sequences=(Sequence("public", "s"),),
@@ -133,7 +134,7 @@ def test_a_change_of_any_field_is_reported(where: str) -> None:
     there, back = diff(EVERYTHING, changed), diff(changed, EVERYTHING)
 
     assert there
-    assert list(back) == sorted((change.inverse() for change in there), key=lambda change: change.sort_key)
+    assert list(back) == inverse_changes(there)
     assert all(str(change).startswith(f"{change.object}: ") for change in there)
 
 

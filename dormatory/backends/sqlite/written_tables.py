@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from dormatory.schema.snapshot import TableId
+
 _WRITE_ACTIONS = frozenset({sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE})
 
 
 @contextmanager
-def collect_written_tables(connection: Connection) -> Iterator[set[tuple[str | None, str]] | None]:
+def collect_written_tables(connection: Connection) -> Iterator[set[TableId] | None]:
     """Give a set that takes up, for the length of the block, each table whose rows a statement may write or rename.
 
     SQLite names them as it compiles a statement, those of a driver's own cursor, of triggers and of foreign keys
@@ -25,7 +27,7 @@ def collect_written_tables(connection: Connection) -> Iterator[set[tuple[str | N
     if not isinstance(driver, sqlite3.Connection):
         yield None
         return
-    found: set[tuple[str | None, str]] = set()
+    found: set[TableId] = set()
 
     def authorize(action: int, first: str | None, second: str | None, *_: str | None) -> int:
         table = second if action == sqlite3.SQLITE_ALTER_TABLE else first  # which may take another one's name

@@ -14,6 +14,7 @@ from alembic.operations import Operations
 from dormatory.backends.introspection import read_snapshot
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference
+from tests.schema.inverse import inverse_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -372,7 +373,7 @@ def test_the_diff_in_reverse_holds_the_inverse_changes(case: str) -> None:
     one, other, _ = DIFFERENT_CASES[case]
     before, after = snapshot_of(*one), snapshot_of(*other)
 
-    mirrored = sorted((change.inverse() for change in diff(before, after)), key=lambda change: change.sort_key)
+    mirrored = inverse_changes(diff(before, after))
 
     assert list(diff(after, before)) == mirrored
 

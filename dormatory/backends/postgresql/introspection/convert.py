@@ -17,7 +17,7 @@ from dormatory.schema.snapshot import (
     Index,
     Policy,
     Reference,
-    Rule,
+    RewriteRule,
     Sequence,
     Table,
     Trigger,
@@ -236,7 +236,7 @@ def function(row: FunctionRow) -> Function:
     return Function(row.namespace, row.name, row.arguments, definition, _FUNCTION_KINDS[row.kind])
 
 
-def attached_object(row: AttachedRow) -> Trigger | Rule | Policy:
+def attached_object(row: AttachedRow) -> Trigger | RewriteRule | Policy:
     """Return a trigger, a rule or a policy."""
     if row.kind == "policy":
         return Policy(
@@ -247,7 +247,7 @@ def attached_object(row: AttachedRow) -> Trigger | Rule | Policy:
             _without_parentheses(row.using) if row.using else None,
             _without_parentheses(row.check) if row.check else None,
         )
-    kind = Trigger if row.kind == "trigger" else Rule
+    kind = Trigger if row.kind == "trigger" else RewriteRule
     definition = render(tokenize(row.definition or "", POSTGRESQL), POSTGRESQL, fold=False)
     return kind(row.name, definition, _ENABLED[row.state])
 
