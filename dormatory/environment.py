@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import wraps
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
-from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.runtime.migration import RevisionStep
 from alembic.util import CommandError, to_tuple
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from dormatory.backends.queries import VERSION_TABLE, VERSIONS_QUERY
 from dormatory.backends.registry import backend_by_name, backend_for
-from dormatory.errors import MissingDatabaseError, TransactionEndedError, UnexpectedRevisionError
+from dormatory.errors import MissingDatabaseError
 from dormatory.project.checksum_update import add_checksums_with
 from dormatory.project.project import Project
 from dormatory.runtime import autogenerate, guards, numbering
@@ -30,6 +29,7 @@ from dormatory.system.signals import call_on_signals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection, MetaData
 
     from dormatory.backends.base import Backend, LockTimeout
@@ -99,7 +99,8 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
         )
     if moving:
         with backend.engine(target, writing=False).connect() as second:
-            _confirm_heads(second, applied.get("heads"))
+            if "heads" in applied:
+                guards.refuse_other_heads(second, applied["heads"], context.get_context().opts)
             backend.refuse_invalid_objects(second)
 
 
@@ -207,34 +208,10 @@ def _wrap_steps(
             if isinstance(step, RevisionStep):
                 if patience:
                     step.migration_fn = with_lock_retries(step, migration_context, patience, retries)
-                step.migration_fn = _with_transaction_check(step, migration_context)
+                step.migration_fn = guards.with_transaction_check(step, migration_context)
             yield step
 
     return steps
-
-
-def _with_transaction_check(step: RevisionStep, migration_context: MigrationContext) -> Callable[..., None]:
-    migrate, connection = step.migration_fn, migration_context.connection
-
-    @wraps(migrate)  # Alembic's log tells the direction by its name
-    def run(**arguments: Any) -> None:
-        had_transaction = connection is not None and connection.in_transaction()
-        migrate(**arguments)
-        if had_transaction and connection is not None and not connection.in_transaction():
-            raise TransactionEndedError(str(step.revision.revision))
-
-    return run
-
-
-def _confirm_heads(connection: Connection, expected: set[str] | None) -> None:
-    """Raise NotAppliedError when the database is not where the run said it went; None expects nothing."""
-    if expected is None:
-        return
-    opts = context.get_context().opts
-    names = {key: opts[key] for key in ("version_table", "version_table_schema") if key in opts}
-    found = set(MigrationContext.configure(connection, opts=names).get_current_heads())
-    if found != expected:
-        raise UnexpectedRevisionError(sorted(expected), sorted(found))
 
 
 def _is_at_destination(target: Target, backend: Backend) -> bool:

@@ -21,7 +21,7 @@ _HINT = 'carry it over, or declare it at the top of the module: lossy = "what is
 
 def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]:
     """Report rows and values that a revision lost and could have kept; what it declares as lossy is a note."""
-    revision_by_id = {revision.id: revision for revision in history.revisions}
+    revision_by_id = history.by_id
     for step in recording.steps:
         for loss in step.losses:
             found = _loss_finding(loss, revision_by_id[step.revision], recording.backend)

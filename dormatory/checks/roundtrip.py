@@ -30,7 +30,7 @@ _FAILURE_RULES = {
 
 def check_round_trip(recording: Recording, history: History) -> Iterator[Finding]:
     """Report each leg that failed or left something else than it should, and what revisions declare."""
-    revision_by_id = {revision.id: revision for revision in history.revisions}
+    revision_by_id = history.by_id
     has_none = bool(revision_by_id) and not any(revision.downgrade_line for revision in revision_by_id.values())
     if has_none:
         yield _finding(next(iter(revision_by_id.values())), recording, "no-downgrades", *_NO_DOWNGRADES_WORDING)

@@ -77,7 +77,7 @@ class ExecutedDDL:
 
 def executed_ddl(recording: Recording, history: History) -> Mapping[str, ExecutedDDL]:
     """Return the DDL of each upgrade by revision; statements that write or read rows are left out."""
-    revision_by_id = {revision.id: revision for revision in history.revisions}
+    revision_by_id = history.by_id
     dialect = dialect_by_name(recording.backend)
     upgrades = (Upgrade.of(step, revision_by_id[step.revision], dialect) for step in recording.steps)
     found = {upgrade.step.revision: _ddl_of(upgrade) for upgrade in upgrades}

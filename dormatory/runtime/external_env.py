@@ -1,4 +1,4 @@
-"""Leads an env.py that we did not write to the database that is meant, and sees that it went there."""
+"""Runs an env.py that we did not write on the target, and verifies that it connected there and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,42 +8,39 @@ import os
 import re
 import traceback
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import URL_VARIABLE
-from dormatory.errors import EnvironmentFailedError, TransactionEndedError, UnexpectedRevisionError, WrongDatabaseError
+from dormatory.errors import EnvironmentFailedError, WrongDatabaseError
+from dormatory.runtime import guards
+from dormatory.runtime.driver_name import driver_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
-# Which server, which database; and which file.
+# The server's identity and the database; on SQLite, the file.
 _IDENTITY_QUERIES = {
     "postgresql": "SELECT pg_postmaster_start_time()::text, current_database()::text",
     "sqlite": "SELECT '', file FROM pragma_database_list WHERE name = 'main'",
 }
-_ASYNC_NAMES = re.compile(r"\b(async_engine_from_config|create_async_engine|AsyncEngine|asyncio)\b")
-_ASYNC_DRIVERS = {"sqlite": ("aiosqlite",), "postgresql": ("asyncpg", "psycopg")}
 _PACKAGE_DIRECTORY = f"{Path(__file__).resolve().parents[1]}/"
-_SCRATCH_DRIVERS = ("sqlite", "postgresql+psycopg2")  # the drivers of a scratch database, which nobody asked for
-_BARE_IS_PSYCOPG_3 = tuple(map(int, sqlalchemy.__version__.split(".")[:2])) >= (2, 1)
 
 
 class _ConfigureInterceptor:
-    """Stands before Alembic's configure(): looks where env.py connected before Alembic does anything there."""
+    """Replaces Alembic's configure(): checks where env.py connected before Alembic does anything there."""
 
     def __init__(
         self,
@@ -61,17 +58,15 @@ class _ConfigureInterceptor:
         self._environment, self._configure = environment, environment.configure
         self.is_configured = False
         self.applied_heads: set[str] | None = None
-        self.version_table_options: dict[str, Any] = {}
+        self.options: dict[str, Any] = {}
         environment.configure = self.configure  # type: ignore[method-assign,assignment]  # env.py's proxy is tied to the class
 
     def configure(self, connection: Connection | None = None, **options: Any) -> None:
-        """Refuse a connection to any other database, and keep the version table's name and what is written there."""
+        """Refuse a connection to any other database; keep the options and the heads that Alembic writes."""
         if connection is not None and not self._environment.is_offline_mode():
             _refuse_other_database(connection, self._target)
         self.is_configured = True
-        self.version_table_options = {
-            key: options[key] for key in ("version_table", "version_table_schema") if key in options
-        }
+        self.options = dict(options)
         theirs = options.pop("on_version_apply", None) or ()
         options["on_version_apply"] = (
             *(theirs if isinstance(theirs, (list, tuple, set)) else (theirs,)),
@@ -87,15 +82,6 @@ class _ConfigureInterceptor:
     def _record_heads(self, *, heads: set[str], **_: Any) -> None:
         self.applied_heads = set(heads)
 
-    def confirm_heads(self) -> None:
-        """Raise NotAppliedError when the database that is meant does not show what was written."""
-        if self.applied_heads is None:
-            return
-        with backend_for(self._target).engine(self._target, writing=False).connect() as second:
-            found = set(MigrationContext.configure(second, opts=self.version_table_options).get_current_heads())
-        if found != self.applied_heads:
-            raise UnexpectedRevisionError(sorted(self.applied_heads), sorted(found))
-
 
 def run_external_env(
     project: Project,
@@ -108,11 +94,11 @@ def run_external_env(
     transaction_per_step: bool,
     **options: Any,
 ) -> None:
-    """Run env.py once with `steps` to do, in every way it may want its connection until one fits.
+    """Run env.py once with `steps`, offering its connection in every way that it may accept until one works.
 
-    `attributes["connection"]` is a Connection, an Engine where env.py asks that of it, and nothing where both are
-    refused. Whatever env.py leaves uncommitted on what it was given is committed, then a second connection confirms.
-    Who moves a database that nobody gave has it alone, from before its revision is read.
+    `attributes["connection"]` is a Connection; an Engine if env.py fails on a Connection; None if it fails on both.
+    What env.py leaves uncommitted is committed, then a second connection confirms the heads. Without a `given`
+    connection, a migration holds the upgrade lock from before the current revision is read.
     """
     wait = project.settings.lock_wait
     engine = backend_for(target).engine(target, writing=True, wait_seconds=wait)
@@ -145,13 +131,15 @@ def run_external_env(
             connection.commit()
         if not interceptor.is_configured:
             raise EnvironmentFailedError("env.py", "it ended without calling context.configure()")
-        interceptor.confirm_heads()
+        if interceptor.applied_heads is not None:
+            with backend_for(target).engine(target, writing=False).connect() as second:
+                guards.refuse_other_heads(second, interceptor.applied_heads, interceptor.options)
 
 
 def _version_table_lock(stack: contextlib.ExitStack, target: Target, wait_seconds: float) -> Callable[[str], None]:
-    """Return what keeps others away until the stack is unwound, once for each version table."""
+    """Return a function that takes the upgrade lock of a version table, once, and holds it until the stack ends."""
 
-    @cache  # env.py may configure Alembic more than once, and would wait for itself
+    @cache  # env.py may configure Alembic more than once, and would wait for its own lock
     def lock_version_table(version_table: str) -> None:
         stack.enter_context(backend_for(target).upgrade_lock(target, version_table, wait_seconds=wait_seconds))
 
@@ -160,7 +148,7 @@ def _version_table_lock(stack: contextlib.ExitStack, target: Target, wait_second
 
 @contextlib.contextmanager
 def provide_url(project: Project, target: Target, config: Config) -> Iterator[None]:
-    """Tell env.py the database in every way that it may ask, as the project's own commands would run it."""
+    """Give env.py the URL in every way that it may read it: configuration, -x argument, environment variables."""
     text = target.url.set(drivername=driver_name(project, target)).render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
     if key := project.settings.x_argument:
@@ -169,7 +157,7 @@ def provide_url(project: Project, target: Target, config: Config) -> Iterator[No
     names = {name for name in os.environ.keys() | variables.keys() if os.environ.get(name) != variables.get(name)}
     before = {name: os.environ[name] for name in names if name in os.environ}
     try:
-        for name in names - variables.keys():  # what leads libpq elsewhere
+        for name in names - variables.keys():  # they would lead libpq to another database
             del os.environ[name]
         os.environ.update(variables)
         with contextlib.chdir(project.root):
@@ -180,35 +168,10 @@ def provide_url(project: Project, target: Target, config: Config) -> Iterator[No
         os.environ.update(before)
 
 
-def driver_name(project: Project, target: Target) -> str:
-    """Return what stands before `://` in the URL that env.py is told: the driver that the project works with."""
-    backend = target.backend_name
-    for name in project.settings.drivers:
-        if name.partition("+")[0] == backend:
-            return name
-    if target.driver not in _SCRATCH_DRIVERS:
-        return target.driver
-    declared = (project.declared_url() or "").partition(":")[0].replace("postgres+", "postgresql+")
-    if declared.partition("+")[0] == backend and _is_installed(declared):
-        return declared
-    file = project.script_location / "env.py"
-    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    if _ASYNC_NAMES.search(text) or declared.partition("+")[2] in ("aiosqlite", "asyncpg"):
-        return next((f"{backend}+{name}" for name in _ASYNC_DRIVERS[backend] if find_spec(name)), target.driver)
-    return target.driver
-
-
-def _is_installed(name: str) -> bool:
-    """Say whether the driver is installed; a bare `postgresql` means another one since SQLAlchemy 2.1."""
-    bare = {"postgresql": "psycopg" if _BARE_IS_PSYCOPG_3 else "psycopg2", "sqlite": "sqlite3"}
-    module = name.partition("+")[2] or bare.get(name, name)
-    return find_spec({"pysqlite": "sqlite3", "psycopg_async": "psycopg"}.get(module, module)) is not None
-
-
 def environment_failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError | None:
-    """Return what an error outside any revision says, with the innermost line of the project's own code.
+    """Return an error that names the innermost line of the project's own code, for one from outside any revision.
 
-    An error that we raised ourselves, between two steps inside env.py, is a bug of ours: None.
+    Return None for an error that this package raised between two steps inside env.py: it is a bug of ours.
     """
     homes = (f"{project.script_location}/", f"{project.root}/")
     lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
@@ -223,7 +186,7 @@ def environment_failure(error: BaseException, project: Project, target: Target |
 def _record_errors(
     steps: Callable[..., Any], errors: list[BaseException], *, checks_transaction: bool
 ) -> Callable[..., Iterator[Any]]:
-    """Keep the error of a step, which env.py may log and forget; with `whole`, ending its transaction is one, too."""
+    """Add the error of a step to `errors`: env.py may log and forget it. Ending the transaction may be one, too."""
 
     def recorded_steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
         for step in steps(heads, context):
@@ -231,13 +194,12 @@ def _record_errors(
             yield step
 
     def with_recording(step: Any, context: MigrationContext) -> Callable[..., None]:
-        migrate = step.migration_fn
+        checks = checks_transaction and not getattr(step, "is_replayed", False)
+        migrate = guards.with_transaction_check(step, context) if checks else step.migration_fn
 
         def run(**arguments: Any) -> None:
             try:
                 migrate(**arguments)
-                if checks_transaction and not getattr(step, "is_replayed", False):
-                    _refuse_ended_transaction(step, context)
             except BaseException as error:
                 errors.append(error)
                 raise
@@ -247,13 +209,6 @@ def _record_errors(
     return recorded_steps
 
 
-def _refuse_ended_transaction(step: Any, context: MigrationContext) -> None:
-    """Raise TransactionEndedError when a step ended the transaction that Alembic began for it."""
-    transaction = context._transaction  # noqa: SLF001  # another one after autocommit_block()
-    if transaction is not None and not transaction.is_active:
-        raise TransactionEndedError(step.revision.revision)
-
-
 def _run_env(script: ScriptDirectory, project: Project) -> None:
     for name in project.settings.prelude:
         importlib.import_module(name)
@@ -261,12 +216,12 @@ def _run_env(script: ScriptDirectory, project: Project) -> None:
 
 
 def _is_about_connection(error: BaseException) -> bool:
-    """Say whether env.py wanted something else than what it was given: an Engine, or nothing at all."""
+    """Return whether an error says that env.py needs something else than it was given: an Engine, or nothing."""
     return re.search(r"\b(Connection|Engine|RootTransaction)\b", str(error)) is not None
 
 
 def _refuse_other_database(connection: Any, target: Target) -> None:
-    """Raise WrongDatabaseError unless a connection leads to the target; it is left as it was found."""
+    """Raise WrongDatabaseError unless a connection leads to the target; its transaction stays as it was."""
     if not isinstance(connection, Connection):
         kind = type(connection).__name__
         raise TypeError(f"env.py configures Alembic with a {kind}, not with a Connection")

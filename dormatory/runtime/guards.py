@@ -1,37 +1,75 @@
-"""Keeps what cannot be undone away from databases that are not known to be expendable."""
+"""What is refused around the steps of a run: a broken history, unknown revisions, ended transactions, lost entries."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
-from dormatory.errors import RevisionNotInCheckoutError
+from alembic.runtime.migration import MigrationContext
+
+from dormatory.errors import RevisionNotInCheckoutError, TransactionEndedError, UnexpectedRevisionError
 from dormatory.project.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from alembic.runtime.migration import RevisionStep
     from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection
 
     from dormatory.project.project import Project
 
 
 def refuse_broken_history(script: ScriptDirectory, project: Project) -> None:
-    """Load every revision, and raise BrokenHistoryError for what Alembic only warns of or trips over later.
+    """Load every revision; raise BrokenHistoryError for what Alembic only warns of, or fails on later.
 
-    An id used twice makes Alembic drop one of the two files; a parent that no file has, a KeyError.
+    If an id is used twice, Alembic drops one of the two files; a parent that no file has is a KeyError.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             list(script.walk_revisions())
     except (UserWarning, KeyError):
-        History.read(project)  # says what is wrong, and where
+        History.read(project)  # raises the error with the names of the files
         list(script.walk_revisions())  # the warning was a revision's own
 
 
 def refuse_unknown_revisions(script: ScriptDirectory, heads: Iterable[str], target_name: str) -> None:
-    """Raise ForeignRevisionError when a database is at a revision that no file has."""
+    """Raise RevisionNotInCheckoutError if a database is at a revision that no file has."""
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := sorted(set(heads) - known):
         raise RevisionNotInCheckoutError(target_name, unknown)
+
+
+def with_transaction_check(step: RevisionStep, context: MigrationContext) -> Callable[..., None]:
+    """Return the function of a step that raises TransactionEndedError if the step ends its transaction itself.
+
+    That transaction is Alembic's own, or the one in which the caller gave the connection.
+    """
+    migrate, connection = step.migration_fn, context.connection
+
+    @wraps(migrate)  # Alembic's log reads the direction from its name
+    def run(**arguments: Any) -> None:
+        had_transaction = connection is not None and connection.in_transaction()
+        migrate(**arguments)
+        transaction = context._transaction  # noqa: SLF001  # a new one after autocommit_block()
+        if transaction is not None:
+            is_ended = not transaction.is_active
+        else:
+            is_ended = had_transaction and connection is not None and not connection.in_transaction()
+        if is_ended:
+            raise TransactionEndedError(str(step.revision.revision))
+
+    return run
+
+
+def refuse_other_heads(connection: Connection, expected: Collection[str], options: Mapping[str, Any]) -> None:
+    """Raise UnexpectedRevisionError if a second connection does not find the heads that a run has written.
+
+    `options` are those with which env.py configured Alembic: they may name another version table.
+    """
+    names = {key: options[key] for key in ("version_table", "version_table_schema") if key in options}
+    found = set(MigrationContext.configure(connection, opts=names).get_current_heads())
+    if found != set(expected):
+        raise UnexpectedRevisionError(sorted(expected), sorted(found))

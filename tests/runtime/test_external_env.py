@@ -21,7 +21,8 @@ from dormatory.project.project import Project
 from dormatory.recording.model import Direction
 from dormatory.replay import replay
 from dormatory.replay.replay import replay_history
-from dormatory.runtime import external_env, scratch
+from dormatory.runtime import scratch
+from dormatory.runtime.driver_name import driver_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,15 +266,15 @@ class TestAsynchronous:
         self, external_project: ExternalProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with scratch_sqlite() as target:
-            assert external_env.driver_name(external_project.project, target) == "sqlite"
+            assert driver_name(external_project.project, target) == "sqlite"
             external_project.env(self.ENV)
-            assert external_env.driver_name(external_project.project, target) == "sqlite+aiosqlite"
+            assert driver_name(external_project.project, target) == "sqlite+aiosqlite"
             monkeypatch.setenv("DATABASE_URL", "sqlite+pysqlite:///x.db")
-            assert external_env.driver_name(external_project.project, target) == "sqlite+pysqlite"
+            assert driver_name(external_project.project, target) == "sqlite+pysqlite"
             external_project.ini(
                 "script_location = scripts", "[dormatory]", "drivers = postgresql+asyncpg, sqlite+other"
             )
-            assert external_env.driver_name(external_project.project, target) == "sqlite+other"
+            assert driver_name(external_project.project, target) == "sqlite+other"
 
 
 class TestWhereTheFilesLie:

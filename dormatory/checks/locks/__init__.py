@@ -36,7 +36,7 @@ def check_locks(
     """
     if recording.backend != _BACKEND:
         return
-    revision_by_id = {revision.id: revision for revision in history.revisions}
+    revision_by_id = history.by_id
     dialect = dialect_by_name(recording.backend)
     upgrades = [Upgrade.of(step, revision_by_id[step.revision], dialect) for step in recording.steps]
     for upgrade in upgrades:
