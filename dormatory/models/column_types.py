@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
 #: uuid on PostgreSQL; CHAR(32) on SQLite: lower-case hexadecimal without hyphens.
-KeyType = sa.Uuid
+Key = sa.Uuid
 
 #: jsonb on PostgreSQL, JSON on SQLite; None is SQL's NULL, never JSON's.
-JsonType = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 #: In the `info` of a schema item: the one backend it exists on. Copies keep it, but not `ddl_if`, and autogenerate
@@ -36,7 +36,7 @@ class PermissionLevel(Enum):
 
 
 #: The type permission_level on PostgreSQL, VARCHAR with a named CHECK on SQLite.
-PermissionLevelType = sa.Enum(
+Level = sa.Enum(
     PermissionLevel,
     name="permission_level",
     values_callable=lambda levels: [level.value for level in levels],
@@ -74,7 +74,7 @@ class Timestamp(sa.types.TypeDecorator[datetime]):
 class new_key(FunctionElement[UUID]):  # noqa: N801 - reads as the SQL function it stands for
     """A random key, drawn by the database."""
 
-    type = KeyType()
+    type = Key()
     inherit_cache = True
 
 
@@ -106,7 +106,7 @@ def _(_element: utc_now, _compiler: SQLCompiler, **_: Any) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
-def check_on_backend(backend: str, condition: str, *, name: str) -> sa.CheckConstraint:
+def check_on(backend: str, condition: str, *, name: str) -> sa.CheckConstraint:
     """Return a CHECK that exists on one backend only."""
     check = sa.CheckConstraint(condition, name=name, info={ONLY_ON: backend})
     return check.ddl_if(dialect=backend)
@@ -124,6 +124,4 @@ def timestamp_checks(column: str) -> tuple[sa.CheckConstraint, sa.CheckConstrain
         f" AND strftime('%Y-%m-%d %H:%M:%S', {seconds}, '+0 days') IS {seconds}"
         f" AND substr({column}, 20) GLOB '.[0-9][0-9][0-9][0-9][0-9][0-9]'"
     )
-    return check_on_backend("postgresql", years, name=f"{column}_range"), check_on_backend(
-        "sqlite", form, name=f"{column}_range"
-    )
+    return check_on("postgresql", years, name=f"{column}_range"), check_on("sqlite", form, name=f"{column}_range")

@@ -16,18 +16,18 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from dormatory.models.base import Base
 from dormatory.models.column_types import (
     ONLY_ON,
-    JsonType,
-    KeyType,
+    Json,
+    Key,
     PermissionLevel,
-    PermissionLevelType,
+    Level,
     Timestamp,
-    check_on_backend,
+    check_on,
     new_key,
     timestamp_checks,
     utc_now,
 )
 
-_Id = Annotated[UUID, mapped_column(KeyType(), primary_key=True, default=uuid4, server_default=new_key())]
+_Id = Annotated[UUID, mapped_column(Key(), primary_key=True, default=uuid4, server_default=new_key())]
 _Created = Annotated[datetime, mapped_column(Timestamp(), server_default=utc_now())]
 _Name = Annotated[str, mapped_column(sa.String(100))]
 # Deleted with the object, also where SQLite's foreign keys are switched off.
@@ -118,9 +118,7 @@ class Permission(Base):
     id: Mapped[_Id]
     object_id: Mapped[UUID] = _object_column()
     user: Mapped[_Name]
-    permission_level: Mapped[PermissionLevel] = mapped_column(
-        PermissionLevelType, server_default=PermissionLevel.READ.value
-    )
+    permission_level: Mapped[PermissionLevel] = mapped_column(Level, server_default=PermissionLevel.READ.value)
 
     __table_args__ = (
         sa.UniqueConstraint("object", "user"),
@@ -159,7 +157,7 @@ class Attribute(Base):
     id: Mapped[_Id]
     object_id: Mapped[UUID] = _object_column()
     name: Mapped[_Name]
-    value: Mapped[Any | None] = mapped_column(JsonType)
+    value: Mapped[Any | None] = mapped_column(Json)
     created_on: Mapped[_Created]
     updated_on: Mapped[datetime | None] = mapped_column(Timestamp())
 
@@ -169,7 +167,7 @@ class Attribute(Base):
         *timestamp_checks("created_on"),
         *timestamp_checks("updated_on"),
         # What jsonb refuses by itself.
-        check_on_backend("sqlite", "value IS NULL OR json_valid(value)", name="value_json"),
+        check_on("sqlite", "value IS NULL OR json_valid(value)", name="value_json"),
         sa.Index(
             "ix_attributes_value",
             "value",

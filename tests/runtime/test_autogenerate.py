@@ -38,9 +38,9 @@ def visits() -> sa.MetaData:
     sa.Table(
         "visit",
         metadata,
-        sa.Column("id", column_types.KeyType(), primary_key=True, server_default=column_types.new_key()),
+        sa.Column("id", column_types.Key(), primary_key=True, server_default=column_types.new_key()),
         sa.Column("began", column_types.Timestamp(), server_default=column_types.utc_now(), nullable=False),
-        sa.Column("level", column_types.PermissionLevelType),
+        sa.Column("level", column_types.Level),
         *column_types.timestamp_checks("began"),
     )
     return metadata
