@@ -124,6 +124,27 @@ class Backend(ABC):
     name: ClassVar[str]
     """How SQLAlchemy calls the dialect; also the name of the folder."""
 
+    title: ClassVar[str]
+    """How its makers write it."""
+
+    driver_name: ClassVar[str]
+    """What stands before `://` for the driver that this package works with."""
+
+    async_drivers: ClassVar[tuple[str, ...]]
+    """SQLAlchemy's asynchronous drivers, the preferred one first: for projects whose env.py needs one."""
+
+    is_file: ClassVar[bool]
+    """Whether a database is one file with one lock: a migration keeps all other writers waiting."""
+
+    has_namespaces: ClassVar[bool]
+    """Whether a database has namespaces that must be created before their tables."""
+
+    limits_text_length: ClassVar[bool]
+    """Whether VARCHAR(32) refuses a longer text."""
+
+    has_lock_rules: ClassVar[bool]
+    """Whether the rules of the family `locks`, and squawk, can read its statements."""
+
     transaction_per_migration: ClassVar[bool]
     """Whether each revision commits on its own, or all pending ones together."""
 
@@ -158,6 +179,13 @@ class Backend(ABC):
         """Return what would be lost with the database; raises MissingDatabaseError."""
 
     @abstractmethod
+    def location(self, target: Target) -> tuple[str, str]:
+        """Return a short name of the database, and a text that tells it from others of that name.
+
+        The text depends neither on the user nor on a secret: the backups of a database are found by it.
+        """
+
+    @abstractmethod
     def shell_command(self, target: Target) -> list[str]:
         """Return the command line of the database's own client, without any secret."""
 
@@ -181,6 +209,18 @@ class Backend(ABC):
     @abstractmethod
     def version(self, connection: Connection) -> str:
         """Return the product and its version, such as `PostgreSQL 18.6`."""
+
+    @abstractmethod
+    def identity(self, connection: Connection) -> tuple[str, str]:
+        """Return what tells the connected database from all others: its server, and its name or path there."""
+
+    @abstractmethod
+    def execute_script(self, connection: Connection, text: str) -> None:
+        """Execute many statements in one text, which SQLAlchemy cannot do."""
+
+    @abstractmethod
+    def driver_module(self, driver: str) -> str:
+        """Return the module of a driver by SQLAlchemy's name, such as `aiosqlite`; "" is the dialect's default."""
 
     @abstractmethod
     def cancel(self, connection: Connection) -> None:

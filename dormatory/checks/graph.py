@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
 from dormatory.checks.branch_conflicts import branch_conflicts
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import finding
@@ -86,7 +86,8 @@ def _check_each_revision(scripts: Sequence[Script], backends: Collection[str]) -
         yield from _empty_upgrade(script)
         if len(revision.id) > MAX_ID_LENGTH:
             message = f"its id has {len(revision.id)} characters, the version table holds {MAX_ID_LENGTH}"
-            severity = None if "postgresql" in backends else Severity.NOTE
+            is_refused = any(backend_by_name(name).limits_text_length for name in backends)
+            severity = None if is_refused else Severity.NOTE
             yield _finding_at(
                 script, "id-too-long", message, "choose a shorter one", severity=severity, name="revision"
             )

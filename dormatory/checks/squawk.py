@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import dialect_by_name
+from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
 from dormatory.sql.operations import OperationKind
@@ -81,7 +81,7 @@ def executed_ddl(recording: Recording, history: History) -> Mapping[str, Execute
     dialect = dialect_by_name(recording.backend)
     upgrades = (Upgrade.of(step, revision_by_id[step.revision], dialect) for step in recording.steps)
     found = {upgrade.step.revision: _ddl_of(upgrade) for upgrade in upgrades}
-    is_ours = recording.backend == "postgresql"  # squawk knows no other
+    is_ours = backend_by_name(recording.backend).has_lock_rules  # squawk reads the statements of no other backend
     return {name: script for name, script in found.items() if is_ours and script.statement_lines}
 
 

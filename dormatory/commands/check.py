@@ -5,8 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
@@ -197,12 +199,12 @@ def _evidence_findings(
         )
     for item in evidence:
         yield from _backend_findings(item, history, request.families)
-        if item.recording and item.backend == "postgresql" and "locks" in request.families:
+        if item.recording and backend_by_name(item.backend).has_lock_rules and "locks" in request.families:
             yield from _lock_findings(project, history, item.recording, request.base or request.since)
     if "parity" in request.families:
         migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
-        if migrated.keys() == {"sqlite", "postgresql"}:
-            yield from check_parity(migrated["sqlite"], migrated["postgresql"], parity_comments(files, history))
+        for first, second in combinations([name for name in BACKEND_NAMES if name in migrated], 2):
+            yield from check_parity(migrated[first], migrated[second], parity_comments(files, history))
 
 
 def _backend_findings(item: Evidence, history: History, families: Collection[str]) -> Iterator[Finding]:
@@ -244,7 +246,7 @@ def _families_with_evidence(families: frozenset[str], evidence: Sequence[Evidenc
     backends = {item.backend for item in evidence if item.recording}
     if not backends:
         return families - _REPLAY_FAMILIES
-    return families if "postgresql" in backends else families - {"locks"}
+    return families if any(backend_by_name(name).has_lock_rules for name in backends) else families - {"locks"}
 
 
 def _server(evidence: Evidence) -> CheckedServer:

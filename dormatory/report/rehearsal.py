@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import backend_by_name
 from dormatory.recording.model import Direction, RouteKind
 from dormatory.report.sanitize import sanitize_line
 from dormatory.system.text import quantity
@@ -32,7 +33,7 @@ def rehearsal_lines(rehearsal: Rehearsal) -> Iterator[str]:
     yield f"rehearsal on a copy of {rehearsal.target}: {quantity(len(rehearsal.pending), 'pending revision')}"
     yield from _copy_lines(copied)
     titles = {revision.id: revision.title for revision in rehearsal.pending}
-    is_file = recording.backend == "sqlite"
+    is_file = backend_by_name(recording.backend).is_file
     for step, seen in zip(recording.steps, rehearsal.observations, strict=True):
         yield sanitize_line(f"{step.revision}  {titles[step.revision]}")
         for word, line in _step_lines(step, seen, is_file=is_file):

@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Connection
+from sqlalchemy.exc import ArgumentError
 
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import URL_VARIABLE
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
-# The server's identity and the database; on SQLite, the file.
-_IDENTITY_QUERIES = {
-    "postgresql": "SELECT pg_postmaster_start_time()::text, current_database()::text",
-    "sqlite": "SELECT '', file FROM pragma_database_list WHERE name = 'main'",
-}
 _PACKAGE_DIRECTORY = f"{Path(__file__).resolve().parents[1]}/"
 
 
@@ -119,7 +114,7 @@ def run_external_env(
                 )
                 try:
                     _run_env(script, project)
-                except (AttributeError, TypeError, sqlalchemy.exc.ArgumentError) as error:
+                except (AttributeError, TypeError, ArgumentError) as error:
                     if offer is None or interceptor.is_configured or not _is_about_connection(error):
                         raise
                     connection.rollback()
@@ -228,16 +223,12 @@ def _refuse_other_database(connection: Any, target: Target) -> None:
     name = connection.dialect.name
     if name != target.backend_name:
         raise WrongDatabaseError(str(target), f"it is connected to a {name} database")
-    with backend_for(target).engine(target, writing=False).connect() as ours:
-        expected = _database_identity(ours)
+    backend = backend_for(target)
+    with backend.engine(target, writing=False).connect() as ours:
+        expected = backend.identity(ours)
     busy = connection.in_transaction()
-    found = _database_identity(connection)
+    found = backend.identity(connection)
     if not busy:
         connection.rollback()  # a transaction that is open here Alembic would leave to env.py to commit
     if found != expected:
         raise WrongDatabaseError(str(target), f"it is connected to {found[1] or 'a database in memory'}")
-
-
-def _database_identity(connection: Connection) -> tuple[str, str]:
-    server, name = connection.exec_driver_sql(_IDENTITY_QUERIES[connection.dialect.name]).one()
-    return str(server), os.path.realpath(name) if connection.dialect.name == "sqlite" and name else str(name)

@@ -39,12 +39,13 @@ def create_model_schema(project: Project, target: Target) -> None:
 
 
 def _create_model_schema(project: Project, target: Target) -> None:
-    with backend_for(target).engine(target, writing=True).connect() as connection:
+    backend = backend_for(target)
+    with backend.engine(target, writing=True).connect() as connection:
         metadatas = Runner(project, target=target, connection=connection).environment().metadata
         connection.rollback()
         try:
             for metadata in metadatas:
-                for name in filter(None, metadata._schemas if target.backend_name == "postgresql" else ()):  # noqa: SLF001  # MetaData keeps them nowhere else
+                for name in filter(None, metadata._schemas if backend.has_namespaces else ()):  # noqa: SLF001  # MetaData keeps them nowhere else
                     connection.execute(CreateSchema(name, if_not_exists=True))
                 metadata.create_all(connection)
             connection.commit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from contextlib import chdir
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -114,22 +114,13 @@ def _run_baseline(project: Project, target: Target) -> None:
             return
         try:
             if name.endswith(".sql"):
-                _execute_script(connection, (project.root / name).read_text(encoding="utf-8"))
+                backend.execute_script(connection, (project.root / name).read_text(encoding="utf-8"))
             else:
                 _call(project, name, connection)
             connection.commit()
         except Exception as error:
             reason = next(iter(target.mask(str(error)).splitlines()), "")
             raise BaselineFailedError(name, f"{type(error).__name__}: {reason}") from error
-
-
-def _execute_script(connection: Connection, text: str) -> None:
-    """Execute a whole file of statements; only the drivers themselves take several at once."""
-    driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
-        driver.executescript(text)
-    else:
-        driver.cursor().execute(text)
 
 
 def _call(project: Project, name: str, connection: Connection) -> None:

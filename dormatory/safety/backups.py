@@ -25,8 +25,6 @@ _FILE_NAME = re.compile(
     r"(?P<label>[\w-]+)-(?P<digest>[0-9a-f]{8})\.(?P<number>\d{6,})\.(?P<taken>\d{8}T\d{6}Z)\.(?P<revision>[\w+-]+)\.\w+",
     re.ASCII,
 )
-# What of a URL says where a database is: never its user or a secret.
-_LOCATION_OPTIONS = ("host", "hostaddr", "port", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +137,7 @@ def _reserve_file(directory: Path, key: str, revision: str, suffix: str) -> Path
 
 def _database_key(target: Target) -> str:
     """Return what begins the names of a database's backups: its name, and a digest of where it is."""
-    if target.backend_name == "sqlite":
-        place, name = str(target.path.resolve()), target.path.stem
-    else:
-        url, name = target.url, target.database
-        options = [str(url.query.get(key, "")) for key in _LOCATION_OPTIONS]
-        place = repr((url.host, url.port, options, name))
+    name, place = backend_for(target).location(target)
     return f"{_file_name_part(name)}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 

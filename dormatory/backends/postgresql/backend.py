@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
+# What of a URL says where a database is: never its user or a secret.
+_ADDRESS_OPTIONS = ("host", "hostaddr", "port", "service")
 _CREATE_SCRIPT = r"""
 CREATE DATABASE :"name";
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user
@@ -55,6 +57,13 @@ class PostgreSQLBackend(Backend):
     """A database on a server."""
 
     name = "postgresql"
+    title = "PostgreSQL"
+    driver_name = "postgresql+psycopg2"
+    async_drivers = ("asyncpg", "psycopg")
+    is_file = False
+    has_namespaces = True
+    limits_text_length = True
+    has_lock_rules = True
     transaction_per_migration = True
     compares_defaults = True
     own_session_count = 2  # the lock is kept by one, the revisions run in the other
@@ -88,6 +97,12 @@ class PostgreSQLBackend(Backend):
             where = connection.info.host or "local socket"
             server = f"PostgreSQL {_version_text(connection.server_version)} at {where}:{connection.info.port}"
         return DatabaseSummary(server, target.database, user, environment, tables, int(rows), sessions)
+
+    def location(self, target: Target) -> tuple[str, str]:
+        """Return the database's name, and the server's address with it."""
+        url, name = target.url, target.database
+        options = [str(url.query.get(key, "")) for key in _ADDRESS_OPTIONS]
+        return name, repr((url.host, url.port, options, name))
 
     def shell_command(self, target: Target) -> list[str]:  # noqa: ARG002  # the target travels in the environment
         """Return the psql program."""
@@ -143,6 +158,24 @@ class PostgreSQLBackend(Backend):
         from dormatory.backends.postgresql import lock_timeout  # noqa: PLC0415  # loads SQLAlchemy
 
         return lock_timeout.set_lock_timeout(connection, seconds, monitor)
+
+    def identity(self, connection: Connection) -> tuple[str, str]:
+        """Return when the server was started, and the database's name."""
+        query = "SELECT pg_postmaster_start_time()::text, current_database()::text"
+        server, name = connection.exec_driver_sql(query).one()
+        return str(server), str(name)
+
+    def execute_script(self, connection: Connection, text: str) -> None:
+        """Execute many statements in the transaction of the connection."""
+        driver: Any = connection.connection.driver_connection
+        driver.cursor().execute(text)
+
+    def driver_module(self, driver: str) -> str:
+        """Return the module; SQLAlchemy's default is psycopg 3 since its version 2.1, psycopg2 before."""
+        import sqlalchemy  # noqa: PLC0415  # a backend loads without it
+
+        default = "psycopg" if tuple(map(int, sqlalchemy.__version__.split(".")[:2])) >= (2, 1) else "psycopg2"
+        return {"": default, "psycopg_async": "psycopg"}.get(driver, driver)
 
     def cancel(self, connection: Connection) -> None:
         """Cancel the statement on the server, which would finish it even if this process ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -38,6 +39,13 @@ class SQLiteBackend(Backend):
     """A database in a file. One lock covers all of it: BEGIN IMMEDIATE admits one writer, the others wait."""
 
     name = "sqlite"
+    title = "SQLite"
+    driver_name = "sqlite"
+    async_drivers = ("aiosqlite",)
+    is_file = True
+    has_namespaces = False  # what SQLAlchemy calls a schema is an attached file
+    limits_text_length = False
+    has_lock_rules = False
     transaction_per_migration = False  # DDL is rolled back too, and nobody can see half of an upgrade
     compares_defaults = False
     own_session_count = 0
@@ -92,6 +100,10 @@ class SQLiteBackend(Backend):
         server, sessions = f"SQLite {sqlite3.sqlite_version}", len(processes_using(target.path))
         return DatabaseSummary(server, target.database, "-", "development", len(tables), rows, sessions)
 
+    def location(self, target: Target) -> tuple[str, str]:
+        """Return the file's name without its ending, and its real path."""
+        return target.path.stem, str(target.path.resolve())
+
     def shell_command(self, target: Target) -> list[str]:
         """Return the sqlite3 program on this file, else Python's own shell, else the one in this package."""
         try:
@@ -119,6 +131,21 @@ class SQLiteBackend(Backend):
     def version(self, connection: Connection) -> str:
         """Return the version of the SQLite library in this process."""
         return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}"
+
+    def identity(self, connection: Connection) -> tuple[str, str]:
+        """Return no server, and the real path of the file; "" for a database in memory."""
+        query = "SELECT file FROM pragma_database_list WHERE name = 'main'"
+        file = str(connection.exec_driver_sql(query).scalar_one())
+        return "", os.path.realpath(file) if file else ""
+
+    def execute_script(self, connection: Connection, text: str) -> None:
+        """Execute many statements; the driver commits what the connection has begun before."""
+        driver: Any = connection.connection.driver_connection
+        driver.executescript(text)
+
+    def driver_module(self, driver: str) -> str:
+        """Return sqlite3 for the driver that comes with Python."""
+        return "sqlite3" if driver in ("", "pysqlite") else driver
 
     def cancel(self, connection: Connection) -> None:
         """Interrupt the statement."""
