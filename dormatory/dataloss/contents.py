@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dormatory.sql.dialect import Dialect
 
 _TABLE_KINDS = frozenset({"table", "partitioned table"})
-_DEFAULT_ROW_LIMIT = 500
+DEFAULT_ROW_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Contents:
 
 
 def read_rows(
-    connection: Connection, schema: Snapshot, *, tables: Iterable[Table] | None = None, limit: int = _DEFAULT_ROW_LIMIT
+    connection: Connection, schema: Snapshot, *, tables: Iterable[Table] | None = None, limit: int = DEFAULT_ROW_LIMIT
 ) -> Contents:
     """Return the rows of a schema's tables, of all unless `tables` are named, at most `limit` of each.
 

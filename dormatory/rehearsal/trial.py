@@ -17,8 +17,8 @@ from dormatory.rehearsal.forecast import Measurement
 from dormatory.rehearsal.large_tables import large_table_losses
 from dormatory.rehearsal.redaction import redacted_failure
 from dormatory.rehearsal.row_counts import WriteCounters, flush_counters, largest_table_rows
-from dormatory.rehearsal.row_tracker import MAX_COMPARED_ROWS, ReplicaRowTracker
 from dormatory.replay.routes import downgrade_all, upgrade_all_and_compare
+from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
 from dormatory.schema.diff import diff, residue
 from dormatory.sql.lock_modes import LOCK_MODES
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot, TableId
 
+MAX_COMPARED_ROWS = 10_000  # of a table whose rows are read and compared here; the database compares a larger one
 _WEAKEST_BLOCKING_RANK = LOCK_MODES.index("ROW EXCLUSIVE")  # what keeps nobody waiting is weaker
 
 
@@ -125,7 +126,8 @@ class _RoundTrip:
         self._session = _new_session(project, clone, show_values=show_values)
         self._replica, self._clone, self._revision = replica, clone, revision
         self._failed_statement, self._show_values = failed_statement, show_values
-        self._dialect = dialect_by_name(clone.backend_name)
+        self._syntax = Syntax(clone.backend_name)
+        self._row_tracker = RowTracker(self._syntax, row_limit=MAX_COMPARED_ROWS)
         self._legs: list[Leg] = []
         self._waits: list[Wait] = []
         self._schemas: list[Snapshot] = []  # before, and behind each leg
@@ -155,7 +157,7 @@ class _RoundTrip:
             self._failed_statement.reset()
             if not self._schemas:
                 self._schemas.append(before)
-                self._row_tracker = ReplicaRowTracker(before, self._dialect)
+                self._row_tracker.begin_trip(before)
             if direction is Direction.DOWNGRADE and not self._session.has_downgrade(self._revision):
                 refused.append(Failure.from_error(MissingDowngradeError(self._session.revision_file(self._revision))))
                 return

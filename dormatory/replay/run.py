@@ -12,6 +12,7 @@ from dormatory.errors import MissingDowngradeError
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.replay.routes import downgrade_all, upgrade_all
+from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
 from dormatory.schema.diff import diff, residue
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from alembic.runtime.migration import RevisionStep
+    from sqlalchemy import Connection
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
@@ -105,7 +107,9 @@ class _Run:
     def __init__(self, project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> None:
         self.plan, self.on_step = plan, on_step
         self.session = ReplaySession(project, target)
-        self.row_tracker = RowTracker(project)
+        syntax = Syntax(target.backend_name)
+        self.row_tracker = RowTracker(syntax)
+        self.filler = RowFiller(project, self.row_tracker, syntax)
         self._schemas_before: list[Snapshot] = []  # what each trip began with
         self._upgraded_schema: Snapshot | None = None  # the structure that the revision's first upgrade gave
         self._legs: list[Leg] = []
@@ -138,14 +142,14 @@ class _Run:
         return RunResult(server, tuple(routes), self._unfilled(), blocked_at, self._one_run_schema)
 
     def _unfilled(self) -> tuple[tuple[str, str], ...]:
-        return tuple((table, without_row_values(reason)) for table, reason in sorted(self.row_tracker.unfilled.items()))
+        return tuple((table, without_row_values(reason)) for table, reason in sorted(self.filler.unfilled.items()))
 
     def _steps(self) -> Iterator[RevisionStep]:
         yield from self._apply_done()
         before = self.session.read_schema()
         for number, revision in enumerate(self.plan.played):
             fill_mode = self.plan.fill_mode if number == 0 else FillMode.ALL
-            self.row_tracker.with_extremes = fill_mode is FillMode.ALL
+            self.filler.with_extremes = fill_mode is FillMode.ALL
             self._schemas_before.append(before)
             self._legs, self._upgraded_schema = [], None
             is_restored = yield from self._round_trip(revision, before, is_filled=fill_mode is not FillMode.NONE)
@@ -153,24 +157,24 @@ class _Run:
             step = Step(revision, tuple(self._legs), before, after, self.row_tracker.losses())
             self._clean_downgrades.append(step.has_clean_downgrade)
             self.on_step(step)
-            if not is_restored or after is None or (self.row_tracker.with_extremes and is_doubtful(step)):
+            if not is_restored or after is None or (self.filler.with_extremes and is_doubtful(step)):
                 return
-            if self.row_tracker.has_fixture_rows(revision):
+            if self.filler.has_fixture_rows(revision):
                 with self.session.connection_between_steps() as connection:
-                    self.row_tracker.add_fixture_rows(connection, revision, after)
+                    self.filler.add_fixture_rows(connection, revision, after)
             before = after
         if self.plan.played:
             with self.session.connection_between_steps() as connection:
-                self.row_tracker.begin_trip(connection, before)
+                self._add_rows(connection, before)
         self._is_finished = True
 
     def _apply_done(self) -> Iterator[RevisionStep]:
         """Apply what was done before; of the rows that others would have left, those that the project brings."""
         for revision in self.plan.done:
             yield from self.session.plain_steps((revision,))
-            if self.plan.fill_mode is not FillMode.NONE and self.row_tracker.has_fixture_rows(revision):
+            if self.plan.fill_mode is not FillMode.NONE and self.filler.has_fixture_rows(revision):
                 with self.session.connection_between_steps() as connection:
-                    self.row_tracker.add_fixture_rows(connection, revision)
+                    self.filler.add_fixture_rows(connection, revision)
 
     def _round_trip(self, revision: str, before: Snapshot, *, is_filled: bool) -> Generator[RevisionStep, None, bool]:
         """Make the round trip of one revision; return whether everything is as the first upgrade left it.
@@ -178,7 +182,8 @@ class _Run:
         What a downgrade did not undo at all is not applied a second time: it would fail on what is still there.
         """
         with self.session.connection_between_steps(before_leg=True) as connection:
-            self.row_tracker.begin_trip(connection, before, is_filled=is_filled)
+            self._add_rows(connection, before, is_filled=is_filled)
+            self.row_tracker.begin_trip(before)
         yield from self._play_leg(revision, Direction.UPGRADE)
         self._upgraded_schema = after = self._read_state(Direction.UPGRADE)
         self._add_leg(Direction.UPGRADE)
@@ -201,6 +206,11 @@ class _Run:
         self._add_leg(Direction.SECOND_UPGRADE, trace)
         return not trace
 
+    def _add_rows(self, connection: Connection, schema: Snapshot, *, is_filled: bool = True) -> None:
+        self.row_tracker.read_unknown(connection, schema)
+        if is_filled:
+            self.filler.fill_empty_tables(connection, schema)
+
     def _play_leg(self, revision: str, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
         self._direction = direction
         return (yield from self.session.recorded_step(revision, direction))
@@ -218,6 +228,8 @@ class _Run:
             self.row_tracker.record_leg(
                 connection, found, direction, self.session.statements, self.session.written_tables
             )
+            if direction is Direction.UPGRADE:
+                self.filler.fill_changed_tables(connection, found)
         return found
 
     def _routes(self, head: Snapshot) -> Iterator[Route]:

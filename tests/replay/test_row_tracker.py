@@ -1,4 +1,4 @@
-"""The witness reads again only what a leg may have touched, and judges as if it had read everything."""
+"""The row tracker reads again only what a leg may have changed, and finds the losses that a full read finds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
 from dormatory.recording.model import Direction, Statement
+from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ SPLIT = ("ALTER TABLE owners ADD COLUMN nick varchar(40)", "UPDATE owners SET ni
 
 
 class TrackedDatabase:
-    """A database on which a witness sees a revision, given as SQL, make its round trip."""
+    """A database on which a revision, given as SQL, makes its round trip with tracked rows."""
 
     def __init__(self, connection: sa.Connection, project: SmallProject) -> None:
-        self.connection, self.tracker = connection, RowTracker(project.project)
-        self.tables_read: list[set[str]] = []  # tables, by each look
-        self.whole: dict[object, DatabaseState] = {}
+        self.connection, self.syntax = connection, Syntax(connection.dialect.name)
+        self.tracker = RowTracker(self.syntax)
+        self.filler = RowFiller(project.project, self.tracker, self.syntax)
+        self.tables_read: list[set[str]] = []  # by each reading
 
     def execute(self, *statements: str) -> tuple[Statement, ...]:
         for statement in statements:
@@ -55,13 +57,26 @@ class TrackedDatabase:
     def full_state(self) -> DatabaseState:
         return DatabaseState(self.schema(), contents.read_rows(self.connection, self.schema()))
 
+    def begin_trip(self) -> None:
+        """Fill the empty tables, and begin a round trip."""
+        schema = self.schema()
+        self.tracker.read_unknown(self.connection, schema)
+        self.filler.fill_empty_tables(self.connection, schema)
+        self.tracker.begin_trip(schema)
+
+    def record_upgrade(self, statements: tuple[Statement, ...]) -> None:
+        """Record an upgrade that may have written to any table, and add rows to the tables that it changed."""
+        schema = self.schema()
+        self.tracker.record_leg(self.connection, schema, Direction.UPGRADE, statements, None)
+        self.filler.fill_changed_tables(self.connection, schema)
+
     def round_trip(self, up: Sequence[str], down: Sequence[str]) -> tuple[Loss, ...]:
-        """Make a round trip before the witness, and return the losses of a judgement on all tables."""
-        self.tracker.begin_trip(self.connection, self.schema())
+        """Make a tracked round trip, and return the losses found in all rows of all tables."""
+        self.begin_trip()
         before = self.full_state()
         upgrade = self.execute(*up)
         upgraded = self.full_state()
-        self.tracker.record_leg(self.connection, upgraded.schema, Direction.UPGRADE, upgrade, None)
+        self.record_upgrade(upgrade)
         filled = self.full_state().contents
         downgrade = self.execute(*down)
         downgraded = self.full_state()
@@ -69,15 +84,15 @@ class TrackedDatabase:
         again = self.execute(*up)
         last = self.full_state()
         self.tracker.record_leg(self.connection, last.schema, Direction.SECOND_UPGRADE, again, None)
-        dialect = dialect_by_name(self.connection.dialect.name)
-        return detect_losses(RoundTrip(dialect, before, upgrade, upgraded, filled, downgrade, downgraded, again, last))
+        trip = RoundTrip(self.syntax, before, upgrade, upgraded, filled, downgrade, downgraded, again, last)
+        return detect_losses(trip)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(
     request: pytest.FixtureRequest, small_project: SmallProject, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TrackedDatabase]:
-    """A stage on each backend, on which every look is written down."""
+    """A database of each backend that notes which tables are read."""
     if request.param == "sqlite":
         scratch = scratch_sqlite()
     else:
@@ -102,7 +117,7 @@ class TestReading:
     ) -> None:
         database.execute(*ALL)
         schema = database.schema()
-        database.tracker.begin_trip(database.connection, schema)
+        database.begin_trip()
         assert database.tables_read == [{"owners", "pets", "zoo"}] * 2  # empty, and filled
         database.tables_read.clear()
         zoo = schema.table("zoo")
@@ -114,7 +129,7 @@ class TestReading:
     def test_all_tables_are_read_if_the_written_ones_are_unknown(self, database: TrackedDatabase) -> None:
         database.execute(*ALL)
         schema = database.schema()
-        database.tracker.begin_trip(database.connection, schema)
+        database.begin_trip()
         database.tables_read.clear()
         database.tracker.record_leg(database.connection, schema, Direction.UPGRADE, (), None)
         assert database.tables_read == [{"owners", "pets", "zoo"}]
@@ -123,7 +138,7 @@ class TestReading:
         database.execute(*ALL)
         assert database.round_trip(SPLIT, ("ALTER TABLE owners DROP COLUMN nick",)) == ()
         database.tables_read.clear()
-        database.tracker.begin_trip(database.connection, database.schema())
+        database.begin_trip()
         assert database.tables_read == [set()]
 
 
@@ -163,41 +178,40 @@ class TestFilling:
         self, database: TrackedDatabase
     ) -> None:
         database.execute("CREATE TABLE narrow (id integer PRIMARY KEY, x integer NOT NULL CHECK (x > 5 AND x < 3))")
-        schema = database.schema()
-        database.tracker.begin_trip(database.connection, schema)
-        (table,) = database.tracker.unfilled
+        database.begin_trip()
+        (table,) = database.filler.unfilled
         assert table.endswith("narrow")
-        database.tracker.unfilled.clear()
-        database.tracker.begin_trip(database.connection, schema)
-        assert database.tracker.unfilled == {}
+        database.filler.unfilled.clear()
+        database.begin_trip()
+        assert database.filler.unfilled == {}
         database.execute(
             "DROP TABLE narrow", "CREATE TABLE narrow (id integer PRIMARY KEY, x integer NOT NULL CHECK (x > 5))"
         )
-        database.tracker.begin_trip(database.connection, database.schema())
+        database.begin_trip()
         assert database.full_state().contents.table("narrow").rows
 
     def test_a_table_that_is_filled_later_is_no_longer_named(self, database: TrackedDatabase) -> None:
         database.execute("CREATE TABLE narrow (id integer PRIMARY KEY, x integer NOT NULL CHECK (x > 5 AND x < 3))")
-        database.tracker.begin_trip(database.connection, database.schema())
-        assert database.tracker.unfilled
+        database.begin_trip()
+        assert database.filler.unfilled
         database.execute("DROP TABLE narrow", "CREATE TABLE narrow (id integer PRIMARY KEY)")
-        database.tracker.begin_trip(database.connection, database.schema())
-        assert database.tracker.unfilled == {}
+        database.begin_trip()
+        assert database.filler.unfilled == {}
 
     def test_extremes_are_inserted_unless_turned_off(self, database: TrackedDatabase) -> None:
         database.execute(OWNERS)
-        database.tracker.with_extremes = False
-        database.tracker.begin_trip(database.connection, database.schema())
+        database.filler.with_extremes = False
+        database.begin_trip()
         plain = {row[1] for row in database.full_state().contents.table("owners").rows}
         assert "" not in plain
         database.execute(ZOO)
-        database.tracker.with_extremes = True
-        database.tracker.begin_trip(database.connection, database.schema())
+        database.filler.with_extremes = True
+        database.begin_trip()
         assert "" in {row[1] for row in database.full_state().contents.table("zoo").rows}
 
     def test_a_widened_column_gets_no_extremes_after_the_upgrade(self, database: TrackedDatabase) -> None:
         database.execute(ZOO)
-        database.tracker.begin_trip(database.connection, database.schema())
+        database.begin_trip()
         wider = {
             "sqlite": (
                 "DROP TABLE zoo",
@@ -209,7 +223,7 @@ class TestFilling:
             ),
         }[database.connection.dialect.name]
         statements = database.execute(*wider)
-        database.tracker.record_leg(database.connection, database.schema(), Direction.UPGRADE, statements, None)
+        database.record_upgrade(statements)
         rows = database.full_state().contents.table("zoo").rows
         assert max(len(str(title)) for _, title, _ in rows) <= 20
         assert {"ü" * 9, ""}.isdisjoint(note for *_, note in rows)
@@ -219,12 +233,11 @@ class TestFilling:
         self, database: TrackedDatabase, small_project: SmallProject
     ) -> None:
         database.execute(*ALL)
-        schema = database.schema()
-        database.tracker.begin_trip(database.connection, schema)
+        database.begin_trip()
         rows = small_project.root / "scripts" / "rows"
         rows.mkdir()
         (rows / "001.sql").write_text("INSERT INTO zoo VALUES (7, 'their own');")
         database.tables_read.clear()
-        database.tracker.add_fixture_rows(database.connection, "001", schema)
+        database.filler.add_fixture_rows(database.connection, "001", database.schema())
         assert database.tables_read == [{"owners", "pets", "zoo"}]
         assert "their own" in {row[1] for row in database.full_state().contents.table("zoo").rows}
