@@ -1,53 +1,37 @@
-"""One walk along a history: the round trip of each revision on populated tables, then all the way back."""
+"""One run along a segment: the round trip of each revision on populated tables, then all the way down."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import dialect_by_name
-from dormatory.errors import MissingDowngradeError
-from dormatory.recording.masking import mask_statements
-from dormatory.recording.model import Direction, Failure, Leg, Step
+from dormatory.replay.fill_mode import FillMode, plainer_mode
 from dormatory.replay.routes import downgrade_all, upgrade_all
 from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
-from dormatory.schema.diff import diff, residue
+from dormatory.replay.step import StepReplay
+from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from alembic.runtime.migration import RevisionStep
-    from sqlalchemy import Connection
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Route
-    from dormatory.schema.changes import Change
+    from dormatory.recording.model import Failure, Route, Step
     from dormatory.schema.snapshot import Snapshot
-
-_VALIDATE_CONSTRAINT = re.compile(r"\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE)
-
-
-class FillMode(Enum):
-    """What a revision finds in the tables."""
-
-    ALL = "rows with the extremes of their types, too"
-    PLAUSIBLE = "plausible rows only"
-    NONE = "no rows"
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a walk is to do: upgrade straight through `done`, then make the round trip of each of `played`.
+    """What a run has to do: upgrade straight through `done`, then make the round trip of each of `played`.
 
-    `rows` are what the first of them meets, the others meet all there are. A walk that reaches the end of its section,
-    `to_end`, goes all the way down again, but not below the lowest `kept` revisions, whose structure is `floor`; None
-    is what the first trip begins with.
+    `fill_mode` says which rows the first of these meets; the others meet all kinds. A run that reaches the end of its
+    segment goes all the way down again, except for the lowest `kept_count` revisions. `lowest_schema` is the structure
+    that these leave, None for the one that the first trip begins with.
     """
 
     done: tuple[str, ...]
@@ -60,9 +44,10 @@ class RunPlan:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How far a walk came: `stuck` is the one of those done that failed on empty tables, with its failure.
+    """What a run recorded apart from its steps.
 
-    `arrived` is the structure to which one run of the whole history led, where the walk came down to make it.
+    `blocked_at` is the one of the plan's `done` that failed on empty tables, with its failure. `one_run_schema` is the
+    structure after an upgrade of the whole history in one run, None if there was none.
     """
 
     server: str
@@ -73,176 +58,94 @@ class RunResult:
 
 
 def run_segment(project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> RunResult:
-    """Walk as far as it goes, in whatever process this is; `keep` hears of each step that ended.
+    """Play a plan as far as it goes; `on_step` receives each step when it ends.
 
-    It ends early behind a step that is doubtful, or that left something else than it should.
+    The run stops early after a step that must be replayed with plainer rows, or that left another structure than it
+    should.
     """
     return _Run(project, target, plan, on_step).run()
 
 
-def validation_failure(step: Step) -> Failure | None:
-    """Return why an upgrade failed that was validating a constraint, which refuses rows, not the revision.
-
-    It blocks nobody and can be repeated when the rows are mended, which is what it is written as a step of its own for.
-    """
-    leg = step.legs[-1]
-    is_last = (
-        leg.direction is Direction.UPGRADE and leg.statements and _VALIDATE_CONSTRAINT.search(leg.statements[-1].sql)
-    )
-    return leg.failure if is_last else None
-
-
-def is_doubtful(step: Step) -> bool:
-    """Say whether what is wrong with a step may be due to the extremes among its rows."""
-    return bool(step.losses) or any(leg.failure and not _is_deliberate(leg.failure) for leg in step.legs)
-
-
-def _is_deliberate(failure: Failure) -> bool:
-    return failure.is_declared or failure.kind == MissingDowngradeError.__name__
-
-
 class _Run:
-    """The state of a walk."""
+    """A run under way: the step that is being played, and what earlier ones have shown."""
 
     def __init__(self, project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> None:
-        self.plan, self.on_step = plan, on_step
-        self.session = ReplaySession(project, target)
+        self._plan, self._on_step = plan, on_step
+        self._session = ReplaySession(project, target)
         syntax = Syntax(target.backend_name)
-        self.row_tracker = RowTracker(syntax)
-        self.filler = RowFiller(project, self.row_tracker, syntax)
-        self._schemas_before: list[Snapshot] = []  # what each trip began with
-        self._upgraded_schema: Snapshot | None = None  # the structure that the revision's first upgrade gave
-        self._legs: list[Leg] = []
-        self._clean_downgrades: list[bool] = []  # whether each trip's downgrade was a clean one
+        self._tracker = RowTracker(syntax)
+        self._filler = RowFiller(project, self._tracker, syntax)
+        self._current: StepReplay | None = None
+        self._schemas_before: list[Snapshot] = []  # of each trip
+        self._clean_downgrades: list[bool] = []  # whether each trip had one
         self._is_finished = False
-        self._one_run_schema: Snapshot | None = None
 
     def run(self) -> RunResult:
-        """Do what was planned."""
-        blocked_at = None
-        routes: list[Route] = []
-        with self.session.connect() as server:
-            failure = self.session.run(self._steps)
-            revision = self.session.revision
-            if failure and not self._schemas_before:
-                blocked_at = revision, failure
-            elif failure:
-                self._add_leg(self._direction, failure=failure)
-                self.on_step(
-                    Step(
-                        revision,
-                        tuple(self._legs),
-                        self._schemas_before[-1],
-                        self._upgraded_schema,
-                        self.row_tracker.losses(),
-                    )
-                )
-            elif self._is_finished and self._upgraded_schema and self.plan.reaches_end:
-                routes += self._routes(self._upgraded_schema)
-        return RunResult(server, tuple(routes), self._unfilled(), blocked_at, self._one_run_schema)
+        """Play the plan."""
+        blocked_at: tuple[str, Failure] | None = None
+        routes: tuple[Route, ...] = ()
+        one_run_schema: Snapshot | None = None
+        with self._session.connect() as server:
+            failure = self._session.run(self._steps)
+            if failure and self._current is None:
+                blocked_at = self._session.revision, failure
+            elif failure and self._current:
+                self._current.fail(failure)
+                self._on_step(self._current.step())
+            elif self._is_finished and self._plan.reaches_end and self._current and self._current.after:
+                routes, one_run_schema = self._final_routes(self._current.after)
+        return RunResult(server, routes, self._unfilled(), blocked_at, one_run_schema)
 
     def _unfilled(self) -> tuple[tuple[str, str], ...]:
-        return tuple((table, without_row_values(reason)) for table, reason in sorted(self.filler.unfilled.items()))
+        return tuple((table, without_row_values(reason)) for table, reason in sorted(self._filler.unfilled.items()))
 
     def _steps(self) -> Iterator[RevisionStep]:
         yield from self._apply_done()
-        before = self.session.read_schema()
-        for number, revision in enumerate(self.plan.played):
-            fill_mode = self.plan.fill_mode if number == 0 else FillMode.ALL
-            self.filler.with_extremes = fill_mode is FillMode.ALL
+        before = self._session.read_schema()
+        for number, revision in enumerate(self._plan.played):
+            fill_mode = self._plan.fill_mode if number == 0 else FillMode.ALL
+            self._filler.with_extremes = fill_mode is FillMode.ALL
+            self._current = StepReplay(self._session, self._tracker, self._filler, revision, before)
             self._schemas_before.append(before)
-            self._legs, self._upgraded_schema = [], None
-            is_restored = yield from self._round_trip(revision, before, is_filled=fill_mode is not FillMode.NONE)
-            after = self._upgraded_schema
-            step = Step(revision, tuple(self._legs), before, after, self.row_tracker.losses())
+            is_restored = yield from self._current.play(is_filled=fill_mode is not FillMode.NONE)
+            step, after = self._current.step(), self._current.after
             self._clean_downgrades.append(step.has_clean_downgrade)
-            self.on_step(step)
-            if not is_restored or after is None or (self.filler.with_extremes and is_doubtful(step)):
+            self._on_step(step)
+            if not is_restored or after is None or plainer_mode(fill_mode, step):
                 return
-            if self.filler.has_fixture_rows(revision):
-                with self.session.connection_between_steps() as connection:
-                    self.filler.add_fixture_rows(connection, revision, after)
+            if self._filler.has_fixture_rows(revision):
+                with self._session.connection_between_steps() as connection:
+                    self._filler.add_fixture_rows(connection, revision, after)
             before = after
-        if self.plan.played:
-            with self.session.connection_between_steps() as connection:
-                self._add_rows(connection, before)
+        if self._plan.played:
+            with self._session.connection_between_steps() as connection:
+                self._tracker.read_unknown(connection, before)
+                self._filler.fill_empty_tables(connection, before)
         self._is_finished = True
 
     def _apply_done(self) -> Iterator[RevisionStep]:
-        """Apply what was done before; of the rows that others would have left, those that the project brings."""
-        for revision in self.plan.done:
-            yield from self.session.plain_steps((revision,))
-            if self.plan.fill_mode is not FillMode.NONE and self.filler.has_fixture_rows(revision):
-                with self.session.connection_between_steps() as connection:
-                    self.filler.add_fixture_rows(connection, revision)
+        """Apply what was played before, on empty tables but for the project's own rows."""
+        for revision in self._plan.done:
+            yield from self._session.plain_steps((revision,))
+            if self._plan.fill_mode is not FillMode.NONE and self._filler.has_fixture_rows(revision):
+                with self._session.connection_between_steps() as connection:
+                    self._filler.add_fixture_rows(connection, revision)
 
-    def _round_trip(self, revision: str, before: Snapshot, *, is_filled: bool) -> Generator[RevisionStep, None, bool]:
-        """Make the round trip of one revision; return whether everything is as the first upgrade left it.
+    def _final_routes(self, head: Snapshot) -> tuple[tuple[Route, ...], Snapshot | None]:
+        """Go down as far as the trips have gone down cleanly; from the very bottom, go up to the head in one run.
 
-        What a downgrade did not undo at all is not applied a second time: it would fail on what is still there.
+        Return these routes, and the structure after the one run.
         """
-        with self.session.connection_between_steps(before_leg=True) as connection:
-            self._add_rows(connection, before, is_filled=is_filled)
-            self.row_tracker.begin_trip(before)
-        yield from self._play_leg(revision, Direction.UPGRADE)
-        self._upgraded_schema = after = self._read_state(Direction.UPGRADE)
-        self._add_leg(Direction.UPGRADE)
-        if not self.session.has_downgrade(revision):
-            failure = Failure.from_error(MissingDowngradeError(self.session.revision_file(revision)))
-            self._legs.append(Leg(Direction.DOWNGRADE, 0.0, failure=failure))
-            return True
-        refused = yield from self._play_leg(revision, Direction.DOWNGRADE)
-        if refused:
-            self._add_leg(Direction.DOWNGRADE, failure=refused)
-            yield from self.session.stamp_step(revision)
-            return True
-        left = self._read_state(Direction.DOWNGRADE)
-        self._add_leg(Direction.DOWNGRADE, residue(before, left))
-        if left != before and not diff(after, left):
-            yield from self.session.stamp_step(revision)
-            return True
-        yield from self._play_leg(revision, Direction.SECOND_UPGRADE)
-        trace = diff(after, self._read_state(Direction.SECOND_UPGRADE))
-        self._add_leg(Direction.SECOND_UPGRADE, trace)
-        return not trace
-
-    def _add_rows(self, connection: Connection, schema: Snapshot, *, is_filled: bool = True) -> None:
-        self.row_tracker.read_unknown(connection, schema)
-        if is_filled:
-            self.filler.fill_empty_tables(connection, schema)
-
-    def _play_leg(self, revision: str, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
-        self._direction = direction
-        return (yield from self.session.recorded_step(revision, direction))
-
-    def _add_leg(self, direction: Direction, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
-        """Keep a leg; the values in its statements stay behind, with the witness."""
-        known = [self._schemas_before[-1], *([self._upgraded_schema] if self._upgraded_schema else [])]
-        statements = mask_statements(self.session.statements, dialect_by_name(self.session.target.backend_name), *known)
-        self._legs.append(Leg(direction, self.session.seconds, statements, trace, failure))
-
-    def _read_state(self, direction: Direction) -> Snapshot:
-        """Read the structure, and show the rows to the witness."""
-        with self.session.connection_between_steps(before_leg=True) as connection:
-            found = self.session.read_schema_on(connection)
-            self.row_tracker.record_leg(
-                connection, found, direction, self.session.statements, self.session.written_tables
-            )
-            if direction is Direction.UPGRADE:
-                self.filler.fill_changed_tables(connection, found)
-        return found
-
-    def _routes(self, head: Snapshot) -> Iterator[Route]:
-        """Go down as far as trips have shown that it goes; from the very bottom, up to the head in one run."""
-        order = (*self.plan.done, *self.plan.played)
-        kept, floor = self.plan.kept_count, self.plan.lowest_schema or self._schemas_before[0]
+        order = (*self._plan.done, *self._plan.played)
+        kept, lowest_schema = self._plan.kept_count, self._plan.lowest_schema or self._schemas_before[0]
         if False in self._clean_downgrades:
-            last = max(number for number, has_one in enumerate(self._clean_downgrades) if not has_one)
-            kept, floor = len(self.plan.done) + last + 1, [*self._schemas_before, head][last + 1]
+            last = max(number for number, is_clean in enumerate(self._clean_downgrades) if not is_clean)
+            kept = len(self._plan.done) + last + 1
+            lowest_schema = [*self._schemas_before, head][last + 1]
         if kept == len(order):
-            return
-        down = downgrade_all(self.session, tuple(reversed(order[kept:])), floor)
-        yield down
-        if down.is_clean and kept == 0:
-            up, self._one_run_schema = upgrade_all(self.session)
-            yield up
+            return (), None
+        down = downgrade_all(self._session, tuple(reversed(order[kept:])), lowest_schema)
+        if not down.is_clean or kept > 0:
+            return (down,), None
+        up, one_run_schema = upgrade_all(self._session)
+        return (down, up), one_run_schema

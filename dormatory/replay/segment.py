@@ -1,12 +1,12 @@
-"""A section of a history: revisions in a row that are walked through for themselves, by as many walks as that takes."""
+"""A segment of a history: revisions in a row, played by as many runs as it takes until each has a final result."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.recording.model import Route, RouteKind
-from dormatory.replay.run import FillMode, RunPlan, is_doubtful, validation_failure
+from dormatory.replay.fill_mode import FillMode, merge_steps, plainer_mode
+from dormatory.replay.run import RunPlan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class Segment:
-    """How far the walks came, and what is to be believed of what they saw.
+    """How far the runs of a segment have come, and what the next one has to do.
 
-    `order` holds the whole history, `chosen` what of it is to make round trips; the section is what stands there from
-    `first` to before `end`.
+    `order` is the whole history, `chosen` are the revisions that make round trips. The segment holds the revisions
+    from index `first` up to, but not including, index `end`.
     """
 
     def __init__(self, order: Sequence[str], chosen: Collection[str], first: int, end: int) -> None:
         self._order, self._chosen = order, chosen
         self._first, self._end = first, end
-        self._next_index = first  # behind the last step
-        self._fill_mode = FillMode.ALL  # what the next revision meets
-        self._suspect: Step | None = None
+        self._next_index = first  # after the last final step
+        self._fill_mode = FillMode.ALL  # for the next revision
+        self._suspect: Step | None = None  # to be replayed with plainer rows
         self._is_finished = False
 
     def next_plan(self, steps: Mapping[str, Step]) -> RunPlan | None:
-        """Return the next walk: all that stands in a row from the first revision that is still to be played."""
-        waiting = [place for place in range(self._next_index, self._end) if self._order[place] in self._chosen]
+        """Return the next run: all chosen revisions in a row, from the first one without a final result."""
+        waiting = [index for index in range(self._next_index, self._end) if self._order[index] in self._chosen]
         if not waiting or self._is_finished:
             return None
         start = end = waiting[0]
@@ -51,20 +51,17 @@ class Segment:
         )
 
     def accept(self, step: Step) -> Step | None:
-        """Return what is to be believed of a step; None for a doubtful one, whose trip on milder rows has its say."""
-        if self._fill_mode is FillMode.ALL and is_doubtful(step):
-            self._suspect, self._fill_mode = step, FillMode.PLAUSIBLE
+        """Return the final result of a step, None if it must be replayed with plainer rows."""
+        if mode := plainer_mode(self._fill_mode, step):
+            self._suspect, self._fill_mode = step, mode
             return None
-        if self._fill_mode is FillMode.PLAUSIBLE and validation_failure(step):
-            self._suspect, self._fill_mode = step, FillMode.NONE
-            return None
-        found = self._merged_step(step)
+        final = merge_steps(self._suspect, step) if self._suspect else step
         self._suspect, self._fill_mode = None, FillMode.ALL
         self._next_index = self._order.index(step.revision) + 1
-        return found
+        return final
 
     def finish_run(self, plan: RunPlan, result: RunResult) -> Route | None:
-        """Take note that a walk has ended; return where it was stuck if it came no further than the one before."""
+        """Note that a run has ended; return where it was blocked if it came no further than the run before it."""
         self._is_finished = self._next_index <= len(plan.done) and self._fill_mode is plan.fill_mode
         if not self._is_finished or result.blocked_at is None:
             return None
@@ -72,20 +69,12 @@ class Segment:
         return Route(RouteKind.UP, plan.done, 0.0, stopped=revision, failure=failure)
 
     def take_suspect(self) -> Step | None:
-        """Return a doubtful step that no other trip could be made of."""
+        """Return the step whose replay with plainer rows never came to it: its first result is the final one."""
         suspect, self._suspect = self._suspect, None
         if suspect:
             self._next_index = self._order.index(suspect.revision) + 1
         return suspect
 
     def unreached(self) -> Iterator[str]:
-        """Yield the revisions that no walk came to."""
+        """Yield the chosen revisions that no run has reached."""
         yield from (name for name in self._order[self._next_index : self._end] if name in self._chosen)
-
-    def _merged_step(self, step: Step) -> Step:
-        """Return what is to be believed of a trip that was made more than once."""
-        if self._suspect is None or not step.is_clean:
-            return step
-        if refused := validation_failure(self._suspect):
-            return replace(step, refused=refused)
-        return replace(self._suspect, after=step.after, is_extreme=True)

@@ -1,0 +1,96 @@
+"""Plays one revision up, down and up again on populated tables, inside a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.errors import MissingDowngradeError
+from dormatory.recording.masking import mask_statements
+from dormatory.recording.model import Direction, Failure, Leg, Step
+from dormatory.schema.diff import diff, residue
+from dormatory.sql.lexer import Syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from alembic.runtime.migration import RevisionStep
+
+    from dormatory.replay.row_filler import RowFiller
+    from dormatory.replay.row_tracker import RowTracker
+    from dormatory.replay.session import ReplaySession
+    from dormatory.schema.changes import Change
+    from dormatory.schema.snapshot import Snapshot
+
+
+class StepReplay:
+    """The round trip of one revision, as far as it has come; `after` is the structure after its first upgrade."""
+
+    def __init__(
+        self, session: ReplaySession, tracker: RowTracker, filler: RowFiller, revision: str, before: Snapshot
+    ) -> None:
+        self._session, self._tracker, self._filler = session, tracker, filler
+        self._revision, self._before = revision, before
+        self._legs: list[Leg] = []
+        self._direction = Direction.UPGRADE
+        self.after: Snapshot | None = None
+
+    def play(self, *, is_filled: bool) -> Generator[RevisionStep, None, bool]:
+        """Play the legs; return whether everything is as the first upgrade left it.
+
+        If a downgrade has not undone anything, the upgrade is not applied again: it would fail on what is still there.
+        """
+        with self._session.connection_between_steps(before_leg=True) as connection:
+            self._tracker.read_unknown(connection, self._before)
+            if is_filled:
+                self._filler.fill_empty_tables(connection, self._before)
+            self._tracker.begin_trip(self._before)
+        yield from self._play_leg(Direction.UPGRADE)
+        self.after = after = self._read_state()
+        self._add_leg()
+        if not self._session.has_downgrade(self._revision):
+            failure = Failure.from_error(MissingDowngradeError(self._session.revision_file(self._revision)))
+            self._legs.append(Leg(Direction.DOWNGRADE, 0.0, failure=failure))
+            return True
+        refused = yield from self._play_leg(Direction.DOWNGRADE)
+        if refused:
+            self.fail(refused)
+            yield from self._session.stamp_step(self._revision)
+            return True
+        downgraded = self._read_state()
+        self._add_leg(residue(self._before, downgraded))
+        if downgraded != self._before and not diff(after, downgraded):
+            yield from self._session.stamp_step(self._revision)
+            return True
+        yield from self._play_leg(Direction.SECOND_UPGRADE)
+        trace = diff(after, self._read_state())
+        self._add_leg(trace)
+        return not trace
+
+    def fail(self, failure: Failure) -> None:
+        """Add the leg under way, which has failed."""
+        self._add_leg(failure=failure)
+
+    def step(self) -> Step:
+        """Return the trip as far as it has come, with the rows it lost."""
+        return Step(self._revision, tuple(self._legs), self._before, self.after, self._tracker.losses())
+
+    def _play_leg(self, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
+        self._direction = direction
+        return (yield from self._session.recorded_step(self._revision, direction))
+
+    def _read_state(self) -> Snapshot:
+        """Return the structure after a leg, and record its rows; after the upgrade, add rows to what it changed."""
+        session = self._session
+        with session.connection_between_steps(before_leg=True) as connection:
+            schema = session.read_schema_on(connection)
+            self._tracker.record_leg(connection, schema, self._direction, session.statements, session.written_tables)
+            if self._direction is Direction.UPGRADE:
+                self._filler.fill_changed_tables(connection, schema)
+        return schema
+
+    def _add_leg(self, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
+        """Add the leg under way, without the values in its statements."""
+        schemas = [self._before, *([self.after] if self.after else [])]
+        syntax = Syntax(self._session.target.backend_name)
+        statements = mask_statements(self._session.statements, syntax, *schemas)
+        self._legs.append(Leg(self._direction, self._session.seconds, statements, trace, failure))
