@@ -113,8 +113,8 @@ def _select_statement(table: Table, columns: Sequence[Column], dialect: Dialect)
     name = dialect.qualified_name(table.namespace, table.name)
     # The rows of tables that inherit are read with their own table, those of partitions with the whole.
     only = "ONLY " if dialect.has_table_inheritance and table.kind == "table" else ""
-    keys = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
-    order = f" ORDER BY {', '.join(dialect.quote_identifier(key) for key in keys)}" if keys else ""
+    keys = ", ".join(dialect.quote_identifier(key) for key in table.primary_key)
+    order = f" ORDER BY {keys}" if keys else ""
     return f"SELECT {listed} FROM {only}{name}{order}"  # noqa: S608  # names are quoted
 
 

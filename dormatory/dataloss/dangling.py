@@ -1,4 +1,4 @@
-"""Foreign keys whose rows name none, where the database did not look."""
+"""Detects foreign keys that refer to no row, where the database did not check them."""
 
 from __future__ import annotations
 
@@ -13,48 +13,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.dataloss.model import DatabaseState
-    from dormatory.dataloss.timeline import UnchangedTables
-    from dormatory.recording.model import Direction
+    from dormatory.dataloss.timeline import TimelineLeg, UnchangedTables
     from dormatory.schema.snapshot import Constraint, Table
 
 
-def detect_dangling_keys(
-    before: DatabaseState, after: DatabaseState, direction: Direction, unchanged: UnchangedTables
-) -> Iterator[Loss]:
-    """Yield the foreign keys that a leg has left with rows that name none.
+def detect_dangling_keys(leg: TimelineLeg, unchanged: UnchangedTables) -> Iterator[Loss]:
+    """Yield the foreign keys that a leg has left with values that refer to no row.
 
-    A row that broke the same key before the leg is not held against it. A key made NOT VALID says itself that it looks
-    at new rows only. Keys between tables that are `still`, to which nothing has happened, are not looked at again.
+    Values that dangled before the leg do not count. Keys between unchanged tables are not checked again.
     """
-    for table in after.schema.tables:
+    for table in leg.after.schema.tables:
         for constraint in table.constraints:
             if constraint.kind != "FOREIGN KEY" or table.partition_bound is not None:
                 continue
             target = constraint.references
-            if target and table.id in unchanged and (target.namespace, target.table) in unchanged:
+            if target and table.id in unchanged and target.table_id in unchanged:
                 continue
-            dangling_keys, total = _dangling_keys(table, constraint, after)
-            dangling_before, _ = (
-                _dangling_keys(table, constraint, before)
-                if dangling_keys and _has_constraint(before, table, constraint)
-                else ([], 0)
-            )
-            count = len([orphan for orphan in dangling_keys if orphan not in dangling_before])
-            if count:
+            keys, total = _dangling_keys(table, constraint, leg.after)
+            known: Sequence[object] = ()
+            if keys and _has_constraint(leg.before, table, constraint):
+                known, _ = _dangling_keys(table, constraint, leg.before)
+            if count := sum(key not in known for key in keys):
                 yield Loss(
                     LossKind.DANGLING,
-                    direction,
+                    leg.direction,
                     object_name(table),
                     ", ".join(constraint.columns),
                     count,
                     total,
                     f"foreign key {constraint.name}" if constraint.name else constraint.definition,
-                    is_stated="NOT VALID" in constraint.definition,
+                    is_stated="NOT VALID" in constraint.definition,  # such a key declares that it checks new rows only
                 )
 
 
 def _dangling_keys(table: Table, constraint: Constraint, state: DatabaseState) -> tuple[Sequence[object], int]:
-    """Return the keys that name no row, and how many keys there are."""
+    """Return the key values that refer to no row, and how many key values there are."""
     contents = next((it for it in state.contents.tables if it.id == table.id), None)
     if contents is None or not contents.rows or not set(constraint.columns) <= set(contents.columns):
         return [], 0

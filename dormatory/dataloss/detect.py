@@ -1,10 +1,13 @@
-"""Judges a round trip: which rows and values could have survived it and did not."""
+"""Detects which rows and values a round trip lost although they could have survived it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.dataloss import dangling, lost_rows, lost_values
+from dormatory.dataloss.dangling import detect_dangling_keys
+from dormatory.dataloss.duplicated_rows import detect_duplicated_rows
+from dormatory.dataloss.lost_rows import detect_lost_rows
+from dormatory.dataloss.lost_values import detect_lost_values
 from dormatory.dataloss.timeline import Timeline
 from dormatory.recording.model import Direction
 
@@ -16,10 +19,9 @@ if TYPE_CHECKING:
 
 
 def detect_losses(round_trip: RoundTrip) -> tuple[Loss, ...]:
-    """Return what was lost on a round trip, in a stable order, each once and with the first leg that lost it.
+    """Return what a round trip lost, in a stable order, each loss once and with the first leg that caused it.
 
-    What the revision itself created, or drops outright, is no loss when it goes; neither is what the new structure
-    cannot hold.
+    What the revision itself created, or drops openly, is no loss; neither is what the new structure cannot hold.
     """
     found: dict[tuple[object, ...], Loss] = {}
     for loss in _all_losses(round_trip):
@@ -30,13 +32,8 @@ def detect_losses(round_trip: RoundTrip) -> tuple[Loss, ...]:
 
 def _all_losses(round_trip: RoundTrip) -> Iterator[Loss]:
     timeline = Timeline(round_trip)
-    yield from lost_rows.detect_lost_rows(timeline)
-    yield from lost_values.detect_lost_values(timeline)
-    legs = (
-        (Direction.UPGRADE, round_trip.before, round_trip.upgraded),
-        (Direction.DOWNGRADE, timeline.state_before_downgrade, round_trip.downgraded),
-        (Direction.SECOND_UPGRADE, round_trip.downgraded, round_trip.upgraded_again),
-    )
-    for direction, before, after in legs:
-        if before is not None and after is not None:
-            yield from dangling.detect_dangling_keys(before, after, direction, timeline.unchanged_tables)
+    yield from detect_lost_rows(timeline)
+    yield from detect_duplicated_rows(timeline)
+    yield from detect_lost_values(timeline)
+    for leg in timeline.legs.values():
+        yield from detect_dangling_keys(leg, timeline.unchanged_tables)

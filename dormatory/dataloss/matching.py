@@ -1,16 +1,16 @@
-"""Finds rows and columns again after a leg: renamed, of another type, under another key."""
+"""Matches the tables, columns and rows before a leg with those after it: renamed, retyped, or under another key."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.dataloss import values
 from dormatory.system.identity_cache import cache_by_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Sequence
 
     from dormatory.dataloss.contents import Contents, TableContents
     from dormatory.schema.snapshot import Snapshot, Table
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RowMatching:
-    """Rows before and after by their places: found again, gone, and come; `rekeyed` are those under another key."""
+    """Rows before and after a leg, by their indexes; `rekeyed` are the matched rows that have another key now."""
 
     pairs: tuple[tuple[int, int], ...]
     lost: tuple[int, ...]
@@ -28,9 +28,9 @@ class RowMatching:
 
 
 class SchemaMapping:
-    """Which table and column of one schema is which of a later one, as the statements between them tell.
+    """Which table and column of one schema is which of a later one, according to the statements between them.
 
-    What merely looks like a rename is none: a column that is dropped while its like is added holds other values.
+    What only looks like a rename is none: a column that is dropped while a similar one is added holds other values.
     """
 
     def __init__(self, after: Snapshot, dataflow: Dataflow) -> None:
@@ -38,7 +38,7 @@ class SchemaMapping:
         self._dataflow = dataflow
 
     def table_after(self, table: Table) -> Table | None:
-        """Return what a table has become, None where it was dropped."""
+        """Return a table as it is after the leg, None if it was dropped."""
         last = self._dataflow.renames.get(table.name.lower())
         if last is not None and last != table.name.lower():
             new = (it for it in self._after.values() if it.name.lower() == last and it.namespace == table.namespace)
@@ -47,7 +47,7 @@ class SchemaMapping:
         return self._after.get(table.id)
 
     def column_names(self, table: Table) -> dict[str, str]:
-        """Return the columns of a table with the names that they have now, without those that were dropped."""
+        """Return the columns of a table with their names after the leg, without those that were dropped."""
         after = self.table_after(table)
         if after is None:
             return {}
@@ -60,7 +60,7 @@ class SchemaMapping:
         return found
 
     def _renamed_column(self, after: Table, name: str, old: set[str]) -> str:
-        """Return the new column of a table that took over the values of another, as a rebuild does to rename one."""
+        """Return the new column that took over the values of another, as a rebuild of the table does to rename it."""
         names = {column.name.lower(): column.name for column in after.columns if column.name not in old}
         for write in self._dataflow.writes:
             if write.table == after.name.lower() and write.copied_from == name.lower() and write.column in names:
@@ -69,7 +69,7 @@ class SchemaMapping:
 
 
 def complete_contents(contents: Contents, table: Table | None) -> TableContents | None:
-    """Return the rows of a table, None where it is not there or has more rows than were read."""
+    """Return the rows of a table, None if it does not exist or has more rows than were read."""
     if table is None:
         return None
     for found in contents.tables:
@@ -79,20 +79,17 @@ def complete_contents(contents: Contents, table: Table | None) -> TableContents 
 
 
 def key_columns(table: Table) -> tuple[str, ...]:
-    """Return the columns of the primary key, or of the first unique constraint without one."""
-    for kind in ("PRIMARY KEY", "UNIQUE"):
-        for constraint in table.constraints:
-            if constraint.kind == kind:
-                return constraint.columns
-    return ()
+    """Return the columns of the primary key, or of the first unique constraint if there is no primary key."""
+    uniques = (it.columns for it in table.constraints if it.kind == "UNIQUE")
+    return table.primary_key or next(uniques, ())
 
 
 def match_rows(
     before: TableContents, after: TableContents, column_names: dict[str, str], key: Sequence[str]
 ) -> RowMatching:
-    """Find the rows of a table again: by their key, else by what else they hold.
+    """Match the rows of a table: by their key, and those left over by their other values.
 
-    `names` are the columns they have in common, before and after; `key` is one of before.
+    `column_names` are the common columns, before and after; `key` holds names from before.
     """
     if before == after:
         return RowMatching(tuple((place, place) for place in range(len(before.rows))), (), ())
@@ -105,7 +102,7 @@ def match_rows(
     others = [name for name in common if name not in common_key]
     if others:
         unmatched.match_by(others)
-        if not unmatched.pairs:  # no row is as it was: go by the columns that only moved with their rows
+        if not unmatched.pairs:  # no row is unchanged: use the columns that are
             unmatched.match_by(unmatched.stable_columns(others))
     elif not common_key:
         unmatched.match_by(common)
@@ -115,8 +112,39 @@ def match_rows(
     return RowMatching(tuple(sorted(unmatched.pairs)), tuple(unmatched.old), tuple(unmatched.new), rekeyed)
 
 
+def compose_matchings(
+    matchings: tuple[RowMatching, RowMatching, RowMatching],
+    before: TableContents,
+    after: TableContents,
+    column_names: dict[str, str],
+    key: Sequence[str],
+) -> RowMatching:
+    """Return the matching across upgrade, additional rows and downgrade: no row is taken for one added on the way.
+
+    Rows that were lost on the way may be among those that the downgrade added.
+    """
+    upgrade, fill, downgrade = matchings
+    filled, downgraded = dict(fill.pairs), dict(downgrade.pairs)
+    upgraded = {old: new for old, one in upgrade.pairs if (new := filled.get(one)) is not None}
+    pairs = {old: downgraded[new] for old, new in upgraded.items() if new in downgraded}
+    rekeyed = upgrade.rekeyed | {old for old, new in upgraded.items() if new in downgrade.rekeyed}
+    lost, added = [old for old in range(len(before.rows)) if old not in pairs], downgrade.added
+    rest = match_rows(_rows_at(before, lost), _rows_at(after, added), column_names, key)
+    pairs |= {lost[old]: added[new] for old, new in rest.pairs}
+    return RowMatching(
+        tuple(sorted(pairs.items())),
+        tuple(lost[old] for old in rest.lost),
+        tuple(added[new] for new in rest.added),
+        rekeyed | {lost[old] for old in rest.rekeyed},
+    )
+
+
+def _rows_at(contents: TableContents, indexes: Sequence[int]) -> TableContents:
+    return replace(contents, rows=tuple(contents.rows[index] for index in indexes))
+
+
 class _UnmatchedRows:
-    """The rows that were not found yet."""
+    """The rows that are not matched yet."""
 
     def __init__(self, before: TableContents, after: TableContents, column_names: dict[str, str]) -> None:
         self._before, self._after, self._column_names = before, after, column_names
@@ -124,7 +152,7 @@ class _UnmatchedRows:
         self.pairs: list[tuple[int, int]] = []
 
     def match_by(self, columns: Sequence[str], *, needs_unique: bool = False) -> None:
-        """Pair the rows that agree in some columns; those that several share only if they are as many on both sides."""
+        """Pair rows with equal values in some columns; with `needs_unique` only if these tell all later rows apart."""
         if not columns or not self.old or not self.new:
             return
         one, other = self._projections(columns)
@@ -147,7 +175,7 @@ class _UnmatchedRows:
         self.new = [place for place in self.new if place not in taken]
 
     def stable_columns(self, columns: Iterable[str]) -> list[str]:
-        """Return the columns that tell the rows which are left apart and hold the same values on both sides."""
+        """Return the columns that hold the same values on both sides, if they tell most of the unmatched rows apart."""
         stable = []
         for name in columns:
             one, other = self._projections([name])
@@ -167,7 +195,7 @@ class _UnmatchedRows:
 
 @cache_by_identity(max_entries=1024)
 def projection(table: TableContents, columns: tuple[str, ...]) -> tuple[Hashable, ...]:
-    """Return what each row of a table holds in some columns, in loose form."""
+    """Return the values of each row in some columns, in canonical form."""
     if not columns:
         return ((),) * len(table.rows)
     return tuple(zip(*(canonical_column(table, name) for name in columns), strict=True))
@@ -175,6 +203,14 @@ def projection(table: TableContents, columns: tuple[str, ...]) -> tuple[Hashable
 
 @cache_by_identity(max_entries=1024)
 def canonical_column(table: TableContents, column: str) -> tuple[Hashable, ...]:
-    """Return what each row of a table holds in a column, in loose form."""
+    """Return the value of each row in a column, in canonical form."""
     at = table.columns.index(column)
     return values.canonical_forms([row[at] for row in table.rows])
+
+
+def projected_rows(
+    table: TableContents | None, columns: Collection[str], row_indexes: Collection[int]
+) -> list[Hashable]:
+    """Return the values of some rows in some columns, in canonical form."""
+    rows = projection(table, tuple(columns)) if table else ()
+    return [rows[index] for index in row_indexes]

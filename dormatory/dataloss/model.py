@@ -1,4 +1,4 @@
-"""The values of a judgement: one round trip with its rows, and what was lost on it."""
+"""A round trip with its rows, as the detection of losses needs it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """One revision's round trip as far as it got: states between the legs, and the statements of each leg.
+    """One revision's round trip as far as it got: the states between the legs, and the statements of each leg.
 
-    `filled` are the contents after rows were put in behind the upgrade, None where none were. States that were not
-    reached are None. `touched` names the tables that may be judged: nothing has happened to any other, of which the
-    states need hold only what foreign keys join to these. None: any table may be.
+    `filled` are the contents after rows were added between upgrade and downgrade, None if none were. States that were
+    not reached are None. `affected_tables` are the tables that may have changed, None for all tables; of the others,
+    the states need hold only those that foreign keys join to these.
     """
 
     dialect: Dialect

@@ -1,11 +1,12 @@
-"""Whether what was dropped lives on elsewhere: a column merged, split, mapped or moved before it was dropped.
+"""Finds the places to which an upgrade has copied the values of a column: merged, split, mapped or moved.
 
-A plain drop loses its values and everybody knows; what the upgrade has read into another place could come back.
+A plain drop loses its values openly; what the upgrade has copied to another place could come back.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
     from dormatory.dataloss.timeline import TableTransition
     from dormatory.dataloss.values import CellValue
 
-_MIN_INFORMATIVE_LENGTH = 3  # letters or digits that do not turn up elsewhere by accident
-_MIN_VALUES = 3  # such values
+_MIN_INFORMATIVE_LENGTH = 3  # characters; shorter values are found elsewhere by chance
+_MIN_VALUES = 3  # different ones
 _MIN_FOUND_SHARE = 0.9
-_MAX_DISTINCT_SHARE = 0.75  # different values among all, where each is one of a few
-_MAX_SEPARATOR_LENGTH = 3  # characters that a split takes away
+_MAX_DISTINCT_SHARE = 0.75  # of different values among all, if each is one of a few
+_MAX_SEPARATOR_LENGTH = 3  # characters that a split removes
 
 
 class MoveTargets:
-    """The places to which a column's values were carried by the upgrade."""
+    """The columns of the same table, and of other tables, into which the upgrade has read the values of a column."""
 
     def __init__(self, transition: TableTransition, column: str) -> None:
         self._transition, self._column = transition, column
         self._column_index = transition.rows.columns.index(column)
         self._new_rows = dict(transition.matching.pairs)
-        targets = transition.dataflow.derived_columns(column)
+        targets = transition.leg.dataflow.derived_columns(column)
         name_after = transition.column_names.get(column)
         after = transition.rows_after
         names = {name.lower(): name for name in after.columns} if after is not None else {}
@@ -47,11 +48,17 @@ class MoveTargets:
 
     @property
     def has_any(self) -> bool:
-        """Tell whether there are any."""
+        """Whether there are any."""
         return bool(self.same_table_columns or self.other_table_columns)
 
+    def with_column(self, name: str) -> MoveTargets:
+        """Return these targets and another column of the same table."""
+        found = copy(self)
+        found.same_table_columns = [*self.same_table_columns, name]
+        return found
+
     def restorable_rows(self) -> dict[int, str]:
-        """Return the rows whose value still follows from where it went, each with how: whole, part, parts or map."""
+        """Return the rows whose value can be restored from its targets, each with how: whole, part, parts or map."""
         found: dict[int, str] = {}
         moved_values = self._values_in_other_tables()
         for place, row in enumerate(self._transition.rows.rows):
@@ -73,7 +80,7 @@ class MoveTargets:
 
     @staticmethod
     def _containment(value: CellValue, others: Iterable[CellValue]) -> str:
-        """Tell how a value is found in others of its row, "" if it is not."""
+        """Return how a value is contained in other values of its row: whole, part, parts, or "" if it is not."""
         candidates = [other for other in others if other is not None]
         own_text = values.as_text(value)
         texts = [values.as_text(other) for other in candidates]
@@ -89,9 +96,9 @@ class MoveTargets:
         return "parts" if is_split else ""
 
     def _values_in_other_tables(self) -> set[Hashable]:
-        """Return what the columns of other tables hold that were made of this one."""
+        """Return the values in the columns of other tables that were made of this one."""
         found: set[Hashable] = set()
-        for table in self._transition.state_after.contents.tables:
+        for table in self._transition.leg.after.contents.tables:
             for at, column in self.other_table_columns:
                 names = {name.lower(): place for place, name in enumerate(table.columns)}
                 if table.name.lower() == at and column in names:
@@ -99,9 +106,9 @@ class MoveTargets:
         return found
 
     def _mapped_rows(self) -> list[int]:
-        """Return the rows whose value follows from what their new columns hold: no other value has led to it.
+        """Return the rows whose value can be told from their new columns, because no other value has led to these.
 
-        Rows that differ from each other prove nothing, unless a statement names the value.
+        If all rows have different values, that proves nothing unless a statement names the value.
         """
         known_values = [values.canonical_form(value) for value in self._column_values() if value is not None]
         are_few = len(set(known_values)) <= len(known_values) * _MAX_DISTINCT_SHARE
@@ -114,13 +121,13 @@ class MoveTargets:
         for places in groups.values():
             original_values = [self._transition.rows.rows[place][self._column_index] for place in places]
             is_one_value = len({values.canonical_form(value) for value in original_values}) == 1
-            is_named = values.as_text(original_values[0]) in self._transition.dataflow.literals
+            is_named = values.as_text(original_values[0]) in self._transition.leg.dataflow.literals
             if is_one_value and original_values[0] is not None and (is_named or (are_few and len(original_values) > 1)):
                 found += places
         return found
 
     def _calculated_rows(self) -> list[int]:
-        """Return the rows if their numbers or moments are in proportion to what one of the new columns holds."""
+        """Return the rows if their numbers or times are a linear function of one of the new columns."""
         after = self._transition.rows_after
         for name in self.same_table_columns if after is not None else ():
             at = after.columns.index(name) if after is not None else 0
@@ -135,14 +142,12 @@ class MoveTargets:
         return []
 
     def _search_by_values(self, after: TableContents | None) -> None:
-        """Look for the values themselves, where Python code may have carried them."""
+        """Look for the values themselves: Python code, whose statements do not show it, may have copied them."""
         searched = {values.canonical_form(value) for value in self._column_values() if _is_informative(value)}
         if len(searched) < _MIN_VALUES:
             return
-        old = {
-            (it.name, name) for it in self._transition.timeline.round_trip.before.contents.tables for name in it.columns
-        }
-        for table in self._transition.state_after.contents.tables:
+        old = {(it.name, name) for it in self._transition.leg.before.contents.tables for name in it.columns}
+        for table in self._transition.leg.after.contents.tables:
             for place, name in enumerate(table.columns):
                 if (table.name, name) in old or (after is table and name in self._transition.column_names.values()):
                     continue
@@ -169,7 +174,7 @@ class MoveTargets:
 
 
 def _as_float(value: CellValue) -> float | None:
-    """Return a number for a number or a moment, None for anything else."""
+    """Return a number for a number or a time, None for anything else."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC).timestamp()
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -178,13 +183,13 @@ def _as_float(value: CellValue) -> float | None:
 
 
 def _is_linear(points: Sequence[tuple[float, float]]) -> bool:
-    """Tell whether each second number is the first times a factor plus a constant, rounded to a whole at most."""
+    """Return whether each second number is the first times a factor plus a constant, off by one at most (rounding)."""
     (low, start), (high, end) = min(points, default=(0, 0)), max(points, default=(0, 0))
     if len({one for one, _ in points}) < _MIN_VALUES or start == end:
         return False
     factor = (end - start) / (high - low)
     if len({other for _, other in points}) < len({one for one, _ in points}):
-        return False  # several have become one
+        return False  # several numbers have become one
     return all(abs(start + (one - low) * factor - other) <= 1 for one, other in points)
 
 

@@ -1,4 +1,4 @@
-"""What a later form of a table no longer lets in: rows and values that break it could not have survived."""
+"""Which rows and values a later form of a table refuses: these could not have survived."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from dormatory.sql.normal_form import Node
 
 RowValues = dict[str, "CellValue"]
+_EVALUATION_ERRORS = (TypeError, ValueError, ArithmeticError)
 
 
 class NewConstraints:
-    """The constraints that a table has gained between two states, and how its rows stand to them."""
+    """The constraints that a table has gained between two states, and whether its earlier rows fulfil them."""
 
     def __init__(
         self,
@@ -38,12 +39,7 @@ class NewConstraints:
         column_names: Mapping[str, str],
         dialect: Dialect,
     ) -> None:
-        self._table_after, self._state_after, self._column_names, self._dialect = (
-            table_after,
-            state_after,
-            column_names,
-            dialect,
-        )
+        self._state_after, self._dialect = state_after, dialect
         old = {_nameless_definition(it, column_names) for it in table_before.constraints}
         self._constraints = [it for it in table_after.constraints if _nameless_definition(it, {}) not in old]
         indexes = {(it.keys, it.predicate) for it in table_before.indexes if it.unique}
@@ -52,16 +48,16 @@ class NewConstraints:
         self._required = {it.name for it in table_after.columns if not it.nullable and it.name in was_nullable}
         self._types = {column.name: column.type for column in table_after.columns}
         self._enum_values = {enum.name: enum.values for enum in state_after.schema.enums}
-        self._columns = rows.columns
-        self._rows = [self._with_new_names(dict(zip(rows.columns, row, strict=True))) for row in rows.rows]
+        names_after = [column_names.get(name, name) for name in rows.columns]
+        self._rows = [dict(zip(names_after, row, strict=True)) for row in rows.rows]
         self._contents_after = complete_contents(state_after.contents, table_after)
 
     def is_required(self, column: str) -> bool:
-        """Tell whether a column that could be NULL no longer can."""
+        """Return whether a column could be NULL before and cannot now."""
         return column in self._required
 
     def is_violated_by(self, row_index: int, column: str | None = None) -> bool:
-        """Tell whether a row as it was breaks a new constraint; of all, or of those that look at one column."""
+        """Return whether a row, as it was, violates a new constraint: any of them, or one on the given column."""
         row = self._rows[row_index]
         if any(row.get(name) is None for name in self._required if column in {None, name}):
             return True
@@ -70,9 +66,9 @@ class NewConstraints:
         return column is not None and not self._can_hold(column, row.get(column))
 
     def is_duplicate(self, row_index: int, column: str | None = None, *, even_if_none_kept: bool = False) -> bool:
-        """Tell whether a row shared a key with others that may now stand only once.
+        """Return whether a row shared a key, which is unique now, with other rows.
 
-        Asked of a whole row, it does so only if one of them was kept, or with `alike` whether it was or not.
+        If no column is given, one of these rows must have been kept, unless `even_if_none_kept`.
         """
         for keys in self._unique_keys():
             if column is not None and column.lower() not in frozenset().union(*map(evaluate.referenced_columns, keys)):
@@ -93,19 +89,14 @@ class NewConstraints:
         return nodes + [tuple(portable_expression(key, self._dialect) for key in it.keys) for it in self._indexes]
 
     def _key_values(self, row: RowValues, keys: tuple[Node, ...]) -> Hashable:
-        """Return what a unique key makes of a row, None where it lets any number stand."""
+        """Return the values of a unique key in a row, None if they may occur any number of times."""
         found = []
         for node in keys:
-            value = self._evaluate(node, row)
+            value = _evaluate(node, row)
             if value is None or value is evaluate.UNDECIDED:
                 return None
             found.append(values.canonical_form(value))
         return tuple(found)
-
-    def _evaluate(self, node: Node, row: RowValues) -> Any:
-        with suppress(TypeError, ValueError, ArithmeticError):
-            return evaluate.evaluate(node, {name.lower(): value for name, value in row.items()})
-        return evaluate.UNDECIDED
 
     def _rows_after(self) -> list[RowValues]:
         kept = self._contents_after
@@ -113,21 +104,22 @@ class NewConstraints:
 
     def _is_violated(self, constraint: Constraint, row: RowValues) -> bool:
         if constraint.kind == "CHECK" and constraint.expression:
-            found = self._evaluate(portable_expression(constraint.expression, self._dialect), row)
-            return found is False or (isinstance(found, int) and not found)
+            condition = portable_expression(constraint.expression, self._dialect)
+            with suppress(*_EVALUATION_ERRORS):
+                return evaluate.is_surely_false(condition, _with_small_letters(row))
+            return False
         if constraint.kind == "FOREIGN KEY" and constraint.references:
             return is_dangling(constraint, row, parent_keys(constraint, self._state_after))
         return False
 
     def _is_about(self, constraint: Constraint, column: str) -> bool:
         if constraint.kind == "CHECK" and constraint.expression:
-            return column.lower() in evaluate.referenced_columns(
-                portable_expression(constraint.expression, self._dialect)
-            )
+            condition = portable_expression(constraint.expression, self._dialect)
+            return column.lower() in evaluate.referenced_columns(condition)
         return column in constraint.columns
 
     def _can_hold(self, column: str, value: CellValue) -> bool:
-        """Tell whether a column's type has a place for a value, in whatever form."""
+        """Return whether a column's type can hold a value, in whatever form."""
         declared_type = self._types.get(column, "")
         family = portable_type(declared_type).partition("(")[0]
         labels = self._enum_values.get(declared_type.rpartition(".")[2].strip('"'))
@@ -137,12 +129,9 @@ class NewConstraints:
             return values.as_number(value) is not None
         return True
 
-    def _with_new_names(self, row: RowValues) -> RowValues:
-        return {self._column_names.get(name, name): value for name, value in row.items()}
-
 
 def parent_keys(constraint: Constraint, state: DatabaseState) -> frozenset[Hashable] | None:
-    """Return the keys that a foreign key may name, none where their table is gone; None where not all were read."""
+    """Return the keys that a foreign key may refer to, none if their table was dropped; None if not all were read."""
     reference = constraint.references
     if reference is None:
         return None
@@ -156,13 +145,23 @@ def parent_keys(constraint: Constraint, state: DatabaseState) -> frozenset[Hasha
 
 
 def is_dangling(constraint: Constraint, row: Mapping[str, CellValue], parents: frozenset[Hashable] | None) -> bool:
-    """Tell whether a row's foreign key surely names no row."""
+    """Return whether a row's foreign key surely refers to no row."""
     key = [row.get(name) for name in constraint.columns]
     return parents is not None and None not in key and tuple(map(values.canonical_form, key)) not in parents
 
 
 def _nameless_definition(constraint: Constraint, names: Mapping[str, str]) -> tuple[object, ...]:
-    """Return what a constraint demands, without its name and by the names of today."""
+    """Return what a constraint demands, without its name and with the new names of its columns."""
     columns = tuple(names.get(name, name) for name in constraint.columns)
     target = (constraint.references.table, constraint.references.columns) if constraint.references else None
     return constraint.kind, columns, constraint.expression, target
+
+
+def _evaluate(node: Node, row: RowValues) -> Any:
+    with suppress(*_EVALUATION_ERRORS):
+        return evaluate.evaluate(node, _with_small_letters(row))
+    return evaluate.UNDECIDED
+
+
+def _with_small_letters(row: RowValues) -> RowValues:
+    return {name.lower(): value for name, value in row.items()}

@@ -1,4 +1,4 @@
-"""A round trip laid out for judging: for each table that there was, its rows in every state, found again."""
+"""Lays a round trip out for comparison: its legs, and for each table its rows on both sides of a leg, matched."""
 
 from __future__ import annotations
 
@@ -6,36 +6,56 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dormatory.dataloss.matching import RowMatching, SchemaMapping, complete_contents, key_columns, match_rows
+from dormatory.dataloss.matching import (
+    RowMatching,
+    SchemaMapping,
+    complete_contents,
+    compose_matchings,
+    key_columns,
+    match_rows,
+    projection,
+)
+from dormatory.dataloss.model import DatabaseState
 from dormatory.dataloss.new_constraints import NewConstraints
+from dormatory.recording.model import Direction
 from dormatory.sql.dataflow import read_dataflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.dataloss.model import DatabaseState, RoundTrip
+    from dormatory.dataloss.model import RoundTrip
     from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.dataflow import Dataflow
+    from dormatory.sql.dialect import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineLeg:
+    """One leg, or the upgrade and the downgrade together: the states around it, and what its statements do to rows."""
+
+    direction: Direction
+    before: DatabaseState
+    after: DatabaseState
+    dataflow: Dataflow
+    dialect: Dialect
 
 
 @dataclass(frozen=True)
 class TableTransition:
-    """One table on one leg, or across several; `now` and `rows_after` are None where it was dropped."""
+    """One table on a leg; `table_after` and `rows_after` are None if it was dropped."""
 
+    leg: TimelineLeg
     table: Table
     rows: TableContents
     table_after: Table | None
     rows_after: TableContents | None
-    column_names: dict[str, str]  # columns, before and after
-    state_after: DatabaseState  # after
-    dataflow: Dataflow
-    timeline: Timeline
-    composed: RowMatching | None = None  # from the legs that lie between
+    column_names: dict[str, str]  # before the leg, and after it
+    composed: RowMatching | None = None  # of the legs in between
 
     @cached_property
     def matching(self) -> RowMatching:
-        """The rows, found again."""
+        """Which row before is which row after."""
         if self.composed is not None:
             return self.composed
         if self.rows_after is None:
@@ -43,181 +63,169 @@ class TableTransition:
         return match_rows(self.rows, self.rows_after, self.column_names, key_columns(self.table))
 
     @cached_property
+    def identifying_columns(self) -> dict[str, str]:
+        """The columns, before and after, that tell whether two rows are equal apart from their keys."""
+        key = key_columns(self.table)
+        is_all_key = len(key) == len(self.rows.columns)
+        return {old: new for old, new in self.column_names.items() if is_all_key or old not in key}
+
+    @cached_property
     def new_constraints(self) -> NewConstraints | None:
-        """What the table no longer lets in."""
+        """What the table accepted before and refuses now."""
         if self.table_after is None:
             return None
-        dialect = self.timeline.round_trip.dialect
         return NewConstraints(
-            self.table, self.table_after, self.rows, self.state_after, column_names=self.column_names, dialect=dialect
+            self.table,
+            self.table_after,
+            self.rows,
+            self.leg.after,
+            column_names=self.column_names,
+            dialect=self.leg.dialect,
         )
 
     @cached_property
     def delete_statement(self) -> str:
-        """Where rows of the table are deleted in so many words, under either of its names."""
+        """Where a DELETE or TRUNCATE names the table, by its name before or after; "" if none does."""
         names = [self.table.name, self.table_after.name] if self.table_after else [self.table.name]
-        return next((said for name in names if (said := self.dataflow.delete_statement(name))), "")
+        return next((found for name in names if (found := self.leg.dataflow.delete_statement(name))), "")
 
 
 class Timeline:
-    """The round trip, with what its statements do."""
+    """A round trip, with the transitions of its tables on each leg; unchanged tables are left out."""
 
     def __init__(self, round_trip: RoundTrip) -> None:
-        self.round_trip = round_trip
-        self.up, self.down = (
-            read_dataflow(round_trip.upgrade, round_trip.dialect),
-            read_dataflow(round_trip.downgrade, round_trip.dialect),
-        )
-        self.time_zones = self.up.time_zones | self.down.time_zones
+        self._round_trip = round_trip
+        self.legs = {leg.direction: leg for leg in _played_legs(round_trip)}
         self.unchanged_tables = UnchangedTables(round_trip)
-        self._upgrade_mapping = SchemaMapping(round_trip.upgraded.schema, self.up)
+
+    @cached_property
+    def time_zones(self) -> set[str]:
+        """The time zones that the upgrade or the downgrade names."""
+        legs = (leg for leg in self.legs.values() if leg.direction is not Direction.SECOND_UPGRADE)
+        return set().union(*(leg.dataflow.time_zones for leg in legs))
 
     @cached_property
     def upgrade_transitions(self) -> dict[TableId, TableTransition]:
-        """The tables that there were on the first leg, by their names."""
-        return dict(self._transitions(self.round_trip.before, self.round_trip.upgraded, self._upgrade_mapping, self.up))
-
-    @cached_property
-    def overall_transitions(self) -> dict[TableId, TableTransition]:
-        """The tables that there were, from before the upgrade to after the downgrade: by the same names, if at all."""
-        after = self.round_trip.downgraded
-        if after is None:
-            return {}
-        tables_after = {table.id: table for table in after.schema.tables}
-        found = {}
-        for table in self.round_trip.before.schema.tables:
-            rows = complete_contents(self.round_trip.before.contents, table)
-            table_after = tables_after.get(table.id)
-            if (
-                table.id in self.unchanged_tables
-                or rows is None
-                or table_after is None
-                or (rows_after := complete_contents(after.contents, table_after)) is None
-            ):
-                continue
-            column_names = {name: name for name in rows.columns if name in rows_after.columns}
-            overall = TableTransition(table, rows, table_after, rows_after, column_names, after, self.down, self)
-            found[table.id] = replace(overall, composed=self._composed_matching(overall))
-        return found
-
-    def _composed_matching(self, overall: TableTransition) -> RowMatching | None:
-        """Follow the rows leg by leg, so that none is taken for one that was put in meanwhile.
-
-        Those that are lost on the way may be among what the downgrade has put in.
-        """
-        upgrade_dataflow = self.upgrade_transitions.get(overall.table.id)
-        downgrade_dataflow = (
-            self.downgrade_transitions.get(upgrade_dataflow.table_after.id)
-            if upgrade_dataflow and upgrade_dataflow.table_after
-            else None
-        )
-        if (
-            upgrade_dataflow is None
-            or upgrade_dataflow.rows_after is None
-            or downgrade_dataflow is None
-            or downgrade_dataflow.table_after != overall.table_after
-            or overall.rows_after is None
-        ):
-            return None
-        kept_by_fill = dict(
-            match_rows(
-                upgrade_dataflow.rows_after,
-                downgrade_dataflow.rows,
-                {name: name for name in upgrade_dataflow.rows_after.columns},
-                (),
-            ).pairs
-        )
-        upgrade_pairs, downgrade_pairs = dict(upgrade_dataflow.matching.pairs), dict(downgrade_dataflow.matching.pairs)
-        pairs = [
-            (old, downgrade_pairs[two])
-            for old, one in upgrade_pairs.items()
-            if (two := kept_by_fill.get(one)) in downgrade_pairs and two is not None
-        ]
-        rekeyed = set(upgrade_dataflow.matching.rekeyed)
-        rekeyed |= {
-            old for old, one in upgrade_pairs.items() if kept_by_fill.get(one) in downgrade_dataflow.matching.rekeyed
-        }
-        unmatched_before = [old for old in range(len(overall.rows.rows)) if old not in dict(pairs)]
-        unmatched_after = list(downgrade_dataflow.matching.added)
-        rest = match_rows(
-            replace(overall.rows, rows=tuple(overall.rows.rows[place] for place in unmatched_before)),
-            replace(overall.rows_after, rows=tuple(overall.rows_after.rows[place] for place in unmatched_after)),
-            overall.column_names,
-            key_columns(overall.table),
-        )
-        pairs += [(unmatched_before[old], unmatched_after[new]) for old, new in rest.pairs]
-        rekeyed |= {unmatched_before[old] for old in rest.rekeyed}
-        lost, added = (
-            tuple(unmatched_before[old] for old in rest.lost),
-            tuple(unmatched_after[place] for place in rest.added),
-        )
-        return RowMatching(tuple(sorted(pairs)), lost, added, frozenset(rekeyed))
+        """The tables before the upgrade, by their names."""
+        return dict(self._transitions(Direction.UPGRADE))
 
     @cached_property
     def downgrade_transitions(self) -> dict[TableId, TableTransition]:
-        """The tables that there were after the upgrade and its further rows, on the second leg."""
-        round_trip = self.round_trip
-        if round_trip.downgraded is None:
-            return {}
-        before = self.state_before_downgrade
-        mapping = SchemaMapping(round_trip.downgraded.schema, self.down)
-        return dict(self._transitions(before, round_trip.downgraded, mapping, self.down))
+        """The tables after the upgrade and its additional rows."""
+        return dict(self._transitions(Direction.DOWNGRADE))
 
     @cached_property
     def second_upgrade_transitions(self) -> dict[TableId, TableTransition]:
-        """The tables that there were after the downgrade, on the third leg."""
-        round_trip = self.round_trip
-        if round_trip.downgraded is None or round_trip.upgraded_again is None:
-            return {}
-        dataflow = read_dataflow(round_trip.second_upgrade, round_trip.dialect)
-        mapping = SchemaMapping(round_trip.upgraded_again.schema, dataflow)
-        return dict(self._transitions(round_trip.downgraded, round_trip.upgraded_again, mapping, dataflow))
+        """The tables after the downgrade."""
+        return dict(self._transitions(Direction.SECOND_UPGRADE))
 
     @cached_property
-    def state_before_downgrade(self) -> DatabaseState:
-        """The state in which the downgrade begins."""
-        upgraded, filled = self.round_trip.upgraded, self.round_trip.filled
-        return upgraded if filled is None else type(upgraded)(upgraded.schema, filled)
+    def overall_transitions(self) -> dict[TableId, TableTransition]:
+        """The tables before the upgrade that exist after the downgrade, under the same names."""
+        downgrade = self.legs.get(Direction.DOWNGRADE)
+        if downgrade is None:
+            return {}
+        leg = replace(downgrade, before=self.legs[Direction.UPGRADE].before)
+        tables_after = {table.id: table for table in leg.after.schema.tables}
+        found = {}
+        for table in leg.before.schema.tables:
+            id_ = table.id
+            rows = complete_contents(leg.before.contents, table)
+            table_after = tables_after.get(id_)
+            rows_after = complete_contents(leg.after.contents, table_after)
+            if rows is None or rows_after is None or id_ in self.unchanged_tables:
+                continue
+            column_names = {name: name for name in rows.columns if name in rows_after.columns}
+            overall = TableTransition(leg, table, rows, table_after, rows_after, column_names)
+            found[id_] = replace(overall, composed=self._composed_matching(overall))
+        return found
 
-    def _transitions(
-        self, before: DatabaseState, after: DatabaseState, mapping: SchemaMapping, dataflow: Dataflow
-    ) -> Iterator[tuple[TableId, TableTransition]]:
-        for table in before.schema.tables:
-            rows = complete_contents(before.contents, table)
+    def filled_rows(self, transition: TableTransition) -> set[int]:
+        """Return the rows before the downgrade that were added after the upgrade."""
+        before = complete_contents(self._round_trip.upgraded.contents, transition.table)
+        if before is None or before == transition.rows:
+            return set()
+        known = set(projection(before, before.columns))
+        columns = tuple(name for name in before.columns if name in transition.rows.columns)
+        return {at for at, row in enumerate(projection(transition.rows, columns)) if row not in known}
+
+    def _transitions(self, direction: Direction) -> Iterator[tuple[TableId, TableTransition]]:
+        leg = self.legs.get(direction)
+        if leg is None:
+            return
+        mapping = SchemaMapping(leg.after.schema, leg.dataflow)
+        for table in leg.before.schema.tables:
+            rows = complete_contents(leg.before.contents, table)
             if rows is None or table.id in self.unchanged_tables:
                 continue
             table_after = mapping.table_after(table)
-            rows_after = complete_contents(after.contents, table_after)
-            if table_after is not None and rows_after is None:  # too many rows to tell
+            rows_after = complete_contents(leg.after.contents, table_after)
+            if table_after is not None and rows_after is None:  # too many rows to compare
                 continue
             column_names = {old: new for old, new in mapping.column_names(table).items() if old in rows.columns}
-            yield (
-                table.id,
-                TableTransition(table, rows, table_after, rows_after, column_names, after, dataflow, self),
-            )
+            yield table.id, TableTransition(leg, table, rows, table_after, rows_after, column_names)
+
+    def _composed_matching(self, overall: TableTransition) -> RowMatching | None:
+        """Return the rows followed leg by leg, None if the table was not the same one on both legs."""
+        upgrade = self.upgrade_transitions.get(overall.table.id)
+        if upgrade is None or upgrade.table_after is None or upgrade.rows_after is None or overall.rows_after is None:
+            return None
+        downgrade = self.downgrade_transitions.get(upgrade.table_after.id)
+        if downgrade is None or downgrade.table_after != overall.table_after:
+            return None
+        same_names = {name: name for name in upgrade.rows_after.columns}
+        kept_by_fill = match_rows(upgrade.rows_after, downgrade.rows, same_names, ())
+        return compose_matchings(
+            (upgrade.matching, kept_by_fill, downgrade.matching),
+            overall.rows,
+            overall.rows_after,
+            overall.column_names,
+            key_columns(overall.table),
+        )
 
 
 class UnchangedTables:
-    """The tables that are the same in every state, with all their rows: nothing has happened to them."""
+    """The tables that are the same in every state, with all their rows."""
 
     def __init__(self, round_trip: RoundTrip) -> None:
         self._affected = round_trip.affected_tables
-        states = [
-            it
-            for it in (round_trip.before, round_trip.upgraded, round_trip.downgraded, round_trip.upgraded_again)
-            if it is not None
-        ]
-        states += (
-            []
-            if round_trip.filled is None
-            else [type(round_trip.before)(round_trip.upgraded.schema, round_trip.filled)]
-        )
-        first, *others = [_table_contents_by_id(state) for state in states]
+        states = [round_trip.before, round_trip.upgraded, round_trip.downgraded, round_trip.upgraded_again]
+        if round_trip.filled is not None:
+            states.append(_state_before_downgrade(round_trip))
+        first, *others = [_table_contents_by_id(state) for state in states if state is not None]
         self._unchanged = {name for name, form in first.items() if all(other.get(name) == form for other in others)}
 
     def __contains__(self, table: TableId) -> bool:
-        """Tell whether nothing has happened to a table."""
+        """Return whether nothing has happened to a table."""
         return table in self._unchanged or (self._affected is not None and table not in self._affected)
+
+
+def _played_legs(round_trip: RoundTrip) -> Iterator[TimelineLeg]:
+    before, after = round_trip.before, round_trip.upgraded
+    yield _leg(round_trip, Direction.UPGRADE, before, after)
+    if round_trip.downgraded is None:
+        return
+    before, after = _state_before_downgrade(round_trip), round_trip.downgraded
+    yield _leg(round_trip, Direction.DOWNGRADE, before, after)
+    if round_trip.upgraded_again is None:
+        return
+    before, after = round_trip.downgraded, round_trip.upgraded_again
+    yield _leg(round_trip, Direction.SECOND_UPGRADE, before, after)
+
+
+def _leg(round_trip: RoundTrip, direction: Direction, before: DatabaseState, after: DatabaseState) -> TimelineLeg:
+    statements = {
+        Direction.UPGRADE: round_trip.upgrade,
+        Direction.DOWNGRADE: round_trip.downgrade,
+        Direction.SECOND_UPGRADE: round_trip.second_upgrade,
+    }[direction]
+    return TimelineLeg(direction, before, after, read_dataflow(statements, round_trip.dialect), round_trip.dialect)
+
+
+def _state_before_downgrade(round_trip: RoundTrip) -> DatabaseState:
+    """Return the state after the upgrade, with the rows that were added then."""
+    upgraded, filled = round_trip.upgraded, round_trip.filled
+    return upgraded if filled is None else DatabaseState(upgraded.schema, filled)
 
 
 def _table_contents_by_id(state: DatabaseState) -> dict[TableId, tuple[Table, TableContents | None]]:

@@ -42,7 +42,7 @@ def large_table_losses(
             continue
         kept = {column.name for column in there.columns} & {column.name for column in now.columns}
         old = {(column.name, column.type) for column in now.columns}
-        key = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
+        key = table.primary_key
         columns = [
             it.name for it in table.columns
             if it.name in kept and (it.name, it.type) in old and it.generated is None and it.name not in key

@@ -126,8 +126,8 @@ class _RoundTrip:
         self._session = _new_session(project, clone, show_values=show_values)
         self._replica, self._clone, self._revision = replica, clone, revision
         self._failed_statement, self._show_values = failed_statement, show_values
-        self._syntax = Syntax(clone.backend_name)
-        self._row_tracker = RowTracker(self._syntax, row_limit=MAX_COMPARED_ROWS)
+        self._dialect = dialect_by_name(clone.backend_name)
+        self._row_tracker = RowTracker(self._dialect, row_limit=MAX_COMPARED_ROWS)
         self._legs: list[Leg] = []
         self._waits: list[Wait] = []
         self._schemas: list[Snapshot] = []  # before, and behind each leg

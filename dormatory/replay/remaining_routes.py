@@ -14,12 +14,12 @@ from dormatory.runtime.worker import call_in_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
-    from dormatory.project.history import Revision
     from dormatory.project.project import Project
+    from dormatory.project.script import Revision
     from dormatory.recording.model import Route, Step
     from dormatory.replay.schedule import Schedule
-    from dormatory.runtime.scratch import ScratchMaker
 
 _MAX_BRANCH_ORDERS = 24  # each is a run of its own from the empty database
 
@@ -37,11 +37,11 @@ def play_remaining_routes(
         with maker() as target:
             run_baseline(project, target)
             route = call_in_worker(project, function, project, target, *arguments)
-            if route.course is RouteKind.UP and not route.failure:
+            if route.kind is RouteKind.UP and not route.failure:
                 on_head(target)
             return route
 
-    if (head := played.head_schema) and not any(route.course is RouteKind.UP for route in played.routes):
+    if (head := played.head_schema) and not any(route.kind is RouteKind.UP for route in played.routes):
         yield play(upgrade_fresh_database, head)
     for arguments in islice(_other_orders(revisions, played.steps), _MAX_BRANCH_ORDERS):
         yield play(replay_other_order, *arguments)

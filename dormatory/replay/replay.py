@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
+    from dormatory.project.script import Revision
     from dormatory.recording.model import Route
-    from dormatory.runtime.scratch import ScratchMaker
 
 _MIN_REVISIONS_TO_SPLIT = 100  # in shorter histories, starting in the middle costs more time than it saves
 
@@ -38,16 +38,17 @@ def replay_history(
 ) -> Recording:
     """Play the history from an empty database and return what happened; `on_step` receives each step at once.
 
-    `on_head` receives a database that one run of the whole history has just upgraded to its head; a replay may not
-    come to that. `only` names the revisions to make a round trip of; the revisions below them are only applied. A
-    revision that fails does not hide the rest: the replay goes on after it on a fresh database, where it is applied to
-    empty tables. Only if it fails on those, too, the revisions after it are unreached.
+    `history` is not read again if it is given. `on_head` receives a database that one run of the whole history has
+    just upgraded to its head; a replay may not come to that. `only` names the revisions to make a round trip of; the
+    revisions below them are only applied. A revision that fails does not hide the rest: the replay goes on after it on
+    a fresh database, where it is applied to empty tables. Only if it fails on those, too, the revisions after it are
+    unreached.
 
     `second_databases` opens a second place for databases that shares nothing with the first. With it, the halves of a
     long history are played at the same time; the second half begins with empty tables, except for the project's own
     rows.
     """
-    history = History.read(project)
+    history = history or History.read(project)
     chosen = {item.id for item in history.revisions} if only is None else set(only)
     revisions = _chosen_last(history, chosen)
     order = [item.id for item in revisions]
@@ -89,7 +90,7 @@ def _compared_routes(played: Schedule) -> Iterator[Route]:
     """Yield the routes of the segments, the one to the head with what differs there from the last step."""
     head = played.head_schema
     for route in played.routes:
-        if route.course is not RouteKind.UP:
+        if route.kind is not RouteKind.UP:
             yield route
         elif head:  # else the steps show what is wrong
             schema = played.one_run_schema

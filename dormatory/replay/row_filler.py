@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.dataloss.affected_tables import TableId
     from dormatory.project.project import Project
     from dormatory.replay.row_tracker import RowTracker
-    from dormatory.schema.snapshot import Snapshot, Table
-    from dormatory.sql.lexer import Syntax
+    from dormatory.schema.snapshot import Snapshot, Table, TableId
+    from dormatory.sql.dialect import Dialect
 
 
 class RowFiller:
@@ -28,17 +27,17 @@ class RowFiller:
     that never had rows, each with the reason.
     """
 
-    def __init__(self, project: Project, tracker: RowTracker, syntax: Syntax) -> None:
+    def __init__(self, project: Project, tracker: RowTracker, dialect: Dialect) -> None:
         self.with_extremes = True
         self.unfilled: dict[str, str] = {}
         self._fixture_directory = project.script_location / "rows"
-        self._tracker, self._syntax = tracker, syntax
+        self._tracker, self._dialect = tracker, dialect
         self._failed_inputs: dict[TableId, tuple[object, ...]] = {}  # what decided that a table stayed empty
 
     def fill_empty_tables(self, connection: Connection, schema: Snapshot) -> None:
         """Fill the tables that are empty, but not again those that could not be filled as they are."""
         empty = self._tracker.empty_tables
-        waiting = tables_by_id(empty, schema, self._syntax).values() if empty else ()
+        waiting = tables_by_id(empty, schema, self._dialect).values() if empty else ()
         if tables := [table for table in waiting if not self._is_known_unfillable(table)]:
             self._fill(connection, schema, tables)
 
@@ -82,21 +81,21 @@ class RowFiller:
         for id_ in inserted:
             self.unfilled.pop(_table_name(*id_), None)
         if inserted:
-            self._tracker.read(connection, schema, affected_by_inserts(inserted, schema, self._syntax))
+            self._tracker.read(connection, schema, affected_by_inserts(inserted, schema, self._dialect))
         for table in tables:
-            if (id_ := (table.namespace, table.name)) in self._tracker.empty_tables:
+            if (id_ := table.id) in self._tracker.empty_tables:
                 self._failed_inputs[id_] = self._inputs(table)
         return bool(inserted)
 
     def _is_known_unfillable(self, table: Table) -> bool:
         """Return whether nothing has changed since no rows could be put into a table."""
-        known, now = self._failed_inputs.get((table.namespace, table.name), ()), self._inputs(table)
+        known, now = self._failed_inputs.get(table.id, ()), self._inputs(table)
         return len(known) == len(now) and all(one is other for one, other in zip(known, now, strict=True))
 
     def _inputs(self, table: Table) -> tuple[object, ...]:
         """Return what decides whether a table can be filled: its structure, and the rows that it may refer to."""
         parents = (it.references for it in table.constraints if it.references)
-        return table, *(self._tracker.rows.get((parent.namespace, parent.table)) for parent in parents)
+        return table, *(self._tracker.rows.get(parent.table_id) for parent in parents)
 
 
 def _new_or_retyped_columns(before: Collection[Table], after: Collection[Table]) -> list[tuple[TableId, str]]:
@@ -104,11 +103,11 @@ def _new_or_retyped_columns(before: Collection[Table], after: Collection[Table])
 
     Their extremes would not fit into what was there before, and no downgrade of a longer column could hold them.
     """
-    known = {(table.namespace, table.name): {(it.name, it.type) for it in table.columns} for table in before}
+    known = {table.id: {(it.name, it.type) for it in table.columns} for table in before}
     return [
         (id_, column.name)
         for table in after
-        if (id_ := (table.namespace, table.name)) in known
+        if (id_ := table.id) in known
         for column in table.columns
         if (column.name, column.type) not in known[id_]
     ]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.contents import TableContents
     from dormatory.recording.model import Loss, Statement
-    from dormatory.schema.snapshot import Table
-    from dormatory.sql.lexer import Syntax
+    from dormatory.schema.snapshot import Table, TableId
+    from dormatory.sql.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class RowTracker:
     tables are read whose rows may have changed. All reads happen in the transaction of the given connection.
     """
 
-    def __init__(self, syntax: Syntax, *, row_limit: int = DEFAULT_ROW_LIMIT) -> None:
-        self._syntax, self._row_limit = syntax, row_limit
+    def __init__(self, dialect: Dialect, *, row_limit: int = DEFAULT_ROW_LIMIT) -> None:
+        self._dialect, self._row_limit = dialect, row_limit
         self.rows: dict[TableId, TableContents] = {}
         self.empty_tables: set[TableId] = set()
         self._schema = Snapshot()  # the one that was read last
@@ -53,7 +53,7 @@ class RowTracker:
     def read_unknown(self, connection: Connection, schema: Snapshot) -> None:
         """Read the tables that are not known in the form that they have in this schema."""
         old, new = differing_tables(self._schema, schema)
-        self.read(connection, schema, {(table.namespace, table.name) for table in (*old, *new)})
+        self.read(connection, schema, {table.id for table in (*old, *new)})
 
     def read(self, connection: Connection, schema: Snapshot, ids: Collection[TableId] | None) -> None:
         """Read some tables again, or all tables if `ids` is None."""
@@ -65,9 +65,9 @@ class RowTracker:
             old = {id_: self.rows.pop(id_) for id_ in ids if id_ in self.rows}
             self.empty_tables -= set(ids)
             self._affected = None if self._affected is None else self._affected.union(ids)
-            tables = tables_by_id(ids, schema, self._syntax).values()
+            tables = tables_by_id(ids, schema, self._dialect).values()
         for found in self._read_tables(connection, schema, tables):
-            id_ = found.namespace, found.name
+            id_ = found.id
             self.rows[id_] = old[id_] if old.get(id_) == found else found
             if not found.rows:
                 self.empty_tables.add(id_)
@@ -91,7 +91,7 @@ class RowTracker:
 
         `written` are the tables whose rows the leg wrote, as the database reports them; None for any table.
         """
-        ids = None if written is None else altered_tables(self._schema, schema, self._syntax).union(written)
+        ids = None if written is None else altered_tables(self._schema, schema, self._dialect).union(written)
         self.read(connection, schema, ids)
         self._statements[direction] = statements
         self._states[direction] = self._current_state()
@@ -116,7 +116,7 @@ class RowTracker:
         if self._affected is not None:
             return frozenset(self._affected)
         tables = (table for state in self._states.values() for table in state.schema.tables)
-        return frozenset((table.namespace, table.name) for table in tables)
+        return frozenset(table.id for table in tables)
 
     def losses(self, source: Connection | None = None) -> tuple[Loss, ...]:
         """Return what the trip has lost so far; `source` still has the rows that were not read before it."""
@@ -146,20 +146,20 @@ class RowTracker:
         if self._affected is None:
             return None
         schemas = [state.schema for state in self._states.values()]
-        found = {id_ for schema in schemas for id_ in related_tables(self._affected, schema, self._syntax)}
+        found = {id_ for schema in schemas for id_ in related_tables(self._affected, schema, self._dialect)}
         return sorted(found, key=lambda id_: (id_[0] or "", id_[1]))
 
     def _unread_rows(self, source: Connection, ids: list[TableId] | None) -> dict[TableId, TableContents]:
-        tables = _tables(self.schema_before, ids, self._syntax)
-        return {(it.namespace, it.name): it for it in self._read_tables(source, self.schema_before, tables)}
+        tables = _tables(self.schema_before, ids, self._dialect)
+        return {it.id: it for it in self._read_tables(source, self.schema_before, tables)}
 
     def _database_state(
         self, state: _RecordedState, ids: list[TableId] | None, unread: dict[TableId, TableContents]
     ) -> DatabaseState:
         """Return schema and rows of the given tables, or of all tables if `ids` is None."""
         rows = unread | state.rows if unread else state.rows
-        tables = _tables(state.schema, ids, self._syntax)
-        known = (rows.get((table.namespace, table.name)) for table in tables)
+        tables = _tables(state.schema, ids, self._dialect)
+        known = (rows.get(table.id) for table in tables)
         return DatabaseState(replace(state.schema, tables=tables), Contents(tuple(filter(None, known))))
 
     def _current_state(self) -> _RecordedState:
@@ -171,5 +171,5 @@ class RowTracker:
         return contents.read_rows(connection, schema, tables=tables, limit=self._row_limit).tables
 
 
-def _tables(schema: Snapshot, ids: list[TableId] | None, syntax: Syntax) -> tuple[Table, ...]:
-    return schema.tables if ids is None else tuple(tables_by_id(ids, schema, syntax).values())
+def _tables(schema: Snapshot, ids: list[TableId] | None, dialect: Dialect) -> tuple[Table, ...]:
+    return schema.tables if ids is None else tuple(tables_by_id(ids, schema, dialect).values())

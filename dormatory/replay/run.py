@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.replay.fill_mode import FillMode, plainer_mode
 from dormatory.replay.routes import downgrade_all, upgrade_all
 from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
 from dormatory.replay.step import StepReplay
-from dormatory.sql.lexer import Syntax
 from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class _Run:
     def __init__(self, project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> None:
         self._plan, self._on_step = plan, on_step
         self._session = ReplaySession(project, target)
-        syntax = Syntax(target.backend_name)
-        self._tracker = RowTracker(syntax)
-        self._filler = RowFiller(project, self._tracker, syntax)
+        dialect = dialect_by_name(target.backend_name)
+        self._tracker = RowTracker(dialect)
+        self._filler = RowFiller(project, self._tracker, dialect)
         self._current: StepReplay | None = None
         self._schemas_before: list[Snapshot] = []  # of each trip
         self._clean_downgrades: list[bool] = []  # whether each trip had one

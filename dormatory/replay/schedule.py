@@ -15,11 +15,11 @@ from dormatory.runtime.worker import call_in_parallel, call_in_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Route, Step
     from dormatory.replay.run import RunPlan, RunResult
-    from dormatory.runtime.scratch import ScratchMaker
     from dormatory.schema.snapshot import Snapshot
 
 _SPLIT_FRACTION = 0.48  # of the history; the first part is the smaller one: it also makes the one run to the head

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.errors import MissingDowngradeError
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.schema.diff import diff, residue
-from dormatory.sql.lexer import Syntax
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -91,6 +91,6 @@ class StepReplay:
     def _add_leg(self, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
         """Add the leg under way, without the values in its statements."""
         schemas = [self._before, *([self.after] if self.after else [])]
-        syntax = Syntax(self._session.target.backend_name)
-        statements = mask_statements(self._session.statements, syntax, *schemas)
+        dialect = dialect_by_name(self._session.target.backend_name)
+        statements = mask_statements(self._session.statements, dialect, *schemas)
         self._legs.append(Leg(self._direction, self._session.seconds, statements, trace, failure))

@@ -68,7 +68,6 @@ class _TablePlanner:
         texts = [it.expression for it in table.constraints if it.kind == "CHECK" and it.expression]
         self._conditions = [part for text in texts for part in evaluate.conjuncts(self._parse(text))]
         self._conditions += self._partition_conditions(bounds)
-        self._primary_key = next((it.columns for it in table.constraints if it.kind == "PRIMARY KEY"), ())
 
     def plan(self) -> TablePlan:
         table = self._table
@@ -101,7 +100,7 @@ class _TablePlanner:
     def _plan_column(self, column: Column) -> ColumnPlan:
         word = column.name.lower()
         column_type = self._column_types.of(
-            column, is_key=column.name in self._primary_key or self._is_foreign_key(column.name)
+            column, is_key=column.name in self._table.primary_key or self._is_foreign_key(column.name)
         )
         own_conditions = [
             it for it in self._conditions if evaluate.referenced_columns(it) & self._column_names == {word}
@@ -116,7 +115,7 @@ class _TablePlanner:
         is_constant = node is not None and node[0] in {"string", "number", "array", "null"}
         label = f"{self._table.name}.{column.name}"
         checks = (*own_conditions, *domain_conditions)
-        nullable = column.nullable and not column_type.required and column.name not in self._primary_key
+        nullable = column.nullable and not column_type.required and column.name not in self._table.primary_key
         found = ColumnPlan(
             name=column.name,
             lower_name=word,
@@ -156,7 +155,7 @@ class _TablePlanner:
         """Tell whether SQLite would number the rows by this column."""
         return (
             self._dialect.has_rowid
-            and self._primary_key == (column.name,)
+            and self._table.primary_key == (column.name,)
             and column.type == "INTEGER"
             and "WITHOUT ROWID" not in self._table.options
         )

@@ -136,6 +136,11 @@ class Table:
         """The table's namespace and name."""
         return self.namespace, self.name
 
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns of the primary key, empty without one."""
+        return next((it.columns for it in self.constraints if it.kind == "PRIMARY KEY"), ())
+
 
 @dataclass(frozen=True, slots=True)
 class View:

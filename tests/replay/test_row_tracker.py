@@ -41,9 +41,9 @@ class TrackedDatabase:
     """A database on which a revision, given as SQL, makes its round trip with tracked rows."""
 
     def __init__(self, connection: sa.Connection, project: SmallProject) -> None:
-        self.connection, self.syntax = connection, Syntax(connection.dialect.name)
-        self.tracker = RowTracker(self.syntax)
-        self.filler = RowFiller(project.project, self.tracker, self.syntax)
+        self.connection, self.dialect = connection, dialect_by_name(connection.dialect.name)
+        self.tracker = RowTracker(self.dialect)
+        self.filler = RowFiller(project.project, self.tracker, self.dialect)
         self.tables_read: list[set[str]] = []  # by each reading
 
     def execute(self, *statements: str) -> tuple[Statement, ...]:
@@ -84,7 +84,7 @@ class TrackedDatabase:
         again = self.execute(*up)
         last = self.full_state()
         self.tracker.record_leg(self.connection, last.schema, Direction.SECOND_UPGRADE, again, None)
-        trip = RoundTrip(self.syntax, before, upgrade, upgraded, filled, downgrade, downgraded, again, last)
+        trip = RoundTrip(self.dialect, before, upgrade, upgraded, filled, downgrade, downgraded, again, last)
         return detect_losses(trip)
 
 
