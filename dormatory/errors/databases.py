@@ -1,4 +1,4 @@
-"""What goes wrong with a database: it cannot be reached, is in use, or is not as it should be."""
+"""Errors of a database: it cannot be reached, is in use, or is not as it should be."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from dormatory.errors.base import DormatoryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from dormatory.backends.postgresql.blockers import Blocker
 
 
 class MalformedURLError(DormatoryError):
@@ -34,53 +32,53 @@ class UnsupportedBackendError(DormatoryError):
 
 
 class DatabaseFailedError(DormatoryError):
-    """The database could not be reached, or refused what it was asked."""
+    """The database could not be reached, or refused a statement."""
 
     is_failure = True
 
 
 class MissingDatabaseError(DatabaseFailedError):
-    """The server is there, the database is not."""
+    """The server was reached, but it has no such database."""
 
     def __init__(self, masked_url: str) -> None:
         super().__init__(
-            f"{masked_url} does not exist", why="nobody created it yet", fix="create it with: inv db.create"
+            f"{masked_url} does not exist", why="it was not created yet", fix="create it with: inv db.create"
         )
 
 
 class LeftoverJournalError(DatabaseFailedError):
-    """A journal stands where a new SQLite file is to be made."""
+    """A journal of a removed database lies at the path of a new SQLite file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(
             f"{path} is left over",
             why="it belongs to a database that is gone, and would be replayed into a new one",
-            fix="restore that database beside it, or remove it",
+            fix="restore that database next to it, or remove it",
         )
 
 
 class LeftoverTableError(DatabaseFailedError):
-    """A temporary table of a batch rebuild stands in the file and would stop the next one."""
+    """The database contains a temporary table of an earlier batch rebuild, which would stop the next one."""
 
     def __init__(self, table: str) -> None:
         self.table = table
         super().__init__(
             f"table {table} is left over",
             why="a batch rebuild failed in a run without real transactions",
-            fix=f'see that the table it copied is whole, then in inv db.shell: DROP TABLE "{table}"',
+            fix=f'check that the table it copied is complete, then in inv db.shell: DROP TABLE "{table}"',
         )
 
 
 class DanglingRowsError(DatabaseFailedError):
-    """Rows refer to rows that are not there; nothing was committed."""
+    """Rows refer to rows that do not exist; nothing was committed."""
 
     def __init__(self, examples: Sequence[str], count: int) -> None:
         self.count = count
         super().__init__(
             f"{count} rows refer to rows that are not there: {', '.join(examples)}",
             why="foreign keys are checked before anything is committed",
-            fix="mend the rows or the revision; PRAGMA foreign_key_check lists them all",
+            fix="correct the rows or the revision; PRAGMA foreign_key_check lists them all",
         )
 
 
@@ -102,11 +100,11 @@ class UnwritableFileError(DormatoryError):
     is_failure = True
 
     def __init__(self, path: Path | str, why: str) -> None:
-        super().__init__(f"{path} cannot be written", why=why, fix="see owner, mode and room there")
+        super().__init__(f"{path} cannot be written", why=why, fix="check owner, mode and free space there")
 
 
 class ProtectedDatabaseError(DormatoryError):
-    """A destructive command was pointed at a database that does not say it is expendable."""
+    """A destructive command was refused: its target is not marked as a database that may be destroyed."""
 
     def __init__(self, masked_url: str, environment: str, *, action: str, name: str, given: str | None) -> None:
         typed = quote(name)  # as a shell takes it
@@ -119,7 +117,7 @@ class ProtectedDatabaseError(DormatoryError):
 
 
 class DatabaseLockedError(DatabaseFailedError):
-    """Another migration keeps the lock."""
+    """Another migration holds the lock."""
 
     def __init__(self, masked_url: str, holder: str, seconds: float, *, fix: str) -> None:
         super().__init__(
@@ -128,21 +126,21 @@ class DatabaseLockedError(DatabaseFailedError):
 
 
 class LockTimeoutError(DatabaseFailedError):
-    """A revision asked for a lock that another session kept too long; `blocker` is that session, if it was seen."""
+    """A revision needed a lock that another session held too long; `pid` is its process, 0 where that is unknown."""
 
-    def __init__(self, revision: str, blocker: Blocker | None, *, tries: int, is_kept: bool) -> None:
-        self.revision, self.blocker = revision, blocker
-        end = f": SELECT pg_terminate_backend({blocker.pid})" if blocker and blocker.pid else ""
-        kept = "what it did before is kept, so it was not tried again; see what of it is there, undo that, and"
+    def __init__(self, revision: str, blocker: str, *, pid: int, tries: int, is_kept: bool) -> None:
+        self.revision, self.pid = revision, pid
+        end = f": SELECT pg_terminate_backend({pid})" if pid else ""
+        kept = "what it did before is kept, so it was not tried again; check what of it is there, undo that, and"
         super().__init__(
             f"revision {revision} did not get a lock" + ("" if is_kept else f" in {tries} tries"),
-            why=str(blocker) if blocker else "nobody was seen to have it",
+            why=blocker,
             fix=f"{kept if is_kept else 'nothing of it was kept;'} wait for that session, or end it{end}",
         )
 
 
 class TransactionPoolerError(DatabaseFailedError):
-    """A connection pooler stands between us and the server."""
+    """The URL leads to a transaction pooler and not to the server itself."""
 
     def __init__(self, masked_url: str) -> None:
         super().__init__(
@@ -153,7 +151,7 @@ class TransactionPoolerError(DatabaseFailedError):
 
 
 class WrongDatabaseError(DatabaseFailedError):
-    """A project's env.py connected to another database than the one that it was told; nothing was run there."""
+    """A project's env.py connected to another database than the target; nothing was run there."""
 
     def __init__(self, masked_url: str, why: str) -> None:
         super().__init__(
@@ -164,7 +162,7 @@ class WrongDatabaseError(DatabaseFailedError):
 
 
 class UnexpectedRevisionError(DatabaseFailedError):
-    """A run ended well, and the database is not where it should be."""
+    """A run reported success, but the database is at another revision than expected."""
 
     def __init__(self, expected: Sequence[str], found: Sequence[str]) -> None:
         super().__init__(
@@ -175,7 +173,7 @@ class UnexpectedRevisionError(DatabaseFailedError):
 
 
 class TargetModifiedError(DatabaseFailedError):
-    """A file changed while it was being read as one that nobody writes to."""
+    """An SQLite file changed while it was read without locks."""
 
     def __init__(self, masked_url: str) -> None:
         super().__init__(
@@ -198,7 +196,7 @@ class MissingExtensionsError(DatabaseFailedError):
 
 
 class ServerTooOldError(DatabaseFailedError):
-    """The throwaway server is older than the one whose database it should hold a copy of."""
+    """The throwaway server is older than the server whose database it should copy."""
 
     def __init__(self, target_version: str, server_version: str, variable: str) -> None:
         super().__init__(

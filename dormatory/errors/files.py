@@ -1,4 +1,4 @@
-"""What goes wrong with files: dumps, backups, reports and recordings."""
+"""Errors of files: dumps, backups, reports and recordings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DatabaseNotEmptyError(DormatoryError):
-    """A dump was to be loaded into a database that holds something already."""
+    """A dump cannot be loaded into a database that already contains something."""
 
     def __init__(self, masked_url: str) -> None:
         super().__init__(
@@ -23,21 +23,21 @@ class DatabaseNotEmptyError(DormatoryError):
 
 
 class BackupFailedError(DatabaseFailedError):
-    """A database could not be copied, or its copy not read back; what was to follow was not done."""
+    """A database could not be copied, or its copy could not be read; the command stopped before it changed anything."""
 
     def __init__(self, masked_url: str, why: str, *, fix: str) -> None:
         super().__init__(f"{masked_url} was not backed up", why=why, fix=f"nothing was changed; {fix}")
 
 
 class NotABackupError(DormatoryError):
-    """A file was to be restored that holds no database of the kind that is wanted."""
+    """The file to restore is no backup of this kind of database."""
 
     def __init__(self, file: str, why: str) -> None:
         super().__init__(f"{file} cannot be restored", why=why, fix="list what can be with: inv db.backups")
 
 
 class MissingBackupError(DormatoryError):
-    """The last backup of a database was asked for, and there is none."""
+    """There is no backup of this database."""
 
     def __init__(self, masked_url: str, directory: str) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class MissingBackupError(DormatoryError):
 
 
 class DatabaseInUseError(DatabaseFailedError):
-    """An SQLite file was to be replaced that other programs have open."""
+    """An SQLite file cannot be replaced while other programs have it open."""
 
     def __init__(self, masked_url: str, processes: Sequence[str]) -> None:
         self.processes = tuple(processes)
@@ -60,7 +60,7 @@ class DatabaseInUseError(DatabaseFailedError):
 
 
 class DumpNotWrittenError(DormatoryError):
-    """A file of the dump could not be replaced; the old one stands."""
+    """A file of the dump could not be replaced; the old one is unchanged."""
 
     is_failure = True
 
@@ -69,7 +69,7 @@ class DumpNotWrittenError(DormatoryError):
         super().__init__(
             f"{path} was not written",
             why=reason,
-            fix="see that there is room and that its directory may be written",
+            fix="check that its directory is writable and has free space",
         )
 
 
@@ -77,7 +77,7 @@ class MissingDumpError(DormatoryError):
     """There is no schema file to read."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} is missing", why="nobody wrote it yet", fix="write it with: inv db.schema-dump")
+        super().__init__(f"{path} is missing", why="it was not written yet", fix="write it with: inv db.schema-dump")
 
 
 class DumpMismatchError(DatabaseFailedError):
@@ -87,31 +87,31 @@ class DumpMismatchError(DatabaseFailedError):
         super().__init__(
             f"{masked_url} differs from {path}",
             why="its own dump is not the same text",
-            fix="write the file anew with inv db.schema-dump, or use inv db.upgrade",
+            fix="write the file again with inv db.schema-dump, or use inv db.upgrade",
         )
 
 
 class ComparisonFailedError(DatabaseFailedError):
-    """Two schemas could not be compared, which is not the same as equal."""
+    """Two schemas could not be compared; this does not mean that they are equal."""
 
     def __init__(self, masked_url: str, why: str) -> None:
         super().__init__(f"{masked_url} was not compared", why=why, fix="remove that cause and try again")
 
 
 class ReportNotWrittenError(DormatoryError):
-    """The findings could not be put where they were asked to go."""
+    """The report could not be written to the file that the user named."""
 
     is_failure = True
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(
-            f"{path} was not written", why=reason, fix="see that its directory exists, may be written and has room"
+            f"{path} was not written", why=reason, fix="check that its directory exists, is writable and has free space"
         )
 
 
 class UnreadableRecordingError(DormatoryError):
-    """A text is no recording, or one that this program does not know."""
+    """The text is no recording, or a recording of an unknown version."""
 
     def __init__(self, why: str) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What goes wrong with programs that others wrote."""
+"""Errors of the programs that we start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ProgramMissingError(DormatoryError):
-    """A client or server program was found in none of the places looked at."""
+    """A client or server program was not found in any of the searched places."""
 
     is_failure = True
 
@@ -25,18 +25,18 @@ class ProgramMissingError(DormatoryError):
 
 
 class ProgramFailedError(DormatoryError):
-    """A program that was started ended badly."""
+    """A program that we started failed."""
 
     is_failure = True
 
     def __init__(self, program: str, *, code: int, tail: str, fix: str) -> None:
         self.program, self.code, self.tail = program, code, tail
-        why = " / ".join(line.strip() for line in tail.splitlines() if line.strip()) or "it said nothing"
+        why = " / ".join(line.strip() for line in tail.splitlines() if line.strip()) or "it wrote no message"
         super().__init__(f"{program} ended with exit code {code}", why=why, fix=fix)
 
 
 class ProgramKilledError(DormatoryError):
-    """A program that was started was ended by a signal that we did not send."""
+    """A program that we started was ended by a signal from somebody else."""
 
     is_failure = True
 
@@ -45,12 +45,12 @@ class ProgramKilledError(DormatoryError):
         super().__init__(
             f"{program} was killed by signal {signal_number}",
             why="something else ended it, or the machine ran out of memory",
-            fix="look with inv db.status at what was committed, then run the command again",
+            fix="see what was committed with inv db.status, then run the command again",
         )
 
 
 class ProgramTooOldError(DormatoryError):
-    """Every copy of a client program that was found is older than the server, which such a program refuses."""
+    """Every copy of the client program that was found is older than the server; it would refuse to work."""
 
     is_failure = True
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a project's own code: its settings, models, environment and revisions."""
+"""Errors of a project's own code: its settings, models, environment and revisions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MissingProjectError(DormatoryError):
-    """There is no Alembic project where one was looked for."""
+    """There is no Alembic project at the configured place."""
 
     def __init__(self, ini: Path, why: str) -> None:
         self.ini = ini
@@ -34,7 +34,7 @@ class ModelImportError(DormatoryError):
         super().__init__(
             f"the models in {self.chain[-1]} do not import{through}",
             why=why,
-            fix="mend the module: what does not import is not in the metadata",
+            fix="correct the module: what does not import is not in the metadata",
         )
 
 
@@ -51,7 +51,7 @@ class CircularModelsError(DormatoryError):
 
 
 class RevisionFailedError(DormatoryError):
-    """A revision was started and raised an error."""
+    """A revision raised an error."""
 
     is_failure = True
 
@@ -61,7 +61,7 @@ class RevisionFailedError(DormatoryError):
 
 
 class TransactionEndedError(DormatoryError):
-    """A revision committed or rolled back by itself; what it did and what the version table says may differ."""
+    """A revision committed or rolled back by itself; its changes and the version table may disagree."""
 
     is_failure = True
 
@@ -70,7 +70,7 @@ class TransactionEndedError(DormatoryError):
         super().__init__(
             f"revision {revision} ended its transaction by itself",
             why="a commit() or rollback() in it parts what it does from the entry in the version table",
-            fix="see what of it is there, then use op.get_context().autocommit_block() in place of that call",
+            fix="check what of it is there, then use op.get_context().autocommit_block() in place of that call",
         )
 
 
@@ -91,11 +91,11 @@ class RevisionImportError(DormatoryError):
 
     def __init__(self, where: str, reason: str) -> None:
         self.where = where
-        super().__init__(f"{where} cannot be imported", why=reason, fix="mend the revision file")
+        super().__init__(f"{where} cannot be imported", why=reason, fix="correct the revision file")
 
 
 class FixtureFailedError(DormatoryError):
-    """A statement in a project's own file of rows for a revision failed."""
+    """A statement failed in the project's file of rows for a revision."""
 
     def __init__(self, where: str, statement: str, reason: str) -> None:
         self.where, self.statement = where, statement
@@ -107,7 +107,7 @@ class FixtureFailedError(DormatoryError):
 
 
 class AlembicRefusedError(DormatoryError):
-    """Alembic or SQLAlchemy would not do what it was asked."""
+    """Alembic or SQLAlchemy refused the command."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("Alembic refused", why=reason, fix="see inv db.status and inv db.history")
@@ -121,12 +121,12 @@ class EnvironmentFailedError(DormatoryError):
     def __init__(self, where: str, reason: str) -> None:
         self.where = where
         super().__init__(
-            f"env.py failed at {where}", why=reason, fix="see that plain Alembic runs here: python -m alembic current"
+            f"env.py failed at {where}", why=reason, fix="check that plain Alembic runs here: python -m alembic current"
         )
 
 
 class BaselineFailedError(DormatoryError):
-    """What a project's settings name to fill the empty database failed."""
+    """The baseline that the settings name for an empty database failed."""
 
     is_failure = True
 
@@ -143,5 +143,5 @@ class ModelsFailedError(DormatoryError):
         super().__init__(
             "the models cannot be created on an empty database",
             why=reason,
-            fix="mend them; what they need beforehand is made by a baseline, see MIGRATIONS.md",
+            fix="correct them; a baseline can create what they need beforehand, see MIGRATIONS.md",
         )

@@ -1,4 +1,4 @@
-"""What was asked for and cannot be: an unknown name, or a way that does not exist."""
+"""Errors of wrong use: an unknown name, a value that is not allowed, a step that does not exist."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class UnknownRevisionError(DormatoryError):
 
 
 class UnknownFormatError(DormatoryError):
-    """Findings were asked for in a format that no renderer writes."""
+    """The user named an unknown output format."""
 
     def __init__(self, name: str, *, known: Sequence[str]) -> None:
         self.name, self.known = name, tuple(known)
@@ -44,7 +44,7 @@ class UnknownFormatError(DormatoryError):
 
 
 class UnknownFamilyError(DormatoryError):
-    """The user named a family of rules that there is not."""
+    """The user named an unknown family of rules."""
 
     def __init__(self, name: str, *, known: Sequence[str]) -> None:
         self.name, self.known = name, tuple(known)
@@ -54,7 +54,7 @@ class UnknownFamilyError(DormatoryError):
 
 
 class UnknownRuleError(DormatoryError):
-    """The user named a rule that is not in the catalogue."""
+    """The user named an unknown rule."""
 
     def __init__(self, name: str, *, similar_names: Sequence[str]) -> None:
         self.name = name
@@ -66,7 +66,7 @@ class UnknownRuleError(DormatoryError):
 
 
 class UnknownReferenceError(DormatoryError):
-    """The user named a git reference that git does not know here."""
+    """The user named a git reference that this repository does not have."""
 
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(
@@ -77,7 +77,7 @@ class UnknownReferenceError(DormatoryError):
 
 
 class EmptyDestinationError(DormatoryError):
-    """The user gave an empty text where a revision belongs."""
+    """The user gave an empty text instead of a revision."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -88,7 +88,7 @@ class EmptyDestinationError(DormatoryError):
 
 
 class InvalidRowCountError(DormatoryError):
-    """The user gave something else where a number of rows belongs."""
+    """The user gave an invalid number of rows."""
 
     def __init__(self, option: str, given: str) -> None:
         super().__init__(
@@ -111,7 +111,7 @@ class TooManyStepsError(DormatoryError):
 
 
 class DatabaseNotAtHeadError(DormatoryError):
-    """Alembic would generate a revision against a database that lacks some."""
+    """Alembic would compare the models with a database that is not at head."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -134,7 +134,7 @@ class RevisionNotInCheckoutError(DormatoryError):
 
 
 class MessageTooShortError(DormatoryError):
-    """A revision's message does not say what it does."""
+    """The message of a new revision is too short to describe it."""
 
     def __init__(self, given: str) -> None:
         super().__init__(

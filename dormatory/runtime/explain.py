@@ -101,7 +101,7 @@ def _suggested_fix(error: BaseException) -> str:
         return r"in raw SQL, escape a colon that is no parameter: \:"
     if isinstance(error, NotImplementedError):
         return "this revision has no way back: restore a backup instead"
-    return "nothing of it was kept; mend the revision or the rows, then run the command again"
+    return "nothing of it was kept; correct the revision or the rows, then run the command again"
 
 
 def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSummary | None:

@@ -26,7 +26,7 @@ def with_lock_retries(
     """Return what runs a step until it gets its locks, at most `retries` times more than once.
 
     Only a step whose transaction is its own and still the one that it began with can be taken back: what
-    autocommit_block() was entered after stays committed. Raises LockNotGotError. With None the transaction may be
+    autocommit_block() was entered after stays committed. Raises LockTimeoutError. With None the transaction may be
     somebody else's: the step runs once, and its errors are theirs.
     """
     migrate = step.migration_fn
@@ -44,7 +44,10 @@ def with_lock_retries(
                 is_kept = began is None or context._transaction is not began  # noqa: SLF001
                 if is_kept or number == retries:
                     name = str(step.revision.revision)
-                    raise LockTimeoutError(name, lock_timeout.blocker, tries=number + 1, is_kept=is_kept) from error
+                    pid = lock_timeout.blocker.pid if lock_timeout.blocker else 0
+                    raise LockTimeoutError(
+                        name, _blocker_text(lock_timeout), pid=pid, tries=number + 1, is_kept=is_kept
+                    ) from error
             else:
                 return
             _restart_transaction(context, memo)
@@ -67,7 +70,11 @@ def _restart_transaction(context: MigrationContext, memo: dict[Any, Any]) -> Non
 
 def _pause(step: RevisionStep, lock_timeout: LockTimeout, number: int, retries: int) -> None:
     seconds = min(2.0 ** (number - 1), _MAX_PAUSE_SECONDS)
-    who = lock_timeout.blocker or "nobody was seen to have it"
+    who = _blocker_text(lock_timeout)
     text = "revision %s did not get a lock and was rolled back (%s); trying again in %g s, %d of %d"
     _LOG.warning(text, step.revision.revision, who, seconds, number, retries)
     sleep(seconds)
+
+
+def _blocker_text(lock_timeout: LockTimeout) -> str:
+    return str(lock_timeout.blocker or "the blocking session is unknown")

@@ -81,7 +81,7 @@ def create_backup(project: Project, target: Target, revision: str = "", *, prote
         file = _reserve_file(home, _database_key(target), name, backend.backup_suffix)
     except OSError as error:
         reason = f"{error.filename or backup_directory(project)}: {error.strerror}"
-        raise BackupFailedError(str(target), reason, fix="see owner, mode and room there") from error
+        raise BackupFailedError(str(target), reason, fix="check owner, mode and free space there") from error
     try:
         backend.backup.write_backup(target, file)
     except BaseException:

@@ -99,5 +99,5 @@ def test_an_unwritable_path_is_reported_with_its_reason(tmp_path: Path) -> None:
         write_dump(path, "new\n")
 
     assert str(caught.value) == (
-        f"{path} was not written (File exists); see that there is room and that its directory may be written"
+        f"{path} was not written (File exists); check that its directory is writable and has free space"
     )

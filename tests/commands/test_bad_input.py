@@ -164,7 +164,7 @@ class TestServer:
         url = postgres_server.database_url("never_created")
         shown = f"postgresql+psycopg2://postgres@/never_created?host={postgres_server.socket_directory}&port=5432"
         assert inv(task, url=url) == CommandResult(
-            3, "", f"error: {shown} does not exist (nobody created it yet); create it with: inv db.create\n"
+            3, "", f"error: {shown} does not exist (it was not created yet); create it with: inv db.create\n"
         )
 
     def test_a_user_without_rights_is_shown_whom_to_ask(
@@ -320,7 +320,7 @@ class TestHistory:
                 small_project,
                 inv,
                 task,
-                f"scripts/versions/002_x.py:8 cannot be imported ({said}); mend the revision file",
+                f"scripts/versions/002_x.py:8 cannot be imported ({said}); correct the revision file",
             )
 
     def test_a_parent_that_no_file_has_is_named(self, small_project: SmallProject, inv: Inv) -> None:
@@ -462,7 +462,7 @@ class TestModes:
         assert (ended.code, ended.out) == (3, "")
         assert ended.err.splitlines()[-1] == (
             f"error: sqlite:///{file} was not backed up ({small_project.root}/.dormatory: Permission denied); "
-            "nothing was changed; see owner, mode and room there"
+            "nothing was changed; check owner, mode and free space there"
         )
         assert file.read_bytes() == before
 
@@ -478,7 +478,7 @@ class TestModes:
             3,
             "",
             f"error: {small_project.root}/{file} cannot be written (Permission denied); "
-            "see owner, mode and room there\n",
+            "check owner, mode and free space there\n",
         )
 
     def test_a_read_only_directory_is_named(self, small_project: SmallProject, ordinary: UnprivilegedUser) -> None:

@@ -107,7 +107,7 @@ class TestSQLiteTransactions:
 
         assert str(raised.value) == (
             "the revision failed at scripts/versions/003_x.py:13 (ZeroDivisionError: division by zero); "
-            "nothing of it was kept; mend the revision or the rows, then run the command again"
+            "nothing of it was kept; correct the revision or the rows, then run the command again"
         )
         assert schema(parent_and_child) == schema_before
         assert parent_and_child.path.read_bytes() == before
@@ -189,7 +189,7 @@ class TestSQLiteForeignKeys:
         assert str(raised.value) == (
             "2 rows refer to rows that are not there: child row 11 needs parent, child row 12 needs parent "
             "(foreign keys are checked before anything is committed); "
-            "mend the rows or the revision; PRAGMA foreign_key_check lists them all"
+            "correct the rows or the revision; PRAGMA foreign_key_check lists them all"
         )
         assert scalars(parent_and_child, "SELECT id FROM child") == [10]
         assert current(small_project, parent_and_child) == ("001",)
@@ -216,7 +216,7 @@ class TestPostgreSQLTransactions:
             upgrade(small_project, postgresql)
         assert str(raised.value) == (
             "the revision failed at scripts/versions/003_x.py:11 (DivisionByZero: division by zero); "
-            "nothing of it was kept; mend the revision or the rows, then run the command again"
+            "nothing of it was kept; correct the revision or the rows, then run the command again"
         )
         assert current(small_project, postgresql) == ("002",)
         assert scalars(postgresql, "SELECT to_regclass('c')") == [None]
@@ -306,7 +306,7 @@ class TestConfirmation:
         assert str(raised.value) == (
             "revision 002 ended its transaction by itself "
             "(a commit() or rollback() in it parts what it does from the entry in the version table); "
-            "see what of it is there, then use op.get_context().autocommit_block() in place of that call"
+            "check what of it is there, then use op.get_context().autocommit_block() in place of that call"
         )
         assert "002" not in current(small_project, target)
 

@@ -78,7 +78,7 @@ class TestInterrupted:
         assert err.splitlines()[1:] == [
             (
                 "error: alembic was killed by signal 9 (something else ended it, or the machine ran out of memory); "
-                "look with inv db.status at what was committed, then run the command again"
+                "see what was committed with inv db.status, then run the command again"
             )
         ]
 

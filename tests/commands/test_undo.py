@@ -199,7 +199,7 @@ class TestFailure:
         if action != "undo":
             assert ended.err.splitlines()[-1] == (
                 f"error: {database.target} was not backed up ({file.parent}: File exists); nothing was changed; "
-                "see owner, mode and room there"
+                "check owner, mode and free space there"
             )
 
     def test_it_stops_plain_alembic(self, database: Database) -> None:

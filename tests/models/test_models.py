@@ -126,7 +126,7 @@ class TestDiscovery:
         assert str(caught.value) == (
             "the models in house.stairs do not import, imported by house.attic"
             " (ModuleNotFoundError: No module named 'nowhere_at_all');"
-            " mend the module: what does not import is not in the metadata"
+            " correct the module: what does not import is not in the metadata"
         )
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 

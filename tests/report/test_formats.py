@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_written_is_an_error_of_its_own(outcome: Outcome, 
 
     assert str(caught.value) == (
         f"{tmp_path}/nowhere/found.json was not written (No such file or directory);"
-        " see that its directory exists, may be written and has room"
+        " check that its directory exists, is writable and has free space"
     )
 
 

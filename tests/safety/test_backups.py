@@ -81,7 +81,7 @@ class TestDirectory:
             backups.create_backup(small_project.project, target)
         assert str(raised.value) == (
             f"{target} was not backed up ({place}/backups: Not a directory); nothing was changed; "
-            "see owner, mode and room there"
+            "check owner, mode and free space there"
         )
 
     def test_a_failed_backup_leaves_no_file_behind(self, small_project: SmallProject, target: Target) -> None:

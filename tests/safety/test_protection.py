@@ -227,7 +227,7 @@ class TestSQLiteReset:
             backend_for(target).create(target)
         assert str(raised.value) == (
             f"{left} is left over (it belongs to a database that is gone, and would be replayed into a new one); "
-            "restore that database beside it, or remove it"
+            "restore that database next to it, or remove it"
         )
         assert not target.path.exists()
 

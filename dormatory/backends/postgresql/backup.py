@@ -66,7 +66,7 @@ def write_backup(target: Target, file: Path) -> None:
             _run_backup_program(target, reader, f"--file={os.devnull}", str(part))
             move_into_place(part, file)
     except OSError as error:
-        reason, fix = f"{file.parent}: {error.strerror}", "see owner, mode and room there"
+        reason, fix = f"{file.parent}: {error.strerror}", "check owner, mode and free space there"
         raise BackupFailedError(str(target), reason, fix=fix) from error
 
 
