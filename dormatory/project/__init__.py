@@ -1,1 +1,1 @@
-"""An Alembic project and its history, as files."""
+"""An Alembic project and its history, read as files."""

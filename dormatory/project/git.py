@@ -1,4 +1,4 @@
-"""What files were at a git reference; the checkout is not touched."""
+"""Files as a git reference has them; the checkout is not touched."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def files_at(reference: str, directory: Path) -> dict[Path, bytes]:
-    """Return the files below a directory as a git reference has them, by the paths they have here.
+    """Return the files below a directory as a git reference has them, by their paths in the checkout.
 
-    A directory that it does not have holds nothing. Raises UnknownReferenceError where git does not know the reference,
-    or the directory is in no repository.
+    The result is empty if the reference has no such directory. Raises UnknownReferenceError if git does not know the
+    reference, or the directory is in no repository.
     """
     commit = _commit_id(reference, directory)
     if not run_program(["git", "ls-tree", "--name-only", commit, "./"], cwd=directory).stdout:
@@ -31,7 +31,7 @@ def files_at(reference: str, directory: Path) -> dict[Path, bytes]:
 
 @contextmanager
 def repository_copy(reference: str, directory: Path) -> Iterator[tuple[Path, Path]]:
-    """Copy the whole repository as a git reference has it; yield the copy and the repository that it is a copy of.
+    """Copy the whole repository as a git reference has it; yield the copy and the original.
 
     Links are left out. Raises UnknownReferenceError as files_at() does.
     """
@@ -58,7 +58,7 @@ def _commit_id(reference: str, directory: Path) -> str:
 
 @contextmanager
 def _archived_files(commit: str, directory: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
-    """Yield the files that a commit has below a directory, by their paths from there, each to be read at once."""
+    """Yield the files that a commit has below a directory, by relative path; read each before taking the next."""
     with tempfile.TemporaryDirectory() as home:
         archive = Path(home) / "files.tar"
         run_program(["git", "archive", "--format=tar", f"--output={archive}", commit, "./"], cwd=directory)
@@ -68,6 +68,6 @@ def _archived_files(commit: str, directory: Path) -> Iterator[Iterator[tuple[str
 
 
 def merge_base(reference: str, directory: Path) -> str:
-    """Return the commit at which the checkout and a reference parted, "" where they have nothing in common."""
+    """Return the commit from which the checkout and a reference diverged, "" if they have none in common."""
     found = run_program(["git", "merge-base", "HEAD", reference], cwd=directory, check=False)
     return found.stdout.strip() if found.code == 0 else ""

@@ -1,4 +1,4 @@
-"""An Alembic project as its ini file describes it: where its scripts lie and which database it means."""
+"""An Alembic project as its ini file describes it: the place of its scripts, its database, its settings."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class Project:
 
     @classmethod
     def locate(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Project:
-        """Return the project that ALEMBIC_CONFIG names, or the one whose alembic.ini lies in `home`.
+        """Return the project that ALEMBIC_CONFIG names, or the one whose alembic.ini is in `home`.
 
-        Raises NoProjectError when the file is not there or does not read as one.
+        Raises MissingProjectError if the file does not exist or is no Alembic configuration.
         """
         return cls.read(Path(environ.get(CONFIG_VARIABLE) or home / "alembic.ini").expanduser().absolute())
 
     @classmethod
     def from_config(cls, config: Config) -> Project:
-        """Return the project that Alembic itself was started on."""
+        """Return the project on which Alembic itself was started."""
         name, toml = config.config_file_name, getattr(config, "toml_file_name", None)  # since Alembic 1.16
         is_toml = toml is not None and (name is None or not Path(name).exists())
         return cls.read(Path((toml if is_toml else name) or "alembic.ini").absolute())
@@ -74,19 +74,19 @@ class Project:
 
     @property
     def has_our_environment(self) -> bool:
-        """Whether env.py leaves everything to dormatory.environment."""
+        """Whether env.py uses dormatory.environment."""
         file = self.script_location / "env.py"
         return file.exists() and bool(_OUR_ENVIRONMENT.search(file.read_text(encoding="utf-8", errors="replace")))
 
     def target(self, environ: Mapping[str, str] = os.environ) -> Target:
-        """Return the database to act on, as declared(), else the default file."""
+        """Return the database to act on: that of declared_url(), or else the default SQLite file."""
         from dormatory.backends.url import DEFAULT_URL, Target  # noqa: PLC0415  # reading needs no SQLAlchemy
 
         declared = self.declared_url(environ)
         return Target.parse(DEFAULT_URL if declared is None else declared, root=self.root)
 
     def declared_url(self, environ: Mapping[str, str] = os.environ) -> str | None:
-        """Return the URL that DATABASE_URL gives, else the project's own variable, else its ini file."""
+        """Return the URL of DATABASE_URL, else of the project's own variable, else of its ini file."""
         from dormatory.backends.url import URL_VARIABLE  # noqa: PLC0415
 
         names = (URL_VARIABLE, *self.settings.url_variable)
@@ -102,8 +102,8 @@ def _read_options(ini: Path) -> dict[str, str]:
         parser = configparser.ConfigParser({"here": str(ini.parent)})
         parser.read_string(text)
         found = {key: _read_option(parser, key, ini) for key in parser["alembic"]}
-        beside = ini.with_name("pyproject.toml")  # Alembic reads both, the ini file first
-        return found if "script_location" in found or not beside.is_file() else {**_read_options(beside), **found}
+        toml = ini.with_name("pyproject.toml")  # Alembic reads both, the ini file first
+        return found if "script_location" in found or not toml.is_file() else {**_read_options(toml), **found}
     except FileNotFoundError as error:
         raise MissingProjectError(ini, "there is no such file") from error
     except (OSError, UnicodeError, KeyError, configparser.Error, tomllib.TOMLDecodeError) as error:
@@ -118,7 +118,7 @@ def _expand(value: Any, ini: Path) -> Any:
 
 
 def _read_option(parser: configparser.ConfigParser, key: str, ini: Path) -> str:
-    """Return an option with what it refers to; a URL with bare percent signs is taken as it stands."""
+    """Return an option with its interpolations expanded; a URL with single percent signs is taken literally."""
     try:
         return parser.get("alembic", key)
     except configparser.InterpolationError:
@@ -126,7 +126,7 @@ def _read_option(parser: configparser.ConfigParser, key: str, ini: Path) -> str:
 
 
 def _expand_here(value: str, ini: Path) -> str:
-    """Expand what Alembic's interpolation knows; a URL's own percent signs stay as they are."""
+    """Expand `%(here)s` and `%%` as Alembic does; the percent signs of a URL stay as they are."""
     return value.replace("%(here)s", str(ini.parent)).replace("%%", "%")
 
 
@@ -142,9 +142,9 @@ def _split_paths(name: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def _resolve_location(name: str, base: Path, prepended: Sequence[str] = ()) -> Path:
-    """Return the directory a location means: a path, or `package:folder` inside a package.
+    """Return the directory that a location names: a path, or `package:folder` inside a package.
 
-    The package is installed, or lies where prepend_sys_path will make it importable; it is not imported.
+    The package is installed, or in a directory of prepend_sys_path; it is not imported.
     """
     package, colon, inside = name.partition(":")
     if colon and not os.path.isabs(name) and package.replace(".", "").isidentifier():  # noqa: PTH117  # text, not yet a path

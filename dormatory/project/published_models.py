@@ -1,4 +1,4 @@
-"""The names that the programs of a git reference use: the tables and columns of its models."""
+"""The tables and columns in the models of a git reference: the names that running programs still use."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _READER_SCRIPT = Path(__file__).with_name("published_models_reader.py")
 
 
 def published_columns(project: Project, reference: str) -> Mapping[str, frozenset[str]] | None:
-    """Return the columns of each table that the models of a git reference name; the checkout is not touched.
+    """Return the columns of each table in the models of a git reference; the checkout is not touched.
 
-    None where that cannot be told: env.py fails there, it gives no models, or they come from elsewhere than the
-    reference, such as from an installed package. Raises UnknownReferenceError.
+    Return None if they are unknown: env.py fails there, it has no models, or they come from somewhere else than the
+    reference, such as an installed package. Raises UnknownReferenceError.
     """
     with repository_copy(reference, project.root) as (copy, original), tempfile.TemporaryDirectory() as scratch:
         ini = copy / project.ini.resolve().relative_to(original)
         if not ini.is_file():
             return None
-        url = f"sqlite:///{Path(scratch, 'never.db')}"  # whatever env.py connects to before it says what it wants
+        url = f"sqlite:///{Path(scratch, 'never.db')}"  # for an env.py that connects before it configures Alembic
         variables = dict.fromkeys((URL_VARIABLE, *project.settings.url_variable), url) | {CONFIG_VARIABLE: str(ini)}
         command = [sys.executable, "-P", str(_READER_SCRIPT), str(ini), str(copy), str(original)]
         try:

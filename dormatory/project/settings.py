@@ -1,4 +1,4 @@
-"""What a project tells of itself that Alembic has no option for: its variable, its preparations, its backends."""
+"""The settings of a project for which Alembic has no option, read from its ini file or pyproject.toml."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ _UNITS = {
 class Settings:
     """The section `[dormatory]` of an ini file, or `[tool.dormatory]` of a pyproject.toml.
 
-    `url_variable` names the environment variables, `x_argument` the `-x` key, from which its env.py takes the URL.
-    `backends` are those it runs on, `drivers` what stands before `://` in its URLs (`sqlite+aiosqlite`). The modules
-    of `prelude` are imported before env.py runs; `baseline` fills the empty database: an SQL file, in which
-    `{backend}` stands for the backend's name, or `module:function`, which is called with a connection.
+    `url_variable` names the environment variables, `x_argument` the `-x` key, from which its env.py reads the URL.
+    `backends` are those that it supports, `drivers` the part before `://` in its URLs (`sqlite+aiosqlite`). The modules
+    of `prelude` are imported before env.py runs; `baseline` fills the empty database: an SQL file, whose name may
+    contain `{backend}` for the backend's name, or `module:function`, which is called with a connection.
 
-    `severities` are pairs of a rule and a severity, or `off`. Revisions before `since` are not held to the rules of how
-    a revision is written. `large_tables` are those whose rows take long to write. `backups` of each database are kept.
+    `severities` are pairs of a rule and a severity, or `off`. The rules of how a revision is written do not apply to
+    revisions before `since`. `large_tables` are those that take long to write. `backups` is how many are kept of each
+    database.
 
-    An upgrade waits at most `lock_wait` seconds for another one to end; a revision at most `lock_timeout` seconds for
-    each lock on PostgreSQL, 0 for as long as it takes, and is then tried again, at most `lock_retries` times.
+    An upgrade waits at most `lock_wait` seconds for another one to end. A revision waits at most `lock_timeout` seconds
+    for each lock on PostgreSQL, or without limit if that is 0, and is tried again at most `lock_retries` times.
     """
 
     url_variable: tuple[str, ...] = ()
@@ -63,9 +64,9 @@ class Settings:
 
     @classmethod
     def read(cls, ini: Path) -> Settings:
-        """Return the settings beside an Alembic configuration; without any, the defaults.
+        """Return the settings in or next to an Alembic configuration; without any, the defaults.
 
-        Raises NoProjectError for a key that means nothing, UnsupportedBackendError for an unknown backend.
+        Raises MissingProjectError for an unknown key, UnsupportedBackendError for an unknown backend.
         """
         file, given = _read_section(ini)
         if unknown := sorted(given.keys() - set(cls.__slots__)):
@@ -81,12 +82,12 @@ class Settings:
         return found
 
     def severity_of(self, rule: str) -> str:
-        """Return the severity that the project gives a rule, or `off`; "" where it leaves it to the catalogue."""
+        """Return the severity that the project gives a rule, or `off`; "" if the rule keeps its own."""
         return dict(self.severities).get(rule, "")
 
 
 def _read_section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
-    """Return the file that holds the section, and what it says; the ini file itself comes first."""
+    """Return the file with the section, and the section: of the ini file, or of the nearest pyproject.toml."""
     if ini.suffix != ".toml":
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(ini.read_text(encoding="utf-8"))
@@ -105,7 +106,7 @@ def _read_section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
 
 
 def _split_list(value: Any) -> tuple[str, ...]:
-    """Split a text at commas and blanks; a TOML list stays what it is."""
+    """Split a text at commas and blanks; a TOML list is kept."""
     return tuple(value.replace(",", " ").split() if isinstance(value, str) else map(str, value))
 
 
@@ -114,18 +115,18 @@ def _strip(value: Any) -> str:
 
 
 def _parse_number(key: str, value: Any) -> float:
-    """Return a number that is not negative; raises ValueError."""
+    """Return a number that is not negative; raises ValueError for anything else."""
     try:
         number = _NUMBER_TYPES[key](str(value))
     except ValueError:
         number = -1
-    if not (key == "backups") <= number < math.inf:  # an undo needs one
-        raise ValueError(f"{SECTION} has {key} = {value}, which is no number of {_UNITS[key]}")  # read() says the rest
+    if not (key == "backups") <= number < math.inf:  # an undo needs one backup
+        raise ValueError(f"{SECTION} has {key} = {value}, which is no number of {_UNITS[key]}")
     return number
 
 
 def _parse_pairs(value: Any) -> tuple[tuple[str, str], ...]:
-    """Split `rule=severity, rule=severity`; a TOML table has them already."""
+    """Split `rule=severity, rule=severity`; a TOML table is already split."""
     if isinstance(value, dict):
         return tuple((str(key), str(item)) for key, item in value.items())
     parts = (
@@ -135,7 +136,7 @@ def _parse_pairs(value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _parse_value(key: str, value: Any) -> Any:
-    """Return a setting's value in the type of its field."""
+    """Return the value of a setting in the type of its field."""
     if key == "severities":
         return _parse_pairs(value)
     if key in _NUMBER_TYPES:

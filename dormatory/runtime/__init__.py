@@ -1,1 +1,1 @@
-"""Alembic, run on databases: the process, the environment, the scratch databases."""
+"""Alembic, run on databases: the runner, worker processes, scratch databases."""

@@ -1,4 +1,4 @@
-"""How autogenerate sees the models: what belongs to the backend at hand, and how a revision writes it down."""
+"""What autogenerate compares on a backend, and how it writes types, checks and defaults into a revision."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def include_object(item: Any, _name: str | None, _kind: str, _reflected: object, _other: object) -> bool:
-    """Say whether a schema item exists on this backend: Alembic takes no notice of `ddl_if(dialect=…)`."""
+    """Return whether a schema item exists on this backend: Alembic ignores `ddl_if(dialect=…)`."""
     return item.info.get("only_on") in (None, context.get_context().dialect.name)
 
 
 def render_item(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]:
-    """Return how a revision writes an item, so that it runs on both backends; False leaves it to Alembic.
+    """Return the code of an item in a revision, so that it runs on both backends; False leaves it to Alembic.
 
-    A type of ours is written as what it stores, since a revision imports nothing of the application. A CHECK for
-    one backend keeps its condition; Alembic would drop that, and double its percent signs on PostgreSQL. A default
-    that each backend words in its own way is written in both: true is 1 on SQLite.
+    A type of the application is written as the type that it stores, since a revision imports nothing of the
+    application. A CHECK for one backend keeps its ddl_if(); Alembic would drop it, and double its percent signs on
+    PostgreSQL. A default that the backends spell differently is written for both: true is 1 on SQLite.
     """
     if kind == "type" and isinstance(item, TypeDecorator):
         stored = item.impl_instance

@@ -1,4 +1,4 @@
-"""What an exception raised while migrating means to the person who asked for the migration."""
+"""Turns an exception from a migration into an error in the words of the user."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
 
 
-# What a revision cannot help, however it is written.
+# Failures of the system, which no revision can avoid.
 _SYSTEM_FAILURE_TEXTS = (
     "disk is full", "disk I/O error", "No space left on device", "readonly database", "database is locked",
     "server closed the connection", "terminating connection",
@@ -38,14 +38,14 @@ _SYSTEM_FAILURE_TEXTS = (
 
 
 def explain_error(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
-    """Return the error in the user's words, or None for what only a programmer could have caused.
+    """Return the error in the user's words, or None if it is a programming error outside of revisions.
 
-    An error that comes out of a revision's own lines names its file and line. What an interruption has set off is
-    none: the interruption itself is raised again.
+    An error that a revision's own lines raise names the file and the line. An error that followed from an interruption
+    is not explained: the interruption itself is raised again.
     """
     if interruption := _interruption(error):
         raise interruption from None
-    if isinstance(error, PendingRollbackError):  # a block's end met a connection that was lost in the block
+    if isinstance(error, PendingRollbackError):  # the connection was lost earlier, inside the block
         error = next((one for one in _earlier_errors(error) if isinstance(one, DBAPIError)), error)
     for known in (error, error.__cause__):
         if isinstance(known, DormatoryError):
@@ -62,12 +62,12 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
 
 
 def _interruption(error: BaseException) -> BaseException | None:
-    """Return the Ctrl-C or SIGTERM that an error followed from, such as that of a cursor closed under a block's end."""
+    """Return the Ctrl-C or SIGTERM that an error followed from, such as an error of a cursor that it closed."""
     return next((one for one in _earlier_errors(error) if isinstance(one, (KeyboardInterrupt, TerminatedError))), None)
 
 
 def _earlier_errors(error: BaseException) -> Iterator[BaseException]:
-    """Yield what was being handled when an error was raised, the latest first."""
+    """Yield the errors that were being handled when an error was raised, the latest first."""
     seen, one = set[int](), error.__context__
     while one is not None and id(one) not in seen:
         yield one
@@ -88,7 +88,7 @@ def _revision_error(
 
 
 def _first_line(error: BaseException, target: Target | None) -> str:
-    """Return the first line of what was said, without the statement and its parameters."""
+    """Return the type and the first line of the database's or revision's message, without the statement."""
     cause = getattr(error, "orig", None) or error
     text = str(cause) or type(cause).__name__
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(cause).__name__)
@@ -105,7 +105,7 @@ def _suggested_fix(error: BaseException) -> str:
 
 
 def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSummary | None:
-    """Return the innermost line of a revision file that the error came through."""
+    """Return the innermost frame of the error that is in a revision file."""
     homes = tuple(f"{location}/" for location in project.version_locations)
     if isinstance(error, SyntaxError) and (error.filename or "").startswith(homes):
         return traceback.FrameSummary(error.filename or "", error.lineno or 1, "<module>")
@@ -114,7 +114,7 @@ def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSu
 
 
 def _command_error(error: CommandError, project: Project) -> DormatoryError:
-    """Return Alembic's own complaints in our words."""
+    """Return Alembic's own error in our words."""
     message = " ".join(str(error).split())
     try:
         history = History.read(project)

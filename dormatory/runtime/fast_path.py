@@ -1,9 +1,8 @@
-"""Whether an upgrade has nothing to do, seen in the revision files and with one query.
+"""Finds out whether an upgrade has nothing to do, from the revision files and with one query.
 
-Neither Alembic nor SQLAlchemy is loaded, which takes longer than all the rest. It answers only where nothing is
-unusual; whatever is, Alembic sees in its own way, and says in its own words. What it does not look at is what an
-upgrade with nothing to do does not use: the models, and the names that a revision takes out of Alembic, SQLAlchemy and
-the standard library.
+Neither Alembic nor SQLAlchemy is loaded: that takes longer than all the rest. The fast path answers only if nothing is
+unusual; all else is left to Alembic and its messages. It does not read what an upgrade with nothing to do does not use:
+the models, and the names that a revision imports from Alembic, SQLAlchemy and the standard library.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ _CONNECT_TIMEOUT_SECONDS = 10
 
 
 def database_at_head(project: Project, environ: Mapping[str, str] = os.environ) -> tuple[PlainTarget, str] | None:
-    """Return the database and the only head, when it is there and nothing is wrong with it; None in any other case.
+    """Return the database and the only head if the database is at it and in order; None in any other case.
 
-    It only reads. Nobody is waited for.
+    It only reads, and waits for no other session.
     """
     try:
         target = plain_target(project.declared_url(environ), project.root, environ)
@@ -49,7 +48,7 @@ def database_at_head(project: Project, environ: Mapping[str, str] = os.environ) 
 
 
 def _is_ordinary(project: Project) -> bool:
-    """Say whether env.py does nothing but import and call environment.run(), and no revision is without source."""
+    """Return whether env.py only imports and calls environment.run(), and every revision has a source file."""
     if not project.has_our_environment or b"sourceless" in project.ini.read_bytes():
         return False
     body = _syntax_tree(project.script_location / "env.py").body
@@ -75,7 +74,7 @@ def _is_ordinary_revision(script: Script) -> bool:
 
 
 def _is_importable(tree: ast.Module) -> bool:
-    """Say whether a module surely loads: its top level imports from where it may and writes simple things down."""
+    """Return whether a module surely loads: its top level has only trusted imports, functions and simple values."""
     bound = set[str]()
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -97,7 +96,7 @@ def _is_importable(tree: ast.Module) -> bool:
 
 
 def _is_simple(values: list[ast.expr], bound: set[str]) -> bool:
-    """Say whether expressions consist of constants, of names that are there, and of calls to these."""
+    """Return whether expressions consist of constants, of bound names, and of calls to these."""
     allowed = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Name, ast.Attribute, ast.Call, ast.keyword, ast.Load)
     nodes = [node for value in values for node in ast.walk(value)]
     return (
@@ -122,8 +121,8 @@ def _syntax_tree(path: Path) -> ast.Module:
 
 
 def _is_sqlite_at(target: PlainTarget, head: str) -> bool:
-    """Say whether an SQLite file is at a revision, without a left-over table or a row that dangles."""
-    import sqlite3  # noqa: PLC0415  # the other backend has no need of it
+    """Return whether an SQLite file is at a revision, without left-over tables and dangling rows."""
+    import sqlite3  # noqa: PLC0415  # needed only for this backend
 
     path = target.settings["path"]
     try:
@@ -140,7 +139,7 @@ def _is_sqlite_at(target: PlainTarget, head: str) -> bool:
 
 
 def _is_postgresql_at(target: PlainTarget, head: str) -> bool:
-    """Say whether a database is at a revision, without an invalid index, and reached without a transaction pooler."""
+    """Return whether a database is at a revision, without invalid indexes, and not behind a transaction pooler."""
     import psycopg2  # noqa: PLC0415
 
     from dormatory.backends.postgresql import advisory_lock  # noqa: PLC0415

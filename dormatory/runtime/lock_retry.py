@@ -1,4 +1,4 @@
-"""A revision that did not get a lock in time is rolled back and tried again, with pauses that grow, a few times."""
+"""Retries a revision that did not get a lock in time: it is rolled back and, after a growing pause, run again."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _LOG = logging.getLogger("dormatory")
 def with_lock_retries(
     step: RevisionStep, context: MigrationContext, lock_timeout: LockTimeout, retries: int | None
 ) -> Callable[..., None]:
-    """Return what runs a step until it gets its locks, at most `retries` times more than once.
+    """Return the function of a step that is run again, at most `retries` times, if it does not get its locks.
 
-    Only a step whose transaction is its own and still the one that it began with can be taken back: what
-    autocommit_block() was entered after stays committed. Raises LockTimeoutError. With None the transaction may be
-    somebody else's: the step runs once, and its errors are theirs.
+    A step can be rolled back only while it is in the transaction that it began with: what ran before an
+    autocommit_block() stays committed. Raises LockTimeoutError. If `retries` is None, the transaction may belong to the
+    caller: the step runs once, and its errors are the caller's.
     """
     migrate = step.migration_fn
 
-    @wraps(migrate)  # Alembic's log tells the direction by its name
+    @wraps(migrate)  # Alembic's log reads the direction from its name
     def run(**arguments: Any) -> None:
         for number in range((retries or 0) + 1):
             lock_timeout.begin_revision()
@@ -58,7 +58,7 @@ def with_lock_retries(
 
 
 def _restart_transaction(context: MigrationContext, memo: dict[Any, Any]) -> None:
-    """Give the transaction back with all its locks, and begin another, of which the server hears with its first use."""
+    """Roll the transaction back, which releases its locks, and begin another; it starts with its first statement."""
     connection, transaction = context.connection, context._transaction  # noqa: SLF001
     if connection is None or transaction is None:
         raise AssertionError

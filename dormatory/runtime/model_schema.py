@@ -1,4 +1,4 @@
-"""Both sides of a drift check, each read back from a real server: the migrated schema and the models' own."""
+"""The two schemas of a drift check, each read from a real server: by the history, and by the models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target, version_table: str) -> Comparison:
-    """Build the models on a scratch database, and look at that and at one to which the history was applied."""
+    """Create the models on a scratch database; return its schema and that of one to which the history was applied."""
     with maker() as modelled:
         create_model_schema(project, modelled)
         by_models, server = _read_schema(modelled, version_table)
@@ -31,9 +31,9 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
 
 
 def create_model_schema(project: Project, target: Target) -> None:
-    """Create everything that the project's metadata describes on an empty database, and the namespaces it names.
+    """Create the tables of the project's metadata, and the namespaces that they are in, on an empty database.
 
-    Raises ModelsFailedError when the database refuses it.
+    Raises ModelsFailedError if the database refuses them.
     """
     call_in_worker(project, _create_model_schema, project, target)
 
@@ -45,7 +45,7 @@ def _create_model_schema(project: Project, target: Target) -> None:
         connection.rollback()
         try:
             for metadata in metadatas:
-                for name in filter(None, metadata._schemas if backend.has_namespaces else ()):  # noqa: SLF001  # MetaData keeps them nowhere else
+                for name in filter(None, metadata._schemas if backend.has_namespaces else ()):  # noqa: SLF001  # MetaData has no public list of them
                     connection.execute(CreateSchema(name, if_not_exists=True))
                 metadata.create_all(connection)
             connection.commit()

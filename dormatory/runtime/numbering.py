@@ -1,4 +1,4 @@
-"""New revisions: the next number, a title that says something, and no file when nothing changed."""
+"""Gives new revisions the next number and requires a title; writes no file if nothing changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MIN_TITLE_WORDS = 2
 
 
 def checked_title(message: str | None) -> str:
-    """Return a revision's title without stray white space; raises PoorTitleError for fewer than two words."""
+    """Return a revision's title without extra white space; raises MessageTooShortError for fewer than two words."""
     words = (message or "").split()
     if len(words) < _MIN_TITLE_WORDS:
         raise MessageTooShortError(" ".join(words))
@@ -29,9 +29,9 @@ def checked_title(message: str | None) -> str:
 def process_revision_directives(
     context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
 ) -> None:
-    """Give the revision that Alembic is about to write its number, or keep it from writing an empty one.
+    """Give the revision that Alembic is about to write its number, or prevent an empty one.
 
-    Serves as `process_revision_directives` of every `alembic revision`; `alembic check` writes none.
+    It is the `process_revision_directives` of every `alembic revision`; `alembic check` writes none.
     """
     config = context.config
     if not directives or config is None or not hasattr(config.cmd_opts, "autogenerate"):

@@ -1,8 +1,8 @@
-"""Rebuilds a table on SQLite without reading what it refers to.
+"""Rebuilds a table on SQLite without reading the tables that it refers to.
 
 Alembic reflects a table before it rebuilds it, and with it every table that its foreign keys lead to. Nothing of those
-gets into the new table, and to read them takes longer than the rebuild. Importing this module is what makes Alembic use
-it: the last class that names a dialect is that dialect's.
+gets into the new table, and reading them takes longer than the rebuild. Alembic uses this class as soon as this module
+is imported: the last class that names a dialect is used for that dialect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.operations.batch import BatchOperationsImpl
     from sqlalchemy import Connection
 
-# Whether all tables exist that foreign keys lead to from one; to reflect one that does not exist is an error.
+# Whether all tables exist that the foreign keys of one lead to; reflecting a missing one is an error.
 _REFERENCED_TABLES_EXIST = """
     WITH RECURSIVE reached(name) AS (
         SELECT ? UNION SELECT key."table" FROM reached, pragma_foreign_key_list(reached.name) AS key
@@ -29,12 +29,12 @@ _REFERENCED_TABLES_EXIST = """
 
 
 class SQLiteBatchImpl(SQLiteImpl):
-    """Alembic's own SQLite, but for what it reflects."""
+    """Alembic's SQLite, except for what it reflects."""
 
     __dialect__ = "sqlite"
 
     def requires_recreate_in_batch(self, batch_op: BatchOperationsImpl) -> bool:
-        """Say whether ALTER TABLE is not enough; asked for each batch, before the table is reflected."""
+        """Return whether ALTER TABLE is not enough; Alembic calls it for each batch, before it reflects the table."""
         is_needed = super().requires_recreate_in_batch(batch_op)
         is_plain = batch_op.schema is None and "resolve_fks" not in batch_op.reflect_kwargs
         if (
