@@ -1,6 +1,6 @@
-"""What every env.py needs: the engine, its transactions, and what is checked before and after.
+"""What an env.py needs: the engine, its transactions, and the checks before and after a migration.
 
-`alembic/env.py` calls run(); so plain `alembic upgrade head` behaves exactly as `inv db.upgrade` does.
+`alembic/env.py` calls run(), so plain `alembic upgrade head` behaves exactly as `inv db.upgrade` does.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 
 def run(metadata: MetaData) -> None:
-    """Do what the Alembic command asked for, on the database that DATABASE_URL names.
+    """Run the Alembic command on the database that DATABASE_URL names.
 
-    A connection in `config.attributes["connection"]` is used as it is; who gives one is responsible for it.
+    A connection in `config.attributes["connection"]` is used as it is; its owner is responsible for it.
     Raises CommandError, which Alembic's command line prints in one line; its cause is the DormatoryError.
     """
     config = context.config
     project = Project.from_config(config)
-    if hasattr(config.cmd_opts, "cmd") and config.file_config.has_section("loggers"):  # the command line's own
+    if hasattr(config.cmd_opts, "cmd") and config.file_config.has_section("loggers"):  # only for Alembic's command line
         fileConfig(project.ini, disable_existing_loggers=False)  # true would mute the application's loggers
     given = config.attributes.get("connection")
     if given is not None:
@@ -72,9 +72,9 @@ def run(metadata: MetaData) -> None:
 
 
 def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
-    """Run on the target, then let a second connection confirm what the first believes to have done.
+    """Run on the target, then confirm on a second connection that the first one's work is there.
 
-    Where nothing is to be done, nobody is waited for and nothing is locked.
+    If there is nothing to do, no lock is taken and no other session is waited for.
     """
     backend, wait = backend_for(target), settings.lock_wait
     moving = _is_moving()
@@ -83,7 +83,7 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
     writing = moving and not _is_at_destination(target, backend)
     applied: dict[str, set[str]] = {}
     with (
-        backend.upgrade_lock(target, VERSION_TABLE, wait_seconds=wait) if writing else nullcontext() as lookout,
+        backend.upgrade_lock(target, VERSION_TABLE, wait_seconds=wait) if writing else nullcontext() as blocker_monitor,
         backend.engine(target, writing=writing, wait_seconds=wait).connect() as connection,
         call_on_signals(lambda: backend.cancel(connection)),
     ):
@@ -91,7 +91,7 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
             connection,
             metadata,
             settings,
-            lookout=lookout,
+            blocker_monitor=blocker_monitor,
             is_at_destination=moving and not writing,
             dont_mutate=not moving,
             on_version_apply=lambda heads, **_: applied.update(heads=set(heads)),
@@ -109,14 +109,14 @@ def _migrate(
     metadata: MetaData,
     settings: Settings,
     *,
-    lookout: BlockerMonitor | None = None,
+    blocker_monitor: BlockerMonitor | None = None,
     is_at_destination: bool = False,
     wrap: Callable[[Any], Any] | None = None,
     **options: Any,
 ) -> None:
     backend = backend_by_name(connection.dialect.name)
-    # Nothing may be executed before this: what SQLAlchemy began by itself, Alembic takes for the caller's own
-    # transaction, and leaves it uncommitted.
+    # Nothing may be executed before this: Alembic would take a transaction that SQLAlchemy began by itself for the
+    # caller's, and leave it uncommitted.
     context.configure(
         connection=connection,
         transactional_ddl=True,
@@ -125,14 +125,14 @@ def _migrate(
         **options,
     )
     migration_context = context.get_context()
-    if migration_context.opts.get("dont_mutate"):  # who only looks is shown a damaged database, too
+    if migration_context.opts.get("dont_mutate"):  # read-only commands work on a damaged database as well
         with context.begin_transaction():
             context.run_migrations()
         return
-    with backend.limit_lock_waits(connection, settings.lock_timeout, lookout) as patience:
+    with backend.limit_lock_waits(connection, settings.lock_timeout, blocker_monitor) as lock_timeout:
         # The only place where a step can be refused before its first statement, or watched until its last.
         steps_of: Any = migration_context._migrations_fn  # noqa: SLF001
-        steps = _wrap_steps(steps_of, patience, settings.lock_retries if lookout else None)
+        steps = _wrap_steps(steps_of, lock_timeout, settings.lock_retries if blocker_monitor else None)
         migration_context._migrations_fn = wrap(steps) if wrap else steps  # noqa: SLF001
         with context.begin_transaction():
             backend.refuse_leftovers(connection)
@@ -142,7 +142,7 @@ def _migrate(
 
 
 def _run_offline(target: Target, metadata: MetaData) -> None:
-    """Write the SQL instead of running it; a revision that asks the database cannot be written."""
+    """Write the SQL instead of running it; a revision that queries the database cannot be written."""
     backend = backend_for(target)
     context.configure(
         url=target.url,
@@ -168,7 +168,7 @@ def _options(metadata: MetaData, backend: Backend) -> dict[str, Any]:
 
 
 def _guard_steps(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable[..., Iterator[Any]]:
-    """Refuse what must not happen before the first statement of the step that would do it."""
+    """Refuse unknown revisions, and secure the first downgrade, before the first statement of a step."""
 
     def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
         guards.refuse_unknown_revisions(context.script, heads, str(target))
@@ -183,7 +183,7 @@ def _guard_steps(steps_of: Callable[..., Iterable[Any]], target: Target) -> Call
 
 
 def _secure_downgrade(target: Target, revision: str) -> None:
-    """Do before a downgrade of plain Alembic's what the task has done before its own."""
+    """Check and back up before a downgrade by plain Alembic, as the task does before its own."""
     from dormatory.safety import safeguard  # noqa: PLC0415  # an upgrade needs none
 
     if context.config.attributes.get(safeguard.SECURED_ATTRIBUTE):
@@ -196,18 +196,18 @@ def _secure_downgrade(target: Target, revision: str) -> None:
 
 
 def _wrap_steps(
-    steps_of: Callable[..., Iterable[Any]], patience: LockTimeout | None, retries: int | None
+    steps_of: Callable[..., Iterable[Any]], lock_timeout: LockTimeout | None, retries: int | None
 ) -> Callable[..., Iterator[Any]]:
-    """Limit how long a revision waits for locks, and refuse one that ends the transaction it runs in.
+    """Limit how long a revision waits for locks, and refuse one that ends its transaction.
 
-    With `retries` it is tried again; without, the connection is somebody else's, and so is that decision.
+    With `retries` it is run again; without, the connection belongs to the caller, who decides.
     """
 
     def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
         for step in steps_of(heads, migration_context):
             if isinstance(step, RevisionStep):
-                if patience:
-                    step.migration_fn = with_lock_retries(step, migration_context, patience, retries)
+                if lock_timeout:
+                    step.migration_fn = with_lock_retries(step, migration_context, lock_timeout, retries)
                 step.migration_fn = guards.with_transaction_check(step, migration_context)
             yield step
 
@@ -215,9 +215,9 @@ def _wrap_steps(
 
 
 def _is_at_destination(target: Target, backend: Backend) -> bool:
-    """Say whether the database is where the command wants it to be, without waiting for anybody.
+    """Return whether the database is already at the command's destination, without waiting for other sessions.
 
-    What cannot be read now is looked at again by whoever has the lock, and told by them.
+    A database that cannot be read now counts as not there: it is read again under the lock, where errors are reported.
     """
     wanted: Any = context.get_revision_argument()
     if getattr(context.config.cmd_opts, "purge", False):  # `alembic stamp` clears the table before it writes
@@ -232,7 +232,7 @@ def _is_at_destination(target: Target, backend: Backend) -> bool:
 
 
 def _is_moving() -> bool:
-    """Say whether the command moves the database: upgrade, downgrade and stamp name a destination."""
+    """Return whether the command moves the database: upgrade, downgrade and stamp have a destination."""
     try:
         context.get_revision_argument()
     except KeyError:
@@ -241,7 +241,7 @@ def _is_moving() -> bool:
 
 
 def _needs_no_database() -> bool:
-    """Say whether env.py runs only because `revision_environment` makes it: plain `revision`, `merge`, `history`."""
+    """Return whether env.py runs only due to `revision_environment`: for plain `revision`, `merge`, `history`."""
     options: Any = context.config.cmd_opts
     name = options.cmd[0].__name__ if hasattr(options, "cmd") else "revision"
     if name == "history":

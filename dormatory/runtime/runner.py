@@ -1,4 +1,4 @@
-"""Runs Alembic on a project: the one place that enters its environment, whoever wrote that project's env.py."""
+"""Runs Alembic on a project: the one place that enters its environment, with any env.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
-from dormatory.runtime import external_env, guards, sqlite_batch  # noqa: F401  # importing batches makes Alembic use it
+from dormatory.runtime import external_env, guards, sqlite_batch  # noqa: F401  # importing sqlite_batch makes Alembic use it
 from dormatory.runtime.explain import explain_error
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One revision about to be applied or taken back."""
+    """One revision about to be applied or reverted."""
 
     revision: str
     title: str
@@ -40,23 +40,23 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class AlembicEnvironment:
-    """What an env.py says: the models' metadata, and the table that keeps the revision."""
+    """What an env.py configures: the metadata of the models, and the version table."""
 
     metadata: tuple[MetaData, ...]
     version_table: str
 
 
 class ProgressListener(Protocol):
-    """Whoever wants to know how far a run is."""
+    """Receives the progress of a run."""
 
     def on_plan(self, moves: tuple[Move, ...]) -> None:
-        """Take note of all the moves to come; called once, before the first."""
+        """Receive all the moves to come; called once, before the first."""
 
     def on_start(self, move: Move) -> None:
-        """Take note that a move begins."""
+        """Receive a move that begins."""
 
     def on_finish(self, move: Move, seconds: float) -> None:
-        """Take note that a move has ended."""
+        """Receive a move that has ended, and how long it took."""
 
 
 class _NullListener:
@@ -66,11 +66,11 @@ class _NullListener:
 
 
 class Runner:
-    """A project, ready to be moved.
+    """Alembic on one project.
 
-    Without a `connection` the project's own env.py decides where to connect; with one it is handed over in
+    Without a `connection` the project's own env.py decides where to connect; a given one is passed in
     `config.attributes["connection"]`. Every error becomes a DormatoryError that hides the target's secrets.
-    `arrived` are the revisions that the latest move led to, where it moved anything but the last one away.
+    `reached_revisions` are the heads after the latest move; empty if nothing was moved, or all was reverted.
     """
 
     def __init__(
@@ -83,27 +83,27 @@ class Runner:
     ) -> None:
         self.project, self.target = project, target
         self.reached_revisions: tuple[str, ...] = ()
-        # What env.py may ask for: get_x_argument(), and `autogenerate` where a file is written.
+        # What env.py may read: get_x_argument(), and `autogenerate` if a file is written.
         self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [], quiet=True)
         toml = project.ini.suffix == ".toml"
         self.config = Config(None if toml else str(project.ini), cmd_opts=self.options)
-        beside = project.ini if toml else project.ini.with_name("pyproject.toml")
-        if beside.is_file():
-            self.config.toml_file_name = str(beside)
+        pyproject = project.ini if toml else project.ini.with_name("pyproject.toml")
+        if pyproject.is_file():
+            self.config.toml_file_name = str(pyproject)
         self.connection = connection
         if connection is not None:
             self.config.attributes["connection"] = connection
 
     @cached_property
     def script(self) -> ScriptDirectory:
-        """The project's revisions, loaded once, when somebody first asks for one."""
+        """The project's revisions, loaded once, on first use."""
         with contextlib.chdir(self.project.root):  # where other projects' relative paths start
             return ScriptDirectory.from_config(self.config)
 
     def check_upgrade_path(self, to: str = "head") -> None:
-        """Load every revision and find the way from base to `to`: what cannot be upgraded must not be created.
+        """Load every revision and find the path from base to `to`, so that no database is created in vain.
 
-        An env.py of another project may first make importable what its revisions import, so nothing is foreseen there.
+        Nothing is checked with another project's env.py: it may have to run first, so that its revisions can import.
         """
         if not self.project.has_our_environment:
             return
@@ -120,7 +120,7 @@ class Runner:
         self._move(to, listener or _NullListener(), lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
 
     def run_steps(self, steps: Callable[[ScriptDirectory, MigrationContext], Iterator[Any]]) -> None:
-        """Run whatever steps are yielded, one after the other, in one run of env.py."""
+        """Run the steps that a function yields, one after the other, in one run of env.py."""
 
         def checked_steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
             guards.refuse_broken_history(self.script, self.project)
@@ -138,7 +138,7 @@ class Runner:
             command.upgrade(self.config, span, sql=True)
 
     def current(self) -> tuple[str, ...]:
-        """Return the revisions the database is at, as the project's own version table tells."""
+        """Return the revisions of the database, from the project's version table."""
         found: list[str] = []
 
         def read_heads(heads: tuple[str, ...], _context: MigrationContext) -> list[Any]:
@@ -149,7 +149,7 @@ class Runner:
         return tuple(sorted(found))
 
     def environment(self) -> AlembicEnvironment:
-        """Return what the project's env.py configures Alembic with."""
+        """Return what the project's env.py configures."""
         found: list[MigrationContext] = []
 
         def keep_context(_heads: tuple[str, ...], context: MigrationContext) -> list[Any]:
@@ -164,7 +164,7 @@ class Runner:
         return AlembicEnvironment(tuple(several), f"{namespace}.{table}" if namespace else table)
 
     def write_revision(self, message: str, *, autogenerate: bool) -> Path | None:
-        """Write the next revision and return its file, or None when there was nothing to write."""
+        """Write the next revision and return its file, or None if there was nothing to write."""
         self.options.autogenerate = autogenerate
         try:
             with self._explain_errors(), self._provide_url():
@@ -191,15 +191,16 @@ class Runner:
             for step, move in planned:
                 listener.on_start(move)
                 began = perf_counter()
-                yield step  # back here, the step is done, and committed where each one commits
+                yield step  # afterwards the step is done, and committed if each one commits
                 listener.on_finish(move, perf_counter() - began)
 
         self._run_env(steps, destination_rev=to)
 
     def _run_env(self, steps: Callable[..., Any], *, transaction_per_step: bool = False, **options: Any) -> None:
-        """Load the scripts and run env.py once, with `steps` as what is to be done.
+        """Load the scripts and run env.py once with `steps`.
 
-        With `each_commits` every step of another project's has a transaction of its own, whatever its env.py says.
+        `transaction_per_step` gives every step of another project a transaction of its own, whatever its env.py
+        configures.
         """
         with self._explain_errors(), self._provide_url():
             if self.target is None or self.project.has_our_environment:
@@ -218,9 +219,9 @@ class Runner:
             )
 
     def _provide_url(self) -> contextlib.AbstractContextManager[None]:
-        """Tell env.py, and revisions that connect by themselves, which database is meant.
+        """Give the URL to env.py, and to revisions that open connections of their own.
 
-        Ours finds the user's own database by itself; a copy or a scratch database is one that we were connected to.
+        Our env.py reads the user's URL itself; it needs this only for a given connection, as to a scratch database.
         """
         if self.target is None or (self.project.has_our_environment and self.connection is None):
             return contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""Scratch databases with the history played on them: what autogenerate, dumps and checks compare against."""
+"""Scratch databases to which the history is applied: autogenerate, dumps and checks compare with them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def databases(backend: str) -> Iterator[ScratchMaker]:
-    """Give a maker of empty databases of one kind, whose server, if it needs one, lives as long as the block.
+    """Provide a maker of empty databases on a backend; a server that they need runs until the block ends.
 
-    Raises UnsupportedBackendError for a kind we do not know, ProgramMissingError where no server is found.
+    Raises UnsupportedBackendError for an unknown backend, ProgramMissingError if no server is installed.
     """
     with backend_by_name(backend).scratch.scratch_databases() as maker:
         yield maker
@@ -38,36 +38,33 @@ def databases(backend: str) -> Iterator[ScratchMaker]:
 
 @contextlib.contextmanager
 def at_revision(project: Project, maker: ScratchMaker, revision: str = "heads") -> Iterator[Target]:
-    """Give a scratch database to which the history was applied, up to a revision."""
+    """Provide a scratch database to which the history is applied up to a revision."""
     with maker() as target:
         upgrade(project, target, revision)
         yield target
 
 
 def upgrade(project: Project, target: Target, revision: str) -> None:
-    """Apply the history to a scratch database, up to a revision."""
+    """Apply the history to a scratch database up to a revision."""
     run_baseline(project, target)
     call_in_worker(project, _upgrade, project, target, revision)
 
 
 def run_baseline(project: Project, target: Target) -> None:
-    """Run the project's baseline, if it has one and the database is still empty.
-
-    Raises BaselineError when it fails.
-    """
+    """Run the project's baseline if it has one and the database is still empty; raises BaselineFailedError."""
     if project.settings.baseline:
         call_in_worker(project, _run_baseline, project, target)
 
 
 def version_table(project: Project, target: Target) -> str:
-    """Return the table in which the project's env.py keeps the revision, with its namespace if it names one."""
+    """Return the version table that the project's env.py configures, with its namespace if it has one."""
     return call_in_worker(project, _version_table, project, target)
 
 
 def current_revisions(project: Project, target: Target) -> tuple[str, ...]:
     """Return the revisions that a database is at.
 
-    Raises MissingDatabaseError, or another DatabaseFailedError when it cannot be read.
+    Raises MissingDatabaseError, or another DatabaseFailedError if it cannot be read.
     """
     return call_in_worker(project, _current_revisions, project, target)
 
@@ -85,7 +82,7 @@ def read_schema(target: Target, version_table: str) -> Snapshot:
 def _upgrade(project: Project, target: Target, revision: str) -> None:
     with backend_for(target).engine(target, writing=True).connect() as connection:
         Runner(project, target=target, connection=connection).upgrade(revision)
-        connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
+        connection.commit()  # another project's env.py may leave this to the owner of the connection
 
 
 def _version_table(project: Project, target: Target) -> str:
@@ -124,8 +121,8 @@ def _run_baseline(project: Project, target: Target) -> None:
 
 
 def _call(project: Project, name: str, connection: Connection) -> None:
-    """Call `module:function`, found as env.py finds its imports, with the connection."""
+    """Call `module:function` with the connection; it is imported as env.py imports its modules."""
     module, _, function = name.partition(":")
     with chdir(project.root):
-        Runner(project).script  # noqa: B018  # loading it is what puts prepend_sys_path before sys.path
+        Runner(project).script  # noqa: B018  # loading it puts prepend_sys_path before sys.path
         getattr(import_module(module), function)(connection)

@@ -1,7 +1,7 @@
-"""Calls functions in processes of their own: what executes another project's code, and what runs side by side.
+"""Calls functions in worker processes: those that execute another project's code, and those that run in parallel.
 
 Projects keep engines, settings and metadata from their first import on, so a second database in the same process
-would meet the first one's. A project whose env.py is ours has nothing of the kind and stays in this process.
+would get those of the first. A project whose env.py is ours keeps nothing and is run in this process.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
     from dormatory.project.project import Project
 
+_MESSAGE = "message"
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
-# Ours is found last: `-P` and the appended path keep our directories from hiding the project's modules, and the
-# project's from hiding Alembic before it is loaded.  Interrupted while it loads, it ends without a traceback.
+# `-P` and the appended path: our directories must not hide the project's modules, nor the project's directories Alembic
+# before it is loaded.  Interrupted while it loads, the worker ends without a traceback.
 _WORKER_CODE = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); sys.path.append(sys.argv.pop(1)); "
     "from dormatory.system.tuning import tune_process; tune_process(); "
@@ -45,17 +46,17 @@ _WORKER_CODE = (
 def call_in_worker(
     project: Project, function: Callable[..., _T], *arguments: Any, on_message: Callable[[Any], None] | None = None
 ) -> _T:
-    """Call a function of a module and return what it returns, in a new process where the project's code is not ours.
+    """Call a function of a module and return its result; in a worker process if the project's env.py is not ours.
 
-    With `hear`, the function gets one more argument, to which it tells what `hear` shall be called with meanwhile.
-    A DormatoryError passes through; whatever else ends the process is an EnvironmentFailedError.
+    With `on_message`, the function gets one more argument, a function that passes its argument to `on_message` at once.
+    A DormatoryError passes through; any other end of the process is an EnvironmentFailedError.
     """
     if project.has_our_environment:
         return function(*arguments, *([on_message] if on_message else []))
     with _start_worker(project, function, sends_messages=on_message is not None) as child:
         _send_arguments(child, arguments)
         for kind, value in _messages(child):
-            if kind == "told" and on_message:
+            if kind == _MESSAGE and on_message:
                 on_message(value)
     return cast("_T", _result_or_raise(kind, value))
 
@@ -67,11 +68,11 @@ def call_in_parallel(
     function: Callable[..., _T],
     on_message: Callable[[_K, Any], None],
 ) -> dict[_K, _T]:
-    """Call a function once for each name with its arguments, at the same time, each in a process of its own.
+    """Call a function once for each name, in parallel worker processes, and return the result of each call.
 
-    Return what each call returned; `hear` is told by whom it is called. A single call stays in this process. When all
-    have ended, the DormatoryError of the first one that raised any passes through. What `arguments` takes to make them
-    is time in which the processes load.
+    `arguments(name)` is called while the processes load. `on_message(name, value)` receives the messages of a worker. A
+    single call stays in this process. When all have ended, the DormatoryError of the first name that raised one passes
+    through.
     """
     if len(names) == 1:
         (name,) = names
@@ -86,7 +87,7 @@ def call_in_parallel(
             Thread(target=_forward_messages, args=(name, child, messages), daemon=True).start()
         while len(results) + len(failed) < len(children):
             name, kind, value = messages.get()
-            if kind == "told":
+            if kind == _MESSAGE:
                 on_message(name, value)
                 continue
             try:
@@ -106,7 +107,7 @@ def _forward_messages(name: _K, child: Popen[str], messages: SimpleQueue[tuple[_
 
 @contextmanager
 def _start_worker(project: Project, function: Callable[..., Any], *, sends_messages: bool) -> Iterator[Popen[str]]:
-    """Start a process that is going to make a call, and loads what that takes."""
+    """Start a worker, which loads the module of the function while its arguments are being made."""
     command = [sys.executable, "-P", "-c", _WORKER_CODE, _IMPORT_ROOT]
     with piped_process(command, env=os.environ, cwd=project.root) as child:
         stdin = cast("TextIO", child.stdin)
@@ -116,19 +117,19 @@ def _start_worker(project: Project, function: Callable[..., Any], *, sends_messa
 
 
 def _send_arguments(child: Popen[str], arguments: Sequence[Any]) -> None:
-    """Give the process its arguments: now it calls. One that has ended meanwhile says so where its answers are read."""
+    """Send the arguments, so that the worker makes its call; if it has ended, reading its messages reports that."""
     with suppress(BrokenPipeError), cast("TextIO", child.stdin) as stdin:
         pickle.dump(tuple(arguments), stdin.buffer)
 
 
 def _messages(child: Popen[str]) -> Iterator[tuple[str, Any]]:
-    """Yield what a process says, and last how it ended.
+    """Yield the messages of a worker, and last how it ended.
 
-    One unpickler reads it all: what was said before, such as the tables that a step did not change, comes only once.
+    One unpickler reads them all, so that a repeated value, such as a table that no step changed, is sent once.
     """
     reader = pickle.Unpickler(cast("TextIO", child.stdout).buffer)  # noqa: S301  # our own child wrote it
-    kind = "told"
-    while kind == "told":
+    kind = _MESSAGE
+    while kind == _MESSAGE:
         try:
             kind, value = reader.load()
         except (EOFError, pickle.UnpicklingError):
@@ -137,7 +138,7 @@ def _messages(child: Popen[str]) -> Iterator[tuple[str, Any]]:
 
 
 def _result_or_raise(kind: str, value: Any) -> Any:
-    """Return what a call returned, or raise what it raised."""
+    """Return the result of a call, or raise its error."""
     if kind == "returned":
         return value
     if kind == "raised":
@@ -148,15 +149,15 @@ def _result_or_raise(kind: str, value: Any) -> Any:
 
 
 def run_worker() -> None:
-    """Be the child: read the call from standard input, and write what comes of it.
+    """Run as a worker: read the call from standard input, and write messages and the result to standard output.
 
-    Standard output belongs to the answers; what the project prints goes to standard error. Its logging is kept to
-    errors, however it is set up: a round trip would repeat each line of it three times.
+    What the project prints goes to standard error. Its logging is limited to errors, however it is configured: a round
+    trip would repeat each line three times.
     """
     function, sends_messages = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
     try:
         arguments = pickle.load(sys.stdin.buffer)  # noqa: S301  # likewise
-    except EOFError:  # our parent is gone
+    except EOFError:  # the parent has ended
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with os.fdopen(os.dup(1), "wb") as channel:
@@ -171,11 +172,11 @@ def run_worker() -> None:
 
         try:
             with raise_on_signals():
-                more = [lambda value: send("told", value)] if sends_messages else []
+                more = [lambda value: send(_MESSAGE, value)] if sends_messages else []
                 send("returned", function(*arguments, *more))
         except (DormatoryError, KeyboardInterrupt) as error:
             send("raised", error)
         except SystemExit as error:
             send("raised", EnvironmentFailedError("env.py", f"it called sys.exit({error.code!r})"))
-        except Exception:  # noqa: BLE001  # the parent raises it again
+        except Exception:  # noqa: BLE001  # the parent raises it
             send("crashed", traceback.format_exc())
