@@ -10,6 +10,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from dormatory.backends.dump import Dump
+    from dormatory.backends.introspection import Introspection
     from dormatory.backends.postgresql.blockers import Blocker, BlockerMonitor
+    from dormatory.backends.probe import Probe
+    from dormatory.backends.replica import Replica
+    from dormatory.backends.row_counts import RowCompare, RowCounts
+    from dormatory.backends.row_io import RowIO
+    from dormatory.backends.tracer import Tracer
     from dormatory.backends.url import Target
+    from dormatory.backends.violation import Violations
     from dormatory.errors import DormatoryError
 
     ScratchMaker = Callable[[], AbstractContextManager[Target]]
@@ -100,19 +109,26 @@ class Scratch(Protocol):
 
 
 class _Part:
-    """A module of the backend's folder, imported when the attribute of the same name is first read."""
+    """A module of the backend's folder, imported when the attribute of the same name is first read.
+
+    None for an optional part that the folder does not have.
+    """
+
+    def __init__(self, *, is_optional: bool) -> None:
+        self._is_optional = is_optional
 
     def __set_name__(self, _owner: type, name: str) -> None:
         self._name = name
 
     def __get__(self, backend: Backend, _owner: type) -> Any:
-        module = import_module(f"dormatory.backends.{backend.name}.{self._name}")
+        name = f"dormatory.backends.{backend.name}.{self._name}"
+        module = import_module(name) if not self._is_optional or find_spec(name) else None
         backend.__dict__[self._name] = module  # found there from now on
         return module
 
 
-def _part() -> Any:
-    return _Part()
+def _part(*, optional: bool = False) -> Any:
+    return _Part(is_optional=optional)
 
 
 class Backend(ABC):
@@ -159,6 +175,15 @@ class Backend(ABC):
 
     backup: Backup = _part()
     scratch: Scratch = _part()
+    introspection: Introspection = _part()
+    dump: Dump = _part()
+    row_io: RowIO = _part()
+    tracer: Tracer = _part()
+    replica: Replica = _part()
+    probe: Probe = _part()
+    violations: Violations = _part()
+    row_compare: RowCompare = _part()
+    row_counts: RowCounts | None = _part(optional=True)
 
     # Databases.
 

@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from dormatory.backends.postgresql.dump import dump as dump_postgresql
-from dormatory.backends.sqlite import dump as dump_sqlite
+from dormatory.backends.registry import backend_for
 from dormatory.errors import DumpNotWrittenError
 from dormatory.system.atomic_file import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from dormatory.backends.url import Target
 
-_DUMPERS: dict[str, Callable[[Target, str], str]] = {
-    "postgresql": dump_postgresql.dump_postgresql_schema,
-    "sqlite": dump_sqlite.dump_sqlite_schema,
-}
-_LOADERS: dict[str, Callable[[Target, str], None]] = {
-    "postgresql": dump_postgresql.load_postgresql_schema,
-    "sqlite": dump_sqlite.load_sqlite_schema,
-}
+
+class Dump(Protocol):
+    """Part `dump`: the structure and the revision of a database as SQL that loads into an empty one."""
+
+    def dump_schema(self, target: Target, version_table: str) -> str:
+        """Return one block for each table, with all that belongs to it; blank lines stand only between blocks.
+
+        The version table and its rows come last. The same structure gives the same bytes, for every user and version
+        of the tools. It only reads. Raises DatabaseFailedError, ProgramMissingError, ProgramTooOldError or
+        ProgramFailedError.
+        """
+
+    def load_schema(self, target: Target, text: str) -> None:
+        """Create in an empty database what a dump describes, in one transaction.
+
+        Raises DatabaseNotEmptyError for a database that holds anything, DatabaseFailedError for a statement that
+        fails; nothing of the dump is left then.
+        """
 
 
 def dump_schema(target: Target, *, version_table: str = "alembic_version") -> str:
-    """Return the structure and the revision of a database as SQL that loads into an empty one.
-
-    One block for each table, with all that belongs to it, blank lines only between blocks; the version table and its
-    rows stand at the end.  The same structure gives the same bytes, whoever asks and with whichever tools.  It only
-    reads.  Raises DatabaseFailedError, ProgramMissingError, ProgramTooOldError or ProgramFailedError.
-    """
-    return _DUMPERS[target.backend_name](target, version_table)
+    """Return the structure and the revision of a database as SQL (see Dump)."""
+    return backend_for(target).dump.dump_schema(target, version_table)
 
 
 def load_schema(target: Target, text: str) -> None:
-    """Create in an empty database what a dump describes, in one transaction.
-
-    Raises NotEmptyError for a database that holds anything, DatabaseFailedError for a statement that fails; nothing
-    of the dump is left then.
-    """
-    _LOADERS[target.backend_name](target, text)
+    """Create in an empty database what a dump describes (see Dump)."""
+    backend_for(target).dump.load_schema(target, text)
 
 
 def write_dump(path: Path, text: str) -> bool:
-    """Put a dump into a file, and say whether that changed it; what goes wrong leaves the old file as it was.
+    """Write a dump to a file, and return whether that changed it; an error leaves the old file as it was.
 
     Raises DumpNotWrittenError.
     """

@@ -1,42 +1,45 @@
-"""Reads the structure of a database into a Snapshot, whatever kind of database it is."""
+"""Read the structure of a database into a Snapshot, whatever kind of database it is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from dormatory.backends.postgresql.introspection import reader
-from dormatory.backends.sqlite import introspection
+from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
 from dormatory.errors import DormatoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from sqlalchemy import Connection
 
+    from dormatory.backends.schema_tracker import SchemaTracker
     from dormatory.schema.snapshot import Snapshot
 
-_READERS: dict[str, Callable[[Connection, Collection[str]], Snapshot]] = {
-    "postgresql": reader.read_postgresql_snapshot,
-    "sqlite": introspection.read_sqlite_snapshot,
-}
+
+class Introspection(Protocol):
+    """Part `introspection`: the structure of the connected database; it only reads, in the caller's transaction.
+
+    `ignore` names tables to leave out with everything that belongs to them, as `name` (in any namespace) or as
+    `namespace.name`.
+    """
+
+    def read_snapshot(self, connection: Connection, ignore: Collection[str]) -> Snapshot:
+        """Return the structure, read once."""
+
+    def schema_tracker(self, ignore: Collection[str]) -> SchemaTracker:
+        """Return a reader of the structure that reads again only what changed."""
 
 
 def read_snapshot(connection: Connection, *, ignore: Collection[str] = ()) -> Snapshot:
-    """Return the structure of the connected database; it only reads, in the transaction the caller is in.
+    """Return the structure of the connected database, without the tables in `ignore` (see Introspection).
 
-    `ignore` names tables to leave out with all that belongs to them, as `name` (in any namespace) or as
-    `namespace.name`.  DormatoryError is raised for a kind of database that has no reader.
+    Raises DormatoryError for a kind of database that is not supported.
     """
-    return _READERS[supported_backend(connection)](connection, ignore)
-
-
-def supported_backend(connection: Connection) -> str:
-    """Return the kind of the connected database; DormatoryError is raised for one that has no reader."""
     name = connection.dialect.name
-    if name not in _READERS:
+    if name not in BACKEND_NAMES:
         raise DormatoryError(
             f"the structure of a {name} database cannot be read",
             why="only SQLite and PostgreSQL are known",
             fix="use one of these",
         )
-    return name
+    return backend_by_name(name).introspection.read_snapshot(connection, ignore)

@@ -1,20 +1,24 @@
-"""Where a rehearsal plays: copies of a real database, made without writing to it."""
+"""Copies of a real database on which a rehearsal runs, made without writing to that database."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from dormatory.backends.postgresql.replica import PostgreSQLReplicaSource
-from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.sqlite.replica import SQLiteReplicaSource
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from dormatory.backends.base import ReplicaInfo
     from dormatory.backends.url import Target
+
+
+class Replica(Protocol):
+    """Part `replica`: copies of a database."""
+
+    def open_replica_source(self, target: Target) -> AbstractContextManager[ReplicaSource]:
+        """Open the target for reading, and give access to its copies, which are removed at the end.
+
+        Raises MissingDatabaseError, DatabaseFailedError, and what prevents a throwaway server from starting.
+        """
 
 
 class ReplicaSource(Protocol):
@@ -24,10 +28,10 @@ class ReplicaSource(Protocol):
         """Give an empty database."""
 
     def applied_revisions(self, version_table: str) -> tuple[str, ...]:
-        """Return the revisions that the real database is at; there are none where it has no such table."""
+        """Return the revisions that the real database is at, none if it has no version table."""
 
     def create_replica(self, version_table: str, sample: int) -> AbstractContextManager[tuple[Target, ReplicaInfo]]:
-        """Give a copy as of one moment, with `sample` rows of each table and all that these refer to, 0 for all.
+        """Give a copy as of one moment, with `sample` rows of each table and all rows they refer to, 0 for all rows.
 
         The version table is always copied whole.
         """
@@ -36,21 +40,7 @@ class ReplicaSource(Protocol):
         """Give a copy of a copy, to which nobody is connected."""
 
     def sample_replica(self, replica: Target, version_table: str, rows: int) -> AbstractContextManager[Target]:
-        """Give a copy of a copy with at most so many rows of each table, and what they refer to."""
+        """Give a copy of a copy with at most so many rows of each table, and the rows they refer to."""
 
     def verify_untouched(self) -> str:
-        """Say how it is known that the real database was not written to; raises when it is not known."""
-
-
-@contextmanager
-def open_replica_source(target: Target) -> Iterator[ReplicaSource]:
-    """Open the target for reading, and give room for its copies, which are gone at the end.
-
-    Raises MissingDatabaseError, DatabaseFailedError, and what keeps a throwaway server from running.
-    """
-    if target.backend_name == "sqlite":
-        with SQLiteReplicaSource(target).open() as found:
-            yield found
-    else:
-        with throwaway.server() as server, PostgreSQLReplicaSource(target, server).open() as other:
-            yield other
+        """Return a sentence that says how we know that the real database was not written to, or that others wrote."""

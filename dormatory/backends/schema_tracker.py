@@ -1,20 +1,13 @@
-"""Reads the structure of one database again and again: in PostgreSQL only what was touched, in SQLite what changed."""
+"""Read the structure of one database repeatedly: each time only what changed since."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from dormatory.backends.introspection import supported_backend
-from dormatory.backends.postgresql.introspection.reader import PostgreSQLReader
-from dormatory.backends.sqlite.introspection import SQLiteReader
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from sqlalchemy import Connection
 
-    from dormatory.backends.postgresql.introspection.touched import TransactionChanges
     from dormatory.schema.snapshot import Snapshot, TableId
 
 
@@ -22,48 +15,28 @@ if TYPE_CHECKING:
 class SchemaReading:
     """A structure, and the tables (namespace and name) whose rows may have changed since the last reading.
 
-    `rows` None: it is not known which. Tables that were rewritten or truncated are among them.
+    `affected_tables` is None where these are unknown. Tables that were rewritten or truncated are among them.
     """
 
     snapshot: Snapshot
-    affected_tables: frozenset[TableId] | None
+    affected_tables: frozenset[TableId] | None = None
 
 
-class SchemaTracker:
-    """Watches a database that nobody else changes; objects that did not change are the same in every snapshot.
+class SchemaTracker(Protocol):
+    """Follows a database that nobody else changes; objects that did not change are identical in every snapshot.
 
-    On PostgreSQL whoever changes it calls `begin` at the start of a transaction and `end` just before its end, both
-    on the connection and in the transaction that does it, and hands what `end` returned to the next `read`. What
-    else happens between two readings may change rows only.
+    Whoever changes the structure calls `begin` at the start of the transaction and `end` just before it ends, on its
+    connection. Between two readings, anything outside such a transaction may change rows only.
     """
 
-    def __init__(self, *, ignore: Collection[str] = ()) -> None:
-        self._ignore = tuple(ignore)
-        self._reader: PostgreSQLReader | SQLiteReader | None = None
-
     def begin(self, connection: Connection) -> None:
-        """Remember where a transaction stands, before it does anything; one statement on PostgreSQL."""
-        reader = self._reader_for(connection)
-        if isinstance(reader, PostgreSQLReader):
-            reader.begin(connection)
+        """Measure the state of a transaction before it does anything; one statement at most."""
 
-    def end(self, connection: Connection) -> TransactionChanges | None:
-        """Return what the transaction touched; None when that cannot be told, or need not be, as on SQLite.
+    def end(self, connection: Connection) -> bool:
+        """Measure what the transaction changed, for the next `read`; return whether that is known.
 
-        It cannot be told of what was committed in between, or was in no transaction.
+        It is unknown if anything was committed in between, or was executed outside a transaction.
         """
-        reader = self._reader_for(connection)
-        return reader.end(connection) if isinstance(reader, PostgreSQLReader) else None
 
-    def read(self, connection: Connection, changes: TransactionChanges | None = None) -> SchemaReading:
-        """Return the structure as `reflect.snapshot` does; on PostgreSQL None for `touched` has all of it read."""
-        reader = self._reader_for(connection)
-        if isinstance(reader, PostgreSQLReader):
-            return SchemaReading(*reader.read(connection, changes))
-        return SchemaReading(reader.read(connection), None)
-
-    def _reader_for(self, connection: Connection) -> PostgreSQLReader | SQLiteReader:
-        if self._reader is None:
-            is_sqlite = supported_backend(connection) == "sqlite"
-            self._reader = SQLiteReader(self._ignore) if is_sqlite else PostgreSQLReader(self._ignore)
-        return self._reader
+    def read(self, connection: Connection) -> SchemaReading:
+        """Return the structure; all of it is read again where the changes since the last reading are unknown."""

@@ -1,24 +1,28 @@
-"""A rule that rows violate, and the query that finds them."""
+"""The rule that rows violate, and the queries that find these rows."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dormatory.backends.driver import fetch_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from dormatory.sql.dialect import Dialect
 
 _WHERE_CLAUSE = re.compile(r"\)\s*WHERE\s+(.+?)\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
+_PLAIN_NAME = re.compile(r"[\w$]+")
+_CLOSING_QUOTES = {'"': '"', "`": "`", "[": "]"}
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """What is violated in which table; rows `AS c` for which `condition` holds do it, "" where they cannot be found.
+    """A violated rule: the offending rows are those of `table` AS c for which `condition` holds, "" if that is unknown.
 
-    `table` is SQL, `shown` a name for people; `present` are the columns that the table has at that moment.
+    `table` is SQL, `display_name` its name in messages; `table_columns` are the columns it has at that moment.
     """
 
     rule: str
@@ -31,7 +35,7 @@ class Violation:
     dialect: Dialect
 
     def has_column(self, column: str) -> bool:
-        """Tell whether the table has a column already."""
+        """Return whether the table already has a column."""
         return column in self.table_columns
 
     @property
@@ -58,8 +62,45 @@ def duplicate_condition(table: str, expressions: Sequence[str], statement: str, 
     return f"{narrowed} AND ({listed}) IN ({others})"
 
 
+class Violations(Protocol):
+    """Part `violations`: from an error to the rows that caused it."""
+
+    def find_violation(self, error: BaseException, statement: str, raw: Any) -> Violation | None:
+        """Return the rule that rows violate, or None for any other error.
+
+        `raw` is SQLAlchemy's raw connection, in the state before the statement that failed with `error`.
+        """
+
+    def find_dangling_rows(self, raw: Any) -> Iterable[Violation]:
+        """Return each foreign key that rows violate, where the database accepts such rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """The names of a table's columns, and those of its primary key in the key's order."""
+
+    names: frozenset[str]
+    key: tuple[str, ...]
+
+
+def read_columns(raw: Any, query: str, *parameters: Any) -> TableColumns:
+    """Return the columns of a table: `query` gives their names and places in the primary key, 0 for none."""
+    rows = fetch_rows(raw.cursor(), query, *parameters)
+    keyed = sorted((place, name) for name, place in rows if place)
+    return TableColumns(frozenset(name for name, _ in rows), tuple(name for _, name in keyed))
+
+
+def unquoted_name(text: str) -> str:
+    """Return a name without its quotes, or "" for an expression."""
+    text = text.strip()
+    if _PLAIN_NAME.fullmatch(text):
+        return text
+    is_quoted = len(text) > 1 and _CLOSING_QUOTES.get(text[0]) == text[-1]
+    return text[1:-1].replace('""', '"') if is_quoted else ""
+
+
 def text_in_parentheses(text: str, start: int) -> str:
-    """Return what stands between the first bracket from `start` on and its partner, which strings may not hide."""
+    """Return the text in the first parentheses after `start`; parentheses in quotes do not count."""
     opening = text.find("(", start)
     depth, quote = 0, ""
     for at in range(max(opening, 0), len(text)):
@@ -78,7 +119,7 @@ def text_in_parentheses(text: str, start: int) -> str:
 
 
 def split_expressions(listed: str) -> list[str]:
-    """Split a list of expressions at the commas that stand in no brackets."""
+    """Split a list of expressions at the commas outside parentheses."""
     parts, depth = [""], 0
     for sign in listed:
         depth += (sign == "(") - (sign == ")")

@@ -12,12 +12,10 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.sql.types import portable_type
+from dormatory.backends.row_io import CellForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
-
-    from dormatory.sql.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,9 @@ _SHORTEST_TIMESTAMP_LENGTH = 16  # characters, down to the minute; no other text
 _RELATIVE_TOLERANCE = 1e-9  # relative; what calculating with floats back and forth leaves
 
 
-def cell_reader(declared_type: str, dialect: Dialect) -> Callable[[Any], CellValue]:
-    """Return what turns a cell of a declared type, as it was selected, into a value."""
-    return _postgresql_reader(declared_type) if dialect.has_static_types else _sqlite_reader(declared_type)
+def cell_reader(form: CellForm) -> Callable[[Any], CellValue]:
+    """Return the function that turns a selected cell of this form into a value; `str` where it is one already."""
+    return _READERS[form]
 
 
 def is_native(column: Iterable[Any]) -> bool:
@@ -121,27 +119,6 @@ def _canonical_number(value: float | Decimal) -> str:
     return f"{exact:f}" if exact else "0"
 
 
-@lru_cache(maxsize=4096)
-def _postgresql_reader(declared_type: str) -> Callable[[Any], CellValue]:
-    if declared_type.endswith("]"):
-        return _parse_json
-    if "with time zone" in declared_type and declared_type.startswith("timestamp"):
-        return _parse_utc_datetime
-    family = portable_type(declared_type)
-    return _POSTGRESQL_READERS.get(family.partition("(")[0], str)
-
-
-@lru_cache(maxsize=4096)
-def _sqlite_reader(declared_type: str) -> Callable[[Any], CellValue]:
-    """SQLite hands out what is stored, whatever the column is declared as."""
-    upper = declared_type.upper()
-    if "JSON" in upper:
-        return _parse_json
-    if "DATETIME" in upper or "TIMESTAMP" in upper:
-        return _parse_datetime
-    return native_value
-
-
 def native_value(raw: Any) -> CellValue:
     """Return a cell as it came, unless no value has its type."""
     if isinstance(raw, memoryview | bytearray):
@@ -208,12 +185,15 @@ def _hashable_json(parsed: Any) -> Hashable:
 
 _JSON_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)
 _TIMESTAMP_START = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
-_POSTGRESQL_READERS: dict[str, Callable[[Any], CellValue]] = {
-    "integer": int,
-    "float": _parse_float,
-    "numeric": _parse_numeric,
-    "boolean": _parse_boolean,
-    "binary": bytes.fromhex,
-    "json": _parse_json,
-    "timestamp": _parse_datetime,
+_READERS: dict[CellForm, Callable[[Any], CellValue]] = {
+    CellForm.STORED: native_value,
+    CellForm.TEXT: str,
+    CellForm.INTEGER: int,
+    CellForm.FLOAT: _parse_float,
+    CellForm.NUMERIC: _parse_numeric,
+    CellForm.BOOLEAN: _parse_boolean,
+    CellForm.BINARY: bytes.fromhex,
+    CellForm.JSON: _parse_json,
+    CellForm.TIMESTAMP: _parse_datetime,
+    CellForm.UTC_TIMESTAMP: _parse_utc_datetime,
 }

@@ -1,4 +1,4 @@
-"""Which rows a revision fails on: its failing statement is met a second time, and the rows are looked for before it."""
+"""Find the rows a revision fails on: replay up to the failing statement, then query for the violating rows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event
 
-from dormatory.backends.postgresql.violations import find_postgresql_violation
-from dormatory.backends.sqlite.violations import find_sqlite_violation, foreign_key_violations
+from dormatory.backends.registry import backend_by_name
 from dormatory.rehearsal.model import OffendingRows
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ MAX_SHOWN_KEYS = 10
 
 @dataclass(slots=True)
 class FailedStatement:
-    """The statement that failed last, with the driver's own error, and which one of the same words it was."""
+    """The statement that failed last, its driver's error, and how often the same text had been sent by then."""
 
     counts: Counter[str] = field(default_factory=Counter)
     statement: str = ""
@@ -35,20 +34,20 @@ class FailedStatement:
     on_repeat: Callable[[Connection], None] | None = None
 
     def reset(self) -> None:
-        """Count anew: a leg begins."""
+        """Start counting for a new leg."""
         self.counts.clear()
         self.error = None
 
 
 class _StopReplayError(Exception):
-    """What there was to see has been seen; the statement need not fail again."""
+    """The offending rows have been read; the statement need not fail again."""
 
 
 @contextmanager
 def record_failed_statement() -> Iterator[FailedStatement]:
-    """Listen, for the length of the block, to every engine of this process: env.py may have made its own.
+    """Record the statement that fails on any engine of this process: env.py may have made its own.
 
-    It must begin before a connection is opened, which takes its listeners along.
+    Enter the block before a connection is opened: a connection keeps the listeners that its engine had by then.
     """
     failed_statement = FailedStatement()
 
@@ -80,17 +79,17 @@ def record_failed_statement() -> Iterator[FailedStatement]:
 def find_offending_rows(
     failed_statement: FailedStatement, backend: str, *, show_values: bool
 ) -> Iterator[list[OffendingRows]]:
-    """Give a list that takes up the rows that a statement will fail on, when the block plays up to it once more.
+    """Give a list that collects the rows a statement fails on, while the block replays up to that statement.
 
-    The block must find what the first try found, and ends with an error. The list stays empty for an error that is not
-    about rows.
+    The block must start from the same database as the first attempt, and ends with an error. The list stays empty for
+    an error that is not about rows.
     """
     found: list[OffendingRows] = []
     error, statement = failed_statement.error, failed_statement.statement
     if error is None:
         yield found
         return
-    find_violation = find_postgresql_violation if backend == "postgresql" else find_sqlite_violation
+    find_violation = backend_by_name(backend).violations.find_violation
 
     def collect(connection: Connection) -> None:
         raw: Any = connection.connection
@@ -105,9 +104,9 @@ def find_offending_rows(
 
 
 def dangling_rows(connection: Connection, *, show_values: bool) -> Iterator[OffendingRows]:
-    """Yield the rows of an SQLite database that refer to rows that are not there."""
+    """Yield the rows that refer to missing rows, on a backend that does not check that itself."""
     raw: Any = connection.connection
-    for violation in foreign_key_violations(raw):
+    for violation in backend_by_name(connection.dialect.name).violations.find_dangling_rows(raw):
         yield _query_offending_rows(violation, raw, show_values=show_values)
 
 

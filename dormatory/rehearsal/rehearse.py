@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
-from dormatory.backends.replica import open_replica_source
 from dormatory.errors import DatabaseFailedError, RevisionNotInCheckoutError
 from dormatory.project.history import History
 from dormatory.recording.model import Direction, Recording, Route, RouteKind
@@ -57,7 +56,7 @@ def rehearse(
     """
     history = History.read(project)
     history.refuse_branches()
-    with open_replica_source(target) as source:
+    with backend_for(target).replica.open_replica_source(target) as source:
         with source.empty_database() as empty:
             version_table = scratch.version_table(project, empty)
         current = source.applied_revisions(version_table)

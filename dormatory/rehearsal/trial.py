@@ -16,7 +16,7 @@ from dormatory.rehearsal import probes
 from dormatory.rehearsal.forecast import Measurement
 from dormatory.rehearsal.large_tables import large_table_losses
 from dormatory.rehearsal.redaction import redacted_failure
-from dormatory.rehearsal.row_counts import WriteCounters, flush_counters, largest_table_rows
+from dormatory.rehearsal.row_counts import largest_table_rows, written_rows
 from dormatory.replay.routes import downgrade_all, upgrade_all_and_compare
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import RevisionStep
 
+    from dormatory.backends.row_counts import WriteCounters
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Loss, Route
@@ -75,8 +76,10 @@ def run_trial(project: Project, replica: Target, clone: Target, revision: str, s
     tables = _blocking_tables(trial.step.legs[:1])
     with session.connect():
         failure, waits = _run_with_probes(session, tables, Direction.UPGRADE, lambda: session.plain_steps((revision,)))
-    unprobed = () if replica.backend_name == "sqlite" else tables[probes.MAX_PROBED_TABLES :]
-    return replace(trial, waits=(*waits, *trial.waits), largest_table_rows=rows, failure=failure, unprobed=unprobed)
+    _, unprobed = backend_for(replica).probe.split_by_limit(tables)
+    return replace(
+        trial, waits=(*waits, *trial.waits), largest_table_rows=rows, failure=failure, unprobed=tuple(unprobed)
+    )
 
 
 def time_upgrades(
@@ -162,9 +165,10 @@ class _RoundTrip:
                 refused.append(Failure.from_error(MissingDowngradeError(self._session.revision_file(self._revision))))
                 return
             with self._session.connection_between_steps() as connection:
-                counts = WriteCounters(connection)
+                row_counts = backend_for(self._clone).row_counts
+                counters = row_counts.write_counters(connection) if row_counts else None
             refused.append((yield from self._session.recorded_step(self._revision, direction)))
-            self._read_state(direction, counts)
+            self._read_state(direction, counters)
 
         waits: tuple[Wait, ...] = ()
         if direction is not Direction.DOWNGRADE:
@@ -187,22 +191,20 @@ class _RoundTrip:
             self._compare_large_tables()
         return failure is None
 
-    def _read_state(self, direction: Direction, counts: WriteCounters) -> None:
+    def _read_state(self, direction: Direction, counters: WriteCounters | None) -> None:
         after = self._session.read_schema()
         self._schemas.append(after)
-        with self._session.connection_between_steps() as connection:
-            flush_counters(connection)
+        if counters:
+            with self._session.connection_between_steps() as connection:
+                counters.flush(connection)
         with self._session.connection_between_steps() as connection:
             if direction is Direction.UPGRADE:
                 version = self._session.version_table.removeprefix("public.")
-                changed = counts.written_rows(connection, self._session.statements)
+                changed = written_rows(counters, connection, self._session.statements)
                 self._written_rows = tuple(it for it in changed if it.table != version)
-            # What was committed in between the stage cannot tell; the server's counters can.
-            written = (
-                counts.written_tables(connection)
-                if self._session.written_tables is None
-                else self._session.written_tables
-            )
+            written = self._session.written_tables
+            if written is None and counters:  # the session does not know what was committed in between, the server does
+                written = counters.written_tables(connection)
             self._row_tracker.record_leg(connection, after, direction, self._session.statements, written)
 
     def _trace(self, direction: Direction) -> tuple[Change, ...]:
@@ -268,9 +270,10 @@ def _run_with_probes(
     session: ReplaySession, tables: tuple[str, ...], direction: Direction, steps: Callable[[], Iterator[RevisionStep]]
 ) -> tuple[Failure | None, tuple[Wait, ...]]:
     """Play steps while readers and writers try the tables, from when the run has begun until it has ended."""
-    # Who begins a transaction by reading cannot wait for another writer: SQLite refuses it at once, and would
-    # blame the revision for what a probe has done.
-    is_safe = session.target.backend_name == "postgresql" or session.project.has_our_environment
+    # Where a transaction that began by reading cannot wait for another writer, a probe that writes would make the
+    # revision fail, unless our env.py begins it by writing.
+    probe = backend_for(session.target).probe
+    is_safe = probe.READERS_CAN_WAIT_TO_WRITE or session.project.has_our_environment
     waits: list[Wait] = []
     with ExitStack() as stack:
 

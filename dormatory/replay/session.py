@@ -15,8 +15,6 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.schema_tracker import SchemaTracker
-from dormatory.backends.sqlite import written_tables
 from dormatory.errors import DormatoryError
 from dormatory.recording.model import Direction, Failure
 from dormatory.replay.statement_recorder import StatementRecorder
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
-    from dormatory.backends.postgresql.introspection.touched import TransactionChanges
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Statement
@@ -52,22 +49,22 @@ class ReplaySession:
         self, project: Project, target: Target, failure_of: Callable[[DormatoryError], Failure] = Failure.from_error
     ) -> None:
         self.project, self.target, self._failure_of = project, target, failure_of
+        self._backend = backend_for(target)
         self.revision = ""
         self.seconds = 0.0
         self.statements: tuple[Statement, ...] = ()
         self.written_tables: Collection[TableId] | None = None
-        self._touched: TransactionChanges | None = None
+        self._collected_tables: Collection[TableId] | None = None
         self._began = 0.0
 
     @contextmanager
     def connect(self) -> Iterator[str]:
         """Connect for the length of the block, and give the server's name and version."""
-        backend = backend_for(self.target)
         # What a project's revisions do depends on how its connections begin transactions: a pragma in one is ignored.
         plain = create_engine(self.target.url, poolclass=NullPool)
-        engine = backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
+        engine = self._backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
         with reduce_garbage_collection(), engine.connect() as connection:
-            server = backend.version(connection)
+            server = self._backend.version(connection)
             connection.rollback()
             self.connection = connection
             self._recorder = StatementRecorder(connection, self.project)
@@ -113,7 +110,7 @@ class ReplaySession:
                 with self._recorder.pause():
                     self._schema_tracker.begin(connection)
             try:
-                with written_tables.collect_written_tables(connection) as self.written_tables:
+                with self._backend.tracer.collect_written_tables(connection) as self._collected_tables:
                     migrate(**arguments)
             except NotImplementedError as error:
                 if step.is_upgrade or self._recorder.stop():
@@ -121,7 +118,7 @@ class ReplaySession:
                 refused.append(error)
             if is_whole and connection.in_transaction():
                 with self._recorder.pause():
-                    self._touched = self._schema_tracker.end(connection)
+                    self._schema_tracker.end(connection)
 
         step.migration_fn = run
         self._begin_step(revision)
@@ -155,10 +152,8 @@ class ReplaySession:
 
     def read_schema_on(self, connection: Connection) -> Snapshot:
         """Do so in a block of `reading`."""
-        reading = self._schema_tracker.read(connection, self._touched)
-        self._touched = None
-        if self.target.backend_name == "postgresql":
-            self.written_tables = reading.affected_tables
+        reading = self._schema_tracker.read(connection)
+        self.written_tables = reading.affected_tables if self._collected_tables is None else self._collected_tables
         return reading.snapshot
 
     @contextmanager
@@ -189,12 +184,12 @@ class ReplaySession:
         self._script, self._context = script, context
         table, namespace = context.version_table, context.version_table_schema
         self.version_table = f"{namespace}.{table}" if namespace else table
-        self._schema_tracker = SchemaTracker(ignore=(self.version_table,))
+        self._schema_tracker = self._backend.introspection.schema_tracker((self.version_table,))
         if context.connection is not None and context.connection is not self.connection:  # env.py opened its own
             self._recorder = StatementRecorder(context.connection, self.project)
         if not self.project.has_our_environment:
             with self.connection_between_steps() as connection:
-                backend_for(self.target).apply_connect_listeners(connection, self.target)
+                self._backend.apply_connect_listeners(connection, self.target)
         return steps()
 
     def _begin_step(self, revision: str, *, is_alone: bool = True) -> None:

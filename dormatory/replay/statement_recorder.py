@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
-from dormatory.backends.postgresql.tracer import NO_EFFECTS, StatementTracer
+from dormatory.backends.registry import backend_by_name
+from dormatory.backends.tracer import NO_EFFECTS
 from dormatory.recording.model import Lock, Statement
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.engine import ExceptionContext
 
-    from dormatory.backends.postgresql.tracer import StatementEffects
+    from dormatory.backends.tracer import StatementEffects
     from dormatory.project.project import Project
 
 
@@ -31,7 +31,8 @@ class StatementRecorder:
         self._connection = connection
         self._version_directories = tuple(f"{location}/" for location in project.version_locations)
         self._root = f"{project.root}/"
-        self._tracer = StatementTracer(connection) if StatementTracer.is_supported(connection) else None
+        self._driver = backend_by_name(connection.dialect.name).tracer
+        self._tracer = self._driver.statement_tracer(connection)
         self._records: list[tuple[Statement, float, StatementEffects]] = []
         self._transactions = _TransactionCounter()
         self._is_recording = False
@@ -81,7 +82,7 @@ class StatementRecorder:
         return tuple(Lock(table, mode, seconds) for table, mode in effects.locks)
 
     def _before_execute(self, _connection: object, cursor: Any, *_: object) -> None:
-        self._rows_written_before = _total_rows_written(cursor)
+        self._rows_written_before = self._driver.total_rows_written(cursor)
         if self._is_recording:
             self._transactions.count_ended()
             if self._tracer:
@@ -96,7 +97,7 @@ class StatementRecorder:
                 sql,
                 parameters,
                 seconds,
-                rows if rows >= 0 else _total_rows_written(cursor) - self._rows_written_before or -1,
+                rows if rows >= 0 else self._driver.total_rows_written(cursor) - self._rows_written_before or -1,
             )
 
     def _on_error(self, context: ExceptionContext) -> None:
@@ -106,7 +107,7 @@ class StatementRecorder:
 
     def _record(self, sql: str, parameters: Any, seconds: float, rows: int | None) -> None:
         file, line = self._issuing_line()
-        is_open = _is_transaction_open(self._connection)
+        is_open = self._driver.is_transaction_open(self._connection)
         effects = NO_EFFECTS
         if self._tracer and line:
             effects = (
@@ -174,22 +175,6 @@ class _TransactionCounter:
             self.end_times[self._number] = self._ended_at
             self._number, self._is_used = self._number + 1, False
         self._ended_at = None
-
-
-def _total_rows_written(cursor: Any) -> int:
-    """Return how many rows a connection has written since it was opened, where it is Python's own to SQLite."""
-    connection = getattr(cursor, "connection", None)
-    return connection.total_changes if isinstance(connection, sqlite3.Connection) else 0
-
-
-def _is_transaction_open(connection: Connection) -> bool:
-    """Tell from the driver, without asking the server, whether a transaction is open."""
-    driver: Any = connection.connection.driver_connection
-    if hasattr(driver, "info"):  # psycopg and psycopg2; 0 is libpq's PQTRANS_IDLE
-        return bool(driver.info.transaction_status)
-    if hasattr(driver, "is_in_transaction"):  # asyncpg
-        return bool(driver.is_in_transaction())
-    return bool(getattr(driver, "in_transaction", connection.in_transaction()))  # sqlite3 and aiosqlite
 
 
 def _parameter_types(parameters: Any) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
+from dormatory.backends.row_io import driver_message
 from dormatory.errors import FixtureFailedError
-from dormatory.rows import store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def run_fixtures(connection: Connection, file: Path) -> None:
         try:
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})  # marks mean themselves
         except DBAPIError as error:
-            raise FixtureFailedError(f"{file}:{line}", statement, store.driver_message(error.orig)) from error
+            raise FixtureFailedError(f"{file}:{line}", statement, driver_message(error.orig)) from error
 
 
 def statements_with_lines(sql: str) -> Iterator[tuple[int, str]]:

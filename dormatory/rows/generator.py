@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
+from dormatory.backends.row_io import driver_message
 from dormatory.rows import fixtures as own
-from dormatory.rows import store, unfillable
+from dormatory.rows import unfillable
 from dormatory.rows.insert_order import insert_order
 from dormatory.rows.planner import plan_table as planned
 from dormatory.rows.row_factory import RowFactory
+from dormatory.rows.store import RefusedRowError, RowStore
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -109,7 +111,7 @@ class _Filler:
         *,
         with_extremes: bool,
     ) -> None:
-        self._store, self._plain_columns = store.row_writer(connection), plain_columns
+        self._store, self._plain_columns = RowStore(connection), plain_columns
         self._schema, self._rows_per_table, self._empty_tables, self._with_extremes = (
             schema,
             rows_per_table,
@@ -142,15 +144,15 @@ class _Filler:
         for id_ in [id_ for id_, count in self._inserted.items() if count]:
             self._insert_late_references(self._plans[id_])
         if deferred:
-            self._store.execute(f"SET CONSTRAINTS {', '.join(deferred)} DEFERRED")
+            self._store.defer_constraints(deferred)
         inserted = (FilledTable(*id_, count) for id_, count in self._inserted.items() if count)
         unfilled = (UnfilledTable(*id_, reason) for id_, reason in self._reasons.items() if not self._inserted.get(id_))
         return FillResult(tuple(inserted), tuple(sorted(unfilled, key=lambda it: (it.namespace or "", it.table))))
 
-    def _deferred_constraints(self) -> list[str]:
+    def _deferred_constraints(self) -> list[TableId]:
         """Return the constraints that wait until the transaction ends unless they are told otherwise."""
         return [
-            store.qualified_name(table.namespace, part.name)
+            (table.namespace, part.name)
             for table in self._schema.tables
             for part in unfillable.constraints_and_triggers(table)
             if table.namespace and part.name and "INITIALLY DEFERRED" in part.definition
@@ -207,8 +209,8 @@ class _Filler:
                 for plan in cycle:
                     self._fill_or_raise(plan, reserved)
                 self._store.check_deferred()
-        except (store.RefusedRowError, self._store.error) as error:
-            reason = error.reason if isinstance(error, store.RefusedRowError) else store.driver_message(error)
+        except (RefusedRowError, self._store.error) as error:
+            reason = error.reason if isinstance(error, RefusedRowError) else driver_message(error)
             for plan in cycle:
                 self._inserted.pop(plan.id, None)
                 self._reasons[plan.id] = f"it and {_other_tables(cycle, plan)} need one another: {reason}"
@@ -216,7 +218,7 @@ class _Filler:
     def _fill_or_raise(self, plan: TablePlan, reserved: ReservedKeys) -> None:
         self._fill_table(plan, reserved)
         if not self._inserted.get(plan.id):
-            raise store.RefusedRowError(self._reasons.get(plan.id, ""), frozenset())
+            raise RefusedRowError(self._reasons.get(plan.id, ""), frozenset())
 
     def _fill_table(self, plan: TablePlan, reserved: ReservedKeys | None = None) -> None:
         """Insert the rows of one table."""
@@ -280,7 +282,7 @@ class _Filler:
         id_ = factory.plan.id
         try:
             kept = self._store.insert(factory.plan, [row for _, row in made])
-        except store.RefusedRowError:
+        except RefusedRowError:
             kept = self._insert_one_by_one(factory, made)
         else:
             if not kept:
@@ -297,7 +299,7 @@ class _Filler:
                     break
                 try:
                     kept += self._store.insert(factory.plan, [row])
-                except store.RefusedRowError as error:
+                except RefusedRowError as error:
                     left -= 1
                     self._reasons[factory.plan.id] = error.reason
                     factory.release_keys(row)

@@ -9,6 +9,7 @@ from uuid import UUID
 from zlib import crc32
 
 from dormatory.rows import unique_values
+from dormatory.sql.literals import text_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,7 @@ def _extreme_arrays(column_type: ColumnType, label: str) -> tuple[GeneratedValue
 
 def _extreme_ranges(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
     first = (
-        unique_values.postgresql_text(plausible_values(column_type.parts[0], label)[0])
+        text_form(plausible_values(column_type.parts[0], label)[0])
         if plausible_values(column_type.parts[0], label)
         else ""
     )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 from zlib import crc32
 
+from dormatory.sql.literals import text_form
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -85,9 +87,7 @@ def _unique_range(column_type: ColumnType, label: str, number: int) -> Generated
     """Return ranges that do not touch one another, in case they must not overlap."""
     low, high = (unique_value(column_type.parts[0], label, step) for step in (number * 3, number * 3 + 1))
     return (
-        None
-        if low is None or high is None
-        else f"[{quote_element(postgresql_text(low))},{quote_element(postgresql_text(high))})"
+        None if low is None or high is None else f"[{quote_element(text_form(low))},{quote_element(text_form(high))})"
     )
 
 
@@ -98,7 +98,7 @@ def _unique_multirange(column_type: ColumnType, label: str, number: int) -> Gene
 
 def _unique_composite(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
     fields = (unique_value(part, label, number) for part in column_type.parts)
-    return f"({','.join('' if field is None else quote_element(postgresql_text(field)) for field in fields)})"
+    return f"({','.join('' if field is None else quote_element(text_form(field)) for field in fields)})"
 
 
 _UNIQUE_BY_FAMILY: dict[str, Callable[[ColumnType, str, int], GeneratedValue]] = {
@@ -182,22 +182,9 @@ def base36(number: int) -> str:
 
 def array_literal(items: Sequence[GeneratedValue]) -> str:
     """Return an array as PostgreSQL reads it."""
-    return f"{{{','.join('NULL' if item is None else quote_element(postgresql_text(item)) for item in items)}}}"
+    return f"{{{','.join('NULL' if item is None else quote_element(text_form(item)) for item in items)}}}"
 
 
 def quote_element(text: str) -> str:
     """Return a text as an element of an array, a range or a composite."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def postgresql_text(value: GeneratedValue) -> str:
-    """Return a value, which is not NULL, in the text form that PostgreSQL reads."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return f"\\x{value.hex()}"
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return repr(value)

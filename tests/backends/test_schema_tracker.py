@@ -1,4 +1,4 @@
-"""What a watcher knows of the transactions it was shown, and whose rows it calls changed."""
+"""A tracker of PostgreSQL and of SQLite: what it reads again, and which tables' rows it reports as changed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.schema_tracker import SchemaTracker
+from dormatory.backends.postgresql.introspection import schema_tracker
+from dormatory.backends.sqlite import introspection as sqlite_introspection
 from dormatory.errors import DormatoryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.postgresql.server.throwaway import Server
-    from dormatory.backends.schema_tracker import SchemaReading
+    from dormatory.backends.schema_tracker import SchemaReading, SchemaTracker
 
 START = (
     "create table parent (id int primary key, label text); create table other (id int primary key);"
@@ -36,13 +37,13 @@ def connection(postgres_server: Server) -> Iterator[sa.Connection]:
     postgres_server.drop_database(str(url.database))
 
 
-def run_and_read(watcher: SchemaTracker, connection: sa.Connection, *statements: str) -> SchemaReading:
-    watcher.begin(connection)
+def run_and_read(tracker: SchemaTracker, connection: sa.Connection, *statements: str) -> SchemaReading:
+    tracker.begin(connection)
     for statement in statements:
         connection.exec_driver_sql(statement)
-    touched = watcher.end(connection)
+    tracker.end(connection)
     connection.commit()
-    reading = watcher.read(connection, touched)
+    reading = tracker.read(connection)
     assert reading.snapshot == read_snapshot(connection, ignore=("version",))
     connection.commit()
     return reading
@@ -67,10 +68,10 @@ def run_and_read(watcher: SchemaTracker, connection: sa.Connection, *statements:
 def test_tables_whose_rows_may_have_changed_are_reported(
     connection: sa.Connection, statement: str, tables: set[str]
 ) -> None:
-    watcher = SchemaTracker(ignore=("version",))
-    watcher.read(connection)
+    tracker = schema_tracker(("version",))
+    tracker.read(connection)
     connection.commit()
-    reading = run_and_read(watcher, connection, statement)
+    reading = run_and_read(tracker, connection, statement)
     assert reading.affected_tables == frozenset(("public", name) for name in tables)
 
 
@@ -84,58 +85,58 @@ def test_tables_whose_rows_may_have_changed_are_reported(
     ],
 )
 def test_unknown_changes_lead_to_a_full_read(connection: sa.Connection, statements: tuple[str, ...]) -> None:
-    watcher = SchemaTracker(ignore=("version",))
-    watcher.read(connection)
+    tracker = schema_tracker(("version",))
+    tracker.read(connection)
     connection.commit()
-    reading = run_and_read(watcher, connection, *statements)
+    reading = run_and_read(tracker, connection, *statements)
     assert reading.affected_tables is None
 
 
 def test_without_begin_no_affected_tables_are_known(connection: sa.Connection) -> None:
-    watcher = SchemaTracker()
-    assert watcher.end(connection) is None
-    assert watcher.read(connection).affected_tables is None
+    tracker = schema_tracker(())
+    assert not tracker.end(connection)
+    assert tracker.read(connection).affected_tables is None
 
 
 def test_unchanged_objects_stay_the_same_object(connection: sa.Connection) -> None:
-    watcher = SchemaTracker(ignore=("version",))
-    before = watcher.read(connection).snapshot
+    tracker = schema_tracker(("version",))
+    before = tracker.read(connection).snapshot
     connection.commit()
-    assert run_and_read(watcher, connection, "insert into other values (1)").snapshot is before
-    after = run_and_read(watcher, connection, "alter table child add extra int").snapshot
+    assert run_and_read(tracker, connection, "insert into other values (1)").snapshot is before
+    after = run_and_read(tracker, connection, "alter table child add extra int").snapshot
     assert after.table("child") != before.table("child")
     assert after.table("parent") is before.table("parent")
     assert after.views is before.views
 
 
 def test_prepared_statements_may_be_deallocated(connection: sa.Connection) -> None:
-    watcher = SchemaTracker(ignore=("version",))
-    watcher.read(connection)
+    tracker = schema_tracker(("version",))
+    tracker.read(connection)
     connection.commit()
     for number in range(3):
-        run_and_read(watcher, connection, f"create table t{number} (id int)", "deallocate all")
+        run_and_read(tracker, connection, f"create table t{number} (id int)", "deallocate all")
 
 
 def test_an_incremental_read_needs_no_more_statements_with_many_tables(connection: sa.Connection) -> None:
     def count_statements(tables: int) -> int:
-        watcher, seen = SchemaTracker(ignore=("version",)), list[str]()
+        tracker, seen = schema_tracker(("version",)), list[str]()
         for number in range(tables):
             connection.exec_driver_sql(f"create table if not exists n{number} (id int references parent, k text)")
         connection.commit()
-        watcher.read(connection)
+        tracker.read(connection)
         connection.commit()
-        run_and_read(watcher, connection, "alter table n0 add extra int default 3")  # after which all is prepared
-        run_and_read(watcher, connection, "alter table n0 drop extra")
+        run_and_read(tracker, connection, "alter table n0 add extra int default 3")  # after which all is prepared
+        run_and_read(tracker, connection, "alter table n0 drop extra")
 
         def record(*event: object) -> None:
             seen.append(str(event[2]))
 
-        watcher.begin(connection)
+        tracker.begin(connection)
         connection.exec_driver_sql("alter table n0 add extra int default 3")
-        touched = watcher.end(connection)
+        tracker.end(connection)
         connection.commit()
         sa.event.listen(connection, "before_cursor_execute", record)
-        watcher.read(connection, touched)
+        tracker.read(connection)
         sa.event.remove(connection, "before_cursor_execute", record)
         connection.exec_driver_sql("alter table n0 drop extra")
         return len(seen)
@@ -145,22 +146,23 @@ def test_an_incremental_read_needs_no_more_statements_with_many_tables(connectio
 
 def test_sqlite_is_tracked_without_begin() -> None:
     engine = sa.create_engine("sqlite://")
-    watcher = SchemaTracker(ignore=("version",))
+    tracker = sqlite_introspection.schema_tracker(("version",))
     with engine.connect() as connection:
         for statement in START.replace("; ", ";").split(";"):
             connection.exec_driver_sql(statement)
-        watcher.begin(connection)
-        before = watcher.read(connection, watcher.end(connection))
+        tracker.begin(connection)
+        assert not tracker.end(connection)
+        before = tracker.read(connection)
         connection.exec_driver_sql("alter table other add extra int")
-        after = watcher.read(connection)
+        after = tracker.read(connection)
         assert (before.affected_tables, after.affected_tables) == (None, None)
         assert after.snapshot == read_snapshot(connection, ignore=("version",)) != before.snapshot
         assert after.snapshot.table("parent") is before.snapshot.table("parent")
-        assert watcher.read(connection).snapshot is after.snapshot
+        assert tracker.read(connection).snapshot is after.snapshot
     engine.dispose()
 
 
 def test_an_unsupported_backend_is_rejected() -> None:
     connection = sa.create_mock_engine("mysql://", lambda *_: None)
     with pytest.raises(DormatoryError, match="the structure of a mysql database cannot be read"):
-        SchemaTracker().read(connection)  # type: ignore[arg-type]
+        read_snapshot(connection)  # type: ignore[arg-type]

@@ -76,7 +76,7 @@ def _replay(ini: str, backend: str, socket: str = "", version: str = "0", **opti
 
 def unwatched(*arguments: str) -> dict[str, Any]:
     """Play it without asking the server for locks, rewrites and scans; all in this process, where that can be had."""
-    with patch.object(tracer.StatementTracer, "is_supported", return_value=False):
+    with patch.object(tracer, "statement_tracer", return_value=None):
         return inside(*arguments)
 
 

@@ -15,7 +15,6 @@ from sqlalchemy import NullPool, create_engine
 from dormatory.backends.postgresql.replica import PostgreSQLReplicaSource
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
-from dormatory.backends.replica import open_replica_source
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.backends.url import Target
 from dormatory.checks.finding import Severity
@@ -36,7 +35,9 @@ from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
+    from dormatory.backends.replica import ReplicaSource
     from dormatory.checks.outcome import Outcome
     from dormatory.rehearsal.model import Rehearsal
     from tests.conftest import Inv, SmallProject
@@ -69,6 +70,10 @@ def shared_server(postgres_server: throwaway.Server, monkeypatch: pytest.MonkeyP
         def __exit__(self, *_: object) -> None: ...
 
     monkeypatch.setattr(throwaway, "server", SharedServer)
+
+
+def open_replica_source(target: Target) -> AbstractContextManager[ReplicaSource]:
+    return backend_for(target).replica.open_replica_source(target)
 
 
 def execute(target: Target, *statements: str) -> None:
@@ -545,7 +550,7 @@ class TestWaits:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         del shared_server
-        monkeypatch.setattr("dormatory.rehearsal.probes.MAX_PROBED_TABLES", 1)
+        monkeypatch.setattr("dormatory.backends.postgresql.probe.MAX_PROBED_TABLES", 1)
         create = "for name in 'ab': op.create_table(name, sa.Column('id', sa.Integer, primary_key=True))"
         with throwaway.scratch_postgresql(postgres_server) as target:
             apply_first_revision(small_project, target, create=create)

@@ -72,8 +72,18 @@ class _Traits:
     roles: tuple[str, ...]
 
 
+@contextmanager
+def open_replica_source(target: Target) -> Iterator[PostgreSQLReplicaSource]:
+    """Open the target for reading, and start a throwaway server for its copies, which is gone at the end.
+
+    Raises MissingDatabaseError, DatabaseFailedError, and what prevents the server from starting.
+    """
+    with throwaway.server() as server, PostgreSQLReplicaSource(target, server).open() as source:
+        yield source
+
+
 class PostgreSQLReplicaSource:
-    """A database, in which every session of ours is read-only, and a throwaway server for its copies."""
+    """A database, in which all our sessions are read-only, and a throwaway server for its copies."""
 
     def __init__(self, target: Target, server: Server) -> None:
         self._server = server
@@ -81,7 +91,7 @@ class PostgreSQLReplicaSource:
 
     @contextmanager
     def open(self) -> Iterator[PostgreSQLReplicaSource]:
-        """Remember how the database stands, first of all."""
+        """Read the state of the database, with which `verify_untouched` compares."""
         with self._original_url_in_errors():
             self._counters_before = self._read_write_counters()
             self._traits = self._read_target_traits()

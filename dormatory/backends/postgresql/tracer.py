@@ -1,10 +1,11 @@
-"""What a statement does to the tables of a PostgreSQL database: locks, files written anew, tables read."""
+"""Find out what a statement does to the tables of a PostgreSQL database: locks, rewritten files, scans."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from psycopg2.extensions import STATUS_BEGIN
 
@@ -17,10 +18,12 @@ from dormatory.backends.postgresql.relations import (
     relation_name,
     survey_relations,
 )
+from dormatory.backends.tracer import StatementEffects
 from dormatory.sql.lock_modes import LOCK_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
@@ -41,6 +44,8 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, i.indrelid::bigint,
 FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE i.indrelid IN ({})"""
 
+MIN_SERVER_VERSION = (15,)  # the first with pg_stat_force_next_flush(); 14 reached its end of life in November 2026
+
 _LOCK_RANKS = {mode.title().replace(" ", "") + "Lock": rank for rank, mode in enumerate(LOCK_MODES)}
 _LEADING_COMMENTS = r"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+"
 # SET TRANSACTION must come before any query of its transaction, so nothing may be asked after these.
@@ -55,31 +60,37 @@ _CREATE = re.compile(_LEADING_COMMENTS + r"CREATE\b", re.IGNORECASE | re.DOTALL)
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class StatementEffects:
-    """What one statement did to tables that were there before the leg; the fields are those of a Statement.
+def statement_tracer(connection: Connection) -> PostgreSQLStatementTracer | None:
+    """Return a tracer for this connection, None for a server that is too old."""
+    version = connection.dialect.server_version_info or ()
+    return PostgreSQLStatementTracer(connection) if version >= MIN_SERVER_VERSION else None
 
-    `locks` are pairs of a table and a mode. TRUNCATE rewrites and scans nothing, though it leaves an empty file.
+
+def collect_written_tables(_connection: Connection) -> AbstractContextManager[None]:
+    """Give None: the server reports the tables when the transaction ends (PostgreSQLSchemaTracker)."""
+    return nullcontext()
+
+
+def total_rows_written(_cursor: Any) -> int:
+    """Return 0: the cursor's own row count is complete."""
+    return 0
+
+
+def is_transaction_open(connection: Connection) -> bool:
+    """Return whether a transaction is open, as the driver knows it without a query."""
+    driver: Any = connection.connection.driver_connection
+    if hasattr(driver, "info"):  # psycopg and psycopg2; 0 is libpq's PQTRANS_IDLE
+        return bool(driver.info.transaction_status)
+    return bool(driver.is_in_transaction() if hasattr(driver, "is_in_transaction") else connection.in_transaction())
+
+
+class PostgreSQLStatementTracer:
+    """Queries the server after each statement, on the statement's own connection, for what it did.
+
+    This costs one short query per statement, sent to the driver directly: SQLAlchemy's events do not see it. A
+    statement in autocommit has released its locks by then, so they are derived as far as possible: see
+    `_autocommit_effects`.
     """
-
-    locks: tuple[tuple[str, str], ...] = ()
-    rewritten: tuple[str, ...] = ()
-    scanned: tuple[str, ...] = ()
-    lock_timeout: int = 0
-
-
-NO_EFFECTS = StatementEffects()
-
-
-class StatementTracer:
-    """Asks the server, after each statement and on the statement's own connection, what it did.
-
-    It costs one short query per statement, sent to the driver directly: SQLAlchemy's events do not see it. A statement
-    in autocommit has given its locks back by then, so those are derived, as far as that goes: see `_alone`.
-    """
-
-    # pg_stat_force_next_flush() is that young; PostgreSQL 14 was given up in November 2026.
-    MIN_SERVER_VERSION: ClassVar = (15,)
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -94,12 +105,6 @@ class StatementTracer:
         self._lock_timeout = 0
         self._is_prepared = self._has_settings = False
         self._autocommit_survey: RelationSurvey | None = None
-
-    @classmethod
-    def is_supported(cls, connection: Connection) -> bool:
-        """Tell whether there is something to watch on this connection."""
-        dialect = connection.dialect
-        return dialect.name == "postgresql" and (dialect.server_version_info or ()) >= cls.MIN_SERVER_VERSION
 
     def prepare(self, connection: Connection) -> None:
         """Learn what is there already now, at the end of a transaction behind which nothing comes before the leg.

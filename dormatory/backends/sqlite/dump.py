@@ -1,4 +1,4 @@
-"""The text of an SQLite database: the statements it keeps in sqlite_schema, arranged by table."""
+"""Write the structure of an SQLite database as SQL: the statements in sqlite_schema, arranged by table."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
 
-# What SQLite makes by itself is left out: its own tables, the indexes behind constraints, which have no text, and the
-# tables in which a virtual table keeps its content.
+# What SQLite creates by itself is left out: its own tables, the indexes behind constraints, which have no text, and the
+# tables in which a virtual table stores its content.
 _STATEMENTS = """
 SELECT type, name, tbl_name, sql FROM sqlite_master
  WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'
@@ -25,11 +25,11 @@ SELECT type, name, tbl_name, sql FROM sqlite_master
 _KIND_ORDER = {"table": 0, "view": 1, "index": 2, "trigger": 3}
 
 
-def dump_sqlite_schema(target: Target, version_table: str) -> str:
-    """Return the text of a database; see `dormatory.backends.dump.dump`.
+def dump_schema(target: Target, version_table: str) -> str:
+    """Return the structure and the revision of a database as SQL (see dormatory.backends.dump.Dump).
 
-    Tables need no order of their own here: SQLite looks for the other table of a foreign key, and for the tables of a
-    view or a trigger, only when rows are touched.
+    Tables are sorted by name: SQLite looks for the other table of a foreign key, and for the tables of a view or a
+    trigger, only when rows are read or written.
     """
     if not target.path.exists():  # to open it would create it
         raise MissingDatabaseError(str(target))
@@ -47,8 +47,8 @@ def dump_sqlite_schema(target: Target, version_table: str) -> str:
     return "\n".join([*texts, rows] if rows else texts)
 
 
-def load_sqlite_schema(target: Target, text: str) -> None:
-    """Run a dump in an empty database; see `dormatory.backends.dump.load`."""
+def load_schema(target: Target, text: str) -> None:
+    """Execute a dump in an empty database (see dormatory.backends.dump.Dump)."""
     with sqlite_driver_connection(target, writing=True) as driver:
         if driver.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise DatabaseNotEmptyError(str(target))
@@ -65,7 +65,7 @@ def _revision_inserts(driver: sqlite3.Connection, table: str) -> str:
 
 
 def _with_semicolon(sql: str) -> str:
-    """Return a statement with its semicolon, which must not end up in a comment."""
+    """Return a statement with its semicolon, on a line of its own where the statement ends with a comment."""
     text = without_trailing_space(sql, SQLITE)
     *_, end = text_spans(text, SQLITE)
     return text + ("\n;" if end.kind is SpanKind.COMMENT else ";")
@@ -80,10 +80,10 @@ _CONSTRAINT_KINDS = ("PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 
 
 def with_sorted_constraints(sql: str) -> str:
-    """Return CREATE TABLE with its table constraints by kind and name, each where another one stood.
+    """Return CREATE TABLE with its table constraints sorted by kind and name, in the places of table constraints.
 
-    Columns keep their places, and so does everything in a text with comments: a comment belongs to what stands beside
-    it, and only a person writes one, always in the same place.
+    Columns keep their places, and so does everything in a text with comments: a comment belongs to what it is next to,
+    and such a text was written by a person, always in the same order.
     """
     spans = [(start, end) for start, end in _definition_spans(sql) if _CONSTRAINT.match(sql, start, end)]
     ordered = sorted((sql[start:end] for start, end in spans), key=_constraint_sort_key)
@@ -100,7 +100,7 @@ def _constraint_sort_key(constraint: str) -> tuple[int, str]:
 
 
 def _definition_spans(sql: str) -> list[tuple[int, int]]:
-    """Return where each column and each constraint of a table begins and ends; nothing for a text with comments."""
+    """Return the start and end of each column and constraint of a table; nothing for a text with comments."""
     spans: list[tuple[int, int]] = []
     depth = start = 0
     for span in text_spans(sql, SQLITE):

@@ -1,4 +1,4 @@
-"""The structure of a SQLite database, from sqlite_schema and PRAGMA table_xinfo together."""
+"""Read the structure of a SQLite database from sqlite_schema and PRAGMA table_xinfo together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from dormatory.backends.schema_tracker import SchemaReading
 from dormatory.backends.sqlite.builder import SQLiteObjectBuilder
 from dormatory.backends.sqlite.catalog import SQLiteCatalogCache, SQLiteSchemaRow
 from dormatory.backends.sqlite.table import TableXinfoRow
@@ -22,10 +23,10 @@ SQLITE_NOT_COMPARED = ("PRAGMA application_id", "PRAGMA user_version", "names of
 
 # An index without SQL belongs to a constraint.  Tables named sqlite_* are SQLite's own (statistics, sequences).
 _USER_OBJECTS = r"sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
-# A trigger that cannot be read moves with its table, if SQLite is told to look away, and its text stays as it is.
+# With legacy_alter_table, a trigger that SQLite cannot parse follows its renamed table without a change of its text.
 _STATEMENTS = f"SELECT rowid, tbl_name || ' ' || sql FROM main.sqlite_schema WHERE {_USER_OBJECTS} ORDER BY rowid"  # noqa: S608
 _SCHEMA_ROWS = f"SELECT rowid, type, name, tbl_name, sql FROM main.sqlite_schema WHERE {_USER_OBJECTS}"  # noqa: S608
-# A view whose table is gone, or a virtual table whose module is not loaded, makes table_xinfo fail: neither is asked.
+# table_xinfo fails for a view without its table and for a virtual table without its module: both are left out.
 _COLUMNS = rf"""
 SELECT m.name, x.name, x.type, x."notnull", x.dflt_value, x.pk, x.hidden
 FROM (SELECT name, type, sql FROM main.sqlite_schema WHERE {_USER_OBJECTS}) AS m,
@@ -49,8 +50,8 @@ _SHADOW_TABLE_SUFFIXES = (
 _TABLES_PER_QUERY = 100  # tables: SQLite allows 999 parameters in one statement
 
 
-class SQLiteReader:
-    """Reads the structure again and again, and only what changed since the last time."""
+class SQLiteSchemaTracker:
+    """Reads the structure repeatedly, each time only what changed since."""
 
     def __init__(self, ignore: Collection[str]) -> None:
         self._ignore = frozenset(name.lower().removeprefix("main.") for name in ignore)
@@ -59,27 +60,37 @@ class SQLiteReader:
         self._version, self._is_version_reliable = -1, True
         self._cache: SQLiteCatalogCache | None = None
 
-    def read(self, connection: Connection) -> Snapshot:
-        """Return the structure, the very same objects where nothing changed."""
+    def begin(self, connection: Connection) -> None:
+        """Do nothing: SQLite needs no start, `read` finds the changes itself."""
+
+    def end(self, connection: Connection) -> bool:  # noqa: ARG002  # part of the protocol
+        """Return False: a reading does not know which rows changed."""
+        return False
+
+    def read(self, connection: Connection) -> SchemaReading:
+        """Return the structure, the same objects where nothing changed."""
+        self._update(connection)
+        return SchemaReading(self._snapshot_cache.snapshot)
+
+    def _update(self, connection: Connection) -> None:
         version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
         statements = dict(_fetch_rows(connection, _STATEMENTS))
         if self._cache is not None and statements == self._statements:
-            return self._snapshot_cache.snapshot
+            return
         cache, self._cache = self._cache, None
         changed = [key for key, sql in statements.items() if self._statements.get(key) != sql]
         removed = self._statements.keys() - statements.keys()
-        # Who writes to sqlite_schema without a word to SQLite has the columns of before, until nobody knows when.
+        # After a direct write to sqlite_schema SQLite shows the old columns, for an unknown time.
         self._is_version_reliable &= version != self._version
         self._statements, self._version = statements, version
         if cache is None or not self._is_version_reliable or not self._refresh(connection, cache, changed, removed):
             cache = self._read_all(connection)
         self._cache = cache if self._is_version_reliable else None
-        return self._snapshot_cache.snapshot
 
     def _refresh(
         self, connection: Connection, cache: SQLiteCatalogCache, changed: Sequence[int], removed: Collection[int]
     ) -> bool:
-        """Read again what changed; return whether that was possible: what is virtual has shadows elsewhere."""
+        """Read again what changed; return whether that was possible: a virtual table has shadow tables as well."""
         objects = _schema_rows(connection, changed)
         if cache.has_virtual_tables or any(it.is_virtual for it in objects.values()):
             return False
@@ -108,13 +119,18 @@ class SQLiteReader:
         self._snapshot_cache.update_snapshot((*SQLITE_NOT_COMPARED, *cache.unread_tables.values()))
 
 
-def read_sqlite_snapshot(connection: Connection, ignore: Collection[str]) -> Snapshot:
+def read_snapshot(connection: Connection, ignore: Collection[str]) -> Snapshot:
     """Return the structure of the connected SQLite database; it only reads."""
-    return SQLiteReader(ignore).read(connection)
+    return SQLiteSchemaTracker(ignore).read(connection).snapshot
+
+
+def schema_tracker(ignore: Collection[str]) -> SQLiteSchemaTracker:
+    """Return a reader of the structure that reads again only what changed."""
+    return SQLiteSchemaTracker(ignore)
 
 
 def _fetch_rows(connection: Connection, query: str, *parameters: Any) -> list[Any]:
-    """Return plain rows: there are many, and SQLAlchemy's own take as long again as the reading."""
+    """Return the driver's rows: there are many, and making SQLAlchemy's rows of them takes as long as the reading."""
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute(query, parameters)
         return list(cursor.fetchall())
@@ -126,7 +142,7 @@ def _schema_rows(connection: Connection, keys: Sequence[int] | None = None) -> d
 
 
 def _shadow_tables(connection: Connection, objects: Iterable[SQLiteSchemaRow]) -> set[str]:
-    """Return the tables in which virtual tables keep their content, in small letters."""
+    """Return the tables in which virtual tables store their content, in lower case."""
     virtual = [it.name.lower() for it in objects if it.is_virtual]
     if not virtual:
         return set()

@@ -1,4 +1,4 @@
-"""Copies of an SQLite file for a rehearsal; the file itself is opened for reading only."""
+"""Copy an SQLite file for a rehearsal; the file itself is opened for reading only."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ _PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is no
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
+@contextmanager
+def open_replica_source(target: Target) -> Iterator[SQLiteReplicaSource]:
+    """Open the target for reading; raises MissingDatabaseError, DatabaseFailedError."""
+    if not is_existing_file(target):
+        raise MissingDatabaseError(str(target))
+    yield SQLiteReplicaSource(target)
+
+
 class SQLiteReplicaSource:
     """A file, which is only read, and private directories for its copies."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._checksums_before: dict[str, str] = {}
-
-    @contextmanager
-    def open(self) -> Iterator[SQLiteReplicaSource]:
-        """Take the file's sum first of all; raises MissingDatabaseError, DatabaseFailedError."""
-        if not is_existing_file(self._target):
-            raise MissingDatabaseError(str(self._target))
         self._checksums_before = self._checksums()
-        yield self
 
     def empty_database(self) -> AbstractContextManager[Target]:
-        """Give the name of a new file."""
+        """Give a new file, which does not exist yet."""
         return scratch_sqlite()
 
     def applied_revisions(self, version_table: str) -> tuple[str, ...]:
-        """Return what the version table holds."""
+        """Return the revisions in the version table."""
         name = version_table.rpartition(".")[2]
         with self._open_for_reading() as connection:
             is_there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
@@ -64,11 +64,11 @@ class SQLiteReplicaSource:
 
     @contextmanager
     def create_replica(self, version_table: str, sample: int) -> Iterator[tuple[Target, ReplicaInfo]]:
-        """Copy the file as SQLite backs it up, which takes in what is still in its journal."""
+        """Copy the file with SQLite's backup, which includes what is still in its journal."""
         began = perf_counter()
         with scratch_sqlite() as replica:
             with self._open_for_reading() as source, closing(sqlite3.connect(replica.path)) as new:
-                # One transaction for the whole copy: a write between two portions would make SQLite begin anew.
+                # One transaction for the whole copy: a write between two portions would make SQLite start again.
                 source.execute("BEGIN")
                 source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 source.backup(new, pages=_PAGES_PER_STEP, sleep=0)
@@ -82,7 +82,7 @@ class SQLiteReplicaSource:
 
     @contextmanager
     def clone_replica(self, replica: Target) -> Iterator[Target]:
-        """Copy the file as it lies there, out of whose journal all has been taken."""
+        """Copy the file itself, after its journal was emptied into it."""
         with scratch_sqlite() as clone:
             with closing(sqlite_connection(replica.path, wait_seconds=_WAIT_SECONDS)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -91,13 +91,13 @@ class SQLiteReplicaSource:
 
     @contextmanager
     def sample_replica(self, replica: Target, version_table: str, rows: int) -> Iterator[Target]:
-        """Copy the file and delete what is too much."""
+        """Copy the file and delete rows from the copy."""
         with self.clone_replica(replica) as clone:
             sampling.reduce_to_sample(clone.path, rows, whole_table=version_table)
             yield clone
 
     def verify_untouched(self) -> str:
-        """Compare the file's sum with the first one; raises TargetTouchedError where only we had it open."""
+        """Return whether the file's checksum is the one it had at first, as a sentence."""
         names = ", ".join(self._checksums_before)
         if self._checksums() == self._checksums_before:
             return f"untouched: {names}: byte for byte as before; it was opened for reading only"
@@ -107,8 +107,8 @@ class SQLiteReplicaSource:
     def _open_for_reading(self) -> Iterator[sqlite3.Connection]:
         """Open the file for reading.
 
-        In WAL mode even a reader makes side files, unless it takes the file for unchangeable: with none there that is
-        true as long as none appears, and the reader looks afterwards.
+        In WAL mode even a reader creates side files, unless it treats the file as immutable. Where no side files exist
+        that is correct as long as none appears, which is checked afterwards: raises TargetModifiedError.
         """
         path = self._target.path
         alone = _is_wal(path) and not any(map(_exists, side_files(path)))
@@ -122,7 +122,7 @@ class SQLiteReplicaSource:
             raise TargetModifiedError(str(self._target))
 
     def _checksums(self) -> dict[str, str]:
-        """Return the sums of the file and of what belongs to its contents; the -shm file only coordinates."""
+        """Return the checksums of the file and its journals; the -shm file holds no contents."""
         path = self._target.path
         parts = [path, *(side for side in side_files(path) if not side.name.endswith("-shm"))]
         try:
@@ -144,7 +144,7 @@ def _file_state(path: Path) -> tuple[int, int, bool]:
 
 
 def _is_wal(path: Path) -> bool:
-    """Tell from the header, https://www.sqlite.org/fileformat.html#file_format_version_numbers."""
+    """Return whether the header says WAL: https://www.sqlite.org/fileformat.html#file_format_version_numbers."""
     with path.open("rb") as file:
         return file.read(20)[18:20] == b"\2\2"
 

@@ -1,4 +1,4 @@
-"""What SQLite's complaint about rows means, as a condition that finds them all."""
+"""Turn SQLite's error about rows into a condition that finds all of these rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.driver import fetch_rows
 from dormatory.backends.sqlite.dialect import SQLITE
-from dormatory.backends.violation import Violation, duplicate_condition, split_expressions, text_in_parentheses
+from dormatory.backends.violation import (
+    TableColumns,
+    Violation,
+    duplicate_condition,
+    read_columns,
+    split_expressions,
+    text_in_parentheses,
+    unquoted_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +33,13 @@ _UNIQUE_INDEX = re.compile(rf"CREATE\s+UNIQUE\s+INDEX\b.*?\bON\s+(?P<table>{_NAM
 _SORT_DIRECTION = re.compile(r"\s+(?:ASC|DESC)\Z", re.IGNORECASE)
 
 
-def find_sqlite_violation(error: BaseException, statement: str, raw: Any) -> Violation | None:
-    """Return what rows violate, None for any other error; `raw` is the connection, just before the statement."""
+def find_violation(error: BaseException, statement: str, raw: Any) -> Violation | None:
+    """Return the rule that rows violate, or None for any other error; `raw` is the connection before the statement."""
     text = str(error)
     if _NEEDS_DEFAULT in text and (added := _ADD_COLUMN.search(statement)):
-        return _make_violation("NOT NULL", _unquoted(added["table"]), (_unquoted(added["column"]),), "TRUE", raw)
+        return _make_violation(
+            "NOT NULL", unquoted_name(added["table"]), (unquoted_name(added["column"]),), "TRUE", raw
+        )
     match = _CONSTRAINT_FAILED.search(text)
     if match is None:
         return None
@@ -40,24 +50,24 @@ def find_sqlite_violation(error: BaseException, statement: str, raw: Any) -> Vio
     if rule == "NOT NULL":
         table, _, column = rest.rpartition(".")
         table = _source_table(table, copies)
-        is_there = column in _columns_and_keys(raw, table)[0]
+        is_there = column in _columns(raw, table).names
         condition = (f"c.{_quoted(column)} IS NULL" if is_there else "TRUE") if copies else ""
         return _make_violation(rule, table, (column,), condition, raw)
-    table = _unquoted(copies["old"]) if copies else ""
+    table = unquoted_name(copies["old"]) if copies else ""
     if rule == "CHECK" and copies:
-        expression = _check_condition(raw, _unquoted(copies["new"]), rest)
+        expression = _check_condition(raw, unquoted_name(copies["new"]), rest)
         return _make_violation(rule, table, (), f"NOT ({expression})" if expression else "", raw)
     return None
 
 
-def foreign_key_violations(raw: Any) -> Iterator[Violation]:
-    """Yield each foreign key that rows violate, as SQLite's own check tells."""
+def find_dangling_rows(raw: Any) -> Iterator[Violation]:
+    """Yield each foreign key that rows violate, as SQLite's own check reports it."""
     failing = sorted({(row[0], row[3]) for row in fetch_rows(raw.cursor(), "PRAGMA foreign_key_check")})
     for table, number in failing:
         query = 'SELECT "table", "from", "to" FROM pragma_foreign_key_list(?) WHERE id = ? ORDER BY seq'
         links = fetch_rows(raw.cursor(), query, (table, number))
         parent = links[0][0]
-        keys = _columns_and_keys(raw, parent)[1] or ("rowid",)
+        keys = _columns(raw, parent).key or ("rowid",)
         pairs = [(here, there or keys[place]) for place, (_, here, there) in enumerate(links)]
         given = " AND ".join(f"c.{_quoted(here)} IS NOT NULL" for here, _ in pairs)
         joined = " AND ".join(f"p.{_quoted(there)} = c.{_quoted(here)}" for here, there in pairs)
@@ -67,11 +77,11 @@ def foreign_key_violations(raw: Any) -> Iterator[Violation]:
 
 def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: Any) -> Violation | None:
     if index:
-        table = _unquoted(index["table"])
+        table = unquoted_name(index["table"])
         expressions = [
             _SORT_DIRECTION.sub("", part) for part in split_expressions(text_in_parentheses(statement, index.end() - 1))
         ]
-        columns = tuple(_unquoted(it) for it in expressions if re.fullmatch(_NAME, it))
+        columns = tuple(unquoted_name(it) for it in expressions if re.fullmatch(_NAME, it))
         return _make_violation(
             "UNIQUE", table, columns, duplicate_condition(_quoted(table), expressions, statement), raw
         )
@@ -79,7 +89,7 @@ def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: A
     if not all(table for table, _, _ in parts):
         return None
     table, columns = _source_table(parts[0][0], copies), tuple(column for _, _, column in parts)
-    is_there = set(columns) <= _columns_and_keys(raw, table)[0]
+    is_there = set(columns) <= _columns(raw, table).names
     condition = (
         duplicate_condition(_quoted(table), [_quoted(column) for column in columns], "") if copies and is_there else ""
     )
@@ -87,34 +97,25 @@ def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: A
 
 
 def _make_violation(rule: str, table: str, columns: tuple[str, ...], condition: str, raw: Any) -> Violation:
-    present, keys = _columns_and_keys(raw, table)
-    return Violation(rule, table, _quoted(table), columns, condition, keys or ("rowid",), present, SQLITE)
+    found = _columns(raw, table)
+    return Violation(rule, table, _quoted(table), columns, condition, found.key or ("rowid",), found.names, SQLITE)
 
 
 def _source_table(table: str, copies: Any) -> str:
     """Return the table that rows come from where a batch copies them into its new one."""
-    return _unquoted(copies["old"]) if copies and _unquoted(copies["new"]) == table else table
+    return unquoted_name(copies["old"]) if copies and unquoted_name(copies["new"]) == table else table
 
 
 def _check_condition(raw: Any, table: str, constraint: str) -> str:
-    """Return the condition of a CHECK that SQLite calls by its name, or by itself where it has none."""
+    """Return the condition of a CHECK; `constraint` is its name, or the condition itself where it has no name."""
     (text,) = next(iter(fetch_rows(raw.cursor(), "SELECT sql FROM sqlite_schema WHERE name = ?", (table,))), ("",))
     quoted = re.escape(constraint)
     named = re.search(rf"""CONSTRAINT\s+["`\[]?{quoted}["`\]]?\s+CHECK\s*\(""", text, re.IGNORECASE)
     return text_in_parentheses(text, named.end() - 1) if named else constraint
 
 
-def _columns_and_keys(raw: Any, table: str) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the columns that a table has, and those of its primary key."""
-    rows = fetch_rows(raw.cursor(), "SELECT name, pk FROM pragma_table_info(?)", (table,))
-    keyed = sorted((place, name) for name, place in rows if place)
-    return frozenset(name for name, _ in rows), tuple(name for _, name in keyed)
-
-
-def _unquoted(name: str) -> str:
-    if name[:1] in '"`[' and len(name) > 1:
-        return name[1:-1].replace('""', '"')
-    return name
+def _columns(raw: Any, table: str) -> TableColumns:
+    return read_columns(raw, "SELECT name, pk FROM pragma_table_info(?)", (table,))
 
 
 def _quoted(name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.schema_tracker import SchemaTracker
+from dormatory.backends.postgresql.introspection import schema_tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,24 +260,24 @@ class RandomChanges:
         self.commits = seed % 5 != 0
         # A step that takes back what another one did is more than any revision can.
         self.templates = [move for move in STATEMENT_TEMPLATES if self.commits or "savepoint" not in move]
-        self.watcher = SchemaTracker(ignore=("t3",))
-        self.before = self.watcher.read(connection).snapshot
+        self.tracker = schema_tracker(("t3",))
+        self.before = self.tracker.read(connection).snapshot
         self.executed: list[str] = []
-        self.known_steps = 0  # steps of which it was known what they touched
+        self.known_steps = 0  # steps whose changes were known
 
     def step(self) -> None:
         statements = [
             fill_template(self.rng.choice(self.templates), self.rng) for _ in range(self.rng.choice((1, 1, 1, 2, 4)))
         ]
-        self.watcher.begin(self.connection)
+        self.tracker.begin(self.connection)
         for move in statements:
             self.execute(move)
         if self.rng.random() < 0.05:
             self.commit()
-        changes = self.watcher.end(self.connection)
-        self.known_steps += changes is not None
+        is_known = self.tracker.end(self.connection)
+        self.known_steps += is_known
         self.commit()
-        before, found = self.before, self.watcher.read(self.connection, changes).snapshot
+        before, found = self.before, self.tracker.read(self.connection).snapshot
         self.commit()
         assert found == read_snapshot(self.connection, ignore=("t3",)), (statements, self.executed[-12:])
         assert (found is before) == (found == before)

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.schema_tracker import SchemaTracker
+from dormatory.backends.sqlite.introspection import schema_tracker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,8 +75,8 @@ class RandomChanges:
         self.connection, self.rng = connection, random.Random(seed)  # noqa: S311  # no secret
         # Text that is changed behind SQLite's back turns following off for good: in some of the plays only.
         self.templates = [move for move in STATEMENT_TEMPLATES if seed % 4 == 0 or UNREPORTED_CHANGE not in move]
-        self.watcher = SchemaTracker(ignore=("T3",))
-        self.before = self.watcher.read(connection).snapshot
+        self.tracker = schema_tracker(("T3",))
+        self.before = self.tracker.read(connection).snapshot
         self.executed = 0
         self.is_broken = False
 
@@ -105,7 +105,7 @@ class RandomChanges:
         return True
 
     def compare(self, statements: list[str]) -> None:
-        before, found = self.before, self.watcher.read(self.connection).snapshot
+        before, found = self.before, self.tracker.read(self.connection).snapshot
         self.before = found
         assert found == read_snapshot(self.connection, ignore=("T3",)), statements
         assert (found is before) == (found == before), statements

@@ -1,4 +1,4 @@
-"""The text of a PostgreSQL database: pg_dump's statements, arranged by table."""
+"""Write the structure of a PostgreSQL database as SQL: pg_dump's statements, arranged by table."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.o
 """
 
 
-def dump_postgresql_schema(target: Target, version_table: str) -> str:
-    """Return the text of a database; see `dormatory.backends.dump.dump`."""
+def dump_schema(target: Target, version_table: str) -> str:
+    """Return the structure and the revision of a database as SQL (see dormatory.backends.dump.Dump)."""
     with postgresql_driver_connection(target) as driver:
         entries = archive.read_archive(target, driver.server_version // 10000)
         versions = [entry for entry in entries if entry.kind == "TABLE" and entry.name == version_table]
@@ -40,11 +40,11 @@ def dump_postgresql_schema(target: Target, version_table: str) -> str:
     return "\n".join([_PREAMBLE, *blocks, rows] if rows else [_PREAMBLE, *blocks])
 
 
-def load_postgresql_schema(target: Target, text: str) -> None:
-    """Run a dump in an empty database; see `dormatory.backends.dump.load`.
+def load_schema(target: Target, text: str) -> None:
+    """Execute a dump in an empty database (see dormatory.backends.dump.Dump).
 
-    It goes through the driver and not through psql, which obeys backslash commands in what it reads, shell commands
-    among them (CVE-2025-8714); the server only knows SQL.  All statements sent at once are one transaction.
+    The driver sends it, not psql: psql executes backslash commands in its input, including shell commands
+    (CVE-2025-8714); the server only knows SQL.  All statements sent at once are one transaction.
     """
     with postgresql_driver_connection(target) as driver, driver.cursor() as cursor:
         cursor.execute(_RELATION_COUNT)

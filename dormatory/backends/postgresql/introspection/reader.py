@@ -1,4 +1,4 @@
-"""The structure of a PostgreSQL database, from its catalogs, the same on every supported major version."""
+"""Read the structure of a PostgreSQL database from its catalogs, equal on every supported major version."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dormatory.backends.postgresql.introspection.catalog import PostgreSQLCatalo
 from dormatory.backends.postgresql.introspection.invalidation import CacheInvalidator, FullReadRequiredError
 from dormatory.backends.postgresql.introspection.session import catalog_session
 from dormatory.backends.postgresql.introspection.touched import TransactionMonitor
+from dormatory.backends.schema_tracker import SchemaReading
 from dormatory.schema.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
@@ -34,27 +35,28 @@ POSTGRESQL_NOT_COMPARED = (
 )
 
 
-class PostgreSQLReader:
-    """Reads the structure again and again, and only what was touched since the last time."""
+class PostgreSQLSchemaTracker:
+    """Reads the structure repeatedly, each time only what a transaction changed since."""
 
     def __init__(self, ignore: Collection[str]) -> None:
         self._ignore = ignore
         self._monitor = TransactionMonitor()
+        self._changes: TransactionChanges | None = None
         self._cache: PostgreSQLCatalogCache | None = None
         self._snapshot_cache = SnapshotCache(namespaces=True)
 
     def begin(self, connection: Connection) -> None:
-        """Remember where a transaction stands, before it does anything."""
+        """Measure the state of a transaction before it does anything; one statement."""
         self._monitor.begin(connection)
 
-    def end(self, connection: Connection) -> TransactionChanges | None:
-        """Return what the transaction has touched, just before it ends; None when it cannot be told."""
-        return self._monitor.end(connection)
+    def end(self, connection: Connection) -> bool:
+        """Measure what the transaction changed, just before it ends; return whether that is known."""
+        self._changes = self._monitor.end(connection)
+        return self._changes is not None
 
-    def read(
-        self, connection: Connection, changes: TransactionChanges | None
-    ) -> tuple[Snapshot, frozenset[tuple[str | None, str]] | None]:
-        """Return the structure, and the namespaces and names of the tables whose rows may have changed."""
+    def read(self, connection: Connection) -> SchemaReading:
+        """Return the structure; all of it is read again where the changes since the last reading are unknown."""
+        changes, self._changes = self._changes, None
         known = self._cache.relations if self._cache else {}
         filenodes = {oid: known[oid].filenode for oid in changes.locked_relations if oid in known} if changes else {}
         if not (changes and self._cache and self._refresh(connection, self._cache, changes)):
@@ -64,27 +66,26 @@ class PostgreSQLReader:
                 self._invalidator = CacheInvalidator(cache, session)
             self._cache = cache
         if changes is None:
-            return self._snapshot_cache.snapshot, None
+            return SchemaReading(self._snapshot_cache.snapshot)
         relations = self._cache.relations
         rewritten = {
             oid for oid in changes.locked_relations & relations.keys() if relations[oid].filenode != filenodes.get(oid)
         }
         written = (changes.written_relations | rewritten) & relations.keys()
-        return self._snapshot_cache.snapshot, frozenset(
-            (relations[oid].namespace, relations[oid].name) for oid in written
-        )
+        affected = frozenset((relations[oid].namespace, relations[oid].name) for oid in written)
+        return SchemaReading(self._snapshot_cache.snapshot, affected)
 
     def read_once(self, connection: Connection) -> Snapshot:
-        """Return the structure, for a reader that will not be asked again."""
+        """Return the structure, without preparing for a next reading."""
         with catalog_session(connection) as session:
             self._read_all(session)
         return self._snapshot_cache.snapshot
 
     def _refresh(self, connection: Connection, cache: PostgreSQLCatalogCache, changes: TransactionChanges) -> bool:
-        """Read again what was touched; return whether that was possible."""
+        """Read again what changed; return whether that was possible."""
         if not changes.catalogs:
             return True
-        self._cache = None  # good for nothing if this ends half-way
+        self._cache = None  # useless if an error interrupts this
         with catalog_session(connection, few_objects=True) as session:
             try:
                 stale = self._invalidator.refresh(session, changes)
@@ -101,7 +102,7 @@ class PostgreSQLReader:
         return cache
 
     def _build(self, session: CatalogSession, cache: PostgreSQLCatalogCache, stale: StaleObjects | None) -> None:
-        """Build the stale values again, or all."""
+        """Build the stale values, or all if `stale` is None."""
         builder, snapshot_cache = PostgreSQLObjectBuilder(cache, session.version), self._snapshot_cache
         relations = stale.relations if stale else {*cache.relations, *cache.sequences, *snapshot_cache.keys("relation")}
         functions = stale.functions if stale else {*cache.functions, *snapshot_cache.keys("function")}
@@ -121,6 +122,11 @@ class PostgreSQLReader:
         snapshot_cache.update_snapshot((*POSTGRESQL_NOT_COMPARED, *unknown))
 
 
-def read_postgresql_snapshot(connection: Connection, ignore: Collection[str]) -> Snapshot:
+def read_snapshot(connection: Connection, ignore: Collection[str]) -> Snapshot:
     """Return the structure of the connected PostgreSQL database; it only reads, in the caller's transaction."""
-    return PostgreSQLReader(ignore).read_once(connection)
+    return PostgreSQLSchemaTracker(ignore).read_once(connection)
+
+
+def schema_tracker(ignore: Collection[str]) -> PostgreSQLSchemaTracker:
+    """Return a reader of the structure that reads again only what changed."""
+    return PostgreSQLSchemaTracker(ignore)

@@ -1,4 +1,4 @@
-"""SQLite itself tells which tables are written, also by statements that nobody hears."""
+"""SQLite reports which tables are written, including by statements that SQLAlchemy does not see."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.backends.sqlite.written_tables import collect_written_tables
+from dormatory.backends.sqlite.tracer import collect_written_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,113 @@
+"""Read and insert the rows of a PostgreSQL database, as texts: these do not depend on the driver."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.row_io import CellForm, RowWriter
+from dormatory.sql.literals import text_form
+from dormatory.sql.types import portable_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from dormatory.schema.snapshot import Column, Table, TableId
+
+_COLUMN_IN_ERROR = re.compile(r'column ("[^"]+")')
+_FORMS_BY_FAMILY = {
+    form.value: form
+    for form in (CellForm.INTEGER, CellForm.FLOAT, CellForm.NUMERIC, CellForm.BOOLEAN, CellForm.BINARY, CellForm.JSON,
+                 CellForm.TIMESTAMP)
+}  # fmt: skip
+
+
+def select_source(table: Table) -> str:
+    """Return the table, without the rows of tables that inherit from it; a partitioned table has no other rows."""
+    only = "ONLY " if table.kind == "table" else ""
+    return only + POSTGRESQL.qualified_name(*table.id)
+
+
+def select_expression(column: Column) -> str:
+    """Return what gives the column as a text that no driver, time zone or setting changes."""
+    name = POSTGRESQL.quote_identifier(column.name)
+    form = cell_form(column.type)
+    if form is CellForm.JSON and column.type.endswith("]"):
+        return f"to_jsonb({name})::text"
+    if form is CellForm.UTC_TIMESTAMP:
+        return f"({name} AT TIME ZONE 'UTC')::text"
+    return f"encode({name}, 'hex')" if column.type == "bytea" else f"{name}::text"
+
+
+@lru_cache(maxsize=4096)
+def cell_form(declared_type: str) -> CellForm:
+    """Return how to read the text of a cell."""
+    if declared_type.endswith("]"):
+        return CellForm.JSON
+    if "with time zone" in declared_type and declared_type.startswith("timestamp"):
+        return CellForm.UTC_TIMESTAMP
+    return _FORMS_BY_FAMILY.get(portable_type(declared_type).partition("(")[0], CellForm.TEXT)
+
+
+def row_writer(connection: Connection) -> PostgreSQLRowWriter:
+    """Return a writer on this connection."""
+    return PostgreSQLRowWriter(connection)
+
+
+class PostgreSQLRowWriter(RowWriter):
+    """Sends rows as literals in one statement: every driver does that, and DEFAULT can be among them."""
+
+    dialect = POSTGRESQL
+
+    def insert(self, table: TableId, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert rows, and return how many were kept."""
+        listed = ", ".join(map(POSTGRESQL.quote_identifier, columns))
+        lines = (", ".join(_literal(row[name]) if name in row else "DEFAULT" for name in columns) for row in rows)
+        tuples = ", ".join(f"({line})" for line in lines)
+        return self._execute(f"INSERT INTO {POSTGRESQL.qualified_name(*table)} ({listed}) VALUES {tuples}")  # noqa: S608  # quoted
+
+    def defer(self, constraints: Sequence[TableId]) -> None:
+        """Let these foreign keys wait."""
+        if constraints:
+            names = ", ".join(POSTGRESQL.qualified_name(*constraint) for constraint in constraints)
+            self._execute(f"SET CONSTRAINTS {names} DEFERRED")
+
+    def check_deferred(self) -> None:
+        """Check the foreign keys that wait, and let none wait from now on."""
+        self._execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def names_in_error(self, message: str) -> str:
+        """Return the column in a message, with its quotes."""
+        found = _COLUMN_IN_ERROR.search(message)
+        return found[1] if found else ""
+
+    def _select_expression(self, name: str) -> str:
+        return f"{POSTGRESQL.quote_identifier(name)}::text"
+
+    def _python_value(self, value: Any, family: str) -> Any:
+        read = _VALUE_READERS.get(family)
+        return read(value) if read and value is not None else value
+
+
+_VALUE_READERS: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "numeric": Decimal,
+    "float": float,
+    "boolean": lambda text: text == "true",
+    "binary": lambda text: bytes.fromhex(text.removeprefix("\\x")),
+}
+
+
+def _literal(value: Any) -> str:
+    """Return a value as a text whose type the column decides; the E form does not depend on any setting."""
+    if value is None:
+        return "NULL"
+    text = text_form(value)
+    if "\\" in text or "'" in text:
+        text = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{text}'"
