@@ -1,11 +1,11 @@
-"""Alembic as the tasks start it: `python -m dormatory upgrade --to head`, with our words and exit codes."""
+"""Run Alembic: the child process of db.upgrade, db.downgrade and db.stamp, with our messages and exit codes."""
 
 from __future__ import annotations
 
 import signal
 
 if (sigint_handler := signal.getsignal(signal.SIGINT)) and __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while all else is loaded, a traceback would be all that came of it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until everything is loaded: Ctrl-C would print a traceback
 
 import argparse
 import os
@@ -13,16 +13,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dormatory.cli.child import DEBUG_VARIABLE
 from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
 from dormatory.errors import EmptyDestinationError
 from dormatory.system.tuning import tune_process
 
 if TYPE_CHECKING:
-    from dormatory.backends.url import Target
+    from dormatory.commands.upgrade import MoveResult
     from dormatory.project.project import Project
-    from dormatory.runtime.runner import ProgressListener, Runner
-
-DEBUG_VARIABLE = "DORMATORY_DEBUG"
 
 
 def main(arguments: list[str] | None = None) -> ExitCode:
@@ -32,86 +30,50 @@ def main(arguments: list[str] | None = None) -> ExitCode:
         with convert_errors(debug=bool(os.environ.get(DEBUG_VARIABLE))):
             _run_command(options)
     except EarlyExitError as ended:
-        if ended.code not in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:  # of which the task itself hears, and speaks
+        if ended.code not in {
+            ExitCode.INTERRUPTED,
+            ExitCode.TERMINATED,
+        }:  # printed by the task, which gets the signal, too
             print(ended.message, file=sys.stderr)
         return ended.code
     return ExitCode.SUCCESS
 
 
 def _run_command(options: argparse.Namespace) -> None:
-    # Imported here, where Ctrl-C and SIGTERM are met already: loading Alembic takes a while.
+    # Imported here, where Ctrl-C and SIGTERM have their exit codes: loading takes a while.
+    from dormatory.commands.upgrade import find_nothing_to_do, write_upgrade_sql
     from dormatory.project.project import Project
-    from dormatory.report.messages import run_result_line
-    from dormatory.runtime.fast_path import database_at_head
+    from dormatory.report.messages import move_result_line
 
     if not options.to:
         raise EmptyDestinationError
     project = Project.locate(Path.cwd())
-    is_plain_upgrade = (options.command, options.to, options.sql, options.verbose) == ("upgrade", "head", False, False)
-    if is_plain_upgrade and (reached := database_at_head(project)):
-        target, head = reached
-        print(run_result_line(target.masked_url, [head], moved=0))
+    if options.sql:
+        write_upgrade_sql(project, options.to)
         return
-    _migrate(options, project)
+    is_plain_upgrade = (options.command, options.to, options.verbose) == ("upgrade", "head", False)
+    result = find_nothing_to_do(project) if is_plain_upgrade else None
+    print(move_result_line(result or _move(options, project)))
 
 
-def _migrate(options: argparse.Namespace, project: Project) -> None:
-    from dormatory.report.messages import run_result_line
-    from dormatory.report.progress import ProgressLines
-    from dormatory.runtime.runner import Runner
+def _move(options: argparse.Namespace, project: Project) -> MoveResult:
+    from dormatory.commands.upgrade import downgrade, stamp, upgrade
+    from dormatory.report.progress import show_progress
 
-    target = project.target()
-    runner = Runner(project, target=target, confirm=options.confirm)
     if options.verbose:
         _show_statements()
-    if options.command == "upgrade" and not options.sql:
-        _ensure_database(target, runner, options.to)
-    if options.sql:
-        runner.write_sql(options.to)
-    elif options.command == "stamp":
-        runner.stamp(options.to)
-        print(run_result_line(target, runner.current(), moved=1))
-    else:
-        lines = ProgressLines(str(target))
-        is_risky = options.command == "downgrade" or options.backup
-        listener = _backup_listener(lines, options, project, target, runner) if is_risky else lines
-        with lines.show_bar():
-            move = runner.upgrade if options.command == "upgrade" else runner.downgrade
-            move(options.to, listener)
-        print(run_result_line(target, runner.reached_revisions or runner.current(), moved=len(lines.moves)))
-
-
-def _backup_listener(
-    lines: ProgressListener, options: argparse.Namespace, project: Project, target: Target, runner: Runner
-) -> ProgressListener:
-    """Return who is to listen to the run and back the database up before its first move, whoever wrote its env.py."""
-    from dormatory.backends.registry import backend_for
-    from dormatory.safety import safeguard
-
-    if options.command == "downgrade":
-        stock = safeguard.authorize(target, action="downgrade", confirmed=options.confirm)
-        runner.config.attributes[safeguard.SECURED_ATTRIBUTE] = True
-        return safeguard.PreparingListener(
-            lines, lambda moves: safeguard.secure("downgrade", project, target, stock, revision=moves[0].revision)
-        )
-    if not backend_for(target).summary(target).tables:
-        return lines
-    revision = "+".join(runner.current())
-    return safeguard.PreparingListener(lines, lambda _moves: safeguard.back_up(project, target, revision))
-
-
-def _ensure_database(target: Target, runner: Runner, to: str) -> None:
-    """Create the database if it is missing, but not for an upgrade that cannot begin."""
-    from dormatory.backends.registry import backend_for
-
-    backend = backend_for(target)
-    if not backend.exists(target):
-        runner.check_upgrade_path(to)
-        backend.create(target)
+    with show_progress() as progress:
+        match options.command:
+            case "upgrade":
+                return upgrade(project, options.to, progress, with_backup=options.backup)
+            case "downgrade":
+                return downgrade(project, options.to, progress, confirmed=options.confirm)
+            case _:
+                return stamp(project, options.to)
 
 
 def _show_statements() -> None:
-    """Show every statement on standard error as it is executed."""
+    """Print every statement on standard error when it is executed."""
     import logging
 
     logging.basicConfig(stream=sys.stderr, format="    %(message)s")

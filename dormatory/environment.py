@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from logging.config import fileConfig
@@ -24,6 +25,7 @@ from dormatory.project.project import Project
 from dormatory.runtime import autogenerate, guards, numbering
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.lock_retry import with_lock_retries
+from dormatory.runtime.progress import Notice
 from dormatory.system.signals import call_on_signals
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from dormatory.backends.postgresql.blockers import BlockerMonitor
     from dormatory.backends.url import Target
     from dormatory.project.settings import Settings
+    from dormatory.runtime.progress import Event
 
 
 def run(metadata: MetaData) -> None:
@@ -189,10 +192,17 @@ def _secure_downgrade(target: Target, revision: str) -> None:
     if context.config.attributes.get(safeguard.SECURED_ATTRIBUTE):
         return
     confirmed = context.get_x_argument(as_dictionary=True).get("confirm")
-    stock = safeguard.authorize(target, action="downgrade", confirmed=confirmed)
-    others = max(0, stock.sessions - backend_for(target).own_session_count)
-    stock = replace(stock, sessions=others)
-    safeguard.secure("downgrade", Project.from_config(context.config), target, stock, revision=revision)
+    summary = safeguard.authorize(target, action="downgrade", confirmed=confirmed)
+    others = max(0, summary.sessions - backend_for(target).own_session_count)
+    summary, project = replace(summary, sessions=others), Project.from_config(context.config)
+    safeguard.secure("downgrade", project, target, summary, _print_notice, revision=revision)
+
+
+def _print_notice(event: Event) -> None:
+    """Print what the user of plain Alembic must see before rows are destroyed."""
+    if isinstance(event, Notice):
+        sys.stderr.write(f"{event.text}\n")
+        sys.stderr.flush()
 
 
 def _wrap_steps(

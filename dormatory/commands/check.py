@@ -35,6 +35,7 @@ from dormatory.project.graph import RevisionGraph
 from dormatory.project.history import History
 from dormatory.project.published_models import published_columns
 from dormatory.project.revision_files import merge_scripts, read_scripts, read_scripts_at
+from dormatory.runtime.progress import StepReplayed, ignore_progress
 from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from dormatory.commands.evidence import Evidence
     from dormatory.project.project import Project
     from dormatory.project.script import Script
-    from dormatory.recording.model import Recording, Step
+    from dormatory.recording.model import Recording
+    from dormatory.runtime.progress import Progress
 
 _REPLAY_FAMILIES = frozenset({"roundtrip", "data", "locks"})
 _SCHEMA_FAMILIES = frozenset({"drift", "parity"})
@@ -82,12 +84,12 @@ def selected_families(only: str, skip: str) -> frozenset[str]:
 
 @reduce_garbage_collection()
 def check_project(
-    project: Project, request: CheckRequest, on_step: Callable[[str, int, Step], None] = lambda *_: None
+    project: Project, request: CheckRequest, progress: Progress = ignore_progress
 ) -> tuple[Outcome, tuple[Recording, ...]]:
     """Check a project and return the outcome with the recordings of the replays; a broken history is not replayed.
 
-    `on_step` receives the backend, the number of steps to come, and each step. Raises UnknownReferenceError,
-    UnknownRevisionError, MissingProjectError if a setting names no rule, and the error of a backend that cannot run.
+    Raises UnknownReferenceError, UnknownRevisionError, MissingProjectError if a setting names no rule, and the error of
+    a backend that cannot run.
     """
     refuse_unknown_rules(project.settings, project.ini)
     files = read_scripts(project)
@@ -108,7 +110,10 @@ def check_project(
             if needed := _needed_evidence(graph, history, request, selected):
                 count = len(history.revisions if selected is None else selected)
                 evidence = collect_evidence(
-                    project, request.backends, needed, lambda backend, step: on_step(backend, count, step)
+                    project,
+                    request.backends,
+                    needed,
+                    lambda backend, step: progress(StepReplayed(backend, count, step)),
                 )
         early += sqlfluff_run.result()
     known = {(item.rule, item.revision) for item in early}  # a replay finds some of it again

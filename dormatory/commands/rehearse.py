@@ -1,4 +1,4 @@
-"""A rehearsal on a copy of the target, and the verdict on it."""
+"""Rehearse the pending revisions on a copy of the target, and check what happened."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dormatory.checks.rehearsal import check_rehearsal
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
 from dormatory.project.history import History
 from dormatory.rehearsal.rehearse import rehearse
+from dormatory.runtime.progress import ignore_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dormatory.project.project import Project
     from dormatory.rehearsal.model import Rehearsal
     from dormatory.rehearsal.rehearse import RehearsalRequest
+    from dormatory.runtime.progress import Progress
 
 
 def rehearse_and_check(
-    project: Project, request: RehearsalRequest, on_progress: Callable[[str, int, int], None] = lambda *_: None
+    project: Project, request: RehearsalRequest, progress: Progress = ignore_progress
 ) -> tuple[Rehearsal, Outcome]:
-    """Rehearse what is pending on the project's target, and judge it; `tell` hears how far it is."""
+    """Rehearse the pending revisions on a copy of the target, and check the recording."""
     refuse_unknown_rules(project.settings, project.ini)
-    found = rehearse(project, project.target(), request, on_progress)
+    found = rehearse(project, project.target(), request, progress)
     recording = found.recording
     if recording is None:
         return found, Outcome((), configuration=project.ini)

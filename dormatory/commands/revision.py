@@ -1,4 +1,4 @@
-"""Writing the next revision: generated against a scratch database at head, and shown as the SQL it will run."""
+"""Write the next revision from the models, and preview the SQL that it runs on each backend."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import event
+from sqlalchemy.event import listen
 
 from dormatory.backends.registry import BACKEND_NAMES, backend_for
 from dormatory.errors import DormatoryError, ProgramMissingError
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
+from dormatory.runtime.progress import MoveStarted
 from dormatory.runtime.runner import Runner
 from dormatory.system.process import run_program
 
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
     from dormatory.backends.base import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.runtime.runner import Move
+    from dormatory.runtime.progress import Event
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The SQL that a revision ran on a scratch database of one backend, or why it could not be seen."""
+    """The SQL that a revision ran on a scratch database of one backend, or the `problem` that prevented it."""
 
     backend: str
     statements: tuple[str, ...]
@@ -38,7 +39,7 @@ class Preview:
 
 
 class RevisionWriter:
-    """Where revisions are written: the scratch servers it needs are started once, and end with the block."""
+    """Writes revisions; starts each scratch server that it needs once, and stops it at the end of the block."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -54,9 +55,8 @@ class RevisionWriter:
     def write(self, message: str, *, empty: bool) -> Path | None:
         """Write the next revision and return its file, or None when the models match the history.
 
-        PostgreSQL is preferred to generate against: SQLite writes its own forms, such as a boolean default of 0,
-        which PostgreSQL refuses. Raises PoorTitleError for a message that says too little, MultipleHeadsError
-        when there is no single place to put a revision.
+        Autogenerate compares with PostgreSQL if it is installed: on SQLite it writes forms that PostgreSQL refuses,
+        such as a boolean default of 0. Raises MessageTooShortError, MultipleHeadsError.
         """
         title = numbering.checked_title(message)
         History.read(self.project).refuse_branches()
@@ -67,7 +67,7 @@ class RevisionWriter:
         return file
 
     def _autogenerate(self, title: str) -> Path | None:
-        """Write what autogenerate finds, or return None when it finds nothing."""
+        """Write what autogenerate finds, or return None if it finds nothing."""
         try:
             maker = self._maker("postgresql")
         except ProgramMissingError:
@@ -79,7 +79,7 @@ class RevisionWriter:
             return Runner(self.project, target=target, connection=connection).write_revision(title, autogenerate=True)
 
     def previews(self, file: Path) -> Iterator[Preview]:
-        """Yield, backend by backend, the SQL that a revision's upgrade really executes."""
+        """Yield for each backend the SQL that the upgrade of a revision executes."""
         revision = next(item for item in History.read(self.project).revisions if item.path == file)
         for backend in BACKEND_NAMES:
             try:
@@ -103,37 +103,27 @@ class RevisionWriter:
 
 
 def _format(file: Path) -> None:
-    """Lay a generated file out as Ruff does, where Ruff is installed; Alembic's layout would fail `nox -s lint`."""
+    """Format a generated file with Ruff, if Ruff is installed; Alembic's own layout would fail `nox -s lint`."""
     if find_spec("ruff"):
         run_program([sys.executable, "-m", "ruff", "format", "--quiet", str(file)], cwd=file.parent)
 
 
 def _executed_statements(project: Project, target: Target, revision: str) -> list[str]:
-    """Apply one revision and return its statements, without Alembic's own book-keeping."""
-    collector = _StatementCollector()
-    engine = backend_for(target).engine(target, writing=True)
-    event.listen(engine, "before_cursor_execute", collector.record)
-    with engine.connect() as connection:
-        Runner(project, target=target, connection=connection).upgrade(revision, collector)
-    return collector.statements
+    """Apply one revision and return its statements, without those of Alembic for the version table."""
+    statements: list[str] = []
+    is_moving = False
 
+    def note_move(event: Event) -> None:
+        nonlocal is_moving
+        is_moving = isinstance(event, MoveStarted)
 
-class _StatementCollector:
-    """Listens to a run and keeps the statements between a move's start and its entry in the version table."""
-
-    def __init__(self) -> None:
-        self.statements: list[str] = []
-        self._is_moving = False
-
-    def on_plan(self, moves: tuple[Move, ...]) -> None: ...
-
-    def on_start(self, move: Move) -> None:  # noqa: ARG002
-        self._is_moving = True
-
-    def on_finish(self, move: Move, seconds: float) -> None:  # noqa: ARG002
-        self._is_moving = False
-
-    def record(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         words = statement.split()
-        if self._is_moving and words[0].upper() not in ("SELECT", "PRAGMA", "BEGIN") and "alembic_version" not in words:
-            self.statements.append(statement.strip())
+        if is_moving and words[0].upper() not in ("SELECT", "PRAGMA", "BEGIN") and "alembic_version" not in words:
+            statements.append(statement.strip())
+
+    engine = backend_for(target).engine(target, writing=True)
+    listen(engine, "before_cursor_execute", record)
+    with engine.connect() as connection:
+        Runner(project, target=target, connection=connection).upgrade(revision, note_move)
+    return statements

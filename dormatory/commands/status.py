@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import DormatoryError
+from dormatory.errors import DormatoryError, RevisionNotInCheckoutError
 from dormatory.project.history import History
 from dormatory.recording.model import LiveDrift
 from dormatory.runtime import scratch
@@ -63,6 +63,15 @@ def status(project: Project, target: Target) -> Status:
         pending=() if unknown else history.pending(current),
         drift=drift,
     )
+
+
+def read_current(project: Project) -> tuple[History, tuple[str, ...]]:
+    """Return the history and the revisions that the target is at; raises RevisionNotInCheckoutError."""
+    target = project.target()
+    history, current = History.read(project), scratch.current_revisions(project, target)
+    if unknown := history.unknown(current):
+        raise RevisionNotInCheckoutError(str(target), unknown)
+    return history, current
 
 
 def live_drift(project: Project, target: Target) -> LiveDrift:

@@ -16,18 +16,16 @@ from dormatory.rehearsal.model import Rehearsal, RevisionObservations
 from dormatory.rehearsal.row_counts import largest_table_rows
 from dormatory.rehearsal.trial import downgrade_and_upgrade_all, run_trial, time_upgrades
 from dormatory.runtime import scratch
+from dormatory.runtime.progress import RehearsalPartStarted, ignore_progress
 from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dormatory.backends.replica import ReplicaSource
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.project.script import Revision
     from dormatory.rehearsal.trial import Trial
-
-    OnProgress = Callable[[str, int, int], None]
+    from dormatory.runtime.progress import Progress
 
 _SAMPLE_DIVISOR = 4  # the second size is this part of the first
 _MIN_ROWS_TO_MEASURE = 4  # rows that can be had in two sizes
@@ -47,12 +45,11 @@ class RehearsalRequest:
 
 
 def rehearse(
-    project: Project, target: Target, request: RehearsalRequest, on_progress: OnProgress = lambda *_: None
+    project: Project, target: Target, request: RehearsalRequest, progress: Progress = ignore_progress
 ) -> Rehearsal:
     """Rehearse what is pending on the target, without writing to it.
 
-    `tell` hears what is being done, how much is done and of how much. Raises MissingDatabaseError,
-    ForeignRevisionError, and what keeps a copy from being made.
+    Raises MissingDatabaseError, RevisionNotInCheckoutError, and the error of a copy that cannot be made.
     """
     history = History.read(project)
     history.refuse_branches()
@@ -65,7 +62,7 @@ def rehearse(
         pending = history.pending(current)
         if not pending:
             return Rehearsal(str(target), current, (), source.verify_untouched())
-        return _RehearsalRun(project, target, source, (version_table, pending, request), on_progress).run(current)
+        return _RehearsalRun(project, target, source, (version_table, pending, request), progress).run(current)
 
 
 class _RehearsalRun:
@@ -77,11 +74,11 @@ class _RehearsalRun:
         target: Target,
         source: ReplicaSource,
         plan: tuple[str, tuple[Revision, ...], RehearsalRequest],
-        on_progress: OnProgress,
+        progress: Progress,
     ) -> None:
         self._project, self._target, self._source = project, target, source
         self._version_table, self._pending, self._request = plan
-        self._on_progress, self._done = on_progress, 0
+        self._progress, self._done = progress, 0
         self._trials: list[Trial] = []
         self._observations: list[RevisionObservations] = []
         self._routes: list[Route] = []
@@ -184,5 +181,5 @@ class _RehearsalRun:
 
     def _begin_part(self, what: str) -> None:
         total = len(self._pending) + 3 + 2 * bool(self._request.at_rows)
-        self._on_progress(what, self._done, total)
+        self._progress(RehearsalPartStarted(what, self._done, total))
         self._done += 1

@@ -10,6 +10,7 @@ from dormatory.backends.introspection import read_snapshot
 from dormatory.errors import DormatoryError
 from dormatory.recording.model import Failure, Route, RouteKind
 from dormatory.replay.session import ReplaySession
+from dormatory.runtime.progress import MoveStarted
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.runtime.runner import Move
+    from dormatory.runtime.progress import Event
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
 
@@ -49,17 +50,22 @@ def upgrade_all(session: ReplaySession) -> tuple[Route, Snapshot | None]:
     Alembic remembers the types that it created for as long as a run lasts, and env.py decides how many revisions share
     a transaction: some histories work step by step only, others in one run only.
     """
-    began, moves = perf_counter(), _MoveRecorder()
+    began, begun = perf_counter(), list[str]()
     failure, schema = None, None
+
+    def record_start(event: Event) -> None:
+        if isinstance(event, MoveStarted):
+            begun.append(event.move.revision)
+
     session.connection.rollback()
     try:
-        session.runner.upgrade("heads", moves)
+        session.runner.upgrade("heads", record_start)
         schema = read_snapshot(session.connection, ignore=(session.version_table,))
         session.connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
     except DormatoryError as error:
         failure = Failure.from_error(error)
-    stopped = moves.revisions[-1] if failure and moves.revisions else ""
-    route = Route(RouteKind.UP, tuple(moves.revisions), perf_counter() - began, stopped=stopped, failure=failure)
+    stopped = begun[-1] if failure and begun else ""
+    route = Route(RouteKind.UP, tuple(begun), perf_counter() - began, stopped=stopped, failure=failure)
     return route, schema
 
 
@@ -96,17 +102,3 @@ def replay_other_order(
     with session.connect():
         failure = session.run(steps)
     return Route(RouteKind.OTHER_ORDER, order, perf_counter() - began, tuple(trace), session.revision, failure)
-
-
-class _MoveRecorder:
-    """Listens to a run, and remembers where it came to."""
-
-    def __init__(self) -> None:
-        self.revisions: list[str] = []
-
-    def on_plan(self, moves: tuple[Move, ...]) -> None: ...
-
-    def on_start(self, move: Move) -> None:
-        self.revisions.append(move.revision)
-
-    def on_finish(self, move: Move, seconds: float) -> None: ...

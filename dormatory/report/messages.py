@@ -1,4 +1,4 @@
-"""What commands tell people: the wording of every result, in plain text."""
+"""The wording of every result: one function for each, which returns plain text."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.backends.url import Target
+    from dormatory.commands.restore import Restored
     from dormatory.commands.revision import Preview
     from dormatory.commands.schema_dump import DumpDifference
     from dormatory.commands.status import Status
+    from dormatory.commands.upgrade import MoveResult
     from dormatory.project.history import History
     from dormatory.project.script import Revision
     from dormatory.safety.backups import Backup
@@ -21,14 +23,33 @@ if TYPE_CHECKING:
 _JSON_VERSION = 1
 
 
-def run_result_line(target: Target | str, current: Sequence[str], *, moved: int) -> str:
-    """Say where a database is after a run."""
-    where = ", ".join(current) or "base"
-    return f"{target} is at {where}" + ("" if moved else ", nothing to do")
+def created_line(created: Target | Path, *, is_new: bool) -> str:
+    """Return whether a database or a file was created or existed before."""
+    return f"{created} {'created' if is_new else 'exists'}"
+
+
+def written_line(file: Path, *, is_changed: bool) -> str:
+    """Return whether writing a file changed it."""
+    return f"{file} {'written' if is_changed else 'unchanged'}"
+
+
+def move_result_line(result: MoveResult) -> str:
+    """Return the position of a database after a command that moves it."""
+    return _position_line(result.target, result.revisions) + ("" if result.moved else ", nothing to do")
+
+
+def restored_lines(restored: Restored) -> Iterator[str]:
+    """Yield the backup that replaced a database, and the position that the database is at now."""
+    yield f"{restored.target} restored from {restored.file}"
+    yield _position_line(restored.target, restored.revisions)
+
+
+def _position_line(target: str, revisions: Sequence[str]) -> str:
+    return f"{target} is at {', '.join(revisions) or 'base'}"
 
 
 def revision_line(revision: Revision, *, marks: Sequence[str] = ()) -> str:
-    """Return a revision in one line: parents, id, what it is, title."""
+    """Return a revision in one line: parents, id, marks, title."""
     parents = ", ".join(revision.parents) or "base"
     notes = f" ({', '.join(marks)})" if marks else ""
     return f"{parents} -> {revision.id}{notes}  {revision.title}"
@@ -41,8 +62,14 @@ def history_lines(history: History) -> Iterator[str]:
         yield revision_line(revision, marks=[*(["head"] if revision.id in heads else []), *revision.labels])
 
 
+def head_lines(history: History) -> Iterator[str]:
+    """Yield the heads of the history."""
+    for head in history.heads:
+        yield revision_line(history.get(head))
+
+
 def current_lines(history: History, current: Sequence[str]) -> Iterator[str]:
-    """Yield the revisions a database is at, with their titles."""
+    """Yield the revisions that a database is at, with their titles."""
     if not current:
         yield "base"
     for revision in history.revisions:
@@ -51,7 +78,7 @@ def current_lines(history: History, current: Sequence[str]) -> Iterator[str]:
 
 
 def revision_details(revision: Revision) -> str:
-    """Return all that a revision says of itself."""
+    """Return everything that a revision file declares, and its docstring."""
     rows = [
         ("revision", revision.id),
         ("parents", ", ".join(revision.parents) or "base"),
@@ -63,7 +90,7 @@ def revision_details(revision: Revision) -> str:
 
 
 def status_text(status: Status) -> str:
-    """Return the state of a database for a reader."""
+    """Return the position of a database for a reader."""
     current = ", ".join(status.current) or "base"
     rows = [
         ("target", status.target),
@@ -83,7 +110,7 @@ def status_text(status: Status) -> str:
 
 
 def status_json(status: Status) -> str:
-    """Return the state of a database for a program; the document is versioned."""
+    """Return the position of a database as a JSON document, which has a version."""
     document = {
         "version": _JSON_VERSION,
         "target": status.target,
@@ -100,7 +127,7 @@ def status_json(status: Status) -> str:
         },
         "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
     }
-    import json  # noqa: PLC0415  # with difflib below: the daily commands need neither
+    import json  # noqa: PLC0415  # like difflib below: the daily commands need neither
 
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -123,7 +150,7 @@ def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
 
 
 def text_diff(file: Path, before: str, after: str) -> str:
-    """Return what turns a file's text into another, as a unified diff; empty when they are the same."""
+    """Return the unified diff from the committed text of a file to the text it should have; empty if they are equal."""
     names = (f"{file} (committed)", f"{file} (from the history)")
     from difflib import unified_diff  # noqa: PLC0415
 
@@ -131,7 +158,7 @@ def text_diff(file: Path, before: str, after: str) -> str:
 
 
 def dump_difference_lines(difference: DumpDifference) -> Iterator[str]:
-    """Yield how two dumps differ, first in sentences, then as SQL."""
+    """Yield the differences of two dumps, first as sentences, then as SQL."""
     yield f"-- {difference.backend}"
     if difference.before == difference.after:
         yield "no difference"

@@ -1,120 +1,98 @@
-"""How far a run is, told on standard error: a line per revision, and a bar where somebody watches."""
+"""Show the progress of a command on standard error: a line per revision, and a bar on a terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+from dormatory.runtime.progress import (
+    MoveFinished,
+    MovesPlanned,
+    MoveStarted,
+    Notice,
+    RehearsalPartStarted,
+    StepReplayed,
+)
 from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from dormatory.recording.model import Step
-    from dormatory.runtime.runner import Move
+    from dormatory.runtime.progress import Event, Progress
 
 
-class ProgressLines:
-    """Listens to a run and tells it; `moves` keeps what was planned."""
+@contextlib.contextmanager
+def show_progress(*, shows_steps: bool = False) -> Iterator[Progress]:
+    """Give the function that receives the events of a command; its bars are removed at the end of the block.
 
-    def __init__(self, target_name: str) -> None:
-        self.target_name = target_name
-        self.moves: tuple[Move, ...] = ()
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+    With `shows_steps`, each replayed step is a line where there is no terminal to show a bar.
+    """
+    with contextlib.ExitStack() as stack:
+        yield _ProgressDisplay(stack, shows_steps=shows_steps).show
 
-    @contextlib.contextmanager
-    def show_bar(self) -> Iterator[None]:
-        """Draw a bar for the length of the block, on a terminal only."""
-        if not sys.stderr.isatty():
-            yield
-            return
-        with _progress_bar() as self._bar:
-            yield
 
-    def on_plan(self, moves: tuple[Move, ...]) -> None:
-        """Tell what is going to happen, when anything is."""
-        self.moves = moves
-        if not moves:
-            return
-        verb = "upgrade" if moves[0].is_upgrade else "downgrade"
-        count = quantity(len(moves), "revision")
-        span = moves[0].revision if len(moves) == 1 else f"{moves[0].revision} to {moves[-1].revision}"
-        self._print_line(f"{verb} {self.target_name}: {count}, {span}")
-        if self._bar:
-            self._task = self._bar.add_task("", total=len(moves))
+class _ProgressDisplay:
+    """Lines and, on a terminal, a bar for each name; Rich is loaded with the first bar, and never without one."""
 
-    def on_start(self, move: Move) -> None:
-        """Name the revision beside the bar."""
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, description=move.revision)
+    def __init__(self, stack: contextlib.ExitStack, *, shows_steps: bool) -> None:
+        self._stack, self._shows_steps = stack, shows_steps
+        self._is_terminal = sys.stderr.isatty()
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
 
-    def on_finish(self, move: Move, seconds: float) -> None:
-        """Print the revision and the time it took."""
-        sign = "+" if move.is_upgrade else "-"
-        self._print_line(f"  {sign} {move.revision}  {move.title}  {seconds:.3f} s")
-        if self._bar and self._task is not None:
-            self._bar.advance(self._task)
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case Notice(text):
+                self._print(text)
+            case MovesPlanned(target, moves) if moves:
+                verb = "upgrade" if moves[0].is_upgrade else "downgrade"
+                span = moves[0].revision if len(moves) == 1 else f"{moves[0].revision} to {moves[-1].revision}"
+                self._print(f"{verb} {target}: {quantity(len(moves), 'revision')}, {span}")
+                self._update_bar("moves", "", total=len(moves))
+            case MoveStarted(move):
+                self._update_bar("moves", move.revision)
+            case MoveFinished(move, seconds):
+                sign = "+" if move.is_upgrade else "-"
+                self._print(f"  {sign} {move.revision}  {move.title}  {seconds:.3f} s")
+                self._update_bar("moves", move.revision, advance=1)
+            case StepReplayed(backend, total, step):
+                if self._shows_steps and not self._is_terminal:
+                    seconds = sum(leg.seconds for leg in step.legs)
+                    word = "ok" if step.is_clean else "not ok"
+                    self._print(f"  {backend} {step.revision}  {word}  {seconds:.3f} s")
+                self._update_bar(backend, f"{backend} {step.revision}", total=total, advance=1)
+            case RehearsalPartStarted(name, done, total):
+                self._update_bar("rehearsal", name, total=total, completed=done)
 
-    def _print_line(self, line: str) -> None:
-        if self._bar:
-            self._bar.console.print(line)
+    def _print(self, line: str) -> None:
+        if self._bars:
+            self._bars.console.print(line)
         else:
-            _write_line(line)
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    def _update_bar(self, name: str, description: str, **changes: Any) -> None:
+        """Change a bar, or show it first; does nothing without a terminal."""
+        if not self._is_terminal:
+            return
+        if self._bars is None:
+            self._bars = self._stack.enter_context(_new_bars())
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(description, total=None)
+        self._bars.update(self._tasks[name], description=description, **changes)
 
 
-def _write_line(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-
-
-def _progress_bar() -> Progress:
-    """Return a bar on standard error that is gone in the end; Rich is not loaded where nobody sees one."""
-    from rich.console import Console  # noqa: PLC0415
+def _new_bars() -> Bars:
+    """Return bars on standard error that disappear at the end."""
+    from rich.console import Console  # noqa: PLC0415  # slow to load
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    # markup and highlighting would read brackets and numbers in titles as commands
+    # Markup and highlighting would read brackets and numbers in titles as commands.
     console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True)
-
-
-@contextlib.contextmanager
-def step_progress(*, terminal_only: bool = False) -> Iterator[Callable[[str, int, Step], None]]:
-    """Give a listener to played steps: a bar per backend on a terminal, a line per revision elsewhere, or nothing."""
-    if not sys.stderr.isatty():
-        yield lambda backend, _total, step: None if terminal_only else _write_line(_step_line(backend, step))
-        return
-    with _progress_bar() as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def advance(backend: str, total: int, step: Step) -> None:
-            if backend not in tasks:
-                tasks[backend] = bar.add_task(backend, total=total)
-            bar.update(tasks[backend], advance=1, description=f"{backend} {step.revision}")
-
-        yield advance
-
-
-def _step_line(backend: str, step: Step) -> str:
-    seconds = sum(leg.seconds for leg in step.legs)
-    word = "ok" if step.is_clean else "not ok"
-    return f"  {backend} {step.revision}  {word}  {seconds:.3f} s"
-
-
-@contextlib.contextmanager
-def rehearsal_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Give what is told of each part of a rehearsal: what it is, how many are done, and of how many."""
-    console = Console(file=sys.stderr, markup=False, highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        yield lambda *_: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)

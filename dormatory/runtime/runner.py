@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from alembic.config import Config
@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
 from dormatory.runtime import external_env, guards, sqlite_batch  # noqa: F401  # importing sqlite_batch makes Alembic use it
 from dormatory.runtime.explain import explain_error
+from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveStarted, ignore_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,15 +28,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One revision about to be applied or reverted."""
-
-    revision: str
-    title: str
-    is_upgrade: bool
+    from dormatory.runtime.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +37,6 @@ class AlembicEnvironment:
 
     metadata: tuple[MetaData, ...]
     version_table: str
-
-
-class ProgressListener(Protocol):
-    """Receives the progress of a run."""
-
-    def on_plan(self, moves: tuple[Move, ...]) -> None:
-        """Receive all the moves to come; called once, before the first."""
-
-    def on_start(self, move: Move) -> None:
-        """Receive a move that begins."""
-
-    def on_finish(self, move: Move, seconds: float) -> None:
-        """Receive a move that has ended, and how long it took."""
-
-
-class _NullListener:
-    def on_plan(self, moves: tuple[Move, ...]) -> None: ...
-    def on_start(self, move: Move) -> None: ...
-    def on_finish(self, move: Move, seconds: float) -> None: ...
 
 
 class Runner:
@@ -111,13 +85,13 @@ class Runner:
             guards.refuse_broken_history(self.script, self.project)
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
-    def upgrade(self, to: str = "head", listener: ProgressListener | None = None) -> None:
+    def upgrade(self, to: str = "head", progress: Progress = ignore_progress) -> None:
         """Upgrade to a revision."""
-        self._move(to, listener or _NullListener(), lambda script, heads: script._upgrade_revs(to, heads))  # noqa: SLF001  # as alembic.command does
+        self._move(to, progress, lambda script, heads: script._upgrade_revs(to, heads))  # noqa: SLF001  # as alembic.command does
 
-    def downgrade(self, to: str, listener: ProgressListener | None = None) -> None:
+    def downgrade(self, to: str, progress: Progress = ignore_progress) -> None:
         """Downgrade to a revision."""
-        self._move(to, listener or _NullListener(), lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
+        self._move(to, progress, lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
 
     def run_steps(self, steps: Callable[[ScriptDirectory, MigrationContext], Iterator[Any]]) -> None:
         """Run the steps that a function yields, one after the other, in one run of env.py."""
@@ -178,21 +152,23 @@ class Runner:
             script = script[0] if script else None
         return Path(script.path) if script else None
 
-    def _move(self, to: str, listener: ProgressListener, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
+    def _move(self, to: str, progress: Progress, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
+        target = str(self.target or "the database")
+
         def record_heads(*, heads: set[str], **_: Any) -> None:
             self.reached_revisions = tuple(sorted(heads))
 
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
             context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, record_heads)
             guards.refuse_broken_history(self.script, self.project)
-            guards.refuse_unknown_revisions(self.script, heads, str(self.target or "the database"))
+            guards.refuse_unknown_revisions(self.script, heads, target)
             planned = [(step, _move_of(step)) for step in plan(self.script, heads)]
-            listener.on_plan(tuple(move for _, move in planned))
+            progress(MovesPlanned(target, tuple(move for _, move in planned)))
             for step, move in planned:
-                listener.on_start(move)
+                progress(MoveStarted(move))
                 began = perf_counter()
                 yield step  # afterwards the step is done, and committed if each one commits
-                listener.on_finish(move, perf_counter() - began)
+                progress(MoveFinished(move, perf_counter() - began))
 
         self._run_env(steps, destination_rev=to)
 

@@ -1,4 +1,4 @@
-"""Refuse what would destroy rows of a database that is not marked as a development database."""
+"""Refuse to destroy rows of a database that is not marked as a development database."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def refuse_production(
-    target: Target, *, action: str, confirmed: str | None, stock: DatabaseSummary | None = None
+    target: Target, *, action: str, confirmed: str | None, summary: DatabaseSummary | None = None
 ) -> None:
-    """Raise ProductionError unless the database says it is for development, or the call itself names it.
+    """Raise ProtectedDatabaseError unless the database is marked for development, or `confirmed` is its name.
 
-    The database is asked, not its host name: a tunnel makes any server local. Nothing is read from a file or
-    a variable, so no override outlives the command it was typed for. `stock` is what it answered just before.
+    The mark is in the database, not in its host name: a tunnel makes any server local. Permission comes neither from a
+    file nor from a variable, so it never lasts longer than one command. `summary` saves a query if it was just read.
     """
     if confirmed == target.database:
         return
-    stock = stock or backend_for(target).summary(target)
-    if stock.environment != "development":
+    summary = summary or backend_for(target).summary(target)
+    if summary.environment != "development":
         raise ProtectedDatabaseError(
-            str(target), stock.environment, action=action, name=target.database, given=confirmed
+            str(target), summary.environment, action=action, name=target.database, given=confirmed
         )

@@ -27,8 +27,10 @@ SETUP, TEST = (f"pip install -e '.[dev]' && {command}" for command in ("inv db.u
 
 
 @pytest.fixture
-def namespace() -> Collection:
-    """The tasks, read anew: Invoke hands each help text out only once."""
+def namespace(monkeypatch: pytest.MonkeyPatch) -> Collection:
+    """The tasks, loaded again for each test: Invoke removes each help text from its task when it reads it."""
+    for name in [name for name in sys.modules if name.startswith("dormatory.cli.tasks")]:
+        monkeypatch.delitem(sys.modules, name)
     spec = importlib.util.spec_from_file_location("tasks", ROOT / "tasks.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,0 +1,33 @@
+"""Start `python -m dormatory`: a child process runs Alembic, and reads DATABASE_URL by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from dormatory.cli.reporting import is_debugging
+
+if TYPE_CHECKING:
+    from dormatory.project.project import Project
+
+DEBUG_VARIABLE = "DORMATORY_DEBUG"
+
+
+def run_in_child(project: Project, *arguments: str) -> int:
+    """Run a command of `python -m dormatory`, which prints its own messages, and return its exit code."""
+    from dormatory.errors import ProgramKilledError
+    from dormatory.system.process import run_in_foreground
+
+    env = {**os.environ, "ALEMBIC_CONFIG": str(project.ini)}
+    if is_debugging():
+        env[DEBUG_VARIABLE] = "1"
+    code = run_in_foreground([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root)
+    if code < 0:
+        raise ProgramKilledError("alembic", -code)
+    return code
+
+
+def enabled_flags(**options: bool) -> list[str]:
+    """Return the options that are on, as a command line has them."""
+    return [f"--{name}" for name, is_on in options.items() if is_on]

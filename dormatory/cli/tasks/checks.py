@@ -1,0 +1,119 @@
+"""Tasks that look for problems: rules, round trips, a rehearsal on a copy of the database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from dormatory.cli.current_project import current_project
+from dormatory.cli.options import BACKENDS_HELP, row_count, selected_backends
+from dormatory.cli.reporting import print_lines, reported
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+
+@task(
+    help={
+        "backend": BACKENDS_HELP,
+        "only": "comma-separated families of rules to judge; default: all",
+        "skip": "comma-separated families of rules to leave out",
+        "since": "judge only what this git reference does not have yet",
+        "base": "judge also what the merge with this git reference would be",
+        "strict": "exit with 1 for warnings, too",
+        "format": "text, json, github, gitlab, sarif or junit",
+        "output": "file to write to",
+        "explain": "say what a rule means, why, and what to do instead",
+        "live": "check the database itself: was it changed by hand?",
+    },
+)
+@reported
+def check(
+    context: Context,
+    backend: str = "",
+    only: str = "",
+    skip: str = "",
+    since: str = "",
+    *,
+    base: str = "",
+    strict: bool = False,
+    format: str = "",  # noqa: A002  # the name of the option
+    output: str = "",
+    explain: str = "",
+    live: bool = False,
+) -> int | None:
+    """Check everything that can be wrong with a migration."""
+    from dormatory.cli.exit import findings_exit_code
+    from dormatory.commands.check import CheckRequest, check_project, selected_families
+    from dormatory.report.explain import rule_explanation
+    from dormatory.report.formats import chosen_format, write_report
+    from dormatory.report.progress import show_progress
+
+    if explain:
+        print(rule_explanation(explain))
+        return None
+    form, project = chosen_format(format), current_project(context)
+    if live:
+        from dormatory.commands.check_live import check_live_database
+
+        outcome = check_live_database(project)
+    else:
+        families = selected_families(only, skip)
+        request = CheckRequest(selected_backends(backend), families, since, base, is_strict=strict)
+        with show_progress() as progress:
+            outcome, _recordings = check_project(project, request, progress)
+    write_report(outcome, form, Path(output).absolute() if output else None)
+    return findings_exit_code(has_findings=outcome.is_failed)
+
+
+@task(
+    help={
+        "backend": BACKENDS_HELP,
+        "revision": "only this one",
+        "since": "only those that this git reference does not have yet",
+    }
+)
+@reported
+def round_trip(context: Context, backend: str = "", revision: str = "", since: str = "") -> int:
+    """Play every revision up, down and up again."""
+    from dormatory.cli.exit import findings_exit_code
+    from dormatory.commands.check import CheckRequest, check_project
+    from dormatory.report.failed_step import failed_step_lines
+    from dormatory.report.formats import write_report
+    from dormatory.report.progress import show_progress
+
+    families = frozenset({"roundtrip", "data"})
+    request = CheckRequest(selected_backends(backend), families, since, revision=revision)
+    with show_progress(shows_steps=True) as progress:
+        outcome, recordings = check_project(current_project(context), request, progress)
+    print_lines(failed_step_lines(outcome.findings, recordings))
+    write_report(outcome, "text")
+    return findings_exit_code(has_findings=outcome.is_failed)
+
+
+@task(
+    help={
+        "sample": "copy this many rows of each table, and what they refer to; default: all",
+        "at-rows": "forecast the time at this many rows, measured at two sizes",
+        "show-values": "show the keys of rows that a revision fails on",
+    }
+)
+@reported
+def rehearse(context: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False) -> int:
+    """Play what is pending on a copy of the database."""
+    from dormatory.cli.exit import findings_exit_code
+    from dormatory.commands.rehearse import rehearse_and_check
+    from dormatory.rehearsal.rehearse import RehearsalRequest
+    from dormatory.report.formats import write_report
+    from dormatory.report.progress import show_progress
+    from dormatory.report.rehearsal import rehearsal_lines
+
+    request = RehearsalRequest(row_count("sample", sample), row_count("at-rows", at_rows), show_values)
+    with show_progress() as progress:
+        rehearsal, outcome = rehearse_and_check(current_project(context), request, progress)
+    print_lines(rehearsal_lines(rehearsal))
+    if rehearsal.recording:
+        write_report(outcome, "text")
+    return findings_exit_code(has_findings=outcome.is_failed)

@@ -1,0 +1,143 @@
+"""Tasks on the database itself: create and move it, show its position, reset it, open a shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from dormatory.cli.child import enabled_flags, run_in_child
+from dormatory.cli.current_project import current_project, task_home
+from dormatory.cli.options import CONFIRM_HELP
+from dormatory.cli.reporting import print_lines, reported
+from dormatory.cli.tasks.revisions import print_new_revision
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+
+@task
+@reported
+def init(context: Context) -> None:
+    """Set a checkout up once; change nothing that exists."""
+    from dormatory.commands.create import create_database
+    from dormatory.project.scaffold import create_scaffold
+    from dormatory.report.messages import created_line
+
+    for path, is_new in create_scaffold(task_home(context)):
+        print(created_line(path, is_new=is_new))
+    target = current_project(context).target()
+    print(created_line(target, is_new=create_database(target)))
+
+
+@task(
+    help={
+        "message": "write the next migration too, under this title",
+        "from-dump": "fill it from the committed schema file, for test databases",
+        "confirm": CONFIRM_HELP,
+    }
+)
+@reported
+def create(context: Context, message: str = "", confirm: str = "", *, from_dump: bool = False) -> None:
+    """Create the database if it is missing."""
+    from dormatory.commands.create import create_database, fill_from_dump
+    from dormatory.report.messages import created_line
+    from dormatory.report.progress import show_progress
+    from dormatory.runtime.numbering import checked_title
+
+    if message:
+        checked_title(message)  # before anything is created
+    project = current_project(context)
+    target = project.target()
+    is_new = create_database(target)
+    print(created_line(target, is_new=is_new))
+    if from_dump:
+        with show_progress() as progress:
+            fill_from_dump(project, target, progress, is_new=is_new, confirmed=confirm)
+        print(f"{target} filled from the schema file")
+    if message:
+        print_new_revision(project, message, empty=False)
+
+
+@task(
+    help={
+        "to": "revision to stop at; default: head",
+        "sql": "print the SQL instead of running it",
+        "verbose": "show every statement",
+        "backup": "make a backup first, if anything is pending",
+    }
+)
+@reported
+def upgrade(
+    context: Context, to: str = "head", *, sql: bool = False, verbose: bool = False, backup: bool = False
+) -> int:
+    """Upgrade the database, creating it first if it is missing."""
+    flags = enabled_flags(sql=sql, verbose=verbose, backup=backup)
+    return run_in_child(current_project(context), "upgrade", f"--to={to}", *flags)
+
+
+@task(help={"to": "revision to go back to, or -N for N steps; default: -1", "confirm": CONFIRM_HELP})
+@reported
+def downgrade(context: Context, to: str = "-1", confirm: str = "") -> int:
+    """Downgrade the database, by default one revision."""
+    permission = [f"--confirm={confirm}"] if confirm else []
+    return run_in_child(current_project(context), "downgrade", f"--to={to}", *permission)
+
+
+@task(help={"to": "revision to write; default: head"})
+@reported
+def stamp(context: Context, to: str = "head") -> int:
+    """Write a revision into the database without running anything."""
+    return run_in_child(current_project(context), "stamp", f"--to={to}")
+
+
+@task
+@reported
+def current(context: Context) -> None:
+    """Show the revision that the database is at."""
+    from dormatory.commands.status import read_current
+    from dormatory.report.messages import current_lines
+
+    print_lines(current_lines(*read_current(current_project(context))))
+
+
+@task(help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending"})
+@reported
+def status(context: Context, *, json: bool = False, exit_code: bool = False) -> int:
+    """Show where the database stands, and what is pending."""
+    from dormatory.cli.exit import findings_exit_code
+    from dormatory.commands.status import status as read_status
+    from dormatory.errors import RevisionNotInCheckoutError
+    from dormatory.report.messages import status_json, status_text
+
+    project = current_project(context)
+    found = read_status(project, project.target())
+    print(status_json(found) if json else status_text(found))
+    if exit_code and found.unknown:
+        raise RevisionNotInCheckoutError(found.target, found.unknown)
+    return findings_exit_code(has_findings=exit_code and bool(found.pending))
+
+
+@task(help={"confirm": CONFIRM_HELP})
+@reported
+def reset(context: Context, confirm: str = "") -> int:
+    """Destroy the database, create it again and upgrade it."""
+    from dormatory.commands.reset import recreate_database
+    from dormatory.report.progress import show_progress
+
+    project = current_project(context)
+    with show_progress() as progress:
+        recreate_database(project, progress, confirmed=confirm)
+    return run_in_child(project, "upgrade")
+
+
+@task
+@reported
+def shell(context: Context) -> int:
+    """Open sqlite3 or psql on the database."""
+    from dormatory.backends.registry import backend_for
+    from dormatory.system.process import run_interactive
+
+    project = current_project(context)
+    target = project.target()
+    return run_interactive(backend_for(target).shell_command(target), env=target.environment(), cwd=project.root)

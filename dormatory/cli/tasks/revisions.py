@@ -1,0 +1,124 @@
+"""Tasks on the revision files: write the next one, show the history, update checksums and the schema files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from dormatory.cli.current_project import current_project
+from dormatory.cli.options import BACKENDS_HELP, selected_backends
+from dormatory.cli.reporting import print_lines, reported
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from dormatory.project.project import Project
+
+
+@task(help={"message": "what the migration does, in a few words", "empty": "write it even if nothing changed"})
+@reported
+def revision(context: Context, message: str = "", *, empty: bool = False) -> None:
+    """Write the next migration from the models, and show its SQL."""
+    print_new_revision(current_project(context), message, empty=empty)
+
+
+def print_new_revision(project: Project, message: str, *, empty: bool) -> None:
+    """Write the next revision, and print its file and the SQL that it runs on each backend."""
+    from dormatory.commands.revision import RevisionWriter
+    from dormatory.report.messages import preview_lines
+
+    with RevisionWriter(project) as writer:
+        file = writer.write(message, empty=empty)
+        if file is not None:
+            print(file)
+            for preview in writer.previews(file):
+                print_lines(preview_lines(preview))
+
+
+@task
+@reported
+def history(context: Context) -> None:
+    """Show all revisions, newest first."""
+    from dormatory.project.history import History
+    from dormatory.report.messages import history_lines
+
+    print_lines(history_lines(History.read(current_project(context))))
+
+
+@task(positional=["rev"], help={"rev": "revision, or head"})
+@reported
+def show(context: Context, rev: str) -> None:
+    """Show one revision."""
+    from dormatory.project.history import History
+    from dormatory.report.messages import revision_details
+
+    print(revision_details(History.read(current_project(context)).get(rev)))
+
+
+@task
+@reported
+def heads(context: Context) -> None:
+    """Show the revisions that nothing builds on; one is right."""
+    from dormatory.project.history import History
+    from dormatory.report.messages import head_lines
+
+    print_lines(head_lines(History.read(current_project(context))))
+
+
+@task(
+    optional=["diff"],
+    help={
+        "check": "write nothing; exit with 1 and a diff when a file is stale",
+        "diff": "write nothing; show what changed since the committed files, or since a git reference",
+        "live": "print the schema of the database itself",
+        "output": "directory to write to; default: alembic/schema",
+        "backend": BACKENDS_HELP,
+    },
+)
+@reported
+def schema_dump(
+    context: Context,
+    *,
+    check: bool = False,
+    diff: str | bool | None = None,
+    live: bool = False,
+    output: str = "",
+    backend: str = "",
+) -> int | None:
+    """Write the schema at head to alembic/schema/, for reviewers."""
+    from dormatory.cli.exit import findings_exit_code
+    from dormatory.commands import schema_dump as dumps
+    from dormatory.report.messages import dump_difference_lines, text_diff, written_line
+
+    project, names = current_project(context), selected_backends(backend)
+    if live:
+        print(dumps.live_dump(project, project.target()), end="")
+    elif diff is not None:
+        reference = diff if isinstance(diff, str) else ""
+        for name in names:
+            print_lines(dump_difference_lines(dumps.dump_difference(project, name, reference)))
+    elif check:
+        diffs = [text_diff(*dumps.committed_and_fresh_dump(project, name)) for name in names]
+        print("".join(diffs), end="")
+        return findings_exit_code(has_findings=any(diffs))
+    else:
+        for file, is_changed in dumps.write_dumps(project, names, Path(output).absolute() if output else None):
+            print(written_line(file, is_changed=is_changed))
+    return None
+
+
+@task(
+    name="sum",
+    help={
+        "reason": "why a published revision is not what it was, as REV: TEXT",
+        "base": "git reference that has what is published; default: the main branch",
+    },
+)
+@reported
+def sum_(context: Context, reason: str = "", base: str = "") -> None:
+    """Write the file of the revisions' checksums again."""
+    from dormatory.project.checksum_update import write_checksums
+
+    print(write_checksums(current_project(context), reason=reason, reference=base))

@@ -1,0 +1,108 @@
+"""Move the database along the history: upgrade, downgrade, stamp, and the SQL of an upgrade.
+
+SQLAlchemy and Alembic are loaded only where something has to be moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dormatory.runtime.fast_path import database_at_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dormatory.project.project import Project
+    from dormatory.runtime.progress import Event, Move, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class MoveResult:
+    """The revisions that a database is at after a command, and how many the command moved; `target` hides secrets."""
+
+    target: str
+    revisions: tuple[str, ...]
+    moved: int
+
+
+def find_nothing_to_do(project: Project) -> MoveResult | None:
+    """Return the result of an upgrade to head that has nothing to do, or None if Alembic must look."""
+    if reached := database_at_head(project):
+        target, head = reached
+        return MoveResult(target.masked_url, (head,), 0)
+    return None
+
+
+def upgrade(project: Project, to: str, progress: Progress, *, with_backup: bool = False) -> MoveResult:
+    """Create the database if it is missing, and upgrade it; `with_backup`, back it up first if anything is pending."""
+    from dormatory.backends.registry import backend_for  # noqa: PLC0415
+    from dormatory.runtime.runner import Runner  # noqa: PLC0415
+    from dormatory.safety.safeguard import back_up  # noqa: PLC0415
+
+    target = project.target()
+    backend, runner = backend_for(target), Runner(project, target=target)
+    if not backend.exists(target):
+        runner.check_upgrade_path(to)
+        backend.create(target)
+    needs_backup = with_backup and bool(backend.summary(target).tables)
+    revision = "+".join(runner.current()) if needs_backup else ""
+
+    def prepare(_first: Move) -> None:
+        if needs_backup:
+            back_up(project, target, progress, revision=revision)
+
+    moves = _PlannedMoves(progress, prepare)
+    runner.upgrade(to, moves.receive)
+    return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
+
+
+def downgrade(project: Project, to: str, progress: Progress, *, confirmed: str | None) -> MoveResult:
+    """Back the database up and downgrade it; raises ProtectedDatabaseError without permission."""
+    from dormatory.runtime.runner import Runner  # noqa: PLC0415
+    from dormatory.safety import safeguard  # noqa: PLC0415
+
+    target = project.target()
+    runner = Runner(project, target=target, confirm=confirmed)
+    summary = safeguard.authorize(target, action="downgrade", confirmed=confirmed)
+    runner.config.attributes[safeguard.SECURED_ATTRIBUTE] = True
+
+    def prepare(first: Move) -> None:
+        safeguard.secure("downgrade", project, target, summary, progress, revision=first.revision)
+
+    moves = _PlannedMoves(progress, prepare)
+    runner.downgrade(to, moves.receive)
+    return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
+
+
+def stamp(project: Project, to: str) -> MoveResult:
+    """Write a revision into the database without running anything."""
+    from dormatory.runtime.runner import Runner  # noqa: PLC0415
+
+    target = project.target()
+    runner = Runner(project, target=target)
+    runner.stamp(to)
+    return MoveResult(str(target), runner.current(), 1)
+
+
+def write_upgrade_sql(project: Project, span: str) -> None:
+    """Let Alembic write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
+    from dormatory.runtime.runner import Runner  # noqa: PLC0415
+
+    Runner(project, target=project.target()).write_sql(span)
+
+
+class _PlannedMoves:
+    """Passes events on, counts the planned moves, and prepares the database before the first of them."""
+
+    def __init__(self, progress: Progress, prepare: Callable[[Move], None]) -> None:
+        self._progress, self._prepare = progress, prepare
+        self.count = 0
+
+    def receive(self, event: Event) -> None:
+        from dormatory.runtime.progress import MovesPlanned  # noqa: PLC0415
+
+        self._progress(event)
+        if isinstance(event, MovesPlanned) and event.moves:
+            self.count = len(event.moves)
+            self._prepare(event.moves[0])
