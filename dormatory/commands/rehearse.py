@@ -23,11 +23,11 @@ def rehearse_and_check(
 ) -> tuple[Rehearsal, Outcome]:
     """Rehearse the pending revisions on a copy of the target, and check the recording."""
     refuse_unknown_rules(project.settings, project.ini)
-    found = rehearse(project, project.target(), request, progress)
+    target, history = project.target(), History.read(project)
+    found = rehearse(project, target, request, progress, history=history)
     recording = found.recording
     if recording is None:
         return found, Outcome((), configuration=project.ini)
-    history = History.read(project)
     findings = tuple(apply_settings(check_rehearsal(recording, history), project.settings, history))
     names = tuple(step.revision for step in recording.steps)
     server = CheckedServer(recording.backend, recording.server)

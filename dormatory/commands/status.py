@@ -45,7 +45,7 @@ def status(project: Project, target: Target) -> Status:
     server = "-"
     drift: LiveDrift | None = None
     if exists := backend.exists(target):
-        drift = live_drift(project, target)
+        drift = live_drift(project, target, history)
         try:
             with backend.engine(target, writing=False).connect() as connection:
                 server = backend.version(connection)
@@ -74,17 +74,18 @@ def read_current(project: Project) -> tuple[History, tuple[str, ...]]:
     return history, current
 
 
-def live_drift(project: Project, target: Target) -> LiveDrift:
+def live_drift(project: Project, target: Target, history: History | None = None) -> LiveDrift:
     """Compare a database with the history at the database's own revision; pending revisions are no drift.
 
-    It only reads, and holds the upgrade lock meanwhile, so that a running deployment is not reported as drift. Raises
-    DatabaseFailedError if the target cannot be read; if the history cannot be replayed, `problem` says why.
+    It only reads, and holds the upgrade lock meanwhile, so that a running deployment is not reported as drift. A
+    `history` that was read before is not read again. Raises DatabaseFailedError if the target cannot be read; if the
+    history cannot be replayed, `problem` says why.
     """
     version_table = scratch.version_table(project, target)
     with backend_for(target).upgrade_lock(target, version_table):
         current = scratch.current_revisions(project, target)
         live = scratch.read_schema(target, version_table)
-    if unknown := History.read(project).unknown(current):
+    if unknown := (history or History.read(project)).unknown(current):
         return LiveDrift(current, (), f"revision {', '.join(unknown)} is not in this checkout")
     try:
         with scratch.databases(target.backend_name) as maker, maker() as expected:

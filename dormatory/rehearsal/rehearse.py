@@ -45,13 +45,18 @@ class RehearsalRequest:
 
 
 def rehearse(
-    project: Project, target: Target, request: RehearsalRequest, progress: Progress = ignore_progress
+    project: Project,
+    target: Target,
+    request: RehearsalRequest,
+    progress: Progress = ignore_progress,
+    *,
+    history: History | None = None,
 ) -> Rehearsal:
     """Rehearse what is pending on the target, without writing to it.
 
     Raises MissingDatabaseError, RevisionNotInCheckoutError, and the error of a copy that cannot be made.
     """
-    history = History.read(project)
+    history = history or History.read(project)
     history.refuse_branches()
     with backend_for(target).replica.open_replica_source(target) as source:
         with source.empty_database() as empty:

@@ -45,12 +45,9 @@ class _ConfigureInterceptor:
         transaction_per_step: bool,
         lock_version_table: Callable[[str], None],
     ) -> None:
-        self._target, self._transaction_per_step, self._lock_version_table = (
-            target,
-            transaction_per_step,
-            lock_version_table,
-        )
         self._environment, self._configure = environment, environment.configure
+        self._target, self._transaction_per_step = target, transaction_per_step
+        self._lock_version_table = lock_version_table
         self.is_configured = False
         self.applied_heads: set[str] | None = None
         self.options: dict[str, Any] = {}
@@ -97,14 +94,14 @@ def run_external_env(
     """
     wait = project.settings.lock_wait
     engine = backend_for(target).engine(target, writing=True, wait_seconds=wait)
+    errors: list[BaseException] = []
+    fn = _record_errors(steps, errors, checks_transaction=transaction_per_step)
     with contextlib.ExitStack() as stack:
         is_migrating = given is None and not options.get("dont_mutate")
         lock_version_table = _version_table_lock(stack, target, wait) if is_migrating else lambda _: None
         connection = given if given is not None else stack.enter_context(engine.connect())
         for offer in (connection, engine, None):
             config.attributes["connection"] = offer
-            errors: list[BaseException] = []
-            fn = _record_errors(steps, errors, checks_transaction=transaction_per_step)
             with EnvironmentContext(config, script, fn=fn, as_sql=False, **options) as environment:
                 interceptor = _ConfigureInterceptor(
                     environment,
@@ -121,14 +118,19 @@ def run_external_env(
                     continue
             break
         if errors:
-            raise errors[0]  # env.py kept it to itself
-        if connection.in_transaction():
-            connection.commit()
-        if not interceptor.is_configured:
-            raise EnvironmentFailedError("env.py", "it ended without calling context.configure()")
-        if interceptor.applied_heads is not None:
-            with backend_for(target).engine(target, writing=False).connect() as second:
-                guards.refuse_other_heads(second, interceptor.applied_heads, interceptor.options)
+            raise errors[0]  # env.py caught it
+        _confirm_run(connection, target, interceptor)
+
+
+def _confirm_run(connection: Connection, target: Target, interceptor: _ConfigureInterceptor) -> None:
+    """Commit what env.py left uncommitted, and require that it configured Alembic and that the heads are there."""
+    if connection.in_transaction():
+        connection.commit()
+    if not interceptor.is_configured:
+        raise EnvironmentFailedError("env.py", "it ended without calling context.configure()")
+    if interceptor.applied_heads is not None:
+        with backend_for(target).engine(target, writing=False).connect() as second:
+            guards.refuse_other_heads(second, interceptor.applied_heads, interceptor.options)
 
 
 def _version_table_lock(stack: contextlib.ExitStack, target: Target, wait_seconds: float) -> Callable[[str], None]:

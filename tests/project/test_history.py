@@ -1,4 +1,4 @@
-"""The revision graph, read without importing a revision: whatever Alembic accepts, and what it trips over."""
+"""The history is read from files: it accepts what Alembic accepts, and refuses what makes Alembic fail."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from dormatory.errors import BrokenHistoryError, MissingProjectError, MultipleHeadsError, UnknownRevisionError
+from dormatory.errors import BrokenHistoryError, MultipleHeadsError, UnknownRevisionError
 from dormatory.project.history import History
-from dormatory.project.project import Project
 
 if TYPE_CHECKING:
     from tests.conftest import SmallProject
@@ -125,87 +124,3 @@ class TestBroken:
         file = small_project.versions / "001_x.py"
         file.write_bytes(content)
         self.assert_refused(small_project, f"{file}:1 does not parse")
-
-
-class TestFiles:
-    def test_files_without_a_revision_are_passed_over(self, small_project: SmallProject) -> None:
-        small_project.write_table_revisions("a")
-        (small_project.versions / "helpers.py").write_text("x = 1\n")
-        (small_project.versions / "__init__.py").write_text("def (:\n")
-        (small_project.versions / "notes.txt").write_text("revision = '002'\n")
-        assert ids(read_history(small_project)) == ["001"]
-
-    def test_no_revision_is_imported(self, small_project: SmallProject) -> None:
-        small_project.write_revision("001", extra="raise SystemExit")
-        assert ids(read_history(small_project)) == ["001"]
-
-    def test_annotated_assignments_count_and_computed_ones_do_not(self, small_project: SmallProject) -> None:
-        file = small_project.write_revision("001")
-        file.write_text(
-            "revision: str = '001'\ndown_revision: str | None = None\nbranch_labels = tuple(x for x in ())\n"
-        )
-        assert read_history(small_project).get("001").labels == ()
-
-    @pytest.mark.parametrize(
-        ("lines", "found"),
-        [
-            (("version_locations = %(here)s/one %(here)s/two",), ["001", "002"]),
-            (("version_locations = %(here)s/one:%(here)s/two", "path_separator = os"), ["001", "002"]),
-            (("version_locations = one, two",), ["001", "002"]),
-            (("version_locations =\n    one\n    two", "path_separator = newline"), ["001", "002"]),
-            (("version_locations = %(here)s/one",), ["001"]),
-            (("version_locations = %(here)s/one", "recursive_version_locations = true"), ["001", "003"]),
-        ],
-        ids=["spaces", "os", "commas", "newlines", "one", "recursive"],
-    )
-    def test_revisions_are_found_wherever_the_ini_says(
-        self, small_project: SmallProject, lines: tuple[str, ...], found: list[str]
-    ) -> None:
-        for place, name, parent in (("one", "001", None), ("two", "002", "001"), ("one/deeper", "003", "001")):
-            directory = small_project.root / place
-            directory.mkdir(parents=True)
-            small_project.write_revision(name, after=parent).rename(directory / f"{name}.py")
-        small_project.write_ini("script_location = %(here)s/scripts", *lines)
-        assert ids(read_history(small_project)) == found
-
-    def test_pyproject_toml_serves_as_configuration(self, small_project: SmallProject) -> None:
-        small_project.write_table_revisions("a")
-        toml = small_project.root / "pyproject.toml"
-        toml.write_text(
-            '[tool.alembic]\nscript_location = "scripts"\nversion_locations = ["%(here)s/scripts/versions"]\n'
-        )
-        assert ids(History.read(Project.read(toml))) == ["001"]
-
-
-class TestProject:
-    @pytest.mark.parametrize(
-        ("content", "why"),
-        [
-            (None, "there is no such file"),
-            ("[alembic]\n", "it names no script_location"),
-            ("script_location = x\n", "it does not read as a configuration: File contains no section headers."),
-            ("[other]\n", "it does not read as a configuration: 'alembic'"),
-        ],
-        ids=["missing", "no-location", "no-section", "another-section"],
-    )
-    def test_what_is_no_configuration_is_refused_in_one_line(
-        self, small_project: SmallProject, content: str | None, why: str
-    ) -> None:
-        ini = small_project.root / "alembic.ini"
-        ini.unlink()
-        if content is not None:
-            ini.write_text(content)
-        with pytest.raises(MissingProjectError) as raised:
-            Project.locate(small_project.root, {})
-        assert str(raised.value) == (
-            f"{ini} is no Alembic configuration ({why}); set ALEMBIC_CONFIG to the alembic.ini to use"
-        )
-
-    def test_a_percent_sign_in_the_ini_is_no_interpolation(self, small_project: SmallProject) -> None:
-        small_project.write_ini("script_location = %(here)s/scripts", "sqlalchemy.url = postgresql://u:a%%40b@h/n")
-        assert small_project.project.target({}).url.password == "a@b"  # noqa: S105  # what the ini above says
-
-    def test_the_variable_beats_the_ini(self, small_project: SmallProject) -> None:
-        small_project.write_ini("script_location = %(here)s/scripts", "sqlalchemy.url = sqlite:///ini.db")
-        assert small_project.project.target({}).path == small_project.root / "ini.db"
-        assert small_project.project.target({"DATABASE_URL": "sqlite:///v.db"}).path == small_project.root / "v.db"

@@ -1,0 +1,56 @@
+"""A project is read from its alembic.ini or pyproject.toml; what is no configuration is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.errors import MissingProjectError
+from dormatory.project.history import History
+from dormatory.project.project import Project
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallProject
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "there is no such file"),
+        ("[alembic]\n", "it names no script_location"),
+        ("script_location = x\n", "it does not read as a configuration: File contains no section headers."),
+        ("[other]\n", "it does not read as a configuration: 'alembic'"),
+    ],
+    ids=["missing", "no-location", "no-section", "another-section"],
+)
+def test_what_is_no_configuration_is_refused_in_one_line(
+    small_project: SmallProject, content: str | None, why: str
+) -> None:
+    ini = small_project.root / "alembic.ini"
+    ini.unlink()
+    if content is not None:
+        ini.write_text(content)
+    with pytest.raises(MissingProjectError) as raised:
+        Project.locate(small_project.root, {})
+    assert str(raised.value) == (
+        f"{ini} is no Alembic configuration ({why}); set ALEMBIC_CONFIG to the alembic.ini to use"
+    )
+
+
+def test_a_percent_sign_in_the_ini_is_no_interpolation(small_project: SmallProject) -> None:
+    small_project.write_ini("script_location = %(here)s/scripts", "sqlalchemy.url = postgresql://u:a%%40b@h/n")
+    assert small_project.project.target({}).url.password == "a@b"  # noqa: S105  # what the ini above says
+
+
+def test_the_variable_beats_the_ini(small_project: SmallProject) -> None:
+    small_project.write_ini("script_location = %(here)s/scripts", "sqlalchemy.url = sqlite:///ini.db")
+    assert small_project.project.target({}).path == small_project.root / "ini.db"
+    assert small_project.project.target({"DATABASE_URL": "sqlite:///v.db"}).path == small_project.root / "v.db"
+
+
+def test_pyproject_toml_serves_as_configuration(small_project: SmallProject) -> None:
+    small_project.write_table_revisions("a")
+    toml = small_project.root / "pyproject.toml"
+    toml.write_text('[tool.alembic]\nscript_location = "scripts"\nversion_locations = ["%(here)s/scripts/versions"]\n')
+    assert list(History.read(Project.read(toml)).by_id) == ["001"]

@@ -1,0 +1,60 @@
+"""Which files are revisions, and what they declare: nothing of them is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.project.revision_files import read_scripts
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallProject
+
+
+def ids(project: SmallProject) -> list[str]:
+    return [script.revision.id for script in read_scripts(project.project) if script.revision]
+
+
+def test_files_without_a_revision_are_ignored(small_project: SmallProject) -> None:
+    small_project.write_table_revisions("a")
+    (small_project.versions / "helpers.py").write_text("x = 1\n")
+    (small_project.versions / "__init__.py").write_text("def (:\n")
+    (small_project.versions / "notes.txt").write_text("revision = '002'\n")
+    assert ids(small_project) == ["001"]
+
+
+def test_no_revision_is_imported(small_project: SmallProject) -> None:
+    small_project.write_revision("001", extra="raise SystemExit")
+    assert ids(small_project) == ["001"]
+
+
+def test_annotated_assignments_count_and_computed_ones_do_not(small_project: SmallProject) -> None:
+    file = small_project.write_revision("001")
+    file.write_text("revision: str = '001'\ndown_revision: str | None = None\nbranch_labels = tuple(x for x in ())\n")
+    (script,) = read_scripts(small_project.project)
+    assert script.revision is not None
+    assert (script.revision.id, script.revision.labels) == ("001", ())
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (("version_locations = %(here)s/one %(here)s/two",), ["001", "002"]),
+        (("version_locations = %(here)s/one:%(here)s/two", "path_separator = os"), ["001", "002"]),
+        (("version_locations = one, two",), ["001", "002"]),
+        (("version_locations =\n    one\n    two", "path_separator = newline"), ["001", "002"]),
+        (("version_locations = %(here)s/one",), ["001"]),
+        (("version_locations = %(here)s/one", "recursive_version_locations = true"), ["001", "003"]),
+    ],
+    ids=["spaces", "os", "commas", "newlines", "one", "recursive"],
+)
+def test_revisions_are_found_wherever_the_ini_says(
+    small_project: SmallProject, lines: tuple[str, ...], found: list[str]
+) -> None:
+    for place, name, parent in (("one", "001", None), ("two", "002", "001"), ("one/deeper", "003", "001")):
+        directory = small_project.root / place
+        directory.mkdir(parents=True)
+        small_project.write_revision(name, after=parent).rename(directory / f"{name}.py")
+    small_project.write_ini("script_location = %(here)s/scripts", *lines)
+    assert ids(small_project) == found
