@@ -46,6 +46,16 @@ def upgraded(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     return copy
 
 
+@pytest.fixture
+def other_project(tmp_path: Path) -> Path:
+    """A project elsewhere, with a copy of our tasks.py and one revision."""
+    shutil.copy(ROOT / "tasks.py", tmp_path)
+    assert inv("db.init", cwd=tmp_path).code == 0
+    revision = '"""Keep orders."""\n\nrevision = "001"\ndown_revision = None\n'
+    (tmp_path / "alembic" / "versions" / "001_orders.py").write_text(revision)
+    return tmp_path
+
+
 def inv(*arguments: str, cwd: Path) -> ProcessResult:
     return python("-m", "invoke", *arguments, cwd=cwd)
 
@@ -119,3 +129,13 @@ def test_a_bare_word_is_wrong_use_and_touches_nothing(project: Path, use: str, m
     assert (refused.code, refused.stdout) == (2, "")
     assert refused.stderr == f"error: {message}\n"
     assert file_contents(project) == before
+
+
+def test_a_copied_tasks_file_acts_on_the_project_that_it_stands_in(other_project: Path) -> None:
+    nested = other_project / "alembic" / "versions"
+
+    inside, from_elsewhere = inv("db.history", cwd=nested), inv("-r", str(other_project), "db.history", cwd=ROOT)
+
+    assert (inside.code, inside.stdout, inside.stderr) == (0, "base -> 001 (head)  Keep orders.\n", "")
+    assert from_elsewhere == inside
+    assert (other_project / "dormatory.db").is_file()
