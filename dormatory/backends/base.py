@@ -14,25 +14,26 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
-    from dormatory.backends.dump import Dump
-    from dormatory.backends.introspection import Introspection
+    from dormatory.backends.parts import (
+        Backup,
+        Dump,
+        Introspection,
+        Probe,
+        Replica,
+        RowCompare,
+        RowCounts,
+        RowIO,
+        Scratch,
+        Tracer,
+        Violations,
+    )
     from dormatory.backends.postgresql.blockers import Blocker, BlockerMonitor
-    from dormatory.backends.probe import Probe
-    from dormatory.backends.replica import Replica
-    from dormatory.backends.row_counts import RowCompare, RowCounts
-    from dormatory.backends.row_io import RowIO
-    from dormatory.backends.tracer import Tracer
     from dormatory.backends.url import Target
-    from dormatory.backends.violation import Violations
     from dormatory.errors import DormatoryError
-
-    ScratchMaker = Callable[[], AbstractContextManager[Target]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +53,6 @@ class DatabaseSummary:
     sessions: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaInfo:
-    """A copy of the target: product and version of the source and of the server with the copy, and what is in it.
-
-    `sample` is how many rows of each table were requested, 0 for all. `notes` are what else differs from the target.
-    """
-
-    source: str
-    server: str
-    tables: int
-    rows: int
-    seconds: float
-    sample: int = 0
-    notes: tuple[str, ...] = ()
-
-
 class LockTimeout(Protocol):
     """How long a migrating connection waits for locks that others hold."""
 
@@ -80,32 +65,6 @@ class LockTimeout(Protocol):
 
     def is_timeout(self, error: BaseException) -> bool:
         """Return whether an error means that a lock was not granted in time."""
-
-
-class Backup(Protocol):
-    """Part `backup`: copies of a whole database in a file."""
-
-    def write_backup(self, target: Target, file: Path) -> None:
-        """Copy the database into `file`, which only the user may read, and which appears when it was read back whole.
-
-        The database is not changed. Raises MissingDatabaseError, BackupFailedError.
-        """
-
-    def restore_backup(self, target: Target, file: Path) -> None:
-        """Replace the database by a backup, all of it or nothing; its mark (development or production) stays.
-
-        Raises NotABackupError for a file that does not hold a backup of this kind of database, DatabaseFailedError.
-        """
-
-
-class Scratch(Protocol):
-    """Part `scratch`: empty databases for one run."""
-
-    def scratch_databases(self) -> AbstractContextManager[ScratchMaker]:
-        """Provide a maker of empty databases; a server that they need runs until the block ends.
-
-        The maker returns a context manager: the database is removed at its end.
-        """
 
 
 class _Part:

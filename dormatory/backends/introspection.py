@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
 from dormatory.errors import DormatoryError
@@ -12,26 +12,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.backends.schema_tracker import SchemaTracker
     from dormatory.schema.snapshot import Snapshot
 
 
-class Introspection(Protocol):
-    """Part `introspection`: the structure of the connected database; it only reads, in the caller's transaction.
-
-    `ignore` names tables to leave out with everything that belongs to them, as `name` (in any namespace) or as
-    `namespace.name`.
-    """
-
-    def read_snapshot(self, connection: Connection, ignore: Collection[str]) -> Snapshot:
-        """Return the structure, read once."""
-
-    def schema_tracker(self, ignore: Collection[str]) -> SchemaTracker:
-        """Return a reader of the structure that reads again only what changed."""
-
-
 def read_snapshot(connection: Connection, *, ignore: Collection[str] = ()) -> Snapshot:
-    """Return the structure of the connected database, without the tables in `ignore` (see Introspection).
+    """Return the structure of the connected database, without the tables in `ignore` (see parts.Introspection).
 
     Raises DormatoryError for a kind of database that is not supported.
     """

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from dormatory.backends.base import ReplicaInfo
     from dormatory.backends.url import Target
 
 
-class Replica(Protocol):
-    """Part `replica`: copies of a database."""
+@dataclass(frozen=True, slots=True)
+class ReplicaInfo:
+    """A copy of the target: product and version of the source and of the server with the copy, and what is in it.
 
-    def open_replica_source(self, target: Target) -> AbstractContextManager[ReplicaSource]:
-        """Open the target for reading, and give access to its copies, which are removed at the end.
+    `sample` is how many rows of each table were requested, 0 for all. `notes` are what else differs from the target.
+    """
 
-        Raises MissingDatabaseError, DatabaseFailedError, and what prevents a throwaway server from starting.
-        """
+    source: str
+    server: str
+    tables: int
+    rows: int
+    seconds: float
+    sample: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class ReplicaSource(Protocol):

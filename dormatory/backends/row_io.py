@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from dormatory.backends.driver import open_cursor
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.schema.snapshot import Column, Table, TableId
+    from dormatory.schema.snapshot import TableId
     from dormatory.sql.dialect import Dialect
 
     TypedColumn: TypeAlias = tuple[str, str]  # name, and family of the values' type
@@ -35,22 +35,6 @@ class CellForm(Enum):
     JSON = "json"
     TIMESTAMP = "timestamp"
     UTC_TIMESTAMP = "UTC timestamp"
-
-
-class RowIO(Protocol):
-    """Part `row_io`: how rows are selected so that they compare, and a writer for them."""
-
-    def select_source(self, table: Table) -> str:
-        """Return what to select from for the rows that are read with this table and no other."""
-
-    def select_expression(self, column: Column) -> str:
-        """Return what to select for a column, in a form that no driver, time zone or setting changes."""
-
-    def cell_form(self, declared_type: str) -> CellForm:
-        """Return the form of the cells of a column with this type."""
-
-    def row_writer(self, connection: Connection) -> RowWriter:
-        """Return a writer on this connection; close it."""
 
 
 class RowWriter(ABC):

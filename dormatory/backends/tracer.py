@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from sqlalchemy import Connection
-
-    from dormatory.schema.snapshot import TableId
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +48,3 @@ class StatementTracer(Protocol):
 
     def unknown_effects(self) -> StatementEffects:
         """Return what is known of a statement after which nothing can be queried, such as one that failed."""
-
-
-class Tracer(Protocol):
-    """Part `tracer`: what a connection did."""
-
-    def statement_tracer(self, connection: Connection) -> StatementTracer | None:
-        """Return a tracer for this connection; None where there are no locks and rewrites to observe."""
-
-    def collect_written_tables(self, connection: Connection) -> AbstractContextManager[set[TableId] | None]:
-        """Give a set that collects the tables a block writes to; None where that cannot be observed."""
-
-    def total_rows_written(self, cursor: Any) -> int:
-        """Return how many rows the cursor's connection has written since it was opened; 0 where that is unknown."""
-
-    def is_transaction_open(self, connection: Connection) -> bool:
-        """Return whether a transaction is open, as the driver knows it without a query."""

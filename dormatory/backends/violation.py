@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.driver import fetch_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dormatory.sql.dialect import Dialect
 
@@ -60,19 +60,6 @@ def duplicate_condition(table: str, expressions: Sequence[str], statement: str, 
     listed = ", ".join(expressions)
     others = f"SELECT {listed} FROM {table} WHERE {narrowed} GROUP BY {listed} HAVING count(*) > 1"  # noqa: S608  # as above
     return f"{narrowed} AND ({listed}) IN ({others})"
-
-
-class Violations(Protocol):
-    """Part `violations`: from an error to the rows that caused it."""
-
-    def find_violation(self, error: BaseException, statement: str, raw: Any) -> Violation | None:
-        """Return the rule that rows violate, or None for any other error.
-
-        `raw` is SQLAlchemy's raw connection, in the state before the statement that failed with `error`.
-        """
-
-    def find_dangling_rows(self, raw: Any) -> Iterable[Violation]:
-        """Return each foreign key that rows violate, where the database accepts such rows."""
 
 
 @dataclass(frozen=True, slots=True)

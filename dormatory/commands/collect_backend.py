@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from dormatory.backends.dump import dump_schema
+from dormatory.backends.registry import backend_for
 from dormatory.checks.engine_errors import engine_error_finding
 from dormatory.commands.evidence import Evidence
 from dormatory.commands.schema_dump import committed_file
@@ -30,7 +30,7 @@ from dormatory.runtime.model_schema import compare_with_models
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import EvidenceRequest
@@ -105,7 +105,7 @@ class _EvidenceCollector:
         self._has_read_head = True
         table = scratch.version_table(self._project, head)
         with ThreadPoolExecutor(1) as pool:  # a dump mostly waits for programs
-            fresh = partial(dump_schema, head, version_table=table)
+            fresh = partial(backend_for(head).dump.dump_schema, head, table)
             dump_future = pool.submit(self._attempt, fresh) if self._request.dump else None
             if self._request.schema:
                 self._comparison = self._attempt(partial(compare_with_models, self._project, self._maker, head, table))

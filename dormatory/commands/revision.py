@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.runtime.progress import Event

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.backends.dump import dump_schema, load_schema, write_dump
 from dormatory.backends.registry import backend_for
-from dormatory.errors import DumpMismatchError, MissingDatabaseError, MissingDumpError
+from dormatory.errors import DumpMismatchError, DumpNotWrittenError, MissingDatabaseError, MissingDumpError
 from dormatory.runtime import scratch
 from dormatory.schema.diff import diff
+from dormatory.system.atomic_file import replace_file
 from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.schema.changes import Change
@@ -57,14 +57,14 @@ def committed_text(project: Project, backend: str, reference: str = "") -> str:
 def fresh_dump(project: Project, maker: ScratchMaker) -> str:
     """Return the dump of a scratch database at head."""
     with scratch.at_revision(project, maker) as target:
-        return dump_schema(target, version_table=scratch.version_table(project, target))
+        return backend_for(target).dump.dump_schema(target, scratch.version_table(project, target))
 
 
 def live_dump(project: Project, target: Target) -> str:
     """Return the dump of the target itself; raises MissingDatabaseError."""
     if not backend_for(target).exists(target):
         raise MissingDatabaseError(str(target))
-    return dump_schema(target, version_table=scratch.version_table(project, target))
+    return backend_for(target).dump.dump_schema(target, scratch.version_table(project, target))
 
 
 def committed_and_fresh_dump(project: Project, backend: str) -> tuple[Path, str, str]:
@@ -89,9 +89,10 @@ def dump_difference(project: Project, backend: str, reference: str = "") -> Dump
     with scratch.databases(backend) as maker:
         with scratch.at_revision(project, maker) as target:
             version_table = scratch.version_table(project, target)
-            after, new = dump_schema(target, version_table=version_table), scratch.read_schema(target, version_table)
+            after = backend_for(target).dump.dump_schema(target, version_table)
+            new = scratch.read_schema(target, version_table)
         with maker() as target:
-            load_schema(target, before)
+            backend_for(target).dump.load_schema(target, before)
             old = scratch.read_schema(target, version_table)
     return DumpDifference(backend, before, after, diff(old, new))
 
@@ -102,6 +103,22 @@ def load_committed_dump(project: Project, target: Target) -> None:
     Raises MissingDumpError, DatabaseNotEmptyError, DumpMismatchError.
     """
     text = committed_text(project, target.backend_name)
-    load_schema(target, text)
-    if dump_schema(target, version_table=scratch.version_table(project, target)) != text:
+    backend_for(target).dump.load_schema(target, text)
+    if backend_for(target).dump.dump_schema(target, scratch.version_table(project, target)) != text:
         raise DumpMismatchError(str(target), str(committed_file(project, target.backend_name)))
+
+
+def write_dump(path: Path, text: str) -> bool:
+    """Write a dump to a file, and return whether that changed it; an error leaves the old file as it was.
+
+    Raises DumpNotWrittenError.
+    """
+    data, path = text.encode(), path.resolve()  # a link stays a link
+    try:
+        if path.is_file() and path.read_bytes() == data:
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, data)
+    except OSError as error:
+        raise DumpNotWrittenError(str(path), error.strerror or str(error)) from error
+    return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dormatory.backends.base import ReplicaInfo
+    from dormatory.backends.replica import ReplicaInfo
     from dormatory.project.script import Revision
     from dormatory.recording.model import Direction, Recording
     from dormatory.rehearsal.forecast import Forecast

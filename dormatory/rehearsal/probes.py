@@ -13,7 +13,7 @@ from dormatory.rehearsal.model import Wait
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.backends.probe import Attempt
+    from dormatory.backends.parts import ProbeAttempt
     from dormatory.backends.url import Target
     from dormatory.recording.model import Direction
 
@@ -54,7 +54,7 @@ class _ProbeThread(Thread):
     """Try one table from the start until `stop_requested` is set."""
 
     def __init__(
-        self, probe: contextlib.AbstractContextManager[Attempt], table: str, direction: Direction, *, writes: bool
+        self, probe: contextlib.AbstractContextManager[ProbeAttempt], table: str, direction: Direction, *, writes: bool
     ) -> None:
         super().__init__(daemon=True)
         self._probe, self._table, self._direction = probe, table, direction

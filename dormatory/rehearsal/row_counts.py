@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.backends.row_counts import WriteCounters
+    from dormatory.backends.parts import WriteCounters
     from dormatory.backends.url import Target
     from dormatory.recording.model import Statement
     from dormatory.schema.snapshot import Snapshot, Table, TableId

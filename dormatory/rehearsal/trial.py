@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import RevisionStep
 
-    from dormatory.backends.row_counts import WriteCounters
+    from dormatory.backends.parts import WriteCounters
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Loss, Route

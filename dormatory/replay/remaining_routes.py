@@ -14,7 +14,7 @@ from dormatory.runtime.worker import call_in_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.project.script import Revision

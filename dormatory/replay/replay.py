@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.project.script import Revision

@@ -15,7 +15,7 @@ from dormatory.runtime.worker import call_in_parallel, call_in_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Route, Step

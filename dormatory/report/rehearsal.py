@@ -12,7 +12,7 @@ from dormatory.system.text import quantity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.backends.base import ReplicaInfo
+    from dormatory.backends.replica import ReplicaInfo
     from dormatory.recording.model import Leg, Step
     from dormatory.rehearsal.forecast import Forecast
     from dormatory.rehearsal.model import OffendingRows, Rehearsal, RevisionObservations, Wait, WrittenRows

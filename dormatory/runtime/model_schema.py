@@ -15,7 +15,7 @@ from dormatory.runtime.runner import Runner
 from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.schema.snapshot import Snapshot

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.dump import dump_schema, load_schema
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
@@ -30,6 +29,14 @@ VERSION_TABLE = (
     "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));"
 )
+
+
+def dump_schema(target: Target) -> str:
+    return backend_for(target).dump.dump_schema(target)
+
+
+def load_schema(target: Target, text: str) -> None:
+    backend_for(target).dump.load_schema(target, text)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -29,15 +29,19 @@ from dormatory.backends.sqlite import tracer as sqlite_tracer
 from dormatory.backends.sqlite import violations as sqlite_violations
 
 if TYPE_CHECKING:
-    from dormatory.backends.base import Backup, Scratch
-    from dormatory.backends.dump import Dump
-    from dormatory.backends.introspection import Introspection
-    from dormatory.backends.probe import Probe
-    from dormatory.backends.replica import Replica
-    from dormatory.backends.row_counts import RowCompare, RowCounts
-    from dormatory.backends.row_io import RowIO
-    from dormatory.backends.tracer import Tracer
-    from dormatory.backends.violation import Violations
+    from dormatory.backends.parts import (
+        Backup,
+        Dump,
+        Introspection,
+        Probe,
+        Replica,
+        RowCompare,
+        RowCounts,
+        RowIO,
+        Scratch,
+        Tracer,
+        Violations,
+    )
 
 # A type checker compares each module with the protocol of its part; the parts are imported by name at run time.
 BACKUPS: tuple[Backup, ...] = (sqlite_backup, postgresql_backup)

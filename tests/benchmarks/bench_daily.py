@@ -20,7 +20,7 @@ from tests.benchmarks.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
 
 ROUNDS = 7
 NOTHING_PENDING_LIMIT, ONE_PENDING_LIMIT, LIST_LIMIT_MS = 0.5, 1.3, 150.0

@@ -14,7 +14,7 @@ from tests.benchmarks.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")
 ROUNDS = 100

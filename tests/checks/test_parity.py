@@ -21,7 +21,7 @@ from dormatory.runtime import scratch
 from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
 
 if TYPE_CHECKING:
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.postgresql.server.throwaway import Server
 
 PROJECT = Project.read(Path(__file__).resolve().parents[2] / "alembic.ini")

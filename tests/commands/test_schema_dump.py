@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.dump import dump_schema
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands import schema_dump
 from dormatory.errors import DatabaseNotEmptyError, DumpMismatchError, MissingDumpError, ProgramFailedError
@@ -89,6 +89,7 @@ def test_a_test_database_filled_from_the_file_is_the_migrated_one(
     with maker() as filled, maker() as migrated:
         schema_dump.load_committed_dump(history.project, filled)
         scratch.upgrade(history.project, migrated, "heads")
+        dump_schema = backend_for(filled).dump.dump_schema
         assert dump_schema(filled) == dump_schema(migrated)
         with pytest.raises(DatabaseNotEmptyError):
             schema_dump.load_committed_dump(history.project, filled)

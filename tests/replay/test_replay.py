@@ -17,7 +17,7 @@ from dormatory.runtime import scratch
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.recording.model import Route, Statement
     from tests.conftest import SmallProject

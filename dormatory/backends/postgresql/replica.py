@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 
 from dormatory.backends import programs
-from dormatory.backends.base import ReplicaInfo
 from dormatory.backends.postgresql import sampling
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.replica import ReplicaInfo
 from dormatory.backends.url import Target
 from dormatory.errors import (
     DatabaseFailedError,

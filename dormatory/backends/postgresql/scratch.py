@@ -11,7 +11,7 @@ from dormatory.backends.postgresql.server import throwaway
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dormatory.backends.queries import VERSION_TABLE
 from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.backends.sqlite.engine import sqlite_driver_connection
 from dormatory.errors import DatabaseNotEmptyError, MissingDatabaseError
@@ -25,7 +26,7 @@ SELECT type, name, tbl_name, sql FROM sqlite_master
 _KIND_ORDER = {"table": 0, "view": 1, "index": 2, "trigger": 3}
 
 
-def dump_schema(target: Target, version_table: str) -> str:
+def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
     """Return the structure and the revision of a database as SQL (see dormatory.backends.dump.Dump).
 
     Tables are sorted by name: SQLite looks for the other table of a foreign key, and for the tables of a view or a

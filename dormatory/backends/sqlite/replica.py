@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dormatory.backends.base import ReplicaInfo
+from dormatory.backends.replica import ReplicaInfo
 from dormatory.backends.sqlite import sampling
 from dormatory.backends.sqlite.connection import (
     disable_driver_transactions,

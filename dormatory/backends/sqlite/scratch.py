@@ -13,7 +13,7 @@ from dormatory.system import private_directory, signals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.backends.base import ScratchMaker
+    from dormatory.backends.parts import ScratchMaker
 
 
 @contextlib.contextmanager

@@ -11,8 +11,7 @@ import pytest
 from psycopg2 import sql
 
 from dormatory.backends import programs
-from dormatory.backends.dump import dump_schema, load_schema
-from dormatory.backends.postgresql.dump import archive
+from dormatory.backends.postgresql.dump import archive, dump_schema, load_schema
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import ProgramFailedError, ProgramTooOldError

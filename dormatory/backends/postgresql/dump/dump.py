@@ -10,6 +10,7 @@ from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.postgresql.dump import archive
 from dormatory.backends.postgresql.dump.order import arrange
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
+from dormatory.backends.queries import VERSION_TABLE
 from dormatory.errors import DatabaseNotEmptyError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.o
 """
 
 
-def dump_schema(target: Target, version_table: str) -> str:
+def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
     """Return the structure and the revision of a database as SQL (see dormatory.backends.dump.Dump)."""
     with postgresql_driver_connection(target) as driver:
         entries = archive.read_archive(target, driver.server_version // 10000)

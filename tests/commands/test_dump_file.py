@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.dump import write_dump
+from dormatory.commands.schema_dump import write_dump
 from dormatory.errors import DumpNotWrittenError
 
 if TYPE_CHECKING:

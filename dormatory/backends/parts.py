@@ -1,0 +1,188 @@
+"""The parts of a backend: each protocol here is a module of the same name in every backend's folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from dormatory.backends.replica import ReplicaSource
+    from dormatory.backends.row_io import CellForm, RowWriter
+    from dormatory.backends.schema_tracker import SchemaTracker
+    from dormatory.backends.tracer import StatementTracer
+    from dormatory.backends.url import Target
+    from dormatory.backends.violation import Violation
+    from dormatory.schema.snapshot import Column, Snapshot, Table, TableId
+
+    ScratchMaker: TypeAlias = Callable[[], AbstractContextManager[Target]]
+    ProbeAttempt: TypeAlias = Callable[[], bool | None]
+
+
+class Backup(Protocol):
+    """Part `backup`: copies of a whole database in a file."""
+
+    def write_backup(self, target: Target, file: Path) -> None:
+        """Copy the database into `file`, which only the user may read, and which appears when it was read back whole.
+
+        The database is not changed. Raises MissingDatabaseError, BackupFailedError.
+        """
+
+    def restore_backup(self, target: Target, file: Path) -> None:
+        """Replace the database by a backup, all of it or nothing; its mark (development or production) stays.
+
+        Raises NotABackupError for a file that does not hold a backup of this kind of database, DatabaseFailedError.
+        """
+
+
+class Scratch(Protocol):
+    """Part `scratch`: empty databases for one run."""
+
+    def scratch_databases(self) -> AbstractContextManager[ScratchMaker]:
+        """Provide a maker of empty databases; a server that they need runs until the block ends.
+
+        The maker returns a context manager: the database is removed at its end.
+        """
+
+
+class Introspection(Protocol):
+    """Part `introspection`: the structure of the connected database; it only reads, in the caller's transaction.
+
+    `ignore` names tables to leave out with everything that belongs to them, as `name` (in any namespace) or as
+    `namespace.name`.
+    """
+
+    def read_snapshot(self, connection: Connection, ignore: Collection[str]) -> Snapshot:
+        """Return the structure, read once."""
+
+    def schema_tracker(self, ignore: Collection[str]) -> SchemaTracker:
+        """Return a reader of the structure that reads again only what changed."""
+
+
+class Dump(Protocol):
+    """Part `dump`: the structure and the revision of a database as SQL that loads into an empty one."""
+
+    def dump_schema(self, target: Target, version_table: str = ...) -> str:
+        """Return one block for each table, with all that belongs to it; blank lines stand only between blocks.
+
+        The version table and its rows come last. The same structure gives the same bytes, for every user and version
+        of the tools. It only reads. Raises DatabaseFailedError, ProgramMissingError, ProgramTooOldError or
+        ProgramFailedError.
+        """
+
+    def load_schema(self, target: Target, text: str) -> None:
+        """Create in an empty database what a dump describes, in one transaction.
+
+        Raises DatabaseNotEmptyError for a database that holds anything, DatabaseFailedError for a statement that
+        fails; nothing of the dump is left then.
+        """
+
+
+class RowIO(Protocol):
+    """Part `row_io`: how rows are selected so that they compare, and a writer for them."""
+
+    def select_source(self, table: Table) -> str:
+        """Return what to select from for the rows that are read with this table and no other."""
+
+    def select_expression(self, column: Column) -> str:
+        """Return what to select for a column, in a form that no driver, time zone or setting changes."""
+
+    def cell_form(self, declared_type: str) -> CellForm:
+        """Return the form of the cells of a column with this type."""
+
+    def row_writer(self, connection: Connection) -> RowWriter:
+        """Return a writer on this connection; close it."""
+
+
+class Tracer(Protocol):
+    """Part `tracer`: what a connection did."""
+
+    def statement_tracer(self, connection: Connection) -> StatementTracer | None:
+        """Return a tracer for this connection; None where there are no locks and rewrites to observe."""
+
+    def collect_written_tables(self, connection: Connection) -> AbstractContextManager[set[TableId] | None]:
+        """Give a set that collects the tables a block writes to; None where that cannot be observed."""
+
+    def total_rows_written(self, cursor: Any) -> int:
+        """Return how many rows the cursor's connection has written since it was opened; 0 where that is unknown."""
+
+    def is_transaction_open(self, connection: Connection) -> bool:
+        """Return whether a transaction is open, as the driver knows it without a query."""
+
+
+class Replica(Protocol):
+    """Part `replica`: copies of a database."""
+
+    def open_replica_source(self, target: Target) -> AbstractContextManager[ReplicaSource]:
+        """Open the target for reading, and give access to its copies, which are removed at the end.
+
+        Raises MissingDatabaseError, DatabaseFailedError, and what prevents a throwaway server from starting.
+        """
+
+
+class Violations(Protocol):
+    """Part `violations`: from an error to the rows that caused it."""
+
+    def find_violation(self, error: BaseException, statement: str, raw: Any) -> Violation | None:
+        """Return the rule that rows violate, or None for any other error.
+
+        `raw` is SQLAlchemy's raw connection, in the state before the statement that failed with `error`.
+        """
+
+    def find_dangling_rows(self, raw: Any) -> Iterable[Violation]:
+        """Return each foreign key that rows violate, where the database accepts such rows."""
+
+
+class Probe(Protocol):
+    """Part `probe`: one reader or writer of one table."""
+
+    READERS_CAN_WAIT_TO_WRITE: bool
+    """Whether a transaction that began by reading can wait for another writer before its first write."""
+
+    def split_by_limit(self, tables: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the tables to probe, and those that are left out because there are too many.
+
+        A table "" stands for all of them, where the database is locked as a whole.
+        """
+
+    def open_probe(self, target: Target, table: str, *, writes: bool) -> AbstractContextManager[ProbeAttempt]:
+        """Give a function that tries a table once, to read from it or to write to it.
+
+        It returns whether the table could be used, False when it is locked, and None when it is of no use to try again.
+        """
+
+
+class WriteCounters(Protocol):
+    """The rows written in a database that nobody else uses, since the counters were read."""
+
+    def flush(self, connection: Connection) -> None:
+        """Make the database add up what this connection has written, when its transaction ends."""
+
+    def written_rows(self, connection: Connection) -> Sequence[tuple[TableId, tuple[int, int, int]]]:
+        """Return the tables in which rows were written: how many inserted, updated, deleted. Call flush() before."""
+
+    def written_tables(self, connection: Connection) -> Collection[TableId]:
+        """Return the tables in which rows were written or that were rewritten. Call flush() before."""
+
+
+class RowCounts(Protocol):
+    """Part `row_counts`: for a database that counts the rows that are written."""
+
+    def write_counters(self, connection: Connection) -> WriteCounters:
+        """Return the counters as of now."""
+
+
+class RowCompare(Protocol):
+    """Part `row_compare`: one table in two databases."""
+
+    def compare_rows(
+        self, source: Target, clone: Target, table: TableId, key: Sequence[str], columns: Sequence[str]
+    ) -> list[int]:
+        """Return how many rows the source has, how many the clone lacks, and for each column how many values differ.
+
+        Without a key only the numbers of rows are compared.
+        """
