@@ -33,15 +33,11 @@ def backend_by_name(name: str) -> Backend:
     return backend
 
 
+@cache
 def dialect_by_name(name: str) -> Dialect:
-    """Return the SQL dialect of a backend, which loads neither a driver nor SQLAlchemy."""
-    if validate_backend_name(name) == "sqlite":
-        from dormatory.backends.sqlite.dialect import SQLITE  # noqa: PLC0415  # each is loaded when it is needed
-
-        return SQLITE
-    from dormatory.backends.postgresql.dialect import POSTGRESQL  # noqa: PLC0415
-
-    return POSTGRESQL
+    """Return the SQL dialect of a backend, from `dialect.py` in its folder; no driver is loaded for it."""
+    dialect: Dialect = import_module(f"dormatory.backends.{validate_backend_name(name)}.dialect").DIALECT
+    return dialect
 
 
 def backend_for(target: Target) -> Backend:

@@ -84,34 +84,3 @@ def unquoted_name(text: str) -> str:
         return text
     is_quoted = len(text) > 1 and _CLOSING_QUOTES.get(text[0]) == text[-1]
     return text[1:-1].replace('""', '"') if is_quoted else ""
-
-
-def text_in_parentheses(text: str, start: int) -> str:
-    """Return the text in the first parentheses after `start`; parentheses in quotes do not count."""
-    opening = text.find("(", start)
-    depth, quote = 0, ""
-    for at in range(max(opening, 0), len(text)):
-        sign = text[at]
-        if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"":
-            quote = sign
-        elif sign == "(":
-            depth += 1
-        elif sign == ")":
-            depth -= 1
-            if not depth:
-                return text[opening + 1 : at].strip()
-    return ""
-
-
-def split_expressions(listed: str) -> list[str]:
-    """Split a list of expressions at the commas outside parentheses."""
-    parts, depth = [""], 0
-    for sign in listed:
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return [part.strip() for part in parts if part.strip()]

@@ -9,7 +9,8 @@ from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.dataloss.contents import has_own_rows
 from dormatory.rehearsal.model import WrittenRows
 from dormatory.sql import clauses
-from dormatory.sql.lexer import TokenKind
+from dormatory.sql.lexer import TokenKind, tokenize_statement
+from dormatory.sql.nesting import nesting_depths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -46,7 +47,7 @@ def _rows_by_statements(statements: Iterable[Statement], dialect: Dialect) -> It
     for statement in statements:
         if not statement.line or statement.rows <= 0:
             continue
-        verb, table = _verb_and_table(clauses.tokenize_statement(statement.sql, dialect))
+        verb, table = _verb_and_table(tokenize_statement(statement.sql, dialect))
         if table and not table.startswith(_BATCH_TABLE_PREFIX):
             counts.setdefault(table, Counter())["insert" if verb == "replace" else verb] += statement.rows
     for table in sorted(counts):
@@ -55,9 +56,9 @@ def _rows_by_statements(statements: Iterable[Statement], dialect: Dialect) -> It
 
 def _verb_and_table(tokens: Sequence[Token]) -> tuple[str, str]:
     """Return what a statement does with rows, and of which table; empty for one that writes none."""
-    words, depth = [token.word for token in tokens], 0
-    for at, word in enumerate(words):  # behind a WITH, whose parts stand in parentheses
-        depth += (word == "(") - (word == ")")
+    words = [token.word for token in tokens]
+    for at, depth in enumerate(nesting_depths(tokens)):  # after a WITH, whose parts stand in parentheses
+        word = words[at]
         if depth or word not in _WRITE_VERBS or tokens[at].kind is not TokenKind.WORD:
             continue
         if word == "update":  # OR IGNORE and its like may follow

@@ -12,10 +12,12 @@ from dormatory.rows import candidates, sample_values
 from dormatory.rows.column_types import ColumnTypes
 from dormatory.rows.plan import ColumnPlan, ForeignKeyPlan, TablePlan, UniqueKey
 from dormatory.sql import evaluate
-from dormatory.sql.cursor import TokenCursor, split_at_commas
+from dormatory.sql.cursor import TokenCursor
 from dormatory.sql.expression import portable_expression, portable_index_key
 from dormatory.sql.lexer import TokenKind as Token
 from dormatory.sql.lexer import tokenize
+from dormatory.sql.names import token_names
+from dormatory.sql.nesting import split_at_commas
 from dormatory.system.identity_cache import cache_by_identity
 
 if TYPE_CHECKING:
@@ -92,9 +94,7 @@ class _TablePlanner:
 
     def _names_in(self, text: str) -> Node:
         """Return the columns that any text speaks of."""
-        found = {
-            token.text.lower() for token in tokenize(text, self._dialect) if token.kind in {Token.WORD, Token.NAME}
-        }
+        found = token_names(tokenize(text, self._dialect))
         return tuple(("name", word) for word in sorted(found & self._column_names))
 
     def _plan_column(self, column: Column) -> ColumnPlan:

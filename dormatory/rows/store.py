@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.backends.row_io import driver_message
 from dormatory.sql import evaluate
-from dormatory.sql.lexer import TokenKind, tokenize
+from dormatory.sql.lexer import tokenize
+from dormatory.sql.names import token_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,5 +108,4 @@ class RowStore:
         return frozenset(found & words) or frozenset(words - foreign_key_columns) or frozenset(words)
 
     def _names_in(self, text: str) -> set[str]:
-        tokens = tokenize(text, self.dialect)
-        return {token.text.lower() for token in tokens if token.kind in {TokenKind.WORD, TokenKind.NAME}}
+        return token_names(tokenize(text, self.dialect))

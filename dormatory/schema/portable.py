@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from dormatory.sql.expression import portable_expression, portable_index_key
-from dormatory.sql.lexer import TokenKind, tokenize
+from dormatory.sql.lexer import tokenize
 from dormatory.sql.normal_form import NULL
 from dormatory.sql.types import NUMBER_FAMILIES, portable_type
 
@@ -215,7 +215,7 @@ def _is_strict_in(node: Node | str, unknown: Node | str) -> bool:
 def _bare_type_name(declared: str, dialect: Dialect) -> str:
     """Return the name of a type of the user's own without namespace and quotes; an array of it is another type."""
     tokens = tokenize(declared, dialect)
-    named = [token for token in tokens if token.kind in {TokenKind.WORD, TokenKind.NAME}]
+    named = [token for token in tokens if token.is_name]
     return named[-1].text if named and not declared.endswith("]") else ""
 
 

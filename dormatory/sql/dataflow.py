@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.sql import clauses
-from dormatory.sql.cursor import split_at_commas
-from dormatory.sql.lexer import Token, TokenKind
+from dormatory.sql.lexer import Token, TokenKind, tokenize_statement
+from dormatory.sql.names import token_names
+from dormatory.sql.nesting import closing_parenthesis, split_at_commas
+from dormatory.sql.split import quoted_code, split_statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,7 +98,7 @@ def read_dataflow(statements: Sequence[Statement], dialect: Dialect) -> Dataflow
 def _read_dataflow(texts: tuple[tuple[str, str], ...], dialect: Dialect) -> Dataflow:
     reader = _StatementReader(dialect)
     for sql, location in texts:
-        reader.read(clauses.tokenize_statement(sql, dialect), location)
+        reader.read(tokenize_statement(sql, dialect), location)
     return reader.dataflow
 
 
@@ -109,7 +111,7 @@ class _StatementReader:
 
     def read(self, tokens: Iterable[Token], location: str) -> None:
         """Take in the statements that a text holds; one of a form that is not known does nothing."""
-        for statement in clauses.split_by_semicolon(tokens):
+        for statement in split_statements(tokens):
             with suppress(IndexError, ValueError):
                 self._read_statement(statement, location)
 
@@ -118,9 +120,7 @@ class _StatementReader:
         if first == "do":
             for token in tokens:
                 if token.text.startswith("$"):
-                    self.read(
-                        clauses.tokenize_statement(clauses.dollar_quoted_body(token.text), self._dialect), location
-                    )
+                    self.read(tokenize_statement(quoted_code(token.text)[1], self._dialect), location)
         elif first == "alter":
             self._read_alter(tokens, location)
         elif first == "create":
@@ -135,7 +135,7 @@ class _StatementReader:
     def _read_data_change(self, tokens: list[Token], location: str) -> None:
         words = [token.word for token in tokens]
         verb = next((at for at, word in enumerate(words) if word in {"insert", "update"}), 0)
-        self._with_names = clauses.token_names(tokens[:verb]) if words[0] == "with" else set()
+        self._with_names = token_names(tokens[:verb]) if words[0] == "with" else set()
         moves = False
         for at, word in enumerate(words):
             following = words[at + 1] if at + 1 < len(words) else ""
@@ -155,7 +155,7 @@ class _StatementReader:
             moves = True
         self.dataflow.literals.update(clauses.literal_text(token) for token in tokens if token.kind in _LITERAL_KINDS)
         if not moves and "select" in words and not any(word.startswith(_CATALOG_PREFIXES) for word in words if word):
-            self._selected_names |= clauses.token_names(tokens)
+            self._selected_names |= token_names(tokens)
 
     def _read_update(self, tokens: list[Token], at: int, location: str) -> None:
         words = [token.word for token in tokens]
@@ -164,7 +164,7 @@ class _StatementReader:
         table = clauses.table_at(tokens, at) if words[at] != "set" else self._last_table()
         start = words.index("set", at) + 1
         end = clauses.clause_end(tokens, start)
-        condition = clauses.token_names(tokens[end:])
+        condition = token_names(tokens[end:])
         sources = clauses.source_tables(tokens[start:])
         for assignment in split_at_commas(tokens[start:end]):
             texts = [token.word for token in assignment]
@@ -172,9 +172,9 @@ class _StatementReader:
                 continue
             equals = texts.index("=")
             left, right = assignment[:equals], assignment[equals + 1 :]
-            targets = [it.text.lower() for it in left if it.kind in clauses.NAME_KINDS]
+            targets = [it.text.lower() for it in left if it.is_name]
             for column in targets if left[0].word == "(" else targets[-1:]:
-                reads = clauses.token_names(right) | condition | self._names_via_python(right)
+                reads = token_names(right) | condition | self._names_via_python(right)
                 self._add_write(
                     ColumnWrite(
                         table, column, frozenset(reads), sources, "UPDATE", _statement_label("UPDATE", location)
@@ -186,8 +186,8 @@ class _StatementReader:
         at += clauses.table_name_token_count(tokens, at)
         columns: list[str] = []
         if at < len(tokens) and tokens[at].word == "(" and tokens[at + 1].word not in {"select", "with"}:
-            end = clauses.closing_parenthesis(tokens, at)
-            columns = [it.text.lower() for it in tokens[at + 1 : end] if it.kind in clauses.NAME_KINDS]
+            end = closing_parenthesis(tokens, at)
+            columns = [it.text.lower() for it in tokens[at + 1 : end] if it.is_name]
             at = end + 1
         self._read_select(table, columns, tokens[at:], location)
 
@@ -200,15 +200,13 @@ class _StatementReader:
                 self._add_write(ColumnWrite(table, column, reads, frozenset(), "INSERT", label))
             return
         sources = clauses.source_tables(rest)
-        with_names = (
-            clauses.token_names(rest) if rest[0].word == "with" else set()
-        )  # an expression of its own may stand there
+        with_names = token_names(rest) if rest[0].word == "with" else set()  # an expression of its own may stand there
         for select in clauses.select_bodies(rest):
             items = split_at_commas(select[: clauses.clause_end(select, 0)])
             columns = columns or [clauses.alias(item) for item in items]
             for at, column in enumerate(columns):
                 item = items[at] if len(items) == len(columns) else rest
-                reads = frozenset(clauses.token_names(item) | with_names)
+                reads = frozenset(token_names(item) | with_names)
                 self._add_write(
                     ColumnWrite(table, column, reads, sources, "INSERT", label, clauses.copied_column(item))
                 )
@@ -240,7 +238,7 @@ class _StatementReader:
                     ColumnWrite(
                         table,
                         column,
-                        frozenset(clauses.token_names(right)),
+                        frozenset(token_names(right)),
                         frozenset({table}),
                         "ALTER",
                         location,

@@ -1,7 +1,7 @@
-"""SQL text as tokens: what makes two texts the same although they are typed differently.
+"""SQL text as tokens: two texts that differ only in how they are typed have equal tokens.
 
 White space, comments, the case of keywords and needless quotes around a name make no difference; anything
-inside a string, a dollar quote or a name that needs its quotes does.  Nothing here knows about lines.
+inside a string, a dollar quote or a name that needs its quotes does. Tokens have no lines and no places.
 """
 
 from __future__ import annotations
@@ -32,12 +32,20 @@ class Token(NamedTuple):
 
     kind: TokenKind
     text: str
-    word: str = ""  # of a word or a symbol: the text in small letters, which is how a parser asks for it
+    word: str = ""  # of a word or a symbol: the text in small letters, which parsers compare
     quote: str = ""  # how a name was quoted
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the token is a name, or a word that may be one."""
+        # Not by a set: that would call the hash of the enumeration, which is written in Python.
+        return self.kind is TokenKind.WORD or self.kind is TokenKind.NAME
 
 
 _BEFORE_PARENTHESIS = frozenset({"by", "exists", "filter", "over", "set", "values"})  # reads better with a space
-_COMMENT_GROUPS = frozenset({"comment", "line"})
+# Groups of a lexer, see `lexemes`.
+COMMENT_GROUPS = frozenset({"comment", "line"})
+QUOTED_GROUPS = frozenset({"string", "escaped", "dollar", "name", "ticked"})
 _COMMENT_MARKS = re.compile(r"/\*|\*/")
 
 
@@ -46,11 +54,24 @@ def tokenize(sql: str, dialect: Dialect) -> list[Token]:
     return list(_scan(sql, dialect))
 
 
-def lexemes(sql: str, dialect: Dialect) -> Iterator[tuple[str, int, int]]:
-    """Yield what each part of `sql` is and where it begins and ends, comments too; white space lies between them.
+@lru_cache(maxsize=1024)  # each leg is read for several purposes, and one of the two upgrades is played again
+def tokenize_statement(sql: str, dialect: Dialect) -> tuple[Token, ...]:
+    """Return the tokens of a statement as it was sent: the = before a %(name)s is an operator of its own."""
+    found = list[Token]()
+    for token in tokenize(sql, dialect):
+        if token.kind is TokenKind.SYMBOL and token.text == "=%":
+            found += [Token(TokenKind.SYMBOL, "=", "="), Token(TokenKind.SYMBOL, "%", "%")]
+        else:
+            found.append(token)
+    return tuple(found)
 
-    What it is, is said by the names of the lexers' groups: word, lone (a word beside a quote), string, escaped, dollar,
-    name, ticked, number, line, comment, comma, symbol. Beside tokenize(), which is called a thousand times as often.
+
+def lexemes(sql: str, dialect: Dialect) -> Iterator[tuple[str, int, int]]:
+    """Yield the group, the start and the end of each token and comment of `sql`; white space lies between them.
+
+    Groups are those of the dialect's lexer: word, lone (a word next to a quote), string, escaped, dollar, name, ticked,
+    number, line (a comment to the end of the line), comment, comma (a parenthesis, too), symbol. This is a loop of its
+    own because tokenize(), which needs no places, is called a thousand times as often.
     """
     match, position, end = dialect.lexer.match, 0, len(sql.rstrip())
     while found := match(sql, position, end):
@@ -62,14 +83,14 @@ def lexemes(sql: str, dialect: Dialect) -> Iterator[tuple[str, int, int]]:
 
 
 def canonical_sql(sql: str, dialect: Dialect) -> str:
-    """Return the one spelling that every text with the same tokens has."""
+    """Return the one spelling that all texts with the same tokens share."""
     return render(tokenize(sql, dialect), dialect)
 
 
 def render(tokens: Iterable[Token], dialect: Dialect, *, fold: bool = True) -> str:
-    """Return tokens as one line of SQL, with one space where one is wanted.
+    """Return tokens as one line of SQL, with single spaces.
 
-    Words become small unless `fold` is off, as it is for text that a server wrote and that is folded already.
+    Words become lower case unless `fold` is off: text that a server wrote is folded already.
     """
     reserved = dialect.reserved_words
     parts: list[str] = []
@@ -90,7 +111,7 @@ def _scan(sql: str, dialect: Dialect) -> Iterator[Token]:
         position, group = found.end(), found.lastgroup or ""
         if group == "comment" and dialect.has_nested_comments:
             position = _comment_end(sql, position)
-        elif group not in _COMMENT_GROUPS:
+        elif group not in COMMENT_GROUPS:
             yield _token(group, found[group])
 
 
@@ -129,7 +150,7 @@ def _token_text(token: Token, dialect: Dialect, *, fold: bool) -> str:
 
 
 def _needs_space(before: str, previous: str, text: str, kind: TokenKind, reserved: frozenset[str]) -> bool:
-    """Tell whether a space stands between the token `previous`, which came after `before`, and the next one."""
+    """Return whether a space belongs between the token `previous`, which followed `before`, and the next one."""
     if text in {",", ")", ".", ";", "::", "]"} or previous in {"(", ".", "::", "["}:
         return False
     if text in {"(", "["}:  # after a keyword or an operator, not after the name of a function or a type

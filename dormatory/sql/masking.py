@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from dormatory.sql.lexer import lexemes
+from dormatory.sql.split import quoted_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,16 +165,15 @@ class _Masker:
 
     def _masked_body(self, text: str) -> str:
         """Return code between dollar quotes; that of a DO moves rows, that of a function is structure."""
-        mark = text[: text.index("$", 1) + 1]
-        body = text[len(mark) : -len(mark)]
+        quote, body = quoted_code(text)
         if (
             self._is_masking
             and (language := _DO_LANGUAGE.search(self._sql))
             and language[1].lower() not in _SQL_LANGUAGES
         ):
-            return f"{mark}…{mark}"
+            return f"{quote}…{quote}"
         inner = _Masker(body, self._dialect, self._is_name, has_values=self._is_masking)
-        return mark + inner.masked_text() + mark
+        return quote + inner.masked_text() + quote
 
     def _is_secret(self) -> bool:
         """Tell whether PASSWORD, or an option or setting of such a name, stands before a literal."""

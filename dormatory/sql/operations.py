@@ -7,8 +7,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.sql.cursor import SQLParseError, TokenCursor, split_at_commas
+from dormatory.sql.cursor import SQLParseError, TokenCursor
 from dormatory.sql.lexer import Token, TokenKind
+from dormatory.sql.nesting import split_at_commas, top_level
 from dormatory.sql.split import executed_statements
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ def _read_name(cursor: TokenCursor) -> str:
 
 def _read_identifier(cursor: TokenCursor) -> str:
     token = cursor.take()
-    if token.kind not in {TokenKind.WORD, TokenKind.NAME}:
+    if not token.is_name:
         cursor.raise_unexpected()
     return _folded_name(token)
 
@@ -316,9 +317,4 @@ def _read_columns(cursor: TokenCursor) -> tuple[str, ...]:
 
 def _top_level_words(tokens: Sequence[Token]) -> list[str]:
     """Return the words that stand in no parentheses."""
-    depth, words = 0, list[str]()
-    for token in tokens:
-        depth += (token.word == "(") - (token.word == ")")
-        if not depth and token.kind is TokenKind.WORD:
-            words.append(token.word)
-    return words
+    return [token.word for token in top_level(tokens) if token.kind is TokenKind.WORD]

@@ -1,7 +1,4 @@
-"""SQL text in pieces: statements, and the stretches that are quoted, a comment or neither.
-
-The tokens of `lexer.py` forget white space and comments; a dump has to keep both.
-"""
+"""SQL text in pieces: its statements, the code in its strings, and what in it is quoted, a comment or neither."""
 
 from __future__ import annotations
 
@@ -10,35 +7,113 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import Token, TokenKind, lexemes, tokenize
+from dormatory.sql.lexer import COMMENT_GROUPS, QUOTED_GROUPS, Token, TokenKind, lexemes, tokenize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from dormatory.sql.dialect import Dialect
 
+_SEMICOLON = frozenset({";"})
+# A statement of PL/pgSQL follows one of these, and begins with a verb that is SQL.
+_PLPGSQL_SEPARATORS = frozenset({";", "begin", "else", "loop", "then"})
 _VERBS = frozenset({"alter", "cluster", "create", "delete", "drop", "insert", "merge", "reindex", "update", "with"})
-_PLPGSQL_SEPARATORS = frozenset({";", "begin", "else", "loop", "then"})  # what a statement of PL/pgSQL stands behind
-_BODY_QUOTE = re.compile(r"\$\w*\$|'")
+
+
+def split_statements(tokens: Iterable[Token], separators: frozenset[str] = _SEMICOLON) -> Iterator[list[Token]]:
+    """Yield the tokens between separators, which are semicolons unless other words are given."""
+    statement = list[Token]()
+    for token in tokens:
+        if token.word in separators:
+            yield statement
+            statement = []
+        else:
+            statement.append(token)
+    yield statement
+
+
+def executed_statements(sql: str, dialect: Dialect) -> Iterator[list[Token]]:
+    """Yield the tokens of each statement; those in the body of a DO instead of the DO, as if each condition held."""
+    for statement in split_statements(tokenize(sql, dialect)):
+        if statement and statement[0].word == "do":
+            yield from list(_do_block_statements(statement, dialect)) or [statement]
+        else:
+            yield statement
+
+
+def _do_block_statements(block: Iterable[Token], dialect: Dialect) -> Iterator[list[Token]]:
+    """Yield the statements in the body of a DO; what it gives to EXECUTE is not known here."""
+    for literal in (token.text for token in block if token.kind is TokenKind.STRING):
+        _, code = quoted_code(literal)
+        runs = split_statements(tokenize(code, dialect), _PLPGSQL_SEPARATORS)
+        yield from (run for run in runs if run and run[0].word in _VERBS)
+
+
+def quoted_code(literal: str) -> tuple[str, str]:
+    """Return the quote of a string that holds code, an apostrophe or $tag$, and the code."""
+    quote = literal[: literal.index("$", 1) + 1] if literal[0] == "$" else "'"
+    return quote, literal[literal.index(quote) + len(quote) : -len(quote)]
+
+
+def statements_with_lines(sql: str, dialect: Dialect) -> Iterator[tuple[int, str]]:
+    """Yield the text of each statement without its semicolon, and the line that it begins on."""
+    start: int | None = None
+    for group, position, _ in lexemes(sql, dialect):
+        if sql[position] == ";" and group == "symbol":
+            if start is not None:
+                yield _line_number(sql, start), sql[start:position].rstrip()
+            start = None
+        elif start is None and group not in COMMENT_GROUPS:
+            start = position
+    if start is not None:
+        yield _line_number(sql, start), sql[start:].rstrip()
+
+
+def _line_number(sql: str, position: int) -> int:
+    return sql.count("\n", 0, position) + 1
+
+
+def text_in_parentheses(sql: str, dialect: Dialect) -> str:
+    """Return the text in the first parentheses, "" if there are none or if they stay open."""
+    depth = opening = 0
+    for group, position, end in lexemes(sql, dialect):
+        mark = sql[position] if group == "comma" else ""
+        if mark == "(":
+            depth, opening = depth + 1, opening or end
+        elif mark == ")" and opening:
+            depth -= 1
+            if not depth:
+                return sql[opening:position].strip()
+    return ""
+
+
+def split_expressions(sql: str, dialect: Dialect) -> list[str]:
+    """Return the texts between the commas that stand in no parentheses."""
+    parts, depth, start = list[str](), 0, 0
+    for group, position, end in lexemes(sql, dialect):
+        if group == "comma":
+            mark = sql[position]
+            depth += (mark == "(") - (mark == ")")
+            if mark == "," and not depth:
+                parts.append(sql[start:position])
+                start = end
+    return [part.strip() for part in [*parts, sql[start:]] if part.strip()]
 
 
 class SpanKind(Enum):
-    """What a piece of SQL text is."""
+    """What a stretch of SQL text is."""
 
     PLAIN = "plain"
     QUOTED = "quoted"
     COMMENT = "comment"
 
 
-_QUOTED, _COMMENT = SpanKind.QUOTED, SpanKind.COMMENT
-_SPAN_KINDS = {"line": _COMMENT, "comment": _COMMENT} | dict.fromkeys(
-    ("string", "escaped", "dollar", "name", "ticked"), _QUOTED
-)
+_SPAN_KINDS = dict.fromkeys(QUOTED_GROUPS, SpanKind.QUOTED) | dict.fromkeys(COMMENT_GROUPS, SpanKind.COMMENT)
 
 
 @dataclass(frozen=True, slots=True)
 class TextSpan:
-    """A stretch of SQL text of one kind; `start` is where it stands in the whole."""
+    """A stretch of SQL text of one kind; `start` is its place in the whole text."""
 
     kind: SpanKind
     start: int
@@ -46,7 +121,7 @@ class TextSpan:
 
 
 def text_spans(sql: str, dialect: Dialect) -> Iterator[TextSpan]:
-    """Yield `sql` in pieces that give it back when they are joined."""
+    """Yield `sql` as spans that give it back when they are joined."""
     position = 0
     for group, start, end in lexemes(sql, dialect):
         kind = _SPAN_KINDS.get(group)
@@ -61,11 +136,11 @@ def text_spans(sql: str, dialect: Dialect) -> Iterator[TextSpan]:
 
 
 def without_trailing_space(sql: str, dialect: Dialect) -> str:
-    """Return `sql` with no blank before the end of a line, other than inside quotes.
+    """Return `sql` without blanks at the end of a line, other than inside quotes.
 
-    Editors and commit hooks remove such blanks, and a file they touched would no longer be the dump.
+    Editors and commit hooks remove such blanks, and a file that they changed would no longer be the dump.
     """
-    return "".join(_strip_line_ends(piece) for piece in text_spans(sql.rstrip(), dialect))
+    return "".join(_strip_line_ends(span) for span in text_spans(sql.rstrip(), dialect))
 
 
 def _strip_line_ends(span: TextSpan) -> str:
@@ -74,32 +149,3 @@ def _strip_line_ends(span: TextSpan) -> str:
     if span.text.startswith("--"):
         return span.text.rstrip()
     return re.sub(r"[ \t\r]+(?=\n)", "", span.text)
-
-
-def executed_statements(sql: str, dialect: Dialect) -> Iterator[list[Token]]:
-    """Yield the tokens of each statement; of a DO, what its body may do, conditions taken to hold."""
-    for statement in _split_at(tokenize(sql, dialect), frozenset({";"})):
-        if statement and statement[0].word == "do":
-            yield from list(_do_block_statements(statement, dialect)) or [statement]
-        else:
-            yield statement
-
-
-def _split_at(tokens: Sequence[Token], marks: frozenset[str]) -> Iterator[list[Token]]:
-    run = list[Token]()
-    for token in tokens:
-        if token.word in marks:
-            yield run
-            run = []
-        else:
-            run.append(token)
-    yield run
-
-
-def _do_block_statements(block: Sequence[Token], dialect: Dialect) -> Iterator[list[Token]]:
-    """Yield the statements in the body of a DO; a recording holds no text that stands behind EXECUTE."""
-    for body in (token.text for token in block if token.kind is TokenKind.STRING):
-        mark = _BODY_QUOTE.match(body)
-        code = body[mark.end() : -len(mark[0])] if mark else body
-        runs = _split_at(tokenize(code, dialect), _PLPGSQL_SEPARATORS)
-        yield from (run for run in runs if run and run[0].word in _VERBS)

@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
 from dormatory.checks.registry import RULES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.dataloss.affected_tables import affected_by_inserts, altered_tables
 from dormatory.schema.snapshot import (
     Column,

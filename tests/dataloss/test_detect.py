@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for, dialect_by_name
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.dialect import POSTGRESQL
-from dormatory.backends.sqlite.dialect import SQLITE
-from dormatory.rows import fixtures
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.rows.generator import fill
 from dormatory.rows.planner import plan_table
 from dormatory.sql import patterns
@@ -124,20 +123,6 @@ def test_sample_texts_of_a_pattern_match_and_differ(kind: str, pattern: str) -> 
 def test_a_pattern_that_python_cannot_compile_has_no_sample() -> None:
     assert patterns.compile_pattern("~", "(unclosed") is None
     assert patterns.sample_text(re.compile(r"(?=x)y"), 1) is None
-
-
-@pytest.mark.parametrize(
-    ("sql", "expected"),
-    [
-        ("", []),
-        ("SELECT 1", [(1, "SELECT 1")]),
-        ("SELECT ';';\n\n-- a; comment\nSELECT 2 ;\n", [(1, "SELECT ';'"), (4, "SELECT 2")]),
-        ("/* a;\n */ SELECT $x$ ; $x$ ; SELECT E'\\';' ;", [(2, "SELECT $x$ ; $x$"), (2, "SELECT E'\\';'")]),
-        ('INSERT INTO "a;b" VALUES (1) -- end;', [(1, 'INSERT INTO "a;b" VALUES (1) -- end;')]),
-    ],
-)
-def test_a_file_is_split_into_statements(sql: str, expected: list[tuple[int, str]]) -> None:
-    assert list(fixtures.statements_with_lines(sql)) == expected
 
 
 def test_many_different_texts_satisfy_a_condition() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import dormatory
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
 from dormatory.backends.registry import BACKEND_NAMES, dialect_by_name
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.sql.lexer import lexemes
 
 PACKAGE = Path(dormatory.__file__).parent

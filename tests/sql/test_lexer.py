@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.sql.lexer import TokenKind, canonical_sql, tokenize
 
 if TYPE_CHECKING:

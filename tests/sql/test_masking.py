@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Statement
 from dormatory.schema.snapshot import Column, Snapshot, Table

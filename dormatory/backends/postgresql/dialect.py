@@ -197,7 +197,7 @@ _SPECIAL_WORDS = frozenset(
     ]
 )
 
-POSTGRESQL = Dialect(
+DIALECT = Dialect(
     name="postgresql",
     lexer=_LEXER,
     reserved_words=_RESERVED_WORDS,

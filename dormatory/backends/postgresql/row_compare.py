@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def compare_rows(
 
     Without a key only the numbers of rows are compared.
     """
-    name = POSTGRESQL.qualified_name(*table)
+    name = DIALECT.qualified_name(*table)
     with postgresql_driver_connection(source) as there, postgresql_driver_connection(clone) as here:
         old, new = there.cursor(), here.cursor()
         if not key:
             before, now = (_row_count(cursor, name) for cursor in (old, new))
             return [before, before - now]
-        keys, others = ([POSTGRESQL.quote_identifier(column) for column in listed] for listed in (key, columns))
+        keys, others = ([DIALECT.quote_identifier(column) for column in listed] for listed in (key, columns))
         _copy_rows(old, new, name, ", ".join([*keys, *others]))
         gone = f"n.{keys[0]} IS NULL"
         # As text: json has no equality.

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.row_io import CellForm, RowWriter
 from dormatory.sql.literals import text_form
 from dormatory.sql.types import portable_type
@@ -30,12 +30,12 @@ _FORMS_BY_FAMILY = {
 def select_source(table: Table) -> str:
     """Return the table, without the rows of tables that inherit from it; a partitioned table has no other rows."""
     only = "ONLY " if table.kind == "table" else ""
-    return only + POSTGRESQL.qualified_name(*table.id)
+    return only + DIALECT.qualified_name(*table.id)
 
 
 def select_expression(column: Column) -> str:
     """Return what gives the column as a text that no driver, time zone or setting changes."""
-    name = POSTGRESQL.quote_identifier(column.name)
+    name = DIALECT.quote_identifier(column.name)
     form = cell_form(column.type)
     if form is CellForm.JSON and column.type.endswith("]"):
         return f"to_jsonb({name})::text"
@@ -62,19 +62,19 @@ def row_writer(connection: Connection) -> PostgreSQLRowWriter:
 class PostgreSQLRowWriter(RowWriter):
     """Sends rows as literals in one statement: every driver does that, and DEFAULT can be among them."""
 
-    dialect = POSTGRESQL
+    dialect = DIALECT
 
     def insert(self, table: TableId, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows, and return how many were kept."""
-        listed = ", ".join(map(POSTGRESQL.quote_identifier, columns))
+        listed = ", ".join(map(DIALECT.quote_identifier, columns))
         lines = (", ".join(_literal(row[name]) if name in row else "DEFAULT" for name in columns) for row in rows)
         tuples = ", ".join(f"({line})" for line in lines)
-        return self._execute(f"INSERT INTO {POSTGRESQL.qualified_name(*table)} ({listed}) VALUES {tuples}")  # noqa: S608  # quoted
+        return self._execute(f"INSERT INTO {DIALECT.qualified_name(*table)} ({listed}) VALUES {tuples}")  # noqa: S608  # quoted
 
     def defer(self, constraints: Sequence[TableId]) -> None:
         """Let these foreign keys wait."""
         if constraints:
-            names = ", ".join(POSTGRESQL.qualified_name(*constraint) for constraint in constraints)
+            names = ", ".join(DIALECT.qualified_name(*constraint) for constraint in constraints)
             self._execute(f"SET CONSTRAINTS {names} DEFERRED")
 
     def check_deferred(self) -> None:
@@ -87,7 +87,7 @@ class PostgreSQLRowWriter(RowWriter):
         return found[1] if found else ""
 
     def _select_expression(self, name: str) -> str:
-        return f"{POSTGRESQL.quote_identifier(name)}::text"
+        return f"{DIALECT.quote_identifier(name)}::text"
 
     def _python_value(self, value: Any, family: str) -> Any:
         read = _VALUE_READERS.get(family)

@@ -6,16 +6,15 @@ import re
 from typing import Any
 
 from dormatory.backends.driver import fetch_rows
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.violation import (
     TableColumns,
     Violation,
     duplicate_condition,
     read_columns,
-    split_expressions,
-    text_in_parentheses,
     unquoted_name,
 )
+from dormatory.sql.split import split_expressions, text_in_parentheses
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _RULE_BY_SQLSTATE = {
@@ -61,7 +60,7 @@ def find_violation(error: BaseException, statement: str, raw: Any) -> Violation 
     if not rule or not table:
         return None
     namespace = getattr(diagnosis, "schema_name", None) or "public"
-    name = POSTGRESQL.qualified_name(namespace, table)
+    name = DIALECT.qualified_name(namespace, table)
     found = _columns(raw, name)
     match = _KEY.search(str(getattr(diagnosis, "message_detail", None) or ""))
     expressions = match[1] if match else ""
@@ -72,7 +71,7 @@ def find_violation(error: BaseException, statement: str, raw: Any) -> Violation 
         if rule == "UNIQUE":
             condition = _duplicate_condition(name, expressions, statement)
         elif rule == "NOT NULL":
-            condition = f"c.{POSTGRESQL.quote_identifier(column)} IS NULL" if column in found.names else "TRUE"
+            condition = f"c.{DIALECT.quote_identifier(column)} IS NULL" if column in found.names else "TRUE"
         elif rule == "EXCLUDE":
             condition = _exclusion_condition(name, statement)
         else:
@@ -80,7 +79,7 @@ def find_violation(error: BaseException, statement: str, raw: Any) -> Violation 
             definition = _constraint_definition(raw, name, constraint) or statement
             condition = _dangling_condition(definition, raw) if rule == "FOREIGN KEY" else _check_condition(definition)
     shown = table if namespace == "public" else f"{namespace}.{table}"
-    return Violation(rule, shown, name, columns, condition, found.key, found.names, POSTGRESQL)
+    return Violation(rule, shown, name, columns, condition, found.key, found.names, DIALECT)
 
 
 def find_dangling_rows(_raw: Any) -> tuple[Violation, ...]:
@@ -102,28 +101,29 @@ def _type_violation(statement: str, raw: Any) -> Violation | None:
     condition = f"c.{column} IS NOT NULL AND NOT pg_catalog.pg_input_is_valid(c.{column}::text, {literal})"
     is_known = is_plain and raw.driver_connection.server_version >= 160000  # noqa: PLR2004  # which has that function
     names = (unquoted_name(column),)
-    return Violation(kind, table, table, names, condition if is_known else "", found.key, found.names, POSTGRESQL)
+    return Violation(kind, table, table, names, condition if is_known else "", found.key, found.names, DIALECT)
 
 
 def _duplicate_condition(table: str, expressions: str, statement: str) -> str:
     if not expressions:
         return ""
     distinct_nulls = "NULLS NOT DISTINCT" not in statement.upper()
-    return duplicate_condition(table, split_expressions(expressions), statement, distinct_nulls=distinct_nulls)
+    keys = split_expressions(expressions, DIALECT)
+    return duplicate_condition(table, keys, statement, distinct_nulls=distinct_nulls)
 
 
 def _check_condition(definition: str) -> str:
     check = _CHECK.search(definition)
-    return f"NOT ({text_in_parentheses(definition, check.start())})" if check else ""
+    return f"NOT ({text_in_parentheses(definition[check.start() :], DIALECT)})" if check else ""
 
 
 def _dangling_condition(definition: str, raw: Any) -> str:
     match = _REFERENCES.search(definition)
     if match is None:
         return ""
-    here = split_expressions(match["here"])
-    there = split_expressions(match["there"] or "") or [
-        POSTGRESQL.quote_identifier(key) for key in _columns(raw, match["parent"]).key
+    here = split_expressions(match["here"], DIALECT)
+    there = split_expressions(match["there"] or "", DIALECT) or [
+        DIALECT.quote_identifier(key) for key in _columns(raw, match["parent"]).key
     ]
     given = " AND ".join(f"c.{name} IS NOT NULL" for name in here)
     joined = " AND ".join(f"p.{parent} = c.{child}" for child, parent in zip(here, there, strict=True))
@@ -133,11 +133,8 @@ def _dangling_condition(definition: str, raw: Any) -> str:
 def _exclusion_condition(table: str, statement: str) -> str:
     """Return the condition of rows that another row excludes, "" where expressions are compared."""
     match = _EXCLUDE.search(statement)
-    elements = (
-        [_EXCLUDE_ELEMENT.match(part) for part in split_expressions(text_in_parentheses(statement, match.end() - 1))]
-        if match
-        else []
-    )
+    listed = text_in_parentheses(statement[match.end() - 1 :], DIALECT) if match else ""
+    elements = [_EXCLUDE_ELEMENT.match(part) for part in split_expressions(listed, DIALECT)]
     found = [(it["what"], it["operator"]) for it in elements if it and unquoted_name(it["what"])]
     if not match or len(found) < len(elements) or re.match(r"\s*WHERE\b", statement[match.end() :], re.IGNORECASE):
         return ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.ddl import parse_table
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.table import build_table
 from dormatory.schema.snapshot import Index, Table, Trigger, View
 from dormatory.sql.cursor import SQLParseError
@@ -34,8 +34,8 @@ class SQLiteObjectBuilder:
 
     def _statement_body(self, found: SQLiteSchemaRow, words: int) -> str:
         """Return a statement without its first words, which name the object."""
-        tokens = tokenize(found.sql, SQLITE)[words:]
-        return render((self._name_or_string(token) for token in tokens), SQLITE)
+        tokens = tokenize(found.sql, DIALECT)[words:]
+        return render((self._name_or_string(token) for token in tokens), DIALECT)
 
     def _name_or_string(self, token: Token) -> Token:
         """Return a token as it is, but what may be a string in double quotes keeps its case."""
@@ -70,8 +70,8 @@ class SQLiteObjectBuilder:
             found.name,
             columns=tuple(row.column() for row in self._cache.columns(found.name)),
             indexes=tuple(
-                Index(other.name, canonical_sql(other.sql, SQLITE)) for other in self._cache.parts(found.name, "index")
+                Index(other.name, canonical_sql(other.sql, DIALECT)) for other in self._cache.parts(found.name, "index")
             ),
             triggers=self._triggers(found.name),
-            definition=canonical_sql(found.sql, SQLITE),
+            definition=canonical_sql(found.sql, DIALECT),
         )

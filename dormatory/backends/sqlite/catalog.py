@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from dormatory.backends.sqlite.ddl import parse_table
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.sql.cursor import SQLParseError
 from dormatory.sql.lexer import tokenize
 
@@ -140,5 +140,5 @@ def _referenced_tables(found: SQLiteSchemaRow) -> Iterator[str]:
 def _ambiguous_names(found: SQLiteSchemaRow) -> Iterator[str]:
     """Yield, in small letters, what is a string unless something has that name, and would keep its capitals."""
     if found.type in _KINDS_WITH_BODY:
-        tokens = tokenize(found.sql, SQLITE)
+        tokens = tokenize(found.sql, DIALECT)
         yield from {token.text.lower() for token in tokens if token.quote == '"' and token.text != token.text.lower()}

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from dormatory.backends.sqlite.dialect import SQLITE
-from dormatory.sql.cursor import TokenCursor, split_at_commas
+from dormatory.backends.sqlite.dialect import DIALECT
+from dormatory.sql.cursor import TokenCursor
 from dormatory.sql.lexer import Token, TokenKind, render, tokenize
+from dormatory.sql.nesting import split_at_commas
 
 _COLUMN_CONSTRAINTS = frozenset(
     {
@@ -85,20 +86,20 @@ class ParsedIndex:
 @lru_cache(maxsize=4096)
 def parse_table(sql: str) -> ParsedTable:
     """Return what a CREATE TABLE statement says; UnreadableError is raised if it is not of the expected form."""
-    cursor = TokenCursor(tokenize(sql, SQLITE))
+    cursor = TokenCursor(tokenize(sql, DIALECT))
     cursor.expect("create")
     cursor.expect("table")
     cursor.take_name()
     body = _TableBodyParser(TokenCursor(cursor.take_group()))
     body.parse()
-    options = [render(run, SQLITE).upper() for run in split_at_commas(cursor.take_rest()) if run]
+    options = [render(run, DIALECT).upper() for run in split_at_commas(cursor.take_rest()) if run]
     return ParsedTable(tuple(body.columns), tuple(body.constraints), tuple(sorted(options)))
 
 
 @lru_cache(maxsize=4096)
 def parse_index(sql: str) -> ParsedIndex:
     """Return what a CREATE INDEX statement says; UnreadableError is raised if it is not of the expected form."""
-    cursor = TokenCursor(tokenize(sql, SQLITE))
+    cursor = TokenCursor(tokenize(sql, DIALECT))
     cursor.expect("create")
     unique = cursor.accept("unique")
     cursor.expect("index")

@@ -79,7 +79,7 @@ _RESERVED_WORDS = frozenset(
     ]
 )
 
-SQLITE = Dialect(
+DIALECT = Dialect(
     name="sqlite",
     lexer=_LEXER,
     reserved_words=_RESERVED_WORDS,

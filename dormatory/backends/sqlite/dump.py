@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.backends.queries import VERSION_TABLE
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.engine import sqlite_driver_connection
 from dormatory.errors import DatabaseNotEmptyError, MissingDatabaseError
+from dormatory.sql.lexer import COMMENT_GROUPS, lexemes
 from dormatory.sql.split import SpanKind, text_spans, without_trailing_space
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def load_schema(target: Target, text: str) -> None:
 
 def _revision_inserts(driver: sqlite3.Connection, table: str) -> str:
     """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
-    name = SQLITE.quote_identifier(table)
+    name = DIALECT.quote_identifier(table)
     query = "SELECT quote(version_num) FROM {} ORDER BY version_num COLLATE BINARY"
     statement = "INSERT INTO {} (version_num) VALUES ({});\n"
     return "".join(statement.format(name, row) for (row,) in driver.execute(query.format(name)))
@@ -67,8 +68,8 @@ def _revision_inserts(driver: sqlite3.Connection, table: str) -> str:
 
 def _with_semicolon(sql: str) -> str:
     """Return a statement with its semicolon, on a line of its own where the statement ends with a comment."""
-    text = without_trailing_space(sql, SQLITE)
-    *_, end = text_spans(text, SQLITE)
+    text = without_trailing_space(sql, DIALECT)
+    *_, end = text_spans(text, DIALECT)
     return text + ("\n;" if end.kind is SpanKind.COMMENT else ";")
 
 
@@ -104,21 +105,20 @@ def _definition_spans(sql: str) -> list[tuple[int, int]]:
     """Return the start and end of each column and constraint of a table; nothing for a text with comments."""
     spans: list[tuple[int, int]] = []
     depth = start = 0
-    for span in text_spans(sql, SQLITE):
-        if span.kind is SpanKind.COMMENT:
+    for group, position, end in lexemes(sql, DIALECT):
+        if group in COMMENT_GROUPS:
             return []
-        if span.kind is SpanKind.QUOTED:
+        if group != "comma":
             continue
-        for mark in re.finditer(r"[(),]", span.text):
-            position = span.start + mark.start()
-            depth += {"(": 1, ")": -1, ",": 0}[mark[0]]
-            if mark[0] == "(" and depth == 1:
-                start = position + 1
-            elif (mark[0] == "," and depth == 1) or (mark[0] == ")" and depth == 0):
-                spans.append(_strip_span(sql, start, position))
-                start = position + 1
-            if not depth:
-                return spans  # what follows are the options of the table
+        mark = sql[position]
+        depth += (mark == "(") - (mark == ")")
+        if mark == "(" and depth == 1:
+            start = end
+        elif (mark == "," and depth == 1) or (mark == ")" and depth == 0):
+            spans.append(_strip_span(sql, start, position))
+            start = end
+        if not depth:
+            return spans  # what follows are the options of the table
     return []
 
 

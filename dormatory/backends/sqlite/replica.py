@@ -17,7 +17,7 @@ from dormatory.backends.sqlite.connection import (
     side_files,
     sqlite_connection,
 )
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import MissingDatabaseError, TargetModifiedError
@@ -59,7 +59,7 @@ class SQLiteReplicaSource:
         name = version_table.rpartition(".")[2]
         with self._open_for_reading() as connection:
             is_there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
-            query = f"SELECT version_num FROM {SQLITE.quote_identifier(name)} ORDER BY 1"  # noqa: S608  # quoted
+            query = f"SELECT version_num FROM {DIALECT.quote_identifier(name)} ORDER BY 1"  # noqa: S608  # quoted
             return tuple(row[0] for row in connection.execute(query)) if is_there else ()
 
     @contextmanager
@@ -163,6 +163,6 @@ def _checksum(path: Path) -> str:
 
 def _table_and_row_counts(path: Path) -> tuple[int, int]:
     with closing(sqlite_connection(path, wait_seconds=_WAIT_SECONDS)) as connection:
-        names = [SQLITE.quote_identifier(name) for (name,) in connection.execute(_TABLES)]
+        names = [DIALECT.quote_identifier(name) for (name,) in connection.execute(_TABLES)]
         counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names]  # noqa: S608  # quoted
     return len(names), sum(counts)

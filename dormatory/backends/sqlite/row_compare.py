@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.connection import sqlite_connection
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def compare_rows(
 
     Without a key only the numbers of rows are compared.
     """
-    quote = SQLITE.quote_identifier
+    quote = DIALECT.quote_identifier
     name = quote(table[1])
     with closing(sqlite_connection(clone.path, wait_seconds=_WAIT_SECONDS)) as connection:
         connection.execute("ATTACH ? AS source", (f"{source.path.absolute().as_uri()}?mode=ro",))

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.row_io import CellForm, RowWriter
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ _FAILED_CONSTRAINT = re.compile(r"constraint failed: (?!index )(.*)|in \w+ colum
 
 def select_source(table: Table) -> str:
     """Return the table's name."""
-    return SQLITE.quote_identifier(table.name)
+    return DIALECT.quote_identifier(table.name)
 
 
 def select_expression(column: Column) -> str:
     """Return the column's name."""
-    return SQLITE.quote_identifier(column.name)
+    return DIALECT.quote_identifier(column.name)
 
 
 @lru_cache(maxsize=4096)
@@ -48,16 +48,16 @@ def row_writer(connection: Connection) -> SQLiteRowWriter:
 class SQLiteRowWriter(RowWriter):
     """Sends rows as parameters, grouped by the columns they fill: SQLite has no DEFAULT among values."""
 
-    dialect = SQLITE
+    dialect = DIALECT
 
     def insert(self, table: TableId, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> int:
         """Insert rows, and return how many were kept."""
-        into, kept = f"INSERT INTO {SQLITE.qualified_name(*table)}", 0
+        into, kept = f"INSERT INTO {DIALECT.qualified_name(*table)}", 0
         for filled, group in groupby(rows, key=lambda row: [name for name in columns if name in row]):
             if not filled:
                 kept += sum(self._execute(f"{into} DEFAULT VALUES") for _ in group)
                 continue
-            listed, marks = ", ".join(map(SQLITE.quote_identifier, filled)), ", ".join("?" * len(filled))
+            listed, marks = ", ".join(map(DIALECT.quote_identifier, filled)), ", ".join("?" * len(filled))
             parameters = [tuple(_parameter(row[name]) for name in filled) for row in group]
             kept += self._execute(f"{into} ({listed}) VALUES ({marks})", parameters)
         return kept

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.connection import sqlite_connection
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 
 if TYPE_CHECKING:
     import sqlite3
@@ -118,4 +118,4 @@ def _delete_unkept_rows(connection: sqlite3.Connection, rowids: dict[str, str | 
 
 
 def _quoted(name: str) -> str:
-    return SQLITE.quote_identifier(name)
+    return DIALECT.quote_identifier(name)

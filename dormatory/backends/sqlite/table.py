@@ -6,10 +6,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from dormatory.backends.sqlite.ddl import parse_index, parse_table
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Table
-from dormatory.sql.cursor import SQLParseError, without_parentheses
+from dormatory.sql.cursor import SQLParseError
 from dormatory.sql.lexer import Token, TokenKind, canonical_sql, render, tokenize
+from dormatory.sql.nesting import without_parentheses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -175,8 +176,8 @@ class _TableBuilder:
         What stands in double quotes and names no column is a string to SQLite: https://sqlite.org/quirks.html#dblquote
         """
         if len(tokens) == 1 and tokens[0].text.lower() in self._declared_names:
-            return SQLITE.quote_identifier(tokens[0].text.lower())
-        return render(without_parentheses([self._name_or_string(token) for token in tokens]), SQLITE)
+            return DIALECT.quote_identifier(tokens[0].text.lower())
+        return render(without_parentheses([self._name_or_string(token) for token in tokens]), DIALECT)
 
     def _name_or_string(self, token: Token) -> Token:
         if token.quote == '"' and token.text.lower() not in self._names:
@@ -187,7 +188,7 @@ class _TableBuilder:
 @lru_cache(maxsize=4096)
 def _type(declared: str) -> str:
     """Return a declared type in capitals and with single spaces."""
-    return canonical_sql(declared, SQLITE).upper()
+    return canonical_sql(declared, DIALECT).upper()
 
 
 @lru_cache(maxsize=4096)
@@ -195,14 +196,14 @@ def _default(text: str | None) -> str | None:
     """Return a default; NULL is none, and a lone name is a string to SQLite."""
     if text is None:
         return None
-    tokens = without_parentheses(tokenize(text, SQLITE))
-    if len(tokens) == 1 and tokens[0].kind in {TokenKind.NAME, TokenKind.WORD}:
+    tokens = without_parentheses(tokenize(text, DIALECT))
+    if len(tokens) == 1 and tokens[0].is_name:
         word = tokens[0].text
         if tokens[0].kind is TokenKind.WORD and word.lower() == "null":
             return None
         if tokens[0].kind is TokenKind.NAME or word.lower() not in _CONSTANTS:
             return "'" + word.replace("'", "''") + "'"
-    return render(tokens, SQLITE)
+    return render(tokens, DIALECT)
 
 
 def _column_list(columns: Sequence[str]) -> str:
@@ -210,4 +211,4 @@ def _column_list(columns: Sequence[str]) -> str:
 
 
 def _lowercase_identifier(name: str) -> str:
-    return SQLITE.quote_identifier(name.lower())
+    return DIALECT.quote_identifier(name.lower())

@@ -6,16 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.driver import fetch_rows
-from dormatory.backends.sqlite.dialect import SQLITE
+from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.violation import (
     TableColumns,
     Violation,
     duplicate_condition,
     read_columns,
-    split_expressions,
-    text_in_parentheses,
     unquoted_name,
 )
+from dormatory.sql.split import split_expressions, text_in_parentheses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,9 +77,8 @@ def find_dangling_rows(raw: Any) -> Iterator[Violation]:
 def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: Any) -> Violation | None:
     if index:
         table = unquoted_name(index["table"])
-        expressions = [
-            _SORT_DIRECTION.sub("", part) for part in split_expressions(text_in_parentheses(statement, index.end() - 1))
-        ]
+        keys = text_in_parentheses(statement[index.end() - 1 :], DIALECT)
+        expressions = [_SORT_DIRECTION.sub("", part) for part in split_expressions(keys, DIALECT)]
         columns = tuple(unquoted_name(it) for it in expressions if re.fullmatch(_NAME, it))
         return _make_violation(
             "UNIQUE", table, columns, duplicate_condition(_quoted(table), expressions, statement), raw
@@ -98,7 +96,7 @@ def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: A
 
 def _make_violation(rule: str, table: str, columns: tuple[str, ...], condition: str, raw: Any) -> Violation:
     found = _columns(raw, table)
-    return Violation(rule, table, _quoted(table), columns, condition, found.key or ("rowid",), found.names, SQLITE)
+    return Violation(rule, table, _quoted(table), columns, condition, found.key or ("rowid",), found.names, DIALECT)
 
 
 def _source_table(table: str, copies: Any) -> str:
@@ -111,7 +109,7 @@ def _check_condition(raw: Any, table: str, constraint: str) -> str:
     (text,) = next(iter(fetch_rows(raw.cursor(), "SELECT sql FROM sqlite_schema WHERE name = ?", (table,))), ("",))
     quoted = re.escape(constraint)
     named = re.search(rf"""CONSTRAINT\s+["`\[]?{quoted}["`\]]?\s+CHECK\s*\(""", text, re.IGNORECASE)
-    return text_in_parentheses(text, named.end() - 1) if named else constraint
+    return text_in_parentheses(text[named.end() - 1 :], DIALECT) if named else constraint
 
 
 def _columns(raw: Any, table: str) -> TableColumns:
@@ -119,4 +117,4 @@ def _columns(raw: Any, table: str) -> TableColumns:
 
 
 def _quoted(name: str) -> str:
-    return SQLITE.quote_identifier(name)
+    return DIALECT.quote_identifier(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import TokenKind, tokenize
+from dormatory.sql.lexer import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +23,7 @@ def long_identifiers(upgrade: Upgrade) -> Iterator[Finding]:
             continue
         for token in tokenize(executed.statement.sql, upgrade.dialect):
             size = len(token.text.encode())
-            if (
-                token.kind in {TokenKind.WORD, TokenKind.NAME}
-                and size > _MAX_IDENTIFIER_BYTES
-                and token.text not in seen
-            ):
+            if token.is_name and size > _MAX_IDENTIFIER_BYTES and token.text not in seen:
                 seen.add(token.text)
                 truncated = token.text.encode()[:_MAX_IDENTIFIER_BYTES].decode(errors="ignore")
                 message = f"{token.text} has {size} bytes; PostgreSQL cuts it to {truncated}"

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
 from dormatory.backends.postgresql.dump.archive import ArchiveEntry
 from dormatory.backends.postgresql.dump.order import arrange
-from dormatory.backends.sqlite.dialect import SQLITE
 from dormatory.backends.sqlite.dump import with_sorted_constraints
-from dormatory.sql.split import text_spans, without_trailing_space
-
-if TYPE_CHECKING:
-    from dormatory.sql.dialect import Dialect
 
 KINDS = ["TABLE", "TABLE", "VIEW", "TYPE", "FUNCTION", "SEQUENCE", "PUBLICATION", "OPERATOR"]
 PARTS = ["FK CONSTRAINT", "CONSTRAINT", "INDEX", "TRIGGER", "POLICY", "COMMENT", "DEFAULT", "RULE"]
@@ -171,14 +163,3 @@ def test_a_policy_does_not_bring_the_table_it_reads_forward() -> None:
 def test_the_constraints_of_an_sqlite_table_are_sorted(before: str, after: str) -> None:
     assert with_sorted_constraints(before) == after
     assert with_sorted_constraints(after) == after
-
-
-@given(st.text(alphabet="ab$'\"`[]\\-*/eE \n\t;("), st.sampled_from([SQLITE, POSTGRESQL]))
-def test_text_spans_joined_give_the_text_back(text: str, dialect: Dialect) -> None:
-    assert "".join(piece.text for piece in text_spans(text, dialect)) == text
-
-
-def test_trailing_blanks_are_removed_unless_they_are_quoted() -> None:
-    text = "a  \n'b  \nc' , -- d \n\te \t\n$x$ f  \n$x$  "
-
-    assert without_trailing_space(text, POSTGRESQL) == "a\n'b  \nc' , -- d\n\te\n$x$ f  \n$x$"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.backends import programs
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.errors import ProgramFailedError
 from dormatory.sql.split import SpanKind, text_spans
 from dormatory.system.process import run_program
@@ -95,7 +95,7 @@ def parse_archive(script: str) -> Iterator[ArchiveEntry]:
     """
     header, parts = None, list[str]()
     skipped_to = 0
-    for span in text_spans(script, POSTGRESQL):
+    for span in text_spans(script, DIALECT):
         if span.start < skipped_to:
             continue
         if span.kind is SpanKind.COMMENT:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.dump import archive
 from dormatory.backends.postgresql.dump.order import arrange
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
@@ -62,6 +62,6 @@ def _revision_inserts(driver: Any, table: ArchiveEntry) -> str:
         query = 'SELECT quote_literal(version_num) FROM {} ORDER BY version_num COLLATE "C"'
         cursor.execute(sql.SQL(query).format(sql.Identifier(table.namespace, table.name)))
         rows = cursor.fetchall()
-    name = POSTGRESQL.qualified_name(table.namespace, table.name)
+    name = DIALECT.qualified_name(table.namespace, table.name)
     statement = "INSERT INTO {} (version_num) VALUES ({});\n"
     return "".join(statement.format(name, row) for (row,) in rows)

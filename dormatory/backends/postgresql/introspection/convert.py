@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.introspection.catalog_rows import ColumnRow, ConstraintRow, IndexRow
 from dormatory.backends.postgresql.introspection.views import view_definition
 from dormatory.schema.snapshot import (
@@ -23,8 +22,9 @@ from dormatory.schema.snapshot import (
     Trigger,
     View,
 )
-from dormatory.sql.cursor import without_parentheses
+from dormatory.sql.cursor import TokenCursor
 from dormatory.sql.lexer import Token, TokenKind, canonical_sql, render, tokenize
+from dormatory.sql.nesting import nesting_depths, split_at_commas, without_parentheses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -178,11 +178,11 @@ def _without_predicate(definition: str) -> tuple[str, str]:
     head, found, condition = definition.partition(" WHERE ")
     if found and " WHERE " not in condition:
         return head, _without_parentheses(condition)
-    tokens = tokenize(definition, POSTGRESQL)
-    depths = list(accumulate((token.word == "(") - (token.word == ")") for token in tokens))
-    where = next(place for place, token in enumerate(tokens) if token.text == "WHERE" and not depths[place])
-    condition = render(without_parentheses(tokens[where + 1 :]), POSTGRESQL, fold=False)
-    return render(tokens[:where], POSTGRESQL, fold=False), condition
+    tokens = tokenize(definition, DIALECT)
+    depths = enumerate(nesting_depths(tokens))
+    where = next(place for place, depth in depths if not depth and tokens[place].text == "WHERE")
+    condition = render(without_parentheses(tokens[where + 1 :]), DIALECT, fold=False)
+    return render(tokens[:where], DIALECT, fold=False), condition
 
 
 def _index_keys(definition: str) -> tuple[str, ...]:
@@ -190,18 +190,8 @@ def _index_keys(definition: str) -> tuple[str, ...]:
     start = definition.index("(") + 1
     if "(" not in definition[start:] and '"' not in definition:
         return tuple(definition[start : definition.index(")", start)].split(", "))
-    depth, keys, run = 0, list[str](), list[Token]()
-    for token in tokenize(definition[start:], POSTGRESQL):
-        mark = token.text if token.kind is TokenKind.SYMBOL else ""
-        if not depth and mark in {",", ")"}:
-            keys.append(render(run, POSTGRESQL, fold=False))
-            run = []
-            if mark == ")":
-                break
-        else:
-            depth += (mark == "(") - (mark == ")")
-            run.append(token)
-    return tuple(keys)
+    listed = TokenCursor(tokenize(definition[start - 1 :], DIALECT)).take_group()
+    return tuple(render(run, DIALECT, fold=False) for run in split_at_commas(listed))
 
 
 def sequence(row: SequenceRow, owner: str | None) -> Sequence:
@@ -229,10 +219,10 @@ def function(row: FunctionRow) -> Function:
     """Return a function; the text of a SQL or PL/pgSQL body is compared as tokens, too."""
     definition = row.definition
     if row.kind != "a":
-        tokens = tokenize(definition, POSTGRESQL)
+        tokens = tokenize(definition, DIALECT)
         if row.language in {"sql", "plpgsql"} and row.source and tokens[-1].kind is TokenKind.STRING:
-            tokens[-1] = Token(TokenKind.STRING, f"$${canonical_sql(row.source, POSTGRESQL)}$$")
-        definition = render(tokens, POSTGRESQL, fold=False)
+            tokens[-1] = Token(TokenKind.STRING, f"$${canonical_sql(row.source, DIALECT)}$$")
+        definition = render(tokens, DIALECT, fold=False)
     return Function(row.namespace, row.name, row.arguments, definition, _FUNCTION_KINDS[row.kind])
 
 
@@ -248,7 +238,7 @@ def attached_object(row: AttachedRow) -> Trigger | RewriteRule | Policy:
             _without_parentheses(row.check) if row.check else None,
         )
     kind = Trigger if row.kind == "trigger" else RewriteRule
-    definition = render(tokenize(row.definition or "", POSTGRESQL), POSTGRESQL, fold=False)
+    definition = render(tokenize(row.definition or "", DIALECT), DIALECT, fold=False)
     return kind(row.name, definition, _ENABLED[row.state])
 
 
@@ -266,5 +256,5 @@ def _without_parentheses(expression: str) -> str:
     inner = expression[1:-1]
     if "(" not in inner and ")" not in inner:
         return inner
-    tokens = tokenize(expression, POSTGRESQL)
+    tokens = tokenize(expression, DIALECT)
     return inner if len(without_parentheses(tokens)) < len(tokens) else expression

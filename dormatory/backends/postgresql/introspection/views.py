@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.backends.postgresql.dialect import POSTGRESQL
-from dormatory.sql.cursor import split_at_commas
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.sql.lexer import Token, TokenKind, render, tokenize
+from dormatory.sql.nesting import nesting_depths, split_at_commas, top_level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,10 @@ _JOIN_KEYWORDS = frozenset({"JOIN", "CROSS", "NATURAL"})
 @lru_cache(maxsize=4096)
 def view_definition(text: str, version: int) -> str:
     """Return the query of a view, in the form that the newest version gives it."""
-    tokens = tokenize(text.rstrip().removesuffix(";"), POSTGRESQL)
+    tokens = tokenize(text.rstrip().removesuffix(";"), DIALECT)
     if version < _UNQUALIFIED_SINCE:
         tokens = _without_table_prefix(tokens)
-    return render(tokens, POSTGRESQL, fold=False)
+    return render(tokens, DIALECT, fold=False)
 
 
 def _without_table_prefix(tokens: list[Token]) -> list[Token]:
@@ -34,11 +34,10 @@ def _without_table_prefix(tokens: list[Token]) -> list[Token]:
     Up to 15 the two entries for rules in a view's range table made ruleutils.c name the table of every column at the
     top of the query; since 16 it does so only where there are several tables, as it always did below the top.
     """
-    depths, nested = _nesting(tokens)
     # Keywords of the query itself: EXTRACT(year FROM ...) has a FROM of its own, one level down.
     words = [
         "" if depth or token.kind is not TokenKind.WORD else token.text
-        for token, depth in zip(tokens, depths, strict=True)
+        for token, depth in zip(tokens, nesting_depths(tokens), strict=True)
     ]
     if "FROM" not in words or not _SET_OPERATIONS.isdisjoint(words):
         return tokens
@@ -47,6 +46,7 @@ def _without_table_prefix(tokens: list[Token]) -> list[Token]:
     alias = _only_alias(tokens[start:end])
     if alias is None:
         return tokens
+    nested = _in_subquery(tokens)
     kept, place = list[Token](), 0
     while place < len(tokens):
         if not (nested[place] or start <= place < end) and _is_table_prefix(tokens, place, alias):
@@ -56,17 +56,16 @@ def _without_table_prefix(tokens: list[Token]) -> list[Token]:
     return kept
 
 
-def _nesting(tokens: Sequence[Token]) -> tuple[list[int], list[bool]]:
-    """Return for each token how many parentheses enclose it, and whether one of them is a query's."""
-    depths, nested, opened = list[int](), list[bool](), list[bool]()
+def _in_subquery(tokens: Sequence[Token]) -> list[bool]:
+    """Return for each token whether it stands in the parentheses of a query."""
+    nested, opened = list[bool](), list[bool]()
     for place, token in enumerate(tokens):
         if token.word == ")":
             opened.pop()
-        depths.append(len(opened))
         nested.append(any(opened))
         if token.word == "(":
             opened.append(tokens[place + 1].text in _QUERY_KEYWORDS)
-    return depths, nested
+    return nested
 
 
 def _only_alias(item: Sequence[Token]) -> str | None:
@@ -74,14 +73,13 @@ def _only_alias(item: Sequence[Token]) -> str | None:
     first = next((token.text for token in item if token.word != "("), "")
     if len(split_at_commas(item)) > 1 or (item[0].word == "(" and first not in _QUERY_KEYWORDS):
         return None  # a join is in parentheses
-    depths, _ = _nesting(item)
-    outer = [token for token, depth in zip(item, depths, strict=True) if not depth]
+    outer = top_level(item)
     if any(token.kind is TokenKind.WORD and token.text in _JOIN_KEYWORDS for token in outer):
         return None
     texts = [token.text for token in outer]
     if "TABLESAMPLE" in texts:
         outer = outer[: texts.index("TABLESAMPLE")]
-    return [token.text for token in outer if token.kind in {TokenKind.WORD, TokenKind.NAME}][-1]
+    return [token.text for token in outer if token.is_name][-1]
 
 
 def _is_table_prefix(tokens: Sequence[Token], place: int, alias: str) -> bool:
@@ -90,7 +88,7 @@ def _is_table_prefix(tokens: Sequence[Token], place: int, alias: str) -> bool:
     before = tokens[place - 1].text if place else ""
     return (
         tokens[place].text == alias
-        and tokens[place].kind in {TokenKind.WORD, TokenKind.NAME}
+        and tokens[place].is_name
         and before not in {".", "::"}
         and after[:1] == ["."]
         and after[1:2] != ["*"]
