@@ -219,7 +219,9 @@ def _leg(round_trip: RoundTrip, direction: Direction, before: DatabaseState, aft
         Direction.DOWNGRADE: round_trip.downgrade,
         Direction.SECOND_UPGRADE: round_trip.second_upgrade,
     }[direction]
-    return TimelineLeg(direction, before, after, read_dataflow(statements, round_trip.dialect), round_trip.dialect)
+    # Statements without a line are Alembic's own.
+    texts = tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line)
+    return TimelineLeg(direction, before, after, read_dataflow(texts, round_trip.dialect), round_trip.dialect)
 
 
 def _state_before_downgrade(round_trip: RoundTrip) -> DatabaseState:

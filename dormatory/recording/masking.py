@@ -1,4 +1,4 @@
-"""A recording without the values of rows."""
+"""The statements of a recording without the values of rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def mask_statements(
     statements: tuple[Statement, ...], dialect: Dialect, *schemas: Snapshot | None
 ) -> tuple[Statement, ...]:
-    """Return the statements with what may be shown of their SQL; `schemas` tell which names there are."""
+    """Return the statements with masked SQL; names of tables and columns in `schemas` are kept."""
 
     @cache
     def known_names() -> frozenset[str]:
@@ -28,7 +28,7 @@ def mask_statements(
                 found |= {relation.name, *(column.name for column in relation.columns)}
         return frozenset(name.lower() for name in found)
 
-    @cache  # a rebuild of a table asks for the same again and again
+    @cache  # a rebuild of a table sends the same statement many times
     def mask(sql: str) -> str:
         return without_values(sql, dialect, lambda name: name.lower() in known_names())
 

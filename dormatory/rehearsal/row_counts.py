@@ -9,7 +9,7 @@ from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.dataloss.contents import has_own_rows
 from dormatory.rehearsal.model import WrittenRows
 from dormatory.sql import clauses
-from dormatory.sql.lexer import TokenKind, tokenize_statement
+from dormatory.sql.lexer import TokenKind, string_value, tokenize_statement
 from dormatory.sql.nesting import nesting_depths
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _verb_and_table(tokens: Sequence[Token]) -> tuple[str, str]:
         else:
             place = clauses.position_after(words, at, "from" if word == "delete" else "into")
         end = place + clauses.table_name_token_count(tokens, place)
-        return word, clauses.literal_text(tokens[end - 1]) if place and end <= len(tokens) else ""
+        return word, string_value(tokens[end - 1].text) if place and end <= len(tokens) else ""
     return "", ""
 
 

@@ -14,8 +14,7 @@ from dormatory.rows.plan import ColumnPlan, ForeignKeyPlan, TablePlan, UniqueKey
 from dormatory.sql import evaluate
 from dormatory.sql.cursor import TokenCursor
 from dormatory.sql.expression import portable_expression, portable_index_key
-from dormatory.sql.lexer import TokenKind as Token
-from dormatory.sql.lexer import tokenize
+from dormatory.sql.lexer import TokenKind, string_value, tokenize
 from dormatory.sql.names import token_names
 from dormatory.sql.nesting import split_at_commas
 from dormatory.system.identity_cache import cache_by_identity
@@ -247,9 +246,9 @@ def _partition_condition(bound: str, column: Any, dialect: Dialect) -> Node | No
 def _bound_literal(run: list[Any]) -> Node | None:
     """Return a bound, None for one without end; a number in quotes is one."""
     text = "".join(token.text for token in run)
-    if run[0].kind is not Token.STRING and not text.lstrip("-").isdigit():
+    if run[0].kind is not TokenKind.STRING and not text.lstrip("-").isdigit():
         return None
-    text = text[1:-1].replace("''", "'") if run[0].kind is Token.STRING else text
+    text = string_value(text)
     return ("number" if text.lstrip("-").isdigit() else "string", text)
 
 

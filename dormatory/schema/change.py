@@ -1,4 +1,4 @@
-"""What every change between two snapshots can do: say itself, tell its place in a list."""
+"""What every change between two snapshots has: a sentence, and its place in a list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ClassVar
 class Change(ABC):
     """One difference; `str()` gives it as a sentence, e.g. `column object.version: default 1 → none`."""
 
-    is_minor: ClassVar[bool] = False  # no statement that names its columns can tell
+    is_minor: ClassVar[bool] = False  # it matters to no statement that names its columns
     rank: ClassVar[int] = 0  # among the changes of one table, view, ...
 
     @property
@@ -26,12 +26,12 @@ class Change(ABC):
 
     @property
     def sort_key(self) -> tuple[bool, str, int, str]:
-        """What changes are ordered by: those of one table stand together, minor ones at the end of all."""
+        """The key that changes are sorted by: those of one table together, minor ones at the end of all."""
         return (self.is_minor, self.owner, self.rank, str(self))
 
     @abstractmethod
     def _description(self) -> str:
-        """Return what became of the object."""
+        """Return what happened to the object."""
 
     def __str__(self) -> str:
         return f"{self.object}: {self._description()}"
@@ -39,11 +39,11 @@ class Change(ABC):
 
 @dataclass(frozen=True, slots=True)
 class MemberChange(Change):
-    """Something that lies within a table, a view, a domain or a composite type."""
+    """A change of a part of a table, a view, a domain or a composite type."""
 
     within: str
 
     @property
     def owner(self) -> str:
-        """What it lies within."""
+        """The name of the object that has the part."""
         return self.within

@@ -58,7 +58,7 @@ class _ObjectChange(Change):
 
 @dataclass(frozen=True, slots=True)
 class ObjectAdded(_ObjectChange):
-    """A table, view, type, ... is there that was not; what belongs to it is not reported again."""
+    """A table, view, type, ... was added; its parts are not reported again."""
 
     def _description(self) -> str:
         return "added"
@@ -66,7 +66,7 @@ class ObjectAdded(_ObjectChange):
 
 @dataclass(frozen=True, slots=True)
 class ObjectRemoved(_ObjectChange):
-    """A table, view, type, ... is gone, with what belonged to it."""
+    """A table, view, type, ... was removed, with all its parts."""
 
     def _description(self) -> str:
         return "removed"
@@ -74,7 +74,7 @@ class ObjectRemoved(_ObjectChange):
 
 @dataclass(frozen=True, slots=True)
 class ObjectAltered(Change):
-    """One fact about a table, view, type, ... differs."""
+    """One attribute of a table, view, type, ... differs."""
 
     rank = 1
     kind: str
@@ -99,7 +99,7 @@ class ObjectAltered(Change):
 
 @dataclass(frozen=True, slots=True)
 class TableRenamed(Change):
-    """A table is gone and its like is there: proposed as a rename, a guess with its evidence."""
+    """A table was removed and one with the same content added: probably a rename, for the given evidence."""
 
     before: Table
     after: Table
@@ -132,7 +132,7 @@ class _ColumnChange(MemberChange):
 
 @dataclass(frozen=True, slots=True)
 class ColumnAdded(_ColumnChange):
-    """A column is there that was not."""
+    """A column was added."""
 
     def _description(self) -> str:
         return f"added ({column_summary(self.column)})"
@@ -140,7 +140,7 @@ class ColumnAdded(_ColumnChange):
 
 @dataclass(frozen=True, slots=True)
 class ColumnRemoved(_ColumnChange):
-    """A column is gone."""
+    """A column was removed."""
 
     def _description(self) -> str:
         return f"removed ({column_summary(self.column)})"
@@ -148,7 +148,7 @@ class ColumnRemoved(_ColumnChange):
 
 @dataclass(frozen=True, slots=True)
 class ColumnRenamed(MemberChange):
-    """A column is gone and its like stands in its place: proposed as a rename, a guess with its evidence."""
+    """A column was removed and an equal one added in its place: probably a rename, for the given evidence."""
 
     rank = 2
     before: Column
@@ -166,7 +166,7 @@ class ColumnRenamed(MemberChange):
 
 @dataclass(frozen=True, slots=True)
 class ColumnAltered(MemberChange):
-    """One fact about a column differs."""
+    """One attribute of a column differs."""
 
     rank = 3
     column: str
@@ -185,7 +185,7 @@ class ColumnAltered(MemberChange):
 
 @dataclass(frozen=True, slots=True)
 class ColumnsReordered(MemberChange):
-    """The columns that both sides have stand in another order."""
+    """The columns that both sides have are in another order."""
 
     is_minor = True
     rank = 5
@@ -215,7 +215,7 @@ class _PartChange(MemberChange):
 
 @dataclass(frozen=True, slots=True)
 class PartAdded(_PartChange):
-    """A constraint, index, trigger, rule or policy is there that was not."""
+    """A constraint, index, trigger, rule or policy was added."""
 
     def _description(self) -> str:
         return f"added{definition_suffix(self.part)}"
@@ -223,7 +223,7 @@ class PartAdded(_PartChange):
 
 @dataclass(frozen=True, slots=True)
 class PartRemoved(_PartChange):
-    """A constraint, index, trigger, rule or policy is gone."""
+    """A constraint, index, trigger, rule or policy was removed."""
 
     def _description(self) -> str:
         return f"removed{definition_suffix(self.part)}"
@@ -243,7 +243,7 @@ class _PartPairChange(MemberChange):
 
 @dataclass(frozen=True, slots=True)
 class PartAltered(_PartPairChange):
-    """A constraint, index, trigger, rule or policy differs; its name may, too."""
+    """A constraint, index, trigger, rule or policy differs, perhaps in its name, too."""
 
     def _description(self) -> str:
         return part_differences(self.before, self.after)
@@ -251,7 +251,7 @@ class PartAltered(_PartPairChange):
 
 @dataclass(frozen=True, slots=True)
 class PartRenamed(_PartPairChange):
-    """A constraint, index, ... is the same but for its name."""
+    """A constraint, index, ... differs only in its name."""
 
     def _description(self) -> str:
         return f"name {value_text(self.before.name)} → {value_text(self.after.name)}"
@@ -259,7 +259,7 @@ class PartRenamed(_PartPairChange):
 
 @dataclass(frozen=True, slots=True)
 class CoverageChanged(Change):
-    """What cannot be compared is not the same on both sides."""
+    """The two snapshots do not leave out the same kinds of object."""
 
     before: tuple[str, ...]
     after: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How objects of a schema and their differences are called in sentences."""
+"""How sentences name the objects of a schema and describe their differences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Part: TypeAlias = Constraint | Index | Policy | RewriteRule | Trigger
 AttributeValue: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 _KIND_NAMES = {Composite: "composite type", Range: "range type", RewriteRule: "rule"}
-# Said in SQL's own words rather than as "nullable yes → no".
+# Words of SQL instead of "nullable yes → no".
 _BOOLEAN_WORDS = {"nullable": ("NULL", "NOT NULL"), "valid": ("valid", "INVALID")}
 _LABELS = {
     "generated": "generated as",
@@ -45,15 +45,14 @@ _LABELS = {
     "check": "WITH CHECK",
     "": "",
 }
-_DERIVED_FIELDS = frozenset(
-    {"columns", "expression", "references", "keys", "predicate", "unique"}
-)  # from the definition
-_CONTEXT_WORDS = 2  # words kept of what two long texts have in common
-_MAX_CHARACTERS = 60  # characters; longer texts are cut to where they differ
+# Read from the definition: a difference in it shows there.
+_DERIVED_FIELDS = frozenset({"columns", "expression", "references", "keys", "predicate", "unique"})
+_CONTEXT_WORDS = 2  # words kept of the common part of two long texts
+_MAX_CHARACTERS = 60  # of longer texts only the differing part is shown
 
 
 def object_name(value: SchemaObject) -> str:
-    """Return an object's name as people say it: with its namespace unless that is public."""
+    """Return an object's name, with its namespace unless that is public."""
     if isinstance(value, Extension | Namespace | Other):
         return value.name
     bare = f"{value.name}({value.arguments})" if isinstance(value, Function) else value.name
@@ -73,13 +72,13 @@ def object_label(value: SchemaObject) -> str:
 
 
 def part_label(part: Part, within: str) -> str:
-    """Return a part's kind and name with its table; a constraint without a name goes by its definition."""
+    """Return a part's kind and name with its table; a constraint without a name is named by its definition."""
     name = part.name or (part.definition if isinstance(part, Constraint) else "")
     return f"{object_kind(part)} {name} on {within}"
 
 
 def value_text(value: AttributeValue) -> str:
-    """Return a value as people read it: none, yes, no, a list."""
+    """Return a value as readable text: none, yes, no, a list."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or value in ((), ""):
@@ -88,7 +87,7 @@ def value_text(value: AttributeValue) -> str:
 
 
 def attribute_change(attribute: str, before: AttributeValue, after: AttributeValue) -> str:
-    """Return what became of one attribute, e.g. `default 1 → none`."""
+    """Return the change of one attribute, e.g. `default 1 → none`."""
     if attribute in _BOOLEAN_WORDS:
         yes, no = _BOOLEAN_WORDS[attribute]
         return f"{yes if before else no} → {yes if after else no}"
@@ -100,7 +99,7 @@ def attribute_change(attribute: str, before: AttributeValue, after: AttributeVal
 
 
 def column_summary(column: Column) -> str:
-    """Return what a column is in a few words."""
+    """Return a column in a few words: type, NULL, default, generation, identity."""
     words = [column.type or "no type", "NULL" if column.nullable else "NOT NULL"]
     words += [f"default {column.default}"] * (column.default is not None)
     words += [f"generated as {column.generated}"] * (column.generated is not None)
@@ -109,14 +108,14 @@ def column_summary(column: Column) -> str:
 
 
 def definition_suffix(part: Part) -> str:
-    """Return a part's definition in brackets, if its name is not the definition already."""
+    """Return a part's definition in parentheses, "" if the part is named by it."""
     if isinstance(part, Constraint | Index) and part.name:
         return f" ({part.definition})"
     return ""
 
 
 def part_differences(before: Part, after: Part) -> str:
-    """Return what differs between two states of a part."""
+    """Return the differences between two states of a part."""
     texts = list[str]()
     redefined = getattr(before, "definition", None) != getattr(after, "definition", None)
     for field in fields(before):
@@ -127,7 +126,7 @@ def part_differences(before: Part, after: Part) -> str:
 
 
 def _differing_excerpts(before: str, after: str) -> tuple[str, str]:
-    """Return two texts without most of what they have in common at either end, an ellipsis standing for it."""
+    """Return two texts in which an ellipsis replaces most of what they share at the beginning and the end."""
     old, new = before.split(" "), after.split(" ")
     head = _common_prefix_length(old, new)
     tail = _common_prefix_length(old[head:][::-1], new[head:][::-1])

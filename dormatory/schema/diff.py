@@ -48,8 +48,8 @@ _T = TypeVar("_T")
 def diff(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """Return the changes that turn `before` into `after`; there are none exactly when the two are equal.
 
-    The same structure under another name is proposed as a rename, and texts that differ only by such a rename are
-    not reported again.  `diff(after, before)` holds the mirrored changes.
+    The same structure under another name is reported as a rename, and texts that differ only by such a rename are
+    not reported again. `diff(after, before)` returns the opposite changes.
     """
     if before == after:
         return ()
@@ -57,12 +57,12 @@ def diff(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
 
 
 def residue(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
-    """Return what a way back has left, or taken too much of: the diff but for validations, which nothing takes back."""
+    """Return what a downgrade did not restore: the diff without validations, which nothing reverts."""
     return tuple(change for change in diff(before, after) if not _is_validation(change))
 
 
 def _is_validation(change: Change) -> bool:
-    """Say whether all that happened is that the rows were found to keep to a constraint that was NOT VALID."""
+    """Return whether a change only validated a constraint that was NOT VALID."""
     match change:
         case PartAltered(before=Constraint() as old, after=Constraint() as new):
             return old == replace(new, definition=f"{new.definition} {_NOT_VALID}")
@@ -72,7 +72,7 @@ def _is_validation(change: Change) -> bool:
 
 
 class _Comparison:
-    """Two snapshots and what is thought to be renamed between them."""
+    """Two snapshots and what was probably renamed between them."""
 
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self._before, self._after = before, after
@@ -91,7 +91,7 @@ class _Comparison:
         )
 
     def changes(self) -> Iterator[Change]:
-        """Yield all changes, in no order."""
+        """Yield all changes, unsorted."""
         for one, other in self._renamed_tables:
             yield TableRenamed(one, other, table_evidence(one))
             yield from self._object_changes(one, other)
@@ -109,7 +109,7 @@ class _Comparison:
             yield CoverageChanged(self._before.not_compared, self._after.not_compared)
 
     def _object_changes(self, before: SchemaObject, after: SchemaObject) -> Iterator[Change]:
-        """Yield what differs in an object that both sides have."""
+        """Yield the changes of an object that both sides have."""
         name = object_name(before)
         where = name if isinstance(before, Table | View) else f"{object_kind(before)} {name}"
         if isinstance(before, View) and isinstance(after, View):
@@ -124,7 +124,7 @@ class _Comparison:
                 yield ObjectAltered(object_kind(before), name, field.name, old, new)
 
     def _with_previous_columns(self, before: View, after: View) -> View:
-        """Return a view with the columns it had, but for facts of their own, if another definition gives it others."""
+        """Return a view with the columns it had before, if a new definition changes them: they follow from it."""
         if is_equal_after_renames(before.definition, after.definition, self._renamed_names):
             return after
         new = {column.name: column for column in after.columns}
@@ -159,7 +159,7 @@ class _Comparison:
             yield ColumnsReordered(name, object_kind(owner), tuple(order[0]), tuple(order[1]))
 
     def _part_changes(self, where: str, before: Sequence[Part], after: Sequence[Part]) -> Iterator[Change]:
-        """Yield changes of parts: matched by name, then by content, then by what can stand only once."""
+        """Yield changes of parts, which are matched by name, then by content, then by what can exist only once."""
         old, new = list(before), list(after)
         for one, other in _take_pairs(old, new, lambda part: part.name):
             if not is_equal_after_renames(one, other, self._renamed_names):
@@ -203,7 +203,7 @@ def _with_name_of(part: Any, other: Part) -> Part:
 
 
 def _unique_key(part: Part) -> Hashable:
-    """Return what makes a part the one of its kind: the primary key, or a nameless constraint on its columns."""
+    """Return the key of a part that can exist only once: a primary key, or a nameless constraint by its columns."""
     if not isinstance(part, Constraint):
         return None
     if part.kind == "PRIMARY KEY":
@@ -212,7 +212,7 @@ def _unique_key(part: Part) -> Hashable:
 
 
 def _take_pairs(old: list[Any], new: list[Any], key: Any) -> Iterator[tuple[Any, Any]]:
-    """Take the pairs that agree in a key which is not None and stands once on either side."""
+    """Take the pairs with the same key, if it is not None and occurs once on either side."""
     counts = Counter(map(key, old)), Counter(map(key, new))
     others = {key(part): part for part in new}
     for one in list(old):

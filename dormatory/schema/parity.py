@@ -1,4 +1,4 @@
-"""The differences between a SQLite and a PostgreSQL schema in portable terms: what is more than spelling."""
+"""The differences between a SQLite and a PostgreSQL schema that are more than spelling."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from dormatory.sql.dialect import Dialect
     from dormatory.sql.normal_form import Node
 
-_MAX_CHARACTERS = 100  # characters
+_MAX_CHARACTERS = 100
 _CHARACTER_TYPES = frozenset({"text", "varchar", "char"})
 
 
 @dataclass(frozen=True, slots=True)
 class ParityDifference:
-    """One way in which one object differs; `sqlite` and `postgresql` are None where it is not there at all.
+    """One way in which one object differs; `sqlite` or `postgresql` is None if the object is missing there.
 
     `name` is what people call the object: its own name, or for a column `table.column`.
     """
@@ -35,7 +35,7 @@ class ParityDifference:
     postgresql: str | None
 
     def __str__(self) -> str:
-        """Say it in one sentence."""
+        """Return the difference as one sentence."""
         if self.sqlite is None or self.postgresql is None:
             side, there = ("SQLite", self.sqlite) if self.postgresql is None else ("PostgreSQL", self.postgresql)
             return f"{self.object}: only on {side}{f' ({_truncate(there)})' if there else ''}"
@@ -52,7 +52,7 @@ def _truncate(text: str | None) -> str:
 def parity_differences(
     sqlite: Snapshot, postgresql: Snapshot, dialects: tuple[Dialect, Dialect]
 ) -> Iterator[ParityDifference]:
-    """Yield what the two schemas do not have in common, table by table.
+    """Yield the differences between two schemas, table by table; `dialects` are those of the two snapshots.
 
     Compared are tables, columns with type, nullability, default, numbering, generation and collation, primary keys,
     uniqueness, foreign keys with their actions, CHECKs, indexes, and the presence of views and triggers.  Names of
@@ -92,7 +92,7 @@ def _table_differences(
         )
 
 
-def _presence(is_on_sqlite: bool) -> tuple[str | None, str | None]:  # noqa: FBT001  # the claim is all there is to pass
+def _presence(is_on_sqlite: bool) -> tuple[str | None, str | None]:  # noqa: FBT001  # it has no other parameter
     return ("", None) if is_on_sqlite else (None, "")
 
 
@@ -116,7 +116,7 @@ def _column_differences(sqlite: PortableTable, postgresql: PortableTable) -> Ite
 def _differing_aspects(
     sqlite: PortableColumn, postgresql: PortableColumn, parts: Sequence[PortablePart]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield each way in which a column differs: the aspect, and what either side says."""
+    """Yield each way in which a column differs: the aspect, and the text of either side."""
     sqlite_source, postgresql_source = sqlite.source, postgresql.source
     if not _is_same_type(sqlite, postgresql, parts):
         yield "type", sqlite_source.type or "none", postgresql_source.type
@@ -155,7 +155,7 @@ def _json_check(column: str) -> Node:
 
 
 def _allowed_values(column: str, parts: Iterable[PortablePart]) -> set[str]:
-    """Return the values that a CHECK of SQLite allows in a column, none if there is no such CHECK."""
+    """Return the values that a CHECK allows in a column on SQLite; empty if there is no such CHECK."""
     for part in parts:
         if _is_value_list(part, column):
             return {str(item[1]) for item in part.meaning[2:]}
@@ -185,10 +185,10 @@ def _part_differences(sqlite: PortableTable, postgresql: PortableTable) -> Itera
 
 
 def _is_implied_by_type(part: PortablePart, column: PortableColumn) -> bool:
-    """Tell whether a CHECK of SQLite says what the type of the column says on PostgreSQL."""
+    """Return whether a CHECK on SQLite does what the type of its column does on PostgreSQL."""
     name: Node = ("name", column.name)
     if column.values is not None:
-        return _is_value_list(part, column.name)  # whether they are the same values is asked elsewhere
+        return _is_value_list(part, column.name)  # whether the values are equal is compared as an aspect of the column
     if column.type == "boolean":
         return part.meaning == ("in", name, ("number", "0"), ("number", "1"))
     if column.type == "json":
@@ -200,7 +200,7 @@ def _is_implied_by_type(part: PortablePart, column: PortableColumn) -> bool:
 def _pair_unequal_parts(
     sqlite_parts: Sequence[PortablePart], postgresql_parts: Sequence[PortablePart]
 ) -> Iterator[tuple[PortablePart | None, PortablePart | None]]:
-    """Yield the parts that have no equal on the other side, two together where they are meant to be the same one."""
+    """Yield the parts without an equal on the other side, in pairs where two are meant to be the same."""
     known, there = {part.meaning for part in postgresql_parts}, {part.meaning for part in sqlite_parts}
     left = [part for part in sqlite_parts if part.meaning not in known]
     right = [part for part in postgresql_parts if part.meaning not in there]
@@ -217,7 +217,7 @@ def _pair_unequal_parts(
     yield from ((None, part) for part in right)
 
 
-# By name, then, since SQLite's need not have one, by kind and columns.
+# By name; then by kind and columns, because a part needs no name on SQLite.
 _PAIRING_KEYS: tuple[Callable[[PortablePart], object], ...] = (
     lambda part: part.name and part.name.lower(),
     lambda part: part.columns and (part.kind, part.columns),

@@ -1,4 +1,4 @@
-"""Structure in portable terms: what a snapshot says to an application, whichever backend it was read from."""
+"""Structure in portable form: what a snapshot means to an application, on any backend."""
 
 from __future__ import annotations
 
@@ -34,15 +34,13 @@ _DEFAULT_NAMESPACES = frozenset({None, "public"})
 
 @dataclass(frozen=True, slots=True)
 class PortableColumn:
-    """A column; `source` has it as its backend says it."""
+    """A column; `source` is the column as its backend has it."""
 
     name: str
     type: str
     nullable: bool
     default: Node | None
-    autoincrement: (
-        bool | None
-    )  # by the database; None: on SQLite, where a single INTEGER key is numbered, wanted or not
+    autoincrement: bool | None  # None on SQLite for a single INTEGER key: it is always numbered, wanted or not
     generated: Node | None
     collation: str | None
     values: tuple[str, ...] | None  # of an enumeration
@@ -51,7 +49,7 @@ class PortableColumn:
 
 @dataclass(frozen=True, slots=True)
 class PortablePart:
-    """A constraint or an index: `meaning` is compared, `about` are the columns in it, `text` is shown."""
+    """A constraint or an index: `meaning` is compared, `columns` are the columns in it, `text` is shown."""
 
     kind: str  # check, unique, foreign key, index, exclusion
     name: str | None
@@ -62,7 +60,7 @@ class PortablePart:
 
 @dataclass(frozen=True, slots=True)
 class PortableTable:
-    """A table; names of columns are in small letters, and `unread` says that its constraints are not known."""
+    """A table; names of columns are in small letters. `has_unread_constraints`: they are not known."""
 
     name: str
     kind: str
@@ -74,7 +72,7 @@ class PortableTable:
 
 
 def portable_tables(snapshot: Snapshot, dialect: Dialect) -> dict[str, PortableTable]:
-    """Return the tables by their portable names; partitions are part of the table they divide.
+    """Return the tables by their portable names; a partition counts as part of its table.
 
     The name is bare and in small letters, with its namespace only where two tables would share it.
     """
@@ -96,7 +94,7 @@ def _named_tables(tables: Iterable[Table], name_counts: Mapping[str, int]) -> It
 
 
 class _TableConverter:
-    """Reads one table."""
+    """Converts one table."""
 
     def __init__(self, table: Table, enums: Mapping[str, tuple[str, ...]], dialect: Dialect) -> None:
         self._table, self._enums, self._dialect = table, enums, dialect
@@ -119,7 +117,7 @@ class _TableConverter:
         family = portable_type(column.type)
         collation = None if column.collation in _DEFAULT_COLLATIONS else column.collation
         if family == "citext":
-            family, collation = "text", "NOCASE"  # SQLite's word for it
+            family, collation = "text", "NOCASE"  # as SQLite calls it
         default = self._expression(column.default) if column.default else None
         has_sequence_default = default is not None and default[:2] == ("call", "nextval")
         return PortableColumn(
@@ -163,7 +161,7 @@ class _TableConverter:
                 yield PortablePart("exclusion", constraint.name, ("text", text), columns, text)
 
     def _index(self, index: Index) -> PortablePart:
-        """Return an index; a unique one says what a UNIQUE constraint says. How it is stored does not count."""
+        """Return an index; a unique one has the meaning of a UNIQUE constraint. How it is stored does not count."""
         keys = [self._index_key(key) for key in index.keys]
         predicate = self._expression(index.predicate) if index.predicate else NULL
         columns = tuple(sorted({name for key in keys for name in _column_names(key)}))
@@ -182,7 +180,7 @@ class _TableConverter:
 
     def _index_key(self, text: str) -> Node:
         node, words = portable_index_key(text, self._dialect, self._types)
-        # SQLite's BINARY order serves what *_pattern_ops are for; where NULLs stand matters to no result.
+        # SQLite's BINARY order does what *_pattern_ops are for; the place of NULLs changes no result.
         kept = [word for word in words if word not in {"asc", "nulls", "first", "last"}]
         kept = [word for word in kept if not word.endswith("_pattern_ops")]
         return ("key", node, *kept) if kept else node
@@ -192,7 +190,7 @@ class _TableConverter:
 
 
 def without_null_check(node: Node) -> Node:
-    """Return a CHECK without `x IS NULL OR`: of a NULL nothing is asked anyway."""
+    """Return a CHECK without `x IS NULL OR`: it passes for NULL anyway."""
     if node[0] != "or" or len(node) != 3:  # noqa: PLR2004  # OR and its two sides
         return node
     for one, other in ((node[1], node[2]), (node[2], node[1])):
@@ -203,7 +201,7 @@ def without_null_check(node: Node) -> Node:
 
 
 def _is_strict_in(node: Node | str, unknown: Node | str) -> bool:
-    """Tell whether an expression is surely NULL when a part of it is."""
+    """Return whether an expression is surely NULL when the given part of it is."""
     if node == unknown or isinstance(node, str):
         return node == unknown
     if node[0] in {"in", "not in"}:
@@ -213,14 +211,14 @@ def _is_strict_in(node: Node | str, unknown: Node | str) -> bool:
 
 
 def _bare_type_name(declared: str, dialect: Dialect) -> str:
-    """Return the name of a type of the user's own without namespace and quotes; an array of it is another type."""
+    """Return the name of a user-defined type without namespace and quotes, "" for an array: that is another type."""
     tokens = tokenize(declared, dialect)
     named = [token for token in tokens if token.is_name]
     return named[-1].text if named and not declared.endswith("]") else ""
 
 
 def _normal_default(node: Node, family: str) -> Node | None:
-    """Return a default as the column holds it: '0' and 0 are one number, false and 0 one boolean."""
+    """Return a default as the column stores it: '0' and 0 are one number, false and 0 one boolean."""
     if node == NULL:
         return None
     if node[0] not in {"string", "number"}:
@@ -234,7 +232,7 @@ def _normal_default(node: Node, family: str) -> Node | None:
         if family == "json":
             return ("string", json.dumps(json.loads(text), sort_keys=True))
     except (InvalidOperation, ValueError):
-        pass  # not what the type holds: the text is all there is
+        pass  # no value of the type: compare the text
     return ("string", text)
 
 

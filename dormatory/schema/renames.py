@@ -1,4 +1,4 @@
-"""What looks like a rename: a pair of a removed and an added thing that are the same but for their names."""
+"""Probable renames: pairs of a removed and an added object that differ only in their names."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _WORDS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|[^\w\s]""")
 
 
 def name_pairs(names: Iterable[tuple[str, str]]) -> NamePairs:
-    """Return names before and after as `same` looks them up: SQLite's texts have them in small letters."""
+    """Return pairs of names for is_equal_after_renames(), in small letters, too, as texts of SQLite have them."""
     return frozenset(pair for old, new in names for pair in ((old, new), (old.lower(), new.lower())))
 
 
 def is_equal_after_renames(before: Any, after: Any, renamed: NamePairs) -> bool:
-    """Tell whether two values are equal once names in their texts are taken for what they were renamed to."""
+    """Return whether two values are equal when the names in their texts are renamed."""
     if before == after:
         return True
     if not renamed or type(before) is not type(after):
@@ -38,13 +38,13 @@ def is_equal_after_renames(before: Any, after: Any, renamed: NamePairs) -> bool:
 
 
 def renamed_tables(removed: Sequence[Table], added: Sequence[Table]) -> list[tuple[Table, Table]]:
-    """Return the pairs of tables that are alike in all but their names and that have no other like."""
+    """Return the pairs of tables that differ only in their names, if each has only one match."""
     candidates = [(old, new) for old in removed for new in added if old.columns and _is_same_table(old, new)]
     return _unambiguous_pairs(candidates)
 
 
 def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, str]]:
-    """Return a removed and an added column that agree in place, facts and constraints, with that as evidence."""
+    """Return pairs of a removed and an added column with equal place, attributes and constraints, and the evidence."""
     old_names = [column.name for column in before.columns]
     new_names = [column.name for column in after.columns]
     old_slots = _slots(old_names, set(new_names))
@@ -61,7 +61,7 @@ def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, s
 
 
 def table_evidence(table: Table) -> str:
-    """Return why a table is thought to be renamed."""
+    """Return why a table is probably renamed."""
     count = len(table.columns)
     return f"same {count} column{'s' * (count > 1)} and constraints"
 
@@ -74,7 +74,7 @@ def _column_evidence(column: Column, table: Table) -> str:
 
 
 def _is_renamed_text(before: str, after: str, renamed: NamePairs) -> bool:
-    """Tell whether two texts are the same word for word, or the one renamed to the other.
+    """Return whether two texts are the same word for word, apart from renamed names.
 
     PostgreSQL keeps the name that a column of a view had: `SELECT old` becomes `SELECT new AS old`.
     """
@@ -93,7 +93,7 @@ def _is_renamed_text(before: str, after: str, renamed: NamePairs) -> bool:
 
 
 def _after_alias(words: Sequence[str], place: int, name: str) -> int:
-    """Return the place behind `AS name`, if that comes next."""
+    """Return the place after `AS name` if that comes next, else `place`."""
     alias = [word.strip('"') for word in words[place : place + 2]]
     return place + 2 if alias == ["AS", name] else place
 
@@ -108,7 +108,7 @@ def _is_same_table(before: Table, after: Table) -> bool:
 
 
 def _without_part_names(table: Table) -> Table:
-    """Return a table without the names of its constraints and indexes, which often change with the table's."""
+    """Return a table without the names of its constraints and indexes: they often change with the table's name."""
     constraints = (replace(constraint, name=None) for constraint in table.constraints)
     indexes = (replace(index, name="") for index in table.indexes)
     return replace(
@@ -127,7 +127,7 @@ def _unambiguous_pairs(pairs: list[tuple[Table, Table]]) -> list[tuple[Table, Ta
 
 
 def _slots(names: Sequence[str], kept: set[str]) -> dict[str, tuple[str | None, int]]:
-    """Return for each name that is not kept the kept one before it and its distance from that."""
+    """Return for each name that is not kept the last kept name before it and the distance from there."""
     slots, anchor, distance = dict[str, tuple[str | None, int]](), None, 0
     for name in names:
         if name in kept:

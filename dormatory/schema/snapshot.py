@@ -1,8 +1,8 @@
-"""The values a database's structure is made of: plain data, equal exactly when the structures are.
+"""The structure of a database as plain values, which are equal exactly when the structures are.
 
-Every field takes part in equality.  Text that came out of a database is canonical already (see `tokens`), collections
-are tuples in a fixed order, and columns stand in physical order.  `name` is bare; `namespace` is what PostgreSQL calls
-a schema and None on SQLite.
+Every field takes part in equality. Text from a database is in its canonical form (see `sql.lexer`), collections are
+tuples in a fixed order, and columns are in physical order. `name` is bare; `namespace` is what PostgreSQL calls a
+schema, and None on SQLite.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class Column:
     name: str
     type: str  # with modifiers
     nullable: bool = True
-    not_null_note: str | None = None  # what a NOT NULL says beyond that: NOT VALID, NO INHERIT, ON CONFLICT ...
+    not_null_note: str | None = None  # NOT VALID, NO INHERIT, ON CONFLICT ... of a NOT NULL
     default: str | None = None
     identity: str | None = None
     generated: str | None = None  # the expression
-    storage: str | None = None  # where a generated value lives: STORED, VIRTUAL
-    collation: str | None = None  # None: the one the type brings
+    storage: str | None = None  # of a generated value: STORED, VIRTUAL
+    collation: str | None = None  # None: that of the type
     options: tuple[str, ...] = ()  # storage, compression, statistics target, ... where not the default
     comment: str | None = None
     grants: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a foreign key points, and what happens to its rows."""
+    """What a foreign key points to, and its actions."""
 
     namespace: str | None
     table: str
@@ -50,10 +50,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A constraint of a table or a domain; `definition` is all of it but the name, the rest is drawn from it."""
+    """A constraint of a table or a domain; `definition` is all of it but the name; the other fields follow from it."""
 
     kind: str  # PRIMARY KEY, UNIQUE, FOREIGN KEY, CHECK, EXCLUDE
-    name: str | None  # None: SQLite knows constraints without a name
+    name: str | None  # None: a constraint may be nameless on SQLite
     definition: str
     columns: tuple[str, ...] = ()
     expression: str | None = None  # of a CHECK
@@ -63,7 +63,7 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index that no constraint owns; `definition` is all of it but its name and table."""
+    """An index that belongs to no constraint; `definition` is all of it but its name and table."""
 
     name: str
     definition: str
@@ -87,7 +87,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class RewriteRule:
-    """A rule of a table or a view."""
+    """A rule (CREATE RULE) of a table or a view, which rewrites statements on it."""
 
     name: str
     definition: str
@@ -110,7 +110,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with all that belongs to it and goes when it goes."""
+    """A table with its parts, which are dropped with it."""
 
     namespace: str | None
     name: str
@@ -127,7 +127,7 @@ class Table:
     partition_key: str | None = None
     partition_bound: str | None = None
     inherits: tuple[str, ...] = ()
-    definition: str | None = None  # what is not said by the other fields, e.g. all of a virtual table
+    definition: str | None = None  # what the other fields do not hold, e.g. all of a virtual table
     comment: str | None = None
     grants: tuple[str, ...] = ()
 
@@ -187,7 +187,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Composite:
-    """A composite type that is no table's row."""
+    """A composite type, other than the row type of a table."""
 
     namespace: str | None
     name: str
@@ -198,7 +198,7 @@ class Composite:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range type; its multirange goes with it."""
+    """A range type with its multirange."""
 
     namespace: str | None
     name: str
@@ -228,7 +228,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function, procedure, window function or aggregate; `arguments` tells overloads apart."""
+    """A function, procedure, window function or aggregate; `arguments` distinguishes overloads."""
 
     namespace: str | None
     name: str
@@ -260,7 +260,7 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """An object of a rarer kind; without a definition only its presence is compared, and `not_compared` says so."""
+    """An object of a rarer kind; without a definition only its existence is compared, and `not_compared` lists it."""
 
     kind: str
     name: str
@@ -308,5 +308,5 @@ IDENTITY_FIELDS: dict[str, tuple[type, tuple[str, ...]]] = {
     "extensions": (Extension, ("namespace", "name")),
     "others": (Other, ("name", "kind")),
 }
-# The fields of an object that hold its parts, which have a name of their own.
+# The fields of an object that hold its parts; most parts have a name.
 PART_FIELDS = ("constraints", "indexes", "triggers", "rules", "policies")

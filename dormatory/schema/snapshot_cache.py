@@ -1,4 +1,4 @@
-"""The values of a snapshot that is taken again and again: what did not change stays the very same object."""
+"""The objects of a snapshot that is read repeatedly: an unchanged one stays the same Python object."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from collections.abc import Sequence as Values
 
-    CacheKey = tuple[str, Any]  # a kind and what tells its values apart
+    CacheKey = tuple[str, Any]  # a kind and what identifies a value of it
 
-_FEW_FRACTION = 1 / 16  # of all: so many are found quicker one by one than all are sorted
+_FEW_FRACTION = 1 / 16  # of all values: replacing so few one by one is faster than sorting all
 
 
 class SnapshotCache:
-    """Keeps values, and the snapshot made of them."""
+    """Keeps values, and the snapshot that consists of them."""
 
     def __init__(self, *, namespaces: bool) -> None:
         self._sort_keys: dict[str, Callable[[Any], Any]] = {
@@ -31,7 +31,7 @@ class SnapshotCache:
         self.snapshot = Snapshot()
 
     def put(self, key: CacheKey, value: Any) -> None:
-        """Put a value, or None, into the place of the one before, unless the two are equal."""
+        """Replace the value of a key by another one, None to remove it; an equal value changes nothing."""
         before = self._values.get(key)
         if value == before:
             return
@@ -43,16 +43,16 @@ class SnapshotCache:
             self._values[key] = value
 
     def put_all(self, kind: str, values: Mapping[Any, Any]) -> None:
-        """Put all values that there are of a kind."""
+        """Replace all values of a kind."""
         for name in {*values, *self.keys(kind)}:
             self.put((kind, name), values.get(name))
 
     def keys(self, kind: str) -> list[Any]:
-        """Return what tells the values of a kind apart."""
+        """Return the keys of the values of a kind."""
         return [key[1] for key in self._values if key[0] == kind]
 
     def update_snapshot(self, not_compared: Iterable[str]) -> None:
-        """Make the snapshot anew, if anything changed."""
+        """Replace the snapshot if anything changed."""
         notes = tuple(sorted(not_compared))
         if not (self._removed or self._added) and self.snapshot.not_compared == notes:
             return
@@ -71,7 +71,7 @@ class SnapshotCache:
 def _with_replacements(
     before: Values[Any], removed: Values[Any], added: Values[Any], sort_key: Callable[[Any], Any]
 ) -> tuple[Any, ...]:
-    """Return values in their order, without some and with some others."""
+    """Return sorted values without the removed and with the added ones."""
     if len(removed) + len(added) > len(before) * _FEW_FRACTION:
         left_out = set(map(id, removed))
         return tuple(sorted((*(it for it in before if id(it) not in left_out), *added), key=sort_key))

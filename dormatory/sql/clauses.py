@@ -1,4 +1,4 @@
-"""The clauses of a statement that moves data: where one begins, which names it holds, which column it copies."""
+"""The parts of a statement that moves data: its tables, its clauses, the columns that it copies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _CLAUSE_WORDS = frozenset({"from", "where", "returning", "on", "order", "limit",
 
 
 def table_name_token_count(tokens: Sequence[Token], at: int) -> int:
-    """Return how many tokens a table's name takes."""
+    """Return how many tokens the name of a table has: three with its namespace."""
     return 3 if [token.text for token in tokens[at + 1 : at + 2]] == ["."] else 1
 
 
 def table_at(tokens: Sequence[Token], at: int) -> str:
-    """Return the table that is named at a place, without its namespace."""
+    """Return the table whose name begins at a place, without its namespace."""
     at += at < len(tokens) and tokens[at].word == "only"
     end = at + table_name_token_count(tokens, at)
     return tokens[end - 1].text.lower() if end <= len(tokens) else ""
@@ -35,7 +35,7 @@ def truncated_tables(tokens: Sequence[Token]) -> list[str]:
 
 
 def position_after(words: Sequence[str], at: int, word: str) -> int:
-    """Return the place behind a word that follows soon, as INTO does INSERT OR IGNORE, 0 if it does not."""
+    """Return the place after a word that follows soon, as INTO follows INSERT OR IGNORE; 0 if it does not."""
     next_words = words[at + 1 : at + 4]
     return at + 2 + next_words.index(word) if word in next_words else 0
 
@@ -70,12 +70,12 @@ def source_tables(tokens: Sequence[Token]) -> frozenset[str]:
 
 
 def alias(item: Sequence[Token]) -> str:
-    """Return the name that an item of a list is given, or has."""
+    """Return the alias of an item of a SELECT list, or its own name."""
     return item[-1].text.lower() if item and item[-1].is_name else ""
 
 
 def copied_column(item: Sequence[Token]) -> str:
-    """Return the column that an expression takes as it is or only casts, "" where there is more to it."""
+    """Return the column that an expression takes unchanged or only casts, "" for any other expression."""
     words = [token.word for token in item]
     inner = list(item)
     if words[:2] == ["cast", "("] and "as" in words:
@@ -87,8 +87,3 @@ def copied_column(item: Sequence[Token]) -> str:
     named = [token for token in inner if token.is_name]
     rest = [token for token in inner if not token.is_name and token.text != "."]
     return named[-1].text.lower() if named and not rest and len(inner) in {1, 3} else ""
-
-
-def literal_text(token: Token) -> str:
-    """Return what a literal says."""
-    return token.text.strip("'").replace("''", "'") if token.kind is TokenKind.STRING else token.text

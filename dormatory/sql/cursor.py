@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import Token, TokenKind
+from dormatory.sql.lexer import Token, TokenKind, string_value
 from dormatory.sql.nesting import closing_parenthesis, split_at_commas
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class TokenCursor:
 
     @property
     def word(self) -> str:
-        """The word or symbol that comes next, "" for anything else."""
+        """The next word or symbol, "" for any other token."""
         return self._tokens[self._position].word
 
     def take(self) -> Token:
-        """Take the next token, whatever it is."""
+        """Take the next token of any kind."""
         if self._position >= self._length:
             message = "the statement ends too early"
             raise SQLParseError(message)
@@ -55,7 +55,7 @@ class TokenCursor:
         return True
 
     def expect(self, word: str) -> None:
-        """Take a word that must come next."""
+        """Take a word; raises SQLParseError if another token comes next."""
         if not self.accept(word):
             self.raise_unexpected()
 
@@ -65,17 +65,17 @@ class TokenCursor:
         raise SQLParseError(message)
 
     def take_name(self) -> str:
-        """Take a name; SQLite takes a string for one as well."""
+        """Take a name; a string counts as one, too, as on SQLite."""
         token = self.take()
         if token.kind is TokenKind.STRING:
-            return token.text[1:-1].replace("''", "'")
+            return string_value(token.text)
         if not token.is_name:
             self._position -= 1
             self.raise_unexpected()
         return token.text
 
     def take_names(self) -> tuple[str, ...]:
-        """Take the names that stand in parentheses."""
+        """Take a list of names in parentheses."""
         return tuple(TokenCursor(run).take_name() for run in split_at_commas(self.take_group()))
 
     def take_group(self) -> list[Token]:
@@ -90,7 +90,7 @@ class TokenCursor:
         return self._tokens[opening + 1 : closing]
 
     def take_rest(self) -> list[Token]:
-        """Take all that is left."""
+        """Take all remaining tokens."""
         rest = self._tokens[self._position : self._length]
         self._position = self._length
         return rest

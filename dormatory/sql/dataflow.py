@@ -1,7 +1,7 @@
-"""What the statements of a leg do to rows: which columns they write, from which others, and which tables they empty.
+"""What statements do to rows: which columns they write, from which other columns, and which tables they empty.
 
-A statement is read by its tokens, as far as the few forms go that move data; what is not understood does nothing here.
-Names are in small letters, since both backends fold them or do not care.
+Only the few forms of statements that move data are read; any other statement counts as one that moves none.
+Names are in small letters, since both backends fold names or ignore their case.
 """
 
 from __future__ import annotations
@@ -12,16 +12,25 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dormatory.sql import clauses
-from dormatory.sql.lexer import Token, TokenKind, tokenize_statement
+from dormatory.sql.clauses import (
+    alias,
+    clause_end,
+    copied_column,
+    position_after,
+    select_bodies,
+    source_tables,
+    table_at,
+    table_name_token_count,
+    truncated_tables,
+)
+from dormatory.sql.lexer import Token, TokenKind, string_value, tokenize_statement
 from dormatory.sql.names import token_names
 from dormatory.sql.nesting import closing_parenthesis, split_at_commas
 from dormatory.sql.split import quoted_code, split_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from dormatory.recording.model import Statement
     from dormatory.sql.dialect import Dialect
 
 _LITERAL_KINDS = (TokenKind.STRING, TokenKind.NUMBER)
@@ -31,7 +40,10 @@ _TIME_ZONE = re.compile(r"[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
 
 @dataclass(frozen=True, slots=True)
 class ColumnWrite:
-    """A column that is given values, and the names in what they are made of; `copied` is the column taken as it is."""
+    """A column that a statement writes, and the names in the expression for it.
+
+    `copied_from` is the column whose values are taken unchanged, or only cast; "" for any other expression.
+    """
 
     table: str
     column: str
@@ -44,17 +56,17 @@ class ColumnWrite:
 
 @dataclass(slots=True)
 class Dataflow:
-    """All that a leg's statements do to rows."""
+    """All that a series of statements does to rows."""
 
     writes: list[ColumnWrite] = field(default_factory=list)
-    deletions: dict[str, str] = field(default_factory=dict)  # table: file and line
-    drops: dict[str, str] = field(default_factory=dict)  # table: file and line
+    deletions: dict[str, str] = field(default_factory=dict)  # table: verb and location
+    drops: dict[str, str] = field(default_factory=dict)  # table: verb and location
     renames: dict[str, str] = field(default_factory=dict)  # table: its name at the end
     literals: set[str] = field(default_factory=set)
 
     @property
     def time_zones(self) -> set[str]:
-        """The time zones that are named, as Europe/Berlin."""
+        """The time zones that literals name, such as Europe/Berlin."""
         return {literal for literal in self.literals if _TIME_ZONE.fullmatch(literal)}
 
     def update_statement(self, table: str, column: str) -> str:
@@ -63,16 +75,16 @@ class Dataflow:
         return next((write.location for write in found if write.verb == "UPDATE"), "")
 
     def has_constant_update(self, table: str, column: str) -> bool:
-        """Return whether an UPDATE gives all rows one value: it reads nothing, not even for a condition."""
+        """Return whether an UPDATE gives all rows one value: it reads no column, not even in a condition."""
         return any(write.verb == "UPDATE" and not write.reads for write in self.writes_to(table, column))
 
     def writes_to(self, table: str, column: str) -> list[ColumnWrite]:
-        """Return what is written into a column, but for mere copies of itself."""
+        """Return the writes to a column, except those that copy it onto itself."""
         names = table.lower(), column.lower()
         return [it for it in self.writes if (it.table, it.column) == names and it.copied_from != it.column]
 
     def derived_columns(self, column: str) -> set[tuple[str, str]]:
-        """Return the tables and columns whose new values are made of a column's, directly or through others."""
+        """Return the tables and columns whose new values are computed from a column, directly or through others."""
         found: set[tuple[str, str]] = set()
         names, size = {column.lower()}, 0
         while len(names) != size:
@@ -84,18 +96,13 @@ class Dataflow:
         return found
 
     def delete_statement(self, table: str) -> str:
-        """Return where rows of a table are deleted in so many words, "" where they are not."""
+        """Return where a DELETE or TRUNCATE names a table, "" where none does."""
         return self.deletions.get(table.lower(), "")
 
 
-def read_dataflow(statements: Sequence[Statement], dialect: Dialect) -> Dataflow:
-    """Return what the statements of a leg do to rows, in their order."""
-    # Without a line they are Alembic's own.
-    return _read_dataflow(tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line), dialect)
-
-
-@lru_cache(maxsize=8)  # the second upgrade mostly says what the first one said
-def _read_dataflow(texts: tuple[tuple[str, str], ...], dialect: Dialect) -> Dataflow:
+@lru_cache(maxsize=8)  # the second upgrade mostly sends what the first one sent
+def read_dataflow(texts: tuple[tuple[str, str], ...], dialect: Dialect) -> Dataflow:
+    """Return what SQL texts do to rows, in their order; each comes with the location of the code that sent it."""
     reader = _StatementReader(dialect)
     for sql, location in texts:
         reader.read(tokenize_statement(sql, dialect), location)
@@ -106,11 +113,11 @@ class _StatementReader:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self.dataflow = Dataflow()
-        self._selected_names: set[str] = set()  # what Python code has read, and may write
-        self._with_names: set[str] = set()  # what WITH reads before
+        self._selected_names: set[str] = set()  # what Python code has read, and may write with a later statement
+        self._with_names: set[str] = set()  # what the WITH of the current statement reads
 
     def read(self, tokens: Iterable[Token], location: str) -> None:
-        """Take in the statements that a text holds; one of a form that is not known does nothing."""
+        """Read the statements of a text; one of an unknown form changes nothing."""
         for statement in split_statements(tokens):
             with suppress(IndexError, ValueError):
                 self._read_statement(statement, location)
@@ -128,7 +135,7 @@ class _StatementReader:
         elif first == "drop" and tokens[1].word == "table":
             at = 2 + 2 * (tokens[2].word == "if")
             for item in split_at_commas(tokens[at:]):
-                self.dataflow.drops.setdefault(clauses.table_at(item, 0), _statement_label("DROP TABLE", location))
+                self.dataflow.drops.setdefault(table_at(item, 0), _statement_label("DROP TABLE", location))
         elif first != "pragma":
             self._read_data_change(tokens, location)
 
@@ -140,20 +147,18 @@ class _StatementReader:
         for at, word in enumerate(words):
             following = words[at + 1] if at + 1 < len(words) else ""
             if word == "delete" and following == "from":
-                self.dataflow.deletions.setdefault(
-                    clauses.table_at(tokens, at + 2), _statement_label("DELETE", location)
-                )
+                self.dataflow.deletions.setdefault(table_at(tokens, at + 2), _statement_label("DELETE", location))
             elif word == "truncate":
-                for name in clauses.truncated_tables(tokens[at + 1 :]):
+                for name in truncated_tables(tokens[at + 1 :]):
                     self.dataflow.deletions.setdefault(name, _statement_label("TRUNCATE", location))
-            elif word in {"insert", "replace"} and (into := clauses.position_after(words, at, "into")):
+            elif word in {"insert", "replace"} and (into := position_after(words, at, "into")):
                 self._read_insert(tokens, into, location)
             elif word == "update" and "set" in words[at + 1 :] and words[at - 1 : at] != ["for"]:
                 self._read_update(tokens, at + 1, location)
             else:
                 continue
             moves = True
-        self.dataflow.literals.update(clauses.literal_text(token) for token in tokens if token.kind in _LITERAL_KINDS)
+        self.dataflow.literals.update(string_value(token.text) for token in tokens if token.kind in _LITERAL_KINDS)
         if not moves and "select" in words and not any(word.startswith(_CATALOG_PREFIXES) for word in words if word):
             self._selected_names |= token_names(tokens)
 
@@ -161,11 +166,11 @@ class _StatementReader:
         words = [token.word for token in tokens]
         at += words[at] == "only"
         at += 2 * (words[at] == "or")
-        table = clauses.table_at(tokens, at) if words[at] != "set" else self._last_table()
+        table = table_at(tokens, at) if words[at] != "set" else self._last_table()
         start = words.index("set", at) + 1
-        end = clauses.clause_end(tokens, start)
+        end = clause_end(tokens, start)
         condition = token_names(tokens[end:])
-        sources = clauses.source_tables(tokens[start:])
+        sources = source_tables(tokens[start:])
         for assignment in split_at_commas(tokens[start:end]):
             texts = [token.word for token in assignment]
             if "=" not in texts:
@@ -182,8 +187,8 @@ class _StatementReader:
                 )
 
     def _read_insert(self, tokens: list[Token], at: int, location: str) -> None:
-        table = clauses.table_at(tokens, at)
-        at += clauses.table_name_token_count(tokens, at)
+        table = table_at(tokens, at)
+        at += table_name_token_count(tokens, at)
         columns: list[str] = []
         if at < len(tokens) and tokens[at].word == "(" and tokens[at + 1].word not in {"select", "with"}:
             end = closing_parenthesis(tokens, at)
@@ -192,31 +197,29 @@ class _StatementReader:
         self._read_select(table, columns, tokens[at:], location)
 
     def _read_select(self, table: str, columns: list[str], rest: list[Token], location: str) -> None:
-        """Take in what is selected for the columns of a table; VALUES are taken for what Python code has read."""
+        """Read what is selected for the columns of a table; VALUES count as values that Python code has read."""
         label = _statement_label("INSERT", location)
         if not any(token.word == "select" for token in rest):
             reads = frozenset(self._names_via_python(rest))
             for column in columns:
                 self._add_write(ColumnWrite(table, column, reads, frozenset(), "INSERT", label))
             return
-        sources = clauses.source_tables(rest)
-        with_names = token_names(rest) if rest[0].word == "with" else set()  # an expression of its own may stand there
-        for select in clauses.select_bodies(rest):
-            items = split_at_commas(select[: clauses.clause_end(select, 0)])
-            columns = columns or [clauses.alias(item) for item in items]
+        sources = source_tables(rest)
+        with_names = token_names(rest) if rest[0].word == "with" else set()  # one of its queries may compute the value
+        for select in select_bodies(rest):
+            items = split_at_commas(select[: clause_end(select, 0)])
+            columns = columns or [alias(item) for item in items]
             for at, column in enumerate(columns):
                 item = items[at] if len(items) == len(columns) else rest
                 reads = frozenset(token_names(item) | with_names)
-                self._add_write(
-                    ColumnWrite(table, column, reads, sources, "INSERT", label, clauses.copied_column(item))
-                )
+                self._add_write(ColumnWrite(table, column, reads, sources, "INSERT", label, copied_column(item)))
 
     def _read_create(self, tokens: list[Token], location: str) -> None:
         words = [token.word for token in tokens]
         if "table" in words[:4] and "as" in words and "select" in words:
             at = words.index("table") + 1
             at += 3 * (words[at : at + 3] == ["if", "not", "exists"])
-            self._read_select(clauses.table_at(tokens, at), [], tokens[words.index("as", at) + 1 :], location)
+            self._read_select(table_at(tokens, at), [], tokens[words.index("as", at) + 1 :], location)
 
     def _read_alter(self, tokens: list[Token], location: str) -> None:
         words = [token.word for token in tokens]
@@ -224,8 +227,8 @@ class _StatementReader:
             return
         at = 2 + 2 * (words[2:4] == ["if", "exists"])
         at += words[at] == "only"
-        table = clauses.table_at(tokens, at)
-        at += clauses.table_name_token_count(tokens, at)
+        table = table_at(tokens, at)
+        at += table_name_token_count(tokens, at)
         if words[at : at + 2] == ["rename", "to"]:
             self._rename_table(table, tokens[at + 2].text.lower())
             return
@@ -242,7 +245,7 @@ class _StatementReader:
                         frozenset({table}),
                         "ALTER",
                         location,
-                        clauses.copied_column(right),
+                        copied_column(right),
                     )
                 )
             elif texts[:1] == ["rename"] and "to" in texts:
@@ -265,7 +268,7 @@ class _StatementReader:
         return self.dataflow.writes[-1].table if self.dataflow.writes else ""
 
     def _names_via_python(self, tokens: list[Token]) -> set[str]:
-        """Return what Python code has read before, if it gives the values of this expression."""
+        """Return what Python code has read before, if the expression has parameters: their values come from there."""
         symbols = (token.text for token in tokens if token.kind is TokenKind.SYMBOL)
         return set(self._selected_names) if any(mark[0] in "?%:$" and mark != "::" for mark in symbols) else set()
 

@@ -1,6 +1,6 @@
-"""Whether a row would pass a condition, as far as the text of the condition can be understood.
+"""The value of an SQL expression for a row, as far as it can be computed without a database.
 
-Where SQL has true, false and NULL there is a fourth answer here, UNKNOWN: the database has to be asked.
+SQL has true, false and NULL; here is a fourth answer, UNDECIDED: only the database can compute the value.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def evaluate(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
-    """Return the value of an expression for a row, whose columns are named in small letters."""
+    """Return the value of an expression for a row, whose column names are in small letters; it may be UNDECIDED."""
     handler = _EVALUATORS.get(node[0])
     return UNDECIDED if handler is None else handler(node, row)
 
 
 def is_surely_false(node: Sequence[Any], row: Mapping[str, Any]) -> bool:
-    """Tell whether a CHECK surely refuses a row; NULL passes."""
+    """Return whether a CHECK surely refuses a row; NULL passes."""
     found = evaluate(node, row)
     return found is False or (isinstance(found, int) and not found)
 
 
 def conjuncts(node: Node) -> Iterator[Node]:
-    """Yield the conditions that must all hold."""
+    """Yield the conditions that an AND joins, or the condition itself."""
     if node[0] == "and":
         for part in node[1:]:
             yield from conjuncts(part)  # type: ignore[arg-type]  # a word comes first only
@@ -59,7 +59,7 @@ def conjuncts(node: Node) -> Iterator[Node]:
 
 @lru_cache(maxsize=8192)
 def referenced_columns(node: Any) -> frozenset[str]:
-    """Return the columns that an expression may be about; one that could not be read is about none."""
+    """Return the columns that an expression names; one that could not be parsed names none."""
     if not isinstance(node, tuple):
         return frozenset()
     if node[:1] == ("name",):
@@ -68,7 +68,7 @@ def referenced_columns(node: Any) -> frozenset[str]:
 
 
 def _evaluate_operands(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
-    """Return what an operator or a function makes of its operands, if they are all known."""
+    """Return the result of an operator or a function, UNDECIDED if one of its operands is."""
     is_call = node[0] == "call"
     found = [evaluate(part, row) for part in node[2 if is_call else 1 :]]
     if any(value is UNDECIDED for value in found):
@@ -77,7 +77,7 @@ def _evaluate_operands(node: Sequence[Any], row: Mapping[str, Any]) -> Any:
 
 
 def _literal_text(text: str) -> str:
-    """Return what a literal says; escapes of PostgreSQL's E'' form are still in it."""
+    """Return the value of a string literal; the escapes of PostgreSQL's E'' form are resolved."""
     if text[:2] in {"E'", "e'"}:
         inner = text[2:-1].replace("''", "'")
         return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), inner)
@@ -86,13 +86,9 @@ def _literal_text(text: str) -> str:
 
 def _literal_number(text: str) -> Any:
     try:
-        return (
-            int(text, 0)
-            if text.lower().startswith("0x")
-            else int(text)
-            if text.lstrip("-").isdigit()
-            else Decimal(text)
-        )
+        if text.lower().startswith("0x"):
+            return int(text, 0)
+        return int(text) if text.lstrip("-").isdigit() else Decimal(text)
     except (InvalidOperation, ValueError):
         return UNDECIDED
 
@@ -184,13 +180,13 @@ def _subtract(left: Any, right: Any = None) -> Any:
 
 
 def _divide(left: Any, right: Any) -> Any:
-    """Divide as SQL does: whole numbers are cut off towards zero."""
+    """Divide as SQL does: integers are truncated towards zero."""
     found = Decimal(left) / Decimal(right)
     return int(found) if isinstance(left, int) and isinstance(right, int) else found
 
 
 def _remainder(left: Any, right: Any) -> Any:
-    """Return what is left of a division; it has the sign of what was divided."""
+    """Return the remainder of a division, with the sign of the dividend."""
     return Decimal(left) % Decimal(right)
 
 
@@ -216,7 +212,7 @@ def _call_function(name: str, values: list[Any]) -> Any:
     if function is None:
         return UNDECIDED
     if any(value is None for value in values):
-        return UNDECIDED if name == "json_valid" else None  # SQLite before 3.42 says no to NULL
+        return UNDECIDED if name == "json_valid" else None  # SQLite before 3.42 returns 0 for NULL
     try:
         return function(*values)
     except (TypeError, ValueError, AttributeError, ArithmeticError, IndexError):
@@ -238,7 +234,7 @@ def _is_json(text: str) -> bool:
 
 
 def _date_part(name: str, moment: str) -> int:
-    """Return a part of a moment; its columns hold moments as ISO text here."""
+    """Return a part of a timestamp, which rows hold as ISO text."""
     fields = {"year": moment[:4], "month": moment[5:7], "day": moment[8:10], "hour": moment[11:13]}
     return int(fields[name])
 

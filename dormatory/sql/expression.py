@@ -1,4 +1,4 @@
-"""SQL expressions in portable terms: two texts that mean the same on SQLite and on PostgreSQL become equal values."""
+"""SQL expressions in portable form: two texts that mean the same on two backends become equal values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.sql.cursor import SQLParseError, TokenCursor
-from dormatory.sql.lexer import Token, TokenKind, render, tokenize
+from dormatory.sql.lexer import Token, TokenKind, render, string_value, tokenize
 from dormatory.sql.normal_form import (
     NOW,
     NULL,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from dormatory.sql.dialect import Dialect
 
-# How tightly SQLite binds, https://sqlite.org/lang_expr.html; PostgreSQL shows its expressions in parentheses.
+# Of SQLite, https://sqlite.org/lang_expr.html; PostgreSQL shows its expressions with all parentheses.
 _PRECEDENCES = {
     "or": 1,
     "and": 2,
@@ -56,10 +56,10 @@ _LOWEST_PRECEDENCE = 0
 
 @lru_cache(maxsize=4096)
 def portable_expression(sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset()) -> Node:
-    """Return what an expression means; what cannot be read stands for itself, so it equals only its like.
+    """Return the portable form of an expression; one that cannot be parsed equals only the same text.
 
-    `columns` are the names and portable types of those it may speak of: `x` and `x = 1` say the same of a boolean
-    one, and to cast a whole number to another is no change.
+    `columns` are the names and portable types of the columns that it may name: `x` and `x = 1` mean the same if x is
+    boolean, and a cast from one integer type to another changes nothing.
     """
     node, rest = portable_index_key(sql, dialect, columns)
     return ("text", render(tokenize(sql, dialect), dialect)) if rest else node
@@ -69,7 +69,7 @@ def portable_expression(sql: str, dialect: Dialect, columns: frozenset[tuple[str
 def portable_index_key(
     sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset()
 ) -> tuple[Node, tuple[str, ...]]:
-    """Return the expression that a text begins with, and the words after it, as DESC in the key of an index."""
+    """Return the expression at the beginning of a text, and the words after it, such as DESC in the key of an index."""
     tokens = tokenize(sql, dialect)
     parser = _ExpressionParser(tokens, dialect, dict(columns))
     try:
@@ -80,7 +80,7 @@ def portable_index_key(
 
 
 class _ExpressionParser(TokenCursor):
-    """Reads an expression by the precedence of its operators, and simplifies as it goes."""
+    """Parses an expression by the precedence of its operators, and simplifies it at the same time."""
 
     __slots__ = ("_dialect", "_types")
 
@@ -100,7 +100,7 @@ class _ExpressionParser(TokenCursor):
         if token.kind is TokenKind.NUMBER:
             return ("number", token.text)
         if token.kind is TokenKind.STRING:
-            return ("string", token.text[1:-1].replace("''", "'") if token.text[0] == "'" else token.text)
+            return ("string", string_value(token.text))
         if token.word == "(":
             return self._parse_group()
         if token.word == "not":
@@ -134,7 +134,7 @@ class _ExpressionParser(TokenCursor):
         return items[0] if len(items) == 1 else ("row", *items)
 
     def _parse_list(self, closing: str) -> list[Node]:
-        """Take expressions up to the closing mark; FROM and FOR separate them as a comma does."""
+        """Take expressions up to the closing symbol; FROM and FOR separate them like a comma."""
         items = list[Node]()
         while not self.accept(closing):
             if items and not (self.accept(",") or self.accept("from") or self.accept("for")):
@@ -160,7 +160,7 @@ class _ExpressionParser(TokenCursor):
         return ("case", *parts)
 
     def _parse_operator(self, left: Node, floor: int) -> Node | None:
-        """Return `left` with the operator that comes next applied to it, None when there is none for us."""
+        """Return `left` with the next operator applied to it, None if the expression ends here."""
         word = _OPERATOR_ALIASES.get(self.word, self.word)
         if word == "::":
             self.accept("::")
@@ -192,7 +192,7 @@ class _ExpressionParser(TokenCursor):
         return (word, left, right)
 
     def _parse_predicate(self, left: Node, word: str) -> Node | None:
-        """Return what IN, LIKE, BETWEEN and IS say of `left`; None when NOT belongs to something else."""
+        """Return `left` with IN, LIKE, BETWEEN or IS applied to it; None if NOT belongs to something else."""
         if self.accept("isnull") or self.accept("is", "null"):
             return ("is", left, NULL)
         if self.accept("notnull") or self.accept("not", "null") or self.accept("is", "not", "null"):
@@ -224,7 +224,7 @@ class _ExpressionParser(TokenCursor):
         return ("is not" if negated else "is", left, right)
 
     def _parse_like(self, left: Node, word: str) -> Node:
-        """LIKE looks at the case of letters on PostgreSQL and not on SQLite; a pattern without letters has no case."""
+        """Return a LIKE as "like" if case matters, else as "ilike"; without letters in the pattern it is "like"."""
         pattern = self.parse_expression(_EQUALITY_PRECEDENCE)
         escape: Node = (self.parse_expression(_EQUALITY_PRECEDENCE),) if self.accept("escape") else ()
         if pattern[:2] == ("call", "like_escape") and isinstance(pattern[2], tuple):  # ESCAPE, as PostgreSQL shows it
@@ -237,13 +237,13 @@ class _ExpressionParser(TokenCursor):
         return (word, left, pattern, *escape)
 
     def _boolean_condition(self, left: Node, right: Node, *, negated: bool) -> Node | None:
-        """Return the bare condition for a comparison of a boolean with true or false."""
+        """Return the condition itself for a comparison of a boolean with true or false."""
         if self._type_of(left) != "boolean" or right not in {ONE, ZERO}:
             return None
         return negation(left) if negated is (right == ONE) else left
 
     def _parse_cast(self, inner: Node, closing: str = "") -> Node:
-        """Take a type, and return the expression without the cast where a cast says nothing that counts here."""
+        """Take a type, and return the cast to it, or `inner` itself if the cast makes no difference."""
         words = [self.take().text]
         while self.word in {"varying", "precision", "with", "without", "time", "zone"}:
             words.append(self.take().text)

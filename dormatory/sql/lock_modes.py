@@ -1,8 +1,8 @@
-"""PostgreSQL's lock modes on tables, weakest first."""
+"""PostgreSQL's lock modes on tables."""
 
 from __future__ import annotations
 
-# PostgreSQL's table locks, the weakest first, as its documentation orders them.
+# The weakest first: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 LOCK_MODES = (
     "ACCESS SHARE",
     "ROW SHARE",

@@ -1,7 +1,7 @@
-"""What may leave the process: SQL and error texts without the values of rows and without secrets.
+"""SQL and error texts without the values of rows and without secrets: what may be shown or stored.
 
 Literals that define structure stay, as they do in a dump of the schema: defaults, conditions, labels, comments on
-objects, bodies of functions. Whatever is not surely structure is taken for a value.
+objects, bodies of functions. Whatever is not surely structure counts as a value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MASK = "***"
 
-_MASKED_VALUE = "'…'"  # also for a number: the text remains SQL, and nobody takes it for what was there
+_MASKED_VALUE = "'…'"  # also for a number: the text remains SQL, and cannot be mistaken for the value
 _MASKED_COMMENTS = {"line": "-- …", "comment": "/* … */"}
 _MASKED_SECRET = f"'{MASK}'"
 
@@ -31,17 +31,18 @@ _STRUCTURE_VERBS = frozenset(
 )
 _LITERAL_GROUPS = frozenset({"string", "escaped", "dollar"})
 _WORD_GROUPS = frozenset({"word", "lone"})
-_UNCLOSED_QUOTES = frozenset({"'", '"', "`", "$"})  # symbols where a literal was not closed: what follows may be in it
+_UNCLOSED_QUOTES = frozenset(
+    {"'", '"', "`", "$"}
+)  # a lone one opens a literal that is not closed: all that follows may be in it
 _SQL_LANGUAGES = frozenset({"plpgsql", "sql"})
 _DO_LANGUAGE = re.compile(r"""(?:\bdo|\$)\s*\blanguage\s+['"]?(\w+)""", re.IGNORECASE)
 _WORDS_BEFORE_NAMES = frozenset({"into", "update", "from", "join", "table", "as", "."})
 _OBJECT_KINDS = frozenset({"function", "index", "procedure", "rule", "table", "trigger", "type", "view"})
 _MAX_FIRST_WORDS = 8  # words, enough for: ALTER ROLE name IN DATABASE name SET
-_TYPE_NAME_CONTINUATIONS = frozenset(
-    {"char", "character", "varying"}
-)  # beyond the first word of a type that has a length
+# The second word of a type that has a length.
+_TYPE_NAME_CONTINUATIONS = frozenset({"char", "character", "varying"})
 
-_MAY_NEED_MASKING = re.compile(r"""['"`$]|--|/\*|(?<!\w)\d""")  # something to look at: most statements have parameters
+_MAY_NEED_MASKING = re.compile(r"""['"`$]|--|/\*|(?<!\w)\d""")  # most statements have parameters, and need none
 
 _SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)|pwd|secret|token|credential|(?:^|_)key$")
 _SECRET_PATTERNS = (
@@ -53,7 +54,7 @@ _SECRET_PATTERNS = (
     ),
 )
 
-# What databases and Python say of rows.
+# How messages of databases and Python quote rows.
 _ROW_VALUE_PATTERNS = (
     (re.compile(r"^(LINE \d+:).*$", re.MULTILINE), r"\1 …"),
     (re.compile(r"\[(SQL|parameters):.*", re.DOTALL), r"[\1: …]"),
@@ -63,7 +64,7 @@ _ROW_VALUE_PATTERNS = (
     (re.compile(r"(?<!\S)\S++(?= is not a valid )"), "…"),
     (re.compile(r""": (?!'\w+' object)(["']).*\1""", re.DOTALL), r": \1…\1"),  # a quote within the value is not doubled
 )
-# The words before a name.
+# The words that a name follows in a message.
 _OBJECT_NOUNS = (
     "attribute|argument|collation|columns?|constraint|domain|encoding|enum|extension|function|index|label|language|"
     "module|named|near|operator|parameter|policy|procedure|relation|role|schema|sequence|table|trigger|type|view"
@@ -82,8 +83,8 @@ _CLOSING_QUOTES = {'"': '"', "'": "'", "»": "«", "„": "“", "“": "”"}
 def without_values(sql: str, dialect: Dialect, is_name: Callable[[str], bool] = lambda _: False) -> str:
     """Return SQL with an ellipsis for each literal that may be a value of a row, and without secrets and comments.
 
-    SQLite takes a name in double quotes for a text where no column is called so: such a one stays where `is_name` knows
-    it, or where only a name can stand.
+    Where a text in double quotes may be a string (SQLite), it is kept if `is_name` says that it is a name, or if only
+    a name can stand in its place.
     """
     return _Masker(sql, dialect, is_name).masked_text() if _MAY_NEED_MASKING.search(sql) else sql
 
@@ -96,10 +97,10 @@ def without_secrets(text: str) -> str:
 
 
 def without_row_values(text: str) -> str:
-    """Return what a database or Python said of rows, without their values and without secrets.
+    """Return a message of a database or of Python without the values of rows and without secrets.
 
-    Names stay where the word before them tells that they are names. A value that a revision's own message holds without
-    quotes looks like any other word, and stays.
+    Names stay if the word before them shows that they are names. A value without quotes in a message of the revision
+    itself looks like any other word, and stays.
     """
     shown = without_secrets(text)
     if "CHECK constraint failed: " in text:  # SQLite repeats the condition, which is structure
@@ -110,7 +111,7 @@ def without_row_values(text: str) -> str:
 
 
 class _Masker:
-    """One pass over a text; `holds` says for all of it whether literals are values, None lets each statement say."""
+    """One pass over a text; `has_values` tells whether its literals are values, None if each statement decides."""
 
     def __init__(
         self, sql: str, dialect: Dialect, is_name: Callable[[str], bool], *, has_values: bool | None = None
@@ -121,15 +122,15 @@ class _Masker:
         self._start_statement()
 
     def _start_statement(self) -> None:
-        """Begin a statement."""
+        """Reset what is known of the current statement."""
         self._first_words: list[str] = []
         self._is_masking = self._has_values is not False
         self._depth = self._block_depth = 0
-        self._expression_depth: int | None = None  # the depth at which a comma ends an expression that makes values
-        self._cast_state = ""  # how far a cast has got: "::", its type's "word", the "(" of its length
+        self._expression_depth: int | None = None  # the depth at which a comma ends an expression that computes values
+        self._cast_state = ""  # the last part of a cast: "::", a "word" of its type, the "(" of its length
 
     def masked_text(self) -> str:
-        """Return the text as it may be shown."""
+        """Return the text without values and secrets."""
         parts, position = list[str](), 0
         for group, start, end in lexemes(self._sql, self._dialect):
             parts += self._sql[position:start], self._masked_token(group, start, end)
@@ -164,7 +165,7 @@ class _Masker:
         return _MASKED_VALUE if self._is_masking else without_secrets(text)
 
     def _masked_body(self, text: str) -> str:
-        """Return code between dollar quotes; that of a DO moves rows, that of a function is structure."""
+        """Return code between dollar quotes, masked; the code of a DO moves rows, that of a function is structure."""
         quote, body = quoted_code(text)
         if (
             self._is_masking
@@ -176,7 +177,7 @@ class _Masker:
         return quote + inner.masked_text() + quote
 
     def _is_secret(self) -> bool:
-        """Tell whether PASSWORD, or an option or setting of such a name, stands before a literal."""
+        """Return whether PASSWORD, or an option or setting of such a name, stands before a literal."""
         _, name, last = self._previous_words
         if last in {"=", "to"}:
             is_setting = self._first_words[:1] in (["set"], ["pragma"]) or "set" in self._first_words[1:]
@@ -184,14 +185,14 @@ class _Masker:
         return not self._is_masking and bool(_SECRET_NAME.search(last.lower()))
 
     def _is_string_in_double_quotes(self, name: str, end: int) -> bool:
-        """Return whether what stands in double quotes may be a string rather than a name."""
+        """Return whether a text in double quotes may be a string rather than a name."""
         if not self._dialect.has_strings_in_double_quotes:
             return False
         is_name_position = self._previous_words[-1] in _WORDS_BEFORE_NAMES or self._sql[end : end + 1] == "."
         return not is_name_position and not self._is_name(name[1:-1].replace('""', '"'))
 
     def _consume(self, group: str, word: str) -> None:
-        """Take in what has been read."""
+        """Update what is known of the current statement."""
         if word == ";" and not self._block_depth:
             self._start_statement()
             return
@@ -224,10 +225,10 @@ class _Masker:
         elif first_words[:2] == ["alter", "table"] and word == "using" and self._previous_words[-1] != "exclude":
             self._is_masking, self._expression_depth = True, self._depth
         elif first_words[0] == "copy" and word == "stdin":
-            self._is_stopped = True  # what follows is no SQL but rows
+            self._is_stopped = True  # rows follow, not SQL
 
     def _track_cast(self, group: str, word: str) -> None:
-        """See whether a number would be the length of a type that something is cast to."""
+        """Follow a cast, in which a number is the length of a type and not a value."""
         if word in {"::", "as"}:
             self._cast_state = "::"
         elif (self._cast_state == "::" and (group in _WORD_GROUPS or group == "name")) or (

@@ -1,4 +1,4 @@
-"""What an SQL expression is made of in portable terms, and the rules by which different texts become one value."""
+"""The nodes of a portable SQL expression, and the rules by which different texts become equal nodes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypeAlias, Union
 
 from dormatory.sql.types import NUMBER_FAMILIES, REDUNDANT_CAST_TYPES
 
-# What it is comes first: ("name", "x"), ("number", "1"), ("string", "a"), ("and", …), ("call", "lower", …), ("=", …).
+# The kind comes first: ("name", "x"), ("number", "1"), ("string", "a"), ("and", …), ("call", "lower", …), ("=", …).
 Node: TypeAlias = tuple[Union[str, "Node"], ...]
 
 NOW: Node = ("now",)
@@ -25,7 +25,7 @@ _SIXTEEN_BYTES: Node = ("call", "hex", ("call", "randomblob", ("number", "16")))
 
 
 def negation(node: Node) -> Node:
-    """Return the opposite of a condition."""
+    """Return the negation of a condition."""
     if node[0] == "not":
         return node[1]  # type: ignore[return-value]
     opposite = _OPPOSITES.get(str(node[0]))
@@ -33,13 +33,13 @@ def negation(node: Node) -> Node:
 
 
 def logical_node(word: str, *parts: Node) -> Node:
-    """Return an AND or OR of all that is joined by it, in an order of our own."""
+    """Return an AND or OR with all its parts on one level, sorted."""
     flat = [item for part in parts for item in (part[1:] if part[0] == word else (part,))]
     return (word, *sorted(flat, key=repr))
 
 
 def membership(left: Node, values: Node, *, negated: bool) -> Node:
-    """Return `left IN (values)`, or NOT IN, in an order of our own; of one value it is a comparison."""
+    """Return `left IN (values)`, or NOT IN, with the values sorted; with one value it is a comparison."""
     if values[0] != "array":
         return ("<> all" if negated else "= any", left, values)
     several = sorted(set(values[1:]), key=repr)
@@ -56,7 +56,7 @@ def signed_node(sign: str, node: Node) -> Node:
 
 
 def cast_node(node: Node, to: str, *, is_array: bool) -> Node:
-    """Return a cast to a portable type, or the operand itself where the cast says nothing that counts here."""
+    """Return a cast to a portable type, or the operand itself if the cast makes no difference."""
     if node[0] == "string" and to in NUMBER_FAMILIES and not is_array:
         return ("number", node[1])
     if node in {NOW, TODAY, TIME_OF_DAY}:
@@ -66,7 +66,7 @@ def cast_node(node: Node, to: str, *, is_array: bool) -> Node:
 
 
 def call_node(name: str, items: list[Node]) -> Node:
-    """Return a call, or what it is for where each backend has functions of its own for that."""
+    """Return a call, or a node for its purpose where each backend has functions of its own."""
     now = items[-1:] == [("string", "now")]
     if (name in _CLOCK_FUNCTIONS and not items) or (name == "timezone" and items[-1:] == [NOW]):
         return NOW

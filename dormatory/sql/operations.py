@@ -1,4 +1,4 @@
-"""What a statement of PostgreSQL asks for, as far as its lock depends on it: read from its tokens, never guessed."""
+"""What a PostgreSQL statement does, as far as its locks depend on it: read from its tokens, never guessed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class OperationKind(Enum):
-    """What an act does; the name of the statement or of the part of ALTER TABLE."""
+    """What an operation does, named after the statement or the part of ALTER TABLE."""
 
     ADD_COLUMN = "ADD COLUMN"
     ADD_CONSTRAINT = "ADD CONSTRAINT"
@@ -40,7 +40,7 @@ class OperationKind(Enum):
     SET_STORAGE = "SET LOGGED"  # or UNLOGGED, TABLESPACE, ACCESS METHOD: how the whole table lies on the disk
     VACUUM = "VACUUM"
     VALIDATE_CONSTRAINT = "VALIDATE CONSTRAINT"
-    WRITE = "WRITE"  # of rows that are in a table, or as many as are in one
+    WRITE = "WRITE"  # of existing rows, or of as many new ones as a query returns
     OTHER = ""
 
 
@@ -48,10 +48,10 @@ class OperationKind(Enum):
 class Operation:
     """One thing that a statement does; names are bare, a table's with its namespace unless that is public.
 
-    `name` is what is made, altered or dropped, `new` what it is renamed to. `kind` is that of a constraint, or the type
-    of a label. `columns` are an index's or a constraint's, `refers` the table and columns of a foreign key. `is_gentle`
-    is CONCURRENTLY, NOT VALID or USING INDEX. `words` are the words that stand behind a new column's name, outside of
-    parentheses.
+    `name` is what is created, altered or dropped, `new_name` what it is renamed to. `object_type` is the kind of a
+    constraint, the word UNIQUE of an index, or the type that a label belongs to. `columns` are those of an index or a
+    constraint, `referenced` the table and the columns that a foreign key points to. `is_online` is CONCURRENTLY, NOT
+    VALID or USING INDEX. `words` are the words after the name of a new column, outside of parentheses.
     """
 
     kind: OperationKind
@@ -67,7 +67,7 @@ class Operation:
 
 @lru_cache(maxsize=1 << 10)
 def parse_operations(sql: str, dialect: Dialect) -> tuple[Operation, ...]:
-    """Return what a text of one or more statements does, in order; what is not known is an act OTHER."""
+    """Return the operations of one or more statements, in order; an unknown statement is one of kind OTHER."""
     return tuple(operation for tokens in executed_statements(sql, dialect) for operation in _parse_statement(tokens))
 
 
@@ -162,7 +162,7 @@ def _read_alter_table(cursor: TokenCursor) -> Iterator[Operation]:
 
 
 def _read_alter_table_action(cursor: TokenCursor, table: str) -> Operation:
-    """Read one part of ALTER TABLE."""
+    """Return the operation of one part of ALTER TABLE."""
     word = cursor.take().word
     if cursor.word != "constraint" or word in {"add", "validate"}:
         match word:
@@ -183,7 +183,7 @@ def _read_alter_table_action(cursor: TokenCursor, table: str) -> Operation:
 
 
 def _read_table_action(cursor: TokenCursor, table: str, word: str) -> Operation:
-    """Read the rest of a part of ALTER TABLE that is about no column and no constraint."""
+    """Return the operation of a part of ALTER TABLE that names neither a column nor a constraint."""
     if word == "set" and cursor.accept("schema"):
         return Operation(OperationKind.RENAME_TABLE, table, new_name=f"{_read_name(cursor)}.{table.rpartition('.')[2]}")
     is_storage = word == "set" and cursor.word in {"logged", "unlogged", "tablespace", "access"}
@@ -275,7 +275,7 @@ def _read_alter_column(cursor: TokenCursor, table: str) -> Operation:
 
 
 def _read_row_write(word: str, cursor: TokenCursor) -> Operation:
-    """Read a statement that writes rows; an INSERT writes as many as a table has only where a query makes them."""
+    """Return the operation of a statement that writes rows; an INSERT counts only if a query supplies its rows."""
     _ = cursor.accept("from") or cursor.accept("into")
     cursor.accept("only")
     table = _read_name(cursor)
@@ -284,7 +284,7 @@ def _read_row_write(word: str, cursor: TokenCursor) -> Operation:
 
 
 def _read_with(cursor: TokenCursor) -> Operation:
-    """Find the statement that writes, behind the queries of a WITH or among them."""
+    """Return the operation of the statement that writes, which may be one of the queries of the WITH."""
     while not cursor.is_at_end:
         word = cursor.take().word
         if word in {"update", "delete", "merge", "insert"}:
@@ -293,7 +293,7 @@ def _read_with(cursor: TokenCursor) -> Operation:
 
 
 def _read_name(cursor: TokenCursor) -> str:
-    """Take a name, with its namespace in front unless that is public."""
+    """Take a name, and return it with its namespace unless that is public."""
     parts = [_read_identifier(cursor)]
     while cursor.accept("."):
         parts.append(_read_identifier(cursor))

@@ -1,4 +1,4 @@
-"""Patterns of LIKE, GLOB and regular expressions as Python's own, and texts that match them."""
+"""Patterns of LIKE, GLOB and regular expressions as patterns of Python, and texts that match them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _POSIX_CLASSES |= {"xdigit": "0-9A-Fa-f", "word": r"\w", "punct": r"!-/:-@\[-`{-
 
 @lru_cache(maxsize=1024)
 def compile_pattern(operator: str, text: str, escape: str = "\\") -> re.Pattern[str] | None:
-    """Return what LIKE, ILIKE, GLOB or a regular expression of PostgreSQL look for; None if it cannot be said."""
+    """Return the pattern of LIKE, ILIKE, GLOB or a regular expression; None if Python cannot compile it."""
     if operator in {"like", "ilike"}:
         written = "".join(_like_regex_parts(text, escape))
         return re.compile(rf"\A(?:{written})\Z", re.DOTALL | (re.IGNORECASE if operator == "ilike" else 0))
@@ -63,7 +63,7 @@ def _glob_regex_parts(text: str) -> Iterator[str]:
 
 
 def sample_text(pattern: re.Pattern[str], number: int) -> str | None:
-    """Return a short text that matches, another one for each number while there are others; None if none is found."""
+    """Return a short text that matches, for each number another one if possible; None if none is found."""
     writer = _SampleWriter(number)
     text = writer.write(_parse(pattern))
     return text if pattern.search(text) else None
@@ -75,7 +75,7 @@ def _parse(pattern: re.Pattern[str]) -> Any:
 
 
 class _SampleWriter:
-    """Spends a number on one choice after the other, so that different numbers choose differently."""
+    """Writes a text; the digits of a number decide each choice, so that different numbers give different texts."""
 
     def __init__(self, number: int) -> None:
         self._remaining = number
@@ -85,7 +85,7 @@ class _SampleWriter:
 
     def _write_part(self, code: Any, argument: Any) -> str:
         make = _WRITERS.get(code)
-        return make(self, argument) if make else ""  # what looks around writes nothing
+        return make(self, argument) if make else ""  # an assertion such as ^ writes nothing
 
     def any_except(self, excluded: int | None) -> str:
         return str(self.choose([sign for sign in _LIKELY_CHARACTERS if ord(sign) != excluded]))
@@ -105,7 +105,7 @@ class _SampleWriter:
 
 @lru_cache(maxsize=1024)
 def _class_characters(members: tuple[tuple[Any, Any], ...]) -> Sequence[str]:
-    """Return the likely signs that are in a class, or one that is when none of them are."""
+    """Return the likely characters that are in a class, or one member of it if none of them is."""
     is_negated = bool(members) and members[0][0] is op.NEGATE
     found = [
         sign for sign in _LIKELY_CHARACTERS if any(_is_member(member, sign) for member in members) is not is_negated

@@ -1,4 +1,4 @@
-"""Column types in portable terms: one name for what is one type to an application, however each backend spells it."""
+"""Column types in portable form: types that are the same to an application have one name on all backends."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _FAMILIES = {
     "time": "time, timetz, time with time zone, time without time zone",
 }
 _FAMILY_BY_NAME = {name: family for family, names in _FAMILIES.items() for name in names.split(", ")}
-# The width of a whole number, the precision of a moment and of a float are not the same thing on both backends.
+# The width of an integer and the precision of a timestamp or a float do not mean the same on both backends.
 _WITHOUT_MODIFIERS = frozenset({"integer", "float", "boolean", "text", "json", "timestamp", "time"})
 _DECLARED_TYPE = re.compile(r"([^(]*)(?:\(([^)]*)\))?([^()\[]*)((?:\[\d*\])*)")
 
 NUMBER_FAMILIES = frozenset({"integer", "float", "numeric"})
-# A comparison or a function that wants text or an exact number gets one, with or without a cast.
+# A comparison or a function that needs text or an exact number converts its operand, with or without a cast.
 REDUNDANT_CAST_TYPES = frozenset({"text", "char", "numeric", "float"})
-# What stands for a type that SQLite lacks, as SQLAlchemy or people write it.
+# What SQLAlchemy or people use on SQLite for a type that it lacks.
 _SUBSTITUTES = {
     "uuid": frozenset({"char(32)", "char(36)", "varchar(32)", "varchar(36)", "binary(16)"}),
-    "interval": frozenset({"timestamp"}),  # SQLAlchemy counts it from 1970
+    "interval": frozenset({"timestamp"}),  # SQLAlchemy stores it as a moment, counted from 1970
 }
 
 
@@ -54,5 +54,5 @@ def portable_type(declared: str) -> str:
 
 
 def is_equivalent_type(sqlite: str, postgresql: str) -> bool:
-    """Tell whether a portable type of SQLite is what an application takes for one of PostgreSQL."""
+    """Return whether a portable type of SQLite and one of PostgreSQL are the same to an application."""
     return sqlite == postgresql or sqlite in _SUBSTITUTES.get(postgresql, ())

@@ -490,7 +490,7 @@ class TestStatements:
         ],
     )
     def test_show_which_columns_are_derived_from_a_column(self, sql: str) -> None:
-        found = read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], POSTGRESQL)
+        found = read_dataflow(((sql, "x.py:3"),), POSTGRESQL)
         assert ("t", "b") in found.derived_columns("a")
 
     @pytest.mark.parametrize(
@@ -502,9 +502,7 @@ class TestStatements:
         ],
     )
     def test_show_what_python_code_reads_and_writes(self, dialect: Dialect, update: str) -> None:
-        found = read_dataflow(
-            [Statement(sql, (), "x.py", 3, 0.0, -1) for sql in ("SELECT id, a FROM t", update)], dialect
-        )
+        found = read_dataflow((("SELECT id, a FROM t", "x.py:3"), (update, "x.py:3")), dialect)
         assert found.update_statement("t", "b") == "UPDATE at x.py:3"
         assert ("t", "b") in found.derived_columns("a")
 
@@ -517,14 +515,14 @@ class TestStatements:
         ],
     )
     def test_show_which_tables_they_delete_from(self, sql: str) -> None:
-        found = read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], POSTGRESQL)
+        found = read_dataflow(((sql, "x.py:3"),), POSTGRESQL)
         assert found.delete_statement("t").endswith("at x.py:3")
 
     @pytest.mark.parametrize(
         "sql", ["", ";;", "UPDATE", "INSERT INTO", "DROP TABLE", "ALTER TABLE t", "UPDATE t SET", "DELETE FROM"]
     )
     def test_of_unknown_form_show_nothing(self, sql: str) -> None:
-        assert read_dataflow([Statement(sql, (), "x.py", 3, 0.0, -1)], POSTGRESQL).writes == []
+        assert read_dataflow(((sql, "x.py:3"),), POSTGRESQL).writes == []
 
 
 class TestForeignKeys:
