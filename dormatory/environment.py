@@ -229,14 +229,14 @@ def _is_at_destination(target: Target, backend: Backend) -> bool:
 
     A database that cannot be read now counts as not there: it is read again under the lock, where errors are reported.
     """
-    wanted: Any = context.get_revision_argument()
+    destination: Any = context.get_revision_argument()
     if getattr(context.config.cmd_opts, "purge", False):  # `alembic stamp` clears the table before it writes
         return False
     try:
         with backend.engine(target, writing=False, wait_seconds=0).connect() as connection:
             is_one = backend.has_dedicated_session(connection)
             found = set(connection.exec_driver_sql(VERSIONS_QUERY).scalars())
-            return is_one and bool(found) and found == set(to_tuple(wanted) or ())
+            return is_one and bool(found) and found == set(to_tuple(destination) or ())
     except DBAPIError:
         return False
 

@@ -59,7 +59,7 @@ class Script:
 def parse_source(path: Path, source: bytes) -> ast.Module:
     """Return the syntax tree of a file; raises SyntaxError or ValueError.
 
-    Python's warnings, such as the one about an unknown escape, are for whoever imports the file.
+    Python's warnings, such as the one about an unknown escape, appear when the file is imported.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -40,7 +40,7 @@ def render_item(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]
 
 def _default_for_both_backends(function: FunctionElement[Any]) -> str | Literal[False]:
     on_postgresql = _compile(function, "postgresql+psycopg2")
-    on_sqlite = f"({_compile(function, 'sqlite')})"  # SQLite wants an expression in parentheses
+    on_sqlite = f"({_compile(function, 'sqlite')})"  # SQLite needs parentheses around an expression
     if on_sqlite == f"({on_postgresql})":
         return False
     return f"sa.text({on_postgresql!r} if op.get_context().dialect.name == 'postgresql' else {on_sqlite!r})"

@@ -1,4 +1,4 @@
-"""The older commands: each documented one is the task of today, and wrong use is refused with the usage."""
+"""The older commands: each documented one runs the task of today; wrong use is answered with the usage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "manage_migrations.py"
 
-# What instructions and scripts call, to the letter.
+# The exact commands in instructions and scripts.
 DOCUMENTED_COMMANDS = (
     "init",
     'create "Add user table"',
@@ -105,7 +105,7 @@ def test_help_is_a_result(manage_migrations: ModuleType, capsys: pytest.CaptureF
     assert capsys.readouterr() == (manage_migrations.USAGE, "")
 
 
-def test_from_elsewhere_it_acts_on_its_own_project(tmp_path: Path) -> None:
+def test_in_another_directory_it_uses_its_own_project(tmp_path: Path) -> None:
     elsewhere = run_python(str(PROGRAM), "show", "001", cwd=tmp_path)
 
     assert elsewhere == run_python("-m", "invoke", "db.show", "001", cwd=ROOT)

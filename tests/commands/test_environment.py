@@ -1,4 +1,4 @@
-"""What every env.py gets from us: transactions that really cover DDL, foreign keys, locks, and a second opinion."""
+"""What dormatory.environment gives an env.py: transactions that cover DDL, foreign keys, locks, confirmation."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class TestSQLiteTransactions:
         upgrade(small_project, parent_and_child)
         assert scalars(parent_and_child, "SELECT count(*) FROM child") == [1]
 
-    def test_left_to_the_driver_the_same_failure_stays_half_done(
+    def test_with_the_drivers_own_transactions_the_same_failure_stays_half_done(
         self, small_project: SmallProject, sqlite: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("dormatory.backends.sqlite.connection.disable_driver_transactions", lambda _: None)
@@ -152,7 +152,7 @@ class TestSQLiteTransactions:
             assert not driver.in_transaction
 
     @pytest.mark.skipif(sys.version_info < (3, 12), reason="the driver has no autocommit attribute before 3.12")
-    def test_a_driver_of_the_coming_default_is_taken_over_too(self) -> None:
+    def test_a_driver_with_the_future_default_is_changed_too(self) -> None:
         with closing(sqlite3.connect(":memory:", autocommit=False)) as driver:  # type: ignore[call-overload]  # since 3.12
             disable_driver_transactions(driver)
             assert not driver.in_transaction
@@ -172,7 +172,7 @@ class TestSQLiteTransactions:
 
 
 class TestSQLiteForeignKeys:
-    """Off before BEGIN, so that a rebuild empties nothing; checked before COMMIT, so that nothing dangles."""
+    """Foreign keys are off during a run, so that a rebuild deletes no child; they are checked before COMMIT."""
 
     def test_a_rebuild_of_the_parent_keeps_the_children(self, small_project: SmallProject, sqlite: Target) -> None:
         small_project.write_revision("001", PARENT_AND_CHILD)
@@ -180,7 +180,7 @@ class TestSQLiteForeignKeys:
         upgrade(small_project, sqlite)
         assert scalars(sqlite, "SELECT id FROM child") == [10]
 
-    def test_rows_that_dangle_are_refused_and_nothing_is_kept(
+    def test_dangling_rows_are_refused_and_nothing_is_kept(
         self, small_project: SmallProject, parent_and_child: Target
     ) -> None:
         small_project.write_revision("002", 'op.execute("INSERT INTO child VALUES (11, 99), (12, 99)")')
@@ -203,11 +203,11 @@ class TestSQLiteForeignKeys:
         with pytest.raises(LeftoverTableError, match="table _alembic_tmp_parent is left over"):
             upgrade(small_project, parent_and_child)
         assert current(small_project, parent_and_child) == ("001",)
-        assert status(small_project.project, parent_and_child).current == ("001",), "who only looks is not refused"
+        assert status(small_project.project, parent_and_child).current == ("001",), "read-only commands are not refused"
 
 
 class TestPostgreSQLTransactions:
-    """A transaction per revision, and nothing open before Alembic begins its own."""
+    """Each revision is a transaction, and none is open before Alembic begins its own."""
 
     def test_a_failing_revision_keeps_those_before_it(self, small_project: SmallProject, postgresql: Target) -> None:
         small_project.write_table_revisions("a", "b", "c")
@@ -266,7 +266,7 @@ class TestPostgreSQLTransactions:
 
 
 class TestConfirmation:
-    """What a run reports is confirmed on another connection."""
+    """A second connection confirms what a run reports."""
 
     @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
     def test_a_run_whose_work_was_rolled_back_is_a_failure(
@@ -364,8 +364,8 @@ class TestOffline:
             assert len(ended.err.splitlines()) == 1
 
 
-class TestWhereItActs:
-    """The same project and file from every directory; the same server for us and for psql."""
+class TestTarget:
+    """The same project and file from every directory; the same server as psql uses."""
 
     def test_tasks_act_on_the_same_file_from_a_nested_directory(self, small_project: SmallProject) -> None:
         small_project.write_table_revisions("a", "b")
@@ -381,7 +381,7 @@ class TestWhereItActs:
         ]
 
     @pytest.mark.parametrize("variable", ["PGSERVICE", "PGHOSTADDR", "PGDATABASE"])
-    def test_inherited_settings_of_libpq_lead_nobody_elsewhere(
+    def test_inherited_settings_of_libpq_do_not_change_the_server(
         self, small_project: SmallProject, postgresql: Target, monkeypatch: pytest.MonkeyPatch, variable: str
     ) -> None:
         services = small_project.root / "pg_service.conf"

@@ -1,4 +1,4 @@
-"""What a migration does about others: it waits for locks within a limit, says for whom, tries again, gives up."""
+"""A migration waits for locks within a limit, names the session that holds them, tries again, and gives up."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT_SECONDS = 0.4
 ADD_COLUMN = "op.add_column('room', sa.Column('floor', sa.Integer))"
 WRITE_NOTE = "op.execute(\"INSERT INTO note VALUES ('{}', current_setting('lock_timeout'))\")"
-# Sixteen commands on one project, each in a process of its own, forked from one that has loaded what they need: they
-# begin at the same moment, and cost the time of one.
+# Sixteen commands on one project, each in a process that is forked from one that has loaded all modules: they begin at
+# the same moment, and take the time of one.
 SIXTEEN_UPGRADES = """
 import io, os, sys, time
 from dormatory.__main__ import main
@@ -49,7 +49,7 @@ print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
 
 @pytest.fixture
 def target(small_project: SmallProject, postgres_server: throwaway.Server) -> Iterator[Target]:
-    """A database with a room in it, of which the project's limits are short."""
+    """A database with a table `room`, and a project with short limits."""
     limits = ["[dormatory]", f"lock_timeout = {LOCK_TIMEOUT_SECONDS}", "lock_retries = 1", "lock_wait = 20"]
     small_project.write_ini("script_location = %(here)s/scripts", *limits)
     with throwaway.scratch_postgresql(postgres_server) as target:
@@ -71,7 +71,7 @@ def connect(target: Target) -> Iterator[Any]:
 
 @contextmanager
 def reader(target: Target, query: str = "SELECT * FROM room") -> Iterator[int]:
-    """Read a table in a transaction that stays open; what is given is its process."""
+    """Read a table in a transaction that stays open; yield the process id of the session."""
     with connect(target) as connection, connection.cursor() as cursor:
         cursor.execute(query)
         yield connection.info.backend_pid
@@ -84,9 +84,9 @@ def fetch_rows(target: Target, query: str = "SELECT at, value FROM note ORDER BY
 
 
 class TestLockTimeout:
-    """No statement of a revision waits longer for a lock than it should."""
+    """No statement of a revision waits longer for a lock than the limit."""
 
-    def test_a_revision_whose_lock_is_kept_is_tried_again_and_then_given_up(
+    def test_a_revision_that_never_gets_its_lock_is_tried_again_and_then_given_up(
         self, small_project: SmallProject, target: Target, inv: Inv, caplog: pytest.LogCaptureFixture
     ) -> None:
         small_project.write_revision("001", WRITE_NOTE.format("first"))
@@ -108,7 +108,7 @@ class TestLockTimeout:
     def test_a_revision_that_gets_its_lock_later_is_applied_once_as_a_whole(
         self, small_project: SmallProject, target: Target
     ) -> None:
-        # The version table and the enumeration are made again with the second try.
+        # The second try creates the version table and the enumeration again.
         kind = "op.create_table('kind', sa.Column('name', sa.Enum('a', 'b', name='word')))"
         small_project.write_revision("001", f"{WRITE_NOTE.format('once')}\n{kind}\n{ADD_COLUMN}")
         with small_project.start("dormatory", "upgrade", url=target.url) as upgrade:
@@ -127,7 +127,7 @@ class TestLockTimeout:
         assert ended.code != 0
         assert f"did not get a lock in 2 tries (pid {pid}, report" in ended.out
 
-    def test_what_a_revision_sets_holds_until_its_end(
+    def test_a_setting_of_a_revision_holds_until_its_end(
         self, small_project: SmallProject, target: Target, inv: Inv
     ) -> None:
         block = "with op.get_context().autocommit_block(): "
@@ -181,7 +181,7 @@ class TestLockTimeout:
 
 
 class TestCommitted:
-    """What cannot be taken back is not tried again."""
+    """A revision that cannot be rolled back is not tried again."""
 
     def test_a_revision_that_has_committed_something_is_not_tried_again(
         self, small_project: SmallProject, target: Target, inv: Inv
@@ -229,7 +229,7 @@ class TestCommitted:
 
 
 class TestSQLite:
-    """One writer at a time, and nobody waits in silence."""
+    """One writer at a time, and a waiting command says so."""
 
     @pytest.fixture
     def file(self, small_project: SmallProject) -> str:

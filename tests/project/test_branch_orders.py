@@ -1,4 +1,4 @@
-"""The orders of branches: those that keep parents first, the reverse one before the others, no more than asked for."""
+"""The orders of branches keep parents first, begin with the reverse one, and are never more than the maximum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""versions.sum is kept by what writes revisions, and two branches meet in it."""
+"""Every command that writes revisions updates versions.sum, and two branches conflict in it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def checksum_lines(project: SmallProject) -> list[str]:
 
 @pytest.fixture
 def published(small_project: SmallProject) -> SmallProject:
-    """A project with two revisions on its main branch, and their sums."""
+    """A project with two revisions and their checksums on its main branch."""
     small_project.write_table_revisions("a", "b")
     git(small_project, "init", "-q")
     write_checksums(small_project.project)
@@ -59,14 +59,14 @@ def merged(project: SmallProject, reference: str) -> tuple[Script, ...]:
 
 
 def test_a_new_revision_gets_its_line(published: SmallProject) -> None:
-    with RevisionWriter(published.project) as desk:
-        desk.write("Add a third", empty=True)
+    with RevisionWriter(published.project) as writer:
+        writer.write("Add a third", empty=True)
     assert checksum_lines(published) == ["001", "002", "003"]
     assert integrity_rules(published) == []
 
 
 @pytest.mark.parametrize("command", [["revision", "-m", "Add a third"], ["merge", "-m", "Join both", "002", "a02"]])
-def test_plain_alembic_keeps_the_sums_too(published: SmallProject, command: list[str]) -> None:
+def test_plain_alembic_updates_the_checksums_too(published: SmallProject, command: list[str]) -> None:
     if command[0] == "merge":
         published.write_revision("a02", after="001")
         add_checksums(published.project)
@@ -102,7 +102,7 @@ def test_rewriting_does_not_accept_published_changes(published: SmallProject) ->
     assert checksum_lines(published) == ["001", "002# it never ran"]
 
 
-def test_a_published_revision_that_goes_needs_a_reason(published: SmallProject) -> None:
+def test_a_published_revision_that_is_removed_needs_a_reason(published: SmallProject) -> None:
     (published.versions / "002_x.py").unlink()
     write_checksums(published.project)
     assert integrity_rules(published) == ["revision-removed"]
@@ -111,7 +111,7 @@ def test_a_published_revision_that_goes_needs_a_reason(published: SmallProject) 
     assert checksum_lines(published) == ["002# squashed", "001"]
 
 
-def test_an_unpublished_revision_that_goes_needs_none(published: SmallProject) -> None:
+def test_an_unpublished_revision_that_is_removed_needs_none(published: SmallProject) -> None:
     published.write_revision("003")
     add_checksums(published.project)
     (published.versions / "003_x.py").unlink()
@@ -119,7 +119,9 @@ def test_an_unpublished_revision_that_goes_needs_none(published: SmallProject) -
     assert checksum_lines(published) == ["001", "002"]
 
 
-def test_without_git_what_has_a_line_may_not_change_until_the_file_is_written_anew(small_project: SmallProject) -> None:
+def test_without_git_a_listed_revision_may_not_change_until_the_file_is_rewritten(
+    small_project: SmallProject,
+) -> None:
     small_project.write_table_revisions("a")
     write_checksums(small_project.project)
     small_project.write_revision("001", "op.drop_table('x')")
@@ -134,7 +136,7 @@ def test_a_reason_for_no_revision_is_refused(published: SmallProject) -> None:
         write_checksums(published.project, reason="009: why")
 
 
-def test_two_branches_that_add_a_revision_meet_in_git_and_in_the_graph(published: SmallProject) -> None:
+def test_two_branches_that_add_a_revision_conflict_in_git_and_in_the_graph(published: SmallProject) -> None:
     git(published, "checkout", "-qb", "theirs")
     published.write_revision("003").rename(published.versions / "003_theirs.py")
     add_checksums(published.project)
@@ -151,7 +153,7 @@ def test_two_branches_that_add_a_revision_meet_in_git_and_in_the_graph(published
     assert "versions.sum" in git(published, "merge", "theirs", check=False).stdout
 
 
-def test_a_revision_that_one_branch_moved_is_not_there_twice(published: SmallProject) -> None:
+def test_a_revision_that_one_branch_renamed_is_merged_once(published: SmallProject) -> None:
     git(published, "checkout", "-qb", "ours")
     (published.versions / "002_x.py").rename(published.versions / "002_better_name.py")
     assert list(check_graph(merged(published, "main"))) == []

@@ -50,7 +50,7 @@ class TestGraph:
         assert history.get("def456").parents == ("abc123",)
         assert history.get("de").id == "def456"
 
-    def test_a_name_that_means_nothing_or_too_much_is_unknown(self, small_project: SmallProject) -> None:
+    def test_an_unknown_or_ambiguous_name_is_refused(self, small_project: SmallProject) -> None:
         small_project.write_table_revisions("a", "b")
         for name in ("", "0", "9", "heads"):
             with pytest.raises(UnknownRevisionError):
@@ -77,7 +77,7 @@ class TestGraph:
         with pytest.raises(UnknownRevisionError, match="it is empty"):
             history.get("head")
 
-    def test_the_next_number_follows_the_highest_and_ignores_what_is_none(self, small_project: SmallProject) -> None:
+    def test_the_next_number_follows_the_highest_and_ignores_other_ids(self, small_project: SmallProject) -> None:
         small_project.write_table_revisions("a", "b")
         small_project.write_revision("ae1f", after="002")
         assert read_history(small_project).next_id() == "003"
@@ -86,7 +86,7 @@ class TestGraph:
 
 
 class TestBroken:
-    """Each message names the files."""
+    """A broken history is refused with a message that names the files."""
 
     def assert_refused(self, project: SmallProject, *parts: str) -> None:
         with pytest.raises(BrokenHistoryError) as raised:

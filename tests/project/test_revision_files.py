@@ -1,4 +1,4 @@
-"""Which files are revisions, and what they declare: nothing of them is imported."""
+"""Revision files are found where Alembic finds them, and are read without being imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first-time set-up: what is missing is written, as the repository has it, and what exists is kept."""
+"""The first-time set-up writes the missing files as the repository has them, and keeps what exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_an_empty_directory_gets_what_the_repository_has(tmp_path: Path) -> None
     assert (tmp_path / "alembic" / "versions").is_dir()
 
 
-def test_the_sums_begin_with_a_line_for_each_revision_that_is_there(tmp_path: Path) -> None:
+def test_the_checksums_begin_with_a_line_for_each_existing_revision(tmp_path: Path) -> None:
     versions = tmp_path / "alembic" / "versions"
     versions.mkdir(parents=True)
     (versions / "001_x.py").write_text('revision = "001"\ndown_revision = None\n')
@@ -32,7 +32,7 @@ def test_the_sums_begin_with_a_line_for_each_revision_that_is_there(tmp_path: Pa
     assert line.startswith("001 v1:")
 
 
-def test_without_revisions_the_sums_are_a_heading(tmp_path: Path) -> None:
+def test_without_revisions_the_checksums_are_a_heading(tmp_path: Path) -> None:
     list(create_scaffold(tmp_path))
     assert (tmp_path / "alembic" / "versions.sum").read_text() == FILE_HEADER
 

@@ -1,4 +1,4 @@
-"""What autogenerate writes for the house's own column types runs on both backends and imports nothing of ours."""
+"""The code that autogenerate writes for the models' column types runs on both backends and imports no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects that we did not write: each way an env.py finds its database, and each habit, in a small example."""
+"""Projects that we did not write: each way in which an env.py finds its database, and each habit, as an example."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GIVEN_CONNECTION = 'context.config.attributes["connection"]'
 
 
 def engine_code(url: str) -> str:
-    """Return the code that opens what an expression names, without a pool, as in Alembic's own template."""
+    """Return the code that connects to the URL of an expression, without a pool, as in Alembic's own template."""
     return f"create_engine({url}, poolclass=NullPool)"
 
 
@@ -49,7 +49,7 @@ def env_code(
     configure: str = "target_metadata=None",
     run: str = "context.run_migrations()",
 ) -> str:
-    """Return what `alembic init` writes, with another source of the URL or another habit."""
+    """Return an env.py as `alembic init` writes it, with another source of the URL or another habit."""
     return "\n".join(
         (
             "import os",
@@ -70,7 +70,7 @@ CREATE_TABLE = 'op.create_table("{0}", sa.Column("id", sa.Integer, primary_key=T
 
 
 class ExternalProject:
-    """A project in which nothing is ours."""
+    """A project that uses nothing of this package."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -114,14 +114,14 @@ class ExternalProject:
         self.write(f"{to}/{name}_x.py", "\n".join(lines))
 
     def tables(self, *names: str) -> None:
-        """Write one revision per table, called after it."""
+        """Write one revision per table, with the table's name."""
         for before, name in zip((None, *names), names, strict=False):
             self.revision(name, CREATE_TABLE.format(name), f'op.drop_table("{name}")', after=before)
 
 
 @pytest.fixture
 def external_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExternalProject:
-    """A project without a revision, in an environment without settings."""
+    """A project without revisions, in an environment without settings."""
     for name in [name for name in os.environ if name.startswith(("DATABASE_URL", "THEIR_", "ALEMBIC_"))]:
         monkeypatch.delenv(name)
     (tmp_path / "external_project").mkdir()
@@ -130,7 +130,7 @@ def external_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Externa
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Play in this process, which is quicker, where the other process is not the point."""
+    """Replay in this process, which is faster, in tests that do not depend on the worker."""
 
     def direct(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
         return function(*arguments, *([on_message] if on_message else []))
@@ -144,13 +144,13 @@ def replay_on_sqlite(external_project: ExternalProject) -> Recording:
 
 
 def is_clean_round_trip(recording: Recording, *names: str) -> bool:
-    """Say whether exactly these revisions were played, each of them up, down and up again, without a trace."""
+    """Return whether exactly these revisions were replayed, each up, down and up again, without a trace."""
     legs = [(step.revision, [leg.is_clean for leg in step.legs]) for step in recording.steps]
     return legs == [(name, [True] * 3) for name in names]
 
 
 def check_round_trip(external_project: ExternalProject, backends: tuple[str, ...]) -> Outcome:
-    """Play and judge as `inv db.round-trip` does."""
+    """Replay and check as `inv db.round-trip` does."""
     return check_project(external_project.project, CheckRequest(backends, frozenset({"roundtrip", "data"})))[0]
 
 
@@ -160,7 +160,7 @@ def rules_and_messages(external_project: ExternalProject, *backends: str) -> lis
     return [(finding.rule, finding.message) for finding in verdict.findings]
 
 
-class TestWhereTheUrlComesFrom:
+class TestUrlSource:
     @pytest.mark.parametrize(
         ("source", "enter", "setting"),
         [
@@ -175,7 +175,7 @@ class TestWhereTheUrlComesFrom:
         ids=["ini", "DATABASE_URL", "own variable", "-x", "Connection", "Engine", "Engine in a transaction"],
     )
     @pytest.mark.usefixtures("in_this_process")
-    def test_it_is_played_on_the_database_that_is_meant(
+    def test_it_is_replayed_on_the_right_database(
         self, external_project: ExternalProject, source: str, enter: str, setting: str
     ) -> None:
         placeholder = "sqlalchemy.url = driver://user:pass@localhost/dbname"
@@ -193,13 +193,13 @@ class TestWhereTheUrlComesFrom:
         external_project.tables("a")
         assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
-    def test_a_setting_that_means_nothing_is_refused(self, external_project: ExternalProject) -> None:
+    def test_an_unknown_setting_is_refused(self, external_project: ExternalProject) -> None:
         external_project.ini("script_location = scripts", "[dormatory]", "url_varable = THEIR_URL")
         with pytest.raises(MissingProjectError, match="dormatory has no setting url_varable"):
             _ = external_project.project
 
     @pytest.mark.usefixtures("in_this_process")
-    def test_an_env_that_goes_elsewhere_is_stopped_before_its_first_step(
+    def test_an_env_that_connects_elsewhere_is_stopped_before_its_first_step(
         self, external_project: ExternalProject, tmp_path: Path
     ) -> None:
         external_project.env(env_code(engine_code(f'"sqlite:///{tmp_path}/their.db"')))
@@ -262,7 +262,7 @@ class TestAsynchronous:
         external_project.tables("a", "b")
         assert is_clean_round_trip(replay_on_sqlite(external_project), "a", "b")
 
-    def test_the_driver_is_the_one_that_the_project_works_with(
+    def test_the_driver_is_that_of_the_project(
         self, external_project: ExternalProject, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with scratch_sqlite() as target:
@@ -277,7 +277,7 @@ class TestAsynchronous:
             assert driver_name(external_project.project, target) == "sqlite+other"
 
 
-class TestWhereTheFilesLie:
+class TestFileLocations:
     @pytest.mark.usefixtures("in_this_process")
     def test_in_folders_of_a_package_dated_and_nested(
         self, external_project: ExternalProject, monkeypatch: pytest.MonkeyPatch
@@ -298,7 +298,7 @@ class TestWhereTheFilesLie:
         assert is_clean_round_trip(replay_on_sqlite(external_project), "a", "_b")
 
     @pytest.mark.usefixtures("in_this_process")
-    def test_relative_to_the_ini_file_wherever_one_stands(
+    def test_relative_to_the_ini_file_in_any_working_directory(
         self, external_project: ExternalProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         external_project.tables("a")
@@ -306,7 +306,7 @@ class TestWhereTheFilesLie:
         assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
     @pytest.mark.usefixtures("in_this_process")
-    def test_named_in_a_pyproject_beside_an_ini_without_them(self, external_project: ExternalProject) -> None:
+    def test_named_in_a_pyproject_next_to_an_ini_without_them(self, external_project: ExternalProject) -> None:
         if not hasattr(Config, "toml_file_name"):
             pytest.skip("Alembic reads pyproject.toml since 1.16")
         external_project.ini("truncate_slug_length = 40")
@@ -315,11 +315,11 @@ class TestWhereTheFilesLie:
         assert is_clean_round_trip(replay_on_sqlite(external_project), "a")
 
 
-class TestBeforeTheFirstRevision:
+class TestBaseline:
     ALTERS = "op.add_column('legacy', sa.Column('x', sa.Text))", "op.drop_column('legacy', 'x')"
 
     @pytest.mark.usefixtures("in_this_process")
-    def test_without_what_it_starts_from_there_is_no_path_from_empty(self, external_project: ExternalProject) -> None:
+    def test_without_its_baseline_there_is_no_path_from_empty(self, external_project: ExternalProject) -> None:
         external_project.revision("a", *self.ALTERS)
         external_project.revision("b", "pass", after="a")
         external_project.revision("c", "pass", after="b")
@@ -413,9 +413,7 @@ class TestHabits:
             replay_history(external_project.project, lambda: throwaway.scratch_postgresql(postgres_server)), "a", "b"
         )
 
-    def test_a_backend_that_they_do_not_support_is_named_and_not_played(
-        self, external_project: ExternalProject
-    ) -> None:
+    def test_an_unsupported_backend_is_named_and_not_replayed(self, external_project: ExternalProject) -> None:
         external_project.ini("script_location = scripts", "[dormatory]", "backends = sqlite")
         external_project.tables("a")
         verdict = check_round_trip(external_project, ("sqlite", "postgresql"))
@@ -424,7 +422,7 @@ class TestHabits:
         assert [server.backend for server in verdict.servers] == ["sqlite"]
 
 
-class TestWhatTheirCodeRaises:
+class TestErrorsOfTheProject:
     @pytest.mark.usefixtures("in_this_process")
     def test_a_failing_revision_does_not_hide_the_rest(self, external_project: ExternalProject) -> None:
         external_project.tables("a")
@@ -436,7 +434,7 @@ class TestWhatTheirCodeRaises:
         assert errors == [("b", Direction.DOWNGRADE)]
 
     @pytest.mark.usefixtures("in_this_process")
-    def test_an_error_that_env_keeps_to_itself_is_found(self, external_project: ExternalProject) -> None:
+    def test_an_error_that_env_catches_is_found(self, external_project: ExternalProject) -> None:
         external_project.env(env_code(run="\n        try: context.run_migrations()\n        except Exception: pass"))
         external_project.tables("a")
         external_project.revision("b", "1 / 0", after="a")
@@ -491,8 +489,8 @@ class TestTasks:
         external_project.tables("a")
         logger = logging.getLogger("application")
         ended = inv("db.round-trip", "--backend=sqlite", ALEMBIC_CONFIG=str(external_project.root / "alembic.ini"))
-        logger.warning("still heard")
+        logger.warning("still logged")
         assert ended.code == 0, ended
         assert "from env" not in ended.out
         assert "from env" in ended.err
-        assert "still heard" in caplog.text
+        assert "still logged" in caplog.text

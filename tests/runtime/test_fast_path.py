@@ -1,4 +1,4 @@
-"""`inv db.upgrade` with nothing to do: told without Alembic, in the same words, and only where all is ordinary."""
+"""`inv db.upgrade` with nothing to do: reported without Alembic, in the same words, if nothing is unusual."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Inv, SmallProject
 
-# Runs an upgrade, and then names those of the slow libraries that were imported for it.
+# Runs an upgrade, then prints which of the slow libraries were imported.
 UPGRADE_AND_LIST_IMPORTS = """
 import sys
 from dormatory.__main__ import main
@@ -94,8 +94,8 @@ UNUSUAL_HISTORIES: dict[str, Callable[[SmallProject], object]] = {
     ],
     "an id twice": lambda project: shutil.copy(project.versions / "002_x.py", project.versions / "again.py"),
     "a parent that is missing": lambda project: (project.versions / "001_x.py").unlink(),
-    "a revision that the database is at and nobody has": lambda project: (project.versions / "002_x.py").unlink(),
-    "a circle": lambda it: [it.write_revision("005", after="006"), it.write_revision("006", after="005")],
+    "a revision that the database is at and no file has": lambda project: (project.versions / "002_x.py").unlink(),
+    "a cycle": lambda it: [it.write_revision("005", after="006"), it.write_revision("006", after="005")],
     "no revision in a file": lambda project: (project.versions / "note.py").write_text("x = 1\n"),
     "a file that does not parse": lambda project: project.write_revision("001", after=None, extra="def ("),
     "a file that is not text": lambda project: (project.versions / "001_x.py").write_bytes(b"\xff\xfe\x00"),
@@ -103,12 +103,12 @@ UNUSUAL_HISTORIES: dict[str, Callable[[SmallProject], object]] = {
     "a name that is not there": lambda project: project.write_revision("001", after=None, extra="x = no_such_name"),
     "something done while it loads": lambda project: project.write_revision("001", after=None, extra="1 / 0"),
     "a decorator that is not there": lambda it: it.write_revision("001", after=None, extra="@no\ndef f(): pass"),
-    "a parent that is worked out": lambda project: project.write_revision("002", extra="down_revision = '00' + '1'"),
+    "a parent that is computed": lambda project: project.write_revision("002", extra="down_revision = '00' + '1'"),
     "a label": lambda project: project.write_revision("002", extra="branch_labels = ('blue',)"),
     "a dependency": lambda project: project.write_revision("002", extra="depends_on = '001'"),
     "revisions without source": lambda it: it.write_ini("script_location = %(here)s/scripts", "sourceless = true"),
     "no revisions": lambda project: project.versions.rename(project.root / "elsewhere"),
-    "an env.py of another hand": lambda project: (project.root / "scripts" / "env.py").write_text("1 / 0"),
+    "an env.py that we did not write": lambda project: (project.root / "scripts" / "env.py").write_text("1 / 0"),
     "an env.py with more in it": lambda project: project.write_env(
         "import sqlalchemy as sa", "print('I am here')", "environment.run(sa.MetaData())"
     ),
@@ -156,14 +156,14 @@ def test_a_file_that_is_not_in_order_is_left_to_alembic(small_project: SmallProj
     assert not is_at_head(small_project, target)
 
 
-def test_a_file_that_is_not_there_or_no_database_is_left_to_alembic(
+def test_a_missing_file_or_one_that_is_no_database_is_left_to_alembic(
     small_project: SmallProject, tmp_path: Path
 ) -> None:
     small_project.write_table_revisions("a")
     target = small_project.project.target({"DATABASE_URL": f"sqlite:///{tmp_path}/x.db"})
     assert not is_at_head(small_project, target)
     assert not target.path.exists()
-    target.path.write_text("not a database, but long enough to be looked at as one")
+    target.path.write_text("not a database, but long enough to be read as one")
     assert not is_at_head(small_project, target)
 
 
@@ -181,7 +181,7 @@ def test_a_concurrent_writer_is_not_waited_for(small_project: SmallProject, tmp_
 
 @pytest.mark.parametrize("target_at_head", ["postgresql"], indirect=True)
 class TestPostgreSQL:
-    """What only a server can have."""
+    """States that only a server can have."""
 
     def test_an_invalid_index_is_refused_with_nothing_pending(
         self, small_project: SmallProject, target_at_head: Target, inv: Inv
@@ -255,7 +255,7 @@ def test_the_default_is_read_quickly_too(tmp_path: Path) -> None:
     assert quick.masked_url == str(Target.from_environment(tmp_path, {}))
 
 
-def test_settings_that_do_not_read_are_wrong_configuration(small_project: SmallProject, inv: Inv) -> None:
+def test_unreadable_settings_are_wrong_configuration(small_project: SmallProject, inv: Inv) -> None:
     small_project.write_table_revisions("a")
     small_project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "lock_wait = soon")
     with pytest.raises(DormatoryError):

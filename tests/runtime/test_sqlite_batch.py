@@ -1,4 +1,4 @@
-"""A table that is rebuilt on SQLite is what Alembic alone would have made of it, errors included."""
+"""Rebuilding a table on SQLite gives the same result as Alembic alone, errors included."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TABLES = {
 def rebuild_table(
     path: Path, tables: list[str], kind: type[SQLiteImpl], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, str]:
-    """Make the id of `room` a text; return the tables that are there then, and what was executed."""
+    """Change the id of `room` to a text; return the tables afterwards, and the executed statements."""
     monkeypatch.setitem(impl._impls, "sqlite", kind)
     sent: list[str] = []
     with create_engine(f"sqlite:///{path / kind.__name__}", poolclass=NullPool).begin() as connection:
@@ -59,7 +59,7 @@ def test_the_same_table_is_created(tables: list[str], tmp_path: Path, monkeypatc
     assert ours == theirs
 
 
-def test_what_a_table_refers_to_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_referenced_tables_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, theirs = rebuild_table(tmp_path, TABLES["a chain"], SQLiteImpl, monkeypatch)
     _, ours = rebuild_table(tmp_path, TABLES["a chain"], SQLiteBatchImpl, monkeypatch)
 
