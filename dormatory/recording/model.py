@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from dormatory.schema.changes import Change
+from dormatory.schema.snapshot import Snapshot
 from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
-    from dormatory.schema.changes import Change
-    from dormatory.schema.snapshot import Snapshot
 
 
 class Direction(Enum):

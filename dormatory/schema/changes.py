@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dormatory.schema.change import Change, MemberChange
 from dormatory.schema.describe import (
+    AttributeValue,
+    Part,
+    SchemaObject,
     attribute_change,
     column_summary,
     definition_suffix,
@@ -16,11 +18,7 @@ from dormatory.schema.describe import (
     part_label,
     value_text,
 )
-
-if TYPE_CHECKING:
-    from dormatory.schema.describe import AttributeValue, Part, SchemaObject
-    from dormatory.schema.snapshot import Column, Table
-
+from dormatory.schema.snapshot import Column, Table
 
 __all__ = [
     "Change",

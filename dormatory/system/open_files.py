@@ -1,4 +1,8 @@
-"""Who else has a file open: SQLite itself cannot tell, for an idle connection holds no lock."""
+"""Which other processes have a file open: SQLite itself cannot tell, because an idle connection holds no lock.
+
+This reads Linux's /proc and not psutil, whose open_files() looks at every open file of every process: that would wait
+forever for a file server that does not answer, and takes twice as long.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +15,27 @@ _PROCESSES = Path("/proc")
 def processes_using(path: Path) -> tuple[str, ...]:
     """Return the other processes that have a file open, such as `pid 12 (python3)`.
 
-    Linux tells, of the processes of our own user, or of everybody's to root; elsewhere nobody is found.
+    Only root can see the files of other users' processes. On other systems than Linux the result is empty.
     """
     try:
         file_status = path.stat()
         pids = sorted(int(entry.name) for entry in _PROCESSES.iterdir() if entry.name.isdecimal())
     except OSError:
         return ()
-    others = (number for number in pids if number != os.getpid())
-    return tuple(_process_label(number) for number in others if _has_open(number, path.resolve().name, file_status))
+    others = (pid for pid in pids if pid != os.getpid())
+    return tuple(_process_label(pid) for pid in others if _has_open(pid, path.resolve().name, file_status))
 
 
 def _has_open(pid: int, name: str, file_status: os.stat_result) -> bool:
-    directory = _PROCESSES / str(pid) / "fd"
     try:
-        links = list(directory.iterdir())
-    except OSError:  # it has ended, or is somebody else's
+        links = list((_PROCESSES / str(pid) / "fd").iterdir())
+    except OSError:  # the process has ended, or belongs to another user
         return False
     return any(_is_same_file(link, name, file_status) for link in links)
 
 
 def _is_same_file(link: Path, name: str, file_status: os.stat_result) -> bool:
-    """Compare names first: to look at a file on a server that does not answer would take forever."""
+    """Compare the names first: only a file of the same name is looked at."""
     try:
         return os.path.basename(os.readlink(link)) == name and os.path.samestat(link.stat(), file_status)  # noqa: PTH115, PTH119  # a link of the kernel's, which need not lead to a path
     except OSError:

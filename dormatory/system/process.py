@@ -1,4 +1,4 @@
-"""Starting programs: argument lists, no shell, a time limit, nothing left running, no secret in sight."""
+"""Programs are started here: with argument lists, without a shell, with a time limit; none is left running."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import ProgramFailedError
+from dormatory.system.text import last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ _TAIL_LINES = 8
 
 @dataclass(frozen=True, slots=True)
 class ProcessResult:
-    """What a program that ended left: its exit code and what it wrote."""
+    """The exit code of a program that has ended, and what it wrote."""
 
     code: int
     stdout: str
@@ -46,13 +47,13 @@ def run_program(
     text: str | None = None,
     account: Account | None = None,
     timeout: float = 120.0,
-    fix: str = "see what it said",
+    fix: str = "read its message",
     check: bool = True,
     low_priority: bool = False,
 ) -> ProcessResult:
     """Run a program to its end, `text` on its standard input, and return what it wrote.
 
-    `timeout` is in seconds. A program that `yields` leaves the processors to whatever else wants them. Raises
+    `timeout` is in seconds. With `low_priority`, other programs get the processors first. Raises
     ProgramFailedError when it cannot be started, takes too long, or (with `check`) exits with anything but 0; the error
     names the program, never its arguments.
     """
@@ -74,12 +75,14 @@ def run_program(
         except subprocess.TimeoutExpired as error:
             raise ProgramFailedError(name, code=-1, tail=f"no answer in {timeout:g} s", fix=fix) from error
     if check and child.returncode != 0:
-        raise ProgramFailedError(name, code=child.returncode, tail=_tail(stderr or stdout), fix=fix)
+        raise ProgramFailedError(
+            name, code=child.returncode, tail="\n".join(last_lines(stderr or stdout, _TAIL_LINES)), fix=fix
+        )
     return ProcessResult(child.returncode, stdout, stderr)
 
 
 def run_in_foreground(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a program that speaks to the user itself, for as long as it takes, and return its exit code."""
+    """Run a program that writes to the user's terminal itself, without a time limit, and return its exit code."""
     sys.stdout.flush()
     sys.stderr.flush()
     with _running_process(arguments, env=env, cwd=cwd, stdin=subprocess.DEVNULL) as child:
@@ -89,7 +92,7 @@ def run_in_foreground(arguments: Sequence[str], *, env: Mapping[str, str], cwd: 
 def run_interactive(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
     """Give the terminal to an interactive program until it ends, and return its exit code.
 
-    Ctrl-C belongs to that program meanwhile, as it would without us.
+    Meanwhile Ctrl-C reaches only that program.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -105,7 +108,7 @@ def run_interactive(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Pa
 def piped_process(
     arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, stderr: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a program that is asked on its standard input and answers on its standard output, and end it with the block.
+    """Run a program that reads our requests and writes its answers through pipes, and end it with the block.
 
     Its messages go where ours go, or to the file with the number `stderr`.
     """
@@ -123,9 +126,9 @@ def start_server(
     log: Path,
     account: Account | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a server as our own child and return it; stopping it is the caller's business.
+    """Start a server as our own child and return it; the caller stops it.
 
-    Its output goes to the file `log`, never to a pipe that nobody reads or that would keep a caller waiting.
+    Its output goes to the file `log`: a pipe would fill up, or keep a caller waiting for its end.
     """
     with log.open("ab") as file:
         streams = {"stdin": subprocess.DEVNULL, "stdout": file.fileno(), "stderr": subprocess.STDOUT}
@@ -143,7 +146,7 @@ def _running_process(
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start a program in a session of its own: only we interrupt it, once, and wait for its rollback."""
+    """Start a program in its own session, so that only we interrupt it: once, and we wait for its rollback."""
     child = _spawn(arguments, env=env, cwd=cwd, account=account, stdin=stdin, stdout=stdout, stderr=stderr)
     with child:
         try:
@@ -174,12 +177,12 @@ def _spawn(
     except OSError as error:
         name = os.path.basename(arguments[0])  # noqa: PTH119  # a word, not a path to look at
         raise ProgramFailedError(
-            name, code=127, tail=error.strerror or str(error), fix="see that it is installed and executable"
+            name, code=127, tail=error.strerror or str(error), fix="check that it is installed and executable"
         ) from error
 
 
 def _interrupt_or_kill(child: subprocess.Popen[str]) -> None:
-    """Interrupt a program, and kill it when it does not end."""
+    """Interrupt a program, and kill it if it does not end."""
     for number in (signal.SIGINT, signal.SIGKILL):
         if child.poll() is not None:
             return
@@ -187,7 +190,3 @@ def _interrupt_or_kill(child: subprocess.Popen[str]) -> None:
             os.killpg(child.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_SHUTDOWN_SECONDS)
-
-
-def _tail(output: str) -> str:
-    return "\n".join(output.strip().splitlines()[-_TAIL_LINES:])

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import installation, postmaster, throwaway
+from dormatory.backends.scratch_directory import remove_abandoned_directories
 from dormatory.errors import DatabaseFailedError
-from dormatory.system import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 def remove_abandoned() -> None:
     """Clean up as the start of a server does."""
-    private_directory.remove_abandoned_directories(installation.server_account())
+    remove_abandoned_directories(installation.server_account())
 
 
 class TestOrdinaryEnds:

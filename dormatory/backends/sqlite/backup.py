@@ -16,7 +16,7 @@ from dormatory.errors import (
     MissingDatabaseError,
     NotABackupError,
 )
-from dormatory.system.atomic_file import move_into_place, partial_file
+from dormatory.system.atomic_file import mode_for, move_into_place, partial_file
 from dormatory.system.open_files import processes_using
 
 if TYPE_CHECKING:
@@ -130,12 +130,7 @@ def _integrity_error(file: Path) -> str:
 
 def _copy_mode_and_owner(part: Path, path: Path) -> None:
     """Give the new file the old one's mode and owner, or those that a new file gets here."""
-    if not path.exists():
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        return
-    state = path.stat()
-    part.chmod(state.st_mode & 0o777)
-    with contextlib.suppress(OSError):  # only root may give a file away
+    part.chmod(mode_for(path))
+    with contextlib.suppress(OSError):  # there is no old file, or we are not root, who alone may give a file away
+        state = path.stat()
         os.chown(part, state.st_uid, state.st_gid)

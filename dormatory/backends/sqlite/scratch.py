@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import URL
 
+from dormatory.backends.scratch_directory import scratch_directory
 from dormatory.backends.url import Target
-from dormatory.system import private_directory, signals
+from dormatory.system import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,5 +26,5 @@ def scratch_databases() -> Iterator[ScratchMaker]:
 @contextlib.contextmanager
 def scratch_sqlite() -> Iterator[Target]:
     """Provide the name of a new SQLite file in a private directory, which is removed at the end."""
-    with signals.raise_on_termination(), private_directory.locked_directory() as home:
+    with signals.raise_on_termination(), scratch_directory() as home:
         yield Target(URL.create("sqlite", database=str(home / "scratch.db")), "sqlite")

@@ -212,7 +212,7 @@ class TestFailures:
         with pytest.raises(ProgramFailedError) as caught, throwaway.server(binaries):
             pass
         assert str(caught.value) == (
-            "initdb ended with exit code 3 (initdb: error: the reason); remove what initdb complains of"
+            "initdb ended with exit code 3 (initdb: error: the reason); correct what initdb reports"
         )
 
     def test_the_end_of_the_log_is_shown(self, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ class TestFailures:
             pass
         assert str(caught.value) == (
             "the throwaway PostgreSQL did not start (postgres ended with exit code 1; its log ends: "
-            "LOG:  here I am / FATAL:  no memory); remove what the log complains of"
+            "LOG:  here I am / FATAL:  no memory); correct what the log reports"
         )
 
     def test_the_wait_for_the_start_is_limited(self, binaries: Path, monkeypatch: pytest.MonkeyPatch) -> None:

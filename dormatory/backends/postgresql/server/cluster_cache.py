@@ -1,4 +1,4 @@
-"""Data directories for new servers: made by initdb once, unpacked from the user's cache ever after."""
+"""Data directories for new servers: made by initdb once, and unpacked from the user's cache from then on."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.postgresql.server import postmaster
 from dormatory.system import process
-
-try:
-    import fcntl
-except ImportError:  # Windows, where no server is started
-    fcntl = None  # type: ignore[assignment]
+from dormatory.system.file_lock import wait_for_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.postgresql.server.installation import Installation
 
-_CACHE_FORMAT = "1"  # to be raised whenever what stands in a cached file changes its meaning
+_CACHE_FORMAT = "1"  # raise it when the meaning of a cached file changes
 _INITDB_OPTIONS = (
     f"--username={postmaster.SUPERUSER}", "--auth=trust", "--locale=C", "--encoding=UTF8",
     "--no-sync", "--no-instructions",
@@ -33,7 +29,7 @@ _INITDB_OPTIONS = (
 
 
 def create_cluster(installation: Installation, home: Path, account: process.Account | None) -> bool:
-    """Make the data directory in `home`, from the cache or by initdb; return whether the cache had it.
+    """Make the data directory in `home`, from the cache or by initdb, and return whether it was in the cache.
 
     A cache that cannot be read or written only costs time.
     """
@@ -55,17 +51,17 @@ def create_cluster(installation: Installation, home: Path, account: process.Acco
 
 
 def initdb(installation: Installation, home: Path, account: process.Account | None) -> None:
-    """Make the data directory in `home` anew by initdb; its own words stand in the error when it fails."""
+    """Make the data directory in `home` by initdb, in place of an old one; an error repeats what initdb wrote."""
     shutil.rmtree(home / postmaster.DATA_DIRECTORY, ignore_errors=True)
     process.run_program(
         [str(installation.binaries / "initdb"), "-D", str(home / postmaster.DATA_DIRECTORY), *_INITDB_OPTIONS],
         env=installation.environment, cwd=home, account=account,
-        fix="remove what initdb complains of",
+        fix="correct what initdb reports",
     )  # fmt: skip
 
 
 def discard_cached_cluster(installation: Installation) -> None:
-    """Forget what the cache holds for this installation."""
+    """Remove the data directory of this installation from the cache."""
     with contextlib.suppress(OSError):
         (_cache_directory() / _cache_file_name(installation)).unlink()
 
@@ -74,7 +70,7 @@ def discard_cached_cluster(installation: Installation) -> None:
 def _locked_cache_file(installation: Installation) -> Iterator[Path]:
     """Yield the cache's file for this installation; where it is missing, only one run at a time may make it.
 
-    Raises OSError where there is no place that is ours alone.
+    Raises OSError where other users can write to the cache.
     """
     directory = _cache_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -87,25 +83,25 @@ def _locked_cache_file(installation: Installation) -> Iterator[Path]:
         if not cache_file.exists():
             lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             stack.callback(os.close, lock)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            wait_for_lock(lock)
         yield cache_file
 
 
 def _cache_directory() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    base = given if given.startswith("/") else os.path.expanduser("~/.cache")  # noqa: PTH111  # Path's raises without a home
-    return Path(base) / "dormatory"
+    import platformdirs  # noqa: PLC0415  # only who starts a server needs it
+
+    return platformdirs.user_cache_path("dormatory", appauthor=False)
 
 
 def _cache_file_name(installation: Installation) -> str:
-    """Name what a data directory depends on: the build of the server, initdb's options, and this module."""
+    """Return a name made of what a data directory depends on: server build, initdb's options, our own format."""
     sizes = [(installation.binaries / name).stat().st_size for name in ("initdb", "postgres")]
     text = repr((_CACHE_FORMAT, installation.version, sizes, _INITDB_OPTIONS))
     return f"postgresql-{installation.major}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.tar"
 
 
 def _pack(home: Path, cache_file: Path) -> None:
-    """Put the data directory into the cache as one file, whole or not at all.
+    """Put the data directory into the cache as one file, completely or not at all.
 
     One file, since some file systems take a millisecond for each of the thousand that initdb makes.
     """

@@ -1,23 +1,22 @@
-"""One PostgreSQL server process: started, awaited, stopped; and what a killed owner left of one."""
+"""One PostgreSQL server process: started, awaited, stopped."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg2
 
 from dormatory.errors import DatabaseFailedError
 from dormatory.system import process, signals
+from dormatory.system.text import last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dormatory.backends.postgresql.server.installation import Installation
 
@@ -79,24 +78,6 @@ def connect(socket_directory: Path) -> psycopg2.extensions.connection:
     return connection
 
 
-def stop_orphaned_server(home: Path, *, uid: int) -> None:
-    """Stop the server, or initdb, that a killed owner left running on the data directory in `home`.
-
-    A process is known by its user and by the directory in its command line, which no other directory is
-    ever called; the number in postmaster.pid may have passed to somebody else and is not looked at.
-    """
-    for number, wait_seconds in ((signal.SIGQUIT, _IMMEDIATE_SECONDS), (signal.SIGKILL, _IMMEDIATE_SECONDS)):
-        deadline = time.monotonic() + wait_seconds
-        found = _orphaned_pids(home, uid)
-        for pid in found:
-            _signal_orphan(pid, number, home, uid)
-        while found and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-            found = _orphaned_pids(home, uid)
-        if not found:
-            return
-
-
 def _wait_until_ready(child: subprocess.Popen[str], home: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
@@ -120,10 +101,11 @@ def _is_ready(pid_file: Path, pid: int) -> bool:
 
 def _start_error(home: Path, reason: str) -> DatabaseFailedError:
     with contextlib.suppress(OSError):
-        lines = (home / _LOG_NAME).read_text(errors="replace").strip().splitlines()[-_TAIL_LINES:]
+        log = (home / _LOG_NAME).read_text(errors="replace")
+        lines = last_lines(log, _TAIL_LINES)
         reason += "; its log ends: " + " / ".join(lines) if lines else "; its log is empty"
     what = "the throwaway PostgreSQL did not start"
-    return DatabaseFailedError(what, why=reason, fix="remove what the log complains of")
+    return DatabaseFailedError(what, why=reason, fix="correct what the log reports")
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
@@ -140,40 +122,3 @@ def _stop(child: subprocess.Popen[str]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(wait_seconds)
             return
-
-
-def _signal_orphan(pid: int, number: signal.Signals, home: Path, uid: int) -> None:
-    """Signal a process that is held by a descriptor and looked at once more: its number cannot pass on between."""
-    with contextlib.suppress(ProcessLookupError):
-        if sys.platform != "linux":
-            os.kill(pid, number)
-            return
-        descriptor = os.pidfd_open(pid)
-        try:
-            if pid in _orphaned_pids(home, uid):
-                signal.pidfd_send_signal(descriptor, number)
-        finally:
-            os.close(descriptor)
-
-
-def _orphaned_pids(home: Path, uid: int) -> list[int]:
-    data = str(home / DATA_DIRECTORY)
-    return [
-        pid
-        for pid, owner, words in _processes()
-        if owner == uid and words[0].rpartition("/")[2] in ("postgres", "initdb") and data in words
-    ]
-
-
-def _processes() -> Iterator[tuple[int, int, list[str]]]:
-    """Yield each process's number, user and command line."""
-    if Path("/proc/self/cmdline").exists():
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_text(errors="replace").split("\0")
-                yield int(entry.name), entry.stat().st_uid, words
-    else:
-        listing = process.run_program(["ps", "-axww", "-o", "pid=,uid=,command="], timeout=20).stdout
-        for line in listing.splitlines():
-            pid, owner, *words = line.split()
-            yield int(pid), int(owner), words or [""]

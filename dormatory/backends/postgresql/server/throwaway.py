@@ -12,11 +12,11 @@ from psycopg2 import sql
 from sqlalchemy.engine import URL
 
 from dormatory.backends import programs
-from dormatory.backends.postgresql.server import cluster_cache as template
-from dormatory.backends.postgresql.server import installation, postmaster
+from dormatory.backends.postgresql.server import cluster_cache, installation, postmaster
+from dormatory.backends.scratch_directory import scratch_directory
 from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError
-from dormatory.system import private_directory, process, signals
+from dormatory.system import process, signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
         )
     found = binaries or programs.server_binaries()
     account = installation.server_account()
-    with signals.raise_on_termination(), private_directory.locked_directory(account) as home:
+    with signals.raise_on_termination(), scratch_directory(account) as home:
         installed = installation.runnable_installation(found, home, account)
         with _running_server(installed, home, account):
             yield Server(installed.major, found, home)
@@ -94,15 +94,15 @@ def server(binaries: Path | None = None) -> Iterator[Server]:
 def _running_server(
     installed: installation.Installation, home: Path, account: process.Account | None
 ) -> Iterator[None]:
-    from_cache = template.create_cluster(installed, home, account)
+    from_cache = cluster_cache.create_cluster(installed, home, account)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(postmaster.running_server(installed, home, account))
         except DatabaseFailedError:
             if not from_cache:
                 raise
-            template.discard_cached_cluster(installed)
-            template.initdb(installed, home, account)
+            cluster_cache.discard_cached_cluster(installed)
+            cluster_cache.initdb(installed, home, account)
             stack.enter_context(postmaster.running_server(installed, home, account))
         yield
 
