@@ -46,9 +46,6 @@ class Dialect:
     has_static_types: bool
     """Whether a column holds values of its declared type only."""
 
-    has_table_inheritance: bool
-    """Whether a query of a table reads the rows of its child tables, too, unless it says ONLY."""
-
     has_rowid: bool
     """Whether a primary key that is a single INTEGER column numbers the rows by itself."""
 

@@ -233,12 +233,6 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _date_part(name: str, moment: str) -> int:
-    """Return a part of a timestamp, which rows hold as ISO text."""
-    fields = {"year": moment[:4], "month": moment[5:7], "day": moment[8:10], "hour": moment[11:13]}
-    return int(fields[name])
-
-
 def _json_type(text: str) -> str:
     found = json.loads(text)
     types = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}

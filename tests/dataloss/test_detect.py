@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
@@ -17,14 +16,12 @@ from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
 from dormatory.recording.model import Direction, Loss, LossKind, Statement
-from dormatory.sql.dataflow import read_dataflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import sqlalchemy as sa
 
-    from dormatory.sql.dialect import Dialect
 
 PEOPLE = "CREATE TABLE people (id integer PRIMARY KEY, name varchar(80), email varchar(80))"
 INSERT_THREE_PEOPLE = (
@@ -470,59 +467,6 @@ class TestRows:
         row = "INSERT INTO people VALUES (4, 'Kim', 'd')"
         found = database.losses([PEOPLE, INSERT_THREE_PEOPLE], ["SELECT 1"], back, filled=[row])
         assert found == [(LossKind.ROWS_DELETED, Direction.DOWNGRADE, "people")]
-
-
-class TestStatements:
-    @pytest.mark.parametrize(
-        "sql",
-        [
-            "UPDATE t SET b = upper(a)",
-            'UPDATE ONLY "public"."t" AS x SET b = x."a" WHERE true',
-            "UPDATE t SET (b, c) = (a, 1)",
-            "INSERT INTO t (b) SELECT a || 'x' FROM s",
-            "INSERT INTO t (b) (SELECT 'x' FROM r UNION ALL SELECT a FROM s)",
-            "WITH s AS (SELECT a AS q FROM r) INSERT INTO t (b) SELECT q FROM s",
-            "INSERT INTO t (b) WITH s AS (SELECT a AS q FROM r) SELECT q FROM s",
-            "CREATE TABLE t AS SELECT a AS b FROM s",
-            "ALTER TABLE t ALTER COLUMN b TYPE text USING a::text",
-            "DO $x$ BEGIN UPDATE t SET b = a; END $x$",
-            "INSERT INTO u (q) SELECT a FROM s; UPDATE t SET b = q FROM u",
-        ],
-    )
-    def test_show_which_columns_are_derived_from_a_column(self, sql: str) -> None:
-        found = read_dataflow(((sql, "x.py:3"),), POSTGRESQL)
-        assert ("t", "b") in found.derived_columns("a")
-
-    @pytest.mark.parametrize(
-        ("dialect", "update"),
-        [
-            (SQLITE, "UPDATE t SET b=? WHERE t.id = ?"),
-            (POSTGRESQL, "UPDATE t SET b=%(b)s WHERE t.id = %(id_1)s"),
-            (POSTGRESQL, "UPDATE t SET b=$1::VARCHAR WHERE t.id = $2::INTEGER"),
-        ],
-    )
-    def test_show_what_python_code_reads_and_writes(self, dialect: Dialect, update: str) -> None:
-        found = read_dataflow((("SELECT id, a FROM t", "x.py:3"), (update, "x.py:3")), dialect)
-        assert found.update_statement("t", "b") == "UPDATE at x.py:3"
-        assert ("t", "b") in found.derived_columns("a")
-
-    @pytest.mark.parametrize(
-        "sql",
-        [
-            "DELETE FROM t WHERE a = 1",
-            "TRUNCATE TABLE s, t RESTART IDENTITY CASCADE",
-            "WITH gone AS (DELETE FROM t RETURNING *) INSERT INTO s SELECT * FROM gone",
-        ],
-    )
-    def test_show_which_tables_they_delete_from(self, sql: str) -> None:
-        found = read_dataflow(((sql, "x.py:3"),), POSTGRESQL)
-        assert found.delete_statement("t").endswith("at x.py:3")
-
-    @pytest.mark.parametrize(
-        "sql", ["", ";;", "UPDATE", "INSERT INTO", "DROP TABLE", "ALTER TABLE t", "UPDATE t SET", "DELETE FROM"]
-    )
-    def test_of_unknown_form_show_nothing(self, sql: str) -> None:
-        assert read_dataflow(((sql, "x.py:3"),), POSTGRESQL).writes == []
 
 
 class TestForeignKeys:

@@ -78,7 +78,7 @@ EVERYTHING = Snapshot(
 
 
 def _variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the value with one leaf changed, for each leaf it has."""
+    """Yield a copy of the value for each of its leaves, with this leaf changed."""
     if is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             for where, changed in _variants(getattr(value, field.name), f"{path}.{field.name}"):

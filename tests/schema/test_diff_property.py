@@ -1,4 +1,4 @@
-"""Random schemas on real servers: one thing changed is one change told, nothing changed is none."""
+"""Random schemas on real databases: one modification gives one change, other spelling gives none."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def quote(name: str) -> str:
 
 
 def statements(schema: SchemaSpec, style: random.Random) -> Iterator[str]:
-    """Yield the DDL of a schema, each time in another of the spellings that mean the same."""
+    """Yield the DDL of a schema, in a random one of the spellings that mean the same."""
     for place, table in enumerate(schema):
         inline = [f"id integer{style.choice([' not null', ''])} constraint pk{place} primary key"]
         apart = [f"constraint fk foreign key (id) references {quote(table.name)} (id) on delete {table.link}"]
@@ -136,7 +136,7 @@ def statements(schema: SchemaSpec, style: random.Random) -> Iterator[str]:
 
 
 def build_snapshot(connection: sa.Connection, schema: SchemaSpec, seed: int) -> Snapshot:
-    """Return the structure of a schema that is built for this and goes again."""
+    """Build a schema, return its structure, and remove it again."""
     nested = connection.begin_nested()
     try:
         for statement in statements(schema, random.Random(seed)):  # noqa: S311  # no secret
@@ -146,7 +146,7 @@ def build_snapshot(connection: sa.Connection, schema: SchemaSpec, seed: int) -> 
         nested.rollback()
 
 
-# Each takes a table and returns it with one thing changed, and what is to be told: the kind of change, and where
+# Each takes a table and returns it with one modification, and the expected change: its class, and where
 # there is more to say, its attribute.  None: the table has nothing of the kind.
 Mutation = tuple[TableSpec, type[Change], str | None]
 

@@ -1,4 +1,4 @@
-"""What differs between the backends, read back from both: spelling never does, meaning always."""
+"""Parity of the backends, on schemas read from both: another spelling is no difference, another meaning is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def engines(postgres_server: Server) -> Iterator[tuple[sa.Engine, sa.Engine]]:
-    """An empty database of each kind, in which nothing is ever committed."""
+    """Provide an empty database of each kind, in which nothing is committed."""
     both = sa.create_engine("sqlite://"), sa.create_engine(postgres_server.create_database())
     yield both
     for engine in both:
@@ -50,7 +50,7 @@ def differences(sqlite: Snapshot, postgresql: Snapshot) -> list[str]:
 
 @pytest.fixture
 def compare(engines: tuple[sa.Engine, sa.Engine]) -> Compare:
-    """What says how two scripts differ, one for SQLite and one for PostgreSQL."""
+    """Return a function that compares a script for SQLite with one for PostgreSQL."""
 
     def run(script: Sequence[str]) -> Build:
         return lambda connection: [connection.exec_driver_sql(sql) for sql in script]
@@ -63,7 +63,7 @@ def compare(engines: tuple[sa.Engine, sa.Engine]) -> Compare:
 
 
 class Kind(enum.Enum):
-    """Something to choose from."""
+    """An enumeration for a column."""
 
     plain = "plain"
     fancy = "fancy"
@@ -177,7 +177,7 @@ def test_portable_models_create_equal_schemas_on_both_backends(engines: tuple[sa
 
 
 class Case(NamedTuple):
-    """A script for each backend, and what is said of them."""
+    """A script for each backend, and the expected sentences."""
 
     name: str
     sqlite: Sequence[str]

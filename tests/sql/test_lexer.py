@@ -1,4 +1,4 @@
-"""SQL text is compared as tokens."""
+"""SQL texts are compared as tokens."""
 
 from __future__ import annotations
 

@@ -207,6 +207,5 @@ DIALECT = Dialect(
     has_strings_in_double_quotes=False,
     like_ignores_case=False,
     has_static_types=True,
-    has_table_inheritance=True,
     has_rowid=False,
 )

@@ -91,6 +91,5 @@ DIALECT = Dialect(
     has_strings_in_double_quotes=True,  # https://sqlite.org/quirks.html#double_quoted_string_literals_are_accepted
     like_ignores_case=True,
     has_static_types=False,  # https://sqlite.org/datatype3.html
-    has_table_inheritance=False,
     has_rowid=True,  # https://sqlite.org/lang_createtable.html#rowid
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Shadow tables, which virtual tables keep their own data in, and those that only views stand for are left as they are.
 # A column may have one of the three names of the rowid, and hides it then.
+_quote = DIALECT.quote_identifier
 _TABLES = """
 SELECT t.name, CASE WHEN NOT t.wr THEN (SELECT n.column1 FROM (VALUES ('rowid'), ('oid'), ('_rowid_')) AS n
     WHERE n.column1 NOT IN (SELECT lower(c.name) FROM pragma_table_xinfo(t.name) AS c) LIMIT 1) END
@@ -51,7 +52,7 @@ def reduce_to_sample(path: Path, rows: int, *, whole_table: str) -> tuple[str, .
             connection.execute(f"CREATE INDEX temp.ix_kept_{place} ON kept_{place} (round)")
             if id_:
                 limit = f"ORDER BY {_SAMPLE_ORDER.format(id_)} LIMIT {rows}" if name in sampled else ""
-                connection.execute(f"INSERT INTO temp.kept_{place} SELECT {id_}, 0 FROM main.{_quoted(name)} {limit}")  # noqa: S608  # quoted
+                connection.execute(f"INSERT INTO temp.kept_{place} SELECT {id_}, 0 FROM main.{_quote(name)} {limit}")  # noqa: S608  # quoted
         _add_parents(connection, rowids)
         _delete_unkept_rows(connection, rowids, sampled)
         connection.execute("COMMIT")
@@ -75,12 +76,12 @@ def _add_parents(connection: sqlite3.Connection, rowids: dict[str, str | None]) 
             number, of_child = rowids[tables[parent]], rowids[tables[child]]
             if not number or (not of_child and turn > 1):
                 continue
-            on = " AND ".join(f"p.{_quoted(there)} = c.{_quoted(here)}" for here, there in link.columns)
+            on = " AND ".join(f"p.{_quote(there)} = c.{_quote(here)}" for here, there in link.columns)
             new = f"WHERE c.{of_child} IN (SELECT id FROM temp.kept_{child} WHERE round = {turn - 1})"  # noqa: S608  # numbers
             added += connection.execute(
                 f"INSERT OR IGNORE INTO temp.kept_{parent} SELECT p.{number}, {turn} "  # noqa: S608  # quoted
-                f"FROM main.{_quoted(link.child)} AS c "
-                f"JOIN main.{_quoted(link.parent)} AS p ON {on} {new if of_child else ''}"
+                f"FROM main.{_quote(link.child)} AS c "
+                f"JOIN main.{_quote(link.parent)} AS p ON {on} {new if of_child else ''}"
             ).rowcount
 
 
@@ -107,15 +108,11 @@ def _delete_unkept_rows(connection: sqlite3.Connection, rowids: dict[str, str | 
     query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
     triggers = connection.execute(query).fetchall()
     for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {_quoted(name)}")
+        connection.execute(f"DROP TRIGGER {_quote(name)}")
     for place, (name, id_) in enumerate(rowids.items()):
         if name in sampled:
-            delete = f"DELETE FROM main.{_quoted(name)} WHERE {id_}"  # noqa: S608  # quoted
+            delete = f"DELETE FROM main.{_quote(name)} WHERE {id_}"  # noqa: S608  # quoted
             connection.execute(f"{delete} NOT IN (SELECT id FROM temp.kept_{place})")  # noqa: S608  # a number
         connection.execute(f"DROP TABLE temp.kept_{place}")
     for _, text in triggers:
         connection.execute(text)
-
-
-def _quoted(name: str) -> str:
-    return DIALECT.quote_identifier(name)

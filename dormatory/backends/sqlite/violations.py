@@ -19,6 +19,7 @@ from dormatory.sql.split import split_expressions, text_in_parentheses
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_quote = DIALECT.quote_identifier
 _CONSTRAINT_FAILED = re.compile(r"(UNIQUE|NOT NULL|CHECK|FOREIGN KEY) constraint failed(?:: (.*))?\Z", re.DOTALL)
 _NEEDS_DEFAULT = "Cannot add a NOT NULL column"
 _NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|[\w$]+)'
@@ -50,7 +51,7 @@ def find_violation(error: BaseException, statement: str, raw: Any) -> Violation 
         table, _, column = rest.rpartition(".")
         table = _source_table(table, copies)
         is_there = column in _columns(raw, table).names
-        condition = (f"c.{_quoted(column)} IS NULL" if is_there else "TRUE") if copies else ""
+        condition = (f"c.{_quote(column)} IS NULL" if is_there else "TRUE") if copies else ""
         return _make_violation(rule, table, (column,), condition, raw)
     table = unquoted_name(copies["old"]) if copies else ""
     if rule == "CHECK" and copies:
@@ -68,9 +69,9 @@ def find_dangling_rows(raw: Any) -> Iterator[Violation]:
         parent = links[0][0]
         keys = _columns(raw, parent).key or ("rowid",)
         pairs = [(here, there or keys[place]) for place, (_, here, there) in enumerate(links)]
-        given = " AND ".join(f"c.{_quoted(here)} IS NOT NULL" for here, _ in pairs)
-        joined = " AND ".join(f"p.{_quoted(there)} = c.{_quoted(here)}" for here, there in pairs)
-        condition = f"{given} AND NOT EXISTS (SELECT 1 FROM {_quoted(parent)} AS p WHERE {joined})"  # noqa: S608  # quoted
+        given = " AND ".join(f"c.{_quote(here)} IS NOT NULL" for here, _ in pairs)
+        joined = " AND ".join(f"p.{_quote(there)} = c.{_quote(here)}" for here, there in pairs)
+        condition = f"{given} AND NOT EXISTS (SELECT 1 FROM {_quote(parent)} AS p WHERE {joined})"  # noqa: S608  # quoted
         yield _make_violation("FOREIGN KEY", table, tuple(here for here, _ in pairs), condition, raw)
 
 
@@ -81,7 +82,7 @@ def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: A
         expressions = [_SORT_DIRECTION.sub("", part) for part in split_expressions(keys, DIALECT)]
         columns = tuple(unquoted_name(it) for it in expressions if re.fullmatch(_NAME, it))
         return _make_violation(
-            "UNIQUE", table, columns, duplicate_condition(_quoted(table), expressions, statement), raw
+            "UNIQUE", table, columns, duplicate_condition(_quote(table), expressions, statement), raw
         )
     parts = [part.strip().rpartition(".") for part in rest.split(",")]
     if not all(table for table, _, _ in parts):
@@ -89,14 +90,14 @@ def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: A
     table, columns = _source_table(parts[0][0], copies), tuple(column for _, _, column in parts)
     is_there = set(columns) <= _columns(raw, table).names
     condition = (
-        duplicate_condition(_quoted(table), [_quoted(column) for column in columns], "") if copies and is_there else ""
+        duplicate_condition(_quote(table), [_quote(column) for column in columns], "") if copies and is_there else ""
     )
     return _make_violation("UNIQUE", table, columns, condition, raw)
 
 
 def _make_violation(rule: str, table: str, columns: tuple[str, ...], condition: str, raw: Any) -> Violation:
     found = _columns(raw, table)
-    return Violation(rule, table, _quoted(table), columns, condition, found.key or ("rowid",), found.names, DIALECT)
+    return Violation(rule, table, _quote(table), columns, condition, found.key or ("rowid",), found.names, DIALECT)
 
 
 def _source_table(table: str, copies: Any) -> str:
@@ -114,7 +115,3 @@ def _check_condition(raw: Any, table: str, constraint: str) -> str:
 
 def _columns(raw: Any, table: str) -> TableColumns:
     return read_columns(raw, "SELECT name, pk FROM pragma_table_info(?)", (table,))
-
-
-def _quoted(name: str) -> str:
-    return DIALECT.quote_identifier(name)

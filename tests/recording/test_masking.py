@@ -1,0 +1,19 @@
+"""The statements of a recording hold no values of rows."""
+
+from __future__ import annotations
+
+from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
+from dormatory.recording.masking import mask_statements
+from dormatory.recording.model import Statement
+from dormatory.schema.snapshot import Column, Snapshot, Table
+
+
+def test_names_known_from_the_schema_are_not_masked() -> None:
+    room = Table(None, "room", columns=(Column("order", "TEXT"), Column("name", "TEXT")))
+    sql = 'INSERT INTO room ("order", name) SELECT "Order", "Anna" FROM room'
+    statement = Statement(sql, (), "versions/1.py", 7, 0.25, -1)
+
+    (shown,) = mask_statements((statement,), SQLITE, Snapshot(), Snapshot(tables=(room,)), None)
+
+    assert shown.sql == """INSERT INTO room ("order", name) SELECT "Order", '…' FROM room"""
+    assert shown == Statement(shown.sql, (), "versions/1.py", 7, 0.25, -1)
