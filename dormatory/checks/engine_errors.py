@@ -1,26 +1,128 @@
-"""What is said of a history that could not be read or played, or not on a backend."""
+"""Findings for a history that cannot be read or played at all, or not on a backend."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.registry import finding
+from dormatory.checks.finding import Severity
+from dormatory.checks.roundtrip import UPGRADE_FAILS
+from dormatory.checks.rule import Rule
+from dormatory.checks.source.transactions import TRANSACTION_ENDED
+from dormatory.errors import (
+    BaselineFailedError,
+    EnvironmentFailedError,
+    ModelsFailedError,
+    RevisionFailedError,
+    RevisionImportError,
+    TransactionEndedError,
+    UnexpectedRevisionError,
+    WrongDatabaseError,
+)
+from dormatory.errors.location import NOWHERE, Location
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dormatory.checks.finding import Finding
-    from dormatory.errors import DormatoryError
+    from dormatory.errors import BrokenHistoryError, DormatoryError
+
+BROKEN_HISTORY = Rule(
+    "broken-history",
+    "graph",
+    Severity.ERROR,
+    meaning="the history cannot be read",
+    why="Nothing else can be checked as long as the history does not fit together.",
+    recipe="inv db.history",
+)
+
+BACKEND_NOT_SUPPORTED = Rule(
+    "backend-not-supported",
+    "graph",
+    Severity.NOTE,
+    meaning="the project does not run on a backend, so nothing was played there",
+    why="Its setting `backends` says so.",
+    recipe='backends = ["sqlite", "postgresql"]',
+)
+
+ENVIRONMENT_FAILS = Rule(
+    "environment-fails",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="env.py raises an error",
+    why="Nothing can be played.",
+    recipe="alembic current",
+)
+
+WRONG_DATABASE = Rule(
+    "wrong-database",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="env.py did not go to the database that it was given",
+    why="What is played there says nothing, and may hit a database that matters.",
+    recipe='url_variable = ["APP_DATABASE_URL"]  # the variable that it reads, in the settings of the project',
+)
+
+NOT_APPLIED = Rule(
+    "not-applied",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="a revision was run and is not in the version table",
+    why="It ended its transaction by itself, or env.py never commits.",
+    recipe="# commit and roll back nothing in a revision",
+)
+
+BASELINE_FAILS = Rule(
+    "baseline-fails",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="what fills the empty database first does not run",
+    why="Nothing can be played.",
+    recipe='baseline = "baseline.sql"',
+)
+
+MODELS_FAIL = Rule(
+    "models-fail",
+    "drift",
+    Severity.ERROR,
+    meaning="the models cannot be created on an empty database",
+    why="Nothing can be compared.",
+    recipe='baseline = "baseline.sql"  # what they need and only a migration makes',
+)
+
+# Errors in the project itself, which keep its history from being replayed: each is a finding, and the check goes on.
+_RULE_BY_ERROR: Mapping[type[DormatoryError], Rule] = {
+    RevisionFailedError: UPGRADE_FAILS,
+    RevisionImportError: UPGRADE_FAILS,
+    ModelsFailedError: MODELS_FAIL,
+    BaselineFailedError: BASELINE_FAILS,
+    EnvironmentFailedError: ENVIRONMENT_FAILS,
+    WrongDatabaseError: WRONG_DATABASE,
+    UnexpectedRevisionError: NOT_APPLIED,
+    TransactionEndedError: TRANSACTION_ENDED,
+}
+REPORTED_ERRORS = tuple(_RULE_BY_ERROR)
 
 
-def engine_error_finding(error: DormatoryError, rule: str, *, backend: str = "") -> Finding:
-    """Report what keeps a history from being read or played at all."""
-    file, _, line = str(getattr(error, "where", "")).rpartition(":")
-    message, number = f"{error.what} ({error.why})", int(line) if line.isdecimal() else 0
-    return finding(rule, message, error.fix, backend=backend, file=file, line=number)
+def engine_error_finding(error: DormatoryError, *, backend: str = "", root: Path | None = None) -> Finding:
+    """Return the finding for one of REPORTED_ERRORS; the path in it is made absolute below `root`."""
+    location = getattr(error, "location", NOWHERE)
+    if root is not None and location.path:
+        location = replace(location, path=str(root / location.path))
+    rule = _RULE_BY_ERROR[type(error)]
+    return rule.finding(f"{error.what} ({error.why})", error.fix, backend=backend, location=location)
+
+
+def broken_history_finding(error: BrokenHistoryError) -> Finding:
+    """Return the finding for a history that cannot be read."""
+    return BROKEN_HISTORY.finding(f"{error.what} ({error.why})", error.fix)
 
 
 def unsupported_backend_finding(backend: str, ini: Path) -> Finding:
-    """Say that a project declares that it does not run on a backend."""
-    message = f"this project does not support {backend}, so nothing was played there"
-    return finding("backend-not-supported", message, "its setting backends says so", backend=backend, file=str(ini))
+    """Return the finding for a project that declares that it does not run on a backend."""
+    message, hint = (
+        f"this project does not support {backend}, so nothing was played there",
+        "its setting backends says so",
+    )
+    return BACKEND_NOT_SUPPORTED.finding(message, hint, backend=backend, location=Location(str(ini)))

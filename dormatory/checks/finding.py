@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from dormatory.errors.location import NOWHERE, Location
+
 
 class Severity(Enum):
-    """How bad a finding is: an error breaks or loses something, a warning is worth a thought."""
+    """How bad a finding is: an error breaks or loses something, a warning may, a note is worth knowing."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -18,8 +20,8 @@ class Severity(Enum):
 class Finding:
     """One thing that is wrong, where it is, and what to do about it.
 
-    `line` counts from 1, 0 where none is known; `end_line` and `column` (from 1) likewise. `sql` is the statement that
-    it is about, as it was executed or written.
+    `end_line` counts from 1, 0 where it is unknown. `sql` is the statement that the finding is about, as it was
+    executed or written.
     """
 
     rule: str
@@ -29,16 +31,14 @@ class Finding:
     backend: str = ""
     object: str = ""
     revision: str = ""
-    file: str = ""
-    line: int = 0
+    location: Location = NOWHERE
     end_line: int = 0
-    column: int = 0
     sql: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class LinterDiagnostic:
-    """What a linter says of a text; `line` counts from 1 in it. `remedy` is "" where it names none."""
+class LinterMessage:
+    """What a linter reports about a text; `line` counts from 1 in it. `fix` is "" where the linter names none."""
 
     text_name: str  # the name that the text was given
     line: int

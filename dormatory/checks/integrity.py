@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dormatory.checks.registry import finding
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
+from dormatory.errors.location import Location
 from dormatory.project.checksums import REMOVED
 from dormatory.project.digest import script_digests
 
@@ -15,8 +17,39 @@ if TYPE_CHECKING:
     from dormatory.project.checksums import Checksum, ChecksumFile
     from dormatory.project.script import Script
 
-_REWRITE_HINT = "write it anew with: inv db.sum"
+_REWRITE_HINT = "write it with: inv db.sum"
 _UNDO_HINT = "take the change back and write another revision, or give the reason: inv db.sum --reason"
+
+REVISION_CHANGED = Rule(
+    "revision-changed",
+    "integrity",
+    Severity.ERROR,
+    meaning="a published revision is not what it was",
+    why="""Databases that ran the old text will never run the new one: from here on they differ, and no tool notices.
+    Layout, comments and docstrings do not count.""",
+    recipe="""
+    git checkout main -- alembic/versions/003_store_moments.py   # and write another revision
+    inv db.sum --reason "003: it never ran on PostgreSQL 15"     # if it has to stay changed
+    """,
+)
+
+REVISION_UNSUMMED = Rule(
+    "revision-unsummed",
+    "integrity",
+    Severity.ERROR,
+    meaning="a revision has no line in versions.sum, or its line is older than the revision",
+    why="""The line is what makes two branches meet in git, and what shows later that the revision was changed.""",
+    recipe="inv db.sum",
+)
+
+SUM_UNREADABLE = Rule(
+    "sum-unreadable",
+    "integrity",
+    Severity.ERROR,
+    meaning="a line of versions.sum cannot be read",
+    why="Conflict markers were left, or it was written by hand. What the line protects is not protected.",
+    recipe="inv db.sum",
+)
 
 
 def check_integrity(
@@ -24,14 +57,14 @@ def check_integrity(
 ) -> Iterator[Finding]:
     """Report revisions that are not what the sums say, or not what a git reference already has.
 
-    `base` are the files of that reference; what it does not have is not published, only its line may be
-    out of date. Without one all that has a line counts as published. A project that keeps no sums is not judged.
+    `base` are the files of that reference; a revision that it lacks is not published, only its line may be out of
+    date. Without `base`, every revision that has a line counts as published. A project without sums is not judged.
     """
     if sums is None:
         return
     for line, text in sums.invalid_lines:
-        message = f"line {line} does not read: {text.strip()[:60]}"
-        yield finding("sum-unreadable", message, _REWRITE_HINT, file=str(sums.path), line=line)
+        message = f"line {line} cannot be read: {text.strip()[:60]}"
+        yield SUM_UNREADABLE.finding(message, _REWRITE_HINT, location=Location(str(sums.path), line))
     published, now = script_digests(base or ()), script_digests(scripts)
     script_by_id = {script.revision.id: script for script in reversed(scripts) if script.revision is not None}
     for name, digest in now.items():
@@ -47,38 +80,47 @@ def check_integrity(
 def _check_present_revision(
     script: Script, name: str, digest: str, sums: ChecksumFile, published: str, *, is_new: bool
 ) -> Iterator[Finding]:
-    """Report a revision that is there."""
+    """Report what is wrong with a revision that has a file."""
     known: Checksum | None = sums.by_id.get(name)
+    rule, hint, location = REVISION_UNSUMMED, _REWRITE_HINT, Location(str(script.path), 1)
     line = f"{sums.path.name}:{known.line}" if known else sums.path.name
-    where: dict[str, Any] = {"revision": name, "object": f"revision {name}"}
     if published and published != digest and not (known and known.reason and known.digest == digest):
         message = f"revision {name} is published, and does something else now"
-        yield finding(
-            "revision-changed", message, f'{_UNDO_HINT} "{name}: ..."', file=str(script.path), line=1, **where
-        )
+        rule, hint = REVISION_CHANGED, f'{_UNDO_HINT} "{name}: ..."'
     elif known is None:
         message = f"revision {name} has no line in {sums.path.name}"
-        yield finding("revision-unsummed", message, _REWRITE_HINT, file=str(script.path), line=1, **where)
     elif known.digest == REMOVED:
         message = f"{line} says that revision {name} was removed, and it is there"
-        yield finding("revision-unsummed", message, _REWRITE_HINT, file=str(sums.path), line=known.line, **where)
+        location = Location(str(sums.path), known.line)
     elif known.digest != digest:
         message = f"revision {name} is not what {line} says"
-        rule, hint = "revision-unsummed", _REWRITE_HINT
         if not is_new:
-            rule, hint = (
-                "revision-changed",
-                f'{_UNDO_HINT} "{name}: ..."; of a revision that nobody has run yet: inv db.sum',
-            )
-        yield finding(rule, message, hint, file=str(script.path), line=1, **where)
+            rule = REVISION_CHANGED
+            hint = f'{_UNDO_HINT} "{name}: ..."; of a revision that nobody has run yet: inv db.sum'
+    else:
+        return
+    yield rule.finding(message, hint, revision=name, object_name=f"revision {name}", location=location)
+
+
+REVISION_REMOVED = Rule(
+    "revision-removed",
+    "integrity",
+    Severity.ERROR,
+    meaning="a published revision is gone",
+    why="A database that is at this revision can no longer be upgraded or downgraded.",
+    recipe="""
+    git checkout main -- alembic/versions/003_store_moments.py
+    inv db.sum --reason "003: squashed into 010"
+    """,
+)
 
 
 def _check_absent_revision(name: str, sums: ChecksumFile, *, is_published: bool) -> Iterator[Finding]:
-    """Report a revision that is gone without a reason."""
+    """Report a revision that has no file any more, and no reason for it."""
     known = sums.by_id.get(name)
     if known and known.digest == REMOVED and known.reason:
         return
     message = f"revision {name} is {'published' if is_published else f'in {sums.path.name}'}, and no file has it"
     hint = f'restore its file, or give the reason: inv db.sum --reason "{name}: ..."'
-    where: dict[str, Any] = {"revision": name, "object": f"revision {name}", "file": str(sums.path)}
-    yield finding("revision-removed", message, hint, line=known.line if known else 1, **where)
+    location = Location(str(sums.path), known.line if known else 1)
+    yield REVISION_REMOVED.finding(message, hint, revision=name, object_name=f"revision {name}", location=location)

@@ -1,4 +1,4 @@
-"""What a run of the checks came to: the one value that every renderer of findings takes."""
+"""The result of a run of the checks: the one value that every renderer of findings takes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dormatory.checks.finding import Finding
-    from dormatory.checks.registry import Rule
+    from dormatory.checks.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedServer:
-    """A backend that really ran: how its server names itself (`SQLite 3.40.1`), and the seconds of each revision."""
+    """A backend that ran: how its server names itself (`SQLite 3.40.1`), and the seconds that each revision took."""
 
     backend: str
     name: str
@@ -27,11 +27,11 @@ class CheckedServer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All findings, and what they are judged by.
+    """All findings, and what a renderer needs to show and to judge them.
 
-    `revisions` are those judged, in the order of history; `suppressed` counts what a line or revision asked not to
-    see; `rules` is the catalogue. A finding of no file is shown at `configuration`, the project's ini, where a format
-    wants a place. `manual` is the address of the document whose headings are the ids of the rules, if it has one.
+    `revisions` are those judged, in the order of history; `suppressed` counts the findings that comments hide; `rules`
+    are all rules by id. A finding without a file is shown at `configuration`, the project's ini, where a format needs a
+    place. `manual` is the address of the document whose headings are the ids of the rules, "" if it has none.
     """
 
     findings: tuple[Finding, ...]
@@ -45,9 +45,9 @@ class Outcome:
 
     @property
     def is_failed(self) -> bool:
-        """Whether something was found that a change should wait for; where strict, a warning is enough."""
+        """Whether a change should wait for something that was found; where strict, for a warning, too."""
         return any(self.is_blocking(finding.severity) for finding in self.findings)
 
     def is_blocking(self, severity: Severity) -> bool:
-        """Say whether a change should wait for what is as bad as this."""
+        """Return whether a change should wait for a finding of this severity."""
         return severity is Severity.ERROR or (self.is_strict and severity is Severity.WARNING)

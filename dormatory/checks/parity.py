@@ -1,8 +1,8 @@
 """Checks that the two backends are one schema: pure, over a snapshot of each at head and what the revisions declare.
 
-A declaration covers a difference that it names: `ix_attributes_value`, `docs.tags`, and where one name stands for
-several things, `docs.ck_range`.  It covers one difference only.  Where an object differs in more than one way, a name
-alone covers none of them, and the way has to be said: `docs.tags type`.  So no declaration hides what came after it.
+A parity comment covers the one difference that it names: `ix_attributes_value`, `docs.tags`, or, where several
+objects share a name, `docs.ck_range`.  Where an object differs in more than one way, its name alone covers none of the
+differences, and the comment has to add which one: `docs.tags type`.  So no comment hides a later difference.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
-from dormatory.checks.registry import finding
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 from dormatory.schema.parity import parity_differences
 
 if TYPE_CHECKING:
@@ -22,17 +23,27 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
 
 
+PARITY = Rule(
+    "parity",
+    "parity",
+    Severity.WARNING,
+    meaning="the two backends differ, and no revision says why",
+    why="What is tested on one does not hold on the other.",
+    recipe="""
+    # parity: ix_attributes_value: GIN has no SQLite counterpart
+    """,
+)
+
+
 def check_parity(sqlite: Snapshot, postgresql: Snapshot, comments: Sequence[ParityComment]) -> Iterator[Finding]:
-    """Report each difference between the backends that no revision declares, and each declaration of none."""
+    """Report each difference between the backends that no comment covers, and each comment that covers none."""
     dialects = dialect_by_name("sqlite"), dialect_by_name("postgresql")
     found = tuple(parity_differences(sqlite, postgresql, dialects))
-    differences_by_name = {
-        name: _differences_named(name, found) for declaration in comments for name in declaration.names
-    }
+    differences_by_name = {name: _differences_named(name, found) for comment in comments for name in comment.names}
     covered = {named[0] for named in differences_by_name.values() if len(named) == 1}
     for difference in found:
         if difference not in covered:
-            yield finding("parity", str(difference), _hint(difference, found), object=difference.object)
+            yield PARITY.finding(str(difference), _hint(difference, found), object_name=difference.object)
     for comment in comments:
         unused = tuple(name for name in comment.names if not differences_by_name[name])
         if unused == comment.names or (unused and comment.is_explicit):
@@ -44,7 +55,7 @@ def _differences_named(name: str, found: Sequence[ParityDifference]) -> tuple[Pa
 
 
 def _accepted_names(difference: ParityDifference) -> tuple[str, ...]:
-    """Return what a declaration may call a difference, the shortest first."""
+    """Return the names that a comment may use for a difference, the shortest first."""
     name, table = difference.name.lower(), f"{difference.table}.".lower()
     names = [name] if name.startswith(table) or name == table[:-1] else [name, table + name]
     return (*names, *(f"{label} {difference.aspect}" for label in names if difference.aspect))
@@ -57,14 +68,22 @@ def _hint(difference: ParityDifference, found: Sequence[ParityDifference]) -> st
     return f"make them agree, or give the reason in a revision: # parity: {unambiguous[0]}: ..."
 
 
+PARITY_DECLARATION = Rule(
+    "parity-declaration",
+    "parity",
+    Severity.WARNING,
+    meaning="a comment declares a difference between the backends that does not exist",
+    why="It would hide the next difference of that name.",
+    recipe="# remove the comment",
+)
+
+
 def _unused_comment(comment: ParityComment, unused: Sequence[str]) -> Finding:
     named = ", ".join(unused) or "nothing that has a name"
-    return finding(
-        "parity-declaration",
-        f"a parity comment speaks of {named}, in which the backends do not differ: {comment.reason}",
+    return PARITY_DECLARATION.finding(
+        f"a parity comment names {named}, where the backends do not differ: {comment.reason}",
         "remove it, or name what differs: # parity: NAME: reason",
-        object=named if unused else "",
+        object_name=named if unused else "",
         revision=comment.revision,
-        file=comment.file,
-        line=comment.line,
+        location=comment.location,
     )

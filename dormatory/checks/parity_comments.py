@@ -1,16 +1,16 @@
-"""Comments in revisions that say why the two backends differ, read without importing a revision.
+"""Comments in revisions that give the reason why the two backends differ, read without importing a revision.
 
     # parity: ix_attributes_value: GIN has no SQLite counterpart
     # parity: docs.tags type, docs.tags default: SQLite has no arrays
 
 names what differs: an index, a constraint, a view, a trigger or a table by its name, a column as `table.column`.
-Without names,
+Without a name,
 
     # parity: GIN has no SQLite counterpart
     op.create_index("ix_attributes_value", "attributes", ["value"], postgresql_using="gin")
 
-it speaks of what the statement below it, or beside it, makes, alters or drops: of the index here, of no table and no
-column.  The text goes on in the comment lines that follow, up to an empty one.
+it is about what the statement below it, or on the same line, creates, alters or drops: here the index, no table and no
+column.  The text continues in the comment lines that follow, up to an empty one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.source.statement_names import StatementNames
+from dormatory.errors.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,14 +37,13 @@ _NAMES_AND_REASON = re.compile(rf"({_NAME}(?:,\s*{_NAME})*)\s*:\s+(.+)")
 
 @dataclass(frozen=True, slots=True)
 class ParityComment:
-    """A difference that is meant: the names it is about, as written or found, and the reason."""
+    """An intended difference: the names that it is about, as written or found in the code, and the reason."""
 
     names: tuple[str, ...]
-    is_explicit: bool  # written in the comment, not found in the statement
+    is_explicit: bool  # the names are written in the comment, not found in the statement
     reason: str
     revision: str
-    file: str
-    line: int
+    location: Location
 
 
 def parity_comments(scripts: Iterable[Script], history: History) -> tuple[ParityComment, ...]:
@@ -67,13 +67,13 @@ def _comments_in_script(script: Script, revision: str) -> Iterator[ParityComment
         else:
             names, reason = statements.names_at(code), text
         plain = tuple(name.replace('"', "").lower() for name in names)
-        yield ParityComment(plain, named is not None, reason, revision, str(script.path), line)
+        yield ParityComment(plain, named is not None, reason, revision, Location(str(script.path), line))
 
 
 def _comments_with_code_lines(source: bytes) -> Iterator[tuple[int, int, str]]:
-    """Yield the line of each declaration, the line of code that it stands at, and its whole text."""
-    waiting = list[tuple[int, str]]()  # for the code below them
-    has_code = is_open = False  # on the current line; for more of the text
+    """Yield the line of each comment, the line of the code that it is about, and its whole text."""
+    waiting = list[tuple[int, str]]()  # for the next line of code
+    has_code = is_open = False  # the current line has code; the text may continue
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         line = token.start[0]
         if token.type == tokenize.COMMENT:

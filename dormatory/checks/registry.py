@@ -1,33 +1,64 @@
-"""Every rule there is, and the one way to make a finding of it."""
+"""All rules, collected from the modules in which they stand."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dormatory.checks.finding import Finding, Severity
+from dormatory.checks import (
+    branch_conflicts,
+    data,
+    drift,
+    dump,
+    engine_errors,
+    graph,
+    integrity,
+    parity,
+    revision_files,
+    roundtrip,
+    source,
+    sqlfluff,
+    squawk,
+    suppression,
+)
+from dormatory.checks.locks import duration, identifiers, indexes, names_in_use, partitions, rewrites, scans
 from dormatory.checks.rule import Rule
-from dormatory.checks.rules import history, locks, played, schema, source
+from dormatory.checks.source import colons, imports, naming, portability, transactions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from types import ModuleType
 
-__all__ = ["FAMILIES", "RULES", "Rule", "finding", "severity_at_most_warning"]
-
-RULES: Mapping[str, Rule] = {
-    rule.id: rule for module in (history, source, played, schema, locks) for rule in module.RULES
+# In the order of the manual; a module that holds a rule and is missing here fails a test.
+_MODULES = (
+    *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression),
+    *(imports, naming, colons, transactions, portability, source),
+    *(roundtrip, data, drift, parity, dump),
+    *(indexes, scans, rewrites, names_in_use, partitions, duration, identifiers, squawk, sqlfluff),
+)
+FAMILIES: Mapping[str, str] = {
+    "graph": "The revision graph, read from the files; no database, nothing imported.",
+    "integrity": "Published revisions stay as they are: `alembic/versions.sum` holds a digest of each.",
+    "suppression": "Comments that hide a finding.",
+    "source": "What a revision's own text shows.",
+    "roundtrip": "What playing the history up, down and up again shows.",
+    "data": "What becomes of rows on the way.",
+    "drift": "Models and database against the history.",
+    "parity": "The two backends against each other.",
+    "dump": "The committed schema files.",
+    "locks": "What a revision does to programs that run meanwhile, on PostgreSQL, to tables that existed before it.",
+    "sql": "SQL written by hand.",
 }
-FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(rule.family for rule in RULES.values()))
 
 
-def finding(rule: str, message: str, hint: str, *, severity: Severity | None = None, **where: Any) -> Finding:
-    """Return a finding of a rule, as bad as the catalogue says unless it is told otherwise for this one.
+def collect_rules(modules: Iterable[ModuleType]) -> dict[str, Rule]:
+    """Return the rules that modules hold, by id and family by family; ValueError for an id that two rules have."""
+    found: dict[str, Rule] = {}
+    for rule in (value for module in modules for value in vars(module).values() if isinstance(value, Rule)):
+        if found.setdefault(rule.id, rule) is not rule:
+            raise ValueError(f"two rules have the id {rule.id}")
+    order = list(FAMILIES)
+    return {rule.id: rule for rule in sorted(found.values(), key=lambda rule: order.index(rule.family))}
 
-    `where` are the other fields of a finding. Raises KeyError for a rule that is not in the catalogue.
-    """
-    return Finding(rule, severity or RULES[rule].severity, message, hint, **where)
 
-
-def severity_at_most_warning(rule: str) -> Severity:
-    """Return the severity of a rule, an error taken down to a warning."""
-    severity = RULES[rule].severity
-    return Severity.WARNING if severity is Severity.ERROR else severity
+RULES: Mapping[str, Rule] = collect_rules(_MODULES)
+RULES_REPLACED_IN_SQUAWK = frozenset(name for rule in RULES.values() for name in rule.replaces)

@@ -3,93 +3,209 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dormatory.checks.drift import COLUMN_ORDER
 from dormatory.checks.finding import Severity
-from dormatory.checks.registry import finding
+from dormatory.checks.revision_files import NO_DOWNGRADE, NO_DOWNGRADES
+from dormatory.checks.rule import Rule
+from dormatory.errors import MissingDowngradeError
+from dormatory.errors.location import NOWHERE, Location
 from dormatory.recording.model import Direction, RouteKind
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded, PartAdded
 from dormatory.schema.snapshot import Enum, Index, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Failure, Recording, Route
+    from dormatory.recording.model import Failure, Recording, Route, Step
     from dormatory.schema.changes import Change
 
-_FAILURE_RULES = {
-    Direction.UPGRADE: "upgrade-fails",
-    Direction.DOWNGRADE: "downgrade-fails",
-    Direction.SECOND_UPGRADE: "second-upgrade-fails",
-}
+UPGRADE_FAILS = Rule(
+    "upgrade-fails",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="an upgrade fails",
+    why="It fails on a database that holds rows that the schema allows; yours holds some of them.",
+    recipe="""
+    batch.add_column(sa.Column("level", sa.Integer(), nullable=True))
+    op.execute("UPDATE guest SET level = 0")
+    batch.alter_column("level", nullable=False)
+    """,
+    replaces=("ban-concurrent-index-creation-in-transaction",),
+)
+
+DOWNGRADE_FAILS = Rule(
+    "downgrade-fails",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="a downgrade fails",
+    why="The way back is needed when something else is wrong already.",
+    recipe="""
+    def downgrade() -> None:
+        op.execute("UPDATE review SET author = '' WHERE author IS NULL")  # what the upgrade allowed since
+        ...
+    """,
+)
+
+SECOND_UPGRADE_FAILS = Rule(
+    "second-upgrade-fails",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="an upgrade fails after a downgrade",
+    why="The downgrade left something behind that the upgrade creates again.",
+    recipe='sa.Enum(name="grade").drop(op.get_bind(), checkfirst=False)  # in the downgrade: Alembic drops no type',
+)
+
+TRACE = Rule(
+    "trace",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="a downgrade leaves something behind, or takes too much",
+    why="The schema after it is not the one before the upgrade.",
+    recipe="# the downgrade undoes what the upgrade did, in the opposite order",
+)
+
+SECOND_UPGRADE_DIFFERS = Rule(
+    "second-upgrade-differs",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="a second upgrade gives another schema than the first",
+    why="Two databases at the same revision are not the same.",
+    recipe="# the downgrade undoes what the upgrade did, in the opposite order",
+)
+
+ROWS_REFUSED = Rule(
+    "rows-refused",
+    "roundtrip",
+    Severity.NOTE,
+    meaning="rows that may exist keep a constraint from being validated",
+    why="The validation fails, blocks nobody meanwhile, and can be repeated once the rows are corrected.",
+    recipe="""
+    op.execute("DELETE FROM stay WHERE room NOT IN (SELECT id FROM room)")  # in a revision before
+    op.execute("ALTER TABLE stay VALIDATE CONSTRAINT fk_stay_room")
+    """,
+)
+
+WAY_DOWN = Rule(
+    "way-down",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="going all the way down fails or leaves something behind",
+    why="What one downgrade leaves behind is there when the next one runs.",
+    recipe="inv db.round-trip --revision 003",
+)
+
+ONE_RUN_DIFFERS = Rule(
+    "one-run-differs",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="all revisions in one run give another schema than one by one",
+    why="""A run remembers which types it has created, and may share one transaction: a new database differs from one
+    that was upgraded step by step.""",
+    recipe='postgresql.ENUM("low", "high", name="grade", create_type=False)',
+)
+
+BRANCH_ORDER = Rule(
+    "branch-order",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="branches applied in another order fail or give another schema",
+    why="Alembic chooses the order, and it may differ between two databases.",
+    recipe='depends_on = "014"',
+)
+
+NO_PATH_FROM_EMPTY = Rule(
+    "no-path-from-empty",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="the history starts from tables that it does not create",
+    why="No new database can be created from it.",
+    recipe='baseline = "baseline.sql"  # in the settings of the project; or a first revision that creates them',
+)
+
+IRREVERSIBLE_IS_NOT = Rule(
+    "irreversible-is-not",
+    "roundtrip",
+    Severity.WARNING,
+    meaning="a revision declares that it has no way back, and has one",
+    why="Somebody who believes it restores a backup for nothing.",
+    recipe='# remove: irreversible = "..."',
+)
+
+IRREVERSIBLE = Rule(
+    "irreversible",
+    "roundtrip",
+    Severity.NOTE,
+    meaning="a revision declares that it has no way back",
+    why="From there on, a backup is the only way back.",
+    recipe='raise NotImplementedError("the numbers were erased")',
+)
+
+NOT_PLAYED = Rule(
+    "not-played",
+    "roundtrip",
+    Severity.NOTE,
+    meaning="revisions were not played because one before them fails",
+    why="Nothing is known about them.",
+    recipe="# fix the first one",
+)
 
 
 def check_round_trip(recording: Recording, history: History) -> Iterator[Finding]:
-    """Report each leg that failed or left something else than it should, and what revisions declare."""
-    revision_by_id = history.by_id
-    has_none = bool(revision_by_id) and not any(revision.downgrade_line for revision in revision_by_id.values())
-    if has_none:
-        yield _finding(next(iter(revision_by_id.values())), recording, "no-downgrades", *_NO_DOWNGRADES_WORDING)
+    """Report each leg that failed or gave another schema than it should, and what revisions declare."""
+    has_no_downgrades = bool(history.revisions) and not any(item.downgrade_line for item in history.revisions)
+    if has_no_downgrades:
+        message = "no revision of this history has a downgrade, so none was taken back"
+        hint = "write downgrades, or set irreversible in each revision"
+        yield _finding(NO_DOWNGRADES, history.revisions[0], recording, message, hint)
     for step in recording.steps:
-        revision = revision_by_id[step.revision]
-        for leg in step.legs:
-            if leg.failure and not (has_none and leg.failure.kind == _NO_DOWNGRADE_ERROR):
-                found = _failure_finding(leg.failure, leg.direction, revision, recording)
-                yield finding_on_extreme_rows(found) if step.is_extreme else found
-            for change in leg.trace:
-                yield _trace_finding(change, leg.direction, revision, recording)
-        if step.refused:
-            message = f"rows that are there may keep it from ending: {step.refused.why}"
-            hint = "mend such rows in a revision before it; nothing waits for a validation meanwhile"
-            yield _finding(revision, recording, "rows-refused", message, hint, where=step.refused.where)
-        if revision.irreversible and len(step.legs) == len(Direction) and step.is_clean:
-            message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
-            yield _finding(revision, recording, "irreversible-is-not", message, "remove the declaration")
+        yield from _step_findings(step, history.by_id[step.revision], recording, has_no_downgrades=has_no_downgrades)
     for route in recording.routes:
-        yield from _route_findings(route, revision_by_id, recording)
+        yield from _route_findings(route, history, recording)
     if recording.unreached:
         stopped = [route.stopped for route in recording.routes if route.stopped]
         last = recording.steps[-1].revision if recording.steps else stopped[-1]
-        message = f"not played, for the upgrade of {last} failed before: {', '.join(recording.unreached)}"
-        yield _finding(
-            revision_by_id[recording.unreached[0]], recording, "not-played", message, "mend that revision first"
-        )
+        message = f"not played because the upgrade of {last} failed before: {', '.join(recording.unreached)}"
+        revision = history.by_id[recording.unreached[0]]
+        yield _finding(NOT_PLAYED, revision, recording, message, "fix that revision first")
+
+
+def _step_findings(
+    step: Step, revision: Revision, recording: Recording, *, has_no_downgrades: bool
+) -> Iterator[Finding]:
+    for leg in step.legs:
+        if leg.failure and not (has_no_downgrades and _is_missing_downgrade(leg.failure)):
+            found = _failure_finding(leg.failure, leg.direction, revision, recording)
+            yield finding_on_extreme_rows(found) if step.is_extreme else found
+        for change in leg.trace:
+            yield _trace_finding(change, leg.direction, revision, recording)
+    if step.refused:
+        message = f"existing rows may keep it from ending: {step.refused.why}"
+        hint = "correct such rows in a revision before it; a validation blocks nobody meanwhile"
+        yield _finding(ROWS_REFUSED, revision, recording, message, hint, location=step.refused.location)
+    if revision.irreversible and len(step.legs) == len(Direction) and step.is_clean:
+        message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
+        yield _finding(IRREVERSIBLE_IS_NOT, revision, recording, message, "remove the declaration")
 
 
 def finding_on_extreme_rows(found: Finding) -> Finding:
-    """Return a finding that was made on extreme rows only: worth a thought, and said so."""
+    """Return a finding that occurs only with extreme values: an error becomes a warning, and the message says why."""
     severity = Severity.WARNING if found.severity is Severity.ERROR else found.severity
     message = f"{found.message}; on rows with extreme values only, plausible ones pass"
     return replace(found, severity=severity, message=message)
 
 
-_NO_DOWNGRADE_ERROR = "MissingDowngradeError"  # the kind of failure
-_ROUTE_RULES = {
-    RouteKind.DOWN: (
-        "way-down",
-        "going all the way down on populated tables",
-        "what one downgrade leaves, the next one meets: play inv db.round-trip on each",
-    ),
-    RouteKind.UP: (
-        "one-run-differs",
-        "alembic upgrade heads in one run",
-        "a run remembers which types it created, and may share a transaction: say checkfirst, or split the revision",
-    ),
-    RouteKind.OTHER_ORDER: (
-        "branch-order",
-        "applying the branches in another order",
-        "let the later one depend on the other: depends_on, or a new parent",
-    ),
+_FAILURE_RULES = {
+    Direction.UPGRADE: UPGRADE_FAILS,
+    Direction.DOWNGRADE: DOWNGRADE_FAILS,
+    Direction.SECOND_UPGRADE: SECOND_UPGRADE_FAILS,
 }
 _MISSING_TABLE = re.compile(r"no such table|relation .* does not exist|NoSuchTableError")
-_NO_DOWNGRADES_WORDING = (
-    "no revision of this history has a downgrade, so none was taken back",
-    "write downgrades, or set irreversible in each revision",
-)
 
 
 def _failure_finding(failure: Failure, direction: Direction, revision: Revision, recording: Recording) -> Finding:
@@ -97,45 +213,75 @@ def _failure_finding(failure: Failure, direction: Direction, revision: Revision,
     if going_down and (failure.is_declared or revision.irreversible):
         reason = failure.why if failure.is_declared else revision.irreversible
         message = f"it declares that it has no way back: {reason or 'without a reason'}"
-        return _finding(revision, recording, "irreversible", message, "a backup is the only way back")
-    if failure.kind == _NO_DOWNGRADE_ERROR:
-        return _finding(revision, recording, "no-downgrade", "it has no downgrade function", failure.fix)
+        return _finding(IRREVERSIBLE, revision, recording, message, "a backup is the only way back")
+    if _is_missing_downgrade(failure):
+        return _finding(NO_DOWNGRADE, revision, recording, "it has no downgrade function", failure.fix)
     if direction is Direction.UPGRADE and not revision.parents and _MISSING_TABLE.search(failure.why):
         message = f"no path from empty: {failure.why}"
-        hint = "name what makes the tables it starts from: baseline in [dormatory] of the ini file"
-        return _finding(revision, recording, "no-path-from-empty", message, hint, where=failure.where)
-    message = f"the {direction.value} failed: {failure.why}"
-    return _finding(revision, recording, _FAILURE_RULES[direction], message, failure.fix, where=failure.where)
+        hint = "name what creates the tables it starts from: baseline in [dormatory] of the ini file"
+        return _finding(NO_PATH_FROM_EMPTY, revision, recording, message, hint, location=failure.location)
+    rule, message = _FAILURE_RULES[direction], f"the {direction.value} failed: {failure.why}"
+    return _finding(rule, revision, recording, message, failure.fix, location=failure.location)
 
 
-def _route_findings(route: Route, revision_by_id: Mapping[str, Revision], recording: Recording) -> Iterator[Finding]:
-    """Report a way through many revisions that did not end where the round trips say."""
-    rule, description, hint = _ROUTE_RULES[route.kind]
+def _is_missing_downgrade(failure: Failure) -> bool:
+    return failure.kind == MissingDowngradeError.__name__
+
+
+@dataclass(frozen=True, slots=True)
+class _RouteCheck:
+    """The rule for a route, what the route does, and what to do where it fails."""
+
+    rule: Rule
+    description: str
+    hint: str
+
+
+_ROUTE_CHECKS = {
+    RouteKind.DOWN: _RouteCheck(
+        WAY_DOWN,
+        "going all the way down on populated tables",
+        "what one downgrade leaves behind is there when the next one runs: play inv db.round-trip on each",
+    ),
+    RouteKind.UP: _RouteCheck(
+        ONE_RUN_DIFFERS,
+        "alembic upgrade heads in one run",
+        "a run remembers which types it created, and may share a transaction: say checkfirst, or split the revision",
+    ),
+    RouteKind.OTHER_ORDER: _RouteCheck(
+        BRANCH_ORDER,
+        "applying the branches in another order",
+        "let the later one depend on the other: depends_on, or a new parent",
+    ),
+}
+
+
+def _route_findings(route: Route, history: History, recording: Recording) -> Iterator[Finding]:
+    """Report a route through many revisions that failed, or that gives another schema than the round trips."""
+    check = _ROUTE_CHECKS[route.kind]
     order = f" ({', '.join(route.revisions)})" if route.kind is RouteKind.OTHER_ORDER else ""
-    revision = revision_by_id[route.stopped or route.revisions[-1]]
+    revision = history.by_id[route.stopped or route.revisions[-1]]
     if route.failure:
-        message = f"{description}{order} fails at {revision.id}: {route.failure.why}"
-        yield _finding(revision, recording, rule, message, hint, where=route.failure.where)
+        message = f"{check.description}{order} fails at {revision.id}: {route.failure.why}"
+        yield _finding(check.rule, revision, recording, message, check.hint, location=route.failure.location)
     for change in route.trace:
         if not isinstance(change, ColumnsReordered):
-            message = f"{description}{order} ends elsewhere than step by step: {change}"
-            yield _finding(revision, recording, rule, message, hint, object_=change.object)
+            message = f"{check.description}{order} ends elsewhere than step by step: {change}"
+            yield _finding(check.rule, revision, recording, message, check.hint, object_name=change.object)
 
 
 def _trace_finding(change: Change, direction: Direction, revision: Revision, recording: Recording) -> Finding:
     if isinstance(change, ColumnsReordered):
-        rule = "column-order"
+        rule, hint = COLUMN_ORDER, "harmless unless something relies on positions"
         message = f"{change} after the {direction.value}"
-        hint = "harmless unless something relies on positions"
     else:
-        rule = "trace" if direction is Direction.DOWNGRADE else "second-upgrade-differs"
+        rule, hint = TRACE if direction is Direction.DOWNGRADE else SECOND_UPGRADE_DIFFERS, _trace_fix(change)
         message = f"the {direction.value} leaves a trace: {change}"
-        hint = _trace_fix(change)
-    return _finding(revision, recording, rule, message, hint, object_=change.object)
+    return _finding(rule, revision, recording, message, hint, object_name=change.object)
 
 
 def _trace_fix(change: Change) -> str:
-    """Return what the downgrade lacks, as the line to write where that is one line."""
+    """Return what the downgrade lacks, as the line to write where it is one line."""
     match change:
         case ObjectAdded(value=Enum(name=name)):
             return f'Alembic never drops a type: sa.Enum(name="{name}").drop(op.get_bind(), checkfirst=False)'
@@ -147,25 +293,20 @@ def _trace_fix(change: Change) -> str:
 
 
 def _finding(
+    rule: Rule,
     revision: Revision,
     recording: Recording,
-    rule: str,
     message: str,
     hint: str,
     *,
-    where: str = "",
-    object_: str = "",
+    location: Location = NOWHERE,
+    object_name: str = "",
 ) -> Finding:
-    file, _, line = where.rpartition(":")
-    if revision.path.as_posix().endswith(f"/{file}"):
-        file = ""  # said as the project's root sees it
-    return finding(
-        rule,
-        message,
-        hint,
-        backend=recording.backend,
-        object=object_,
-        revision=revision.id,
-        file=file or str(revision.path),
-        line=int(line) if line.isdecimal() else revision.downgrade_line or 1,
+    """Return a finding where something failed, or at the downgrade where nothing did."""
+    line = location.line or revision.downgrade_line or 1
+    # A failure in the revision itself names its file relative to the project; a finding has the whole path.
+    is_elsewhere = location.path and not revision.path.as_posix().endswith(f"/{location.path}")
+    location = Location(location.path if is_elsewhere else str(revision.path), line)
+    return rule.finding(
+        message, hint, backend=recording.backend, object_name=object_name, revision=revision.id, location=location
     )

@@ -1,4 +1,4 @@
-"""What a project's settings make of findings: other severities, rules that are off, histories too old to judge."""
+"""What a project's settings do to findings: other severities, rules that are off, revisions too old to judge."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from dormatory.project.settings import Settings
 
 OFF = "off"
-_FAMILIES_LIMITED_BY_SINCE = frozenset({"source", "locks", "sql"})  # families that judge how a revision is written
+_FAMILIES_LIMITED_BY_SINCE = frozenset({"source", "locks", "sql"})  # they judge how a revision is written
 _SEVERITIES = {severity.value: severity for severity in Severity}
 
 
 def apply_settings(findings: Iterable[Finding], settings: Settings, history: History) -> Iterator[Finding]:
-    """Yield the findings as the project wants them; without `since` every revision is judged.
+    """Yield the findings with the severities of the project's settings; without `since` every revision is judged.
 
-    Raises UnknownRevisionError where `since` is none of the history.
+    Raises UnknownRevisionError where `since` is not a revision of the history.
     """
     old = history.ancestors(settings.since) if settings.since else frozenset[str]()
     for found in findings:
@@ -36,7 +36,7 @@ def apply_settings(findings: Iterable[Finding], settings: Settings, history: His
 
 
 def refuse_unknown_rules(settings: Settings, file: Path) -> None:
-    """Raise NoProjectError for a rule or a severity in the settings that there is not."""
+    """Raise MissingProjectError for a rule or a severity in the settings that does not exist."""
     for rule, severity in settings.severities:
         if rule not in RULES:
             raise MissingProjectError(file, f"severities names a rule {rule}, which there is not")

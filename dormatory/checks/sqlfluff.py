@@ -1,27 +1,29 @@
-"""SQL that stands in revisions as text, and what sqlfluff says of it: pure, sqlfluff itself runs elsewhere."""
+"""SQL that stands in revisions as text, and what sqlfluff reports about it: pure, sqlfluff itself runs elsewhere."""
 
 from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import BACKEND_NAMES
-from dormatory.checks.registry import finding
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 from dormatory.checks.source import read_revision
 from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument
 from dormatory.checks.source.revision import executed_sql
+from dormatory.errors.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from dormatory.checks.finding import Finding, LinterDiagnostic
+    from dormatory.checks.finding import Finding, LinterMessage
     from dormatory.checks.source.resolver import NameResolver
     from dormatory.checks.source.revision import RevisionSource
     from dormatory.project.script import Script
 
-# Text inside of Python is laid out as Python is, and a call ends its statement itself.
+# SQL inside of Python follows the layout of Python, and a call needs no semicolon at the end.
 _LAYOUT_RULES = ("LT", "CV06")
 _PARSE_ERROR_RULE = "PRS"
 _PARAMETER = re.compile(r"(?<![:\w\\]):\w+(?![:\w])")
@@ -29,11 +31,10 @@ _PARAMETER = re.compile(r"(?<![:\w\\]):\w+(?![:\w])")
 
 @dataclass(frozen=True, slots=True)
 class SQLSnippet:
-    """One text of SQL: where it begins, the first and last line of its literal, and the backend that reads it."""
+    """One text of SQL: where it begins, the last line of its literal, and the backend that reads it."""
 
     revision: str
-    file: str
-    line: int
+    location: Location
     end_line: int
     backend: str
     sql: str
@@ -45,40 +46,60 @@ class SQLSnippet:
 
 
 def sql_snippets(scripts: Sequence[Script], *, backends: Collection[str] = BACKEND_NAMES) -> Mapping[str, SQLSnippet]:
-    """Return the texts of SQL that revisions execute, by a name of their own.
+    """Return the texts of SQL that revisions execute, each by a name that is a number.
 
-    Left out is what is put together while it runs. What runs on several backends is read as PostgreSQL does.
+    A text that is composed at run time is left out. A text that runs on several backends is PostgreSQL's.
     """
-    found = dict[tuple[str, int, str], SQLSnippet]()
+    found = dict[tuple[Location, str], SQLSnippet]()
     for script in scripts:
         if script.tree is None or script.revision is None or b"execute" not in script.source:
             continue
         for snippet in _snippets_of(read_revision(script.tree, script.source, script.revision, backends)):
-            found.setdefault((snippet.file, snippet.line, snippet.sql), snippet)
+            found.setdefault((snippet.location, snippet.sql), snippet)
     return {f"{number}": snippet for number, snippet in enumerate(found.values())}
 
 
-def sqlfluff_findings(snippets: Mapping[str, SQLSnippet], complaints: Sequence[LinterDiagnostic]) -> Iterator[Finding]:
-    """Report what sqlfluff says, at the line of the revision, but for how the text is laid out."""
-    for it in complaints:
+SQLFLUFF = Rule(
+    "sqlfluff",
+    "sql",
+    Severity.WARNING,
+    meaning="sqlfluff reports SQL written by hand",
+    why="https://docs.sqlfluff.com has the reasons; [tool.sqlfluff] of pyproject.toml chooses the rules.",
+    recipe="# the message names sqlfluff's rule",
+)
+
+SQL_UNPARSABLE = Rule(
+    "sql-unparsable",
+    "sql",
+    Severity.NOTE,
+    meaning="sqlfluff cannot read SQL written by hand",
+    why="Its grammar lacks something, or the statement is composed at run time. It was not judged.",
+    recipe="op.execute(sa.text(...))  # one statement, written out",
+)
+
+
+def sqlfluff_findings(snippets: Mapping[str, SQLSnippet], messages: Sequence[LinterMessage]) -> Iterator[Finding]:
+    """Report the messages of sqlfluff at the lines of the revisions, except those about layout."""
+    for it in messages:
         snippet = snippets[it.text_name]
         if it.rule.startswith(_LAYOUT_RULES):
             continue
-        where: dict[str, Any] = {
-            "backend": snippet.backend,
-            "object": it.rule,
-            "revision": snippet.revision,
-            "file": snippet.file,
-            "line": min(snippet.line + it.line - 1, snippet.end_line),
-            "sql": snippet.sql,
-        }
+        location = replace(snippet.location, line=min(snippet.location.line + it.line - 1, snippet.end_line))
         if it.rule == _PARSE_ERROR_RULE:
-            message = f"sqlfluff cannot read this SQL: {it.message}"
-            yield finding("sql-unparsable", message, "one statement, written out, reads best", **where)
+            rule, message = SQL_UNPARSABLE, f"sqlfluff cannot read this SQL: {it.message}"
+            hint = "one statement, written out, reads best"
         else:
-            message = f"{it.message.rstrip('.')} (sqlfluff: {it.rule})"
+            rule, message = SQLFLUFF, f"{it.message.rstrip('.')} (sqlfluff: {it.rule})"
             hint = f"sqlfluff rules {it.rule} says more; [tool.sqlfluff] chooses the rules"
-            yield finding("sqlfluff", message, hint, **where)
+        yield rule.finding(
+            message,
+            hint,
+            backend=snippet.backend,
+            object_name=it.rule,
+            revision=snippet.revision,
+            location=location,
+            sql=snippet.sql,
+        )
 
 
 def _snippets_of(source: RevisionSource) -> Iterator[SQLSnippet]:
@@ -89,18 +110,18 @@ def _snippets_of(source: RevisionSource) -> Iterator[SQLSnippet]:
             continue
         literal = _literal(argument(site.call, 0, "sqltext", "statement"), source.resolver) or site.call
         last = literal.end_lineno or literal.lineno
-        # "postgresql" comes before "sqlite", and knows more of SQL.
+        # "postgresql" comes before "sqlite", and its grammar has more of SQL.
         first = literal.lineno + _is_on_next_line(literal, source.resolver)
-        yield SQLSnippet(source.revision.id, str(source.revision.path), first, last, backends[0], sql)
+        yield SQLSnippet(source.revision.id, Location(str(source.revision.path), first), last, backends[0], sql)
 
 
 def _is_on_next_line(literal: ast.expr, resolver: NameResolver) -> bool:
-    """Say whether a text begins on the line below its quotes, which end in a backslash."""
+    """Return whether a text begins on the line below its quotes, which end in a backslash."""
     return resolver.lines[literal.lineno - 1].endswith(('"""\\', "'''\\"))
 
 
 def _literal(node: ast.expr | None, resolver: NameResolver) -> ast.expr | None:
-    """Return the literal that a text comes from; a call stands around it, such as text() or dedent()."""
+    """Return the literal that a text comes from; calls such as text() or dedent() may stand around it."""
     for _ in range(9):
         value = resolver.value(node)
         match value:

@@ -12,14 +12,14 @@ from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
-from dormatory.checks.engine_errors import engine_error_finding
+from dormatory.checks.engine_errors import broken_history_finding
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
 from dormatory.checks.locks import IN_USE_RULES, check_locks
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import parity_comments
-from dormatory.checks.registry import FAMILIES, RULES
+from dormatory.checks.registry import FAMILIES, RULES, RULES_REPLACED_IN_SQUAWK
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
 from dormatory.checks.source import ApplicationModules, check_source
@@ -78,7 +78,7 @@ def selected_families(only: str, skip: str) -> frozenset[str]:
     chosen, skipped = ([name.strip() for name in text.split(",") if name.strip()] for text in (only, skip))
     for name in (*chosen, *skipped):
         if name not in FAMILIES:
-            raise UnknownFamilyError(name, known=FAMILIES)
+            raise UnknownFamilyError(name, known=tuple(FAMILIES))
     return frozenset(chosen or FAMILIES) - set(skipped)
 
 
@@ -104,7 +104,7 @@ def check_project(
             history = History.of(graph)
         except BrokenHistoryError as error:
             if "graph" not in request.families:
-                early.append(engine_error_finding(error, "broken-history"))
+                early.append(broken_history_finding(error))
         else:
             selected = _selected_revisions(history, read_reference, request)
             if needed := _needed_evidence(graph, history, request, selected):
@@ -123,7 +123,7 @@ def check_project(
         found = [item for item in found if not _is_outside_selection(item, selected)]
     # Comments come before settings: a comment on a rule that the settings turn off is still used.
     checked_families = _families_with_evidence(request.families, evidence)
-    visible, suppressed = apply_suppressions(found, files, families=checked_families, revisions=selected)
+    visible, suppressed = apply_suppressions(found, files, RULES, families=checked_families, revisions=selected)
     outcome = Outcome(
         tuple(apply_settings(visible, project.settings, history)),
         tuple(_server(item) for item in evidence if item.server),
@@ -238,7 +238,8 @@ def _lock_findings(project: Project, history: History, recording: Recording, ref
     yield from found
     ddl = executed_ddl(recording, history)
     texts = {name: script.text for name, script in ddl.items()}
-    yield from squawk_findings(ddl, linters.run_squawk(texts, home=project.root, server=recording.server))
+    messages = linters.run_squawk(texts, home=project.root, server=recording.server)
+    yield from squawk_findings(ddl, messages, replaced=RULES_REPLACED_IN_SQUAWK)
 
 
 def _is_outside_selection(found: Finding, selected: Collection[str]) -> bool:

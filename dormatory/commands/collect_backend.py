@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dormatory.backends.registry import backend_for
-from dormatory.checks.engine_errors import engine_error_finding
+from dormatory.checks.engine_errors import REPORTED_ERRORS, engine_error_finding
 from dormatory.commands.evidence import Evidence
 from dormatory.commands.schema_dump import committed_file
 from dormatory.errors import (
-    BaselineFailedError,
     DatabaseFailedError,
-    EnvironmentFailedError,
-    ModelsFailedError,
-    RevisionFailedError,
-    RevisionImportError,
-    TransactionEndedError,
-    UnexpectedRevisionError,
-    WrongDatabaseError,
 )
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
@@ -34,22 +25,10 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import EvidenceRequest
-    from dormatory.errors import DormatoryError
     from dormatory.project.project import Project
     from dormatory.recording.model import Comparison, Recording, Step
 
 _T = TypeVar("_T")
-# Errors in the project itself, which keep its history from being replayed: each is a finding, and the check goes on.
-_RULE_BY_ERROR: dict[type[DormatoryError], str] = {
-    RevisionFailedError: "upgrade-fails",
-    RevisionImportError: "upgrade-fails",
-    ModelsFailedError: "models-fail",
-    BaselineFailedError: "baseline-fails",
-    EnvironmentFailedError: "environment-fails",
-    WrongDatabaseError: "wrong-database",
-    UnexpectedRevisionError: "not-applied",
-    TransactionEndedError: "transaction-ended",
-}
 
 
 def collect_backend_evidence(
@@ -115,9 +94,7 @@ class _EvidenceCollector:
         """Return what a function returns, or None if it raises an error of the project, which becomes a finding."""
         try:
             return function()
-        except tuple(_RULE_BY_ERROR) as error:
-            found = engine_error_finding(error, _RULE_BY_ERROR[type(error)], backend=self._backend)
-            if found.file:
-                found = replace(found, file=str(self._project.root / found.file))
+        except REPORTED_ERRORS as error:
+            found = engine_error_finding(error, backend=self._backend, root=self._project.root)
             self._problems.extend([found] if found not in self._problems else [])
             return None

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.finding import LinterDiagnostic
+from dormatory.checks.finding import LinterMessage
 from dormatory.errors import ProgramFailedError, ProgramMissingError
 from dormatory.system.process import run_program
 
@@ -24,7 +24,7 @@ _SQLFLUFF_SECTION = re.compile(r"^\s*\[(?:tool\.)?sqlfluff\b", re.MULTILINE)
 _SQLFLUFF_DIALECTS = {"postgresql": "postgres"}  # as sqlfluff calls it
 
 
-def run_squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tuple[LinterDiagnostic, ...]:
+def run_squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tuple[LinterMessage, ...]:
     """Return what squawk says of texts by name, in one run; `.squawk.toml` of `home` or above it holds.
 
     `server` is the name and version of the server that executed them. Raises ProgramMissingError, ProgramFailedError.
@@ -41,12 +41,12 @@ def run_squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tup
             Path(file).write_text(texts[text], encoding="utf-8")
         reports = _run_linter("squawk", ["--reporter", "json", *version_options, *files], home)
     return tuple(
-        LinterDiagnostic(files[it["file"]], it["line"] + 1, it["rule_name"], it["message"], it.get("help") or "")
+        LinterMessage(files[it["file"]], it["line"] + 1, it["rule_name"], it["message"], it.get("help") or "")
         for it in reports
     )
 
 
-def run_sqlfluff(texts: Mapping[str, tuple[str, str]], *, home: Path) -> tuple[LinterDiagnostic, ...]:
+def run_sqlfluff(texts: Mapping[str, tuple[str, str]], *, home: Path) -> tuple[LinterMessage, ...]:
     """Return what sqlfluff says of texts by name, each given with its backend, in one run.
 
     The rules are those of its settings in `home` or the nearest directory above it; a project without any has chosen
@@ -70,7 +70,7 @@ def run_sqlfluff(texts: Mapping[str, tuple[str, str]], *, home: Path) -> tuple[L
             "sqlfluff", ["lint", "--format", "json", "--disable-progress-bar", "--nocolor", "."], place
         )
     return tuple(
-        LinterDiagnostic(names[Path(file["filepath"]).name], it["start_line_no"], it["code"], it["description"])
+        LinterMessage(names[Path(file["filepath"]).name], it["start_line_no"], it["code"], it["description"])
         for file in reports
         for it in file["violations"]
     )

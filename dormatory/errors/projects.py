@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.errors.base import DormatoryError
+from dormatory.errors.location import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from dormatory.errors.location import Location
 
 
 class MissingProjectError(DormatoryError):
@@ -55,9 +58,9 @@ class RevisionFailedError(DormatoryError):
 
     is_failure = True
 
-    def __init__(self, where: str, reason: str, *, fix: str) -> None:
-        self.where = where
-        super().__init__(f"the revision failed at {where}", why=reason, fix=fix)
+    def __init__(self, location: Location, reason: str, *, fix: str) -> None:
+        self.location = location
+        super().__init__(f"the revision failed at {location}", why=reason, fix=fix)
 
 
 class TransactionEndedError(DormatoryError):
@@ -77,10 +80,10 @@ class TransactionEndedError(DormatoryError):
 class MissingDowngradeError(DormatoryError):
     """A revision has no downgrade function."""
 
-    def __init__(self, where: str) -> None:
-        self.where = where
+    def __init__(self, location: Location) -> None:
+        self.location = location
         super().__init__(
-            f"{where} has no downgrade",
+            f"{location} has no downgrade",
             why="the file defines no such function",
             fix='write it, or declare irreversible = "why" at the top of the module',
         )
@@ -89,18 +92,18 @@ class MissingDowngradeError(DormatoryError):
 class RevisionImportError(DormatoryError):
     """A revision file cannot be imported."""
 
-    def __init__(self, where: str, reason: str) -> None:
-        self.where = where
-        super().__init__(f"{where} cannot be imported", why=reason, fix="correct the revision file")
+    def __init__(self, location: Location, reason: str) -> None:
+        self.location = location
+        super().__init__(f"{location} cannot be imported", why=reason, fix="correct the revision file")
 
 
 class FixtureFailedError(DormatoryError):
     """A statement failed in the project's file of rows for a revision."""
 
-    def __init__(self, where: str, statement: str, reason: str) -> None:
-        self.where, self.statement = where, statement
+    def __init__(self, location: Location, statement: str, reason: str) -> None:
+        self.location, self.statement = location, statement
         super().__init__(
-            f"{where} failed: {' '.join(statement.split())}",
+            f"{location} failed: {' '.join(statement.split())}",
             why=reason,
             fix="make it fit the schema of its revision, which is the one in its name",
         )
@@ -118,10 +121,12 @@ class EnvironmentFailedError(DormatoryError):
 
     is_failure = True
 
-    def __init__(self, where: str, reason: str) -> None:
-        self.where = where
+    def __init__(self, location: Location | None, reason: str) -> None:
+        self.location = location or NOWHERE
         super().__init__(
-            f"env.py failed at {where}", why=reason, fix="check that plain Alembic runs here: python -m alembic current"
+            f"env.py failed at {location or 'env.py'}",
+            why=reason,
+            fix="check that plain Alembic runs here: python -m alembic current",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from dormatory.errors.location import NOWHERE, Location
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot
 from dormatory.sql.lock_modes import LOCK_MODES
@@ -63,7 +64,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why something did not end: the error's class, reason and remedy, and the `file:line` it came from, if known.
+    """Why something did not end: the error's class, reason and remedy, and where it came from, if that is known.
 
     `is_declared` tells that the revision itself raised NotImplementedError: it says that there is no way.
     """
@@ -72,7 +73,7 @@ class Failure:
     what: str
     why: str
     fix: str
-    where: str = ""
+    location: Location = NOWHERE
     is_declared: bool = False
 
     def __str__(self) -> str:
@@ -84,7 +85,7 @@ class Failure:
         """Return the error as a value, without the row that a server may have quoted in it."""
         declared = isinstance(error.__cause__, NotImplementedError)
         what, why = without_row_values(error.what), str(error.__cause__) if declared else without_row_values(error.why)
-        return cls(type(error).__name__, what, why, error.fix, getattr(error, "where", ""), declared)
+        return cls(type(error).__name__, what, why, error.fix, getattr(error, "location", NOWHERE), declared)
 
 
 @dataclass(frozen=True, slots=True)

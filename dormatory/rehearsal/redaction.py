@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dormatory.errors.location import NOWHERE
 from dormatory.recording.model import Failure
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _source_words(error: DormatoryError) -> Iterator[str]:
         return
     of_function = type(getattr(cause, "orig", None)).__name__ == _PLPGSQL_EXCEPTION
     of_python = not isinstance(cause, SQLAlchemyError) and _RAISE_STATEMENT.search(frames[-1].line or "")
-    revision = str(getattr(error, "where", "")).rpartition(":")[0]
+    revision = getattr(error, "location", NOWHERE).path
     if of_function or of_python:
         for file in {frame.filename for frame in frames if frame is frames[-1] or frame.filename.endswith(revision)}:
             yield from re.findall(r"\w+", Path(file).read_text(encoding="utf-8", errors="replace"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DanglingRowsError, MissingDowngradeError
+from dormatory.errors.location import Location
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.rehearsal import offending_rows as offences
@@ -162,7 +163,9 @@ class _RoundTrip:
                 self._schemas.append(before)
                 self._row_tracker.begin_trip(before)
             if direction is Direction.DOWNGRADE and not self._session.has_downgrade(self._revision):
-                refused.append(Failure.from_error(MissingDowngradeError(self._session.revision_file(self._revision))))
+                refused.append(
+                    Failure.from_error(MissingDowngradeError(Location(self._session.revision_file(self._revision))))
+                )
                 return
             with self._session.connection_between_steps() as connection:
                 row_counts = backend_for(self._clone).row_counts

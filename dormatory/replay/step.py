@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
 from dormatory.errors import MissingDowngradeError
+from dormatory.errors.location import Location
 from dormatory.recording.masking import mask_statements
 from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.schema.diff import diff, residue
@@ -48,7 +49,7 @@ class StepReplay:
         self.after = after = self._read_state()
         self._add_leg()
         if not self._session.has_downgrade(self._revision):
-            failure = Failure.from_error(MissingDowngradeError(self._session.revision_file(self._revision)))
+            failure = Failure.from_error(MissingDowngradeError(Location(self._session.revision_file(self._revision))))
             self._legs.append(Leg(Direction.DOWNGRADE, 0.0, failure=failure))
             return True
         refused = yield from self._play_leg(Direction.DOWNGRADE)

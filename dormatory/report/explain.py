@@ -1,4 +1,4 @@
-"""What a rule means, for somebody who met it."""
+"""The explanation of one rule."""
 
 from __future__ import annotations
 

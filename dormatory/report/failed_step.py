@@ -1,4 +1,4 @@
-"""A leg that went wrong, shown in full: its SQL with the lines that issued it, and what it left."""
+"""A leg that failed or left something behind, in full: its SQL, the lines that issued it, and what is wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def failed_step_lines(findings: Sequence[Finding], recordings: Sequence[Recording]) -> Iterator[str]:
-    """Yield the first leg, in the order of play, of a revision in which an error was found; nothing when none was."""
+    """Yield the first leg with a problem, of the first revision that has an error; nothing if none has."""
     failed = {(item.backend, item.revision) for item in findings if item.severity is Severity.ERROR and item.revision}
     for recording in recordings:
         for step in recording.steps:
@@ -24,7 +24,7 @@ def failed_step_lines(findings: Sequence[Finding], recordings: Sequence[Recordin
 
 
 def step_lines(step: Step, backend: str) -> Iterator[str]:
-    """Yield the first leg of a step that went wrong, statement by statement, and what is wrong with it."""
+    """Yield the first leg of a step with a problem, statement by statement, and the problem."""
     lossy = {loss.direction for loss in step.losses}
     for leg in step.legs:
         if not leg.is_clean or leg.direction in lossy:

@@ -1,9 +1,10 @@
-"""Chooses how findings are shown, and shows them: on standard output, in a file, or to the build server."""
+"""Write findings in the chosen format: to standard output, to a file, or for the build server."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -12,6 +13,7 @@ from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summ
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.json_document import json_document
 from dormatory.report.junit import junit_report
+from dormatory.report.manual_url import manual_url
 from dormatory.report.sarif import sarif_log
 from dormatory.report.text import findings_text
 
@@ -32,7 +34,7 @@ FORMATS = tuple(_RENDERERS)
 
 
 def chosen_format(given: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Return the format that was asked for, else the one that suits where this runs.
+    """Return the given format, or the default: github in GitHub Actions, else text.
 
     Raises UnknownFormatError.
     """
@@ -42,14 +44,15 @@ def chosen_format(given: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def write_report(outcome: Outcome, format_name: str = "", output: Path | None = None) -> None:
-    """Show an outcome in a format; into a file, when one is given, and then on standard output for a reader, too.
+    """Write an outcome in a format to standard output, or to a file and a readable form to standard output.
 
     Raises UnknownFormatError, ReportNotWrittenError.
     """
     root = repository_root(outcome.configuration, os.environ)
+    outcome = outcome if outcome.manual else replace(outcome, manual=manual_url(os.environ))
     shown = chosen_format(format_name)
     if output is not None:
-        # commands are of use on standard output only, so nobody wants them in a file without asking
+        # GitHub reads its commands from standard output only, so a file gets them only on request
         _write_file(output, _RENDERERS[format_name or "text"](outcome, root), mode="w")
         shown = chosen_format("")
     if shown == "github" and (page := os.environ.get("GITHUB_STEP_SUMMARY")):
@@ -63,7 +66,7 @@ def write_report(outcome: Outcome, format_name: str = "", output: Path | None = 
 
 
 def repository_root(configuration: Path, environ: Mapping[str, str]) -> Path:
-    """Return the directory that a repository's paths start from: GitHub's, git's, else the current one."""
+    """Return the root of the repository: GitHub's workspace, the directory with .git, else the current one."""
     start = configuration.absolute().parent
     workspace = environ.get("GITHUB_WORKSPACE", "")
     if workspace and start.is_relative_to(workspace):
@@ -73,7 +76,7 @@ def repository_root(configuration: Path, environ: Mapping[str, str]) -> Path:
 
 
 def _has_colours(stream: TextIO) -> bool:
-    """Say whether a stream shows colours: never unless it is a terminal, nor where NO_COLOR is set."""
+    """Return whether a stream shows colours: it is a terminal, and NO_COLOR is not set."""
     if os.environ.get("NO_COLOR") or not stream.isatty():
         return False
     from rich.console import Console  # noqa: PLC0415  # for a terminal only: it takes a while to load
@@ -82,7 +85,7 @@ def _has_colours(stream: TextIO) -> bool:
 
 
 def _print(content: str) -> None:
-    """Print what a locale without a character shows as its escape."""
+    """Print a text; a character that the locale cannot encode is written as its escape."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(content.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()

@@ -18,15 +18,15 @@ _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.NOTE
 
 
 def gitlab_report(outcome: Outcome, base: Path) -> str:
-    """Return a JSON list, the worst first; each entry has a file and a line, for GitLab leaves out what has none."""
+    """Return a JSON list, the worst first; each entry has a file and a line, because GitLab skips entries without."""
     fallback_file = relative_path(str(outcome.configuration), base)
     entries = [
         {
             "description": _description(problem),
-            "check_name": problem.rule,
+            "check_name": problem.finding.rule,
             "fingerprint": problem.fingerprint,
-            "severity": _SEVERITIES[problem.severity],
-            "location": {"path": problem.file or fallback_file, "lines": _lines(problem)},
+            "severity": _SEVERITIES[problem.finding.severity],
+            "location": {"path": problem.finding.location.path or fallback_file, "lines": _lines(problem)},
         }
         for problem in problems(outcome, base)
     ]
@@ -34,9 +34,15 @@ def gitlab_report(outcome: Outcome, base: Path) -> str:
 
 
 def _lines(problem: Problem) -> dict[str, int]:
-    return {"begin": max(problem.line, 1)} | ({"end": problem.end_line} if problem.end_line else {})
+    return {"begin": max(problem.finding.location.line, 1)} | (
+        {"end": problem.finding.end_line} if problem.finding.end_line else {}
+    )
 
 
 def _description(problem: Problem) -> str:
     ran = f" (on {' and '.join(problem.backends)})" if problem.backends else ""
-    return f"{problem.message}{ran}; {problem.hint}" if problem.hint else f"{problem.message}{ran}"
+    return (
+        f"{problem.finding.message}{ran}; {problem.finding.hint}"
+        if problem.finding.hint
+        else f"{problem.finding.message}{ran}"
+    )

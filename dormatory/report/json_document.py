@@ -8,10 +8,10 @@
      "findings": [{"rule", "severity", "message", "hint", "revision", "object", "file", "line", "end_line", "column",
                    "backends", "statements": [{"backends", "sql"}], "fingerprint"}]}
 
-Findings stand with the worst first. `severity` is error, warning or note; `file` is relative to the root of the
-repository, with slashes; numbers are 0 and texts empty where nothing is known; `rules` are those of the findings, as
-far as the catalogue knows them. Control characters in texts are written as escapes (backslash, x, two digits). The
-version changes when a key goes away or changes its meaning; keys may be added.
+The worst finding comes first. `severity` is error, warning or note; `file` is relative to the root of the repository,
+with slashes; an unknown number is 0, an unknown text empty; `rules` describes the rules of the findings, unknown ones
+excepted. Control characters in texts are written as escapes (backslash, x, two digits). The version changes when a key
+is removed or changes its meaning; keys may be added.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FORMAT_VERSION = 1
 
 
 def json_document(outcome: Outcome, base: Path) -> str:
-    """Return the findings as JSON in ASCII, so that no encoding can spoil it."""
+    """Return the findings as JSON in ASCII, so that no encoding can damage it."""
     found = problems(outcome, base)
     count_by_severity = counts_by_severity(found)
     content = {
@@ -67,7 +67,7 @@ def _revisions(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _rules(outcome: Outcome, found: tuple[Problem, ...]) -> dict[str, dict[str, str]]:
-    known = (outcome.rules[name] for name in sorted({problem.rule for problem in found} & outcome.rules.keys()))
+    known = (outcome.rules[name] for name in sorted({problem.finding.rule for problem in found} & outcome.rules.keys()))
     return {
         rule.id: {
             "family": rule.family,
@@ -82,16 +82,16 @@ def _rules(outcome: Outcome, found: tuple[Problem, ...]) -> dict[str, dict[str, 
 
 def _finding(problem: Problem) -> dict[str, Any]:
     return {
-        "rule": problem.rule,
-        "severity": problem.severity.value,
-        "message": problem.message,
-        "hint": problem.hint,
-        "revision": problem.revision,
-        "object": problem.object,
-        "file": problem.file,
-        "line": problem.line,
-        "end_line": problem.end_line,
-        "column": problem.column,
+        "rule": problem.finding.rule,
+        "severity": problem.finding.severity.value,
+        "message": problem.finding.message,
+        "hint": problem.finding.hint,
+        "revision": problem.finding.revision,
+        "object": problem.finding.object,
+        "file": problem.finding.location.path,
+        "line": problem.finding.location.line,
+        "end_line": problem.finding.end_line,
+        "column": problem.finding.location.column,
         "backends": problem.backends,
         "statements": [{"backends": backends, "sql": sql} for backends, sql in problem.statements],
         "fingerprint": problem.fingerprint,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dormatory.checks.outcome import Outcome
     from dormatory.report.grouping import Problem
 
-_SUITE_WITHOUT_DATABASE = "history"  # what no database was asked about
+_SUITE_WITHOUT_DATABASE = "history"  # for what no database was needed
 _MAX_MESSAGE_LENGTH = 300  # characters
 
 
@@ -29,11 +29,13 @@ class _Case:
 def junit_report(outcome: Outcome, base: Path) -> str:
     """Return a suite for each backend that ran, and one for what needs no database; in ASCII.
 
-    A problem of no revision stands in a case that is named after the family of its rule.
+    A problem without a revision is in a case that is named after the family of its rule.
     """
     root = Element("testsuites", name="dormatory")
     for suite, cases in _suites(outcome, base).items():
-        failed = sum(any(outcome.is_blocking(item.severity) for item in case.problems) for case in cases.values())
+        failed = sum(
+            any(outcome.is_blocking(item.finding.severity) for item in case.problems) for case in cases.values()
+        )
         attributes = {"name": suite, "tests": str(len(cases)), "failures": str(failed), "errors": "0", "skipped": "0"}
         seconds = sum(case.seconds for case in cases.values())
         element = SubElement(root, "testsuite", attributes, time=f"{seconds:.3f}")
@@ -50,28 +52,30 @@ def _suites(outcome: Outcome, base: Path) -> dict[str, dict[str, _Case]]:
         seconds = dict(server.seconds)
         cases = {sanitize_line(revision): _Case(seconds.get(revision, 0.0)) for revision in outcome.revisions}
         suites[sanitize_line(server.backend)] = cases
-    if not suites:  # a run without cases would count as one that never happened
+    if not suites:  # a run without cases would count as not run
         suites[_SUITE_WITHOUT_DATABASE] = {sanitize_line(revision): _Case() for revision in outcome.revisions}
     for problem in problems(outcome, base):
-        family = outcome.rules[problem.rule].family if problem.rule in outcome.rules else "other"
+        family = outcome.rules[problem.finding.rule].family if problem.finding.rule in outcome.rules else "other"
         for suite in problem.backends or (_SUITE_WITHOUT_DATABASE,):
-            suites.setdefault(suite, {}).setdefault(problem.revision or family, _Case()).problems.append(problem)
+            suites.setdefault(suite, {}).setdefault(problem.finding.revision or family, _Case()).problems.append(
+                problem
+            )
     return suites
 
 
 def _add_case(suite: Element, name: str, revision: str, case: _Case, outcome: Outcome) -> None:
     element = SubElement(suite, "testcase", classname=name, name=revision, time=f"{case.seconds:.3f}")
-    failures = [problem for problem in case.problems if outcome.is_blocking(problem.severity)]
-    others = [problem for problem in case.problems if not outcome.is_blocking(problem.severity)]
+    failures = [problem for problem in case.problems if outcome.is_blocking(problem.finding.severity)]
+    others = [problem for problem in case.problems if not outcome.is_blocking(problem.finding.severity)]
     if failures:
-        message = shorten(f"{severity_summary(failures)}: {failures[0].message}", _MAX_MESSAGE_LENGTH)
-        failure = SubElement(element, "failure", message=message, type=failures[0].rule)
+        message = shorten(f"{severity_summary(failures)}: {failures[0].finding.message}", _MAX_MESSAGE_LENGTH)
+        failure = SubElement(element, "failure", message=message, type=failures[0].finding.rule)
         failure.text = "\n".join(map(_problem_text, failures))
     if others:
         SubElement(element, "system-out").text = "\n".join(map(_problem_text, others))
 
 
 def _problem_text(problem: Problem) -> str:
-    place = f"{problem.place}: " if problem.place else ""
-    fix = f"\nfix: {problem.hint}" if problem.hint else ""
-    return f"{place}{problem.severity.value}[{problem.rule}] {problem.message}{fix}"
+    place = f"{problem.finding.location}: " if problem.finding.location.path else ""
+    fix = f"\nfix: {problem.finding.hint}" if problem.finding.hint else ""
+    return f"{place}{problem.finding.severity.value}[{problem.finding.rule}] {problem.finding.message}{fix}"

@@ -1,12 +1,12 @@
-"""The chapter on rules in MIGRATIONS.md: `python -m dormatory.report.rules_manual` writes it from the catalogue."""
+"""The chapter on rules in MIGRATIONS.md: `python -m dormatory.report.rules_manual` writes it from the registry."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
 from dormatory.checks.registry import FAMILIES, RULES
+from dormatory.report.manual_url import MANUAL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,30 +14,16 @@ if TYPE_CHECKING:
     from dormatory.checks.rule import Rule
 
 CHAPTER_BEGIN, CHAPTER_END = "<!-- rules: made by python -m dormatory.report.rules_manual -->", "<!-- end of rules -->"
-MANUAL_FILE = Path(__file__).resolve().parents[2] / "MIGRATIONS.md"
 _WIDTH = 120
-_FAMILY_DESCRIPTIONS = {
-    "graph": "The revision graph, read from the files; no database, nothing imported.",
-    "integrity": "Published revisions stay as they are: `alembic/versions.sum` holds a digest of each.",
-    "suppression": "Comments that ask not to see a finding.",
-    "source": "What a revision's own text shows.",
-    "roundtrip": "What playing the history up, down and up again shows.",
-    "data": "What becomes of rows on the way.",
-    "drift": "Models and database against the history.",
-    "parity": "The two backends against each other.",
-    "dump": "The committed schema files.",
-    "locks": "What a revision does to those who work meanwhile, on PostgreSQL, to tables that were there before.",
-    "sql": "SQL written by hand.",
-}
 
 
 def rules_chapter() -> str:
-    """Return the rules, family by family: a table of all, then why each matters and how to do it right."""
+    """Return the chapter: for each family a table of its rules, then why each matters and how to do it right."""
     return "\n".join([CHAPTER_BEGIN, *(line for family in FAMILIES for line in _family_section(family)), CHAPTER_END])
 
 
 def updated_manual(manual: str) -> str:
-    """Return the manual with the chapter as the catalogue has it now."""
+    """Return the manual with the chapter made from today's rules."""
     before, _, rest = manual.partition(CHAPTER_BEGIN)
     return before + rules_chapter() + rest.partition(CHAPTER_END)[2]
 
@@ -48,7 +34,7 @@ def _family_section(family: str) -> Iterator[str]:
         "",
         f"### Family {family}",
         "",
-        _FAMILY_DESCRIPTIONS[family],
+        FAMILIES[family],
         "",
         "| rule | severity | meaning |",
         "| --- | --- | --- |",

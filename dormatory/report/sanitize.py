@@ -1,18 +1,18 @@
-"""Text from elsewhere made fit to be shown: nothing in it can steer a terminal, break XML or be read as a new line."""
+"""Foreign text made safe to show: nothing in it can control a terminal, break XML or be read as a new line."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-# Control characters, what turns or breaks lines unseen, halves of surrogate pairs, and what XML 1.0 has no place for.
+# Control characters, invisible line breaks and changes of direction, halves of surrogate pairs, and what XML 1.0 lacks.
 _UNSAFE_CHARACTER = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 
 
 def sanitize(text: str) -> str:
-    r"""Return a text of lines with each unfit character written as its escape, such as `\x1b`."""
+    r"""Return a text of lines with each unsafe character written as its escape, such as `\x1b`."""
     return _UNSAFE_CHARACTER.sub(_escape, text.replace("\r\n", "\n"))
 
 
@@ -23,7 +23,7 @@ def sanitize_line(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return at most `limit` characters of a text; an ellipsis tells that there were more."""
+    """Return at most `limit` characters of a text; an ellipsis stands for the rest."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.checks.registry import Rule
+    from dormatory.checks.rule import Rule
     from dormatory.report.grouping import Problem
 
 _SCHEMA_URL = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -23,10 +23,12 @@ MAX_RESULTS = 25_000  # GitHub refuses a run with more
 
 
 def sarif_log(outcome: Outcome, base: Path) -> str:
-    """Return a log of one run, the worst first; what is beyond the number that GitHub takes is counted in a notice."""
+    """Return a log of one run, the worst result first; a notification counts the results beyond GitHub's limit."""
     found = problems(outcome, base)
     shown = found[:MAX_RESULTS]
-    rule_indexes = {name: number for number, name in enumerate(dict.fromkeys(problem.rule for problem in shown))}
+    rule_indexes = {
+        name: number for number, name in enumerate(dict.fromkeys(problem.finding.rule for problem in shown))
+    }
     fallback_file = relative_path(str(outcome.configuration), base)
     driver: dict[str, Any] = {"name": "DORMATORY", "rules": [_rule(name, outcome) for name in rule_indexes]}
     if outcome.manual:
@@ -36,14 +38,14 @@ def sarif_log(outcome: Outcome, base: Path) -> str:
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT_ID: {"uri": base.absolute().as_uri().rstrip("/") + "/"}},
         "invocations": [_invocation(outcome, len(found) - len(shown))],
-        "results": [_result(problem, rule_indexes[problem.rule], fallback_file) for problem in shown],
+        "results": [_result(problem, rule_indexes[problem.finding.rule], fallback_file) for problem in shown],
         "properties": {"servers": [server.name for server in outcome.servers], "suppressed": outcome.suppressed},
     }
     return json.dumps({"$schema": _SCHEMA_URL, "version": "2.1.0", "runs": [run]}) + "\n"
 
 
 def _invocation(outcome: Outcome, left_out: int) -> dict[str, Any]:
-    """Return that the checks ran to their end, whatever they found."""
+    """Return that the checks ran to their end, and the notification of what is left out."""
     message = f"{quantity(left_out, 'more finding')} left out: GitHub takes {MAX_RESULTS} at most"
     notices = [{"level": "warning", "message": {"text": message}}] if left_out else []
     return {
@@ -54,7 +56,7 @@ def _invocation(outcome: Outcome, left_out: int) -> dict[str, Any]:
 
 
 def _rule(name: str, outcome: Outcome) -> dict[str, Any]:
-    """Return what the catalogue says of a rule; of one that it does not know, the id."""
+    """Return the description of a rule; only the id of an unknown one."""
     if name not in outcome.rules:
         return {"id": name}
     rule = outcome.rules[name]
@@ -66,7 +68,7 @@ def _rule(name: str, outcome: Outcome) -> dict[str, Any]:
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {"tags": [rule.family]},
     }
-    # a relative address is not allowed, so without the manual's there is none
+    # it has to be absolute, so without the address of the manual there is none
     return described | ({"helpUri": f"{outcome.manual}#{quote(name)}"} if outcome.manual else {})
 
 
@@ -78,42 +80,50 @@ def _help(rule: Rule) -> dict[str, str]:
 
 def _result(problem: Problem, rule_index: int, fallback_file: str) -> dict[str, Any]:
     ran = f" (on {' and '.join(problem.backends)})" if problem.backends else ""
-    fix = f"\nfix: {problem.hint}" if problem.hint else ""
+    fix = f"\nfix: {problem.finding.hint}" if problem.finding.hint else ""
     result: dict[str, Any] = {
-        "ruleId": problem.rule,
+        "ruleId": problem.finding.rule,
         "ruleIndex": rule_index,
-        "level": problem.severity.value,
-        "message": {"text": f"{problem.message}{ran}{fix}"},
+        "level": problem.finding.severity.value,
+        "message": {"text": f"{problem.finding.message}{ran}{fix}"},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": _artifact_location(problem.file or fallback_file),
+                    "artifactLocation": _artifact_location(problem.finding.location.path or fallback_file),
                     "region": _region(problem),
                 }
             }
         ],
-        # the first is the only one that GitHub compares
+        # GitHub compares only the first
         "partialFingerprints": {
             "primaryLocationLineHash": f"{problem.fingerprint[:16]}:{problem.ordinal}",
             "revisionRuleObject/v1": problem.fingerprint,
         },
         "properties": {"backends": problem.backends},
     }
-    if problem.object:
-        result["locations"][0]["logicalLocations"] = [{"fullyQualifiedName": problem.object}]
-    if problem.revision:
-        result["properties"]["revision"] = problem.revision
+    if problem.finding.object:
+        result["locations"][0]["logicalLocations"] = [{"fullyQualifiedName": problem.finding.object}]
+    if problem.finding.revision:
+        result["properties"]["revision"] = problem.finding.revision
     return result
 
 
 def _region(problem: Problem) -> dict[str, int]:
-    """Return the lines; GitHub shows no result without one, so the first stands for an unknown one."""
-    ends = {"endLine": problem.end_line} if problem.line and problem.end_line >= problem.line else {}
-    return {"startLine": max(problem.line, 1), **ends, **({"startColumn": problem.column} if problem.column else {})}
+    """Return the lines; GitHub shows no result without a line, so an unknown one becomes the first."""
+    ends = (
+        {"endLine": problem.finding.end_line}
+        if problem.finding.location.line and problem.finding.end_line >= problem.finding.location.line
+        else {}
+    )
+    return {
+        "startLine": max(problem.finding.location.line, 1),
+        **ends,
+        **({"startColumn": problem.finding.location.column} if problem.finding.location.column else {}),
+    }
 
 
 def _artifact_location(file: str) -> dict[str, str]:
-    """Return where a file is: below the root, or anywhere else by its whole address."""
+    """Return where a file is: relative to the root, or anywhere else by its whole address."""
     if file.startswith("/"):
         return {"uri": "file://" + quote(file)}
     return {"uri": quote(file), "uriBaseId": _ROOT_ID}

@@ -1,4 +1,4 @@
-"""Findings for a reader: grouped by revision, the worst group first, and last the verdict in one line."""
+"""Findings for a reader: grouped by revision, the worst group first, and the verdict in the last line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.checks.registry import Rule
+    from dormatory.checks.rule import Rule
     from dormatory.report.grouping import Problem
 
 _MAX_SQL_LINES, _MAX_SQL_WIDTH = 4, 160
@@ -27,16 +27,16 @@ _STYLES = {
     "faint": "dim",
     "fix": "green",
 }
-# Pieces of a line, each with the name of its style.  A line from elsewhere begins with a bar: it is never taken for
+# Pieces of a line, each with the name of its style.  A line of foreign text begins with a bar: it is never taken for
 # one of ours, nor for a command to a build server, which reads lines that begin with two colons.
 _Line = tuple[tuple[str, str], ...]
 _CONTINUATION_PREFIX = "    | "
 
 
 def findings_text(outcome: Outcome, base: Path, *, colours: bool = False) -> str:
-    """Return the findings and the verdict, files as seen from `base`; one plain line when nothing was found.
+    """Return the findings and the verdict, paths relative to `base`; one line if nothing was found.
 
-    Colours only help: without them, the same text stands there.
+    Colours change nothing in the text.
     """
     show = _coloured_piece if colours else _plain_piece
     return "".join(
@@ -45,7 +45,7 @@ def findings_text(outcome: Outcome, base: Path, *, colours: bool = False) -> str
 
 
 def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
-    """Return in one line how much was found, and on which servers it was looked for."""
+    """Return in one line how much was found, and on which servers."""
     names = ", ".join(sanitize_line(server.name) for server in outcome.servers)
     where = f" on {names}" if names else ", no database was asked"
     suppressed = f" ({outcome.suppressed} suppressed)" if outcome.suppressed else ""
@@ -53,7 +53,7 @@ def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
 
 
 def severity_summary(found: Sequence[Problem]) -> str:
-    """Return how much was found of each severity, such as `1 error, 2 notes`; empty for nothing."""
+    """Return the number of problems of each severity, such as `1 error, 2 notes`; "" for none."""
     return ", ".join(
         quantity(number, severity.value) for severity, number in counts_by_severity(found).items() if number
     )
@@ -70,7 +70,7 @@ def _coloured_piece(piece: str, style: str) -> str:
 
 @cache
 def _ansi_codes(style: str) -> tuple[str, str]:
-    """Return what a terminal is told before and after a piece; only the eight colours that every one knows."""
+    """Return the codes before and after a piece; only the eight colours that every terminal has."""
     if not style:
         return "", ""
     from rich.color import ColorSystem  # noqa: PLC0415  # for a terminal only: it takes a while to load
@@ -81,44 +81,49 @@ def _ansi_codes(style: str) -> tuple[str, str]:
 
 
 def _report_lines(outcome: Outcome, found: Sequence[Problem]) -> Iterator[_Line]:
-    # the problems come with the worst first, so the first of a group tells where the group stands
+    # the worst problem comes first, so the groups are in the order of their worst problems
     groups: dict[str, list[Problem]] = {}
     for problem in found:
-        groups.setdefault(problem.revision, []).append(problem)
+        groups.setdefault(problem.finding.revision, []).append(problem)
     explained: set[str] = set()
     for revision, group in groups.items():
         yield (f"revision {revision}" if revision else "the project", "strong"), (f": {severity_summary(group)}", "")
         for problem in group:
             yield from _problem_lines(problem)
-            if problem.rule not in explained:
-                explained.add(problem.rule)
-                yield from _recipe_lines(outcome.rules, problem.rule)
+            if problem.finding.rule not in explained:
+                explained.add(problem.finding.rule)
+                yield from _recipe_lines(outcome.rules, problem.finding.rule)
         yield ()
-    worst = found[0].severity.value if found else ""
+    worst = found[0].finding.severity.value if found else ""
     yield ((verdict(outcome, found), worst if worst != Severity.NOTE.value else ""),)
 
 
 def _problem_lines(problem: Problem) -> Iterator[_Line]:
-    first, *rest = problem.message.split("\n")
-    yield ("  ", ""), (f"{problem.severity.value}[{problem.rule}]", problem.severity.value), (f" {first}", "")
+    first, *rest = problem.finding.message.split("\n")
+    yield (
+        ("  ", ""),
+        (f"{problem.finding.severity.value}[{problem.finding.rule}]", problem.finding.severity.value),
+        (f" {first}", ""),
+    )
     yield from (((_CONTINUATION_PREFIX + line, ""),) for line in rest)
+    place = str(problem.finding.location)
     ran = f"on {' and '.join(problem.backends)}" if problem.backends else ""
-    if where := " ".join(part for part in (problem.place, ran) if part):
-        # nothing may touch the place, or terminals do not make it a link
-        yield ("    at " if problem.place else "    ", "faint"), (where, "")
+    if where := " ".join(part for part in (place, ran) if part):
+        # with a character next to it, a terminal does not make the place a link
+        yield ("    at " if place else "    ", "faint"), (where, "")
     for _, sql in problem.statements[:1]:
         yield from (((_CONTINUATION_PREFIX + line, "faint"),) for line in _sql_excerpt(sql))
-    if problem.hint:
-        fix, *more = problem.hint.split("\n")
+    if problem.finding.hint:
+        fix, *more = problem.finding.hint.split("\n")
         yield ("    fix: ", "fix"), (fix, "")
         yield from (((_CONTINUATION_PREFIX + line, ""),) for line in more)
 
 
 def _sql_excerpt(sql: str) -> Iterator[str]:
-    """Yield the first lines of a statement, and how many there are more."""
+    """Yield the first lines of a statement, and the number of the others."""
     lines = [line.rstrip() for line in sql.expandtabs(4).splitlines() if line.strip()]
     margin = min((len(line) - len(line.lstrip()) for line in lines), default=0)
-    # one line more is shown rather than the words that there is one line more
+    # one more line takes no more room than the message about it
     end = _MAX_SQL_LINES if len(lines) > _MAX_SQL_LINES + 1 else len(lines)
     yield from (shorten(line[margin:], _MAX_SQL_WIDTH) for line in lines[:end])
     if lines[end:]:
@@ -126,6 +131,6 @@ def _sql_excerpt(sql: str) -> Iterator[str]:
 
 
 def _recipe_lines(rules: Mapping[str, Rule], rule: str) -> Iterator[_Line]:
-    """Yield how to do it right, from the catalogue."""
+    """Yield how to do it right, from the rule."""
     if rule in rules and (code := sanitize(rules[rule].recipe)):
         yield from (((f"      {line}".rstrip(), "fix"),) for line in code.split("\n"))

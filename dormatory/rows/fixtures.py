@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from dormatory.backends.registry import dialect_by_name
 from dormatory.backends.row_io import driver_message
 from dormatory.errors import FixtureFailedError
+from dormatory.errors.location import Location
 from dormatory.sql.split import statements_with_lines
 
 if TYPE_CHECKING:
@@ -29,4 +30,4 @@ def run_fixtures(connection: Connection, file: Path) -> None:
         try:
             connection.exec_driver_sql(statement, execution_options={"no_parameters": True})  # marks mean themselves
         except DBAPIError as error:
-            raise FixtureFailedError(f"{file}:{line}", statement, driver_message(error.orig)) from error
+            raise FixtureFailedError(Location(str(file), line), statement, driver_message(error.orig)) from error

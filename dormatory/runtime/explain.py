@@ -20,6 +20,7 @@ from dormatory.errors import (
     TooManyStepsError,
     UnknownRevisionError,
 )
+from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.system.signals import TerminatedError
 
@@ -78,13 +79,13 @@ def _earlier_errors(error: BaseException) -> Iterator[BaseException]:
 def _revision_error(
     error: BaseException, frame: traceback.FrameSummary, project: Project, message: str
 ) -> DormatoryError:
-    where = f"{frame.filename.removeprefix(f'{project.root}/')}:{frame.lineno}"
+    location = Location(frame.filename.removeprefix(f"{project.root}/"), frame.lineno or 0)
     if frame.name == "<module>":
-        return RevisionImportError(where, message)
+        return RevisionImportError(location, message)
     if isinstance(error, CommandError) and "--sql mode" in message:
         fix = "inv db.upgrade --verbose shows the SQL that it runs"
-        return RevisionFailedError(where, "it reads the database, and --sql has none", fix=fix)
-    return RevisionFailedError(where, message, fix=_suggested_fix(error))
+        return RevisionFailedError(location, "it reads the database, and --sql has none", fix=fix)
+    return RevisionFailedError(location, message, fix=_suggested_fix(error))
 
 
 def _first_line(error: BaseException, target: Target | None) -> str:

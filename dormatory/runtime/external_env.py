@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import URL_VARIABLE
 from dormatory.errors import EnvironmentFailedError, WrongDatabaseError
+from dormatory.errors.location import Location
 from dormatory.runtime import guards
 from dormatory.runtime.driver_name import driver_name
 
@@ -127,7 +128,7 @@ def _confirm_run(connection: Connection, target: Target, interceptor: _Configure
     if connection.in_transaction():
         connection.commit()
     if not interceptor.is_configured:
-        raise EnvironmentFailedError("env.py", "it ended without calling context.configure()")
+        raise EnvironmentFailedError(None, "it ended without calling context.configure()")
     if interceptor.applied_heads is not None:
         with backend_for(target).engine(target, writing=False).connect() as second:
             guards.refuse_other_heads(second, interceptor.applied_heads, interceptor.options)
@@ -171,13 +172,14 @@ def environment_failure(error: BaseException, project: Project, target: Target |
     Return None for an error that this package raised between two steps inside env.py: it is a bug of ours.
     """
     homes = (f"{project.script_location}/", f"{project.root}/")
-    lines = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-    if lines and lines[-1].startswith(_PACKAGE_DIRECTORY):
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and frames[-1].filename.startswith(_PACKAGE_DIRECTORY):
         return None
-    own = [line for line in lines if line.startswith(homes)] or lines or ["env.py"]
+    own = [frame for frame in frames if frame.filename.startswith(homes)] or frames
+    location = Location(own[-1].filename.removeprefix(homes[1]), own[-1].lineno or 0) if own else None
     text = next(iter(str(error).splitlines()), "")
     message = f"{type(error).__name__}: {target.mask(text) if target else text}"
-    return EnvironmentFailedError(own[-1].removeprefix(homes[1]), message)
+    return EnvironmentFailedError(location, message)
 
 
 def _record_errors(

@@ -145,7 +145,7 @@ def _result_or_raise(kind: str, value: Any) -> Any:
         raise value
     if kind == "crashed":
         raise RuntimeError(value)
-    raise EnvironmentFailedError("env.py", f"the process ended with exit code {value}")
+    raise EnvironmentFailedError(None, f"the process ended with exit code {value}")
 
 
 def run_worker() -> None:
@@ -177,6 +177,6 @@ def run_worker() -> None:
         except (DormatoryError, KeyboardInterrupt) as error:
             send("raised", error)
         except SystemExit as error:
-            send("raised", EnvironmentFailedError("env.py", f"it called sys.exit({error.code!r})"))
+            send("raised", EnvironmentFailedError(None, f"it called sys.exit({error.code!r})"))
         except Exception:  # noqa: BLE001  # the parent raises it
             send("crashed", traceback.format_exc())

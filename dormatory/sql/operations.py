@@ -29,6 +29,7 @@ class OperationKind(Enum):
     CLUSTER = "CLUSTER"
     CREATE_INDEX = "CREATE INDEX"
     CREATE_TABLE = "CREATE TABLE"
+    DETACH_PARTITION = "DETACH PARTITION"
     DROP_COLUMN = "DROP COLUMN"
     DROP_INDEX = "DROP INDEX"
     DROP_TABLE = "DROP TABLE"
@@ -48,10 +49,10 @@ class OperationKind(Enum):
 class Operation:
     """One thing that a statement does; names are bare, a table's with its namespace unless that is public.
 
-    `name` is what is created, altered or dropped, `new_name` what it is renamed to. `object_type` is the kind of a
-    constraint, the word UNIQUE of an index, or the type that a label belongs to. `columns` are those of an index or a
-    constraint, `referenced` the table and the columns that a foreign key points to. `is_online` is CONCURRENTLY, NOT
-    VALID or USING INDEX. `words` are the words after the name of a new column, outside of parentheses.
+    `name` is what is created, altered, dropped or detached, `new_name` what it is renamed to. `object_type` is the kind
+    of a constraint, the word UNIQUE of an index, or the type that a label belongs to. `columns` are those of an index
+    or a constraint, `referenced` the table and the columns that a foreign key points to. `is_online` is CONCURRENTLY,
+    FINALIZE, NOT VALID or USING INDEX. `words` are the words after the name of a new column, outside of parentheses.
     """
 
     kind: OperationKind
@@ -186,6 +187,9 @@ def _read_table_action(cursor: TokenCursor, table: str, word: str) -> Operation:
     """Return the operation of a part of ALTER TABLE that names neither a column nor a constraint."""
     if word == "set" and cursor.accept("schema"):
         return Operation(OperationKind.RENAME_TABLE, table, new_name=f"{_read_name(cursor)}.{table.rpartition('.')[2]}")
+    if word == "detach" and cursor.accept("partition"):
+        partition, is_online = _read_name(cursor), not cursor.is_at_end  # CONCURRENTLY or FINALIZE
+        return Operation(OperationKind.DETACH_PARTITION, table, partition, is_online=is_online)
     is_storage = word == "set" and cursor.word in {"logged", "unlogged", "tablespace", "access"}
     return Operation(
         OperationKind.SET_STORAGE if is_storage else OperationKind.ALTER_TABLE,

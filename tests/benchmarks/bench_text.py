@@ -12,6 +12,7 @@ from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
 from dormatory.checks.registry import RULES
+from dormatory.errors.location import Location
 from dormatory.recording import json_codec
 from dormatory.report.github import github_commands, job_summary
 from dormatory.report.gitlab import gitlab_report
@@ -78,8 +79,7 @@ def _finding(number: int) -> Finding:
         "sqlite" if number % 2 else "postgresql",
         f"table_{number % 50}",
         f"{number % 1000:04}",
-        f"{ROOT}/versions/{number % 1000:04}.py",
-        number % 300,
+        Location(f"{ROOT}/versions/{number % 1000:04}.py", number % 300),
         sql="ALTER TABLE room\n    ADD COLUMN floor INTEGER",
     )
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.checks.finding import LinterDiagnostic
+from dormatory.checks.finding import LinterMessage
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
-from dormatory.checks.registry import finding
+from dormatory.checks.registry import RULES
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
 from dormatory.checks.suppression import apply_suppressions
+from dormatory.errors.location import Location
 from dormatory.project.checksums import ChecksumFile
 from dormatory.project.digest import tree_digest
 from dormatory.project.script import Script
@@ -88,13 +89,14 @@ def check_comment(comment: str) -> Iterable[Finding]:
     """Judge what a comment hides: an error of create-all stands beside it."""
     script = revision_script("002", "001", upgrade=f"call()  {comment}")
     at = next(number for number, text in enumerate(script.source.splitlines(), 1) if b"call()" in text)
-    return apply_suppressions([finding("create-all", "m", "h", file=str(script.path), line=at)], [script])[0]
+    found = RULES["create-all"].finding("m", "h", location=Location(str(script.path), at))
+    return apply_suppressions([found], [script], RULES)[0]
 
 
 def check_sqlfluff_code(code: str) -> Iterable[Finding]:
     """Judge SQL of which sqlfluff complains with a code."""
     snippets = sql_snippets([revision_script("002", "001", upgrade='op.execute("DELETE FROM a")')])
-    return sqlfluff_findings(snippets, [LinterDiagnostic(name, 1, code, "it is so") for name in snippets])
+    return sqlfluff_findings(snippets, [LinterMessage(name, 1, code, "it is so") for name in snippets])
 
 
 ONE, TWO, THREE = revision_script("001"), revision_script("002", "001"), revision_script("003", "002")

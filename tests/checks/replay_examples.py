@@ -10,12 +10,13 @@ from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift, check_live_drift
 from dormatory.checks.dump import check_dump
 from dormatory.checks.engine_errors import unsupported_backend_finding
-from dormatory.checks.finding import LinterDiagnostic
+from dormatory.checks.finding import LinterMessage
 from dormatory.checks.locks import check_locks
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import ParityComment
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.squawk import executed_ddl, squawk_findings
+from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.project.script import Revision
 from dormatory.recording.model import (
@@ -57,7 +58,7 @@ BEFORE = Snapshot(tables=(A, B))
 
 def failure(why: str = "OperationalError: it is so", *, is_declared: bool = False) -> Failure:
     """Return why a leg did not end."""
-    return Failure("RevisionFailedError", "a revision failed", why, "mend it", f"{FILE}:7", is_declared)
+    return Failure("RevisionFailedError", "a revision failed", why, "mend it", Location(str(FILE), 7), is_declared)
 
 
 def legs(**failed: Failure | tuple[Change, ...]) -> tuple[Leg, ...]:
@@ -185,7 +186,7 @@ def check_supported_backends(backends: tuple[str, ...]) -> Iterable[Finding]:
     return [unsupported_backend_finding(name, Path("alembic.ini")) for name in backends]
 
 
-COMMENT = ParityComment(("a.word",), True, "it has its reason", "002", str(FILE), 5)
+COMMENT = ParityComment(("a.word",), True, "it has its reason", "002", Location(str(FILE), 5))
 WIDER = (A.columns[0], replace(A.columns[1], nullable=False))
 REORDERED = replace(A, columns=A.columns[::-1])
 MANY = Snapshot(tables=(A, B, C))
@@ -226,7 +227,7 @@ def check_squawk_rule(given: tuple[str, str]) -> Iterable[Finding]:
     """Judge a rule of squawk that speaks of a statement."""
     rule, sql = given
     ran = executed_ddl(*recorded_upgrade(statement(sql)))
-    return squawk_findings(ran, [LinterDiagnostic(name, 2, rule, "it is so") for name in ran])
+    return squawk_findings(ran, [LinterMessage(name, 2, rule, "it is so") for name in ran])
 
 
 def tables_with_column(column: Column) -> tuple[Table, ...]:
@@ -242,6 +243,8 @@ LEVEL = Column("level", "integer", nullable=False)
 RENAMED = recorded_upgrade(statement(f"{ALTER} RENAME word TO term"), after=(A_WITH_TERM, B))
 DROPPED = recorded_upgrade(statement(f"{ALTER} DROP COLUMN word"), after=(A_WITHOUT_WORD, B))
 ADDED = statement(f"{ALTER} ADD COLUMN level integer")
+
+DETACH = "ALTER TABLE a DETACH PARTITION b"
 
 LOCKS: Mapping[str, RulePair] = {
     "index-not-concurrent": RulePair(
@@ -287,6 +290,11 @@ LOCKS: Mapping[str, RulePair] = {
         check_statement_locks,
         recorded_upgrade(statement(f"{ALTER} ADD COLUMN level integer NOT NULL"), after=tables_with_column(LEVEL)),
         recorded_upgrade(ADDED, after=tables_with_column(replace(LEVEL, default="0"))),
+    ),
+    "partition-detach-not-concurrent": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(DETACH)),
+        recorded_upgrade(statement(f"{DETACH} CONCURRENTLY", "SHARE UPDATE EXCLUSIVE", transaction=0)),
     ),
     "no-lock-timeout": RulePair(
         check_statement_locks, recorded_upgrade(replace(ADDED, lock_timeout=0)), recorded_upgrade(ADDED)

@@ -124,7 +124,7 @@ def test_everything_is_reported_at_once() -> None:
 
 def test_a_finding_stands_at_the_line_that_is_wrong() -> None:
     found = {
-        item.rule: item.line
+        item.rule: item.location.line
         for item in check_graph(
             [revision_script("001"), revision_script("002", "x"), revision_script("001", file="b.py")]
         )

@@ -84,7 +84,7 @@ def test_an_existing_revision_recorded_as_removed_is_reported() -> None:
 @pytest.mark.parametrize("left", ["<<<<<<< HEAD\n", "002 v2:77\n", "002\n"])
 def test_a_line_that_does_not_read_is_reported(left: str) -> None:
     (found,) = check_integrity([FIRST], ChecksumFile.parse(Path("versions.sum"), sum_line(FIRST) + left))
-    assert (found.rule, found.file, found.line) == ("sum-unreadable", "versions.sum", 2)
+    assert (found.rule, found.location.path, found.location.line) == ("sum-unreadable", "versions.sum", 2)
 
 
 def test_a_second_line_of_a_revision_is_not_read() -> None:

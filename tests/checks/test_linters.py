@@ -1,4 +1,4 @@
-"""What linters that others wrote say of SQL, at the line of the revision it comes from."""
+"""What foreign linters report about SQL, at the line of the revision that it comes from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
+from dormatory.checks.registry import RULES_REPLACED_IN_SQUAWK
 from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
 from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.commands import linters
@@ -23,7 +24,7 @@ from tests.conftest import SmallProject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dormatory.checks.finding import Finding, LinterDiagnostic
+    from dormatory.checks.finding import Finding, LinterMessage
     from dormatory.checks.squawk import ExecutedDDL
     from dormatory.recording.model import Recording
 
@@ -55,7 +56,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.
     return recording, History.read(project.project)
 
 
-def squawk_complaints(ran: Mapping[str, ExecutedDDL], recording: Recording) -> tuple[LinterDiagnostic, ...]:
+def squawk_messages(ran: Mapping[str, ExecutedDDL], recording: Recording) -> tuple[LinterMessage, ...]:
     return linters.run_squawk({name: script.text for name, script in ran.items()}, home=Path(), server=recording.server)
 
 
@@ -68,21 +69,21 @@ def test_squawk_findings_on_existing_tables_are_reported_unless_our_rules_measur
     played: tuple[Recording, History],
 ) -> None:
     ran = executed_ddl(*played)
-    found = list(squawk_findings(ran, squawk_complaints(ran, played[0])))
+    found = list(squawk_findings(ran, squawk_messages(ran, played[0]), replaced=RULES_REPLACED_IN_SQUAWK))
     assert [(each.object, each.severity, each.revision) for each in found] == [
         ("ban-drop-not-null a", Severity.NOTE, "002"),
         ("ban-truncate-cascade", Severity.WARNING, "002"),
     ]
-    assert found[0].line == line_of(found[0].file, "op.execute('''")
-    assert found[1].line == line_of(found[1].file, "TRUNCATE")
+    assert found[0].location.line == line_of(found[0].location.path, "op.execute('''")
+    assert found[1].location.line == line_of(found[1].location.path, "TRUNCATE")
     assert "(squawk: ban-truncate-cascade)" in found[1].message
 
 
 def test_fewer_excluded_rules_give_more_squawk_findings(played: tuple[Recording, History]) -> None:
     ran = executed_ddl(*played)
-    found = squawk_findings(ran, squawk_complaints(ran, played[0]), excluded=())
+    found = squawk_findings(ran, squawk_messages(ran, played[0]), replaced=RULES_REPLACED_IN_SQUAWK, excluded=())
     (bigint,) = [each for each in found if each.object == "prefer-bigint-over-int a"]
-    assert bigint.line == line_of(bigint.file, "add_column")
+    assert bigint.location.line == line_of(bigint.location.path, "add_column")
 
 
 def test_squawk_reads_ddl_in_the_transactions_it_ran_in(played: tuple[Recording, History]) -> None:
@@ -147,25 +148,25 @@ op.execute("DELETE  FROM   a")
 
 @pytest.fixture(scope="module")
 def sqlfluff_result(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Finding]]:
-    """The path of a revision, and what sqlfluff says of its SQL where capitals are wanted."""
+    """The path of a revision, and what sqlfluff reports about its SQL where capitals are required."""
     project = SmallProject(tmp_path_factory.mktemp("sqlfluff"))
     rules = '[tool.sqlfluff.core]\nrules = "CP01, LT01"\n[tool.sqlfluff.rules.capitalisation.keywords]\n'
     (project.root / "pyproject.toml").write_text(f'{rules}capitalisation_policy = "upper"\n')
     project.write_revision("001", HANDWRITTEN, extra="from textwrap import dedent")
     snippets = sql_snippets(read_scripts(project.project))
-    told = linters.run_sqlfluff(
+    reported = linters.run_sqlfluff(
         {name: (snippet.backend, snippet.executable_sql) for name, snippet in snippets.items()},
         home=project.root / "scripts",
     )
     (script,) = read_scripts(project.project)
-    return str(script.path), list(sqlfluff_findings(snippets, told))
+    return str(script.path), list(sqlfluff_findings(snippets, reported))
 
 
 def test_sqlfluff_findings_have_the_line_within_a_literal(sqlfluff_result: tuple[str, list[Finding]]) -> None:
     path, found = sqlfluff_result
     lines = Path(path).read_text().splitlines()
-    heard = [lines[each.line - 1].strip() for each in found if each.rule == "sqlfluff"]
-    assert sorted(heard) == sorted(
+    shown = [lines[each.location.line - 1].strip() for each in found if each.rule == "sqlfluff"]
+    assert sorted(shown) == sorted(
         [
             "where size = :size",
             '"DELETE FROM a "',  # the text itself has one line
@@ -173,7 +174,7 @@ def test_sqlfluff_findings_have_the_line_within_a_literal(sqlfluff_result: tuple
             "op.execute(\"SELECT json_extract(size, '$') FROM a where TRUE\")",
         ]
     )
-    assert {each.file for each in found} == {path}
+    assert {each.location.path for each in found} == {path}
     assert all("(sqlfluff: CP01)" in each.message for each in found if each.rule == "sqlfluff")
 
 
@@ -185,7 +186,7 @@ def test_a_text_is_read_in_the_dialect_that_its_guard_names(sqlfluff_result: tup
 
 def test_what_sqlfluff_cannot_read_is_a_note(sqlfluff_result: tuple[str, list[Finding]]) -> None:
     (found,) = [each for each in sqlfluff_result[1] if each.rule == "sql-unparsable"]
-    assert (found.severity, found.line) == (Severity.NOTE, line_of(found.file, '= 2 OR"'))
+    assert (found.severity, found.location.line) == (Severity.NOTE, line_of(found.location.path, '= 2 OR"'))
 
 
 def test_parameters_and_escaped_colons_are_read_as_the_database_reads_them(small_project: SmallProject) -> None:

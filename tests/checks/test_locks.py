@@ -267,7 +267,7 @@ def test_blocking_operations_are_found_and_their_neighbours_are_not(name: str, r
 def test_a_finding_has_the_line_the_statement_and_the_lock(reported: tuple[Finding, ...]) -> None:
     (found,) = findings_of("foreign key", reported)
     a, b = table_names(REVISION_NUMBERS["foreign key"])
-    assert "create_foreign_key" in Path(found.file).read_text().splitlines()[found.line - 1]
+    assert "create_foreign_key" in Path(found.location.path).read_text().splitlines()[found.location.line - 1]
     assert found.sql.startswith(f"ALTER TABLE {a} ADD CONSTRAINT")
     assert f"SHARE ROW EXCLUSIVE on {a} and {b}: nobody can write to them" in found.message
     assert f'op.create_foreign_key("fk_{a}", "{a}", "{b}", ["size"], ["id"], postgresql_not_valid=True)' in found.hint
@@ -366,7 +366,7 @@ def test_refreshing_a_view_blocks_its_readers(small_project: SmallProject, postg
     recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
     (found,) = check_locks(recording, History.read(small_project.project))
     assert (found.rule, found.object, found.revision) == ("table-rewrite", "v", "003")
-    assert "v is filled anew under ACCESS EXCLUSIVE on v" in found.message
+    assert "v is refilled under ACCESS EXCLUSIVE on v" in found.message
 
 
 def test_sqlite_has_no_locks_on_tables(small_project: SmallProject) -> None:
@@ -374,3 +374,27 @@ def test_sqlite_has_no_locks_on_tables(small_project: SmallProject) -> None:
     write_revision(small_project, 2, 'op.create_index("ix", "a", ["word"])')
     recording = replay_history(small_project.project, scratch_sqlite)
     assert list(check_locks(recording, History.read(small_project.project))) == []
+
+
+def test_detaching_a_partition_blocks_unless_concurrently(
+    small_project: SmallProject, postgres_server: throwaway.Server
+) -> None:
+    tables = (
+        "CREATE TABLE p (id integer) PARTITION BY LIST (id)",
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1)",
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2)",
+        "CREATE TABLE q (id integer) PARTITION BY LIST (id)",
+        "CREATE TABLE q1 PARTITION OF q FOR VALUES IN (1)",
+        "CREATE TABLE q0 PARTITION OF q DEFAULT",
+    )
+    write_revision(small_project, 1, "\n".join(map(execute_call, tables)))
+    write_revision(small_project, 2, execute_call("ALTER TABLE p DETACH PARTITION p1"))
+    write_revision(small_project, 3, AUTOCOMMIT + execute_call("ALTER TABLE p DETACH PARTITION p2 CONCURRENTLY"))
+    write_revision(small_project, 4, execute_call("ALTER TABLE q DETACH PARTITION q1"))
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    plain, with_default = check_locks(recording, History.read(small_project.project))
+    assert (plain.rule, plain.object, plain.revision) == ("partition-detach-not-concurrent", "p1", "002")
+    assert "p1 is detached from p under ACCESS EXCLUSIVE on p: nobody can read or write it" in plain.message
+    assert 'op.execute("ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY")' in plain.hint
+    assert (with_default.object, with_default.revision) == ("q1", "004")
+    assert with_default.hint.startswith("a default partition rules CONCURRENTLY out")

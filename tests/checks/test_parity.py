@@ -14,6 +14,7 @@ from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import ParityComment, parity_comments
+from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.project.revision_files import read_scripts
@@ -29,7 +30,7 @@ TAGS = Index("ix_tags", "USING gin (tags)", keys=("tags",))
 
 
 def parity_comment(*names: str, explicit: bool = True) -> ParityComment:
-    return ParityComment(names, explicit, "it has its reason", "007", "versions/007_x.py", 12)
+    return ParityComment(names, explicit, "it has its reason", "007", Location("versions/007_x.py", 12))
 
 
 def snapshots(tags: Column, *indexes: Index, table: str = "docs") -> tuple[Snapshot, Snapshot]:
@@ -111,12 +112,11 @@ def test_a_declaration_of_no_difference_is_reported_where_it_stands() -> None:
         Finding(
             rule="parity-declaration",
             severity=Severity.WARNING,
-            message="a parity comment speaks of ix_tags, in which the backends do not differ: it has its reason",
+            message="a parity comment names ix_tags, where the backends do not differ: it has its reason",
             hint="remove it, or name what differs: # parity: NAME: reason",
             object="ix_tags",
             revision="007",
-            file="versions/007_x.py",
-            line=12,
+            location=Location("versions/007_x.py", 12),
         )
     ]
 
@@ -131,7 +131,7 @@ def test_each_name_that_was_written_must_differ_but_of_a_statement_one_is_enough
 def test_a_comment_that_names_nothing_says_so() -> None:
     (found,) = check_parity(*snapshots(Column("tags", "text")), (parity_comment(explicit=False),))
 
-    assert found.message.startswith("a parity comment speaks of nothing that has a name, in which")
+    assert found.message.startswith("a parity comment names nothing that has a name, where")
 
 
 def snapshot_at_head(maker: ScratchMaker) -> Snapshot:

@@ -95,8 +95,8 @@ def test_a_comment_gives_its_reason_and_where_it_stands(small_project: SmallProj
     (found,) = comments_in(small_project)
 
     assert (found.reason, found.is_explicit) == ("no GIN, and no need", True)
-    assert (found.revision, found.file) == ("001", str(file))
-    assert file.read_text().splitlines()[found.line - 1].strip() == "# parity: ix_a: no GIN,"
+    assert (found.revision, found.location.path) == ("001", str(file))
+    assert file.read_text().splitlines()[found.location.line - 1].strip() == "# parity: ix_a: no GIN,"
 
 
 def test_two_comments_may_stand_above_one_statement(small_project: SmallProject) -> None:

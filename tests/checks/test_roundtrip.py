@@ -46,8 +46,8 @@ def test_a_leftover_object_is_reported_with_the_line_that_removes_it(
     small_project.write_revision("001" if upgrade is CREATE else "002", upgrade)
     (first, *_) = findings(small_project)
     assert (first.rule, first.severity, first.hint) == (rule, Severity.ERROR, hint)
-    assert small_project.root / first.file == max(small_project.versions.glob("*.py"))
-    assert first.line == 13
+    assert small_project.root / first.location.path == max(small_project.versions.glob("*.py"))
+    assert first.location.line == 13
 
 
 def test_a_leftover_enum_type_is_reported_with_the_line_that_drops_it(
@@ -73,7 +73,7 @@ def test_a_downgrade_that_fails_is_an_error_at_its_line(small_project: SmallProj
     (only,) = findings(small_project)
     assert (only.rule, only.severity) == ("downgrade-fails", Severity.ERROR)
     assert only.message == "the downgrade failed: OperationalError: no such table: rom"
-    assert only.line == 14
+    assert only.location.line == 14
 
 
 def test_a_declared_failure_is_a_note(small_project: SmallProject) -> None:

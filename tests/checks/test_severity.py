@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.checks.finding import Severity
-from dormatory.checks.registry import finding
+from dormatory.checks.registry import RULES
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
 from dormatory.errors import MissingProjectError, UnknownRevisionError
 from dormatory.project.history import History
@@ -49,7 +49,7 @@ def test_they_are_read_from_either_file(tmp_path: Path, name: str, text: str) ->
 
 def test_a_severity_is_what_the_project_says() -> None:
     settings = Settings(severities=(("drift", "off"), ("parity", "error")))
-    found = [finding("drift", "m", "h"), finding("parity", "m", "h"), finding("create-all", "m", "h")]
+    found = [RULES[name].finding("m", "h") for name in ("drift", "parity", "create-all")]
     assert [(item.rule, item.severity) for item in apply_settings(found, settings, EMPTY)] == [
         ("parity", Severity.ERROR),
         ("create-all", Severity.ERROR),
@@ -60,7 +60,9 @@ def test_style_rules_do_not_apply_to_revisions_before_since(small_project: Small
     small_project.write_table_revisions("a", "b", "c")
     history = History.read(small_project.project)
     found = [
-        finding(rule, "m", "h", revision=name) for rule in ("create-all", "trace") for name in ("001", "002", "003")
+        RULES[rule].finding("m", "h", revision=name)
+        for rule in ("create-all", "trace")
+        for name in ("001", "002", "003")
     ]
     kept = apply_settings(found, Settings(since="002"), history)
     assert [(item.rule, item.revision) for item in kept] == [

@@ -218,7 +218,7 @@ def test_every_rule_of_the_family_is_tested() -> None:
 )
 def test_imports_of_the_application_are_as_bad_as_their_use(line: str, use: str, severity: Severity) -> None:
     (only,) = findings(use, extra=line)
-    assert (only.rule, only.severity, only.line) == ("application-import", severity, 5)
+    assert (only.rule, only.severity, only.location.line) == ("application-import", severity, 5)
 
 
 @pytest.mark.parametrize(
@@ -258,13 +258,13 @@ def test_a_finding_names_the_line_within_a_text() -> None:
         .source.decode()
         .splitlines()
     )
-    assert "':c'" in text[only.line - 1]
+    assert "':c'" in text[only.location.line - 1]
 
 
 def test_a_helper_is_checked_where_it_stands() -> None:
     helper = "\ndef run(sql):\n    op.execute(sql)\n"
     (only,) = findings('run("CREATE EXTENSION x")', extra=helper)
-    assert (only.line, only.sql) == (7, "CREATE EXTENSION x")
+    assert (only.location.line, only.sql) == (7, "CREATE EXTENSION x")
 
 
 @pytest.mark.parametrize(("backend", "expected"), [("sqlite", ["dialect-only"]), ("postgresql", [])])
@@ -324,7 +324,7 @@ def test_a_branch_that_no_replay_took_is_reported() -> None:
             recordings=[recording_of_lines("postgresql", 1), recording_of_lines("sqlite", line + 4)],
         )
     )
-    assert [(item.rule, item.line) for item in found] == [("dead-branch", line)]
+    assert [(item.rule, item.location.line) for item in found] == [("dead-branch", line)]
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "sqlite"])

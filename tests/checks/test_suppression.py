@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dormatory.checks.registry import finding
+from dormatory.checks.registry import RULES
 from dormatory.checks.suppression import apply_suppressions
+from dormatory.errors.location import Location
 from dormatory.project.script import Script
 
 FILE = Path("versions/002_x.py")
@@ -32,7 +33,9 @@ def rules_left(line: int, rule: str = "create-all", **places: str) -> tuple[list
         **{name: places.get(name, "") for name in ("head", "above", "first", "inner", "last", "beside")}
     )
     script = Script.parse(FILE, text.encode())
-    kept, count = apply_suppressions([finding(rule, "m", "h", file=str(FILE), line=line)], [script])
+    kept, count = apply_suppressions(
+        [RULES[rule].finding("m", "h", location=Location(str(FILE), line))], [script], RULES
+    )
     return [found.rule for found in kept], count
 
 
@@ -60,8 +63,8 @@ def test_an_unknown_rule_is_reported_with_the_nearest_one() -> None:
             head="", above="", first="# db-check: ignore[creat-all] x", inner="", last="", beside=""
         ).encode(),
     )
-    ((found,), _) = apply_suppressions([], [script])
-    assert (found.rule, found.line, found.hint) == ("suppression-unused", CALL, "did you mean create-all?")
+    ((found,), _) = apply_suppressions([], [script], RULES)
+    assert (found.rule, found.location.line, found.hint) == ("suppression-unused", CALL, "did you mean create-all?")
 
 
 def test_one_comment_may_name_several_rules() -> None:
@@ -71,13 +74,13 @@ def test_one_comment_may_name_several_rules() -> None:
 
 def test_a_comment_on_a_family_that_was_not_checked_is_not_unused() -> None:
     script = Script.parse(FILE, f"import x\nx.y()  {IGNORE} it is tiny\n".encode())
-    assert apply_suppressions([], [script], families=("graph",)) == ((), 0)
+    assert apply_suppressions([], [script], RULES, families=("graph",)) == ((), 0)
 
 
 def test_a_comment_in_a_revision_that_was_not_checked_is_not_unused() -> None:
     script = Script.parse(FILE, f"revision = '002'\nx.y()  {IGNORE} it is tiny\n".encode())
-    assert apply_suppressions([], [script], revisions=["003"]) == ((), 0)
-    assert len(apply_suppressions([], [script], revisions=["002"])[0]) == 1
+    assert apply_suppressions([], [script], RULES, revisions=["003"]) == ((), 0)
+    assert len(apply_suppressions([], [script], RULES, revisions=["002"])[0]) == 1
 
 
 def test_what_a_published_revision_does_cannot_be_hidden() -> None:
@@ -87,10 +90,10 @@ def test_what_a_published_revision_does_cannot_be_hidden() -> None:
 
 def test_a_comment_within_a_string_is_none() -> None:
     script = Script.parse(FILE, f"x = '''\n{IGNORE} y\n'''\n".encode())
-    assert apply_suppressions([], [script]) == ((), 0)
+    assert apply_suppressions([], [script], RULES) == ((), 0)
 
 
 def test_findings_of_other_files_stay() -> None:
-    elsewhere = finding("create-all", "m", "h", file="versions/003_y.py", line=1)
+    elsewhere = RULES["create-all"].finding("m", "h", location=Location("versions/003_y.py", 1))
     script = Script.parse(FILE, b"import x\n")
-    assert apply_suppressions([elsewhere], [script]) == ((elsewhere,), 0)
+    assert apply_suppressions([elsewhere], [script], RULES) == ((elsewhere,), 0)

@@ -15,6 +15,7 @@ from jsonschema import Draft4Validator
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
+from dormatory.errors.location import Location
 from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summary
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.grouping import problems
@@ -51,10 +52,13 @@ findings = st.builds(
     backend=st.sampled_from(["", "sqlite", "postgresql"]),
     object=texts,
     revision=st.sampled_from(["", "001", "002"]) | texts,
-    file=st.sampled_from(["", f"{ROOT}/versions/001.py", "/srv/other.py"]) | texts,
-    line=st.integers(0, 10**6),
+    location=st.builds(
+        Location,
+        st.sampled_from(["", f"{ROOT}/versions/001.py", "/srv/other.py"]) | texts,
+        st.integers(0, 10**6),
+        st.integers(0, 10**6),
+    ),
     end_line=st.integers(0, 10**6),
-    column=st.integers(0, 10**6),
     sql=texts,
 )
 outcomes = st.builds(
@@ -93,7 +97,7 @@ def test_json_lists_all_with_the_worst_first(outcome: Outcome) -> None:
     read = json.loads(json_document(outcome, ROOT).encode("ascii"))
 
     told = read["findings"]
-    assert [item["message"] for item in told] == [problem.message for problem in problems(outcome, ROOT)]
+    assert [item["message"] for item in told] == [problem.finding.message for problem in problems(outcome, ROOT)]
     assert is_sorted([RANKS[item["severity"]] for item in told])
 
 
@@ -125,8 +129,8 @@ def test_junit_is_xml_and_lists_all(outcome: Outcome) -> None:
     root = ET.fromstring(junit_report(outcome, ROOT).encode("ascii"))  # noqa: S314  # we have just written it
 
     told = "\n".join(text for text in root.itertext() if text)
-    assert all(problem.message in told for problem in problems(outcome, ROOT))
-    failing = {problem for problem in problems(outcome, ROOT) if outcome.is_blocking(problem.severity)}
+    assert all(problem.finding.message in told for problem in problems(outcome, ROOT))
+    failing = {problem for problem in problems(outcome, ROOT) if outcome.is_blocking(problem.finding.severity)}
     assert bool(root.findall(".//failure")) == bool(failing) == outcome.is_failed
 
 

@@ -14,6 +14,7 @@ import pytest
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.errors import ReportNotWrittenError, UnknownFormatError
+from dormatory.errors.location import Location
 from dormatory.report.formats import FORMATS, chosen_format, repository_root, write_report
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def neutral_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 def outcome(tmp_path: Path) -> Outcome:
     """One error in a revision of a project that lies below a repository."""
     file = tmp_path / "db" / "versions" / "002.py"
-    found = Finding("upgrade-fails", Severity.ERROR, "no table größe", "make it", "sqlite", "", "002", str(file), 9)
+    found = Finding(
+        "upgrade-fails", Severity.ERROR, "no table größe", "make it", "sqlite", "", "002", Location(str(file), 9)
+    )
     return Outcome(
         (found,), (CheckedServer("sqlite", "SQLite 3.40.1"),), ("002",), configuration=tmp_path / "db" / "alembic.ini"
     )
@@ -213,3 +216,12 @@ class TestStreams:
         write_report(outcome)
 
         assert rb"no table gr\xf6\xdfe" in raw.getvalue()
+
+
+def test_sarif_links_each_rule_to_its_heading_in_the_manual(
+    outcome: Outcome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_report(outcome, "sarif")
+
+    (rule,) = json.loads(capsys.readouterr().out)["runs"][0]["tool"]["driver"]["rules"]
+    assert rule["helpUri"].endswith("/MIGRATIONS.md#upgrade-fails")

@@ -9,18 +9,32 @@ from pathlib import Path
 
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
+from dormatory.errors.location import Location
 from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summary
 
 ROOT = Path("/home/you/shop")
 SERVERS = (CheckedServer("sqlite", "SQLite 3.40.1"),)
 FAILED_UPGRADE = Finding(
-    "upgrade-fails", Severity.ERROR, "no table room", "make it", "sqlite", "room", "002", f"{ROOT}/versions/002.py", 9
+    "upgrade-fails",
+    Severity.ERROR,
+    "no table room",
+    "make it",
+    "sqlite",
+    "room",
+    "002",
+    Location(f"{ROOT}/versions/002.py", 9),
 )
 
 
 def repeated_findings(number: int, severity: Severity) -> tuple[Finding, ...]:
     return tuple(
-        replace(FAILED_UPGRADE, severity=severity, object=f"room_{item}", line=item + 1) for item in range(number)
+        replace(
+            FAILED_UPGRADE,
+            severity=severity,
+            object=f"room_{item}",
+            location=replace(FAILED_UPGRADE.location, line=item + 1),
+        )
+        for item in range(number)
     )
 
 
@@ -36,7 +50,12 @@ class TestAnnotations:
         )
 
     def test_columns_and_last_lines_are_given_when_known(self) -> None:
-        shown = github_commands(Outcome((replace(FAILED_UPGRADE, end_line=11, column=4),), SERVERS), ROOT)
+        shown = github_commands(
+            Outcome(
+                (replace(FAILED_UPGRADE, end_line=11, location=replace(FAILED_UPGRADE.location, column=4)),), SERVERS
+            ),
+            ROOT,
+        )
 
         assert shown.startswith("::error file=versions/002.py,line=9,endLine=11,col=4,title=upgrade-fails::")
 
@@ -47,12 +66,23 @@ class TestAnnotations:
         assert len(shown) < 5000
 
     def test_without_a_file_there_is_no_place(self) -> None:
-        shown = github_commands(Outcome((replace(FAILED_UPGRADE, file="", backend=""),), SERVERS), ROOT)
+        shown = github_commands(
+            Outcome(
+                (replace(FAILED_UPGRADE, location=replace(FAILED_UPGRADE.location, path=""), backend=""),), SERVERS
+            ),
+            ROOT,
+        )
 
         assert shown.startswith("::error title=upgrade-fails::no table room%0Afix: make it\n")
 
     def test_characters_that_end_a_command_are_escaped(self) -> None:
-        sly = replace(FAILED_UPGRADE, message="100%\n::stop-commands::x", file="a,line=1::b.py", hint="", backend="")
+        sly = replace(
+            FAILED_UPGRADE,
+            message="100%\n::stop-commands::x",
+            location=replace(FAILED_UPGRADE.location, path="a,line=1::b.py"),
+            hint="",
+            backend="",
+        )
 
         assert github_commands(Outcome((sly,)), ROOT).splitlines()[0] == (
             "::error file=a%2Cline=1%3A%3Ab.py,line=9,title=upgrade-fails::100%25%0A::stop-commands::x"
@@ -100,7 +130,12 @@ class TestAnnotations:
 
 class TestSummary:
     def test_it_is_a_table_under_the_verdict(self) -> None:
-        assert job_summary(Outcome((replace(FAILED_UPGRADE, file="", message="lost"),), SERVERS), ROOT) == (
+        assert job_summary(
+            Outcome(
+                (replace(FAILED_UPGRADE, location=replace(FAILED_UPGRADE.location, path=""), message="lost"),), SERVERS
+            ),
+            ROOT,
+        ) == (
             "### Migrations: 1 error on SQLite 3\\.40\\.1\n\n"
             "| severity | rule | revision | place | what | fix |\n| --- | --- | --- | --- | --- | --- |\n"
             "| error | upgrade\\-fails | 002 |  on sqlite | lost | make it |\n"

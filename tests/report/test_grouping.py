@@ -10,22 +10,32 @@ import pytest
 
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
+from dormatory.errors.location import Location
 from dormatory.report.grouping import problems
 
 ROOT = Path("/home/you/shop")
 LEFTOVER = Finding(
-    "leftover", Severity.ERROR, "table room is left", "drop it", "sqlite", "room", "002", f"{ROOT}/versions/002.py", 7
+    "leftover",
+    Severity.ERROR,
+    "table room is left",
+    "drop it",
+    "sqlite",
+    "room",
+    "002",
+    Location(f"{ROOT}/versions/002.py", 7),
 )
 
 
 def changed_in(field: str) -> Finding:
     """Return the finding with another text in one field."""
+    if field == "path":
+        return replace(LEFTOVER, location=replace(LEFTOVER.location, path="another"))
     other: dict[str, Any] = {field: "another"}
     return replace(LEFTOVER, **other)
 
 
 def messages(*findings: Finding, revisions: tuple[str, ...] = ("001", "002", "003")) -> tuple[str, ...]:
-    return tuple(problem.message for problem in problems(Outcome(findings, revisions=revisions), ROOT))
+    return tuple(problem.finding.message for problem in problems(Outcome(findings, revisions=revisions), ROOT))
 
 
 def fingerprints(*findings: Finding) -> list[str]:
@@ -48,8 +58,8 @@ class TestMerging:
 
         assert problem.statements == ((("sqlite", "postgresql"), "DROP TABLE a"),)
 
-    @pytest.mark.parametrize("field", ["rule", "message", "hint", "object", "revision", "file"])
-    def test_what_differs_in_more_than_the_backend_stays_apart(self, field: str) -> None:
+    @pytest.mark.parametrize("field", ["rule", "message", "hint", "object", "revision", "path"])
+    def test_findings_that_differ_in_more_than_the_backend_stay_apart(self, field: str) -> None:
         other = replace(changed_in(field), backend="postgresql")
 
         assert len(problems(Outcome((LEFTOVER, other)), ROOT)) == 2
@@ -66,7 +76,7 @@ class TestOrder:
             replace(LEFTOVER, message="late", revision="003"),
             replace(LEFTOVER, message="early", revision="001"),
         )
-        below = replace(LEFTOVER, message="below", line=8)
+        below = replace(LEFTOVER, message="below", location=replace(LEFTOVER.location, line=8))
         warning = replace(early, message="warning", severity=Severity.WARNING)
         project = replace(LEFTOVER, message="project", revision="")
 
@@ -84,33 +94,43 @@ class TestFiles:
     def test_a_file_below_the_root_is_named_from_there(self) -> None:
         (problem,) = problems(Outcome((LEFTOVER,)), ROOT)
 
-        assert problem.place == "versions/002.py:7"
+        assert str(problem.finding.location) == "versions/002.py:7"
 
     def test_a_file_elsewhere_keeps_its_whole_name(self) -> None:
-        (problem,) = problems(Outcome((replace(LEFTOVER, file="/home/you/shopping/002.py", line=0),)), ROOT)
+        (problem,) = problems(
+            Outcome(
+                (replace(LEFTOVER, location=replace(LEFTOVER.location, path="/home/you/shopping/002.py", line=0)),)
+            ),
+            ROOT,
+        )
 
-        assert problem.place == "/home/you/shopping/002.py"
+        assert str(problem.finding.location) == "/home/you/shopping/002.py"
 
     def test_a_column_follows_its_line(self) -> None:
-        (problem,) = problems(Outcome((replace(LEFTOVER, column=3),)), ROOT)
+        (problem,) = problems(Outcome((replace(LEFTOVER, location=replace(LEFTOVER.location, column=3)),)), ROOT)
 
-        assert problem.place == "versions/002.py:7:3"
+        assert str(problem.finding.location) == "versions/002.py:7:3"
 
 
 class TestFingerprints:
     def test_it_stays_when_the_line_moves_and_the_words_change(self) -> None:
-        moved = replace(LEFTOVER, line=90, column=2, message="table room is left over", hint="remove it")
+        moved = replace(
+            LEFTOVER,
+            location=replace(LEFTOVER.location, line=90, column=2),
+            message="table room is left over",
+            hint="remove it",
+        )
 
         assert fingerprints(LEFTOVER) == fingerprints(moved)
 
     def test_it_stays_when_the_file_is_renamed_or_another_backend_joins(self) -> None:
-        renamed = replace(LEFTOVER, file=f"{ROOT}/versions/002_room.py")
+        renamed = replace(LEFTOVER, location=replace(LEFTOVER.location, path=f"{ROOT}/versions/002_room.py"))
 
         assert fingerprints(LEFTOVER) == fingerprints(renamed, replace(renamed, backend="postgresql"))
 
     def test_it_is_the_same_in_another_checkout(self) -> None:
         here = replace(LEFTOVER, revision="")
-        there = replace(here, file="/builds/7/shop/versions/002.py")
+        there = replace(here, location=replace(here.location, path="/builds/7/shop/versions/002.py"))
 
         other = problems(Outcome((there,)), Path("/builds/7/shop"))
 
@@ -123,10 +143,15 @@ class TestFingerprints:
     def test_without_a_revision_the_file_tells_problems_apart(self) -> None:
         here = replace(LEFTOVER, revision="")
 
-        assert fingerprints(here) != fingerprints(replace(here, file=f"{ROOT}/other.sql"))
+        assert fingerprints(here) != fingerprints(
+            replace(here, location=replace(here.location, path=f"{ROOT}/other.sql"))
+        )
 
     def test_several_of_the_same_are_counted_by_line(self) -> None:
-        upper, lower = replace(LEFTOVER, message="upper"), replace(LEFTOVER, message="lower", line=9)
+        upper, lower = (
+            replace(LEFTOVER, message="upper"),
+            replace(LEFTOVER, message="lower", location=replace(LEFTOVER.location, line=9)),
+        )
 
         alone, together = fingerprints(upper), fingerprints(lower, upper)
 
@@ -157,4 +182,4 @@ class TestLegible:
     def test_a_name_stays_in_one_line(self) -> None:
         (problem,) = problems(Outcome((replace(LEFTOVER, object="a\nb\tc"),)), ROOT)
 
-        assert problem.object == r"a\nb\tc"
+        assert problem.finding.object == r"a\nb\tc"

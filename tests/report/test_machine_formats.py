@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
+from dormatory.errors.location import Location
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.grouping import problems
 from dormatory.report.json_document import json_document
@@ -28,10 +29,8 @@ FAILED_UPGRADE = Finding(
     "sqlite",
     "room",
     "002",
-    f"{ROOT}/versions/002.py",
-    9,
+    Location(f"{ROOT}/versions/002.py", 9, 5),
     10,
-    5,
     "SELECT 1",
 )
 SEVERAL_HEADS = Finding("several-heads", Severity.ERROR, "the history has 2 heads", "join them")
@@ -168,7 +167,9 @@ class TestJUnit:
         }
 
     def test_one_failure_lists_all_errors_and_the_rest_is_output(self) -> None:
-        more = replace(FAILED_UPGRADE, message="no such column: floor", line=20)
+        more = replace(
+            FAILED_UPGRADE, message="no such column: floor", location=replace(FAILED_UPGRADE.location, line=20)
+        )
 
         case = junit_cases(replace(ALL_FINDINGS, findings=(more, FAILED_UPGRADE, COLUMN_ORDER_NOTE)))["sqlite", "002"]
 

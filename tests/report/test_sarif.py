@@ -13,6 +13,7 @@ from jsonschema import Draft4Validator
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
+from dormatory.errors.location import Location
 from dormatory.report.grouping import problems
 from dormatory.report.sarif import MAX_RESULTS, sarif_log
 
@@ -31,8 +32,7 @@ FAILED_UPGRADE = Finding(
     "sqlite",
     "room",
     "002",
-    f"{ROOT}/versions/002 a.py",
-    9,
+    Location(f"{ROOT}/versions/002 a.py", 9),
     sql="SELECT 1",
 )
 BOTH_BACKENDS = Outcome(
@@ -133,9 +133,12 @@ def test_every_rule_of_the_catalogue_is_valid() -> None:
 
 
 def test_a_finding_of_no_file_is_shown_at_the_configuration() -> None:
-    (result,) = sarif_run(Outcome((replace(FAILED_UPGRADE, file="", line=0),), configuration=ROOT / "alembic.ini"))[
-        "results"
-    ]
+    (result,) = sarif_run(
+        Outcome(
+            (replace(FAILED_UPGRADE, location=replace(FAILED_UPGRADE.location, path="", line=0)),),
+            configuration=ROOT / "alembic.ini",
+        )
+    )["results"]
 
     assert result["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "alembic.ini", "uriBaseId": "SRCROOT"},
@@ -144,14 +147,18 @@ def test_a_finding_of_no_file_is_shown_at_the_configuration() -> None:
 
 
 def test_a_file_outside_the_root_has_its_whole_address() -> None:
-    (result,) = sarif_run(Outcome((replace(FAILED_UPGRADE, file="/srv/lib ü/env.py"),)))["results"]
+    (result,) = sarif_run(
+        Outcome((replace(FAILED_UPGRADE, location=replace(FAILED_UPGRADE.location, path="/srv/lib ü/env.py")),))
+    )["results"]
 
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"] == {"uri": "file:///srv/lib%20%C3%BC/env.py"}
 
 
 def test_known_columns_and_last_lines_are_given() -> None:
-    (result,) = sarif_run(Outcome((replace(FAILED_UPGRADE, end_line=12, column=5),)))["results"]
+    (result,) = sarif_run(
+        Outcome((replace(FAILED_UPGRADE, end_line=12, location=replace(FAILED_UPGRADE.location, column=5)),))
+    )["results"]
 
     region = result["locations"][0]["physicalLocation"]["region"]
     assert region == {"startLine": 9, "endLine": 12, "startColumn": 5}
@@ -160,7 +167,10 @@ def test_known_columns_and_last_lines_are_given() -> None:
 def test_more_than_github_takes_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_RESULTS == 25_000
     monkeypatch.setattr("dormatory.report.sarif.MAX_RESULTS", 5)  # so many would take seconds
-    notes = tuple(replace(FAILED_UPGRADE, severity=Severity.NOTE, line=line + 1) for line in range(5))
+    notes = tuple(
+        replace(FAILED_UPGRADE, severity=Severity.NOTE, location=replace(FAILED_UPGRADE.location, line=line + 1))
+        for line in range(5)
+    )
 
     run = json.loads(sarif_log(Outcome((*notes, FAILED_UPGRADE)), ROOT))["runs"][0]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
-from dormatory.checks.registry import RULES, Rule
+from dormatory.checks.registry import RULES
+from dormatory.checks.rule import Rule
+from dormatory.errors.location import Location
 from dormatory.report.text import findings_text
 
 ROOT = Path("/home/you/shop")
@@ -21,12 +23,18 @@ INDEX_BUILD = Finding(
     "postgresql",
     "room",
     "003",
-    f"{ROOT}/versions/003.py",
-    41,
+    Location(f"{ROOT}/versions/003.py", 41),
     sql="CREATE INDEX ix_room_floor\n    ON room (floor)",
 )
 LOST_ROWS = Finding(
-    "rows-lost", Severity.ERROR, "2 rows of bed are lost", "copy them", "sqlite", "bed", "004", f"{ROOT}/004.py", 12
+    "rows-lost",
+    Severity.ERROR,
+    "2 rows of bed are lost",
+    "copy them",
+    "sqlite",
+    "bed",
+    "004",
+    Location(f"{ROOT}/004.py", 12),
 )
 RULE = Rule(
     "slow-index",
@@ -91,7 +99,12 @@ def test_groups_of_the_same_severity_follow_history() -> None:
 
 def test_a_recipe_is_shown_once_for_its_rule() -> None:
     shown = findings_text(
-        outcome_with(INDEX_BUILD, replace(INDEX_BUILD, line=50), replace(INDEX_BUILD, revision="004")), ROOT
+        outcome_with(
+            INDEX_BUILD,
+            replace(INDEX_BUILD, location=replace(INDEX_BUILD.location, line=50)),
+            replace(INDEX_BUILD, revision="004"),
+        ),
+        ROOT,
     )
 
     assert shown.count("autocommit_block") == 1
@@ -126,7 +139,14 @@ def test_a_wide_statement_is_cut_at_its_end() -> None:
 
 
 def test_foreign_lines_cannot_look_like_ours_or_like_commands() -> None:
-    sly = replace(LOST_ROWS, message="a\n::add-mask::b", hint="c\n::d", sql="::e\n::f", revision="::g", file="::h")
+    sly = replace(
+        LOST_ROWS,
+        message="a\n::add-mask::b",
+        hint="c\n::d",
+        sql="::e\n::f",
+        revision="::g",
+        location=replace(LOST_ROWS.location, path="::h"),
+    )
 
     lines = findings_text(outcome_with(sly), ROOT).splitlines()
 

@@ -1,16 +1,17 @@
-"""Checks of what a revision makes others wait for on PostgreSQL: pure, over what the play measured."""
+"""Checks of what a revision makes others wait for on PostgreSQL: pure, over what the replay measured."""
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import dialect_by_name
+from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.checks.locks.duration import backfills_under_lock, missing_timeouts, statements_after_lock
 from dormatory.checks.locks.identifiers import long_identifiers
-from dormatory.checks.locks.indexes import index_builds
-from dormatory.checks.locks.names_in_use import incompatible_changes as names_in_use
-from dormatory.checks.locks.scans import table_rewrites, unexplained_scans, validations_under_lock
+from dormatory.checks.locks.indexes import index_changes
+from dormatory.checks.locks.names_in_use import IN_USE_RULES, incompatible_changes
+from dormatory.checks.locks.partitions import partition_detaches
+from dormatory.checks.locks.rewrites import table_rewrites
+from dormatory.checks.locks.scans import unexplained_scans, validations_under_lock
 from dormatory.checks.locks.upgrade import Upgrade
 
 if TYPE_CHECKING:
@@ -22,38 +23,27 @@ if TYPE_CHECKING:
 
 __all__ = ["IN_USE_RULES", "check_locks"]
 
-IN_USE_RULES = frozenset({"column-in-use-dropped", "table-in-use-dropped", "renamed-in-use"})  # what `in_use` decides
-_BACKEND = "postgresql"  # the only one that has locks on tables
+_CHECKS = (index_changes, validations_under_lock, table_rewrites, backfills_under_lock, partition_detaches)
 
 
 def check_locks(
     recording: Recording, history: History, *, used_columns: Mapping[str, Collection[str]] | None = None
 ) -> Iterator[Finding]:
-    """Report what blocks programs, or fails them, while a revision is applied to a database in use.
+    """Report what blocks programs, or makes them fail, while a revision is applied to a database in use.
 
-    Only upgrades are judged: production goes back through a backup. Only tables count that were there before the
-    revision, whatever their size. `in_use` are the columns of each table that the models of the base reference use.
+    Only upgrades are judged: production goes back by restoring a backup. Only tables count that existed before the
+    revision, whatever their size. `used_columns` are the columns of each table that the models of the base reference
+    use, None if they are unknown; only IN_USE_RULES depend on them.
     """
-    if recording.backend != _BACKEND:
+    if not backend_by_name(recording.backend).has_lock_rules:
         return
-    revision_by_id = history.by_id
     dialect = dialect_by_name(recording.backend)
-    upgrades = [Upgrade.of(step, revision_by_id[step.revision], dialect) for step in recording.steps]
+    upgrades = [Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps]
     for upgrade in upgrades:
-        found = list(
-            chain(
-                index_builds(upgrade),
-                validations_under_lock(upgrade),
-                table_rewrites(upgrade),
-                backfills_under_lock(upgrade),
-            )
-        )
-        found += unexplained_scans(upgrade, {finding.line for finding in found})
-        reported_lines = {finding.line for finding in found}
-        found += chain(
-            statements_after_lock(upgrade, reported_lines),
-            names_in_use(upgrade, used_columns),
-            long_identifiers(upgrade),
-        )
-        yield from sorted(dict.fromkeys(found), key=lambda finding: finding.line)  # a loop may do a thing twice
+        found = [finding for check in _CHECKS for finding in check(upgrade)]
+        found += unexplained_scans(upgrade, {finding.location.line for finding in found})
+        found += statements_after_lock(upgrade, {finding.location.line for finding in found})
+        found += [*incompatible_changes(upgrade, used_columns), *long_identifiers(upgrade)]
+        # A loop may do one thing twice.
+        yield from sorted(dict.fromkeys(found), key=lambda finding: finding.location.line)
     yield from missing_timeouts(upgrades)

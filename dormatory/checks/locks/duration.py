@@ -1,4 +1,4 @@
-"""Rules of how long others wait: for a lock that is asked for, and until a lock that is held is given back."""
+"""Rules about how long others wait: for a lock that a statement waits for, and until a held lock is released."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.upgrade import ACCESS_EXCLUSIVE, is_blocking_writers, lock_description
+from dormatory.checks.rule import Rule
 from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import OperationKind
 
@@ -19,13 +20,27 @@ if TYPE_CHECKING:
 _SET_LOCK_TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")"
 
 
+NO_LOCK_TIMEOUT = Rule(
+    "no-lock-timeout",
+    "locks",
+    Severity.WARNING,
+    meaning="a statement waits for ACCESS EXCLUSIVE without a lock_timeout",
+    why="""It may wait for ever for one long query, and everybody else queues behind it: a statement of one millisecond
+    becomes an outage.""",
+    recipe="""
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    """,
+    replaces=("require-lock-timeout", "require-timeout-settings"),
+)
+
+
 def missing_timeouts(upgrades: Sequence[Upgrade]) -> Iterator[Finding]:
     """Report statements that wait for ACCESS EXCLUSIVE without a limit, the first one of each revision.
 
-    Where no statement of the history has a limit, it is set elsewhere or nowhere: the role that upgrades the production
-    database may have one, which a scratch server does not know. So much is noted once.
+    If no statement of the history has a limit, one note is enough: the role that upgrades the production database may
+    have a limit that a scratch server does not show.
     """
-    has_limit = any(played.statement.lock_timeout for scene in upgrades for played in scene.statements)
+    has_limit = any(executed.statement.lock_timeout for upgrade in upgrades for executed in upgrade.statements)
     for upgrade in upgrades:
         for executed in upgrade.statements:
             lock = next((lock for lock in executed.acquired_locks() if lock.mode == ACCESS_EXCLUSIVE), None)
@@ -33,15 +48,29 @@ def missing_timeouts(upgrades: Sequence[Upgrade]) -> Iterator[Finding]:
                 continue
             if has_limit:
                 message = f"no lock_timeout is in force under {lock_description(lock)}"
-                yield upgrade.finding("no-lock-timeout", executed, message, _SET_LOCK_TIMEOUT, lock.table)
+                yield upgrade.finding(NO_LOCK_TIMEOUT, executed, message, _SET_LOCK_TIMEOUT, lock.table)
                 break
             message = (
                 "no statement of this history has a lock_timeout, this one is the first to need it: "
                 f"{lock_description(lock)}"
             )
             hint = "set it where the connection is made, in env.py:\nconnect_args={'options': '-c lock_timeout=5s'}"
-            yield upgrade.finding("no-lock-timeout", executed, message, hint, lock.table, severity=Severity.NOTE)
+            yield upgrade.finding(NO_LOCK_TIMEOUT, executed, message, hint, lock.table, severity=Severity.NOTE)
             return
+
+
+BACKFILL_WITH_DDL = Rule(
+    "backfill-with-ddl",
+    "locks",
+    Severity.WARNING,
+    meaning="rows are written in the transaction that changed the structure",
+    why="The lock of the structure is held until the last row is written.",
+    recipe="""
+    # 014: the column    015: the rows, in batches    016: NOT NULL
+    with op.get_context().autocommit_block():
+        while op.get_bind().execute(batch_of_a_thousand).rowcount: ...
+    """,
+)
 
 
 def backfills_under_lock(upgrade: Upgrade) -> Iterator[Finding]:
@@ -54,7 +83,7 @@ def backfills_under_lock(upgrade: Upgrade) -> Iterator[Finding]:
         table = write.table or "another table"
         message = f"{write.name.upper()} of {table} under {lock_description(lock)}"
         hint = f"the structure in this revision, the rows in the next, in batches:\n{_BATCH_LOOP}"
-        yield upgrade.finding("backfill-with-ddl", executed, message, hint, write.table or lock.table)
+        yield upgrade.finding(BACKFILL_WITH_DDL, executed, message, hint, write.table or lock.table)
         return
 
 
@@ -62,12 +91,22 @@ _BATCH_LOOP = """with op.get_context().autocommit_block():
     while op.get_bind().execute(batch_of_a_thousand).rowcount: ..."""
 
 
-def statements_after_lock(upgrade: Upgrade, reported_lines: Collection[int]) -> Iterator[Finding]:
-    """Report the first statement that makes others wait longer for a table that nobody can read meanwhile.
+STATEMENTS_AFTER_LOCK = Rule(
+    "statements-after-lock",
+    "locks",
+    Severity.WARNING,
+    meaning="more statements follow ACCESS EXCLUSIVE in the same transaction",
+    why="The lock is held until all of them are done.",
+    recipe="# the statement with the lock comes last, or has a revision of its own",
+)
 
-    It reads or writes a table from end to end, or itself waits for a lock on a second table. What only changes the
-    catalogs of the table that is locked anyway takes no time, and is left alone. `blamed` are the lines that another
-    rule wants moved to where the lock is not held.
+
+def statements_after_lock(upgrade: Upgrade, reported_lines: Collection[int]) -> Iterator[Finding]:
+    """Report the first statement that makes others wait longer for a table that nobody can read.
+
+    Such a statement reads or writes a table from end to end, or waits for a lock on a second table. One that only
+    changes the catalogs of the locked table takes no time and is not reported. `reported_lines` are the lines that the
+    finding of another rule moves to where the lock is not held.
     """
     for executed in upgrade.statements:
         held = [
@@ -80,17 +119,17 @@ def statements_after_lock(upgrade: Upgrade, reported_lines: Collection[int]) -> 
         if second := _second_lock(upgrade, executed, {lock.table for lock in held}):
             what = f"waits for {second.mode} on {second.table}"
         elif executed.statement.scanned or executed.statement.rewritten:
-            what = f"goes through all of {', '.join(executed.statement.scanned or executed.statement.rewritten)}"
+            what = f"reads or writes all of {', '.join(executed.statement.scanned or executed.statement.rewritten)}"
         else:
             continue
         message = f"this statement {what} under {lock_description(held[0])}"
         hint = f"a revision of its own, or before the statement that locks {held[0].table}"
-        yield upgrade.finding("statements-after-lock", executed, message, hint, held[0].table)
+        yield upgrade.finding(STATEMENTS_AFTER_LOCK, executed, message, hint, held[0].table)
         return
 
 
 def _second_lock(upgrade: Upgrade, executed: ExecutedStatement, held: Collection[str]) -> Lock | None:
-    """Return a lock on another table that others use, one for which a program that writes would have to end first."""
+    """Return a lock on another table that others use, if the lock has to wait for programs that write."""
     weakest_rank = LOCK_MODES.index("SHARE")
     return next(
         (
@@ -103,7 +142,7 @@ def _second_lock(upgrade: Upgrade, executed: ExecutedStatement, held: Collection
 
 
 def _blocking_lock(upgrade: Upgrade, executed: ExecutedStatement) -> Lock | None:
-    """Return a lock that the transaction of a statement held before it, and that blocks who wants to write."""
+    """Return a lock that the transaction of a statement already held, and that blocks writers."""
     if not executed.statement.transaction:
         return None
     return next(

@@ -1,11 +1,14 @@
-"""Rules of indexes that are built or dropped while others wait, be it for a constraint."""
+"""Rules about indexes that are built or dropped while others wait, also those of a constraint."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from dormatory.checks.finding import Severity
+from dormatory.checks.locks.recipes import autocommit_block, python_list
 from dormatory.checks.locks.upgrade import lock_description
+from dormatory.checks.rule import Rule
 from dormatory.sql.operations import Operation, OperationKind
 
 if TYPE_CHECKING:
@@ -14,43 +17,39 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
 
-_AUTOCOMMIT_BLOCK = "with op.get_context().autocommit_block():  # alone in its revision"
+_ALONE = "alone in its revision"
 _CREATE_INDEX = re.compile(r"\b(CREATE\s+(?:UNIQUE\s+)?INDEX)\b", re.IGNORECASE)
 
 
-def index_builds(upgrade: Upgrade) -> Iterator[Finding]:
-    """Report indexes that are built, rebuilt or dropped without CONCURRENTLY, also on behalf of a constraint."""
+def index_changes(upgrade: Upgrade) -> Iterator[Finding]:
+    """Report indexes that are built, rebuilt or dropped without CONCURRENTLY, also those of a constraint."""
+    yield from _index_builds(upgrade)
+    yield from _index_drops(upgrade)
+    yield from _index_rebuilds(upgrade)
+    yield from _constraint_index_builds(upgrade)
+
+
+INDEX_NOT_CONCURRENT = Rule(
+    "index-not-concurrent",
+    "locks",
+    Severity.WARNING,
+    meaning="an index is built on an existing table without CONCURRENTLY",
+    why="Nobody can write to the table until the index is built.",
+    recipe="""
+    with op.get_context().autocommit_block():  # alone in its revision
+        op.create_index("ix_a_b", "a", ["b"], postgresql_concurrently=True)
+    """,
+    replaces=("require-concurrent-index-creation", "require-concurrent-reindex"),
+)
+
+
+def _index_builds(upgrade: Upgrade) -> Iterator[Finding]:
     for executed, operation in upgrade.operations(OperationKind.CREATE_INDEX):
         if not operation.is_online:
-            message = (
-                f"{operation.name or 'an index'} is built under "
-                f"{lock_description(executed.strongest_lock(operation.table))}"
-            )
-            yield upgrade.finding(
-                "index-not-concurrent",
-                executed,
-                message,
-                _concurrent_build_recipe(upgrade, executed, operation),
-                operation.name,
-            )
-    for executed, operation in upgrade.operations(OperationKind.DROP_INDEX):
-        if not operation.is_online:
-            message = f"{operation.name} is dropped under {lock_description(executed.strongest_lock(operation.table))}"
-            call = f'op.drop_index("{operation.name}", table_name="{operation.table}", postgresql_concurrently=True)'
-            yield upgrade.finding(
-                "index-drop-not-concurrent", executed, message, f"{_AUTOCOMMIT_BLOCK}\n    {call}", operation.name
-            )
-    for executed in upgrade.statements:
-        if (
-            any(act.kind is OperationKind.REINDEX and not act.is_online for act in executed.operations)
-            and executed.statement.rewritten
-        ):
-            message = (
-                f"{', '.join(executed.statement.rewritten)} built anew, and nobody can write to the table meanwhile"
-            )
-            hint = f'{_AUTOCOMMIT_BLOCK}\n    op.execute("REINDEX … CONCURRENTLY …")'
-            yield upgrade.finding("index-not-concurrent", executed, message, hint, executed.statement.rewritten[0])
-    yield from _constraint_index_builds(upgrade)
+            lock = lock_description(executed.strongest_lock(operation.table))
+            message = f"{operation.name or 'an index'} is built under {lock}"
+            hint = _concurrent_build_recipe(upgrade, executed, operation)
+            yield upgrade.finding(INDEX_NOT_CONCURRENT, executed, message, hint, operation.name)
 
 
 def _concurrent_build_recipe(upgrade: Upgrade, executed: ExecutedStatement, operation: Operation) -> str:
@@ -62,13 +61,58 @@ def _concurrent_build_recipe(upgrade: Upgrade, executed: ExecutedStatement, oper
         )
     if not operation.columns:
         sql = _CREATE_INDEX.sub(r"\1 CONCURRENTLY", executed.statement.sql, count=1).replace('"""', "'''")
-        return f'{_AUTOCOMMIT_BLOCK}\n    op.execute("""{sql}""")'
+        return autocommit_block(f'op.execute("""{sql}""")', comment=_ALONE)
     unique = ", unique=True" if operation.object_type else ""
-    call = (
-        f'op.create_index("{operation.name}", "{operation.table}", '
-        f"{_python_list(operation.columns)}{unique}, postgresql_concurrently=True)"
-    )
-    return f"{_AUTOCOMMIT_BLOCK}\n    {call}"
+    columns = python_list(operation.columns)
+    call = f'op.create_index("{operation.name}", "{operation.table}", {columns}{unique}, postgresql_concurrently=True)'
+    return autocommit_block(call, comment=_ALONE)
+
+
+def _index_rebuilds(upgrade: Upgrade) -> Iterator[Finding]:
+    for executed in upgrade.statements:
+        rebuilt = executed.statement.rewritten
+        if rebuilt and any(it.kind is OperationKind.REINDEX and not it.is_online for it in executed.operations):
+            message = f"{', '.join(rebuilt)} rebuilt, and nobody can write to the table meanwhile"
+            hint = autocommit_block('op.execute("REINDEX … CONCURRENTLY …")', comment=_ALONE)
+            yield upgrade.finding(INDEX_NOT_CONCURRENT, executed, message, hint, rebuilt[0])
+
+
+INDEX_DROP_NOT_CONCURRENT = Rule(
+    "index-drop-not-concurrent",
+    "locks",
+    Severity.WARNING,
+    meaning="an index is dropped without CONCURRENTLY",
+    why="It takes ACCESS EXCLUSIVE: while it waits for a long query, every reader queues behind it.",
+    recipe="""
+    with op.get_context().autocommit_block():
+        op.drop_index("ix_a_b", table_name="a", postgresql_concurrently=True)
+    """,
+    replaces=("require-concurrent-index-deletion",),
+)
+
+
+def _index_drops(upgrade: Upgrade) -> Iterator[Finding]:
+    for executed, operation in upgrade.operations(OperationKind.DROP_INDEX):
+        if not operation.is_online:
+            message = f"{operation.name} is dropped under {lock_description(executed.strongest_lock(operation.table))}"
+            call = f'op.drop_index("{operation.name}", table_name="{operation.table}", postgresql_concurrently=True)'
+            hint = autocommit_block(call, comment=_ALONE)
+            yield upgrade.finding(INDEX_DROP_NOT_CONCURRENT, executed, message, hint, operation.name)
+
+
+CONSTRAINT_BUILDS_INDEX = Rule(
+    "constraint-builds-index",
+    "locks",
+    Severity.WARNING,
+    meaning="a unique, primary-key or EXCLUDE constraint builds its own index under ACCESS EXCLUSIVE",
+    why="Nobody can read or write until the index is built.",
+    recipe="""
+    with op.get_context().autocommit_block():
+        op.create_index("uq_a_b", "a", ["b"], unique=True, postgresql_concurrently=True)
+        op.execute("ALTER TABLE a ADD CONSTRAINT uq_a_b UNIQUE USING INDEX uq_a_b")
+    """,
+    replaces=("disallowed-unique-constraint", "adding-serial-primary-key-field"),
+)
 
 
 def _constraint_index_builds(upgrade: Upgrade) -> Iterator[Finding]:
@@ -76,46 +120,33 @@ def _constraint_index_builds(upgrade: Upgrade) -> Iterator[Finding]:
         if operation.object_type in {"UNIQUE", "PRIMARY KEY", "EXCLUDE"} and not operation.is_online:
             name = operation.name or f"the {operation.object_type} of {operation.table}"
             message = f"{name} builds its index under {lock_description(executed.strongest_lock(operation.table))}"
-            yield upgrade.finding(
-                "constraint-builds-index",
-                executed,
-                message,
-                _using_index_recipe(operation),
-                operation.name or operation.table,
-            )
+            hint, about = _using_index_recipe(operation), operation.name or operation.table
+            yield upgrade.finding(CONSTRAINT_BUILDS_INDEX, executed, message, hint, about)
     for executed, operation in upgrade.operations(OperationKind.ADD_COLUMN):
         kind = "UNIQUE" if "unique" in operation.words else "PRIMARY KEY" if "primary" in operation.words else ""
         if kind:
-            message = (
-                f"the {kind} of {operation.table}.{operation.name} builds its index under "
-                f"{lock_description(executed.strongest_lock(operation.table))}"
-            )
-            wanted = Operation(
+            column = f"{operation.table}.{operation.name}"
+            lock = lock_description(executed.strongest_lock(operation.table))
+            message = f"the {kind} of {column} builds its index under {lock}"
+            constraint = Operation(
                 OperationKind.ADD_CONSTRAINT,
                 operation.table,
                 f"uq_{operation.table}_{operation.name}",
                 object_type=kind,
                 columns=(operation.name,),
             )
-            hint = f"the column alone first, then\n{_using_index_recipe(wanted)}"
-            yield upgrade.finding(
-                "constraint-builds-index", executed, message, hint, f"{operation.table}.{operation.name}"
-            )
+            hint = f"the column alone first, then\n{_using_index_recipe(constraint)}"
+            yield upgrade.finding(CONSTRAINT_BUILDS_INDEX, executed, message, hint, column)
 
 
 def _using_index_recipe(operation: Operation) -> str:
+    """Return how a constraint gets its index while others write."""
     if operation.object_type == "EXCLUDE":
         return "there is no way around: build it while nobody needs the table, under a short lock_timeout"
-    name = operation.name or f"{operation.table}_{'_'.join(operation.columns)}_key"
-    index = (
-        f'op.create_index("{name}", "{operation.table}", {_python_list(operation.columns)}, unique=True, '
-        "postgresql_concurrently=True)"
+    table, name = operation.table, operation.name or f"{operation.table}_{'_'.join(operation.columns)}_key"
+    columns = python_list(operation.columns)
+    return autocommit_block(
+        f'op.create_index("{name}", "{table}", {columns}, unique=True, postgresql_concurrently=True)',
+        f'op.execute("ALTER TABLE {table} ADD CONSTRAINT {name} {operation.object_type} USING INDEX {name}")',
+        comment=_ALONE,
     )
-    constraint = (
-        f'op.execute("ALTER TABLE {operation.table} ADD CONSTRAINT {name} {operation.object_type} USING INDEX {name}")'
-    )
-    return f"{_AUTOCOMMIT_BLOCK}\n    {index}\n    {constraint}"
-
-
-def _python_list(names: tuple[str, ...]) -> str:
-    return "[" + ", ".join(f'"{name}"' for name in names) + "]"

@@ -1,10 +1,12 @@
-"""Rules of names that programs may still use while a revision takes them away, or cannot serve yet."""
+"""Rules about names that running programs still use, or cannot use yet, when a revision changes them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.checks.finding import Severity
 from dormatory.checks.locks.upgrade import full_name
+from dormatory.checks.rule import Rule
 from dormatory.sql.operations import Operation, OperationKind
 
 if TYPE_CHECKING:
@@ -14,15 +16,54 @@ if TYPE_CHECKING:
     from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
     from dormatory.schema.snapshot import Table
 
+_THREE_RELEASES = """
+# release 1: add the new one, write both     release 2: read the new one
+# release 3, when no program uses it any more:
+op.drop_column("employee", "salary")
+"""
 _USED_BY_MODELS = "the models of the base reference use it"
 _DROP_LATER = "drop it one release after the last program that uses it:"
 _MAY_BE_USED = "programs of the last release may use it until they are gone"
 
 
-def incompatible_changes(upgrade: Upgrade, used_columns: Mapping[str, Collection[str]] | None) -> Iterator[Finding]:
-    """Report tables and columns whose names are gone afterwards, and columns that old programs must fill.
+TABLE_IN_USE_DROPPED = Rule(
+    "table-in-use-dropped",
+    "locks",
+    Severity.WARNING,
+    meaning="a table is dropped that the models of the base reference still use",
+    why="Until the last old program is gone, each of its queries fails.",
+    recipe='op.drop_table("employee")  # one release after the last program that uses it',
+    replaces=("ban-drop-table",),
+)
 
-    `used` are the columns of each table that the models of the base reference use; None where nobody knows.
+COLUMN_IN_USE_DROPPED = Rule(
+    "column-in-use-dropped",
+    "locks",
+    Severity.WARNING,
+    meaning="a column is dropped that the models of the base reference still use",
+    why="Until the last old program is gone, each of its queries fails.",
+    recipe=_THREE_RELEASES,
+    replaces=("ban-drop-column",),
+)
+
+RENAMED_IN_USE = Rule(
+    "renamed-in-use",
+    "locks",
+    Severity.WARNING,
+    meaning="a table, column or label is renamed that the models of the base reference still use",
+    why="Old programs use the old name, new ones the new name, and both run during a deployment.",
+    recipe=_THREE_RELEASES,
+    replaces=("renaming-column", "renaming-table"),
+)
+
+
+IN_USE_RULES = frozenset({rule.id for rule in (TABLE_IN_USE_DROPPED, COLUMN_IN_USE_DROPPED, RENAMED_IN_USE)})
+
+
+def incompatible_changes(upgrade: Upgrade, used_columns: Mapping[str, Collection[str]] | None) -> Iterator[Finding]:
+    """Report tables and columns whose names are gone afterwards, and new columns that every program has to fill.
+
+    `used_columns` are the columns of each table that the models of the base reference use; None if they are unknown.
     """
     if upgrade.step.after is None:
         return
@@ -35,16 +76,16 @@ def incompatible_changes(upgrade: Upgrade, used_columns: Mapping[str, Collection
             if used_columns is None or table.name in used_columns:
                 yield from _removed_table(upgrade, name, _USED_BY_MODELS if used_columns else _MAY_BE_USED)
         elif now := upgrade.table_after(name):
-            wanted = None if used_columns is None else used_columns.get(table.name, ())
-            yield from _removed_columns(upgrade, table, now, wanted)
+            used = None if used_columns is None else used_columns.get(table.name, ())
+            yield from _removed_columns(upgrade, table, now, used)
             yield from _required_columns(upgrade, table, now)
     yield from _renamed_labels(upgrade, used_columns)
 
 
 def _renamed_labels(upgrade: Upgrade, used_columns: Mapping[str, Collection[str]] | None) -> Iterator[Finding]:
-    """Report labels of enumerations that programs write and read by a name that is gone."""
+    """Report labels of enumerations that programs write and read by a name that no longer exists."""
     known = {full_name(enum) for enum in upgrade.step.before.enums}
-    for executed, operation in ((each, act) for each in upgrade.statements for act in each.operations):
+    for executed, operation in upgrade.all_operations():
         if operation.kind is not OperationKind.RENAME_LABEL or operation.object_type not in known:
             continue
         columns = [
@@ -61,11 +102,9 @@ def _renamed_labels(upgrade: Upgrade, used_columns: Mapping[str, Collection[str]
                 f"op.execute(\"ALTER TYPE {operation.object_type} ADD VALUE '{operation.new_name}'\") "
                 " # in an autocommit block\n"
                 f"# release 1 reads both, release 2 writes {operation.new_name}; then the rows that "
-                f"say {operation.name}, in batches"
+                f"hold {operation.name}, in batches"
             )
-            yield upgrade.finding(
-                "renamed-in-use", executed, message, hint, f"{operation.object_type}.{operation.name}"
-            )
+            yield upgrade.finding(RENAMED_IN_USE, executed, message, hint, f"{operation.object_type}.{operation.name}")
 
 
 def _removed_table(upgrade: Upgrade, name: str, usage: str) -> Iterator[Finding]:
@@ -75,11 +114,11 @@ def _removed_table(upgrade: Upgrade, name: str, usage: str) -> Iterator[Finding]
     executed, operation = found
     if operation.kind is OperationKind.DROP_TABLE:
         hint = f'{_DROP_LATER}\nop.drop_table("{name}")'
-        yield upgrade.finding("table-in-use-dropped", executed, f"{name} is dropped; {usage}", hint, name)
+        yield upgrade.finding(TABLE_IN_USE_DROPPED, executed, f"{name} is dropped; {usage}", hint, name)
     else:
         message = f"{name} is renamed to {operation.new_name}; {usage}"
         hint = f'leave the old name until then:\nop.execute("CREATE VIEW {name} AS TABLE {operation.new_name}")'
-        yield upgrade.finding("renamed-in-use", executed, message, hint, name)
+        yield upgrade.finding(RENAMED_IN_USE, executed, message, hint, name)
 
 
 def _removed_columns(
@@ -104,22 +143,30 @@ def _removed_columns(
                 f"# release 1 writes both, release 2 reads {operation.new_name}, release 3 drops {column.name}"
             )
             message = f"{place} is renamed to {operation.new_name}; {usage}"
-            yield upgrade.finding("renamed-in-use", executed, message, hint, place)
+            yield upgrade.finding(RENAMED_IN_USE, executed, message, hint, place)
         else:
-            hint = (
-                f'drop it one release after the last program that uses it:\nop.drop_column("{name}", "{column.name}")'
-            )
-            yield upgrade.finding("column-in-use-dropped", executed, f"{place} is dropped; {usage}", hint, place)
+            hint = f'{_DROP_LATER}\nop.drop_column("{name}", "{column.name}")'
+            yield upgrade.finding(COLUMN_IN_USE_DROPPED, executed, f"{place} is dropped; {usage}", hint, place)
+
+
+REQUIRED_COLUMN = Rule(
+    "required-column",
+    "locks",
+    Severity.WARNING,
+    meaning="a required column without a default is added to an existing table",
+    why="Programs that do not know it yet cannot insert any more.",
+    recipe="""
+    op.add_column("guest", sa.Column("level", sa.Integer(), server_default="0", nullable=False))
+    """,
+    replaces=("adding-required-field",),
+)
 
 
 def _required_columns(upgrade: Upgrade, before: Table, after: Table) -> Iterator[Finding]:
-    """Report columns that are new and that every program must fill."""
+    """Report new columns that every program has to fill."""
     name, known = full_name(before), {column.name for column in before.columns}
     renamed = {
-        operation.new_name
-        for executed in upgrade.statements
-        for operation in executed.operations
-        if operation.kind is OperationKind.RENAME_COLUMN
+        operation.new_name for _, operation in upgrade.all_operations() if operation.kind is OperationKind.RENAME_COLUMN
     }
     for column in after.columns:
         fills_itself = column.default is not None or column.identity or column.generated
@@ -137,19 +184,18 @@ def _required_columns(upgrade: Upgrade, before: Table, after: Table) -> Iterator
             message = f"{name}.{column.name} is required and has no default: programs that do not know it cannot insert"
             hint = (
                 f'op.add_column("{name}", sa.Column("{column.name}", …, server_default=…, nullable=False))\n'
-                "# a later release takes the default away"
+                "# a later release drops the default"
             )
-            yield upgrade.finding("required-column", found[0], message, hint, f"{name}.{column.name}")
+            yield upgrade.finding(REQUIRED_COLUMN, found[0], message, hint, f"{name}.{column.name}")
 
 
 def _last_operation(
     upgrade: Upgrade, table: str, *kinds: OperationKind, column: str = ""
 ) -> tuple[ExecutedStatement, Operation] | None:
-    """Return the last act of these kinds on a table that was there, or on one of its columns."""
+    """Return the last operation of these kinds on a table that existed before, or on one of its columns."""
     found = [
         (executed, operation)
-        for executed in upgrade.statements
-        for operation in executed.operations
+        for executed, operation in upgrade.all_operations()
         if operation.kind in kinds and operation.table == table and column in {"", operation.name}
     ]
     return found[-1] if found else None

@@ -1,11 +1,11 @@
-"""One upgrade as the rules of locks see it: what each statement does, to which tables, under which locks."""
+"""One upgrade as the rules of locks read it: what each statement does, to which tables, under which locks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dormatory.checks.registry import finding
+from dormatory.errors.location import Location
 from dormatory.recording.model import Direction, Lock
 from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import Operation, OperationKind, parse_operations
@@ -13,7 +13,8 @@ from dormatory.sql.operations import Operation, OperationKind, parse_operations
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dormatory.checks.finding import Finding
+    from dormatory.checks.finding import Finding, Severity
+    from dormatory.checks.rule import Rule
     from dormatory.project.script import Revision
     from dormatory.recording.model import Leg, Statement, Step
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View
@@ -27,7 +28,7 @@ _BLOCKED_ACCESS = {
     "EXCLUSIVE": "nobody can write to it",
     "ACCESS EXCLUSIVE": "nobody can read or write it",
 }
-# What needs less than ACCESS EXCLUSIVE, as PostgreSQL documents ALTER TABLE.
+# Operations that need less than ACCESS EXCLUSIVE: https://www.postgresql.org/docs/current/explicit-locking.html
 _WEAKER_LOCK_MODES = {
     OperationKind.VALIDATE_CONSTRAINT: "SHARE UPDATE EXCLUSIVE",
     OperationKind.CREATE_INDEX: "SHARE",
@@ -39,10 +40,10 @@ _WEAKER_LOCK_MODES = {
 
 @dataclass(frozen=True, slots=True)
 class ExecutedStatement:
-    """A statement that was executed; the tables of its acts are those that were there before, or "".
+    """A statement that was executed; the tables of its operations are those that existed before, or "".
 
-    `held` are the locks that its transaction had before it. Nobody could ask what a statement did that failed, and what
-    was a transaction of its own has given its locks back: the form tells of both (`is_unseen`).
+    `held_locks` are the locks that its transaction already held. The locks of a statement that failed, and of one that
+    was a transaction of its own, could not be measured: they follow from its operations (`has_unknown_locks`).
     """
 
     statement: Statement
@@ -56,37 +57,40 @@ class ExecutedStatement:
         return self.has_failed or not self.statement.transaction
 
     def has_scanned(self, table: str) -> bool:
-        """Say whether the statement read a table from end to end, or failed while it did."""
+        """Return whether the statement read a table from end to end, or failed and may have."""
         return table in self.statement.scanned or self.has_failed
 
     def strongest_lock(self, table: str) -> Lock | None:
         """Return the strongest lock on a table while this statement ran, its own included."""
         own = [lock for lock in self.statement.locks if lock.table == table]
         if self.has_unknown_locks:
-            asking = [operation for operation in self.operations if table in {operation.table, operation.referenced[0]}]
-            own += [Lock(table, _documented_lock_mode(act), self.statement.seconds) for act in asking]
+            locking = [it for it in self.operations if table in {it.table, it.referenced[0]}]
+            own += [Lock(table, _documented_lock_mode(it), self.statement.seconds) for it in locking]
         held = [self.held_locks[table]] if table in self.held_locks else []
         return max(held + own, key=lambda lock: LOCK_MODES.index(lock.mode), default=None)
 
     def acquired_locks(self) -> Iterator[Lock]:
-        """Yield the strongest lock on each table that this statement locked anew."""
+        """Yield the strongest lock on each table that this statement locked."""
         tables = [lock.table for lock in self.statement.locks]
         if self.has_unknown_locks:
             tables += [operation.table for operation in self.operations if operation.table]
         yield from (lock for table in dict.fromkeys(tables) if (lock := self.strongest_lock(table)))
 
 
+_ONLINE_KINDS = {OperationKind.CREATE_INDEX, OperationKind.DROP_INDEX, OperationKind.DETACH_PARTITION}
+
+
 def _documented_lock_mode(operation: Operation) -> str:
     if operation.kind is OperationKind.ADD_CONSTRAINT and operation.object_type == "FOREIGN KEY":
         return "SHARE ROW EXCLUSIVE"
-    if operation.kind in {OperationKind.CREATE_INDEX, OperationKind.DROP_INDEX} and operation.is_online:
+    if operation.kind in _ONLINE_KINDS and operation.is_online:
         return "SHARE UPDATE EXCLUSIVE"
     return _WEAKER_LOCK_MODES.get(operation.kind, ACCESS_EXCLUSIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """The upgrade of one revision: what was executed, on the tables that were there before."""
+    """The upgrade of one revision: what was executed, on the tables that existed before."""
 
     revision: Revision
     step: Step
@@ -108,19 +112,19 @@ class Upgrade:
         return cls(revision, step, dialect, tuple(statements))
 
     def operations(self, *kinds: OperationKind) -> Iterator[tuple[ExecutedStatement, Operation]]:
-        """Yield the acts of some kinds that meet a table that was there before and still is afterwards."""
-        for it in self.statements:
-            for operation in it.operations:
-                if operation.kind in kinds and operation.table and self.has_kept(operation.table):
-                    yield it, operation
+        """Yield the operations of some kinds on tables that existed before and still exist afterwards."""
+        for executed, operation in self.all_operations():
+            if operation.kind in kinds and operation.table and self.has_kept(operation.table):
+                yield executed, operation
+
+    def all_operations(self) -> Iterator[tuple[ExecutedStatement, Operation]]:
+        """Yield every operation, with its statement."""
+        yield from ((executed, operation) for executed in self.statements for operation in executed.operations)
 
     def has_kept(self, table: str) -> bool:
-        """Say whether a table that was there is there afterwards, by whatever name; who drops one uses it no more."""
+        """Return whether a table that existed before still does, under any name; nobody waits for a dropped one."""
         dropped = {
-            operation.table
-            for it in self.statements
-            for operation in it.operations
-            if operation.kind is OperationKind.DROP_TABLE
+            operation.table for _, operation in self.all_operations() if operation.kind is OperationKind.DROP_TABLE
         }
         return table not in dropped and any(table == full_name(each) for each in self.step.before.tables)
 
@@ -133,31 +137,40 @@ class Upgrade:
         tables = self.step.after.tables if self.step.after else ()
         return next((each for each in tables if full_name(each) == table), None)
 
-    def finding(
-        self, rule: str, executed: ExecutedStatement, message: str, hint: str, object_: str, **more: Any
+    def finding(  # what every rule of locks has to say
+        self,
+        rule: Rule,
+        executed: ExecutedStatement,
+        message: str,
+        hint: str,
+        object_name: str,
+        *,
+        severity: Severity | None = None,
     ) -> Finding:
         """Return a finding at the line that issued a statement."""
         statement, path = executed.statement, self.revision.path
+        # A statement of the revision itself names its file relative to the project; a finding has the whole path.
         file = str(path) if path.as_posix().endswith(f"/{statement.file}") else statement.file
-        where: dict[str, Any] = {
-            "backend": "postgresql",
-            "object": object_,
-            "revision": self.revision.id,
-            "file": file,
-            "line": statement.line,
-            "sql": statement.sql,
-        }
-        return finding(rule, message, hint, **(where | more))
+        return rule.finding(
+            message,
+            hint,
+            severity=severity,
+            backend="postgresql",
+            object_name=object_name,
+            revision=self.revision.id,
+            location=Location(file, statement.line),
+            sql=statement.sql,
+        )
 
 
 def _has_failed(legs: Sequence[Leg], statement: Statement, issued: Sequence[Statement]) -> bool:
-    """Say whether an upgrade ended at a statement, which is the last one it has."""
-    where = f"{statement.file}:{statement.line}"
-    return statement is issued[-1] and any(leg.failure is not None and leg.failure.where == where for leg in legs)
+    """Return whether an upgrade failed at a statement, which then is its last one."""
+    location = Location(statement.file, statement.line)
+    return statement is issued[-1] and any(leg.failure is not None and leg.failure.location == location for leg in legs)
 
 
 def lock_description(lock: Lock | None) -> str:
-    """Return what a lock keeps others from, and how long it did in the play."""
+    """Return what a lock keeps others from, and how long it did so in the replay."""
     if lock is None:
         return ""
     return (
@@ -167,12 +180,12 @@ def lock_description(lock: Lock | None) -> str:
 
 
 def is_blocking_writers(lock: Lock | None) -> bool:
-    """Say whether nobody can write to a table while it is locked so."""
+    """Return whether nobody can write to a table while the lock is held."""
     return lock is not None and LOCK_MODES.index(lock.mode) >= LOCK_MODES.index("SHARE")
 
 
 def full_name(table: Table | View | Enum) -> str:
-    """Return the name of a table, a view or a type as a recording says it: with its namespace unless that is public."""
+    """Return the name of a table, a view or a type as in a recording: with its namespace unless that is public."""
     return table.name if table.namespace in {None, "public"} else f"{table.namespace}.{table.name}"
 
 
@@ -181,7 +194,7 @@ def _duration(seconds: float) -> str:
 
 
 class _TableNames:
-    """Which table from before a name means, while tables are renamed, dropped and made again."""
+    """Resolve names to the tables that existed before, while tables are renamed, dropped and created again."""
 
     def __init__(self, before: Snapshot) -> None:
         self._by_full_name = {full_name(table): full_name(table) for table in before.tables}
@@ -192,7 +205,7 @@ class _TableNames:
             self._tables_of_indexes.update({index.name: full_name(table) for index in table.indexes})
 
     def resolve(self, operation: Operation) -> Operation:
-        """Return the act with the table as it was called before, "" for one that was not there."""
+        """Return the operation with the name that its table had before, "" for a table that did not exist."""
         if operation.kind is OperationKind.DROP_INDEX:
             return replace(operation, table=self._tables_of_indexes.get(operation.name.rpartition(".")[2], ""))
         table = self._table_before(operation.table)
@@ -203,8 +216,8 @@ class _TableNames:
             space, dot, _ = operation.table.rpartition(".")
             new = operation.new_name if "." in operation.new_name else f"{space}{dot}{operation.new_name}"
             self._by_full_name[new.removeprefix("public.")] = table
-        refers = (self._table_before(operation.referenced[0]) or operation.referenced[0], operation.referenced[1])
-        return replace(operation, table=table, referenced=refers)
+        other, columns = operation.referenced
+        return replace(operation, table=table, referenced=(self._table_before(other) or other, columns))
 
     def _table_before(self, name: str) -> str:
         return self._by_full_name.get(name) or self._by_bare_name.get(name, "")

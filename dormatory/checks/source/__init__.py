@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 from dormatory.checks.source.call_sites import CallSiteFinder
 from dormatory.checks.source.colons import unescaped_colons
 from dormatory.checks.source.imports import ApplicationModules, application_imports
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ApplicationModules", "check_source", "read_revision"]
 
-_MIN_TITLE_WORDS = 2  # as a new revision is asked for, too
+_MIN_TITLE_WORDS = 2  # as inv db.revision requires, too
 
 
 def check_source(
@@ -37,7 +39,7 @@ def check_source(
 ) -> Iterator[Finding]:
     """Report what will break, block or be unclear in revisions, at the line where it stands.
 
-    `backends` are those that the revisions are judged for; `recordings`, where there are any, tell which branches ran.
+    `backends` are those that the revisions are judged for; `recordings`, if there are any, show which branches ran.
     """
     for script in scripts:
         if script.tree is None or script.revision is None:
@@ -52,22 +54,32 @@ def check_source(
             *dead_branches(source, recordings),
             *_short_title(source),
         )
-        # One line may be reached in several ways.
-        yield from sorted(dict.fromkeys(found), key=lambda finding: (finding.line, finding.column))
+        # Several paths may lead to one line.
+        yield from sorted(dict.fromkeys(found), key=lambda finding: (finding.location.line, finding.location.column))
 
 
 def read_revision(
     tree: ast.Module, text: bytes, revision: Revision, backends: Collection[str] = BACKEND_NAMES
 ) -> RevisionSource:
-    """Return a revision with the calls that it makes."""
+    """Return a revision with its names resolved and the calls that it makes."""
     resolver = NameResolver(tree, text.decode(errors="replace").splitlines())
     finder = CallSiteFinder(resolver)
     return RevisionSource(revision, resolver, finder, tuple(finder.call_sites()), frozenset(backends))
+
+
+MESSAGE_TOO_SHORT = Rule(
+    "message-too-short",
+    "source",
+    Severity.NOTE,
+    meaning="the title of a revision says too little",
+    why="It is the file's name and all that the history shows. Two words or more say what it does.",
+    recipe='"""Add user table."""',
+)
 
 
 def _short_title(source: RevisionSource) -> Iterator[Finding]:
     title, is_merge = source.revision.title, len(source.revision.parents) > 1
     if not is_merge and len(title.split()) < _MIN_TITLE_WORDS:
         message = f'the title "{title}" says too little' if title else "it has no title"
-        hint = "say in two words or more what it does, in the first line of its docstring"
-        yield source.finding("message-too-short", source.resolver.tree, message, hint, line=1)
+        hint = "write in two words or more what it does, in the first line of its docstring"
+        yield source.finding(MESSAGE_TOO_SHORT, source.resolver.tree, message, hint)

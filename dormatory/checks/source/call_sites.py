@@ -19,11 +19,11 @@ _MAX_HELPER_DEPTH = 12  # helpers within helpers
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """One call, on one way through the revision.
+    """One call, on one path through the revision.
 
     `name` is the full name of what is called, `batch.…` for a batch operation on `table`. `dialects` are those on which
-    the way leads here; `is_vague` tells that a guard was not understood. `texts` are those of the parameters of the
-    helper that it stands in.
+    the path leads here; `is_uncertain` means that a guard on it was not understood. `parameter_texts` are the texts
+    that are passed to the helper in which the call stands.
     """
 
     call: ast.Call
@@ -43,7 +43,7 @@ class CallSite:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Where a way through the revision has come to."""
+    """The state of one path through the revision."""
 
     direction: str
     dialects: frozenset[str]
@@ -62,7 +62,7 @@ class CallSiteFinder:
         self.guards = DialectGuards(resolver)
 
     def call_sites(self) -> Iterator[CallSite]:
-        """Yield each call, in the order in which the revision comes to it, once for each way that leads there."""
+        """Yield each call, in the order in which the revision executes it, once for each path that leads there."""
         for direction in DIRECTIONS:
             if function := self._resolver.functions.get(direction):
                 state = _State(direction, self.guards.all_dialects, functions=(direction,))
@@ -150,7 +150,7 @@ class CallSiteFinder:
         return state
 
     def _is_autocommit_helper(self, name: str) -> bool:
-        """Say whether a helper of the revision, a context manager, yields within an autocommit block."""
+        """Return whether a helper of the revision, a context manager, yields within an autocommit block."""
         function = self._resolver.functions.get(name.removesuffix("()"))
         blocks = [node for node in ast.walk(function) if isinstance(node, ast.With)] if function else []
         return any(
@@ -192,7 +192,7 @@ class CallSiteFinder:
             return
         passed_texts = tuple(self._passed_texts(function, node, texts))
         passed_batches = tuple(self._passed_batches(function, node, batches))
-        is_uncertain = state.is_uncertain or bool(function.decorator_list)  # a decorator may ask for the dialect
+        is_uncertain = state.is_uncertain or bool(function.decorator_list)  # a decorator may depend on the dialect
         inner = replace(
             state,
             parameter_texts=passed_texts,
@@ -232,7 +232,7 @@ def _bound_arguments(
 
 
 def _is_terminating(body: Sequence[ast.stmt]) -> bool:
-    """Say whether what stands behind a body is never reached from it."""
+    """Return whether execution never continues after a body."""
     if not body:
         return False
     match body[-1]:

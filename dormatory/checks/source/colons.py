@@ -1,4 +1,4 @@
-"""The rule of colons in SQL text, which SQLAlchemy takes for parameters."""
+"""The rule about colons in SQL text, which SQLAlchemy takes for parameters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument
-from dormatory.checks.source.revision import sql_without_literals
+from dormatory.checks.source.sql_text import sql_without_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,15 +17,28 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.checks.source.revision import RevisionSource
 
-# As sqlalchemy.sql.elements.TextClause has it; beside a part that is not known nothing is claimed.
+# As in sqlalchemy.sql.elements.TextClause; next to an unknown part nothing is reported.
 _PARAMETER = re.compile(rf"(?<![:\w\\{UNKNOWN_TEXT}]):(\w+)(?![:\w{UNKNOWN_TEXT}])")
 _EXECUTE_METHODS = frozenset({"execute", "scalar", "scalars", "stream"})
 _DDL_CALLS = frozenset({"Column", "Index", "Computed", "CheckConstraint", "create_index", "create_table", "add_column"})
 _CONDITION_POSITIONS = {"CheckConstraint": 0, "create_check_constraint": 2, "Computed": 0}
 
 
+UNESCAPED_COLON = Rule(
+    "unescaped-colon",
+    "source",
+    Severity.ERROR,
+    meaning="a colon in SQL text is taken for a parameter",
+    why="""`op.execute` and `sa.text` read `:word` as a parameter, within quotes, too. A statement then fails; in a
+    default, a CHECK or an index, NULL takes its place silently.""",
+    recipe=r"""
+    op.execute("UPDATE page SET address = 'urn\\:isbn' || isbn")
+    """,
+)
+
+
 def unescaped_colons(source: RevisionSource) -> Iterator[Finding]:
-    """Report parameters that were not meant: within quotes, or where no value can be passed."""
+    """Report unintended parameters: within quotes, or where no value can be passed."""
     for node in source.resolver.nodes:
         if isinstance(node, ast.Call) and (found := _sql_text_of_call(node, source)) is not None:
             place, can_have_values = found
@@ -47,7 +62,7 @@ def _sql_text_of_call(node: ast.Call, source: RevisionSource) -> tuple[ast.expr,
 
 
 def _can_have_values(text: ast.Call, source: RevisionSource) -> bool:
-    """Say whether values may be bound to a text: not where it is executed as it is, nor in DDL."""
+    """Return whether values may be bound to a text: not where it is executed as it is, nor in DDL."""
     for outer in source.resolver.enclosing_nodes(text):
         if isinstance(outer, ast.Attribute) and outer.attr in {"bindparams", "params"}:
             return True
@@ -72,7 +87,7 @@ def _colons_in_text(source: RevisionSource, node: ast.expr, *, can_have_values: 
             message = f"{found[0]} is taken for a parameter {where}"
             hint = rf"escape the colon: \\{found[0]}"
             line = _line_of_word(source, node, found[0])
-            yield source.finding("unescaped-colon", node, message, hint, line=line, end_line=line, column=0, sql=text)
+            yield source.finding(UNESCAPED_COLON, node, message, hint, line=line, sql=text)
 
 
 def _line_of_word(source: RevisionSource, node: ast.expr, word: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.checks.source.statement_lines import is_docstring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ _DIALECT_HINTS = re.compile(r"dialect|sqlite|postgres|mysql|maria|oracle|mssql|\
 class DialectCondition:
     """The dialects for which a condition may be true, and those for which it may be false.
 
-    `is_vague` tells that it speaks of dialects in a way that is not understood.
+    `is_uncertain` means that it seems to be about dialects, but is not understood.
     """
 
     when_true: frozenset[str]
@@ -40,7 +41,7 @@ class DialectGuards:
         self.all_dialects = frozenset({*BACKEND_NAMES, *self.named_dialects, OTHER_DIALECTS})
 
     def condition(self, test: ast.expr) -> DialectCondition:
-        """Return for which dialects a condition holds; for all and none where it is about something else."""
+        """Return the dialects for which a condition may be true, and false; all where it is about something else."""
         match test:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 inner = self.condition(operand)
@@ -65,7 +66,7 @@ class DialectGuards:
         return self._unknown_condition(test) if found is None else DialectCondition(found, self.all_dialects - found)
 
     def is_dialect_name(self, node: ast.expr) -> bool:
-        """Say whether an expression is the name of the dialect."""
+        """Return whether an expression is the name of the dialect."""
         value = self._resolver.value(node)
         return bool(_DIALECT_NAME.search(self._resolver.dotted_name(value)))
 
@@ -85,8 +86,8 @@ class DialectGuards:
     def _condition_of_function(
         self, function: ast.FunctionDef | ast.AsyncFunctionDef, test: ast.expr
     ) -> DialectCondition:
-        """Return the truth of a helper that does nothing but return a condition."""
-        body = [node for node in function.body if not _is_docstring(node)]
+        """Return the condition of a helper that does nothing but return one."""
+        body = [node for node in function.body if not is_docstring(node)]
         if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
             return self.condition(body[0].value)
         return self._unknown_condition(test)
@@ -134,7 +135,7 @@ class DialectGuards:
         return frozenset(name for name in self.all_dialects if name != OTHER_DIALECTS and holds(name))
 
     def _names_compared_in(self, node: ast.AST) -> Iterator[str]:
-        """Yield the names that a comparison or a match statement compares the dialect's with."""
+        """Yield the names with which a comparison or a match statement compares that of the dialect."""
         match node:
             case ast.Compare(left=left, comparators=[right]) if self.is_dialect_name(left) or self.is_dialect_name(
                 right
@@ -145,7 +146,3 @@ class DialectGuards:
             case ast.Match(subject=subject, cases=cases) if self.is_dialect_name(subject):
                 for case in cases:
                     yield from self.names_in_pattern(case.pattern) or ()
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

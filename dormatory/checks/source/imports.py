@@ -1,4 +1,4 @@
-"""Rules of what a revision takes from the application, which will be another one when it runs next."""
+"""Rules about what a revision takes from the application, which may have changed when the revision runs again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.checks.registry import severity_at_most_warning
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 from dormatory.checks.source.resolver import argument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dormatory.checks.finding import Finding, Severity
+    from dormatory.checks.finding import Finding
     from dormatory.checks.source.resolver import NameResolver
     from dormatory.checks.source.revision import RevisionSource
     from dormatory.project.project import Project
@@ -28,14 +29,14 @@ _METADATA_SOURCES = ("MetaData()", "declarative_base()", "automap_base()", "regi
 
 @dataclass(frozen=True, slots=True)
 class ApplicationModules:
-    """The names by which a project's own modules are imported, and those of helpers that lie with its revisions."""
+    """The names by which a project's own modules are imported, and those of helpers next to its revisions."""
 
     modules: frozenset[str]
     helpers: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, project: Project) -> ApplicationModules:
-        """Look at the directories around the revisions, from which a project imports; nothing is imported."""
+        """Return the modules in the directories around the revisions, from which a project imports; it imports none."""
         scripts, modules, helpers = project.script_location, set[str](), set[str]()
         near = [outer for outer in scripts.parents if outer == project.root or project.root in outer.parents]
         for root in (root for directory in {project.root, *near} for root in (directory, directory / "src")):
@@ -52,11 +53,11 @@ class ApplicationModules:
         return cls(frozenset(modules) - _LIBRARY_MODULES, frozenset(helpers) - _LIBRARY_MODULES)
 
     def has_module(self, module: str) -> bool:
-        """Say whether a module is the application's."""
+        """Return whether a module is the application's."""
         return module.startswith(".") or module.partition(".")[0] in self.modules
 
     def is_revision_helper(self, module: str) -> bool:
-        """Say whether a module lies in the directory of the scripts."""
+        """Return whether a module stands in the directory of the revisions."""
         return any(f"{module}.".startswith(f"{helper}.") for helper in self.helpers)
 
 
@@ -66,8 +67,39 @@ def _is_module(path: Path) -> bool:
     return path.name.isidentifier() and path.is_dir() and next(path.glob("*.py"), None) is not None
 
 
+APPLICATION_IMPORT = Rule(
+    "application-import",
+    "source",
+    Severity.ERROR,
+    meaning="a revision imports the application",
+    why="""Live code describes the newest schema. On the day a column is added to the model, or the module moves, a
+    fresh database can no longer be made. A type in a column, a helper next to the revisions, and an unused
+    import are warnings.""",
+    recipe="""
+    profiles = sa.table("profiles", sa.column("id", sa.Integer), sa.column("slug", sa.String))
+    op.execute(profiles.update().values(slug=sa.func.lower(profiles.c.nick)))
+    """,
+)
+
+CREATE_ALL = Rule(
+    "create-all",
+    "source",
+    Severity.ERROR,
+    meaning="a revision creates or drops the tables of live metadata",
+    why="""It creates today's tables, not those of its day: a later revision that adds a column finds it there, and
+    fails.""",
+    recipe="""
+    op.create_table(
+        "cameras",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cameras")),
+    )
+    """,
+)
+
+
 def application_imports(source: RevisionSource, application: ApplicationModules) -> Iterator[Finding]:
-    """Report imports of the application, and tables that are made from live metadata."""
+    """Report imports of the application, and tables that are created from live metadata."""
     resolver = source.resolver
     uses: dict[str, list[ast.Name]] = {}
     for node in resolver.nodes:
@@ -78,7 +110,7 @@ def application_imports(source: RevisionSource, application: ApplicationModules)
         if isinstance(node, ast.Attribute) and _is_create_or_drop(node) and not _is_own_metadata(node, resolver):
             message = f"{ast.unparse(node)} acts on the tables of today's models"
             hint = "write down the tables of this revision: op.create_table(...), op.drop_table(...)"
-            yield source.finding("create-all", node, message, hint)
+            yield source.finding(CREATE_ALL, node, message, hint)
     for node in dict.fromkeys(node for _, node in resolver.imports.values()):
         names = {name: origin for name, (origin, other) in resolver.imports.items() if other is node}
         origins = sorted(names.values())
@@ -94,37 +126,37 @@ def _import_finding(
 ) -> Finding:
     hint = "write down what this revision needs: sa.table(...), sa.column(...), or the value itself"
     is_star_import = isinstance(node, ast.ImportFrom) and any(item.name == "*" for item in node.names)
-    severity: Severity | None = severity_at_most_warning("application-import")
+    severity: Severity | None = Severity.WARNING
     if not uses and not is_star_import:
         message, hint = f"it imports {module}, which may be gone one day, and does not use it", "remove the import"
     elif application.is_revision_helper(module):
-        message = f"it imports {module}, which lies with the revisions and may change under them"
+        message = f"it imports {module}, which stands next to the revisions and may change"
     elif uses and all(_is_column_type(use, source.resolver) for use in uses):
         message = f"a column has a type of {module}, which may change or go"
         hint = "write down the type that it stands for, such as sa.CHAR(32)"
     else:
-        message, severity = f"it imports {module}, which is another one when the revision runs next", None
+        message, severity = f"it imports {module}, which may have changed when the revision runs again", None
         message += f": used in line {uses[0].lineno}" if uses else ""
-    return source.finding("application-import", node, message, hint, severity=severity, object=module)
+    return source.finding(APPLICATION_IMPORT, node, message, hint, severity=severity, object_name=module)
 
 
 def _import_by_name(source: RevisionSource, node: ast.Call, application: ApplicationModules) -> Iterator[Finding]:
     if source.resolver.dotted_name(node.func) in {"importlib.import_module", "__import__"}:
         module = source.resolver.text(argument(node, 0, "name"))
         if module and application.has_module(module):
-            message = f"it imports {module}, which is another one when the revision runs next"
+            message = f"it imports {module}, which may have changed when the revision runs again"
             hint = "write down what this revision needs"
-            yield source.finding("application-import", node, message, hint, object=module)
+            yield source.finding(APPLICATION_IMPORT, node, message, hint, object_name=module)
 
 
 def _is_for_type_checking(node: ast.stmt, resolver: NameResolver) -> bool:
-    """Say whether an import serves type checkers only."""
+    """Return whether an import serves type checkers only."""
     tests = (outer.test for outer in resolver.enclosing_nodes(node) if isinstance(outer, ast.If))
     return any(ast.unparse(test).endswith("TYPE_CHECKING") for test in tests)
 
 
 def _is_column_type(use: ast.Name, resolver: NameResolver) -> bool:
-    """Say whether a name, called or not, is the type of a column itself, and not what a type is made from."""
+    """Return whether a name, called or not, is the type of a column itself, and not an argument of a type."""
     inner: ast.AST = use
     for outer in resolver.enclosing_nodes(use):
         match outer:
@@ -142,13 +174,13 @@ def _is_column_type(use: ast.Name, resolver: NameResolver) -> bool:
 
 
 def _is_create_or_drop(node: ast.Attribute) -> bool:
-    """Say whether this makes or drops tables that classes or metadata describe, called here or handed on."""
+    """Return whether this creates or drops tables that classes or metadata describe, called here or passed on."""
     is_of_model = isinstance(node.value, ast.Attribute) and node.value.attr == "__table__"
     return node.attr in _CREATE_OR_DROP_ALL or (is_of_model and node.attr in {"create", "drop"})
 
 
 def _is_own_metadata(creating: ast.Attribute, resolver: NameResolver) -> bool:
-    """Say whether metadata is the revision's own: made in this file, so that it stays what it is."""
+    """Return whether metadata is the revision's own: created in this file, so that it never changes."""
     node: ast.expr = creating
     while isinstance(node, (ast.Attribute, ast.Call)):
         node = node.value if isinstance(node, ast.Attribute) else node.func

@@ -1,4 +1,4 @@
-"""Rules of names and defaults: constraints without one, and what is another value in every database."""
+"""Rules about names and defaults: constraints without a name, and values that differ in every database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument, is_true, keyword_argument
 from dormatory.checks.source.revision import CallKind, call_kind, executed_sql
 
@@ -47,7 +48,7 @@ _UNKNOWN_DEFAULT = re.compile(rf"\bDEFAULT\s+\(?'?{UNKNOWN_TEXT}", re.IGNORECASE
 
 
 def naming_problems(source: RevisionSource) -> Iterator[Finding]:
-    """Report constraints without a name, and names and defaults that Python draws or reads off a clock."""
+    """Report constraints without a name, and names and defaults that Python computes from a clock or at random."""
     for node in source.resolver.nodes:
         if isinstance(node, ast.Call):
             called = source.resolver.called_name(node.func)
@@ -66,6 +67,21 @@ def naming_problems(source: RevisionSource) -> Iterator[Finding]:
                 yield _random_name(source, site.call)
 
 
+UNNAMED_CONSTRAINT = Rule(
+    "unnamed-constraint",
+    "source",
+    Severity.WARNING,
+    meaning="a constraint or an index is created or dropped without a name",
+    why="""Without a name nothing can drop it: SQLite has none at all, PostgreSQL made one up. To drop None always
+    fails, which is an error; inside create_table it is a note, because a naming convention of the metadata may give
+    it a name.""",
+    recipe="""
+    batch.create_unique_constraint(op.f("uq_member_phone"), ["phone"])
+    batch.drop_constraint(op.f("uq_member_phone"), type_="unique")
+    """,
+)
+
+
 def _unnamed_constraint(source: RevisionSource, node: ast.Call, called: str) -> Iterator[Finding]:
     hint = "give it its full name, in op.f(...)"
     if called in _CREATE_OPERATIONS or called in _DROP_OPERATIONS:
@@ -74,9 +90,9 @@ def _unnamed_constraint(source: RevisionSource, node: ast.Call, called: str) -> 
             return
         if called in _DROP_OPERATIONS:
             message = f"it drops the {_DROP_OPERATIONS[called]} None, which always fails"
-            yield source.finding("unnamed-constraint", node, message, hint, severity=Severity.ERROR)
+            yield source.finding(UNNAMED_CONSTRAINT, node, message, hint, severity=Severity.ERROR)
         else:
-            yield source.finding("unnamed-constraint", node, f"the {_CREATE_OPERATIONS[called]} has no name", hint)
+            yield source.finding(UNNAMED_CONSTRAINT, node, f"the {_CREATE_OPERATIONS[called]} has no name", hint)
     elif called in _TABLE_OPERATIONS:
         parts = [
             part
@@ -89,7 +105,7 @@ def _unnamed_constraint(source: RevisionSource, node: ast.Call, called: str) -> 
             message = (
                 f"it gets no name of its own: {', '.join(f'{what} in line {item.lineno}' for what, item in parts)}"
             )
-            yield source.finding("unnamed-constraint", first, message, hint, severity=Severity.NOTE)
+            yield source.finding(UNNAMED_CONSTRAINT, first, message, hint, severity=Severity.NOTE)
 
 
 def _unnamed_parts(node: ast.Call, resolver: NameResolver) -> Iterator[tuple[str, ast.Call]]:
@@ -101,6 +117,25 @@ def _unnamed_parts(node: ast.Call, resolver: NameResolver) -> Iterator[tuple[str
             yield _CONSTRAINT_CLASSES[called], node
     elif called == "Column" and is_true(keyword_argument(node, "unique")):
         yield "unique constraint", node
+
+
+RANDOM_NAME = Rule(
+    "random-name",
+    "source",
+    Severity.ERROR,
+    meaning="a name is computed from a clock, a random number or a process",
+    why="The name differs in every database, so no later revision can find it.",
+    recipe='op.create_index(op.f("ix_tag_word"), "tag", ["word"])',
+)
+
+FROZEN_DEFAULT = Rule(
+    "frozen-default",
+    "source",
+    Severity.ERROR,
+    meaning="a server default is computed by Python, once",
+    why="Every row written later gets the time, or the key, of the migration.",
+    recipe='sa.Column("created_at", sa.DateTime(), server_default=sa.func.now(), nullable=False)',
+)
 
 
 def _random_names_and_defaults(source: RevisionSource, node: ast.Call, called: str) -> Iterator[Finding]:
@@ -121,17 +156,17 @@ def _random_names_and_defaults(source: RevisionSource, node: ast.Call, called: s
 
 
 def _random_name(source: RevisionSource, node: ast.AST) -> Finding:
-    message = "the name is another one in every database: Python draws it, or reads it off a clock"
-    return source.finding("random-name", node, message, "write the name down, in op.f(...)")
+    message = "the name differs in every database: Python computes it from a clock or at random"
+    return source.finding(RANDOM_NAME, node, message, "write the name down, in op.f(...)")
 
 
 def _frozen_default(source: RevisionSource, node: ast.AST) -> Finding:
     message = "Python computes this default once, when the revision runs"
-    return source.finding("frozen-default", node, message, "let the database compute it: server_default=sa.func.now()")
+    return source.finding(FROZEN_DEFAULT, node, message, "let the database compute it: server_default=sa.func.now()")
 
 
 def _is_temporary_default(node: ast.Call, called: str, resolver: NameResolver) -> bool:
-    """Say whether the default of a new column only fills the rows that are there, and is taken away again."""
+    """Return whether the default of a new column only fills the existing rows, and is dropped again."""
     column = resolver.text(argument(node, 0, "name") if called == "Column" else argument(node, 1, "column_name"))
     for other in resolver.nodes:
         if isinstance(other, ast.Call) and resolver.called_name(other.func) == "alter_column":
@@ -145,7 +180,7 @@ def _is_temporary_default(node: ast.Call, called: str, resolver: NameResolver) -
 
 
 def is_nondeterministic(node: ast.AST, resolver: NameResolver, depth: int = 6) -> bool:
-    """Say whether an expression gives another value each time, as far as it can be followed."""
+    """Return whether an expression gives another value each time, as far as it can be followed."""
     for item in ast.walk(node):
         if isinstance(item, ast.Call):
             called = resolver.dotted_name(item.func).removeprefix("builtins.")

@@ -1,4 +1,4 @@
-"""Rules of what only one backend understands, and of branches that none has taken."""
+"""Rules about statements that only one backend understands, and about branches that no backend has executed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import BACKEND_NAMES
 from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
 from dormatory.checks.source.resolver import argument, is_true, keyword_argument
-from dormatory.checks.source.revision import CallKind, call_kind, executed_sql, sql_without_literals
+from dormatory.checks.source.revision import CallKind, call_kind, executed_sql
+from dormatory.checks.source.sql_text import sql_without_literals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,8 +86,25 @@ _KNOWN_DIALECTS = frozenset(
 )
 
 
+DIALECT_ONLY = Rule(
+    "dialect-only",
+    "source",
+    Severity.WARNING,
+    meaning="a statement that only one backend understands stands without a guard",
+    why="""The project runs on both. It is a warning because it is read from the text; playing it on both backends
+    decides whether it fails.""",
+    recipe="""
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("CREATE EXTENSION pg_trgm")
+
+    with op.batch_alter_table("recipe") as batch:  # SQLite has no ALTER COLUMN
+        batch.alter_column("name", type_=sa.String(120))
+    """,
+)
+
+
 def dialect_only_calls(source: RevisionSource) -> Iterator[Finding]:
-    """Report calls that fail on a backend that leads there."""
+    """Report calls that fail on a backend that executes them."""
     for site in source.call_sites:
         if site.is_uncertain:
             continue
@@ -107,12 +126,12 @@ def _dialect_only_finding(source: RevisionSource, node: ast.AST, backend: str, w
     other = next(name for name in BACKEND_NAMES if name != backend)
     hint = f'guard it: if op.get_context().dialect.name == "{other}":'
     return source.finding(
-        "dialect-only", node, f"{_BACKEND_TITLES[backend]} does not know {what}", hint, sql=sql, backend=backend
+        DIALECT_ONLY, node, f"{_BACKEND_TITLES[backend]} does not know {what}", hint, sql=sql, backend=backend
     )
 
 
 def _operation_without_batch(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
-    """Report an operation that SQLite can do on a rebuilt table only."""
+    """Report an operation that SQLite can only do by rebuilding the table."""
     if not site.name.startswith("alembic.op."):
         return
     what = ""
@@ -126,7 +145,7 @@ def _operation_without_batch(source: RevisionSource, site: CallSite) -> Iterator
         what = "ALTER TABLE with constraints"
     if what:
         message, hint = f"SQLite has no {what}", "do it in: with op.batch_alter_table(...) as batch:"
-        yield source.finding("dialect-only", site.call, message, hint, backend="sqlite")
+        yield source.finding(DIALECT_ONLY, site.call, message, hint, backend="sqlite")
 
 
 def _has_constraint(source: RevisionSource, column: ast.expr | None) -> bool:
@@ -156,13 +175,24 @@ def _is_variant(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "with_variant"
 
 
+DEAD_BRANCH = Rule(
+    "dead-branch",
+    "source",
+    Severity.WARNING,
+    meaning="a branch for one dialect that no backend has executed",
+    why="""Nobody has seen it work. For a dialect that this workflow does not play, such as mysql, it is a note; a name
+    that no dialect has, such as postgres, is never true.""",
+    recipe='if op.get_context().dialect.name == "postgresql": ...',
+)
+
+
 def dead_branches(source: RevisionSource, recordings: Sequence[Recording]) -> Iterator[Finding]:
-    """Report branches for names that no dialect has, for dialects that are not played, and those that no play took."""
+    """Report branches for unknown dialects, for dialects that are not played, and those that no replay took."""
     for name, node in source.call_site_finder.guards.named_dialects.items():
         if name not in _KNOWN_DIALECTS:
             near = difflib.get_close_matches(name, BACKEND_NAMES, 1, 0.5)
             hint = f'compare it with "{near[0]}"' if near else f"the names of dialects are {', '.join(BACKEND_NAMES)} …"
-            yield source.finding("dead-branch", node, f'no dialect has the name "{name}", so it is never true', hint)
+            yield source.finding(DEAD_BRANCH, node, f'no dialect has the name "{name}", so it is never true', hint)
     named, seen = source.call_site_finder.guards.named_dialects.keys() - set(BACKEND_NAMES), set[ast.AST]()
     for site in source.call_sites:
         if (
@@ -174,8 +204,8 @@ def dead_branches(source: RevisionSource, recordings: Sequence[Recording]) -> It
             if branch not in seen:
                 seen.add(branch)
                 message = "this branch runs on no backend that is played here"
-                hint = "see that it works there, or remove it"
-                yield source.finding("dead-branch", branch, message, hint, severity=Severity.NOTE, end_line=0)
+                hint = "make sure that it works there, or remove it"
+                yield source.finding(DEAD_BRANCH, branch, message, hint, severity=Severity.NOTE, end_line=0)
     yield from _untaken_branches(source, recordings)
 
 
@@ -202,18 +232,18 @@ def _untaken_branches(source: RevisionSource, recordings: Sequence[Recording]) -
         ]
         if legs and all(leg.failure is None for leg in legs):
             first, last = _statement_lines(source, site)
-            path = str(source.revision.path)  # a statement names it as the project's root sees it
+            path = str(source.revision.path)  # a statement has it relative to the project
             lines = {item.line for leg in legs for item in leg.statements if item.file and path.endswith(item.file)}
             arm = _enclosing_branch(source, site), backends
             taken[arm] = taken.get(arm, False) or any(first <= line <= last for line in lines)
     for (branch, _), was_taken in taken.items():
         if not was_taken:
-            message, hint = "no backend has executed this branch", "see what else its condition asks for, or remove it"
-            yield source.finding("dead-branch", branch, message, hint, end_line=0)
+            message, hint = "no backend has executed this branch", "see what else its condition requires, or remove it"
+            yield source.finding(DEAD_BRANCH, branch, message, hint, end_line=0)
 
 
 def _enclosing_branch(source: RevisionSource, site: CallSite) -> ast.AST:
-    """Return the condition on the dialect that a call stands below, or the function that it stands in."""
+    """Return the condition on the dialect around a call, or the function that the call stands in."""
     for node in source.resolver.enclosing_nodes(site.call):
         if isinstance(node, (ast.If, ast.IfExp)):
             condition = source.call_site_finder.guards.condition(node.test)
@@ -225,7 +255,7 @@ def _enclosing_branch(source: RevisionSource, site: CallSite) -> ast.AST:
 
 
 def _statement_lines(source: RevisionSource, site: CallSite) -> tuple[int, int]:
-    """Return the lines that a statement of a call may come from: a batch is executed by its block."""
+    """Return the first and last line that a statement of a call may come from: a batch is executed by its block."""
     if site.name.startswith("batch."):
         for node in source.resolver.enclosing_nodes(site.call):
             if isinstance(node, ast.With):

@@ -1,4 +1,4 @@
-"""What the names and texts in a revision's syntax tree stand for, as far as the tree itself tells."""
+"""What the names and texts in a revision's syntax tree stand for, as far as the tree itself shows it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-UNKNOWN_TEXT = "\ue000"  # in a text, what is not known before it runs
+UNKNOWN_TEXT = "\ue000"  # in a text, for each part that is only known at run time
 _NO_TEXTS: Mapping[str, str] = {}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class NameResolver:
-    """One revision, read: where its names come from, its texts and its functions.
+    """The names of one revision: where they come from, their texts and the functions.
 
     `origins` maps a name to what was imported by it (`o` to `alembic.op`), `imports` to the statement that did so.
     """
@@ -33,7 +33,7 @@ class NameResolver:
                 self._values.setdefault((self._scopes(node)[0], name), []).append(value)
 
     def value(self, node: ast.expr | None) -> ast.expr | None:
-        """Return what an expression is; of a name that is given one value only where it stands, that value."""
+        """Return an expression itself; for a name that has only one value where it stands, that value."""
         seen = set[str]()
         while isinstance(node, ast.Name) and node.id not in seen:
             seen.add(node.id)
@@ -54,7 +54,7 @@ class NameResolver:
     def dotted_name(self, node: ast.AST | None) -> str:
         """Return the full name of what an expression names, such as `alembic.op.execute`; calls stand as `()`.
 
-        A name that was not imported stands as it is, or for the one thing that is named by it.
+        A name that was not imported stays as it is, or is replaced by the one value that it has.
         """
         match node:
             case ast.Name(id=name):
@@ -75,9 +75,10 @@ class NameResolver:
         return ""
 
     def text(self, node: ast.expr | None, parameter_texts: Mapping[str, str] = _NO_TEXTS) -> str | None:
-        """Return the text that an expression gives, with UNKNOWN for what is not known; None for no text.
+        """Return the text that an expression gives, with UNKNOWN_TEXT for what is not known; None for no text.
 
-        `given` are the texts of parameters. `op.f()`, `sa.text()`, `str.format()` and `textwrap.dedent()` are read.
+        `parameter_texts` are the texts of parameters. It reads `op.f()`, `sa.text()`, `str.format()` and
+        `textwrap.dedent()`.
         """
         if isinstance(node, ast.Name) and node.id in parameter_texts:
             return parameter_texts[node.id]
@@ -112,7 +113,7 @@ class NameResolver:
         return self.dotted_name(function).rpartition(".")[2]
 
     def enclosing_nodes(self, node: ast.AST) -> Iterator[ast.AST]:
-        """Yield what a node stands in, the nearest first."""
+        """Yield the nodes around a node, the nearest first."""
         while node in self.parents:
             node = self.parents[node]
             yield node
@@ -146,7 +147,7 @@ def keyword_argument(call: ast.Call, *names: str) -> ast.expr | None:
 
 
 def is_true(node: ast.expr | None) -> bool:
-    """Say whether an argument is the literal True."""
+    """Return whether an argument is the literal True."""
     return isinstance(node, ast.Constant) and node.value is True
 
 
@@ -163,7 +164,7 @@ def _imported_names(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, tuple[str, 
 
 
 def _bound_names(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the names that a node binds to a value; what is bound to parts of one has a value that nobody knows."""
+    """Yield the names that a node binds, each with its value; a name bound to a part of a value has an unknown one."""
     match node:
         case ast.Assign(targets=targets, value=value):
             for target in targets:

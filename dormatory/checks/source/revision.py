@@ -1,4 +1,4 @@
-"""One revision as the rules of its text see it, and what its calls do to the database."""
+"""One revision as the rules of this package read it, and what its calls do to the database."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import ast
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dormatory.checks.registry import finding
 from dormatory.checks.source.resolver import UNKNOWN_TEXT, argument
+from dormatory.checks.source.sql_text import IF_EXISTS, NAME, name_in, sql_without_literals
+from dormatory.errors.location import Location
 
 if TYPE_CHECKING:
     from dormatory.checks.finding import Finding, Severity
+    from dormatory.checks.rule import Rule
     from dormatory.checks.source.call_sites import CallSite, CallSiteFinder
     from dormatory.checks.source.resolver import NameResolver
     from dormatory.project.script import Revision
@@ -36,20 +38,36 @@ class RevisionSource:
     call_sites: tuple[CallSite, ...]
     backends: frozenset[str]
 
-    def finding(self, rule: str, node: ast.AST, message: str, hint: str, **more: Any) -> Finding:
-        """Return a finding at a node."""
-        severity: Severity | None = more.pop("severity", None)
-        where = {
-            "revision": self.revision.id,
-            "file": str(self.revision.path),
-            "line": getattr(node, "lineno", 1),
-            "end_line": getattr(node, "end_lineno", 0) or 0,
-            "column": getattr(node, "col_offset", -1) + 1,
-        }
-        return finding(rule, message, hint, severity=severity, **(where | more))
+    def finding(  # the fields of a finding, each by its name
+        self,
+        rule: Rule,
+        node: ast.AST,
+        message: str,
+        hint: str,
+        *,
+        severity: Severity | None = None,
+        backend: str = "",
+        object_name: str = "",
+        line: int = 0,
+        end_line: int | None = None,
+        sql: str = "",
+    ) -> Finding:
+        """Return a finding at a node, or at one line of it."""
+        start, column = (line, 0) if line else (getattr(node, "lineno", 1), getattr(node, "col_offset", -1) + 1)
+        return rule.finding(
+            message,
+            hint,
+            severity=severity,
+            backend=backend,
+            object_name=object_name,
+            revision=self.revision.id,
+            location=Location(str(self.revision.path), start, column),
+            end_line=(line or getattr(node, "end_lineno", 0) or 0) if end_line is None else end_line,
+            sql=sql,
+        )
 
     def is_reached(self, site: CallSite, backend: str) -> bool:
-        """Say whether a call is reached on a backend that the revision is judged for."""
+        """Return whether a call is reached on a backend that the revision is judged for."""
         return backend in self.backends and backend in site.dialects
 
 
@@ -70,13 +88,9 @@ _SCHEMA_OPERATIONS = frozenset(
 _FIRST_WORD = re.compile(r"\s*(\w+)")
 _SCHEMA_WORDS = frozenset({"create", "alter", "drop", "comment", "rename", "truncate", "reindex", "cluster"})
 _DATA_WORDS = frozenset({"insert", "update", "delete", "merge", "replace", "copy", "with"})
-_LITERALS = re.compile(r"'(?:[^']|'')*(?:'|\Z)|--[^\n]*|/\*.*?(?:\*/|\Z)|\$(\w*)\$.*?(?:\$\1\$|\Z)", re.DOTALL)
-_TABLE_IN_SQL = rf'(?:ONLY\s+)?(?:[\w"]+\.)?(?P<table>"[^"]+"|[\w{UNKNOWN_TEXT}]+)'
-_DATA_TABLE = re.compile(rf"\b(?:UPDATE|INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO)\s+{_TABLE_IN_SQL}", re.IGNORECASE)
-_IF_EXISTS = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
-_SCHEMA_TABLE = re.compile(
-    rf"\b(?:ALTER|CREATE|DROP|TRUNCATE)\s+(?:\w+\s+)?TABLE\s+{_IF_EXISTS}{_TABLE_IN_SQL}", re.IGNORECASE
-)
+_TABLE = rf"(?:ONLY\s+)?{NAME}"
+_DATA_TABLE = re.compile(rf"\b(?:UPDATE|INSERT\s+INTO|DELETE\s+FROM|MERGE\s+INTO)\s+{_TABLE}", re.IGNORECASE)
+_SCHEMA_TABLE = re.compile(rf"\b(?:ALTER|CREATE|DROP|TRUNCATE)\s+(?:\w+\s+)?TABLE\s+{IF_EXISTS}{_TABLE}", re.IGNORECASE)
 _OPERATIONS_WITH_TABLE_FIRST = frozenset(
     {"add_column", "alter_column", "drop_column", "create_table", "drop_table", "rename_table"}
 )
@@ -84,19 +98,14 @@ _DATA_CALLS = re.compile(r"\b(update|insert|delete)\(\)")
 
 
 def executed_sql(site: CallSite, resolver: NameResolver) -> str | None:
-    """Return the SQL text that a call executes, with UNKNOWN for what is not known; None where it is no text."""
+    """Return the SQL text that a call executes, with UNKNOWN_TEXT for what is not known; None where it is no text."""
     if site.short_name not in _EXECUTE_METHODS:
         return None
     return resolver.text(argument(site.call, 0, "sqltext", "statement"), site.parameter_texts)
 
 
-def sql_without_literals(sql: str) -> str:
-    """Return SQL with blanks in place of literals and comments; every other character stays where it is."""
-    return _LITERALS.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), sql)
-
-
 def call_kind(site: CallSite, resolver: NameResolver) -> CallKind:
-    """Say whether a call changes the structure or the rows of the database."""
+    """Return whether a call changes the structure or the rows of the database."""
     is_operation = site.name.startswith(("alembic.op.", "batch."))
     if is_operation and site.short_name in _SCHEMA_OPERATIONS:
         return CallKind.SCHEMA
@@ -126,15 +135,16 @@ def changed_table(site: CallSite, resolver: NameResolver) -> str | None:
         )
     sql = executed_sql(site, resolver)
     if sql is not None:
-        found = _DATA_TABLE.search(sql_without_literals(sql)) or _SCHEMA_TABLE.search(sql_without_literals(sql))
-        return None if found is None or UNKNOWN_TEXT in found["table"] else found["table"].strip('"')
+        code = sql_without_literals(sql)
+        found = _DATA_TABLE.search(code) or _SCHEMA_TABLE.search(code)
+        return None if found is None or UNKNOWN_TEXT in found["name"] else name_in(found)
     if call_kind(site, resolver) is CallKind.DATA:
         return _table_of_expression(argument(site.call, 0, "sqltext", "statement"), resolver)
     return None
 
 
 def _table_of_expression(node: ast.expr | None, resolver: NameResolver) -> str | None:
-    """Return the name of the table that an expression of SQLAlchemy's starts from."""
+    """Return the name of the table that an expression of SQLAlchemy starts from."""
     for _ in range(20):
         value = resolver.value(node)
         if isinstance(value, ast.Call) and resolver.called_name(value.func) in {"table", "Table"}:

@@ -1,4 +1,4 @@
-"""Rules of what a revision does with its transaction."""
+"""Rules about what a revision does with its transaction."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.checks.registry import severity_at_most_warning
+from dormatory.checks.rule import Rule
 from dormatory.checks.source.call_sites import DIRECTIONS
 from dormatory.checks.source.resolver import is_true, keyword_argument
-from dormatory.checks.source.revision import CallKind, call_kind, changed_table, executed_sql, sql_without_literals
+from dormatory.checks.source.revision import CallKind, call_kind, changed_table, executed_sql
+from dormatory.checks.source.sql_text import sql_without_literals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -42,6 +43,22 @@ def transaction_problems(source: RevisionSource, large_tables: Collection[str]) 
         yield from _schema_and_data(source, direction, large_tables)
 
 
+PRAGMA_FOREIGN_KEYS = Rule(
+    "pragma-foreign-keys",
+    "source",
+    Severity.WARNING,
+    meaning="a revision switches foreign keys with a PRAGMA",
+    why="""Inside a transaction SQLite ignores it: the revision looks protected, and rebuilding a table deletes the
+    rows that refer to it. In an autocommit block it works, for everything that follows on this
+    connection.""",
+    recipe="""
+    # nothing: env.py switches them off before the transaction and checks all before the commit
+    with op.batch_alter_table("owners") as batch:
+        batch.alter_column("name", type_=sa.String(120))
+    """,
+)
+
+
 def _foreign_keys_pragma(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
     sql = executed_sql(site, source.resolver)
     if (
@@ -57,12 +74,27 @@ def _foreign_keys_pragma(source: RevisionSource, site: CallSite) -> Iterator[Fin
         message = "SQLite ignores this PRAGMA inside a transaction"
         hint = "remove it: env.py switches foreign keys off before the transaction; elsewhere use an autocommit block"
     severity = Severity.NOTE if site.in_autocommit else None
-    yield source.finding("pragma-foreign-keys", site.call, message, hint, severity=severity, sql=sql)
+    yield source.finding(PRAGMA_FOREIGN_KEYS, site.call, message, hint, severity=severity, sql=sql)
+
+
+TRANSACTION_ENDED = Rule(
+    "transaction-ended",
+    "source",
+    Severity.ERROR,
+    meaning="a revision commits or rolls back by itself",
+    why="""The transaction is Alembic's, and holds the entry in the version table, too. Ended early, the revision is
+    half applied, or applied and not written down.""",
+    recipe="""
+    with op.get_context().autocommit_block():  # alone in its revision
+        op.execute("ALTER TYPE grade ADD VALUE 'top'")
+    """,
+    replaces=("ban-uncommitted-transaction", "transaction-nesting"),
+)
 
 
 def _ended_transaction(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
     hint = "remove it; what cannot run in a transaction goes into op.get_context().autocommit_block()"
-    severity = severity_at_most_warning("transaction-ended") if site.in_autocommit else None
+    severity = Severity.WARNING if site.in_autocommit else None
     sql = executed_sql(site, source.resolver)
     if (
         sql is not None
@@ -70,7 +102,7 @@ def _ended_transaction(source: RevisionSource, site: CallSite) -> Iterator[Findi
         and not _ROUTINE.search(code)
     ):
         message = f"{sql.strip()} ends the transaction that the revision runs in"
-        yield source.finding("transaction-ended", site.call, message, hint, severity=severity, sql=sql)
+        yield source.finding(TRANSACTION_ENDED, site.call, message, hint, severity=severity, sql=sql)
     if site.short_name not in {"commit", "rollback"} or _OTHER_CONNECTION.search(site.name):
         return
     if _SESSION.search(site.name):
@@ -81,11 +113,24 @@ def _ended_transaction(source: RevisionSource, site: CallSite) -> Iterator[Findi
     elif _REVISION_CONNECTION.search(site.name):
         message = f"{site.short_name}() ends the transaction that the revision runs in"
     elif "()" in site.name or site.name.startswith(tuple(f"{name}." for name in source.resolver.origins.values())):
-        return  # of something else that the revision made or imported, such as a search index
+        return  # of something else that the revision created or imported, such as a search index
     else:
         message = f"{site.short_name}() may end the transaction that the revision runs in"
-        severity = severity_at_most_warning("transaction-ended")
-    yield source.finding("transaction-ended", site.call, message, hint, severity=severity)
+        severity = Severity.WARNING
+    yield source.finding(TRANSACTION_ENDED, site.call, message, hint, severity=severity)
+
+
+CONCURRENTLY_IN_TRANSACTION = Rule(
+    "concurrently-in-transaction",
+    "source",
+    Severity.ERROR,
+    meaning="CONCURRENTLY outside an autocommit block",
+    why="PostgreSQL refuses to build or drop an index concurrently inside a transaction.",
+    recipe="""
+    with op.get_context().autocommit_block():
+        op.create_index("ix_a_b", "a", ["b"], postgresql_concurrently=True)
+    """,
+)
 
 
 def _concurrently_in_transaction(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
@@ -96,7 +141,23 @@ def _concurrently_in_transaction(source: RevisionSource, site: CallSite) -> Iter
     if is_true(word) or (sql is not None and _CONCURRENTLY.search(sql_without_literals(sql))):
         hint = "put it alone into: with op.get_context().autocommit_block():"
         message = "PostgreSQL refuses CONCURRENTLY inside a transaction"
-        yield source.finding("concurrently-in-transaction", site.call, message, hint, sql=sql or "")
+        yield source.finding(CONCURRENTLY_IN_TRANSACTION, site.call, message, hint, sql=sql or "")
+
+
+AUTOCOMMIT_NOT_ALONE = Rule(
+    "autocommit-not-alone",
+    "source",
+    Severity.NOTE,
+    meaning="an autocommit block is not alone in its revision",
+    why="""The block commits all that ran before it. When the block or what follows fails, that stays, the revision is
+    not written down, and the next attempt trips over it. It is a note because nobody has to wait for it, and what
+    was built concurrently is often needed by the next statement.""",
+    recipe="""
+    def upgrade() -> None:  # and nothing else in this revision
+        with op.get_context().autocommit_block():
+            op.create_index("ix_a_b", "a", ["b"], postgresql_concurrently=True)
+    """,
+)
 
 
 def _autocommit_not_alone(source: RevisionSource, direction: str) -> Iterator[Finding]:
@@ -115,7 +176,7 @@ def _autocommit_not_alone(source: RevisionSource, direction: str) -> Iterator[Fi
             lines = ", ".join(str(line) for line in sorted({site.call.lineno for site in outside}))
             message = f"the autocommit block commits by itself, and the {direction} changes more in line {lines}"
             hint = "give the block a revision of its own"
-            yield source.finding("autocommit-not-alone", _autocommit_block(source, inside[0]), message, hint)
+            yield source.finding(AUTOCOMMIT_NOT_ALONE, _autocommit_block(source, inside[0]), message, hint)
             return
 
 
@@ -129,8 +190,23 @@ def _autocommit_block(source: RevisionSource, site: CallSite) -> ast.AST:
     return site.call
 
 
+SCHEMA_AND_DATA = Rule(
+    "schema-and-data",
+    "source",
+    Severity.NOTE,
+    meaning="a revision changes a table's structure and its rows in one transaction",
+    why="""The lock of the structure lasts until the last row is written. On a table that `large_tables` names it is a
+    warning.""",
+    recipe="""
+    # 014: the column    015: the rows, in batches    016: NOT NULL
+    with op.get_context().autocommit_block():
+        while op.get_bind().execute(batch_of_a_thousand).rowcount: ...
+    """,
+)
+
+
 def _schema_and_data(source: RevisionSource, direction: str, large_tables: Collection[str]) -> Iterator[Finding]:
-    """Report rows that are written while the lock of a change of their table's structure is held."""
+    """Report rows that are written while the transaction holds the lock of a change of their table's structure."""
     changed, created = set[str](), set[str]()
     for site in source.call_sites:
         if site.direction != direction or site.in_autocommit or site.is_uncertain:
@@ -150,5 +226,5 @@ def _schema_and_data(source: RevisionSource, direction: str, large_tables: Colle
             hint = "change the structure in one revision, the rows in the next, in batches"
             severity = Severity.WARNING if table in large_tables else None
             yield source.finding(
-                "schema-and-data", site.call, message, hint, severity=severity, object=f"table {table}"
+                SCHEMA_AND_DATA, site.call, message, hint, severity=severity, object_name=f"table {table}"
             )
