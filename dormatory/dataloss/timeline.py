@@ -200,28 +200,17 @@ class UnchangedTables:
         return table in self._unchanged or (self._affected is not None and table not in self._affected)
 
 
-def _played_legs(round_trip: RoundTrip) -> Iterator[TimelineLeg]:
-    before, after = round_trip.before, round_trip.upgraded
-    yield _leg(round_trip, Direction.UPGRADE, before, after)
-    if round_trip.downgraded is None:
-        return
-    before, after = _state_before_downgrade(round_trip), round_trip.downgraded
-    yield _leg(round_trip, Direction.DOWNGRADE, before, after)
-    if round_trip.upgraded_again is None:
-        return
-    before, after = round_trip.downgraded, round_trip.upgraded_again
-    yield _leg(round_trip, Direction.SECOND_UPGRADE, before, after)
-
-
-def _leg(round_trip: RoundTrip, direction: Direction, before: DatabaseState, after: DatabaseState) -> TimelineLeg:
-    statements = {
-        Direction.UPGRADE: round_trip.upgrade,
-        Direction.DOWNGRADE: round_trip.downgrade,
-        Direction.SECOND_UPGRADE: round_trip.second_upgrade,
-    }[direction]
-    # Statements without a line are Alembic's own.
-    texts = tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line)
-    return TimelineLeg(direction, before, after, read_dataflow(texts, round_trip.dialect), round_trip.dialect)
+def _played_legs(trip: RoundTrip) -> Iterator[TimelineLeg]:
+    legs = (
+        (Direction.UPGRADE, trip.before, trip.upgraded, trip.upgrade),
+        (Direction.DOWNGRADE, _state_before_downgrade(trip), trip.downgraded, trip.downgrade),
+        (Direction.SECOND_UPGRADE, trip.downgraded, trip.upgraded_again, trip.second_upgrade),
+    )
+    for direction, before, after, statements in legs:
+        if before is not None and after is not None:
+            # Statements without a line are Alembic's own.
+            texts = tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line)
+            yield TimelineLeg(direction, before, after, read_dataflow(texts, trip.dialect), trip.dialect)
 
 
 def _state_before_downgrade(round_trip: RoundTrip) -> DatabaseState:

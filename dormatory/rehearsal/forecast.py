@@ -1,4 +1,4 @@
-"""How long a revision takes on more rows than were there: a line through what was measured, and nothing else."""
+"""Forecasts how long a revision takes on more rows: a straight line through the measurements, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The seconds that a revision took with so many rows in the largest table it touches."""
+    """The seconds that a revision took, and the rows in the largest table that it affects."""
 
     rows: int
     seconds: float
@@ -15,10 +15,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What two or more measurements lead to expect at `rows`; `seconds` is None where they lead to nothing.
-
-    `why` says then what is missing.
-    """
+    """The expected seconds at `rows`; if they are None, `why` says what is missing for a forecast."""
 
     measurements: tuple[Measurement, ...]
     rows: int
@@ -29,8 +26,8 @@ class Forecast:
 def forecast(measurements: tuple[Measurement, ...], rows: int) -> Forecast:
     """Return the time at `rows` by least squares; through two points that is the line between them.
 
-    It takes time to grow evenly with rows, which an index build does not quite: what lies far beyond the measurements
-    is a guess, so these are part of the answer.
+    It assumes that time grows linearly with rows, which is not quite true of an index build: far beyond the
+    measurements the forecast is a guess, so they are part of the result.
     """
     sizes = {item.rows for item in measurements}
     if len(sizes) < 2:  # noqa: PLR2004  # a line needs two points

@@ -1,4 +1,4 @@
-"""What a rehearsal leaves besides its recording: what was copied, who had to wait, and which rows refuse a revision."""
+"""The values that a rehearsal returns apart from its recording: waits, and rows that a revision fails on."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class WrittenRows:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long somebody waited, at the longest, who tried a table again and again meanwhile.
+    """The longest wait of a reader or a writer that used a table again and again during a leg.
 
-    `table` is "" where the whole database is one file.
+    `table` is "" if the whole database is one file.
     """
 
     table: str
@@ -37,10 +37,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class OffendingRows:
-    """Rows that a revision cannot be applied to: what they violate, how many they are, and how to find them.
+    """Rows that a revision cannot be applied to: what they violate, how many there are, and how to find them.
 
-    `keys` are the first of them, as `id=7`, and empty where values are not to be shown. `query` lists them all, on the
-    structure that the revision finds or makes; "" where only the first one is known.
+    `keys` are the first of them, as `id=7`, and empty if values must not be shown. `query` lists all of them, on the
+    structure before or after the revision's changes; "" if only the first one is known.
     """
 
     rule: str  # UNIQUE, NOT NULL, FOREIGN KEY, CHECK, or the type that a value does not fit
@@ -54,7 +54,7 @@ class OffendingRows:
 
 @dataclass(frozen=True, slots=True)
 class RevisionObservations:
-    """What was seen of one revision that no recording holds."""
+    """What was observed of one revision that is not in the recording."""
 
     revision: str
     written_rows: tuple[WrittenRows, ...] = ()
@@ -67,7 +67,8 @@ class RevisionObservations:
 class Rehearsal:
     """A rehearsal on a copy of the target; without pending revisions nothing was copied.
 
-    `untouched` says how it is known that the target was not written to. `loose_ends` are what could not be found out.
+    `target_check` says how it is known that nothing was written to the target. `not_checked` is what could not be
+    found out.
     """
 
     target: str

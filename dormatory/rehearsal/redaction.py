@@ -1,4 +1,4 @@
-"""What a revision itself says of rows that it refuses: the words of its own code, and no others."""
+"""Removes values of rows from the message of a failed revision: only words that stand in its own code are kept."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
 
 _RAISE_STATEMENT = re.compile(r"\b(?:raise|assert)\b")
-_PLPGSQL_EXCEPTION = "RaiseException"  # psycopg's and psycopg2's name for what PL/pgSQL's RAISE says
+_PLPGSQL_EXCEPTION = "RaiseException"  # psycopg's and psycopg2's name for the error that PL/pgSQL's RAISE makes
 
 
 def redacted_failure(error: DormatoryError) -> Failure:
-    """Return why a revision did not end, with an ellipsis for what it may have read in a row.
+    """Return why a revision failed, with an ellipsis for what it may have read from a row.
 
-    What a database or Python itself says is masked in any case. A message that code puts together may hold a value
-    like any other word: those that stand in that code, or in the revision, are kept.
+    Messages of a database or of Python are masked in any case. A message that code composes may contain a value like
+    any other word: only the words that stand in that code, or in the revision, are kept.
     """
     failure = Failure.from_error(error)
     known = frozenset(_source_words(error))
@@ -39,7 +39,7 @@ def redacted_failure(error: DormatoryError) -> Failure:
 
 
 def _source_words(error: DormatoryError) -> Iterator[str]:
-    """Yield the words of the code that raised an error with a message of its own, none for any other error."""
+    """Yield the words of the code that composed the message of an error, none for an error of another origin."""
     cause = error.__cause__
     frames = traceback.extract_tb(cause.__traceback__) if cause else []
     if not frames:

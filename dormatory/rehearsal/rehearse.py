@@ -1,4 +1,4 @@
-"""The course of a rehearsal: copy, play each pending revision, go all the way back and up again, look at the target."""
+"""Rehearses pending revisions: copy the target, play each revision, downgrade and upgrade all, check the target."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from dormatory.runtime.progress import Progress
 
 _SAMPLE_DIVISOR = 4  # the second size is this part of the first
-_MIN_ROWS_TO_MEASURE = 4  # rows that can be had in two sizes
+_MIN_ROWS_TO_MEASURE = 4  # in the largest table, to measure with two sizes
 
 
 @dataclass(frozen=True, slots=True)
 class RehearsalRequest:
-    """What somebody wants to know.
+    """What to rehearse with.
 
-    `sample` rows of each table are copied, 0 for all; `at_rows` asks for a forecast, 0 for none. `show_values` lets the
-    keys of offending rows be told.
+    `sample` is how many rows of each table are copied, 0 for all. `at_rows` is how many rows a forecast is made for,
+    0 for no forecast. `show_values` allows to show the keys of offending rows.
     """
 
     sample: int = 0
@@ -67,7 +67,10 @@ def rehearse(
         pending = history.pending(current)
         if not pending:
             return Rehearsal(str(target), current, (), source.verify_untouched())
-        return _RehearsalRun(project, target, source, (version_table, pending, request), progress).run(current)
+        rehearsal = _RehearsalRun(
+            project, target, source, request, version_table=version_table, pending=pending, progress=progress
+        )
+        return rehearsal.run(current)
 
 
 class _RehearsalRun:
@@ -78,11 +81,14 @@ class _RehearsalRun:
         project: Project,
         target: Target,
         source: ReplicaSource,
-        plan: tuple[str, tuple[Revision, ...], RehearsalRequest],
+        request: RehearsalRequest,
+        *,
+        version_table: str,
+        pending: tuple[Revision, ...],
         progress: Progress,
     ) -> None:
-        self._project, self._target, self._source = project, target, source
-        self._version_table, self._pending, self._request = plan
+        self._project, self._target, self._source, self._request = project, target, source, request
+        self._version_table, self._pending = version_table, pending
         self._progress, self._done = progress, 0
         self._trials: list[Trial] = []
         self._observations: list[RevisionObservations] = []
@@ -90,7 +96,7 @@ class _RehearsalRun:
         self._not_checked: list[str] = []
 
     def run(self, current: tuple[str, ...]) -> Rehearsal:
-        """Copy, play, and look at the target again."""
+        """Copy, play, and check the target."""
         self._begin_part("copying")
         with ExitStack() as stack:
             replica, info = stack.enter_context(self._source.create_replica(self._version_table, self._request.sample))
@@ -106,7 +112,7 @@ class _RehearsalRun:
         unreached = tuple(it.id for it in self._pending[len(steps) :])
         routes = tuple(self._routes)
         recording = Recording(self._target.backend_name, self._trials[0].server, steps, routes, unreached)
-        self._begin_part("looking at the target")
+        self._begin_part("checking the target")
         return Rehearsal(
             str(self._target),
             current,
@@ -119,14 +125,14 @@ class _RehearsalRun:
         )
 
     def _check_target(self) -> str:
-        """Say whether the target is as before; what was found out on its copy is told even if it is gone."""
+        """Return how it is known that the target is unchanged, or why not: the rehearsal is reported in either case."""
         try:
             return self._source.verify_untouched()
         except DatabaseFailedError as error:
             return f"could not be looked at again: {error.what} ({error.why})"
 
     def _try_revision(self, replica: Target, revision: str) -> bool:
-        """Make a revision's trip on a branch and upgrade the copy itself; tell whether there is a way on."""
+        """Play a revision on a clone, then upgrade the replica; return whether the next revision can follow."""
         self._begin_part(revision)
         with self._source.clone_replica(replica) as clone:
             trial = call_in_worker(
@@ -142,9 +148,9 @@ class _RehearsalRun:
         return trial.step.after is not None and trial.failure is None
 
     def _downgrade_and_upgrade_all(self, replica: Target) -> None:
-        """Take all of it back and make it again, where there is more than one revision and each has a way back."""
+        """Downgrade and upgrade all revisions, if there is more than one and each has a downgrade."""
         steps = [it.step for it in self._trials]
-        if len(steps) < 2:  # noqa: PLR2004  # its trip was that way
+        if len(steps) < 2:  # noqa: PLR2004  # its round trip has shown it
             return
         blocked = [
             step.revision
@@ -154,14 +160,14 @@ class _RehearsalRun:
         if blocked:
             self._not_checked.append(f"not taken back as a whole: {', '.join(blocked)} cannot be")
             return
-        self._begin_part("all the way back and up again")
+        self._begin_part("downgrading and upgrading all")
         ends = steps[0].before, steps[-1].after
         names = tuple(step.revision for step in steps)
         arguments = self._project, replica, names, ends, self._request.show_values
         self._routes += call_in_worker(self._project, downgrade_and_upgrade_all, *arguments)
 
     def _create_sample(self, stack: ExitStack, replica: Target) -> Target | None:
-        """Make a copy with a part of the rows, None where there are too few."""
+        """Create a replica with a part of the rows, None if there are too few."""
         self._begin_part("copying a part")
         with backend_for(replica).engine(replica, writing=False).connect() as connection:
             most = largest_table_rows(replica, read_snapshot(connection))
@@ -170,7 +176,7 @@ class _RehearsalRun:
         return stack.enter_context(self._source.sample_replica(replica, self._version_table, most // _SAMPLE_DIVISOR))
 
     def _add_forecasts(self, smaller: Target | None) -> None:
-        """Measure each revision on fewer rows, too, and add what follows from that for more."""
+        """Measure each revision on fewer rows, too, and add the forecast for more rows."""
         self._begin_part("measuring on fewer rows")
         ended = [it for it in self._trials if it.step.after is not None]
         found: dict[str, Measurement] = {}

@@ -243,7 +243,7 @@ class TestRowsLost:
     def test_large_tables_are_compared_by_the_database(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("dormatory.rehearsal.trial.MAX_COMPARED_ROWS", 3)
+        monkeypatch.setattr("dormatory.rehearsal.round_trip.MAX_COMPARED_ROWS", 3)
         rows = ", ".join(f"({number}, 'x{number}')" for number in range(9))
         apply_first_revision(small_project, target, f"INSERT INTO a VALUES {rows}")
         down = "op.execute('DELETE FROM a WHERE id > 6')\nop.execute(\"UPDATE a SET x = 'other' WHERE id < 3\")"
