@@ -1,13 +1,13 @@
-"""Makes rows for one table, in memory: each by its turn, then changed until nothing known speaks against it."""
+"""Makes rows for one table, in memory: each row by its turn, then changed until it violates nothing that is known."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.sql import evaluate
-from dormatory.sql.evaluate import UNDECIDED
+from dormatory.rows.turns import FIRST_EXTREME_ROW, is_default_turn, is_null_turn, is_parentless_turn, value_for_turn
+from dormatory.rows.used_keys import UsedKeys
+from dormatory.sql.evaluate import is_surely_false, referenced_columns
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -19,22 +19,16 @@ if TYPE_CHECKING:
     GeneratedRow: TypeAlias = dict[str, GeneratedValue]
 
 _MAX_ATTEMPTS = 40
-_NULL_ROW, _DEFAULTS_ROW, _FIRST_EXTREME_ROW = (
-    1,
-    2,
-    3,
-)  # turns: NULL wherever it may be, defaults wherever they are, one edge after another
-_ROWS_PER_NULL = 7  # turns of a column with edges
-# How a number between 0 and 1 decides what a column gets instead of a value that will not do.
+# How a random number between 0 and 1 decides what a column gets instead of a value that was refused.
 _NEW_VALUE_BELOW, _ACCEPTED_VALUE_BELOW, _NULL_BELOW, _DEFAULT_BELOW, _EXTREME_ABOVE = 0.3, 0.6, 0.7, 0.8, 0.9
-_MAX_ENUM_ROWS = 64  # of an enumeration, more are not all tried
+_MAX_ENUM_ROWS = 64  # of a longer enumeration, not all values are tried
 
 
 class RowFactory:
-    """Makes rows that differ where they must, from each other and from those that are there.
+    """Makes rows that differ where they must, from each other and from the existing rows.
 
-    `there` are the rows the table holds, as far as its keys are concerned; `parents` are the keys that each foreign
-    key may name; `promised` are keys that rows of other tables already name.
+    `existing_rows` hold only the columns of the table's keys; `reserved_keys` are keys that rows of other tables
+    already refer to. Set `parent_keys` to the keys that each foreign key may refer to.
     """
 
     def __init__(
@@ -46,14 +40,10 @@ class RowFactory:
         with_extremes: bool = True,
         reserved_keys: Sequence[Mapping[str, GeneratedValue]] = (),
     ) -> None:
-        self.plan, self._existing_count, self._with_extremes, self._reserved_keys = (
-            plan,
-            existing_count,
-            with_extremes,
-            reserved_keys,
-        )
+        self.plan, self._existing_count, self._with_extremes = plan, existing_count, with_extremes
+        self._reserved_keys = reserved_keys
         self.parent_keys: dict[ForeignKeyPlan, Sequence[tuple[GeneratedValue, ...]]] = {}
-        self.plain_columns: frozenset[str] = frozenset()  # columns that get no extremes, in small letters
+        self.plain_columns: frozenset[str] = frozenset()  # that get no extremes, in small letters
         self._columns = [column for column in plan.columns if not column.is_generated]
         self._columns_by_name = {column.lower_name: column for column in self._columns}
         self._not_null_columns = {column.lower_name for column in self._columns if not column.nullable}
@@ -61,50 +51,48 @@ class RowFactory:
             next(iter(key.columns)) for key in plan.unique_keys if len(key.columns) == 1 and not key.predicate
         }
         self._new_values = {column.lower_name: column.distinct_values(existing_count) for column in self._columns}
-        self._used_keys: dict[UniqueKey, set[Any]] = {key: set() for key in plan.unique_keys}
+        self._used_keys = UsedKeys(plan)
         self._rejected: list[tuple[frozenset[str], GeneratedRow]] = []
         self._first_row: GeneratedRow | None = None
         self._accepted_rows: list[GeneratedRow] = []
         for row in existing_rows:
-            self._use_keys((key, _key_values(key, row, self._columns_by_name)) for key in plan.unique_keys)
+            self._used_keys.add(self._used_keys.keys_of(row))
 
     @property
     def enum_row_count(self) -> int:
-        """How many rows it takes to show every value of each enumeration, besides those with turns of their own."""
+        """How many rows are needed to show each value of each enumeration, next to the rows with special turns."""
         listed = [len(column.plausible) for column in self._columns if column.enumerated]
-        return min(_MAX_ENUM_ROWS, max(listed, default=0) + _FIRST_EXTREME_ROW + 1)
+        return min(_MAX_ENUM_ROWS, max(listed, default=0) + FIRST_EXTREME_ROW + 1)
 
     def make_row(self, row_index: int, total: int) -> GeneratedRow | None:
-        """Return the row for a turn, None if none was found; the last of them repeats the first where it can."""
+        """Return the row for a turn, None if none was found; the last row repeats the first as far as it may."""
         draft = self._draft_row(row_index, total)
         found = None if draft is None else self._repair(draft, row_index)
         self._first_row = self._first_row or found
         return found
 
     def make_replacement(self, row: GeneratedRow, column_names: Iterable[str], row_index: int) -> GeneratedRow | None:
-        """Return a row instead of one that the database refused because of these columns."""
+        """Return another row for one that the database refused because of these columns."""
         columns = frozenset(column_names)
         self._rejected.append((columns, {word: row[word] for word in columns if word in row}))
         return self._repair(row, row_index, len(self._rejected))
 
     def release_keys(self, row: GeneratedRow) -> None:
-        """Let the values of a row that was not inserted be used again."""
-        typed = self._with_defaults(row)
-        for key in self.plan.unique_keys:
-            self._used_keys[key].discard(_key_values(key, typed, self._columns_by_name))
+        """Allow the keys of a row that was not inserted to be used again."""
+        self._used_keys.discard(self._used_keys.keys_of(self._with_defaults(row)))
 
     def accept(self, row: GeneratedRow) -> None:
-        """Remember a row that the database took."""
+        """Remember a row that the database accepted."""
         self._accepted_rows.append(row)
 
     def _repair(self, draft: GeneratedRow, row_index: int, repetition: int = 0) -> GeneratedRow | None:
         row = dict(draft)
         for attempt in range(_MAX_ATTEMPTS):
             typed = self._with_defaults(row)
-            keys = [(key, _key_values(key, typed, self._columns_by_name)) for key in self.plan.unique_keys]
+            keys = self._used_keys.keys_of(typed)
             violating = self._violating_columns(row, typed, keys)
             if not violating:
-                self._use_keys(keys)
+                self._used_keys.add(keys)
                 return row
             random = Random(f"{self.plan.table.name}:{self._existing_count}:{row_index}:{repetition}:{attempt}")  # noqa: S311  # the same each time
             if not self._change_columns(row, violating, random):
@@ -126,18 +114,18 @@ class RowFactory:
         return row
 
     def _repeat_row(self, row: GeneratedRow) -> GeneratedRow:
-        """Return the same row but for what may not be there twice."""
+        """Return the same row, with new values in the columns that must differ."""
         distinct = [word for word in self._unique_columns | self.plan.distinct_columns if row.get(word) is not None]
         return row | {word: next(self._new_values[word], None) for word in distinct}
 
     def _set_foreign_key(self, row: GeneratedRow, foreign_key: ForeignKeyPlan, row_index: int) -> bool:
-        """Give the columns of a foreign key a parent, and tell whether there is one."""
+        """Let a foreign key refer to a parent, or to none; return whether the row is possible."""
         words = [column.lower_name for column in foreign_key.columns]
         known = self.parent_keys.get(foreign_key, ())
         fixed = row.keys() & set(words)
         compatible = [keys for keys in known if _is_compatible(row, words, keys, fixed)] if fixed else known
-        is_null_turn = row_index == _NULL_ROW or (self._with_extremes and row_index % 7 == 5)  # noqa: PLR2004
-        if (is_null_turn or not compatible) and not foreign_key.is_required:
+        is_parentless = is_parentless_turn(row_index, with_extremes=self._with_extremes)
+        if (is_parentless or not compatible) and not foreign_key.is_required:
             nullable = [column for column in foreign_key.columns if column.nullable and column.lower_name not in row]
             if nullable and not (foreign_key.is_match_full and len(nullable) < len(words)):
                 row |= dict.fromkeys((column.lower_name for column in nullable), None)
@@ -153,7 +141,7 @@ class RowFactory:
         return True
 
     def _set_self_reference(self, row: GeneratedRow, foreign_key: ForeignKeyPlan) -> bool:
-        """Let the first row of a table that must refer to itself refer to itself, and tell whether it can."""
+        """Let the first row of a table refer to itself, if it must; return whether it can."""
         for column, referred in zip(foreign_key.columns, foreign_key.parent_columns, strict=True):
             if referred.lower() not in self._columns_by_name:
                 return False
@@ -164,58 +152,22 @@ class RowFactory:
     def _is_left_to_default(self, column: ColumnPlan, row_index: int) -> bool:
         if column.is_auto_numbered and column.column_type.family != "integer":
             return True
-        is_default_turn = (
-            column.has_constant_default and row_index == _DEFAULTS_ROW and column.lower_name not in self._unique_columns
-        )
-        return column.has_default and (is_default_turn or not (column.plausible or column.nullable))
+        is_turn = is_default_turn(column, row_index) and column.lower_name not in self._unique_columns
+        return column.has_default and (is_turn or not (column.plausible or column.nullable))
 
     def _value_for_row(self, column: ColumnPlan, row_index: int, column_index: int) -> GeneratedValue:
-        """Return the value that a column has its turn for."""
-        if column.nullable and (
-            row_index == _NULL_ROW
-            or not column.plausible
-            or (self._with_extremes and not column.enumerated and self._is_null_turn(row_index, column_index))
-        ):
+        if is_null_turn(column, row_index, column_index, with_extremes=self._with_extremes):
             return None
-        if (
-            column.lower_name in self._unique_columns
-            or column.lower_name in self.plan.distinct_columns
-            or column.is_auto_numbered
-        ):
+        if self._needs_new_value(column) or column.is_auto_numbered:
             return next(self._new_values[column.lower_name], None)
-        if (
-            column.extreme
-            and self._with_extremes
-            and row_index >= _FIRST_EXTREME_ROW
-            and column.lower_name not in self.plain_columns
-        ):
-            return column.extreme[
-                self._extreme_index(row_index, column_index, len(column.extreme), nullable=column.nullable)
-            ]
-        if not column.plausible:
-            return None
-        step = row_index - _FIRST_EXTREME_ROW if column.enumerated and row_index >= _FIRST_EXTREME_ROW else row_index
-        return column.plausible[step % len(column.plausible)]
+        with_extremes = self._with_extremes and column.lower_name not in self.plain_columns
+        return value_for_turn(column, row_index, column_index, with_extremes=with_extremes)
 
-    @staticmethod
-    def _extreme_index(row_index: int, column_index: int, total: int, *, nullable: bool) -> int:
-        """Return which edge has its turn: the first ones all in one row, the others beside different ones."""
-        if row_index == _FIRST_EXTREME_ROW or total == 1:
-            return 0
-        passed, since = divmod(row_index - _FIRST_EXTREME_ROW - 1, _ROWS_PER_NULL)
-        rank = (
-            passed * (_ROWS_PER_NULL - 1) + since - (since > column_index % _ROWS_PER_NULL) if nullable else row_index
-        )
-        return 1 + (rank + column_index * 3) % (total - 1)
-
-    @staticmethod
-    def _is_null_turn(row_index: int, column_index: int) -> bool:
-        return (
-            row_index > _FIRST_EXTREME_ROW and (row_index - _FIRST_EXTREME_ROW - 1 - column_index) % _ROWS_PER_NULL == 0
-        )
+    def _needs_new_value(self, column: ColumnPlan) -> bool:
+        return column.lower_name in self._unique_columns or column.lower_name in self.plan.distinct_columns
 
     def _change_columns(self, row: GeneratedRow, violating: frozenset[str], random: Random) -> bool:
-        """Change what is blamed, and tell whether there was anything to change."""
+        """Change the violating columns; return whether there was anything to change."""
         foreign_keys = [
             link for link in self.plan.foreign_keys if any(column.lower_name in violating for column in link.columns)
         ]
@@ -238,10 +190,10 @@ class RowFactory:
         return changed
 
     def _change_value(self, row: GeneratedRow, column: ColumnPlan, random: Random) -> None:
-        """Give a column another value; where the database refused some, NULL, the default or an extreme may be it."""
+        """Give a column another value: also NULL, the default or an extreme, once the database has refused a row."""
         draw, word = random.random(), column.lower_name
         accepted = [it[word] for it in self._accepted_rows if word in it]
-        if word in self._unique_columns or word in self.plan.distinct_columns or draw < _NEW_VALUE_BELOW:
+        if self._needs_new_value(column) or draw < _NEW_VALUE_BELOW:
             found = next(self._new_values[word], None)
             if found is not None or column.nullable:
                 row[word] = found
@@ -256,27 +208,26 @@ class RowFactory:
             row[word] = random.choice(extreme or column.plausible)
 
     def _violating_columns(
-        self, row: GeneratedRow, typed: Mapping[str, Any], keys: Sequence[tuple[UniqueKey, Any]]
+        self, row: GeneratedRow, typed: Mapping[str, Any], keys: Mapping[UniqueKey, tuple[Any, ...]]
     ) -> frozenset[str]:
-        """Return the columns because of which a row will surely not do; none if it may."""
+        """Return the columns because of which a row will surely be refused; none if it may be accepted."""
         for word, value in row.items():
             if value is None and word in self._not_null_columns:
                 return frozenset({word})
         for condition in self.plan.conditions:
-            if evaluate.is_surely_false(condition, typed):
-                return frozenset(evaluate.referenced_columns(condition) & self._columns_by_name.keys())
+            if is_surely_false(condition, typed):
+                return frozenset(referenced_columns(condition) & self._columns_by_name.keys())
         for columns, values in self._rejected:
             if values == {word: row[word] for word in columns if word in row} and columns:
                 return columns
-        for key, found in keys:
-            if found is not None and found in self._used_keys[key]:
-                return key.columns
+        if key := self._used_keys.first_used(keys):
+            return key.columns
         return next(
             (columns for link in self.plan.foreign_keys if (columns := self._dangling_columns(row, link))), frozenset()
         )
 
     def _dangling_columns(self, row: GeneratedRow, foreign_key: ForeignKeyPlan) -> frozenset[str]:
-        """Return the columns of a foreign key that names no row; one with a NULL in it names none on purpose."""
+        """Return the columns of a foreign key that refers to no row; with a NULL in it, it does so on purpose."""
         words = [column.lower_name for column in foreign_key.columns]
         keys = tuple(row.get(word) for word in words)
         known = self.parent_keys.get(foreign_key, ())
@@ -286,7 +237,7 @@ class RowFactory:
         return frozenset() if None in keys or keys in known or is_self_reference else frozenset(words)
 
     def _with_defaults(self, row: GeneratedRow) -> dict[str, Any]:
-        """Return a row as conditions look at it: with its defaults."""
+        """Return a row with its defaults, as conditions are evaluated for it."""
         if len(row) == len(self._columns):
             return row
         return {
@@ -294,44 +245,9 @@ class RowFactory:
             **{column.lower_name: column.default for column in self._columns if column.lower_name not in row},
         }
 
-    def _use_keys(self, keys: Iterable[tuple[UniqueKey, Any]]) -> None:
-        for key, found in keys:
-            if found is not None:
-                self._used_keys[key].add(found)
-
 
 def _is_compatible(
     row: Mapping[str, Any], words: Sequence[str], keys: Sequence[GeneratedValue], fixed: Container[str]
 ) -> bool:
-    """Tell whether a key of a parent is what stands in the columns that are settled already."""
+    """Return whether a parent's key has the values that the row has in the fixed columns."""
     return all(row[word] == key for word, key in zip(words, keys, strict=True) if word in fixed)
-
-
-def _key_values(key: UniqueKey, row: Mapping[str, Any], columns: Mapping[str, ColumnPlan]) -> tuple[Any, ...] | None:
-    """Return what must not be there twice, None for a row that cannot be in the way of another."""
-    if key.predicate is not None and evaluate.is_surely_false(key.predicate, row):
-        return None
-    found = tuple(
-        _canonical_value(row.get(str(part[1]), UNDECIDED), columns.get(str(part[1])))
-        if part[0] == "name"
-        else evaluate.evaluate(part, row)
-        for part in key.expressions
-    )
-    if any(value is UNDECIDED for value in found) or (key.nulls_distinct and any(value is None for value in found)):
-        return None
-    return found
-
-
-def _canonical_value(value: Any, column: ColumnPlan | None) -> Any:
-    """Return one form for all values that the database takes for the same."""
-    if not isinstance(value, str) or column is None:
-        return value
-    if column.column_type.family == "timestamptz":
-        try:
-            return datetime.fromisoformat(value).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return value
-    if column.column_type.family in {"timestamp", "time"}:
-        return value.removesuffix(".000000")
-    value = value.rstrip(" ") if column.column_type.padded else value
-    return value.lower() if column.column_type.caseless else value

@@ -19,6 +19,7 @@ from dormatory.backends.url import Target
 from dormatory.errors import FixtureFailedError
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.rows.fixtures import run_fixtures
 from dormatory.rows.generator import fill
 from dormatory.runtime.runner import Runner
 
@@ -355,30 +356,32 @@ class TestSQLiteTypes:
 class TestFixtures:
     """What a project's own file of rows for a revision does."""
 
-    def test_its_statements_run_before_rows_are_generated(self, connection: Connection, tmp_path: Path) -> None:
+    def test_its_statements_run_and_their_rows_count(self, connection: Connection, tmp_path: Path) -> None:
         file = tmp_path / "001.sql"
         file.write_text("-- ours; first\nINSERT INTO t VALUES (1, 'a;b');\n\nINSERT INTO t VALUES (2, '100% :x');\n")
         execute_script(connection, "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT NOT NULL);\n")
-        fill(connection, read_snapshot(connection), fixture_file=file)
+        run_fixtures(connection, file)
+        fill(connection, read_snapshot(connection))
         assert {"a;b", "100% :x"} <= set(column_values(connection, "s"))
         assert len(column_values(connection, "s")) == 12
 
     def test_a_missing_file_is_ignored(self, connection: Connection, tmp_path: Path) -> None:
         execute_script(connection, "CREATE TABLE t (id INTEGER PRIMARY KEY);\n")
-        assert fill(connection, read_snapshot(connection), fixture_file=tmp_path / "none.sql").filled
+        run_fixtures(connection, tmp_path / "none.sql")
+        assert column_values(connection, "id") == []
 
     def test_a_failing_statement_is_reported_with_file_and_line(self, connection: Connection, tmp_path: Path) -> None:
         file = tmp_path / "001.sql"
         file.write_text("INSERT INTO t VALUES (1);\n-- again\nINSERT INTO t\n  VALUES (1);\n")
         execute_script(connection, "CREATE TABLE t (id INTEGER PRIMARY KEY);\n")
         with pytest.raises(FixtureFailedError) as caught:
-            fill(connection, read_snapshot(connection), fixture_file=file)
-        said = {
+            run_fixtures(connection, file)
+        message = {
             "sqlite": "UNIQUE constraint failed: t.id",
             "postgresql": 'duplicate key value violates unique constraint "t_pkey"',
         }[connection.dialect.name]
         assert str(caught.value) == (
-            f"{file}:3 failed: INSERT INTO t VALUES (1) ({said}); "
+            f"{file}:3 failed: INSERT INTO t VALUES (1) ({message}); "
             "make it fit the schema of its revision, which is the one in its name"
         )
         assert isinstance(caught.value.__cause__, DBAPIError)
