@@ -1,7 +1,7 @@
-"""Which tables' rows are others than they were, told from structures: where it changed, and where rows set off more.
+"""Which tables' rows may have changed: altered tables, and those reached by triggers, rules, cascades and inheritance.
 
-Whoever reads rows again only where they may have changed must not miss one, so this errs on the other side: a name
-stands for every table of that name, and what is not understood touches everything.
+Rows that have changed must not be missed, so the result may name too many tables: a name stands for the tables of that
+name in all namespaces, and code that is not understood may affect every table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ACTIONS_WITHOUT_WRITES = frozenset({"NO ACTION", "RESTRICT"})
 
 
 def altered_tables(before: Snapshot, after: Snapshot, dialect: Dialect) -> frozenset[TableId]:
-    """Return the tables that came, went or changed their structure, those with columns of a changed type included."""
+    """Return the tables that were created, dropped or altered, and those with columns of a changed type."""
     old, new = differing_tables(before, after)
     changed_types = _changed_types(before, after)
     if changed_types:
@@ -35,7 +35,7 @@ def altered_tables(before: Snapshot, after: Snapshot, dialect: Dialect) -> froze
 
 
 def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, dialect: Dialect) -> frozenset[TableId] | None:
-    """Return the tables in which rows may be others once some were put into these; None for any table.
+    """Return the tables whose rows may change when rows are inserted into these; None for any table.
 
     They are those that triggers, rules, views, routines, partitions and inheritance lead to, and the foreign keys with
     actions from there.
@@ -49,7 +49,7 @@ def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, dialect: Diale
 
 
 def related_tables(ids: Collection[TableId], schema: Snapshot, dialect: Dialect) -> Iterator[TableId]:
-    """Yield these tables of a schema, those that a foreign key joins to them, and what these name in turn."""
+    """Yield these tables of a schema, those with foreign keys to them, and the tables that all of these refer to."""
     index = _schema_index(schema, dialect)
     names = {name.lower() for _, name in ids}
     names |= {child for name in names for child, _ in index.children.get(name, ())}
@@ -59,13 +59,13 @@ def related_tables(ids: Collection[TableId], schema: Snapshot, dialect: Dialect)
 
 
 def tables_by_id(ids: Iterable[TableId], schema: Snapshot, dialect: Dialect) -> dict[TableId, Table]:
-    """Return those of some tables that a schema has."""
+    """Return the tables of a schema that have one of these ids."""
     tables_by_name = _schema_index(schema, dialect).tables
     return {id_: table for id_ in ids for table in tables_by_name.get(id_[1].lower(), ()) if table.id == id_}
 
 
 def differing_tables(before: Snapshot, after: Snapshot) -> tuple[list[Table], list[Table]]:
-    """Return the tables that one structure has and the other has not, or not in this form: the old ones, the new."""
+    """Return the tables that only one of two structures has, or that differ: the old ones, and the new ones."""
     if before is after:
         return [], []
     unchanged = set(map(id, before.tables)) & set(map(id, after.tables))
@@ -78,9 +78,9 @@ def differing_tables(before: Snapshot, after: Snapshot) -> tuple[list[Table], li
 
 @dataclass(frozen=True, slots=True)
 class _Dependencies:
-    """What leads from a table to others, all in small letters."""
+    """What leads from a table to others, in lower case."""
 
-    foreign_keys: tuple[tuple[str, bool], ...]  # the tables its foreign keys name, and whether these act on anything
+    foreign_keys: tuple[tuple[str, bool], ...]  # the tables they refer to, and whether they have actions
     types: frozenset[str]  # the words of its columns' types
     names_in_triggers: frozenset[str]  # the names in its triggers and rules
 
@@ -100,7 +100,7 @@ def _has_action(reference: Reference) -> bool:
 
 
 class _SchemaIndex:
-    """A snapshot by the names in it."""
+    """A snapshot, indexed by names."""
 
     def __init__(self, schema: Snapshot, dialect: Dialect) -> None:
         self.schema, self._dialect = schema, dialect
@@ -116,12 +116,12 @@ class _SchemaIndex:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The names of all that has rows or makes them."""
+        """The names of tables, views and routines."""
         return frozenset(self.tables) | frozenset(self.views) | frozenset(self.routines)
 
     @cached_property
     def inheritance(self) -> dict[str, set[str]]:
-        """For each table its partitions and heirs, and what it is one of."""
+        """For each table, its partitions, the tables that inherit from it, and those that it belongs to."""
         found: dict[str, set[str]] = defaultdict(set)
         for table in self.schema.tables:
             for parent in map(_unqualified_name, table.inherits):
@@ -131,7 +131,7 @@ class _SchemaIndex:
 
     @cached_property
     def children(self) -> dict[str, set[tuple[str, bool]]]:
-        """For each table those with foreign keys to it, and whether these act on anything."""
+        """For each table, those with foreign keys to it, and whether these have actions."""
         found: dict[str, set[tuple[str, bool]]] = defaultdict(set)
         for table in self.schema.tables:
             for parent, acts in _dependencies(table, self._dialect).foreign_keys:
@@ -142,9 +142,9 @@ class _SchemaIndex:
 def _reachable_names(
     index: _SchemaIndex, names: set[str], dialect: Dialect, *, follows_foreign_keys: bool = False
 ) -> set[str] | None:
-    """Return the names of what has rows with all those that they lead to, None where a routine may lead anywhere.
+    """Return these names with all names that they lead to, None if a routine may lead anywhere.
 
-    With `is_more` rows are not only added, so that foreign keys act, too.
+    With `follows_foreign_keys`, rows are not only inserted, so foreign keys act, too.
     """
     found: set[str] = set()
     frontier = names & index.names
@@ -159,14 +159,13 @@ def _reachable_names(
                 return None
         frontier = (reached & index.names) - found
     if not follows_foreign_keys and found != names & index.names:
-        return _reachable_names(
-            index, found, dialect, follows_foreign_keys=True
-        )  # nobody knows what happens to the rows of those
+        # What happens to the rows of the names that were reached is unknown: they may be updated or deleted.
+        return _reachable_names(index, found, dialect, follows_foreign_keys=True)
     return found
 
 
 def _names_in_executed_code(index: _SchemaIndex, name: str, dialect: Dialect) -> Iterator[frozenset[str]]:
-    """Yield the names in what runs when rows are written under a name."""
+    """Yield the names in the code that runs when rows of a table or view are written, or a routine is called."""
     for table in index.tables.get(name, ()):
         yield _dependencies(table, dialect).names_in_triggers
         if index.routines:
@@ -185,7 +184,7 @@ def _schema_index(schema: Snapshot, dialect: Dialect) -> _SchemaIndex:
 
 @cache_by_identity()
 def _names_in_expressions(table: Table, dialect: Dialect) -> frozenset[str]:
-    """Return the names in expressions that are worked out when a row of a table is written."""
+    """Return the names in expressions that are evaluated when a row of a table is written."""
     texts = [it.definition for it in table.constraints] + [it.definition for it in table.indexes]
     texts += [text for column in table.columns for text in (column.default, column.generated) if text]
     texts += [text for it in table.policies for text in (it.using, it.check) if text]
@@ -198,7 +197,7 @@ def _names_in_triggers(table: Table | View, dialect: Dialect) -> frozenset[str]:
 
 
 def _changed_types(before: Snapshot, after: Snapshot) -> set[str]:
-    """Return the names of types that are made otherwise now, or of such ones."""
+    """Return the names of types that have changed, or that are made of such types."""
     old, new = _types_by_name(before), _types_by_name(after)
     changed = {name for name in old.keys() & new.keys() if old[name] != new[name]}
     texts = [(name, repr(it).lower()) for types in (old, new) for name, it in types.items()] if changed else []
@@ -210,7 +209,7 @@ def _changed_types(before: Snapshot, after: Snapshot) -> set[str]:
 
 
 def _types_by_name(schema: Snapshot) -> dict[str, object]:
-    """Return the types made in a schema."""
+    """Return the user-defined types of a schema."""
     definitions = (schema.enums, schema.domains, schema.composites, schema.ranges)
     return {it.name.lower(): it for kind in definitions for it in kind}
 

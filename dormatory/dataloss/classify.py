@@ -1,4 +1,4 @@
-"""What became of values that are not what they were: cut off, shifted, written in another form, or replaced."""
+"""Classifies what happened to changed values: truncated, shifted in time, written in another form, or replaced."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _MAX_OFFSETS = 4  # summer and winter time of two zones
 
 
 def loss_kind(changes: Sequence[tuple[CellValue, CellValue]]) -> LossKind:
-    """Return what most of the changes are, each a value before and after."""
+    """Return what happened in most of the changes, each a value before and after."""
     offsets = {offset for pair in changes if (offset := _time_offset(*pair)) is not None}
     found = Counter(_change_kind(*pair, is_shifted=len(offsets) <= _MAX_OFFSETS) for pair in changes)
     return found.most_common(1)[0][0]
 
 
 def is_at_dst_change(value: CellValue, zones: Collection[str]) -> bool:
-    """Tell whether a moment is one that a zone skips or has twice, so that no conversion there and back keeps it."""
+    """Return whether a time does not exist, or exists twice, in one of the zones: converting it back may change it."""
     if not isinstance(value, datetime):
         return False
     for name in zones:
@@ -44,7 +44,7 @@ def is_at_dst_change(value: CellValue, zones: Collection[str]) -> bool:
 
 
 def is_normalised(before: CellValue, after: CellValue) -> bool:
-    """Tell whether a text became a normal form of itself, which others share: other case, other white space."""
+    """Return whether two texts differ only in case and white space."""
     if not isinstance(before, str) or not isinstance(after, str):
         return False
     return before.casefold().split() == after.casefold().split()
@@ -63,7 +63,7 @@ def _change_kind(before: CellValue, after: CellValue, *, is_shifted: bool) -> Lo
 
 
 def _time_offset(before: CellValue, after: CellValue) -> timedelta | None:
-    """Return by how much a moment has moved, if it is what zones differ by."""
+    """Return by how much a time has moved, if zones can differ by that much."""
     if not isinstance(before, datetime) or not isinstance(after, datetime):
         return None
     delta = after.replace(tzinfo=None) - before.replace(tzinfo=None)
@@ -102,7 +102,7 @@ def _rounded_numbers(value: Decimal) -> set[Decimal]:
 
 
 def _is_reencoded(before: CellValue, after: CellValue) -> bool:
-    """Tell whether a value still says the same in another form, or what it said was read in the wrong encoding."""
+    """Return whether a value has the same meaning in another form, or was decoded with the wrong encoding."""
     if canonical_form(before) == canonical_form(after) or (
         as_number(before) is not None and as_number(before) == as_number(after)
     ):

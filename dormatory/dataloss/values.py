@@ -1,4 +1,4 @@
-"""The values that cells hold, in a form that compares by what they mean rather than by how they were stored."""
+"""The values of cells, in a form that compares by meaning and not by storage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JsonValue:
-    """A JSON value, equal to its like: the order of keys, white space and 1.0 for 1 make no difference."""
+    """A JSON value; the order of keys, white space and 1.0 instead of 1 make no difference."""
 
     parsed: Hashable
 
@@ -30,8 +30,8 @@ CellValue: TypeAlias = str | bytes | bool | int | float | Decimal | datetime | J
 _UUID_HEX_DIGITS = 32
 _NATIVE_TYPES = {str, int, float, bytes, type(None)}
 _TEXT_TYPES = {str, type(None)}
-_SHORTEST_TIMESTAMP_LENGTH = 16  # characters, down to the minute; no other text has a looser form than itself
-_RELATIVE_TOLERANCE = 1e-9  # relative; what calculating with floats back and forth leaves
+_SHORTEST_TIMESTAMP_LENGTH = 16  # characters, down to the minute; shorter texts are their own canonical form
+_RELATIVE_TOLERANCE = 1e-9  # the error of calculating with floats there and back
 
 
 def cell_reader(form: CellForm) -> Callable[[Any], CellValue]:
@@ -40,12 +40,12 @@ def cell_reader(form: CellForm) -> Callable[[Any], CellValue]:
 
 
 def is_native(column: Iterable[Any]) -> bool:
-    """Tell whether all cells of a column are values as they came."""
+    """Return whether all cells of a column are values already."""
     return set(map(type, column)) <= _NATIVE_TYPES
 
 
 def is_same_value(one: CellValue, other: CellValue) -> bool:
-    """Tell whether two values of one column mean the same; floats may differ in their last digits."""
+    """Return whether two values of one column mean the same; floats may differ in their last digits."""
     if one is None or other is None:
         return one is other
     if isinstance(one, float) or isinstance(other, float):
@@ -57,7 +57,7 @@ def is_same_value(one: CellValue, other: CellValue) -> bool:
 
 
 def canonical_form(value: CellValue) -> Hashable:
-    """Return a form that is equal for a value and its like of another type: 7 and '7', UUIDs with dashes or none."""
+    """Return a form that is equal for equal values of different types: 7 and '7', UUIDs with and without dashes."""
     if isinstance(value, str):
         return value if len(value) < _SHORTEST_TIMESTAMP_LENGTH else _canonical_text(value)
     if isinstance(value, int | float | Decimal):
@@ -72,7 +72,7 @@ def canonical_form(value: CellValue) -> Hashable:
 
 
 def canonical_forms(column: Sequence[CellValue]) -> tuple[Hashable, ...]:
-    """Return the loose forms of a whole column, which costs little where all is of one kind."""
+    """Return the canonical forms of a whole column, faster if all values have one type."""
     types = set(map(type, column))
     if types <= _TEXT_TYPES:
         return tuple(
@@ -84,12 +84,12 @@ def canonical_forms(column: Sequence[CellValue]) -> tuple[Hashable, ...]:
 
 
 def as_text(value: CellValue) -> str:
-    """Return a value as a text that may stand within another one."""
+    """Return a value as a text, to search for it in another text."""
     return value if isinstance(value, str) else str(canonical_form(value))
 
 
 def as_number(value: CellValue) -> Decimal | None:
-    """Return the number that a value is, or that its text spells, else None."""
+    """Return the number that a value is, or that its text contains, else None."""
     if isinstance(value, int | float | Decimal):
         found = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         return found if found.is_finite() else None
@@ -120,7 +120,7 @@ def _canonical_number(value: float | Decimal) -> str:
 
 
 def native_value(raw: Any) -> CellValue:
-    """Return a cell as it came, unless no value has its type."""
+    """Return a cell unchanged, or converted if its type is no type of values."""
     if isinstance(raw, memoryview | bytearray):
         return bytes(raw)
     return raw if isinstance(raw, str | bytes | int | float) else str(raw)
@@ -141,13 +141,13 @@ def _parse_boolean(raw: Any) -> CellValue:
 
 
 def _parse_datetime(raw: Any) -> CellValue:
-    """Return a moment, in UTC where it has an offset; one beyond Python's years stays text."""
+    """Return a time, in UTC if it has an offset; a year that Python cannot represent stays text."""
     if isinstance(raw, str):
         return _parse_datetime_text(raw) if _TIMESTAMP_START.match(raw) else raw
     return raw if isinstance(raw, datetime) else native_value(raw)
 
 
-@lru_cache(maxsize=8192)  # rows are read again and again
+@lru_cache(maxsize=8192)  # the same rows are read many times
 def _parse_datetime_text(text: str) -> CellValue:
     try:
         found = datetime.fromisoformat(text)

@@ -129,7 +129,7 @@ class _RehearsalRun:
         try:
             return self._source.verify_untouched()
         except DatabaseFailedError as error:
-            return f"could not be looked at again: {error.what} ({error.why})"
+            return f"could not be checked again: {error.what} ({error.why})"
 
     def _try_revision(self, replica: Target, revision: str) -> bool:
         """Play a revision on a clone, then upgrade the replica; return whether the next revision can follow."""
@@ -158,7 +158,7 @@ class _RehearsalRun:
             if not any(leg.direction is Direction.DOWNGRADE and leg.failure is None for leg in step.legs)
         ]
         if blocked:
-            self._not_checked.append(f"not taken back as a whole: {', '.join(blocked)} cannot be")
+            self._not_checked.append(f"a downgrade of all revisions: {', '.join(blocked)} cannot be downgraded")
             return
         self._begin_part("downgrading and upgrading all")
         ends = steps[0].before, steps[-1].after

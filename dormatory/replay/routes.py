@@ -1,4 +1,4 @@
-"""Ways through many revisions in a row, which must end where the round trips say: down, up in one run, other orders."""
+"""Routes through many revisions, compared with the structures of the round trips: down, up at once, other orders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def downgrade_all(session: ReplaySession, revisions: tuple[str, ...], expected: Snapshot) -> Route:
-    """Downgrade through revisions, with whatever rows there are, to a structure that should be `floor`."""
+    """Downgrade through revisions, with the rows that are there, and compare the structure with the expected one."""
     began = perf_counter()
     trace: list[Change] = []
 
@@ -39,16 +39,16 @@ def downgrade_all(session: ReplaySession, revisions: tuple[str, ...], expected: 
 
 
 def upgrade_all_and_compare(session: ReplaySession, expected: Snapshot) -> Route:
-    """Upgrade an empty database as `alembic upgrade heads` does, to a structure that should be `head`."""
+    """Upgrade an empty database as `alembic upgrade heads` does, and compare the structure with the expected one."""
     route, schema = upgrade_all(session)
     return replace(route, trace=diff(expected, schema)) if schema else route
 
 
 def upgrade_all(session: ReplaySession) -> tuple[Route, Snapshot | None]:
-    """Make that one run, and return where it came, None where it failed; nothing is compared.
+    """Upgrade an empty database in one run; return the route, not compared, and the structure, None if it failed.
 
     Alembic remembers the types that it created for as long as a run lasts, and env.py decides how many revisions share
-    a transaction: some histories work step by step only, others in one run only.
+    a transaction: some histories work only step by step, others only in one run.
     """
     began, begun = perf_counter(), list[str]()
     failure, schema = None, None
@@ -61,7 +61,7 @@ def upgrade_all(session: ReplaySession) -> tuple[Route, Snapshot | None]:
     try:
         session.runner.upgrade("heads", record_start)
         schema = read_snapshot(session.connection, ignore=(session.version_table,))
-        session.connection.commit()  # env.py files of other projects may leave this to whoever gave the connection
+        session.connection.commit()  # env.py files of other projects may leave the commit to the caller
     except DormatoryError as error:
         failure = Failure.from_error(error)
     stopped = begun[-1] if failure and begun else ""
@@ -70,10 +70,10 @@ def upgrade_all(session: ReplaySession) -> tuple[Route, Snapshot | None]:
 
 
 def upgrade_fresh_database(project: Project, target: Target, expected: Snapshot) -> Route:
-    """Make that one run on a database of its own."""
+    """Upgrade an empty database in one run, in a session of its own, and compare the structure."""
     session = ReplaySession(project, target)
     with session.connect():
-        session.run(lambda: iter(()))  # env.py says how it names its version table
+        session.run(lambda: iter(()))  # reads the name of the version table from env.py
         return upgrade_all_and_compare(session, expected)
 
 
@@ -84,9 +84,9 @@ def replay_other_order(
     order: tuple[str, ...],
     ends: tuple[Snapshot | None, Snapshot],
 ) -> Route:
-    """Apply the revisions of branches in another order, and take them back in its reverse.
+    """Apply the revisions of branches in another order, and downgrade them in its reverse.
 
-    `ends` are the structures that should be there before and behind them; without the first nothing is taken back.
+    `ends` are the expected structures before and after these revisions; without the first, nothing is downgraded.
     """
     began = perf_counter()
     trace: list[Change] = []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RowFiller:
-    """Fills the tables of one database, and lets the tracker read what came of it.
+    """Fills the tables of one database; the tracker reads the tables that this affects.
 
     `with_extremes` adds the extreme values of each type, and may change between two trips. `unfilled` are the tables
     that never had rows, each with the reason.

@@ -1,7 +1,7 @@
-"""The stage on which a history is played: one empty database, one ScriptDirectory, one run of env.py, one connection.
+"""Plays revisions on one database, with one ScriptDirectory, one run of env.py and one connection.
 
-`alembic upgrade +1` per step would load every revision file each time, which makes a walk quadratic. Alembic runs each
-step that a generator yields before it asks for the next, so between two of them we may look.
+`alembic upgrade +1` for each step would load every revision file each time: quadratic in the number of revisions.
+Alembic runs each step that a generator yields before it takes the next one, so the database can be read between steps.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 
 class ReplaySession:
-    """A database, opened with a project's own env.py, and what is being played on it.
+    """A database, opened with the project's own env.py, and the revision that is being played on it.
 
-    `revision` is what is under way, "" between two steps. `seconds` and `statements` belong to the latest watched one;
-    `written` are the tables whose rows it has written, as the database itself tells; None where it does not.
-    `failure_of` says what may be told of an error.
+    `revision` is "" between two steps. `seconds` and `statements` belong to the last recorded step; `written_tables`
+    are the tables whose rows it wrote, as the database reports them, None if it does not. `failure_of` turns an error
+    into a failure that may be shown.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class ReplaySession:
 
     @contextmanager
     def connect(self) -> Iterator[str]:
-        """Connect for the length of the block, and give the server's name and version."""
-        # What a project's revisions do depends on how its connections begin transactions: a pragma in one is ignored.
+        """Connect for the length of the block, and yield the server's name and version."""
+        # Revisions depend on how their env.py begins transactions: SQLite ignores a pragma within one.
         plain = create_engine(self.target.url, poolclass=NullPool)
         engine = self._backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
         with reduce_garbage_collection(), engine.connect() as connection:
@@ -72,9 +72,9 @@ class ReplaySession:
             yield server
 
     def run(self, steps: Steps) -> Failure | None:
-        """Run the steps in one run of env.py; return why a revision did not end, which ends them all.
+        """Play the steps in one run of env.py; return the failure of a revision, which ends the run.
 
-        An error that is no revision's is raised.
+        An error outside of a revision is raised.
         """
         try:
             self.runner.run_steps(lambda script, context: self._enter(script, context, steps))
@@ -86,27 +86,27 @@ class ReplaySession:
         return None
 
     def plain_steps(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:
-        """Upgrade through revisions as one plain run would, or downgrade, one after the other and unwatched."""
+        """Yield the steps of an upgrade as one plain run would make it, or of a downgrade; nothing is recorded."""
         for revision in revisions:
             self._begin_step(revision, is_alone=not up)
             step = self._make_step(revision, up=up)
-            step.is_replayed = up  # type: ignore[attr-defined]  # what it was found to do is not to stop it again
+            step.is_replayed = up  # type: ignore[attr-defined]  # it is not stopped again for what it was found to do
             yield step
             self.revision = ""
 
     def recorded_step(self, revision: str, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
-        """Play one revision, and keep its time and statements; return why it refused, if that is all it did.
+        """Play and record one revision; return its failure if it refused before it did anything.
 
-        A downgrade that raises NotImplementedError before its first statement has changed nothing: it is written down
-        as taken back, and the walk goes on.
+        A downgrade that raises NotImplementedError before its first statement has changed nothing: its revision is
+        stamped as downgraded, and the run goes on.
         """
         step = self._make_step(revision, up=direction is not Direction.DOWNGRADE)
         migrate, refused = step.migration_fn, []
 
-        @wraps(migrate)  # Alembic's log tells the direction by its name
+        @wraps(migrate)  # Alembic's log derives the direction from the name
         def run(**arguments: Any) -> None:
             connection = self._env_connection()
-            if is_whole := connection.in_transaction():  # to look begins one, which would hide that it ended
+            if is_whole := connection.in_transaction():  # reading begins one, which would hide that it has ended
                 with self._recorder.pause():
                     self._schema_tracker.begin(connection)
             try:
@@ -132,13 +132,13 @@ class ReplaySession:
         return None
 
     def stamp_step(self, revision: str) -> Iterator[RevisionStep]:
-        """Write a revision down as applied, without running it."""
+        """Stamp a revision as applied, without running it."""
         step = self._make_step(revision, up=True)
         step.migration_fn = lambda **_: None
         yield step
 
     def has_downgrade(self, revision: str) -> bool:
-        """Say whether the revision's module has such a function at all."""
+        """Return whether the revision's module has a downgrade function."""
         return hasattr(self._revision_script(revision).module, "downgrade")
 
     def revision_file(self, revision: str) -> str:
@@ -151,28 +151,29 @@ class ReplaySession:
             return self.read_schema_on(connection)
 
     def read_schema_on(self, connection: Connection) -> Snapshot:
-        """Do so in a block of `reading`."""
+        """Do the same, in a block of `connection_between_steps`."""
         reading = self._schema_tracker.read(connection)
         self.written_tables = reading.affected_tables if self._collected_tables is None else self._collected_tables
         return reading.snapshot
 
     @contextmanager
     def connection_between_steps(self, *, before_leg: bool = False) -> Iterator[Connection]:
-        """Give a connection between two steps, and leave no transaction open where each revision has its own.
+        """Yield a connection between two steps, and leave no transaction open if each revision has its own.
 
-        What is committed is read through our own connection: an asynchronous driver has types of its own. Right before
-        a leg, what the leg has to know is asked here: a transaction of its own would take longer than the question.
+        Committed data is read through our own connection: an asynchronous driver has types of its own. With
+        `before_leg`, the recorder prepares for the next leg in this transaction: another one would take longer than its
+        queries.
         """
         theirs, context = self._env_connection(), self._context
         is_open = context._transaction is not None or context._in_external_transaction  # noqa: SLF001  # Alembic's own
         connection = theirs if is_open or theirs is self.connection else self.connection
         if not is_open:
-            theirs.commit()  # the first one also holds the version table, which Alembic creates before any step
+            theirs.commit()  # Alembic creates the version table before the first step
         yield connection
         if not is_open:
             if before_leg and connection.in_transaction():
                 self._recorder.prepare(connection)
-            connection.commit()  # what reading and filling began
+            connection.commit()  # what was begun by reading and filling
 
     def _env_connection(self) -> Connection:
         """Return the connection that env.py configured Alembic with."""
@@ -203,5 +204,5 @@ class ReplaySession:
         return make(self._script.revision_map, self._revision_script(revision))
 
     def _revision_script(self, revision: str) -> Any:
-        """Return Alembic's own view of a revision."""
+        """Return Alembic's own object for a revision."""
         return self._script.get_revision(revision)

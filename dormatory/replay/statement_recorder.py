@@ -1,4 +1,4 @@
-"""Listens to a connection and keeps each SQL statement: its line in the revision, its time, and what it did."""
+"""Records the SQL statements of a connection: the line in the revision, the time, the rows and the locks of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class StatementRecorder:
-    """Keeps the statements that pass through a connection while it is listening."""
+    """Records the statements of one connection between `start` and `stop`."""
 
     def __init__(self, connection: Connection, project: Project) -> None:
         self._connection = connection
@@ -42,34 +42,32 @@ class StatementRecorder:
         event.listen(connection, "commit", lambda _: self._transactions.end())
         event.listen(connection, "rollback", self._on_rollback)
         event.listen(connection, "rollback_savepoint", self._on_rollback)
-        event.listen(
-            connection.dialect, "handle_error", self._on_error
-        )  # one connection alone does not have this event
+        event.listen(connection.dialect, "handle_error", self._on_error)  # connections do not have this event
 
     def prepare(self, connection: Connection) -> None:
-        """Ask a PostgreSQL server already now what is there, on whichever connection to it.
+        """Read which relations exist ahead of `start`, on any connection to the same database.
 
-        It is for the end of a transaction that is to be committed, and behind which nothing comes before `start`.
+        Call it at the end of a transaction that will be committed, if nothing else happens before `start`.
         """
         if self._tracer:
             self._tracer.prepare(connection)
 
     def start(self) -> None:
-        """Forget what was heard, and listen. A PostgreSQL server is asked what is there."""
+        """Forget the recorded statements, and record from now on."""
         self._records, self._transactions = [], _TransactionCounter()
         if self._tracer:
             self._tracer.start()
         self._is_recording = True
 
     def stop(self) -> tuple[Statement, ...]:
-        """Stop listening, and return what was heard since the start; a lock still held was held until now."""
+        """Stop recording, and return the statements since the start; locks that are still held end now."""
         self._is_recording = False
         now = perf_counter()
         return tuple(replace(each, locks=self._locks(each, began, done, now)) for each, began, done in self._records)
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Keep nothing of what we ask ourselves in the block."""
+        """Do not record our own statements in the block."""
         before, self._is_recording = self._is_recording, False
         try:
             yield
@@ -92,7 +90,7 @@ class StatementRecorder:
     def _after_execute(self, _connection: object, cursor: Any, sql: str, parameters: Any, *_: object) -> None:
         if self._is_recording:
             seconds, rows = perf_counter() - self._began, cursor.rowcount
-            # Python's driver counts for SQLite what begins with the verb, and not what a WITH begins.
+            # sqlite3 counts the rows of a statement that begins with its verb, but not of one that begins with WITH.
             self._record(
                 sql,
                 parameters,
@@ -101,7 +99,7 @@ class StatementRecorder:
             )
 
     def _on_error(self, context: ExceptionContext) -> None:
-        """Keep a statement that failed; with the error the server gave back what it had locked."""
+        """Record a statement that failed; after the error, the server has released its locks."""
         if self._is_recording and context.connection is self._connection and context.execution_context is not None:
             self._record(context.statement or "", context.parameters, perf_counter() - self._began, None)
 
@@ -134,8 +132,8 @@ class StatementRecorder:
             self._tracer.forget_transaction()
 
     def _issuing_line(self) -> tuple[str, int]:
-        """Return the innermost line of a revision on the way to this call."""
-        frame = sys._getframe(3)  # noqa: SLF001  # the documented way to look at callers cheaply
+        """Return the innermost line of a revision in the call stack."""
+        frame = sys._getframe(3)  # noqa: SLF001  # documented, and cheaper than inspect.stack()
         while frame is not None:
             name = frame.f_code.co_filename
             if name.startswith(self._version_directories):
@@ -145,7 +143,7 @@ class StatementRecorder:
 
 
 class _TransactionCounter:
-    """Numbers the transactions of a leg from 1, and keeps when each of them ended."""
+    """Numbers the transactions of a leg from 1, and records when each of them ended."""
 
     def __init__(self) -> None:
         self.end_times: dict[int, float] = {}
@@ -154,23 +152,23 @@ class _TransactionCounter:
         self._ended_at: float | None = None
 
     def number_of(self, *, is_open: bool) -> int:
-        """Return the number of the statement that has just run; 0 where it was a transaction of its own."""
+        """Return the transaction number of the last statement; 0 if it was a transaction of its own."""
         if is_open:
             self._is_used = True
             return self._number
         if not self._is_used:
             return 0
-        number = self._number  # of the COMMIT itself, sent as text
+        number = self._number  # the statement is a COMMIT, sent as text
         self.end()
         self.count_ended()
         return number
 
     def end(self) -> None:
-        """Take note that the transaction is about to end; the commit still takes its time."""
+        """Note that the transaction is about to end; the commit itself still takes time."""
         self._ended_at = perf_counter()
 
     def count_ended(self) -> None:
-        """Count the next transaction, if one has ended; the last one of a leg ends with the leg."""
+        """Begin the next transaction if one has ended; the last one of a leg ends with the leg."""
         if self._ended_at is not None and self._is_used:
             self.end_times[self._number] = self._ended_at
             self._number, self._is_used = self._number + 1, False

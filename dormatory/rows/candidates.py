@@ -1,4 +1,4 @@
-"""Values that the conditions on a column speak of, and texts that such conditions tend to want."""
+"""Candidate values for a column with conditions: values in the conditions, their neighbours, and common texts."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _TEXT_FORMATS += (
     "1.{number}.0",
     "{{}}",
 )
-_MAX_TEXT_LENGTH = 10_000  # characters; a longer text shows nothing more
+_MAX_TEXT_LENGTH = 10_000  # characters; longer texts test nothing more
 _NEIGHBOUR_STEPS = (Decimal(0), Decimal(1), Decimal(-1))
 
 
 def candidate_values(condition: Sequence[Any]) -> Iterator[tuple[str, GeneratedValue]]:
-    """Yield columns, in small letters, with values that a condition compares them with, and the neighbours of those."""
+    """Yield columns, in lower case, with values that a condition compares them with, and the neighbours of those."""
     if condition[0] in _COMPARISON_OPERATORS:
         yield from _compared_values(condition)
     elif condition[0] in _PATTERN_OPERATORS:
@@ -106,7 +106,7 @@ def matching_text(condition: Sequence[Any], number: int) -> tuple[str, str] | No
 
 
 def formatted_texts(label: str, number: int) -> Iterator[str]:
-    """Yield texts of the shapes that a CHECK on a text may ask for, other ones for each number."""
+    """Yield texts in formats that a CHECK may require, different ones for each number."""
     day, time = unique_values.timestamp_text(number).split(" ")
     for form in _ISO_FORMATS:
         yield form.format(day=day, time=time, short=time[:8])

@@ -1,4 +1,4 @@
-"""What a column holds, told from its declared type: the family of values, their limits, and what they are made of."""
+"""Derives from the declared type of a column what it holds: the family of values, their limits and their parts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _RANGE_SUBTYPES = {
 }
 _MULTIRANGE_SUBTYPES = {name.replace("range", "multirange"): name for name in _RANGE_SUBTYPES}
 _INTEGER_BYTES = {"smallint": 2, "tinyint": 2, "bigint": 8, "oid": 8}
-# The first word that fits decides; https://sqlite.org/datatype3.html, and the names SQLAlchemy writes.
+# The first pattern that matches decides; https://sqlite.org/datatype3.html, and the names SQLAlchemy writes.
 _SQLITE_FAMILIES = (
     (r"INTERVAL", "timestamp"),
     (r"INT|SERIAL|YEAR", "integer"),
@@ -78,7 +78,7 @@ _KEY_NAMES = re.compile(r"(?:.*_)?(?:uuid|guid)(?:_.*)?|id", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """A type as far as values for it are concerned."""
+    """What is needed of a type to make values for it."""
 
     family: str  # one of those named above, or enum, array, range, multirange, composite, unknown
     name: str  # the type as declared, without modifiers
@@ -95,7 +95,7 @@ class ColumnType:
 
 
 class ColumnTypes:
-    """Every type that a schema knows: the database's own and those made in it."""
+    """The types of a schema: built-in and user-defined ones."""
 
     def __init__(self, *definitions: Iterable[Any], dialect: Dialect) -> None:
         self._dialect = dialect
@@ -106,7 +106,7 @@ class ColumnTypes:
                 self._user_defined.setdefault(name, own)
 
     def of(self, column: Column, *, is_key: bool) -> ColumnType:
-        """Return the kind of a column."""
+        """Return the type of a column."""
         if not self._dialect.has_static_types:
             column_type = _sqlite_type(column.type)
             if column_type.family == "text" and column_type.length in _UUID_LENGTHS:
@@ -118,7 +118,7 @@ class ColumnTypes:
         return self.postgresql_type(column.type)
 
     def postgresql_type(self, declared: str) -> ColumnType:
-        """Return the kind of a type of PostgreSQL."""
+        """Return a type of PostgreSQL by its declaration."""
         if declared not in self._parsed:
             self._parsed[declared] = self._parse_postgresql_type(declared)
         return self._parsed[declared]
@@ -189,7 +189,7 @@ def _sqlite_type(declared: str) -> ColumnType:
 
 
 def _spellings(namespace: str | None, name: str, dialect: Dialect) -> Iterator[str]:
-    """Yield how a type may be written: its schema is left out where it is searched."""
+    """Yield the names of a type: with its schema, and without if the schema is on the search path."""
     yield dialect.qualified_name(namespace or "public", name)
     if namespace in {None, "public"}:
         yield dialect.quote_identifier(name)

@@ -1,4 +1,4 @@
-"""Rows that a project brings for a revision: statements in a file of SQL, run before any other row is made."""
+"""Runs the project's own rows for a revision: statements in a SQL file, run before other rows are generated."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 
 
 def run_fixtures(connection: Connection, file: Path) -> None:
-    """Execute the statements of a file, if it exists, in the caller's transaction.
+    """Execute the statements of a file in the caller's transaction, none if the file does not exist.
 
-    Raises FixtureFailedError, which names the file, the line and the statement that failed.
+    Raises FixtureFailedError with the file, the line and the statement that failed.
     """
     if not file.is_file():
         return
     dialect = dialect_by_name(connection.dialect.name)
     for line, statement in statements_with_lines(file.read_text(encoding="utf-8"), dialect):
         try:
-            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})  # marks mean themselves
+            # A % or : in them is no placeholder.
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
         except DBAPIError as error:
             raise FixtureFailedError(Location(str(file), line), statement, driver_message(error.orig)) from error

@@ -1,4 +1,4 @@
-"""The order in which tables are filled: parents before children, as far as there is one."""
+"""Orders tables for filling: parents before children, and cycles together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def insert_order(plans: Iterable[TablePlan]) -> Iterator[tuple[TablePlan, ...]]:
-    """Yield tables one by one, each after those it cannot do without; those that need one another come together."""
+    """Yield tables one by one, each after its required parents; tables that require each other are yielded together."""
     waiting = {plan.id: plan for plan in sorted(plans, key=lambda plan: (plan.id[0] or "", plan.id[1]))}
     required_parents = {
         id_: {link.parent for link in plan.foreign_keys if link.is_required and link.parent in waiting} - {id_}
@@ -32,7 +32,7 @@ def _cycle(
     required_parents: dict[TableId, set[TableId]],
     waiting: Iterable[TableId],
 ) -> set[TableId]:
-    """Return tables that need one another and nobody else who waits."""
+    """Return tables that require each other and no other table that is waiting."""
     left = set(waiting)
     reached = {id_: _reachable(id_, required_parents, left) for id_ in left}
     first = min(left, key=lambda id_: (len(reached[id_]), str(id_)))

@@ -1,4 +1,4 @@
-"""What there is to know about a table before rows are made for it."""
+"""What the rows of a table must be like, as values: its columns, unique keys, foreign keys and conditions."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.normal_form import Node
 
-_MAX_NUMBERS_TRIED = 400  # numbers to try for one more value that passes the conditions
+_MAX_NUMBERS_TRIED = 400  # for more values that fulfil the conditions
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
-    """A column, and the values it may be given."""
+    """A column, and the values that it may have."""
 
     name: str
-    lower_name: str  # in small letters, as conditions name it
+    lower_name: str  # lower case, as in conditions
     column_type: ColumnType
     label: str
     nullable: bool
-    is_generated: bool  # the database alone fills it
-    is_auto_numbered: bool  # the database would number it
+    is_generated: bool  # only the database sets it
+    is_auto_numbered: bool  # the database can number it
     has_default: bool
-    default: Any  # of a constant: what it is; otherwise UNKNOWN
+    default: Any  # the value of a constant default, otherwise UNDECIDED
     has_constant_default: bool  # the default is the same at any time
     conditions: tuple[Node, ...]
     plausible: tuple[GeneratedValue, ...]
     extreme: tuple[GeneratedValue, ...]
-    enumerated: bool  # `plausible` are all the values there are
+    enumerated: bool  # no other values than `plausible` are allowed
 
     def is_allowed(self, value: GeneratedValue) -> bool:
-        """Tell whether no condition on this column alone surely refuses a value."""
+        """Return whether no condition on this column alone surely refuses a value."""
         return not self.conditions or not any(
             evaluate.is_surely_false(condition, {self.lower_name: value}) for condition in self.conditions
         )
 
     def distinct_values(self, start: int) -> Iterator[GeneratedValue]:
-        """Yield different values, as many as there are; those after `start` differ from the ones before it."""
+        """Yield different values, as many as possible, other ones than those of a lower `start`."""
         for number in range(start + 1, start + _MAX_NUMBERS_TRIED):
             value = unique_values.unique_value(self.column_type, self.label, number)
             if value is not None and self.is_allowed(value):
@@ -55,7 +55,7 @@ class ColumnPlan:
                 yield from self._formatted_value(number)
 
     def _formatted_value(self, number: int) -> Iterator[GeneratedValue]:
-        """Yield at most one value, of a shape that the conditions ask for."""
+        """Yield values in formats that the conditions may require, at most one of each family."""
         patterns = (candidates.matching_text(condition, number) for condition in self.conditions)
         texts = [found[1] for found in patterns if found] if self.column_type.family == "text" else []
         if self.column_type.family == "text":
@@ -76,9 +76,9 @@ class ColumnPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UniqueKey:
-    """What must be unique: columns or expressions, where a predicate holds. It is equal to itself alone."""
+    """Columns or expressions that must be unique where a predicate holds; compared by identity."""
 
-    columns: frozenset[str]  # in small letters
+    columns: frozenset[str]  # lower case
     expressions: tuple[Node, ...]
     predicate: Node | None
     nulls_distinct: bool
@@ -86,7 +86,7 @@ class UniqueKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForeignKeyPlan:
-    """A foreign key; it is equal to itself alone."""
+    """A foreign key; compared by identity."""
 
     namespace: str | None
     name: str | None
@@ -98,7 +98,7 @@ class ForeignKeyPlan:
 
     @property
     def is_required(self) -> bool:
-        """Tell whether there is no row without a parent."""
+        """Whether every row needs a parent."""
         return not any(column.nullable for column in self.columns)
 
 
@@ -111,7 +111,7 @@ class TablePlan:
     unique_keys: tuple[UniqueKey, ...]
     foreign_keys: tuple[ForeignKeyPlan, ...]
     conditions: tuple[Node, ...]  # those on more than one column
-    distinct_columns: frozenset[str]  # columns whose values had better all be different
+    distinct_columns: frozenset[str]  # columns in which all values should differ
 
     @property
     def id(self) -> TableId:

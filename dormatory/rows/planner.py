@@ -1,4 +1,4 @@
-"""Reads the structure of a table for what its rows must be like; the same structure is read once."""
+"""Plans rows for a table from its structure; equal structures are planned once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def plan_table(table: Table, schema: Snapshot, dialect: Dialect) -> TablePlan:
-    """Return what the rows of a table must be like; a table of the same structure gets the same plan again."""
+    """Return what the rows of a table must be like; tables of the same structure share a plan."""
     bounds: tuple[str, ...] = ()
     if table.partition_key:
         spellings = {f"{table.namespace}.{table.name}", table.name, dialect.quote_identifier(table.name)}
@@ -39,7 +39,7 @@ def plan_table(table: Table, schema: Snapshot, dialect: Dialect) -> TablePlan:
 
 
 def _column_types(schema: Snapshot, dialect: Dialect) -> ColumnTypes:
-    """Return the types that a schema knows, the same as long as no type is made, changed or dropped."""
+    """Return the types of a schema, the same object as long as no type is created, changed or dropped."""
     definitions = (schema.enums, schema.domains, schema.composites, schema.ranges)
     latest = _LATEST_TYPES.get(dialect)
     if latest is None or latest[0] != definitions:
@@ -55,7 +55,7 @@ def _cached_plan(table: Table, context: tuple[ColumnTypes, tuple[str, ...], Dial
     return _plan_table(table, *context)
 
 
-@lru_cache(maxsize=256)  # a table that is dropped and made again is equal, but another object
+@lru_cache(maxsize=256)  # a table that is dropped and created again is equal, but another object
 def _plan_table(table: Table, kinds: ColumnTypes, bounds: tuple[str, ...], dialect: Dialect) -> TablePlan:
     return _TablePlanner(table, kinds, bounds, dialect).plan()
 
@@ -92,7 +92,7 @@ class _TablePlanner:
         return portable_expression(text, self._dialect)
 
     def _names_in(self, text: str) -> Node:
-        """Return the columns that any text speaks of."""
+        """Return the columns that a text names."""
         found = token_names(tokenize(text, self._dialect))
         return tuple(("name", word) for word in sorted(found & self._column_names))
 
@@ -140,7 +140,7 @@ class _TablePlanner:
         return (*column.conditions, *(it for it in several if it not in column.conditions))
 
     def _partition_conditions(self, bounds: tuple[str, ...]) -> list[Node]:
-        """Return what partitions by one column ask of a row that no default partition takes."""
+        """Return the condition for rows of a table partitioned by one column, if there is no default partition."""
         key = self._names_in(self._table.partition_key or "")
         if len(key) != 1 or "DEFAULT" in bounds:
             return []
@@ -151,7 +151,7 @@ class _TablePlanner:
         return any(it.kind == "FOREIGN KEY" and name in it.columns for it in self._table.constraints)
 
     def _is_rowid(self, column: Column) -> bool:
-        """Tell whether SQLite would number the rows by this column."""
+        """Return whether SQLite numbers the rows by this column."""
         return (
             self._dialect.has_rowid
             and self._table.primary_key == (column.name,)
@@ -186,7 +186,7 @@ class _TablePlanner:
 
 @lru_cache(maxsize=4096)
 def _with_values(column: ColumnPlan, conditions_on_it: tuple[Node, ...]) -> ColumnPlan:
-    """Return a column with its values; `about` are all conditions that speak of it."""
+    """Return a column with its values; `conditions_on_it` are all conditions that name it."""
     column_type, label = column.column_type, column.label
     plausible = [*sample_values.plausible_values(column_type, label)]
     mentioned = [
@@ -209,14 +209,14 @@ def _with_values(column: ColumnPlan, conditions_on_it: tuple[Node, ...]) -> Colu
 
 
 def _with_column_name(node: Any, word: str) -> Any:
-    """Return a condition of a domain as one on a column."""
+    """Return a condition of a domain as a condition on a column."""
     if not isinstance(node, tuple):
         return node
     return ("name", word) if node == ("name", "value") else tuple(_with_column_name(part, word) for part in node)
 
 
 def _listed_values(condition: Sequence[Any], word: str) -> list[GeneratedValue]:
-    """Return the values that a condition lists as the only ones there are."""
+    """Return the values that a condition lists as the only allowed ones."""
     if condition[0] in {"in", "="} and condition[1] == ("name", word):
         found = [evaluate.evaluate(part, {}) for part in condition[2:] if part[0] in {"string", "number"}]
         return found if len(found) == len(condition) - 2 else []
@@ -227,7 +227,7 @@ def _listed_values(condition: Sequence[Any], word: str) -> list[GeneratedValue]:
 
 
 def _partition_condition(bound: str, column: Any, dialect: Dialect) -> Node | None:
-    """Return the condition that FOR VALUES stands for, None for one that cannot be put into words."""
+    """Return the condition that FOR VALUES expresses, None if it cannot be expressed for one column."""
     words, bounds = [], []
     cursor = TokenCursor(tokenize(bound, dialect))
     while not cursor.is_at_end:
@@ -244,7 +244,7 @@ def _partition_condition(bound: str, column: Any, dialect: Dialect) -> Node | No
 
 
 def _bound_literal(run: list[Any]) -> Node | None:
-    """Return a bound, None for one without end; a number in quotes is one."""
+    """Return a bound, None for MINVALUE and MAXVALUE; a number in quotes counts as a number."""
     text = "".join(token.text for token in run)
     if run[0].kind is not TokenKind.STRING and not text.lstrip("-").isdigit():
         return None
@@ -253,7 +253,7 @@ def _bound_literal(run: list[Any]) -> Node | None:
 
 
 def _is_of_type(value: GeneratedValue, column_type: ColumnType) -> bool:
-    """Tell whether a value that a condition speaks of can be one of this kind."""
+    """Return whether a value in a condition can be a value of this type."""
     if column_type.family in {"integer", "numeric", "float", "boolean"}:
         return isinstance(value, (int, Decimal)) and (column_type.family != "integer" or isinstance(value, int))
     return isinstance(value, str) and not (

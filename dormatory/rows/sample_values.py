@@ -1,4 +1,4 @@
-"""The values that a column is given first: plausible ones, as an application writes them, and the extreme ones."""
+"""The values that a column gets first: plausible ones, as an application writes them, and the extremes of its type."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dormatory.rows.unique_values import GeneratedValue
 
 
-# At most seven of a kind: so many rows show one after the other, besides those that are bare, defaulted or repeated.
-# None is here that an application could not have stored, or that a driver could not read back: years from 1900 to 9999.
+# At most seven for each family: so many rows show them one by one, next to those with NULLs, defaults and repetitions.
+# Only values that an application could have stored and a driver can read back: years from 1900 to 9999.
 _SPECIAL_TEXTS = (
     "",
     "Ünïcødé ñandú 漢字 🛏️ İstanbul ß ǆ e\u0301",
@@ -27,7 +27,7 @@ _SPECIAL_TEXTS = (
     "  two\nlines\tand a tab  ",
     "0012",
 )
-# Local times that some zones skip or meet twice; only as moments with a zone they survive every conversion.
+# Local times that do not exist, or exist twice, in some zones: without a zone, not every conversion keeps them.
 DST_GAPS = ("2024-03-31 02:30:00.000000", "2024-03-10 02:30:00.000000")
 DST_OVERLAPS = ("2024-10-27 02:30:00.000000", "2024-11-03 01:30:00.000000")
 _SPECIAL_TIMESTAMPS: tuple[GeneratedValue, ...] = ("2024-02-29 23:59:59.999999", *DST_GAPS, *DST_OVERLAPS)
@@ -41,7 +41,7 @@ _SPECIAL_TIMESTAMPTZ: tuple[GeneratedValue, ...] = (
     "9999-12-30 00:00:00.000000+00",
     "1969-12-31 23:59:59.000001+00",
 )
-_LONG_TEXT_LENGTH = 2000  # characters, where no limit is set
+_LONG_TEXT_LENGTH = 2000  # characters, if there is no limit
 
 
 def plausible_values(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
@@ -66,7 +66,7 @@ def _plausible_texts(column_type: ColumnType, label: str) -> tuple[GeneratedValu
 
 
 def extreme_values(column_type: ColumnType, label: str) -> tuple[GeneratedValue, ...]:
-    """Return the values at the edges of what a column can hold."""
+    """Return the extreme values that a column can hold."""
     make = _EXTREMES.get(column_type.family)
     return make(column_type, label) if make else ()
 

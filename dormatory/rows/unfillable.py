@@ -1,4 +1,4 @@
-"""Why a table stays empty: what no row of it could change, and what no row was found for."""
+"""Why a table stays empty: because of what it is, or because no row was found for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILLABLE_KINDS = {"table", "partitioned table"}
 
 
 def unfillable_reason(table: Table) -> str | None:
-    """Tell why a table cannot be filled whatever the rows."""
+    """Return why a table cannot be filled with any rows, None if it can."""
     if table.kind not in _FILLABLE_KINDS:
         return f"it is a {table.kind}"
     if not table.columns:
@@ -28,7 +28,7 @@ def unfillable_reason(table: Table) -> str | None:
 
 
 def no_row_reason(plan: TablePlan, factory: RowFactory) -> str:
-    """Tell why no row could be made."""
+    """Return why no row could be made."""
     for foreign_key in plan.foreign_keys:
         if foreign_key.is_required and not factory.parent_keys.get(foreign_key):
             return f"its foreign key to {foreign_key.parent[1]} has no row to name"
@@ -36,6 +36,6 @@ def no_row_reason(plan: TablePlan, factory: RowFactory) -> str:
 
 
 def constraints_and_triggers(table: Table) -> Iterator[Constraint | Trigger]:
-    """Yield what may refuse a row when it has been put in."""
+    """Yield what may refuse a row when it is inserted."""
     yield from table.constraints
     yield from table.triggers

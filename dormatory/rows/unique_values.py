@@ -1,7 +1,7 @@
-"""As many different values as are wanted, for every kind of column.
+"""Different values for a column, as many as needed, for every family of types.
 
-Numbers, text, bytes and booleans are Python's own; everything else is text, as its database writes it.  Nothing here
-draws by chance or asks for the time: a value depends on the names of its table and column alone.
+Numbers, text, bytes and booleans are Python's own; everything else is text, as its database writes it. Nothing is
+random and nothing depends on the time: a value follows from a number and the names of its table and column.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 GeneratedValue: TypeAlias = "int | float | Decimal | str | bytes | bool | None"
 
-FIRST_KEY = 1001  # revisions insert rows under small numbers: a key of ours must not be in their way
+FIRST_KEY = 1001  # revisions insert rows with small keys, which ours must not take
 WORDS = (
     "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "indigo", "jasper", "kelp", "larch",
     "maple", "Nadège", "ochre", "pebble", "quartz", "river", "sable", "thistle", "umber", "Väinö", "willow", "yarrow",
 )  # fmt: skip
-_FIRST_MOMENT = datetime(2024, 7, 1, 9, 0, 0)  # noqa: DTZ001  # the zone is added as text, where there is one
+_FIRST_MOMENT = datetime(2024, 7, 1, 9, 0, 0)  # noqa: DTZ001  # a zone is added as text
 _STEP = timedelta(days=1, hours=1, minutes=17)
 _BASE36_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def unique_value(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
-    """Return another value for each number from 1 on, None when the kind has no more."""
+    """Return a different value for each number from 1 on, None if the type has no more."""
     make = _UNIQUE_BY_FAMILY.get(column_type.family)
     if make is not None:
         return make(column_type, label, number)
@@ -84,7 +84,7 @@ def _unique_array(column_type: ColumnType, label: str, number: int) -> Generated
 
 
 def _unique_range(column_type: ColumnType, label: str, number: int) -> GeneratedValue:
-    """Return ranges that do not touch one another, in case they must not overlap."""
+    """Return ranges that do not touch each other, in case they must not overlap."""
     low, high = (unique_value(column_type.parts[0], label, step) for step in (number * 3, number * 3 + 1))
     return (
         None if low is None or high is None else f"[{quote_element(text_form(low))},{quote_element(text_form(high))})"
@@ -124,7 +124,7 @@ _UNIQUE_BY_FAMILY: dict[str, Callable[[ColumnType, str, int], GeneratedValue]] =
     "multirange": _unique_multirange,
     "composite": _unique_composite,
 }
-# Types of which a few values will do, by name.
+# Types for which a few values are enough, by name.
 _SAMPLE_BY_TYPE_NAME: dict[str, Callable[[int, ColumnType], GeneratedValue]] = {
     "inet": lambda number, _: f"192.168.{number // 250}.{number % 250 + 1}" if number % 3 else f"2001:db8::{number:x}",
     "cidr": lambda number, _: f"10.{number % 250}.0.0/16",
@@ -150,12 +150,12 @@ _SAMPLE_BY_TYPE_NAME: dict[str, Callable[[int, ColumnType], GeneratedValue]] = {
 
 
 def timestamp_text(number: int) -> str:
-    """Return moments in order, in the text form that SQLAlchemy gives them on SQLite."""
+    """Return times in order, in the text form that SQLAlchemy gives them on SQLite."""
     return (_FIRST_MOMENT + _STEP * number).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def days_later(text: str, days: int) -> str | None:
-    """Return a date, or a moment, some days later, None for a text that is neither or where time ends."""
+    """Return a date or time some days later, None for a text that is neither and beyond the year 9999."""
     try:
         day = date.fromisoformat(text[:10]) + timedelta(days=days)
     except (ValueError, OverflowError):
@@ -164,7 +164,7 @@ def days_later(text: str, days: int) -> str | None:
 
 
 def unique_uuid(label: str, number: int) -> UUID:
-    """Return a key as version 4 would look, a different one for each column and number."""
+    """Return a UUID that looks like version 4, a different one for each column and number."""
     bits = 0
     for part in range(4):
         bits = bits << 32 | crc32(f"{part}:{label}:{number}".encode())
@@ -172,7 +172,7 @@ def unique_uuid(label: str, number: int) -> UUID:
 
 
 def base36(number: int) -> str:
-    """Return a number in digits and small letters, as short as it gets."""
+    """Return a number in base 36, without leading zeros."""
     text = ""
     while number:
         number, digit = divmod(number, len(_BASE36_DIGITS))

@@ -663,7 +663,7 @@ class TestPostgreSQLTargets:
             found, outcome = run_rehearsal(small_project, target, monkeypatch)
         assert not outcome.is_failed
         assert len(recording_of(found).steps) == 1
-        assert found.target_check.startswith(f"could not be looked at again: {target} does not exist (")
+        assert found.target_check.startswith(f"could not be checked again: {target} does not exist (")
 
     def test_a_user_who_cannot_see_all_rows_gets_an_error(
         self, postgres_server: throwaway.Server, shared_server: None, monkeypatch: pytest.MonkeyPatch
