@@ -1,4 +1,4 @@
-"""Rows are read as what they mean, the same through every backend, driver and session."""
+"""Rows are read by their meaning, and are the same through every backend, driver and session."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import backend_for
-from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents, values
+from tests.scratch import BACKENDS, scratch_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,23 +21,20 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def sqlite() -> Iterator[sa.Connection]:
+def sqlite(request: pytest.FixtureRequest) -> Iterator[sa.Connection]:
     """A connection to an empty SQLite database."""
-    with scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as connection:
+    with scratch_connection("sqlite", request) as connection:
         yield connection
 
 
 @pytest.fixture
-def postgresql(postgres_server: throwaway.Server) -> Iterator[sa.Connection]:
+def postgresql(request: pytest.FixtureRequest) -> Iterator[sa.Connection]:
     """A connection to an empty PostgreSQL database."""
-    with (
-        throwaway.scratch_postgresql(postgres_server) as target,
-        backend_for(target).engine(target, writing=True).connect() as connection,
-    ):
+    with scratch_connection("postgresql", request) as connection:
         yield connection
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def connection(request: pytest.FixtureRequest) -> sa.Connection:
     """A connection to an empty database, once per backend."""
     found: sa.Connection = request.getfixturevalue(request.param)
@@ -47,7 +42,7 @@ def connection(request: pytest.FixtureRequest) -> sa.Connection:
 
 
 def execute(connection: sa.Connection, *statements: str) -> None:
-    for statement in statements:  # percent signs in them mean themselves
+    for statement in statements:  # percent signs in them are no placeholders
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import backend_for, dialect_by_name
+from dormatory.backends.registry import dialect_by_name
 from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
-from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
 from dormatory.recording.model import Direction, Loss, LossKind, Statement
+from tests.scratch import BACKENDS, scratch_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,25 +70,22 @@ class RevisionDatabase:
 
 
 @pytest.fixture
-def sqlite() -> Iterator[RevisionDatabase]:
-    """A stage on SQLite, which does not look at foreign keys."""
-    with scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as connection:
+def sqlite(request: pytest.FixtureRequest) -> Iterator[RevisionDatabase]:
+    """A database of SQLite, which does not check foreign keys."""
+    with scratch_connection("sqlite", request) as connection:
         yield RevisionDatabase(connection)
 
 
 @pytest.fixture
-def postgresql(postgres_server: throwaway.Server) -> Iterator[RevisionDatabase]:
-    """A stage on PostgreSQL."""
-    with (
-        throwaway.scratch_postgresql(postgres_server) as target,
-        backend_for(target).engine(target, writing=True).connect() as connection,
-    ):
+def postgresql(request: pytest.FixtureRequest) -> Iterator[RevisionDatabase]:
+    """A database of PostgreSQL."""
+    with scratch_connection("postgresql", request) as connection:
         yield RevisionDatabase(connection)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def database(request: pytest.FixtureRequest) -> RevisionDatabase:
-    """A stage on each backend."""
+    """A database of each backend."""
     found: RevisionDatabase = request.getfixturevalue(request.param)
     return found
 

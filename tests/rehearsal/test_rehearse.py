@@ -1,4 +1,4 @@
-"""A rehearsal plays what is pending on a copy of real rows, tells what would happen, and leaves the target alone."""
+"""A rehearsal plays pending revisions on a copy of real rows, reports what happens, and leaves the target unchanged."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from dormatory.recording.model import Direction, Recording
 from dormatory.rehearsal.forecast import Measurement, forecast
 from dormatory.rehearsal.rehearse import RehearsalRequest, rehearse
 from dormatory.runtime import scratch
+from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,22 +47,18 @@ BATCH = "with op.batch_alter_table('a') as batch: "
 SECRET = "s3cret-value"  # noqa: S105  # of a row, not of ours
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """An empty database, once per backend."""
-    if request.param == "sqlite":
-        with scratch_sqlite() as found:
-            yield found
-        return
-    server: throwaway.Server = request.getfixturevalue("postgres_server")
-    request.getfixturevalue("shared_server")
-    with throwaway.scratch_postgresql(server) as found:
+    if request.param == "postgresql":
+        request.getfixturevalue("shared_server")
+    with scratch_maker(request.param, request)() as found:
         yield found
 
 
 @pytest.fixture
 def shared_server(postgres_server: throwaway.Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a rehearsal have its copies on the session's server: another one for each would take longer than the rest."""
+    """Create the copies of a rehearsal on the server of the test session: a new server for each would be slow."""
 
     class SharedServer:
         def __enter__(self) -> throwaway.Server:

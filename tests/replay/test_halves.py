@@ -1,4 +1,4 @@
-"""A long history is walked in two halves at once, and what comes of it is what one walk would have said."""
+"""The halves of a long history are played in parallel, and the recording is that of a single run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
-from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import EnvironmentFailedError
 from dormatory.recording.model import Direction, RouteKind
 from dormatory.replay import replay
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
+from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
     ReplayFunction = Callable[..., Recording]
 
-# What fails is put together from the halves in one place, whichever backend they are walked on.
+# How failures in the halves are combined does not depend on the backend.
 ON_SQLITE_ONLY = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 TABLE_NAMES = ("a", "b", "c", "d")
 REVISIONS = ("001", "002", "003", "004")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     """The backend's name."""
     return str(request.param)
@@ -46,16 +45,13 @@ def in_halves(
     small_project.write_table_revisions(*TABLE_NAMES)
 
     def played(**options: Any) -> Recording:
-        if backend == "sqlite":
-            return replay_history(small_project.project, scratch_sqlite, **options)
-        server: throwaway.Server = request.getfixturevalue("postgres_server")
-        return replay_history(small_project.project, lambda: throwaway.scratch_postgresql(server), **options)
+        return replay_history(small_project.project, scratch_maker(backend, request), **options)
 
     return partial(played, second_databases=partial(scratch.databases, backend))
 
 
 def step_facts(recording: Recording) -> list[object]:
-    """Return what steps say, but for what takes time."""
+    """Return what steps contain, apart from times."""
     return [
         (
             step.revision,
@@ -76,11 +72,11 @@ def unclean_legs(recording: Recording) -> list[tuple[str, Direction]]:
 
 
 def test_halves_give_the_steps_of_one_run_and_play_everything_once(in_halves: ReplayFunction) -> None:
-    heard: list[str] = []
-    whole, halves = in_halves(second_databases=None), in_halves(on_step=lambda step: heard.append(step.revision))
+    reported: list[str] = []
+    whole, halves = in_halves(second_databases=None), in_halves(on_step=lambda step: reported.append(step.revision))
 
     assert step_facts(halves) == step_facts(whole)
-    assert sorted(heard) == list(REVISIONS)
+    assert sorted(reported) == list(REVISIONS)
     down = [route.revisions for route in halves.routes if route.kind is RouteKind.DOWN]
     assert sorted(down) == [("002", "001"), ("004", "003")]
     assert [route.revisions for route in halves.routes if route.kind is RouteKind.UP] == [REVISIONS]
@@ -135,12 +131,12 @@ def test_a_revision_that_needs_rows_is_recorded_as_in_one_run(
 ) -> None:
     ask = "if not op.get_bind().execute(sa.text('SELECT count(*) FROM a')).scalar(): raise RuntimeError('no rows')"
     small_project.write_revision("002", ask)
-    heard: list[str] = []
-    whole, halves = in_halves(second_databases=None), in_halves(on_step=lambda step: heard.append(step.revision))
+    reported: list[str] = []
+    whole, halves = in_halves(second_databases=None), in_halves(on_step=lambda step: reported.append(step.revision))
 
     assert step_facts(halves) == step_facts(whole)
     assert [(it.kind, it.stopped) for it in halves.routes] == [(it.kind, it.stopped) for it in whole.routes]
-    assert sorted(heard) == list(REVISIONS)
+    assert sorted(reported) == list(REVISIONS)
 
 
 @ON_SQLITE_ONLY

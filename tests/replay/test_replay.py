@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.recording import json_codec
 from dormatory.recording.model import Direction, Recording, RouteKind
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
+from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -23,13 +23,10 @@ if TYPE_CHECKING:
     from tests.conftest import SmallProject
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def maker(request: pytest.FixtureRequest) -> ScratchMaker:
     """A maker of scratch databases, once per backend."""
-    if request.param == "sqlite":
-        return scratch_sqlite
-    server: throwaway.Server = request.getfixturevalue("postgres_server")
-    return lambda: throwaway.scratch_postgresql(server)
+    return scratch_maker(request.param, request)
 
 
 def unclean_legs(recording: Recording) -> list[tuple[str, Direction]]:
@@ -42,7 +39,7 @@ def trace_text(recording: Recording, revision: str) -> str:
 
 
 def write_branches(project: SmallProject) -> None:
-    """Write a table, two branches that do not care for each other, and what joins them."""
+    """Write a table, two independent branches, and a revision that joins them."""
     project.write_table_revisions("a")
     for name in ("left", "right"):
         create = f"op.create_table('{name}', sa.Column('id', sa.Integer))"

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import backend_for, dialect_by_name
-from dormatory.backends.sqlite.scratch import scratch_sqlite
+from dormatory.backends.registry import dialect_by_name
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
 from dormatory.recording.model import Direction, Statement
 from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
+from tests.scratch import BACKENDS, scratch_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,16 +87,12 @@ class TrackedDatabase:
         return detect_losses(trip)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def database(
     request: pytest.FixtureRequest, small_project: SmallProject, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TrackedDatabase]:
     """A database of each backend that notes which tables are read."""
-    if request.param == "sqlite":
-        scratch = scratch_sqlite()
-    else:
-        scratch = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
-    with scratch as target, backend_for(target).engine(target, writing=True).connect() as connection:
+    with scratch_connection(request.param, request) as connection:
         found = TrackedDatabase(connection, small_project)
         read = contents.read_rows
 

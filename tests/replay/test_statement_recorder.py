@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
-from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.runner import Runner
+from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +27,12 @@ op.execute(room.update().where(room.c.id == 1).values(label="secret words"))
 """
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BACKENDS)
 def statements(request: pytest.FixtureRequest, small_project: SmallProject) -> Iterator[tuple[Statement, ...]]:
     """What the upgrade of a small revision executed, once per backend."""
     small_project.write_revision("001", UPGRADE)
-    if request.param == "sqlite":
-        scratch = scratch_sqlite()
-    else:
-        scratch = throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
-    with scratch as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
+    maker = scratch_maker(request.param, request)
+    with maker() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
         recorder = StatementRecorder(connection, small_project.project)
         recorder.start()
         Runner(small_project.project, target=target, connection=connection).upgrade()

@@ -12,9 +12,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.postgresql.server import throwaway
-from dormatory.backends.registry import backend_for
-from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.backends.url import Target
 from dormatory.errors import FixtureFailedError
 from dormatory.project.history import History
@@ -22,6 +19,7 @@ from dormatory.project.project import Project
 from dormatory.rows.fixtures import run_fixtures
 from dormatory.rows.generator import fill
 from dormatory.runtime.runner import Runner
+from tests.scratch import BACKENDS, scratch_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +28,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PROJECT = Project.read(HERE.parents[1] / "alembic.ini")
-BACKENDS = ("sqlite", "postgresql")
 SCHEMAS = {backend: (HERE / f"rows_{backend}.sql").read_text() for backend in BACKENDS}
-# Tables of those schemas that nobody could fill, and what is said about them.
+# Tables of those schemas that cannot be filled, with the reported reason.
 UNFILLED_REASONS = {
     "sqlite": {
         "impossible": "no row was found that its constraints allow",
@@ -61,18 +58,8 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def connection(backend: str, request: pytest.FixtureRequest) -> Iterator[Connection]:
     """A connection to an empty database."""
-    with open_database(backend, request) as target, connect(target) as opened:
+    with scratch_connection(backend, request) as opened:
         yield opened
-
-
-def open_database(backend: str, request: pytest.FixtureRequest) -> Any:
-    if backend == "sqlite":
-        return scratch_sqlite()
-    return throwaway.scratch_postgresql(request.getfixturevalue("postgres_server"))
-
-
-def connect(target: Target) -> Any:
-    return backend_for(target).engine(target, writing=True).connect()
 
 
 def execute_script(connection: Connection, script: str) -> None:
@@ -133,7 +120,7 @@ class TestAnySchema:
     def test_the_same_schema_gets_the_same_rows(self, backend: str, request: pytest.FixtureRequest) -> None:
         found = []
         for _ in range(2):
-            with open_database(backend, request) as target, connect(target) as connection:
+            with scratch_connection(backend, request) as connection:
                 execute_script(connection, SCHEMAS[backend])
                 for _ in range(2):
                     fill(connection, read_snapshot(connection))
@@ -326,8 +313,8 @@ class TestSQLiteTypes:
     """How declared types are honoured that SQLite itself does not look at."""
 
     @pytest.fixture
-    def connection(self) -> Iterator[Connection]:
-        with scratch_sqlite() as target, connect(target) as opened:
+    def connection(self, request: pytest.FixtureRequest) -> Iterator[Connection]:
+        with scratch_connection("sqlite", request) as opened:
             yield opened
 
     def test_values_have_the_form_that_sqlalchemy_reads(self, connection: Connection) -> None:
