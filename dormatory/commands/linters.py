@@ -1,4 +1,4 @@
-"""The SQL linters that others wrote, started as programs: squawk on SQL for PostgreSQL, sqlfluff on any."""
+"""Run the SQL linters squawk (PostgreSQL) and sqlfluff (any dialect) as programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SQLFLUFF_DIALECTS = {"postgresql": "postgres"}  # as sqlfluff calls it
 
 
 def run_squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tuple[LinterMessage, ...]:
-    """Return what squawk says of texts by name, in one run; `.squawk.toml` of `home` or above it holds.
+    """Run squawk once on texts by name; it finds its settings, `.squawk.toml`, in `home` or above.
 
     `server` is the name and version of the server that executed them. Raises ProgramMissingError, ProgramFailedError.
     """
@@ -47,17 +47,17 @@ def run_squawk(texts: Mapping[str, str], *, home: Path, server: str = "") -> tup
 
 
 def run_sqlfluff(texts: Mapping[str, tuple[str, str]], *, home: Path) -> tuple[LinterMessage, ...]:
-    """Return what sqlfluff says of texts by name, each given with its backend, in one run.
+    """Run sqlfluff once on texts by name, each given with its backend.
 
-    The rules are those of its settings in `home` or the nearest directory above it; a project without any has chosen
-    none, and nothing is run. Raises ProgramMissingError, ProgramFailedError.
+    Its settings are those in `home` or the nearest directory above; a project without any has chosen no rules, and
+    sqlfluff is not run. Raises ProgramMissingError, ProgramFailedError.
     """
-    settings = next((found for place in (home, *home.parents) if (found := _settings_files(place))), [])
+    settings = next((files for place in (home, *home.parents) if (files := _settings_files(place))), [])
     if not texts or not settings:
         return ()
     with tempfile.TemporaryDirectory(prefix="dormatory-sql-") as name:
         place, names = Path(name), dict[str, str]()
-        for file in settings:  # it looks for them from where it runs down to the text
+        for file in settings:  # sqlfluff looks for them from its working directory down to the file that it reads
             shutil.copy(file, place)
         for number, (text, (backend, sql)) in enumerate(texts.items()):
             directory = place / backend
@@ -83,7 +83,7 @@ def _settings_files(directory: Path) -> list[Path]:
 
 
 def _run_linter(name: str, arguments: list[str], home: Path) -> list[dict[str, Any]]:
-    """Run a linter, and return the list that it writes as JSON; 1 is its exit code when it has something to say."""
+    """Run a linter, and return the list that it writes as JSON; its exit code is 1 if the list is not empty."""
     ended = run_program(
         [_find_program(name), *arguments], cwd=home, check=False, timeout=_TIMEOUT_SECONDS, fix=_FIX, low_priority=True
     )
@@ -97,9 +97,9 @@ def _run_linter(name: str, arguments: list[str], home: Path) -> list[dict[str, A
 
 
 def _find_program(name: str) -> str:
-    """Return a linter that is installed beside this Python, else the first one on PATH."""
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which(name, path=beside) or shutil.which(name)
+    """Return the linter that is installed next to this Python, else the first one on PATH."""
+    directory = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=directory) or shutil.which(name)
     if found is None:
-        raise ProgramMissingError(name, searched_places=[beside, "PATH"], packages=_INSTALL_COMMANDS[name])
+        raise ProgramMissingError(name, searched_places=[directory, "PATH"], packages=_INSTALL_COMMANDS[name])
     return found

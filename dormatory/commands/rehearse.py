@@ -24,11 +24,11 @@ def rehearse_and_check(
     """Rehearse the pending revisions on a copy of the target, and check the recording."""
     refuse_unknown_rules(project.settings, project.ini)
     target, history = project.target(), History.read(project)
-    found = rehearse(project, target, request, progress, history=history)
-    recording = found.recording
+    rehearsal = rehearse(project, target, request, progress, history=history)
+    recording = rehearsal.recording
     if recording is None:
-        return found, Outcome((), configuration=project.ini)
+        return rehearsal, Outcome((), configuration=project.ini)
     findings = tuple(apply_settings(check_rehearsal(recording, history), project.settings, history))
     names = tuple(step.revision for step in recording.steps)
     server = CheckedServer(recording.backend, recording.server)
-    return found, Outcome(findings, (server,), names, configuration=project.ini)
+    return rehearsal, Outcome(findings, (server,), names, configuration=project.ini)

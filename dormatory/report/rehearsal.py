@@ -1,4 +1,4 @@
-"""What a rehearsal showed, for a reader: each pending revision with its time, its locks, who waited, what was lost."""
+"""The report of a rehearsal: each pending revision with its times, locks, waits and losses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from dormatory.rehearsal.forecast import Forecast
     from dormatory.rehearsal.model import OffendingRows, Rehearsal, RevisionObservations, Wait, WrittenRows
 
-_LABEL_WIDTH = 10  # of what a line is about
+_LABEL_WIDTH = 10  # characters
 _BATCH_TABLE_PREFIX = "_alembic_tmp_"
 _DIRECTION_WORDS = {Direction.UPGRADE: "up", Direction.DOWNGRADE: "down", Direction.SECOND_UPGRADE: "again"}
 _ROUTE_WORDS = {RouteKind.DOWN: "back to where it was", RouteKind.UP: "up again in one run"}
 
 
 def rehearsal_lines(rehearsal: Rehearsal) -> Iterator[str]:
-    """Yield the report, without the findings that follow from it."""
+    """Yield the report, without the findings."""
     recording, copied = rehearsal.recording, rehearsal.replica
     if recording is None or copied is None:
         where = ", ".join(rehearsal.current) or "base"
@@ -56,7 +56,7 @@ def _copy_lines(copied: ReplicaInfo) -> Iterator[str]:
 
 
 def _step_lines(step: Step, seen: RevisionObservations, *, is_file: bool) -> Iterator[tuple[str, str]]:
-    """Yield what is to be said of a revision, each with a word for what it is about."""
+    """Yield the lines on one revision, each with its label."""
     for leg in step.legs:
         yield _DIRECTION_WORDS[leg.direction], _result_text(leg)
         yield from (("locks", line) for line in _lock_lines(leg))
@@ -80,13 +80,13 @@ def _result_text(leg: Leg) -> str:
 
 
 def _lock_lines(leg: Leg) -> Iterator[str]:
-    """Yield the locks, the strongest ones on the second and third leg left out: they are the same, or nobody's."""
+    """Yield the locks of a leg; the second upgrade takes the same as the first, and has none."""
     if leg.direction is not Direction.SECOND_UPGRADE:
         yield from (f"{lock.table} {lock.mode} for {lock.seconds:.3f} s" for lock in leg.locks)
 
 
 def _rewritten_tables(leg: Leg) -> list[str]:
-    """Return what was written anew from end to end; on SQLite these are the tables that a batch rebuilt."""
+    """Return the tables that were rewritten as a whole; on SQLite, those that a batch operation rebuilt."""
     if leg.direction is Direction.SECOND_UPGRADE:
         return []
     found = {name for statement in leg.statements for name in statement.rewritten}
@@ -121,7 +121,7 @@ def _offending_rows_lines(offending: OffendingRows) -> Iterator[str]:
         return
     masked = ", ".join(f"{name}='…'" for name in offending.key_names)
     shown = [*offending.keys, *(["…"] if len(offending.keys) < offending.count and offending.keys else [])]
-    yield "  keys: " + ("; ".join(shown) or f"{masked} (told with --show-values)")
+    yield "  keys: " + ("; ".join(shown) or f"{masked} (shown with --show-values)")
     yield f"  found by: {offending.query}"
 
 

@@ -93,6 +93,12 @@ def test_the_list_loads_no_database_library(project: Path, upgraded: Path) -> No
     assert "sqlalchemy" in current.stderr  # the watch would have seen it
 
 
+def test_the_child_process_that_runs_alembic_does_not_load_invoke(project: Path) -> None:
+    loaded = python("-c", "import dormatory.__main__, sys; print('invoke' in sys.modules)", cwd=project)
+
+    assert (loaded.stdout, loaded.stderr) == ("False\n", "")
+
+
 @pytest.mark.parametrize("use", READING_COMMANDS)
 def test_a_reading_task_answers_the_same_everywhere_and_creates_nothing(upgraded: Path, use: str) -> None:
     nested = upgraded / "dormatory" / "project" / "templates"
