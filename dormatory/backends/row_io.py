@@ -86,14 +86,14 @@ class RowWriter(ABC):
 
     def values(self, table: TableId, columns: Sequence[TypedColumn]) -> list[tuple[Any, ...]]:
         """Return the values of these columns in all rows."""
-        return self._select(f"{self._listed(columns)} FROM {self.dialect.qualified_name(*table)}", columns)
+        return self._select(f"{self._select_list(columns)} FROM {self.dialect.qualified_name(*table)}", columns)
 
     def distinct_values(self, table: TableId, columns: Sequence[TypedColumn], limit: int) -> list[tuple[Any, ...]]:
         """Return the different values of these columns where none is NULL, in order, at most `limit` of them."""
         is_not_null = " AND ".join(f"{self.dialect.quote_identifier(name)} IS NOT NULL" for name, _ in columns)
         places = ", ".join(str(place + 1) for place in range(len(columns)))
         source = f"{self.dialect.qualified_name(*table)} WHERE {is_not_null} ORDER BY {places} LIMIT {limit}"
-        return self._select(f"DISTINCT {self._listed(columns)} FROM {source}", columns)
+        return self._select(f"DISTINCT {self._select_list(columns)} FROM {source}", columns)
 
     def _select(self, query: str, columns: Sequence[TypedColumn]) -> list[tuple[Any, ...]]:
         rows = self._query(f"SELECT {query}")
@@ -102,7 +102,7 @@ class RowWriter(ABC):
             for row in rows
         ]
 
-    def _listed(self, columns: Sequence[TypedColumn]) -> str:
+    def _select_list(self, columns: Sequence[TypedColumn]) -> str:
         return ", ".join(self._select_expression(name) for name, _ in columns)
 
     def _select_expression(self, name: str) -> str:

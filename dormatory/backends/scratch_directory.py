@@ -18,7 +18,7 @@ def scratch_directory(account: Account | None = None) -> AbstractContextManager[
     return private_directory.locked_directory(account, before_sweep=_stop_server)
 
 
-def remove_abandoned_directories(account: Account | None = None) -> None:
+def remove_abandoned_scratch(account: Account | None = None) -> None:
     """Remove the private directories whose owner was killed, and stop the servers that still run in them."""
     private_directory.remove_abandoned_directories(account, before_sweep=_stop_server)
 

@@ -51,7 +51,7 @@ def record_failed_statement() -> Iterator[FailedStatement]:
     """
     failed_statement = FailedStatement()
 
-    def before(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    def stop_on_repeat(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         failed_statement.counts[statement] += 1
         if (
             failed_statement.on_repeat
@@ -61,18 +61,18 @@ def record_failed_statement() -> Iterator[FailedStatement]:
             failed_statement.on_repeat(connection)
             raise _StopReplayError(statement)
 
-    def failed(context: ExceptionContext) -> None:
+    def note_failure(context: ExceptionContext) -> None:
         if not failed_statement.on_repeat and context.original_exception is not None and context.statement:
             failed_statement.statement, failed_statement.error = context.statement, context.original_exception
             failed_statement.occurrence = failed_statement.counts[context.statement]
 
-    event.listen(Engine, "before_cursor_execute", before)
-    event.listen(Engine, "handle_error", failed)
+    event.listen(Engine, "before_cursor_execute", stop_on_repeat)
+    event.listen(Engine, "handle_error", note_failure)
     try:
         yield failed_statement
     finally:
-        event.remove(Engine, "before_cursor_execute", before)
-        event.remove(Engine, "handle_error", failed)
+        event.remove(Engine, "before_cursor_execute", stop_on_repeat)
+        event.remove(Engine, "handle_error", note_failure)
 
 
 @contextmanager

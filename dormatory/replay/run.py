@@ -94,9 +94,9 @@ class _Run:
                 self._on_step(self._current.step())
             elif self._is_finished and self._plan.reaches_end and self._current and self._current.after:
                 routes, one_run_schema = self._final_routes(self._current.after)
-        return RunResult(server, routes, self._unfilled(), blocked_at, one_run_schema)
+        return RunResult(server, routes, self._unfilled_tables(), blocked_at, one_run_schema)
 
-    def _unfilled(self) -> tuple[tuple[str, str], ...]:
+    def _unfilled_tables(self) -> tuple[tuple[str, str], ...]:
         return tuple((table, without_row_values(reason)) for table, reason in sorted(self._filler.unfilled.items()))
 
     def _steps(self) -> Iterator[RevisionStep]:

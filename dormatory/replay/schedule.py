@@ -74,7 +74,7 @@ class Schedule:
     @property
     def unreached(self) -> tuple[str, ...]:
         """The chosen revisions that no run has reached."""
-        return tuple(name for segment in self._segments for name in segment.unreached())
+        return tuple(name for segment in self._segments for name in segment.unreached_revisions())
 
     @property
     def head_schema(self) -> Snapshot | None:

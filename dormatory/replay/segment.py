@@ -75,6 +75,6 @@ class Segment:
             self._next_index = self._order.index(suspect.revision) + 1
         return suspect
 
-    def unreached(self) -> Iterator[str]:
+    def unreached_revisions(self) -> Iterator[str]:
         """Yield the chosen revisions that no run has reached."""
         yield from (name for name in self._order[self._next_index : self._end] if name in self._chosen)

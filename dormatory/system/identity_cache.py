@@ -1,4 +1,4 @@
-"""Remembers what was worked out of a value by which value it is: to hash a whole table costs more than it saves."""
+"""Caches results by the identity of a value: hashing a whole table would cost more than the cache saves."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _Result = TypeVar("_Result")
 def cache_by_identity(
     max_entries: int = 1 << 12,
 ) -> Callable[[Callable[[_Value, _Context], _Result]], Callable[[_Value, _Context], _Result]]:
-    """Give a function a memory: asked again of the very same, unchangeable value, it answers the same.
+    """Decorate a function of an unchangeable value, so that it is called only once for the same object.
 
-    The value is kept, so that its identity is not given to another one; the second argument is compared as usual.
-    Beyond `most` answers all are forgotten, which is simpler than forgetting the oldest.
+    The cache holds the value, so that no other object gets its identity; the second argument is compared as usual.
+    Beyond `max_entries` results the cache is cleared, which is simpler than forgetting the oldest.
     """
 
     def decorate(function: Callable[[_Value, _Context], _Result]) -> Callable[[_Value, _Context], _Result]:
         cache: dict[tuple[int, _Context], tuple[_Value, _Result]] = {}
 
         @wraps(function)
-        def cached(value: _Value, context: _Context) -> _Result:
+        def look_up(value: _Value, context: _Context) -> _Result:
             key = id(value), context
             found = cache.get(key)
             if found is None:
@@ -35,6 +35,6 @@ def cache_by_identity(
                 found = cache[key] = value, function(value, context)
             return found[1]
 
-        return cached
+        return look_up
 
     return decorate

@@ -53,7 +53,10 @@ def run_pipeline(source: Program, sink: Program) -> None:
             if code:
                 name = os.path.basename(program.arguments[0])  # noqa: PTH119  # a word, not a path to look at
                 raise ProgramFailedError(
-                    name, code=code, tail="\n".join(last_lines(_written(stderr_file), _TAIL_LINES)), fix=program.fix
+                    name,
+                    code=code,
+                    tail="\n".join(last_lines(_read_messages(stderr_file), _TAIL_LINES)),
+                    fix=program.fix,
                 )
 
 
@@ -72,6 +75,6 @@ def _copy_output(first: Popen[str], second: Popen[str]) -> bool:
     return False
 
 
-def _written(stderr_file: IO[bytes]) -> str:
+def _read_messages(stderr_file: IO[bytes]) -> str:
     stderr_file.seek(0)
     return stderr_file.read().decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Signals that ask this process to end: turned into an exception, or kept until a step is done."""
+"""Signals that end this process: they are turned into an exception, or deferred until a block has ended."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _REPEAT_SECONDS = 1.0
 
 
 class TerminatedError(BaseException):
-    """SIGTERM or SIGHUP arrived; like KeyboardInterrupt, it unwinds whatever is going on."""
+    """SIGTERM or SIGHUP arrived; like KeyboardInterrupt, it ends whatever is running."""
 
 
 def raise_on_signals() -> contextlib.AbstractContextManager[None]:
-    """Let the first Ctrl-C, SIGTERM or SIGHUP raise in the block, so that `finally` clauses run, and ignore the rest.
+    """Let the first Ctrl-C, SIGTERM or SIGHUP raise in the block, so that `finally` clauses run, and ignore later ones.
 
-    The first raises KeyboardInterrupt, the others TerminatedError. It is for commands, whose end is the block's: once
-    one has arrived the process stays deaf, or the next would end it with another exit code while it is leaving.
+    Ctrl-C raises KeyboardInterrupt, the others TerminatedError. It is for commands, which end with the block: after the
+    first signal the process ignores all others, because another one would change its exit code while it is ending.
     """
     return _raise_on("SIGINT", "SIGTERM", "SIGHUP", ignore_further=True)
 
@@ -35,13 +35,13 @@ def raise_on_termination() -> contextlib.AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
-    """Outside the main thread, or where the program has handlers of its own, nothing changes."""
+    """Raise on some signals; outside the main thread, and for signals with other handlers, nothing changes."""
     received: list[int] = []
 
     def raise_for_signal(signal_number: int, _frame: FrameType | None) -> None:
         received.append(signal_number)
-        for number in replaced:  # a second signal must not break off the cleaning up
-            signal.signal(number, lambda *_: None)  # Python complains where it meets one late that has SIG_IGN
+        for number in replaced:  # a second signal must not interrupt the clean-up
+            signal.signal(number, lambda *_: None)  # with SIG_IGN, Python warns about a signal that arrives late
         raise KeyboardInterrupt if signal_number == signal.SIGINT else TerminatedError
 
     replaced: dict[int, Any] = {}
@@ -61,7 +61,7 @@ def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def defer_signals() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP wait until the block has ended: it makes or removes what must not be left.
+    """Defer Ctrl-C, SIGTERM and SIGHUP until the block has ended: it creates or removes what must not be left behind.
 
     Outside the main thread, where no handler of ours runs, nothing changes.
     """
@@ -85,16 +85,16 @@ def defer_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def call_on_signals(action: Callable[[], object]) -> Iterator[None]:
-    """Call `act` as soon as a signal arrives that has a handler, even while the main thread is inside a driver.
+    """Call `action` as soon as a signal with a handler arrives, even while the main thread is inside a driver.
 
-    A driver that waits for its database in C lets no handler run until the answer is there; `act` is what makes
-    it answer, and runs in a thread of its own, again every second: a driver that had not begun to wait yet does not
-    notice. Outside the main thread nothing changes.
+    While a driver waits for its database in C code, no Python handler runs. `action` makes the database answer. It runs
+    in its own thread and again every second, because a call before the driver has begun to wait has no effect.
+    Outside the main thread nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    import socket  # noqa: PLC0415  # most programs get by without
+    import socket  # noqa: PLC0415  # most commands do not need it
 
     reader, writer = socket.socketpair()
     writer.setblocking(False)
@@ -102,9 +102,9 @@ def call_on_signals(action: Callable[[], object]) -> Iterator[None]:
     def watch() -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                if reader.recv(1) in (b"", b"\0"):  # each signal writes its number, the end a 0
+                if reader.recv(1) in (b"", b"\0"):  # each signal writes its number; a 0 is written at the end
                     return
-            with contextlib.suppress(Exception):  # what was to be broken off has just ended by itself
+            with contextlib.suppress(Exception):  # what should be interrupted has just ended by itself
                 action()
             reader.settimeout(_REPEAT_SECONDS)
 

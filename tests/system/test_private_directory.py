@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.postgresql.server import installation, postmaster, throwaway
-from dormatory.backends.scratch_directory import remove_abandoned_directories
+from dormatory.backends.scratch_directory import remove_abandoned_scratch
 from dormatory.errors import DatabaseFailedError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 
 def remove_abandoned() -> None:
     """Clean up as the start of a server does."""
-    remove_abandoned_directories(installation.server_account())
+    remove_abandoned_scratch(installation.server_account())
 
 
 class TestOrdinaryEnds:

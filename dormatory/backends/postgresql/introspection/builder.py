@@ -47,7 +47,7 @@ class PostgreSQLObjectBuilder:
     def relation(self, oid: int) -> Table | View:
         """Return a table or a view."""
         row = self._cache.relations[oid]
-        attached = self._attached(oid)
+        attached = self._attached_objects(oid)
         parts: dict[str, Any] = {
             "columns": self._columns(oid),
             "indexes": self._indexes(oid),
@@ -162,7 +162,7 @@ class PostgreSQLObjectBuilder:
             sorted((self._with_annotations(rows.index(row[2:]), "pg_class", row[0]) for row in answers), key=_BY_NAME)
         )
 
-    def _attached(self, oid: int) -> dict[str, list[Any]]:
+    def _attached_objects(self, oid: int) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
         for row in map(AttachedRow._make, self._cache.attached.get(oid, ())):
             value = self._with_annotations(rows.attached_object(row), _ATTACHED_CATALOGS[row.kind], row.oid)
