@@ -28,7 +28,7 @@ UPGRADE_AND_LIST_IMPORTS = """
 import sys
 from dormatory.__main__ import main
 code = main(["upgrade"])
-print("imported:", *sorted({"sqlalchemy", "alembic", "rich"} & sys.modules.keys()))
+print("imported:", *sorted({"sqlalchemy", "alembic", "rich", "invoke"} & sys.modules.keys()))
 sys.exit(code)
 """
 
