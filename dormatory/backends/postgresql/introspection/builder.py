@@ -1,4 +1,4 @@
-"""The values of a snapshot, built from what PostgreSQL's catalogs answered."""
+"""Build the values of a snapshot from the rows of PostgreSQL's catalogs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 
 class PostgreSQLObjectBuilder:
-    """Builds values; `version` is the server's number."""
+    """Builds values; `version` is the server's version number, such as 160004."""
 
     def __init__(self, cache: PostgreSQLCatalogCache, version: int) -> None:
         self._cache, self._version = cache, version
@@ -80,7 +80,7 @@ class PostgreSQLObjectBuilder:
         )
 
     def sequence(self, oid: int) -> Sequence | None:
-        """Return a sequence, if it is one: those behind identity columns and of tables left out do not count."""
+        """Return a sequence; None for one behind an identity column or of an ignored table."""
         cache, owner = self._cache, None
         row = cache.sequences.get(oid)
         if row is None or row.dependency == "i" or row.relation in cache.ignored:
@@ -104,12 +104,12 @@ class PostgreSQLObjectBuilder:
             yield Extension(name, namespace, None if is_default else version)
 
     def others(self) -> Iterator[Other]:
-        """Yield what is of a rarer kind."""
+        """Yield the objects of rarer kinds."""
         for kind, name, catalog, oid, definition in self._cache.others:
             yield Other(kind, name, definition, self._cache.comments.get((catalog, oid, 0)))
 
     def _annotations(self, catalog: str, oid: int, part: int = 0) -> dict[str, Any]:
-        """Return the comment and the grants of an object, as far as it has any."""
+        """Return the comment and the grants of an object, if it has any."""
         annotations: dict[str, Any] = {}
         if oid not in self._annotated_oids:  # as most are
             return annotations
@@ -171,6 +171,6 @@ class PostgreSQLObjectBuilder:
 
 
 def _not_null_note(row: Any) -> str:
-    """Return what a NOT NULL of PostgreSQL 18 says that no older version can."""
+    """Return the properties of a NOT NULL that PostgreSQL knows since version 18."""
     validated, no_inherit = row[14:16]
     return " ".join(["NO INHERIT"] * no_inherit + ["NOT VALID"] * (not validated))

@@ -1,4 +1,4 @@
-"""What PostgreSQL's catalogs answered, by the OID it belongs to: read whole, or read again for a few objects."""
+"""The rows of PostgreSQL's catalogs, by OID: read completely, or read again for a few objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.postgresql.introspection import catalog_rows as catalog
 from dormatory.backends.postgresql.introspection import convert as rows
-from dormatory.backends.postgresql.introspection import queries
+from dormatory.backends.postgresql.introspection import incremental_queries, queries
 from dormatory.backends.postgresql.introspection.session import oid_array
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _RELATION_QUERIES = {
 
 
 class PostgreSQLCatalogCache:
-    """The catalogs' rows. Those of a relation are in dictionaries by its OID, and go with it."""
+    """The rows of the catalogs. Those of a relation are in dictionaries by its OID, and are removed with it."""
 
     def __init__(self, ignore: Collection[str]) -> None:
         self._ignore = frozenset(ignore)
@@ -53,7 +53,7 @@ class PostgreSQLCatalogCache:
 
     @property
     def has_queries(self) -> bool:
-        """Whether there is anything that keeps a query: a function, a view, a rule or a policy."""
+        """Whether any object stores a query: a function, a view, a rule or a policy."""
         return (
             bool(self.functions)
             or any(row.view for row in self.relations.values())
@@ -61,7 +61,7 @@ class PostgreSQLCatalogCache:
         )
 
     def read(self, session: CatalogSession) -> None:
-        """Read everything, and confirm the session's settings on the way."""
+        """Read everything, and make sure that the session's search_path is right."""
         ((path, *flags),) = session.fetch(queries.EXISTING_KINDS)
         session.ensure_search_path(path)
         existing_kinds = {kind for kind, is_there in zip(queries.OPTIONAL_KINDS, flags, strict=True) if is_there}
@@ -85,7 +85,7 @@ class PostgreSQLCatalogCache:
             self.read_others(session)
 
     def update_relations(self, oids: Collection[int], answers: Mapping[str, str | None]) -> None:
-        """Take what was read again of relations and sequences, those that are gone included: JSON by kind."""
+        """Replace the rows of relations and sequences, also of those that no longer exist, by answers in JSON."""
         self._remove(oids)
         rows = {name: [tuple(row.values()) for row in json.loads(answer or "[]")] for name, answer in answers.items()}
         self._add_rows(rows)
@@ -101,7 +101,7 @@ class PostgreSQLCatalogCache:
         self._add_grants(session.fetch(queries.grants_query((catalog,))))
 
     def owners(self, parts: Collection[int]) -> set[int]:
-        """Return the relations and, as negative numbers, the domains to which constraints, indexes and so on belong."""
+        """Return the relations that own these constraints, indexes and so on, and domains as negative numbers."""
         kept_in = self.constraints, self.indexes, self.attached
         return {
             owner
@@ -111,23 +111,25 @@ class PostgreSQLCatalogCache:
         }
 
     def read_types(self, session: CatalogSession) -> None:
-        """Read all types that are no table's row; the constraints of domains come with the tables'."""
+        """Read all types except the row types of tables; the constraints of domains are read with those of tables."""
         self.types = {row[0]: catalog.TypeRow._make(row) for row in session.fetch(queries.TYPES)}
 
     def read_domains(self, session: CatalogSession) -> None:
         """Read the constraints of all domains."""
         for oid in self.types:
             self.constraints.pop(-oid, None)
-        self._add_constraints(session.fetch(queries.DOMAIN_CONSTRAINTS))
+        self._add_constraints(session.fetch(incremental_queries.DOMAIN_CONSTRAINTS))
 
     def read_functions(self, session: CatalogSession, oids: Collection[int]) -> None:
-        """Read functions again, those that are gone included."""
+        """Read functions again; those that no longer exist are removed."""
         for oid in oids:
             self.functions.pop(oid, None)
-        self._add_functions(session.fetch_prepared("functions (oid[])", queries.FUNCTIONS_BY_OID, oid_array(oids)))
+        self._add_functions(
+            session.fetch_prepared("functions (oid[])", incremental_queries.FUNCTIONS_BY_OID, oid_array(oids))
+        )
 
     def read_others(self, session: CatalogSession) -> None:
-        """Read the rarer kinds of objects."""
+        """Read the objects of rarer kinds."""
         self.others = list(session.fetch(queries.OTHERS))
 
     def _remove(self, oids: Iterable[int]) -> None:

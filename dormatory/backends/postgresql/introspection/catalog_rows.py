@@ -1,4 +1,4 @@
-"""The rows that PostgreSQL's catalogs answer with, field by field as `postgresql_queries` asks for them."""
+"""Rows of PostgreSQL's catalogs, field by field as in the module `queries`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class IndexRow(NamedTuple):
 
 
 class TypeRow(NamedTuple):
-    """A type that is no table's row."""
+    """A type that is not the row type of a table."""
 
     oid: int
     namespace: str

@@ -1,4 +1,4 @@
-"""Rows of PostgreSQL's catalogs as values of a snapshot, one function for each kind of object."""
+"""Convert rows of PostgreSQL's catalogs to values of a snapshot, one function for each kind of object."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def _options(row: RelationRow) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-# Most of a schema is the same from one step of a history to the next: so are the values, and quickly compared.
+# Most of a schema is equal from one step of a history to the next; the same objects are compared quickly.
 @lru_cache(maxsize=_CACHED_VALUES)
 def column(facts: tuple[Any, ...], identity: str, not_null_note: str | None, *, is_partition: bool) -> Column:
-    """Return a column from a ColumnRow's fields behind the number; `identity` is what its sequence's options say."""
+    """Return a column from the fields of a ColumnRow after the number; `identity` are the options of its sequence."""
     row = ColumnRow._make((0, 0, *facts))
     options = [row.options] * bool(row.options) + [f"foreign {row.foreign_options}"] * bool(row.foreign_options)
     if row.storage:
@@ -116,7 +116,7 @@ def column(facts: tuple[Any, ...], identity: str, not_null_note: str | None, *, 
         nullable=not row.not_null,
         not_null_note=not_null_note,
         default=None if row.generated in _GENERATED else row.default,
-        # Since 17 a partition shows the identity of its parent; the parent tells it either way.
+        # Since 17 a partition shows the identity of its parent; the parent has it in every version.
         identity=f"{kind}{identity}" if kind and not is_partition else None,
         generated=row.default if row.generated in _GENERATED else None,
         storage=_GENERATED.get(row.generated),
@@ -126,7 +126,7 @@ def column(facts: tuple[Any, ...], identity: str, not_null_note: str | None, *, 
 
 
 def constraint(row: Row, names: Mapping[int, str], referred_names: Mapping[int, str]) -> Constraint:
-    """Return a constraint from the fields of a ConstraintRow; the columns' names are told by their numbers."""
+    """Return a constraint from the fields of a ConstraintRow; the names of columns are given by their numbers."""
     columns = tuple(names.get(number, "?") for number in row[6] or ())
     referred = tuple(referred_names.get(number, "?") for number in row[10] or ())
     return _constraint(row[3:6], row[8:10], row[11:], columns, referred)
@@ -156,7 +156,7 @@ def _constraint(
 
 @lru_cache(maxsize=_CACHED_VALUES)
 def index(facts: tuple[Any, ...]) -> Index:
-    """Return an index from an IndexRow's fields behind the relation."""
+    """Return an index from the fields of an IndexRow after the relation."""
     row = IndexRow._make((0, 0, *facts))
     rest, predicate = _INDEX_HEAD.sub("", row.definition, count=1), None
     if row.partial:
@@ -174,7 +174,7 @@ def index(facts: tuple[Any, ...]) -> Index:
 
 
 def _without_predicate(definition: str) -> tuple[str, str]:
-    """Return an index up to its WHERE, and the condition after that."""
+    """Return the definition of an index without its WHERE, and the condition of the WHERE."""
     head, found, condition = definition.partition(" WHERE ")
     if found and " WHERE " not in condition:
         return head, _without_parentheses(condition)
@@ -200,7 +200,7 @@ def sequence(row: SequenceRow, owner: str | None) -> Sequence:
 
 
 def identity_options(row: SequenceRow) -> str:
-    """Return what an identity column's sequence has that is not the default for its type."""
+    """Return the options of an identity column's sequence that are not the defaults for its type."""
     low, high = (1, _LARGEST_VALUES[row.type]) if row.increment > 0 else (-_LARGEST_VALUES[row.type] - 1, -1)
     start = row.minimum if row.increment > 0 else row.maximum
     facts = (
@@ -216,7 +216,7 @@ def identity_options(row: SequenceRow) -> str:
 
 
 def function(row: FunctionRow) -> Function:
-    """Return a function; the text of a SQL or PL/pgSQL body is compared as tokens, too."""
+    """Return a function; a body in SQL or PL/pgSQL is compared as tokens."""
     definition = row.definition
     if row.kind != "a":
         tokens = tokenize(definition, DIALECT)
@@ -243,7 +243,7 @@ def attached_object(row: AttachedRow) -> Trigger | RewriteRule | Policy:
 
 
 def grant_text(grantee: str, can_grant: bool, is_granted: bool, privileges: list[str], every: int) -> str:  # noqa: FBT001  # a row of the catalog
-    """Return a grant in words; ALL is said for all, since what all is depends on the version."""
+    """Return a grant in words; all privileges are called ALL, since which ones exist depends on the version."""
     names = "ALL" if len(privileges) == every > 1 else ", ".join(privileges)
     return f"{names} {'to' if is_granted else 'revoked from'} {grantee}{' with grant option' if can_grant else ''}"
 

@@ -1,80 +1,39 @@
-"""Which objects of a PostgreSQL database one transaction changed, and whose text that changes in turn."""
+"""Find the objects of a PostgreSQL database that one transaction changed, and those whose text changes with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends.postgresql.introspection import tracing
-from dormatory.backends.postgresql.introspection.queries import RELATION_QUERIES_AS_JSON
+from dormatory.backends.postgresql.introspection import incremental_queries as queries
 from dormatory.backends.postgresql.introspection.session import oid_array
+from dormatory.backends.postgresql.introspection.system_catalogs import (
+    DEPENDENT_CATALOGS,
+    IGNORED_CATALOGS,
+    INDEPENDENT_CATALOGS,
+    PART_CATALOGS,
+    QUERY_CATALOGS,
+    TRACKED_CATALOGS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dormatory.backends.postgresql.introspection.catalog import PostgreSQLCatalogCache
     from dormatory.backends.postgresql.introspection.session import CatalogSession
-    from dormatory.backends.postgresql.introspection.touched import TransactionChanges
+    from dormatory.backends.postgresql.introspection.transaction_changes import TransactionChanges
 
-# Catalogs from which nothing comes into a snapshot.
-_IGNORED_CATALOGS = frozenset(
-    {
-        "pg_auth_members",
-        "pg_db_role_setting",
-        "pg_init_privs",
-        "pg_largeobject",
-        "pg_largeobject_metadata",
-        "pg_parameter_acl",
-        "pg_publication_namespace",
-        "pg_publication_rel",
-        "pg_replication_origin",
-        "pg_seclabel",
-        "pg_shdepend",
-        "pg_shdescription",
-        "pg_shseclabel",
-        "pg_statistic",
-        "pg_statistic_ext_data",
-    }
-)
-# Catalogs whose rows belong to a relation that stays locked, or that are looked at one by one below.
-_TRACKED_CATALOGS = frozenset(
-    {
-        "pg_attrdef",
-        "pg_attribute",
-        "pg_class",
-        "pg_constraint",
-        "pg_depend",
-        "pg_description",
-        "pg_enum",
-        "pg_foreign_table",
-        "pg_index",
-        "pg_inherits",
-        "pg_partitioned_table",
-        "pg_policy",
-        "pg_proc",
-        "pg_rewrite",
-        "pg_sequence",
-        "pg_trigger",
-        "pg_type",
-    }
-)
-# Catalogs of objects that no other object's text names.
-_INDEPENDENT_CATALOGS = frozenset({"pg_default_acl", "pg_event_trigger", "pg_publication", "pg_statistic_ext"})
-# The text of a query can change with what it might have read.
-_MISSING_VALUE_UPDATED_SINCE = 160000
+_MISSING_VALUE_UPDATED_SINCE = 160000  # server_version_num
 _FROZEN_TRANSACTION_ID = "2"  # FrozenTransactionId: older than all
-_QUERY_CATALOGS = frozenset({"pg_policy", "pg_proc", "pg_rewrite"})
-_DEPENDENT_CATALOGS = frozenset({"pg_class", "pg_constraint", "pg_rewrite", "pg_attrdef", "pg_policy", "pg_trigger"})
-_PART_CATALOGS = frozenset({"pg_constraint", "pg_trigger", "pg_rewrite", "pg_policy"})
 
 
 class FullReadRequiredError(Exception):
-    """So much changed, or so rare a thing, that everything is to be read again."""
+    """Too much changed, or something too rare: everything must be read again."""
 
 
 @dataclass(slots=True)
 class StaleObjects:
-    """The objects whose values are to be built again."""
+    """The objects whose values must be built again."""
 
     relations: set[int] = field(default_factory=set)  # sequences, too
     functions: set[int] = field(default_factory=set)
@@ -84,27 +43,27 @@ class StaleObjects:
 
 
 class CacheInvalidator:
-    """Follows the changes of a transaction through the catalogs and brings the memory up to date."""
+    """Follows the changes of a transaction through the catalogs and updates the cache."""
 
     def __init__(self, cache: PostgreSQLCatalogCache, session: CatalogSession) -> None:
-        """Follow what happens from now on, when the memory has just been read."""
+        """Follow all changes from now on; the cache must have just been read."""
         self._cache = cache
-        (counts,) = session.fetch(tracing.COUNTS)
+        (counts,) = session.fetch(queries.COUNTS)
         self._counts = list(counts)
         self._procedures = {oid: name for oid, _, name in self._read_procedures(session, None)}
 
     def refresh(self, session: CatalogSession, changes: TransactionChanges) -> StaleObjects:
-        """Read again what changed, and return what that makes stale.
+        """Read again what changed, and return which values are stale now.
 
-        Raises TooMuchError where that is not known, and the memory is good for nothing any more.
+        Raises FullReadRequiredError where that is unknown; the cache is useless then.
         """
         catalogs = changes.catalogs
         if (
-            catalogs - _IGNORED_CATALOGS - _TRACKED_CATALOGS - _INDEPENDENT_CATALOGS - {"pg_authid"}
+            catalogs - IGNORED_CATALOGS - TRACKED_CATALOGS - INDEPENDENT_CATALOGS - {"pg_authid"}
             or "pg_authid" in changes.updated | changes.deleted
         ):
             raise FullReadRequiredError
-        stale = StaleObjects(others=not catalogs.isdisjoint(_INDEPENDENT_CATALOGS))
+        stale = StaleObjects(others=not catalogs.isdisjoint(INDEPENDENT_CATALOGS))
         flags = (
             "pg_class" in changes.updated,
             "pg_attribute" in changes.updated and not self._has_only_locked_attributes(session, changes),
@@ -130,15 +89,15 @@ class CacheInvalidator:
         return stale
 
     def _has_only_locked_attributes(self, session: CatalogSession, changes: TransactionChanges) -> bool:
-        """Tell whether every row written to pg_attribute belongs to a locked relation: others come from grants.
+        """Return whether every row written to pg_attribute belongs to a locked relation: others come from grants.
 
-        A row is there because it was written once at least. One that was inserted with a default was written again
-        to say so, and since 16 once more for the value that the rows of before have in the new column.
+        Each new row was written at least once. A row inserted with a default was written a second time for that, and
+        since 16 a third time for the value that existing rows have in the new column.
         """
         given = f"'{changes.transaction_id}'::xid", oid_array(changes.locked_relations)
         written = 0
         for oid, number, has_default, has_missing in session.fetch_prepared(
-            "new_attributes (xid, oid[])", tracing.NEW_ATTRIBUTES, *given
+            "new_attributes (xid, oid[])", queries.NEW_ATTRIBUTES, *given
         ):
             is_inserted = number not in {row[1] for row in self._cache.columns.get(oid, ())}
             written += 1 + is_inserted * (
@@ -150,21 +109,21 @@ class CacheInvalidator:
     def _read_changes(
         session: CatalogSession, transaction: str | None, oids: Iterable[int], flags: Sequence[bool]
     ) -> tuple[set[int], Sequence[int | None], dict[str, str | None]]:
-        """Return the relations that are to be read again, what was counted, and the relations' rows."""
+        """Return the relations that changed, the counts of some kinds of objects, and the rows of the relations."""
         given = (
             f"'{transaction or _FROZEN_TRANSACTION_ID}'::xid",
             oid_array(oids),
             *(str(flag).lower() for flag in flags),
         )
         ((path, wide, counts, *answers),) = session.fetch_prepared(
-            f"follow ({tracing.CHANGED_RELATIONS_PARAMETERS})", tracing.CHANGED_RELATIONS, *given
+            f"follow ({queries.CHANGED_RELATIONS_PARAMETERS})", queries.CHANGED_RELATIONS, *given
         )
         if not session.ensure_search_path(path):
             raise FullReadRequiredError
-        return set(wide), counts, dict(zip(RELATION_QUERIES_AS_JSON, answers, strict=True))
+        return set(wide), counts, dict(zip(queries.RELATION_QUERIES_AS_JSON, answers, strict=True))
 
     def _changed_kinds(self, counts: Sequence[int | None]) -> list[bool]:
-        """Return of each kind that is counted whether there is something new, or something gone."""
+        """Return for each counted kind whether an object is new or gone."""
         changed = []
         for place, (count, new) in enumerate(zip(counts[::2], counts[1::2], strict=True)):
             changed.append(count is not None and (bool(new) or count != self._counts[place]))
@@ -190,9 +149,9 @@ class CacheInvalidator:
                 if self._is_composite(old):
                     raise FullReadRequiredError
                 (renamed if _is_renamed(old, new) else grown).add(oid)
-            found = self._dependent_relations(session, renamed, stale, of=_DEPENDENT_CATALOGS)
+            found = self._dependent_relations(session, renamed, stale, of=DEPENDENT_CATALOGS)
             if cache.has_queries:
-                found |= self._dependent_relations(session, grown, stale, of=_QUERY_CATALOGS)
+                found |= self._dependent_relations(session, grown, stale, of=QUERY_CATALOGS)
             if renamed:
                 stale.others = stale.others or bool(cache.others)
                 stale.types = stale.types or bool(cache.types)
@@ -204,10 +163,10 @@ class CacheInvalidator:
     def _dependent_relations(
         self, session: CatalogSession, oids: set[int], stale: StaleObjects, *, of: frozenset[str]
     ) -> set[int]:
-        """Return the relations whose text names one of these, and read again the functions that do."""
+        """Return the relations whose text names one of these relations, and read the functions that do again."""
         if not oids:
             return oids
-        found = session.fetch_prepared("dependents (oid[])", tracing.DEPENDENTS, oid_array(oids))
+        found = session.fetch_prepared("dependents (oid[])", queries.DEPENDENTS, oid_array(oids))
         functions = {oid for catalog, oid in found if catalog == "pg_proc"} - stale.functions
         if functions:
             stale.functions |= functions
@@ -215,7 +174,7 @@ class CacheInvalidator:
         return {oid for catalog, oid in found if catalog in of and catalog != "pg_proc"}
 
     def _identity(self, oid: int) -> _Identity | None:
-        """Return what other objects' texts may name of a relation."""
+        """Return the names of a relation and its parts, which the texts of other objects may contain."""
         cache = self._cache
         if row := cache.relations.get(oid):
             head: tuple[str, ...] = (row.namespace, row.name)
@@ -235,7 +194,7 @@ class CacheInvalidator:
         return identity is not None and identity[0] == _COMPOSITE
 
     def _refresh_types(self, session: CatalogSession) -> None:
-        """Read all types again; what an old one is called now, or what its values are, may stand anywhere."""
+        """Read all types again; the name or a label of a type may be part of any text."""
         cache = self._cache
         before = cache.types
         cache.read_types(session)
@@ -247,14 +206,14 @@ class CacheInvalidator:
                 raise FullReadRequiredError
 
     def _refresh_functions(self, session: CatalogSession, changes: TransactionChanges, stale: StaleObjects) -> None:
-        """Read again the functions that changed; a name that another one has too may be written in full from now on."""
+        """Read the functions that changed again; overloading a name changes how texts qualify it."""
         cache, before = self._cache, self._procedures
         answers = self._read_procedures(session, changes.transaction_id)
         after = {oid: name for oid, _, name in answers}
         changed = {oid for oid, is_new, _ in answers if is_new} | (before.keys() ^ after.keys())
         names = {procedures[oid] for procedures in (before, after) for oid in changed if oid in procedures}
         quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
-        if names and session.fetch(tracing.SAME_NAME_COUNT.format(quoted, oid_array(changed)))[0][0]:
+        if names and session.fetch(queries.SAME_NAME_COUNT.format(quoted, oid_array(changed)))[0][0]:
             raise FullReadRequiredError
         old = {oid: _signature(cache.functions.get(oid)) for oid in changed & before.keys() & after.keys()}
         cache.read_functions(session, changed)
@@ -267,7 +226,7 @@ class CacheInvalidator:
     @staticmethod
     def _read_procedures(session: CatalogSession, transaction: str | None) -> list[Any]:
         since = f"'{transaction or _FROZEN_TRANSACTION_ID}'::xid"
-        return list(session.fetch_prepared("procedures (xid)", tracing.PROCEDURES, since))
+        return list(session.fetch_prepared("procedures (xid)", queries.PROCEDURES, since))
 
     def _refresh_comments(self, session: CatalogSession, stale: StaleObjects) -> None:
         cache = self._cache
@@ -281,7 +240,7 @@ class CacheInvalidator:
         }
         stale.functions |= {oid for catalog, oid in changed if catalog == "pg_proc"}
         relations = {oid for catalog, oid in changed if catalog == "pg_class"}
-        if parts := {oid for catalog, oid in changed if catalog in _PART_CATALOGS} | relations:
+        if parts := {oid for catalog, oid in changed if catalog in PART_CATALOGS} | relations:
             stale.relations |= cache.owners(parts)
         stale.relations |= relations
 
@@ -291,7 +250,7 @@ _COMPOSITE = ("composite",)
 
 
 def _is_renamed(old: _Identity, new: _Identity) -> bool:
-    """Tell whether something that both have is called otherwise now."""
+    """Return whether the relation or a part that both have has another name now."""
     return old[0] != new[0] or any(new[1][key] != part for key, part in old[1].items() if key in new[1])
 
 

@@ -1,9 +1,9 @@
-"""What PostgreSQL's catalogs are asked: the same few statements however many tables there are.
+"""Queries that read PostgreSQL's catalogs completely: their number does not depend on the number of tables.
 
-Rows come without order and with OIDs; the reader sorts by name and forgets the OIDs.  No statement holds a percent
-sign: some drivers would take it for a parameter.
+Rows arrive unordered and with OIDs; the reader sorts by name and drops the OIDs.  No statement contains a percent
+sign: some drivers take it for a parameter.
 """
-# ruff: noqa: S608  # what is put into the statements are the constants of this module
+# ruff: noqa: S608  # only constants of this module are put into the statements
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Objects the database came with have smaller OIDs (FirstNormalObjectId in access/transam.h).
 _NOT_FROM_EXTENSION = (
     "NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = '{}'::regclass AND e.objid = {}.oid AND e.deptype = 'e')"
 )
 _USER_NAMESPACE = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
-# What is deparsed names everything outside of this path in full; temporary tables must not get in front.
+# PostgreSQL's deparsed texts qualify every name outside of this path; temporary tables must not come first.
 SEARCH_PATH = "public, pg_temp"
 
 RELATIONS = f"""
@@ -49,7 +48,7 @@ FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespac
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND a.attnum > 0 AND NOT a.attisdropped AND {_USER_NAMESPACE}"""
 
-# What a partition or a child has from its parent goes with the parent: conparentid and conislocal tell.
+# Inherited constraints of a partition or child are left out (conparentid, conislocal): the parent shows them.
 CONSTRAINTS = f"""
 SELECT k.oid::bigint, k.conrelid::bigint, k.contypid::bigint, k.conname::text, k.contype::text,
     CASE WHEN k.contype <> 'n' THEN pg_get_constraintdef(k.oid) ELSE '' END,
@@ -88,7 +87,7 @@ WHERE {_USER_NAMESPACE} AND (t.typtype IN ('e', 'd', 'r')
         OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
     AND {_NOT_FROM_EXTENSION.format("pg_type", "t")}"""
 
-# deptype a: owned by a column (OWNED BY, serial); i: the engine of an identity column.
+# deptype a: owned by a column (OWNED BY, serial); i: behind an identity column.
 SEQUENCES = f"""
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement,
     s.seqmin, s.seqmax, s.seqcache, s.seqcycle, c.relpersistence::text, d.deptype::text, d.refobjid::bigint,
@@ -134,14 +133,14 @@ SELECT 'policy', p.oid::bigint, p.polrelid::bigint, p.polname::text, p.polcmd::t
     ARRAY(SELECT o.rolname::text FROM pg_roles AS o WHERE o.oid = ANY (p.polroles) ORDER BY 1),
     pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)
 FROM pg_policy AS p WHERE true"""
-_ATTACHED_BY_RELATION_COLUMN = {"t.tgrelid": _TRIGGERS, "r.ev_class": _RULES, "p.polrelid": _POLICIES}
-ATTACHED = " UNION ALL ".join(_ATTACHED_BY_RELATION_COLUMN.values())
+ATTACHED_BY_RELATION_COLUMN = {"t.tgrelid": _TRIGGERS, "r.ev_class": _RULES, "p.polrelid": _POLICIES}
+ATTACHED = " UNION ALL ".join(ATTACHED_BY_RELATION_COLUMN.values())
 
 COMMENTS = """
 SELECT classoid::regclass::text, objoid, objsubid, description FROM pg_description
 WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass AND objoid = 2200"""
 
-# Where privileges are kept: the ones given, beside those that every object of the kind is born with.
+# Where privileges are stored: the granted ones, next to the defaults of the kind of object.
 PRIVILEGES_BY_CATALOG = {
     "pg_class": """
     SELECT 'pg_class' AS class, c.oid, 0 AS part, c.relowner AS owner, c.relacl AS acl,
@@ -165,12 +164,13 @@ PRIVILEGES_BY_CATALOG = {
 
 
 def grants_query(catalogs: Iterable[str]) -> str:
-    """Return the statement for what is granted in some catalogs."""
-    return _grants_query(PRIVILEGES_BY_CATALOG[catalog] for catalog in catalogs)
+    """Return the query for the grants in some catalogs."""
+    return combined_grants_query(PRIVILEGES_BY_CATALOG[catalog] for catalog in catalogs)
 
 
-def _grants_query(queries: Iterable[str]) -> str:
-    # Privileges that every object of the kind is born with are not told: so MAINTAIN, new in 17, makes no difference.
+def combined_grants_query(queries: Iterable[str]) -> str:
+    """Return the query for the grants in the rows of these queries, which are like PRIVILEGES_BY_CATALOG."""
+    # Default privileges of the kind of object are left out: so MAINTAIN, new in 17, makes no difference.
     return f"""
 WITH held AS ({" UNION ALL ".join(queries)})
 SELECT h.class, h.oid::bigint, h.part,
@@ -232,7 +232,7 @@ FROM ({_OTHER_OBJECTS}
 WHERE NOT EXISTS (
     SELECT FROM pg_depend AS e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype IN ('e', 'i'))"""
 
-# Of what there may be any: most databases lack most of it, and a plan costs more than a look.
+# Kinds that most databases have no objects of: to plan their queries costs more than to check for existence.
 _OPTIONAL_KINDS = {
     "types": "SELECT FROM pg_type WHERE oid >= 16384 AND typtype NOT IN ('b', 'c')"
     " UNION ALL SELECT FROM pg_class WHERE relkind = 'c' AND oid >= 16384",
@@ -249,39 +249,3 @@ _EXISTENCE_CHECKS = ", ".join(
     f"EXISTS ({query})" for query in (*_OPTIONAL_KINDS.values(), *PRIVILEGES_BY_CATALOG.values())
 )
 EXISTING_KINDS = f"SELECT current_setting('search_path'), {_EXISTENCE_CHECKS}"
-
-# The same for the relations of a table `wide`, each answer as one value of type json.
-_IN_WIDE = "ANY (ARRAY(SELECT oid FROM wide))"
-_WIDE_QUERIES = {
-    "relations": f"{RELATIONS} AND c.oid = {_IN_WIDE}",
-    "columns": f"{COLUMNS} AND a.attrelid = {_IN_WIDE}",
-    "constraints": f"{CONSTRAINTS} AND k.conrelid = {_IN_WIDE}",
-    "indexes": f"{INDEXES} AND i.indrelid = {_IN_WIDE}",
-    "attached": " UNION ALL ".join(
-        f"{query} AND {key} = {_IN_WIDE}" for key, query in _ATTACHED_BY_RELATION_COLUMN.items()
-    ),
-    "sequences": f"{SEQUENCES} AND c.oid = {_IN_WIDE}",
-    "grants": _grants_query(
-        (
-            f"{PRIVILEGES_BY_CATALOG['pg_class']} AND c.oid = {_IN_WIDE}",
-            PRIVILEGES_BY_CATALOG["pg_attribute"].replace(
-                "attacl IS NOT NULL", f"attacl IS NOT NULL AND attrelid = {_IN_WIDE}"
-            ),
-        )
-    ),
-}
-_FIELD_COUNTS = {
-    "relations": 19,
-    "columns": 15,
-    "constraints": 19,
-    "indexes": 9,
-    "attached": 10,
-    "sequences": 14,
-    "grants": 8,
-}
-RELATION_QUERIES_AS_JSON = {
-    name: f"(SELECT json_agg(q) FROM ({query}) AS q ({', '.join(f'f{place}' for place in range(_FIELD_COUNTS[name]))}))"
-    for name, query in _WIDE_QUERIES.items()
-}
-DOMAIN_CONSTRAINTS = f"{CONSTRAINTS} AND k.contypid <> 0"
-FUNCTIONS_BY_OID = f"{FUNCTIONS} AND p.oid = ANY ($1)"

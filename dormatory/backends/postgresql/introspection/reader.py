@@ -8,7 +8,7 @@ from dormatory.backends.postgresql.introspection.builder import PostgreSQLObject
 from dormatory.backends.postgresql.introspection.catalog import PostgreSQLCatalogCache
 from dormatory.backends.postgresql.introspection.invalidation import CacheInvalidator, FullReadRequiredError
 from dormatory.backends.postgresql.introspection.session import catalog_session
-from dormatory.backends.postgresql.introspection.touched import TransactionMonitor
+from dormatory.backends.postgresql.introspection.transaction_changes import TransactionMonitor
 from dormatory.backends.schema_tracker import SchemaReading
 from dormatory.schema.snapshot_cache import SnapshotCache
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.introspection.invalidation import StaleObjects
     from dormatory.backends.postgresql.introspection.session import CatalogSession
-    from dormatory.backends.postgresql.introspection.touched import TransactionChanges
+    from dormatory.backends.postgresql.introspection.transaction_changes import TransactionChanges
     from dormatory.schema.snapshot import Snapshot
 
 POSTGRESQL_NOT_COMPARED = (

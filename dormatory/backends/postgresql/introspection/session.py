@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL while its catalogs are read: settings that texts depend on, statements kept prepared."""
+"""Read PostgreSQL's catalogs on a connection: with settings that its texts depend on, and prepared statements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-# What a server's own deparsing asks for; a revision may have changed any of them.
+# What the server's deparsed texts depend on; a revision may have changed any of them.
 _SETTINGS = {
     "search_path": SEARCH_PATH,
     "timezone": "UTC",
@@ -29,14 +29,14 @@ _SETTINGS = {
     "standard_conforming_strings": "on",
     "jit": "off",  # compiling takes longer than any of the statements
 }
-# Reading a few objects is a matter of indexes, also where the catalogs are small yet when the plan is made.
+# A few objects are read through indexes, even if the catalogs are still small when the plan is made.
 _FEW_OBJECTS_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off"}
 _STATEMENT_PREFIX = "dormatory_"
 _SET_SETTINGS = text("SELECT count(set_config(key, value, :local)) FROM json_each_text(CAST(:settings AS json))")
 
 
 def _begin_statement(settings: Mapping[str, str]) -> tuple[str, str]:
-    """Return the statement that saves settings and makes new ones for the transaction, and these as JSON."""
+    """Return the statement that reads the settings and sets new ones for the transaction, and the new ones as JSON."""
     current = ", ".join(f"'{name}', current_setting('{name}')" for name in settings)
     calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
     statement = f"""
@@ -52,7 +52,7 @@ _BEGIN, _BEGIN_FOR_FEW_OBJECTS = _begin_statement(_SETTINGS), _begin_statement(_
 
 
 class CatalogSession:
-    """Asks; `version` is the server's number, such as 160004."""
+    """Queries the catalogs; `version` is the server's version number, such as 160004."""
 
     def __init__(self, connection: Connection, version: int, prepared: Iterable[str], settings: str) -> None:
         self._connection, self.version, self.settings = connection, version, settings
@@ -76,10 +76,10 @@ class CatalogSession:
         return driver.fetch_rows(driver.open_cursor(self._connection), f"EXECUTE {short}{given}")
 
     def ensure_search_path(self, path: str) -> bool:
-        """Hear from a statement which search_path it had; return whether that was right, and make it so."""
+        """Return whether `path`, the search_path that a query ran with, is the right one; if not, set it."""
         if path == SEARCH_PATH:
             return True
-        # With autocommit "local" ends with the statement; then, and only then, the session's settings are changed.
+        # With autocommit, "local" ends with the statement; only then are the session's own settings changed.
         self.is_local = False
         _apply_settings(self._connection, self.settings, local=False)
         return False
@@ -92,9 +92,9 @@ def oid_array(oids: Iterable[int]) -> str:
 
 @contextmanager
 def catalog_session(connection: Connection, *, few_objects: bool = False) -> Iterator[CatalogSession]:
-    """Give a session with the same settings for everybody, and put the caller's back behind it.
+    """Give a session with fixed settings, and restore the caller's settings afterwards.
 
-    In a transaction they are in force at once; a session in autocommit has them once it was asked to `confirm`.
+    In a transaction they apply at once; in autocommit they apply after a call of `ensure_search_path`.
     """
     begin, settings = _BEGIN_FOR_FEW_OBJECTS if few_objects else _BEGIN
     ((version, prepared, before, *_),) = driver.fetch_rows(driver.open_cursor(connection), begin)
@@ -104,7 +104,7 @@ def catalog_session(connection: Connection, *, few_objects: bool = False) -> Ite
     finally:
         if not session.is_local:
             _apply_settings(connection, before, local=False)
-    # Not in the finally: after an error the transaction is lost, and the settings with it.
+    # Not in the finally: an error aborts the transaction, and its settings end with it.
     if session.is_local:
         _apply_settings(connection, before, local=True)
 

@@ -1,4 +1,4 @@
-"""What a view's text looks like on one PostgreSQL major version and not on another."""
+"""Bring the text of a view into the form of the newest PostgreSQL version."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _without_table_prefix(tokens: list[Token]) -> list[Token]:
 
 
 def _in_subquery(tokens: Sequence[Token]) -> list[bool]:
-    """Return for each token whether it stands in the parentheses of a query."""
+    """Return for each token whether the parentheses of a query enclose it."""
     nested, opened = list[bool](), list[bool]()
     for place, token in enumerate(tokens):
         if token.word == ")":
@@ -69,7 +69,7 @@ def _in_subquery(tokens: Sequence[Token]) -> list[bool]:
 
 
 def _only_alias(item: Sequence[Token]) -> str | None:
-    """Return the name of what stands after FROM, None if that is more than one thing."""
+    """Return the name of the only table or subquery after FROM, None if there are several."""
     first = next((token.text for token in item if token.word != "("), "")
     if len(split_at_commas(item)) > 1 or (item[0].word == "(" and first not in _QUERY_KEYWORDS):
         return None  # a join is in parentheses
@@ -83,7 +83,7 @@ def _only_alias(item: Sequence[Token]) -> str | None:
 
 
 def _is_table_prefix(tokens: Sequence[Token], place: int, alias: str) -> bool:
-    """Tell whether a token is the table's name before one of its columns, and not a schema, nor that of a whole row."""
+    """Return whether a token is the table's name before a column: not a schema, and not the name of a whole row."""
     after = [token.text for token in tokens[place + 1 : place + 4]]
     before = tokens[place - 1].text if place else ""
     return (

@@ -1,9 +1,45 @@
-"""What PostgreSQL's catalogs are asked to find out what one transaction changed in them, and what depends on that."""
-# ruff: noqa: S608  # what is put into the statements are the constants of this module
+"""Queries that read again what one transaction changed in the catalogs, and what depends on that."""
+# ruff: noqa: S608  # only constants are put into the statements
 
 from __future__ import annotations
 
-from dormatory.backends.postgresql.introspection.queries import RELATION_QUERIES_AS_JSON
+from dormatory.backends.postgresql.introspection import queries
+
+# The queries for everything, limited to the relations of a table `wide`; each answer is one value of type json.
+_IN_WIDE = "ANY (ARRAY(SELECT oid FROM wide))"
+_WIDE_QUERIES = {
+    "relations": f"{queries.RELATIONS} AND c.oid = {_IN_WIDE}",
+    "columns": f"{queries.COLUMNS} AND a.attrelid = {_IN_WIDE}",
+    "constraints": f"{queries.CONSTRAINTS} AND k.conrelid = {_IN_WIDE}",
+    "indexes": f"{queries.INDEXES} AND i.indrelid = {_IN_WIDE}",
+    "attached": " UNION ALL ".join(
+        f"{query} AND {key} = {_IN_WIDE}" for key, query in queries.ATTACHED_BY_RELATION_COLUMN.items()
+    ),
+    "sequences": f"{queries.SEQUENCES} AND c.oid = {_IN_WIDE}",
+    "grants": queries.combined_grants_query(
+        (
+            f"{queries.PRIVILEGES_BY_CATALOG['pg_class']} AND c.oid = {_IN_WIDE}",
+            queries.PRIVILEGES_BY_CATALOG["pg_attribute"].replace(
+                "attacl IS NOT NULL", f"attacl IS NOT NULL AND attrelid = {_IN_WIDE}"
+            ),
+        )
+    ),
+}
+_FIELD_COUNTS = {
+    "relations": 19,
+    "columns": 15,
+    "constraints": 19,
+    "indexes": 9,
+    "attached": 10,
+    "sequences": 14,
+    "grants": 8,
+}
+RELATION_QUERIES_AS_JSON = {
+    name: f"(SELECT json_agg(q) FROM ({query}) AS q ({', '.join(f'f{place}' for place in range(_FIELD_COUNTS[name]))}))"
+    for name, query in _WIDE_QUERIES.items()
+}
+DOMAIN_CONSTRAINTS = f"{queries.CONSTRAINTS} AND k.contypid <> 0"
+FUNCTIONS_BY_OID = f"{queries.FUNCTIONS} AND p.oid = ANY ($1)"
 
 # Rows that the transaction $1 wrote, or a later one: those of its subtransactions have higher numbers.
 _IS_NEW = "age({}.xmin) <= age($1)"
@@ -16,7 +52,7 @@ _COUNTED = {"t": _COUNTED_TYPES, "k": _COUNTED_DOMAIN_CONSTRAINTS, "d": _COUNTED
 COUNTS = f"SELECT {', '.join(f'(SELECT count(*) FROM {kind})' for kind in _COUNTED.values())}"
 
 # The relations $2, those whose own rows are new ($3: in pg_class, $4: in pg_attribute), and what is read together with
-# them: tables of indexes, owners of sequences, sequences of tables. $5 to $7 tell what is to be counted.
+# them: tables of indexes, owners of sequences, sequences of tables. $5 to $7 say which kinds are counted.
 _IN_SEEDS = "ANY (ARRAY(SELECT oid FROM seeds))"
 CHANGED_RELATIONS = f"""
 WITH of_class AS MATERIALIZED (SELECT c.oid FROM pg_class AS c WHERE $3 AND {_IS_NEW.format("c")}),

@@ -1,4 +1,4 @@
-"""What a transaction has touched: what PostgreSQL counts and locks for it, asked at its start and before its end."""
+"""Find out what a transaction changed, from what PostgreSQL counts and locks for it between its start and its end."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dormatory.backends import driver
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-# Objects the database came with have smaller OIDs (FirstNormalObjectId in access/transam.h).
+# The system's own objects have smaller OIDs (FirstNormalObjectId in access/transam.h).
 _FIRST_USER_OID = 16384
-# Statements that write to these keep the lock on them; no other statement but one that writes to a catalog as to any
-# other table keeps one on a catalog.
+# Statements that write to these keep the lock on them. Otherwise only a statement that writes to a catalog as to an
+# ordinary table keeps a lock on it.
 _LOCKED_BY_COMMANDS = frozenset({"pg_description", "pg_shdescription", "pg_authid", "pg_auth_members", "pg_depend"})
 
 _CATALOGS = """
@@ -37,7 +37,7 @@ _LOCKS = """
 
 @dataclass(frozen=True, slots=True)
 class TransactionChanges:
-    """What one transaction changed: more may be named than did change, never less.
+    """What one transaction changed: more may be named than changed, never less.
 
     `inserted`, `updated` and `deleted` are the system catalogs with such rows; by their OIDs, `locked` are the
     relations that it may have altered, and `written` those into which it may have written rows.
@@ -65,15 +65,15 @@ class TransactionMonitor:
         self._start: Any = None
 
     def begin(self, connection: Connection) -> None:
-        """Remember where a transaction stands; to be called in it, before it does anything."""
+        """Measure the state of a transaction; call it in the transaction, before it does anything."""
         if not self._catalogs:
             self._catalogs = {row[0]: row[1] for row in connection.exec_driver_sql(_CATALOGS)}
         self._start = self._read_state(connection, "NULL")
 
     def end(self, connection: Connection) -> TransactionChanges | None:
-        """Return what the transaction touched since then, just before it ends; None when it cannot be told.
+        """Return what the transaction changed since `begin`, just before it ends; None where that is unknown.
 
-        What ends in another transaction than it began in cannot be told, nor what writes to catalogs by itself.
+        It is unknown if another transaction has begun since, or if a statement wrote to a catalog directly.
         """
         start, self._start = self._start, None
         if start is None:

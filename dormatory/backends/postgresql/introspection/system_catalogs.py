@@ -1,0 +1,51 @@
+"""System catalogs of PostgreSQL, by what a change in them means for a snapshot."""
+
+from __future__ import annotations
+
+# A snapshot holds nothing from these catalogs.
+IGNORED_CATALOGS = frozenset(
+    {
+        "pg_auth_members",
+        "pg_db_role_setting",
+        "pg_init_privs",
+        "pg_largeobject",
+        "pg_largeobject_metadata",
+        "pg_parameter_acl",
+        "pg_publication_namespace",
+        "pg_publication_rel",
+        "pg_replication_origin",
+        "pg_seclabel",
+        "pg_shdepend",
+        "pg_shdescription",
+        "pg_shseclabel",
+        "pg_statistic",
+        "pg_statistic_ext_data",
+    }
+)
+# Their rows belong to a relation that stays locked, or CacheInvalidator compares them one by one.
+TRACKED_CATALOGS = frozenset(
+    {
+        "pg_attrdef",
+        "pg_attribute",
+        "pg_class",
+        "pg_constraint",
+        "pg_depend",
+        "pg_description",
+        "pg_enum",
+        "pg_foreign_table",
+        "pg_index",
+        "pg_inherits",
+        "pg_partitioned_table",
+        "pg_policy",
+        "pg_proc",
+        "pg_rewrite",
+        "pg_sequence",
+        "pg_trigger",
+        "pg_type",
+    }
+)
+# No text of another object names the objects of these.
+INDEPENDENT_CATALOGS = frozenset({"pg_default_acl", "pg_event_trigger", "pg_publication", "pg_statistic_ext"})
+QUERY_CATALOGS = frozenset({"pg_policy", "pg_proc", "pg_rewrite"})
+DEPENDENT_CATALOGS = frozenset({"pg_class", "pg_constraint", "pg_rewrite", "pg_attrdef", "pg_policy", "pg_trigger"})
+PART_CATALOGS = frozenset({"pg_constraint", "pg_trigger", "pg_rewrite", "pg_policy"})
