@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 VERSION_TABLE = "alembic_version"  # Alembic's own name for it
 
 VERSIONS_QUERY = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608  # a constant
+
+
+def version_inserts(table: str, versions: Iterable[str]) -> str:
+    """Return one INSERT for each row of Alembic's table, so that a new revision changes one line of a dump.
+
+    `table` is a name in SQL, `versions` are literals in SQL.
+    """
+    return "".join(f"INSERT INTO {table} (version_num) VALUES ({version});\n" for version in versions)  # noqa: S608  # SQL
+
 
 # SQLite: temporary tables of batch rebuilds, and rows that refer to rows that are not there.
 LEFTOVER_TABLES_QUERY = (

@@ -1,17 +1,19 @@
-"""The tables and indexes that a PostgreSQL database has at a moment, and how the database is asked for them."""
+"""Read which tables and indexes a PostgreSQL database has at a moment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dormatory.sql.lock_modes import LOCK_MODES
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     RunQuery: TypeAlias = Callable[[str], Sequence[Sequence[Any]]]
 
 # No name in it depends on search_path: a revision may set that.  99 is the namespace pg_toast.  The flush at the end of
-# the transaction makes the counters of scans, which outlive a transaction for up to a second, start at nought.
+# the transaction resets the counters of scans to zero; otherwise they outlive the transaction for up to a second.
 _RELATIONS = """
 SELECT c.oid::bigint, s.horizon, s.lock_timeout,
     (SELECT n.nspname::text FROM pg_catalog.pg_namespace AS n WHERE n.oid = c.relnamespace), c.relname::text,
@@ -23,7 +25,7 @@ FROM (SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::xid:
 LEFT JOIN (SELECT oid, relname, relkind, relnamespace, relpersistence FROM pg_catalog.pg_class {} OFFSET 0) AS c
     ON c.oid >= 16384
     AND c.relkind IN ('r', 'p', 'm', 'f', 'i', 'I') AND c.relnamespace <> 99 AND c.relpersistence <> 't'"""
-# OFFSET keeps the server from trying this, which rules out nearly all, last, and from going through an index.
+# OFFSET makes the server try this condition first, since it excludes nearly all rows, and without an index.
 _CHANGED_SINCE = "WHERE pg_catalog.age(xmin) <= pg_catalog.age('{}'::xid)"
 _MILLISECONDS_PER_UNIT = {"": 1, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -38,7 +40,7 @@ class Relation:
 
     @property
     def is_table(self) -> bool:
-        """Tell a table, materialised view or foreign table from an index."""
+        """Whether this is a table, materialised view or foreign table, and not an index."""
         return not self.table
 
 
@@ -53,9 +55,9 @@ class RelationCache:
         self._horizon = ""
 
     def refresh(self, run_query: RunQuery) -> tuple[dict[int, Relation], int]:
-        """Return what is there now, and the lock_timeout in force in milliseconds."""
+        """Return the relations that exist now, and the current lock_timeout in milliseconds."""
         rows = run_query(_RELATIONS.format(_CHANGED_SINCE.format(self._horizon) if self._horizon else ""))
-        # Every transaction below this one had ended: what it did is in the rows, now or an earlier time.
+        # All transactions with lower numbers have ended: their changes are in these rows or in earlier ones.
         self._horizon = rows[0][1]
         self._known.update(_relation(row) for row in rows if row[0] is not None)
         return self._known.copy(), milliseconds(rows[0][2])
@@ -63,7 +65,7 @@ class RelationCache:
 
 @dataclass(frozen=True, slots=True)
 class RelationSurvey:
-    """Exactly the relations that are there, and how often each was ever read from end to end."""
+    """Exactly the relations that exist, and how often each was scanned completely until now."""
 
     relations: dict[int, Relation]
     scans: dict[int, int]
@@ -84,8 +86,18 @@ def milliseconds(setting: str) -> int:
 
 
 def relation_name(namespace: str, name: str) -> str:
-    """Return a name as people say it: with its namespace unless that is public."""
+    """Return a name for people: with its namespace unless that is public."""
     return name if namespace == "public" else f"{namespace}.{name}"
+
+
+def named_locks(relations: Mapping[int, Relation], ranks: Mapping[int, int]) -> tuple[tuple[str, str], ...]:
+    """Return pairs of a table's name and a lock mode, from the modes' ranks by the OIDs of tables."""
+    return tuple(sorted((relations[oid].name, LOCK_MODES[rank]) for oid, rank in ranks.items()))
+
+
+def sorted_unique(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the different names, sorted."""
+    return tuple(sorted(set(names)))
 
 
 def _relation(row: Sequence[Any]) -> tuple[int, Relation]:

@@ -1,9 +1,8 @@
-"""Copies of a PostgreSQL database for a rehearsal: dumped by a session that cannot write, restored on our server."""
+"""Copy a PostgreSQL database for a rehearsal: dumped by a read-only session, restored on a throwaway server."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,14 @@ from psycopg2 import sql
 from dormatory.backends import programs
 from dormatory.backends.postgresql import sampling
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
+from dormatory.backends.postgresql.replica_server import ServerTraits, prepare_server, read_traits
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.replica import ReplicaInfo
 from dormatory.backends.url import Target
 from dormatory.errors import (
     DatabaseFailedError,
     DormatoryError,
-    MissingExtensionsError,
     ProgramFailedError,
-    ServerTooOldError,
 )
 from dormatory.system.pipe import Program, run_pipeline
 
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server
 
 _READ_ONLY = "-c default_transaction_read_only=on"
-_LOCK_TIMEOUT_MILLISECONDS = 30_000  # how long pg_dump may wait for somebody who alters a table
+_LOCK_TIMEOUT_MILLISECONDS = 30_000  # how long pg_dump may wait for a session that alters a table
 _PORTABLE_DUMP_OPTIONS = (
     "--no-owner",
     "--no-privileges",
@@ -42,11 +40,7 @@ _PORTABLE_DUMP_OPTIONS = (
 _USER_TABLES = """
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
-_TRAITS = """
-SELECT datcollate, pg_catalog.pg_encoding_to_char(encoding),
-    (SELECT setconfig FROM pg_catalog.pg_db_role_setting AS s WHERE s.setdatabase = d.oid AND s.setrole = 0)
-FROM pg_catalog.pg_database AS d WHERE datname = pg_catalog.current_database()"""
-# What a write leaves: the counters of each table's rows, and a transaction's number on whatever it altered.
+# What a write changes: the counters of each table's rows, and the transaction's number on altered relations.
 _WRITE_COUNTERS = """
 SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(
         c.oid::text || ' ' || c.xmin::text || ' ' || c.relfilenode::text, ',' ORDER BY c.oid)), ''),
@@ -57,19 +51,6 @@ WHERE c.relkind IN ('r', 'p', 'm', 'v', 'S', 'i') AND n.nspname !~ '^pg_' AND n.
 _SESSION_STATE = """
 SELECT pg_catalog.current_setting('transaction_read_only'), pg_catalog.pg_current_xact_id_if_assigned() IS NULL"""
 _SKIPPED_SETTINGS = ("dormatory.", "role", "session_authorization", "default_transaction_read_only")
-
-
-@dataclass(frozen=True, slots=True)
-class _Traits:
-    """What a server and database are, that a copy of it must know."""
-
-    version: str
-    major: int
-    collation: str
-    encoding: str
-    settings: tuple[str, ...]
-    extensions: tuple[str, ...]
-    roles: tuple[str, ...]
 
 
 @contextmanager
@@ -99,7 +80,7 @@ class PostgreSQLReplicaSource:
 
     @contextmanager
     def _original_url_in_errors(self) -> Iterator[None]:
-        """Let errors call the target as the user knows it, not as it was opened."""
+        """Show the URL that the user gave in errors, instead of the one with our options."""
         try:
             yield
         except DormatoryError as error:
@@ -112,7 +93,7 @@ class PostgreSQLReplicaSource:
         return throwaway.scratch_postgresql(self._server)
 
     def applied_revisions(self, version_table: str) -> tuple[str, ...]:
-        """Return what the version table holds."""
+        """Return the revisions in the version table."""
         namespace, _, name = version_table.rpartition(".")
         table = sql.Identifier(*filter(None, (namespace, name)))
         with postgresql_driver_connection(self._target) as connection, connection.cursor() as cursor:
@@ -127,10 +108,10 @@ class PostgreSQLReplicaSource:
     def create_replica(self, version_table: str, sample: int) -> Iterator[tuple[Target, ReplicaInfo]]:
         """Dump the database as of one snapshot, and restore it on the throwaway server.
 
-        Raises ExtensionsMissingError, ServerTooOldError, ProgramFailedError.
+        Raises MissingExtensionsError, ServerTooOldError, ProgramFailedError.
         """
         began = perf_counter()
-        here, notes = self._prepare_server()
+        here, notes = prepare_server(self._server, self._traits)
         with throwaway.scratch_postgresql(self._server) as replica:
             self._copy_settings(replica)
             if sample:
@@ -157,14 +138,14 @@ class PostgreSQLReplicaSource:
 
     @contextmanager
     def sample_replica(self, replica: Target, version_table: str, rows: int) -> Iterator[Target]:
-        """Take a sample of a copy as of the target itself."""
+        """Copy a sample of the rows of a copy."""
         with throwaway.scratch_postgresql(self._server) as smaller:
             self._copy_settings(smaller)
             self._copy_sample(replica, smaller, version_table, rows)
             yield smaller
 
     def verify_untouched(self) -> str:
-        """Compare structure and counters with those at the beginning."""
+        """Compare structure and counters with those at the beginning, and return the result as a sentence."""
         with self._original_url_in_errors():
             now = self._read_write_counters()
         evidence = "every session of this command was read-only"
@@ -173,7 +154,7 @@ class PostgreSQLReplicaSource:
         return f"somebody else wrote to it meanwhile; {evidence}"
 
     def _read_write_counters(self) -> tuple[Any, ...]:
-        """Return what a write would change; raises DatabaseFailedError where our session is not read-only."""
+        """Return what a write would change; raises DatabaseFailedError if our session is not read-only."""
         with postgresql_driver_connection(self._target) as connection, connection.cursor() as cursor:
             cursor.execute(_WRITE_COUNTERS)
             found = tuple(cursor.fetchone())
@@ -186,37 +167,18 @@ class PostgreSQLReplicaSource:
                 )
         return found
 
-    def _read_target_traits(self) -> _Traits:
+    def _read_target_traits(self) -> ServerTraits:
         with postgresql_driver_connection(self._target) as connection:
-            return _read_traits(connection)
-
-    def _prepare_server(self) -> tuple[_Traits, tuple[str, ...]]:
-        """See that the throwaway server can hold a copy, and make the roles that are named in it."""
-        there = self._traits
-        with postgresql_driver_connection(
-            Target(self._server.database_url("postgres"), "postgresql+psycopg2")
-        ) as connection:
-            connection.autocommit = True
-            here = _read_traits(connection)
-            if there.major > here.major:
-                raise ServerTooOldError(there.version, here.version, programs.POSTGRES_BIN_VARIABLE)
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT name FROM pg_catalog.pg_available_extensions")
-                known = {name for (name,) in cursor.fetchall()}
-                if missing := [name for name in there.extensions if name not in known]:
-                    raise MissingExtensionsError(missing, here.version, programs.POSTGRES_BIN_VARIABLE)
-                for role in sorted(set(there.roles) - set(here.roles)):
-                    cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-        return here, tuple(_server_differences(there, here))
+            return read_traits(connection)
 
     def _copy_settings(self, replica: Target) -> None:
-        """Give a copy the settings that the target's database has, such as its search_path."""
+        """Give a copy the settings of the target's database, such as its search_path."""
         with postgresql_driver_connection(replica) as connection, connection.cursor() as cursor:
             for setting in self._traits.settings:
                 name, _, value = setting.partition("=")
                 if name.lower().startswith(_SKIPPED_SETTINGS):
                     continue
-                # A list comes with its own quotes, every other value with none.
+                # A list has its own quotes, every other value has none.
                 shown = sql.SQL(value or "''") if name == "search_path" else sql.Literal(value)
                 words = sql.SQL("ALTER DATABASE {} SET {} TO {}")
                 parts = sql.Identifier(replica.database), sql.Identifier(*name.split(".")), shown
@@ -230,9 +192,9 @@ class PostgreSQLReplicaSource:
             self._dump_and_restore(source, replica, "--section=post-data", f"--snapshot={sample.snapshot}")
 
     def _program_path(self, name: str) -> str:
-        """Return a program of the server's own version; some distributions keep them elsewhere than the server."""
-        beside = self._server.binaries / name
-        return str(beside if beside.exists() else programs.find_client(name, server_major=self._server.major_version))
+        """Return a program of the server's own version, which some distributions keep in another directory."""
+        own = self._server.binaries / name
+        return str(own if own.exists() else programs.find_client(name, server_major=self._server.major_version))
 
     def _dump_and_restore(self, source: Target, replica: Target, *options: str) -> None:
         dump = [
@@ -258,36 +220,14 @@ class PostgreSQLReplicaSource:
 
 
 def read_only_target(target: Target) -> Target:
-    """Return the target with sessions in which the server refuses to write, those of child programs included."""
+    """Return the target with read-only sessions, also for child programs."""
     given = target.url.query.get("options", "")
     options = " ".join(filter(None, (given if isinstance(given, str) else " ".join(given), _READ_ONLY)))
     return Target(target.url.update_query_dict({"options": options}), target.driver)
 
 
-def _read_traits(connection: Any) -> _Traits:
-    with connection.cursor() as cursor:
-        cursor.execute(_TRAITS)
-        collation, encoding, settings = cursor.fetchone()
-        cursor.execute("SELECT extname FROM pg_catalog.pg_extension ORDER BY 1")
-        extensions = tuple(name for (name,) in cursor.fetchall())
-        cursor.execute("SELECT rolname FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_'")
-        roles = tuple(name for (name,) in cursor.fetchall())
-    number = connection.server_version
-    dotted = f"{number // 10000}.{number % 10000}"
-    return _Traits(dotted, number // 10000, collation, encoding, tuple(settings or ()), extensions, roles)
-
-
-def _server_differences(there: _Traits, here: _Traits) -> Iterator[str]:
-    if there.major != here.major:
-        yield f"the target runs PostgreSQL {there.version}, the copy {here.version}: locks and times may differ"
-    if there.collation != here.collation:
-        yield f"the target sorts as {there.collation}, the copy as {here.collation}"
-    if there.encoding != here.encoding:
-        yield f"the target is in {there.encoding}, the copy in {here.encoding}"
-
-
 def _analyze_and_count(replica: Target) -> tuple[int, int]:
-    """Give the planner its statistics, and count tables and rows."""
+    """Compute the planner's statistics, and count tables and rows."""
     with postgresql_driver_connection(replica) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:

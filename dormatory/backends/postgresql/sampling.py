@@ -1,4 +1,4 @@
-"""Some rows of each table of a PostgreSQL database, and all that these refer to, read in one transaction."""
+"""Copy some rows of each table of a PostgreSQL database, and all rows they refer to, in one transaction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
 _ROWS_PER_STATEMENT = 10_000  # rows named in one statement
-_SPARSE_FACTOR = 20  # a table so many times larger than the sample is not read from end to end
+_SPARSE_FACTOR = 20  # of a table so many times larger than the sample only some pages are read
 _SAMPLE_SEED = 42  # the same rows each time
 _MAX_MEMORY_BYTES = 1 << 24
 
@@ -59,7 +59,7 @@ class _ForeignKey:
 
 
 class Sample:
-    """Rows of a database as of one snapshot, which its structure is to be dumped from, too."""
+    """Rows of a database as of one snapshot; dump the structure from the same `snapshot`."""
 
     def __init__(self, source: Target, rows: int, *, whole_table: str) -> None:
         self._source, self._rows, self._whole_table = source, rows, whole_table
@@ -67,7 +67,7 @@ class Sample:
 
     @contextmanager
     def open(self) -> Iterator[Sample]:
-        """Choose the rows, in a transaction that lasts as long as the block and cannot write."""
+        """Choose the rows, in a read-only transaction that lasts until the block ends."""
         with postgresql_driver_connection(self._source) as connection, connection.cursor() as cursor:
             self._cursor = cursor
             cursor.execute(_BEGIN)
@@ -87,7 +87,7 @@ class Sample:
             yield self
 
     def copy_into(self, replica: Target) -> None:
-        """Put the rows into a copy of the structure that has no constraints, indexes and triggers yet."""
+        """Copy the rows into a database with the same tables, without constraints, indexes and triggers."""
         with postgresql_driver_connection(replica) as connection, connection.cursor() as into:
             for oid, ctids in self._chosen_rows.items():
                 table = self._tables[oid]
@@ -130,13 +130,13 @@ class Sample:
         return found
 
     def _add_rows(self, oid: int, ctids: Iterable[str]) -> set[str]:
-        """Take rows, and return those that were not taken before."""
+        """Add rows to the sample, and return those that are new in it."""
         new = set(ctids) - self._chosen_rows[oid]
         self._chosen_rows[oid] |= new
         return new
 
     def _add_parents(self) -> None:
-        """Take the parents of what was taken, and theirs, until there are no more: cycles end there, too."""
+        """Add the parents of all chosen rows, and their parents, until none is new; this ends in cycles as well."""
         waiting = {oid: set(places) for oid, places in self._chosen_rows.items()}
         while waiting:
             child, ctids = waiting.popitem()

@@ -10,25 +10,28 @@ from typing import TYPE_CHECKING, Any
 from psycopg2.extensions import STATUS_BEGIN
 
 from dormatory.backends import driver
+from dormatory.backends.postgresql.autocommit import LEADING_COMMENTS, autocommit_effects
 from dormatory.backends.postgresql.relations import (
     Relation,
     RelationCache,
     RelationSurvey,
     milliseconds,
+    named_locks,
     relation_name,
+    sorted_unique,
     survey_relations,
 )
 from dormatory.backends.tracer import StatementEffects
 from dormatory.sql.lock_modes import LOCK_MODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
-# One row for the transaction itself, and one for each lock it holds.  What goes through pg_locks or pg_class instead
-# takes longer to plan than to run; the names are known already.
+# One row for the transaction itself, and one for each lock it holds.  A query of pg_locks or pg_class takes longer to
+# plan than this takes to run; the names are known already.
 _HELD_LOCKS = """
 SELECT l.virtualtransaction, pg_catalog.current_setting('lock_timeout'), pg_catalog.pg_stat_force_next_flush(),
     l.relation::bigint, l.mode, pg_catalog.pg_relation_filenode(l.relation)::bigint,
@@ -47,17 +50,14 @@ FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexre
 MIN_SERVER_VERSION = (15,)  # the first with pg_stat_force_next_flush(); 14 reached its end of life in November 2026
 
 _LOCK_RANKS = {mode.title().replace(" ", "") + "Lock": rank for rank, mode in enumerate(LOCK_MODES)}
-_LEADING_COMMENTS = r"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+"
-# SET TRANSACTION must come before any query of its transaction, so nothing may be asked after these.
+# SET TRANSACTION must come before any query of its transaction, so no query may follow these.
 _SESSION_STATEMENT = re.compile(
-    _LEADING_COMMENTS
+    LEADING_COMMENTS
     + r"(?:ABORT|BEGIN|COMMIT|DISCARD|END|RELEASE|RESET|ROLLBACK|SAVEPOINT|SET|SHOW|START)\b[^;]*;?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_ROLLBACK = re.compile(_LEADING_COMMENTS + r"ROLLBACK\b", re.IGNORECASE | re.DOTALL)
-_TRUNCATE = re.compile(_LEADING_COMMENTS + r"TRUNCATE\b", re.IGNORECASE | re.DOTALL)
-_CREATE = re.compile(_LEADING_COMMENTS + r"CREATE\b", re.IGNORECASE | re.DOTALL)
-_CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
+_ROLLBACK = re.compile(LEADING_COMMENTS + r"ROLLBACK\b", re.IGNORECASE | re.DOTALL)
+_TRUNCATE = re.compile(LEADING_COMMENTS + r"TRUNCATE\b", re.IGNORECASE | re.DOTALL)
 
 
 def statement_tracer(connection: Connection) -> PostgreSQLStatementTracer | None:
@@ -89,7 +89,7 @@ class PostgreSQLStatementTracer:
 
     This costs one short query per statement, sent to the driver directly: SQLAlchemy's events do not see it. A
     statement in autocommit has released its locks by then, so they are derived as far as possible: see
-    `_autocommit_effects`.
+    `autocommit_effects`.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -107,9 +107,10 @@ class PostgreSQLStatementTracer:
         self._autocommit_survey: RelationSurvey | None = None
 
     def prepare(self, connection: Connection) -> None:
-        """Learn what is there already now, at the end of a transaction behind which nothing comes before the leg.
+        """Read which tables exist, at the end of a transaction after which nothing happens before the leg.
 
-        Another session cannot tell the settings of this one, which have to be known then.
+        Another session does not know the settings of this one, so `connection` may be another one only when they are
+        known.
         """
         if connection is not self._connection and not self._has_settings:
             return
@@ -121,7 +122,7 @@ class PostgreSQLStatementTracer:
         self._is_prepared = True
 
     def start(self) -> None:
-        """Learn what is there before a leg. No transaction is left open that was not open before."""
+        """Read which tables exist before a leg. No transaction is left open that was not open before."""
         is_known, self._is_prepared = self._is_prepared, False
         self._is_provisional = self._connection.in_transaction()
         if not is_known or self._is_provisional:
@@ -136,35 +137,37 @@ class PostgreSQLStatementTracer:
             self._dbapi.rollback()
 
     def forget_transaction(self) -> None:
-        """Forget what was learned inside a transaction that was taken back."""
+        """Forget what was read inside a transaction that was rolled back."""
         self._is_prepared = False
         if self._is_provisional:
             self._relations, self._is_provisional = RelationCache(), False
 
     def before_statement(self) -> None:
-        """Look at the database before a statement that will be a transaction of its own."""
+        """Survey the tables before a statement in autocommit."""
         if not self._is_autocommit:
             self._autocommit_survey = None
         elif self._autocommit_survey is None:
             self._autocommit_survey = survey_relations(self._query)
 
     def after_statement(self, sql: str, *, is_open: bool) -> StatementEffects:
-        """Return what the statement did that has just ended; `is_open` tells that its transaction has not."""
+        """Return the effects of the statement that has just ended; `is_open`: its transaction has not ended."""
         if _SESSION_STATEMENT.match(sql):
             self._has_settings = False
-            if is_open and _ROLLBACK.match(sql):  # to a savepoint: it gave locks back
+            if is_open and _ROLLBACK.match(sql):  # to a savepoint: it released locks
                 self._measure()
             return self.unknown_effects()
         if is_open:
             effects = self._measure()
         elif self._autocommit_survey:
-            effects = self._autocommit_effects(sql, self._autocommit_survey)
+            before, self._autocommit_survey = self._autocommit_survey, survey_relations(self._query)
+            self._lock_timeout = self._autocommit_survey.lock_timeout
+            effects = autocommit_effects(sql, before, self._autocommit_survey, self._relations_before)
         else:
             return self.unknown_effects()
         return replace(effects, rewritten=(), scanned=()) if _TRUNCATE.match(sql) else effects
 
     def unknown_effects(self) -> StatementEffects:
-        """Return what is known of a statement after which nothing could be asked, such as one that failed."""
+        """Return what is known of a statement after which nothing can be queried, such as one that failed."""
         return StatementEffects(lock_timeout=self._lock_timeout)
 
     def _measure(self) -> StatementEffects:
@@ -189,15 +192,11 @@ class PostgreSQLStatementTracer:
         stronger = {oid: rank for oid, rank in held.items() if rank > self._held_ranks.get(oid, 0)}
         self._held_ranks = held
         rewritten = [*self._newly_rewritten(files), *self._rebuilt_indexes(files)]
-        return StatementEffects(
-            self._locks(stronger), _sorted_unique(rewritten), _sorted_unique(scanned), self._lock_timeout
-        )
-
-    def _locks(self, ranks: dict[int, int]) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted((self._relations_before[oid].name, LOCK_MODES[rank]) for oid, rank in ranks.items()))
+        locks = named_locks(self._relations_before, stronger)
+        return StatementEffects(locks, sorted_unique(rewritten), sorted_unique(scanned), self._lock_timeout)
 
     def _newly_rewritten(self, files: dict[int, int]) -> list[str]:
-        """Return the names of those that lie in a file they never lay in: a rollback gives an old one back."""
+        """Return the names of relations in a file that is new to them: a rollback returns to an old file."""
         new = list[str]()
         for oid, file in files.items():
             known = self._relations_before[oid]
@@ -208,7 +207,7 @@ class PostgreSQLStatementTracer:
         return new
 
     def _rebuilt_indexes(self, files: dict[int, int]) -> list[str]:
-        """Return the indexes that ALTER TYPE dropped and made again, unless they kept their file."""
+        """Return the indexes that ALTER TYPE dropped and created again, unless they kept their file."""
         gone = {
             oid for oid, file in files.items() if not file and self._relations_before[oid].file
         } - self._dropped_indexes
@@ -234,42 +233,12 @@ class PostgreSQLStatementTracer:
                 again.append(self._relations_before[oid].name)
         return again
 
-    def _autocommit_effects(self, sql: str, before: RelationSurvey) -> StatementEffects:
-        """Return what became of the catalogs while a statement ran that was a transaction of its own.
-
-        The lock follows from that for indexes made, dropped or rebuilt and for tables dropped or rewritten. It stays
-        unknown for other forms of ALTER TABLE, for rows changed and for VACUUM.
-        """
-        after = self._autocommit_survey = survey_relations(self._query)
-        self._lock_timeout = after.lock_timeout
-        ranks: dict[int, int] = {}
-        rewritten = list[str]()
-        for oid in before.relations.keys() | after.relations.keys():
-            was, now = before.relations.get(oid), after.relations.get(oid)
-            if was and now and was.file == now.file:
-                continue
-            if was and now and oid in self._relations_before:
-                rewritten.append(self._relations_before[oid].name)
-            table = (was.table if was else now.table if now else 0) or oid
-            if table in self._relations_before:
-                ranks[table] = max(ranks.get(table, 0), LOCK_MODES.index(_lock_mode(sql, was, now)))
-        if _CONCURRENTLY.search(sql):  # REINDEX CONCURRENTLY makes another index and gives it the name
-            rewritten += _replaced_indexes(before.relations, after.relations)
-        scanned = [
-            known.name
-            for oid, count in after.scans.items()
-            if count > before.scans.get(oid, 0) and (known := self._relations_before.get(oid)) and known.is_table
-        ]
-        return StatementEffects(
-            self._locks(ranks), _sorted_unique(rewritten), _sorted_unique(scanned), self._lock_timeout
-        )
-
     @property
     def _is_autocommit(self) -> bool:
         """Whether the driver sends the next statement without a transaction around it."""
         if getattr(self._dbapi, "autocommit", False) is True:
             return True
-        # After a COMMIT that was sent as text psycopg2 takes its transaction for open, and begins no other.
+        # After a COMMIT that was sent as text, psycopg2 regards its transaction as open, and begins no other.
         driver: Any = self._connection.connection.driver_connection
         return getattr(driver, "status", None) == STATUS_BEGIN and not driver.info.transaction_status
 
@@ -279,22 +248,3 @@ class PostgreSQLStatementTracer:
 
     def _query(self, sql: str) -> Sequence[Sequence[Any]]:
         return driver.fetch_rows(self._dbapi.cursor(), sql)
-
-
-def _lock_mode(sql: str, was: Relation | None, now: Relation | None) -> str:
-    """Return the lock on its table that a relation needed to be made, dropped or rewritten by itself."""
-    if _CONCURRENTLY.search(sql):
-        return "SHARE UPDATE EXCLUSIVE"
-    is_index_build = _CREATE.match(sql) if was is None else now and was.table
-    return "SHARE" if is_index_build else "ACCESS EXCLUSIVE"  # ALTER TABLE ADD UNIQUE makes an index, too
-
-
-def _replaced_indexes(old: dict[int, Relation], new: dict[int, Relation]) -> list[str]:
-    """Return the names of indexes that another one of the same table took over."""
-    before = {(index.table, index.name) for oid, index in old.items() if index.table and oid not in new}
-    after = {(index.table, index.name) for oid, index in new.items() if index.table and oid not in old}
-    return [name for _, name in before & after]
-
-
-def _sorted_unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(names)))

@@ -1,4 +1,4 @@
-"""The values of a snapshot, built from what SQLite answered."""
+"""Build the values of a snapshot from SQLite's catalog."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class SQLiteObjectBuilder:
-    """Builds values, and notes in the memory which tables it could not read."""
+    """Builds values, and records in the cache which tables it could not read."""
 
     def __init__(self, cache: SQLiteCatalogCache) -> None:
         self._cache = cache
 
     def relation(self, name: str) -> Table | View | None:
-        """Return a table or a view, if there is one of this name in small letters."""
+        """Return the table or view with this name in lower case, None if there is none."""
         self._cache.unread_tables.pop(name, None)
         found = self._cache.relations.get(name)
         if found is None:
@@ -38,7 +38,7 @@ class SQLiteObjectBuilder:
         return render((self._name_or_string(token) for token in tokens), DIALECT)
 
     def _name_or_string(self, token: Token) -> Token:
-        """Return a token as it is, but what may be a string in double quotes keeps its case."""
+        """Return the token; a text in double quotes that may be a string becomes one, which keeps its case."""
         unknown = token.quote == '"' and not self._cache.name_counts.get(token.text.lower())
         return Token(TokenKind.STRING, f'"{token.text}"') if unknown and token.text != token.text.lower() else token
 
@@ -62,7 +62,7 @@ class SQLiteObjectBuilder:
         return replace(table, triggers=triggers) if triggers else table
 
     def _unread_table(self, found: SQLiteSchemaRow) -> Table:
-        """Return a table whose statement the parser does not know: its text stands for what is in it."""
+        """Return a table whose statement the parser cannot read: it is compared as a text."""
         note = f"constraints of table {found.name}, one by one: its statement could not be read"
         self._cache.unread_tables[found.name.lower()] = note
         return Table(

@@ -1,4 +1,4 @@
-"""What sqlite_schema and PRAGMA table_xinfo answered, and which tables and views a change of it concerns."""
+"""The rows of sqlite_schema and PRAGMA table_xinfo, and which tables and views a change of them affects."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class SQLiteSchemaRow(NamedTuple):
 
 
 class SQLiteCatalogCache:
-    """The rows, tables and views by their names in small letters."""
+    """The rows; tables and views by their names in lower case."""
 
     def __init__(self, ignored: Collection[str]) -> None:
         self._ignored = frozenset(ignored)
         self._objects: dict[int, SQLiteSchemaRow] = {}  # by rowid, as below
         self._columns: dict[str, list[TableXinfoRow]] = {}
         self._parts: dict[str, set[int]] = defaultdict(set)  # indexes and triggers by their table
-        self._referencing: dict[str, set[int]] = defaultdict(set)  # tables by what their foreign keys name
-        self._ambiguous: dict[str, set[int]] = defaultdict(set)  # views and triggers by what may be a string in them
+        self._referencing: dict[str, set[int]] = defaultdict(set)  # tables by the parents of their foreign keys
+        self._ambiguous: dict[str, set[int]] = defaultdict(set)  # views and triggers by possible strings in them
         self._virtual: set[int] = set()
         self.relations: dict[str, SQLiteSchemaRow] = {}  # tables and views
         self.name_counts: Counter[str] = Counter()  # of tables and columns
-        self._previous_counts: dict[str, int] = {}  # how often there were those names of which that changes
+        self._previous_counts: dict[str, int] = {}  # the counts of those names whose count changes, before
         self.unread_tables: dict[str, str] = {}  # why tables could not be compared
 
     @property
@@ -65,7 +65,7 @@ class SQLiteCatalogCache:
         return sorted((it for it in found if it.type == kind), key=lambda it: it.name)
 
     def parent(self, name: str) -> tuple[str, tuple[str, ...]]:
-        """Return the true name of a table that a foreign key names, and the columns of its primary key."""
+        """Return the name of a foreign key's parent as it was created, and the columns of its primary key."""
         found = self.relations.get(name.lower())
         keys = sorted((row.key, row.name) for row in self.columns(name) if row.key)
         is_table = found is not None and found.type == "table"
@@ -77,7 +77,7 @@ class SQLiteCatalogCache:
         columns: Mapping[str, list[TableXinfoRow]],
         removed: Collection[int],
     ) -> set[str]:
-        """Take rows that are new or that changed, forget others; return the tables and views this concerns."""
+        """Add rows that are new or changed, remove others; return the tables and views that are affected."""
         self._previous_counts = {}
         affected = [self._objects[key] for key in (*removed, *objects) if key in self._objects]
         for key in self._objects.keys() & {*removed, *objects}:
@@ -110,7 +110,7 @@ class SQLiteCatalogCache:
             self._columns.pop(found.name.lower(), None)
 
     def _register(self, key: int, sign: int) -> None:
-        """Put an object into the registers, or take it out with -1."""
+        """Add an object to the registers, or remove it with -1."""
         found = self._objects[key]
         if found.type == "table":
             own = [row.name.lower() for row in self.columns(found.name)]
@@ -128,7 +128,7 @@ class SQLiteCatalogCache:
 
 
 def _referenced_tables(found: SQLiteSchemaRow) -> Iterator[str]:
-    """Yield what a table's foreign keys name, in small letters."""
+    """Yield the parents of a table's foreign keys, in lower case."""
     if found.type == "table" and not found.is_virtual:
         try:
             parts = parse_table(found.sql).constraints
@@ -138,7 +138,7 @@ def _referenced_tables(found: SQLiteSchemaRow) -> Iterator[str]:
 
 
 def _ambiguous_names(found: SQLiteSchemaRow) -> Iterator[str]:
-    """Yield, in small letters, what is a string unless something has that name, and would keep its capitals."""
+    """Yield, in lower case, quoted texts with capitals that are strings unless an object has that name."""
     if found.type in _KINDS_WITH_BODY:
         tokens = tokenize(found.sql, DIALECT)
         yield from {token.text.lower() for token in tokens if token.quote == '"' and token.text != token.text.lower()}

@@ -1,7 +1,7 @@
-"""SQLite's CREATE statements, read for what no PRAGMA tells: constraint names, CHECKs, COLLATE, ON CONFLICT, ...
+"""Parse SQLite's CREATE statements for what no PRAGMA shows: constraint names, CHECKs, COLLATE, ON CONFLICT, ...
 
-The grammar is the one of https://sqlite.org/lang_createtable.html and parse.y; both let a statement pass that no
-manual would show, e.g. table constraints without commas between them.
+The grammar is that of https://sqlite.org/lang_createtable.html and parse.y. Both accept unusual statements, for
+example table constraints without commas between them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ParsedConstraint:
 
 @dataclass(slots=True)
 class ParsedColumn:
-    """What a column's definition says beyond PRAGMA table_xinfo."""
+    """The parts of a column's definition that PRAGMA table_xinfo does not show."""
 
     name: str
     collation: str | None = None
@@ -67,7 +67,7 @@ class ParsedColumn:
 
 @dataclass(frozen=True, slots=True)
 class ParsedTable:
-    """What a CREATE TABLE statement says."""
+    """The contents of a CREATE TABLE statement."""
 
     columns: tuple[ParsedColumn, ...]
     constraints: tuple[ParsedConstraint, ...]
@@ -76,7 +76,7 @@ class ParsedTable:
 
 @dataclass(frozen=True, slots=True)
 class ParsedIndex:
-    """What a CREATE INDEX statement says."""
+    """The contents of a CREATE INDEX statement."""
 
     unique: bool
     keys: tuple[tuple[Token, ...], ...]
@@ -85,7 +85,7 @@ class ParsedIndex:
 
 @lru_cache(maxsize=4096)
 def parse_table(sql: str) -> ParsedTable:
-    """Return what a CREATE TABLE statement says; UnreadableError is raised if it is not of the expected form."""
+    """Return the contents of a CREATE TABLE statement; raises SQLParseError if its form is unknown."""
     cursor = TokenCursor(tokenize(sql, DIALECT))
     cursor.expect("create")
     cursor.expect("table")
@@ -98,7 +98,7 @@ def parse_table(sql: str) -> ParsedTable:
 
 @lru_cache(maxsize=4096)
 def parse_index(sql: str) -> ParsedIndex:
-    """Return what a CREATE INDEX statement says; UnreadableError is raised if it is not of the expected form."""
+    """Return the contents of a CREATE INDEX statement; raises SQLParseError if its form is unknown."""
     cursor = TokenCursor(tokenize(sql, DIALECT))
     cursor.expect("create")
     unique = cursor.accept("unique")
@@ -113,7 +113,7 @@ def parse_index(sql: str) -> ParsedIndex:
 
 
 class _TableBodyParser:
-    """Reads what stands between the parentheses of CREATE TABLE."""
+    """Reads the text in the parentheses of CREATE TABLE."""
 
     def __init__(self, cursor: TokenCursor) -> None:
         self._cursor = cursor
@@ -149,7 +149,7 @@ class _TableBodyParser:
             label = None
 
     def _parse_column_constraint(self, column: ParsedColumn, label: str | None) -> ParsedConstraint | None:
-        """Read one constraint of a column; None stands for a fact that went into the column."""
+        """Read one constraint of a column; return None for one that became a property of the column."""
         cursor, key = self._cursor, Token(TokenKind.NAME, column.name, quote="[")
         if cursor.accept("primary", "key"):
             direction = [cursor.take()] if cursor.word in {"asc", "desc"} else []
@@ -170,7 +170,7 @@ class _TableBodyParser:
         return None
 
     def _parse_column_attribute(self, column: ParsedColumn) -> None:
-        """Read what a column says of itself."""
+        """Read a property of a column."""
         cursor = self._cursor
         if cursor.accept("not", "null"):
             column.not_null_conflict = self._parse_conflict()
@@ -187,14 +187,14 @@ class _TableBodyParser:
             cursor.raise_unexpected()
 
     def _defer_last(self, deferrable: str) -> None:
-        """Give a DEFERRABLE that stands apart to the foreign key before it, as SQLite does."""
+        """Add a separate DEFERRABLE to the foreign key before it, as SQLite does."""
         for place in reversed(range(len(self.constraints))):
             if self.constraints[place].kind == "FOREIGN KEY":
                 self.constraints[place] = replace(self.constraints[place], deferrable=deferrable)
                 return
 
     def _skip_default(self) -> None:
-        """Pass over a default: PRAGMA table_xinfo tells it."""
+        """Skip a default: PRAGMA table_xinfo shows it."""
         if self._cursor.word == "(":
             self._cursor.take_group()
         elif self._cursor.take().word in _SIGNS:
@@ -217,7 +217,7 @@ class _TableBodyParser:
             cursor.raise_unexpected()
 
     def _parse_key(self, kind: str, label: str | None) -> ParsedConstraint:
-        """Read the columns of a key; AUTOINCREMENT may stand among them."""
+        """Read the columns of a key; AUTOINCREMENT may be among them."""
         runs = [tuple(run) for run in split_at_commas(self._cursor.take_group())]
         auto = bool(runs[-1]) and runs[-1][-1].word == "autoincrement"
         if auto:
@@ -227,13 +227,13 @@ class _TableBodyParser:
         return ParsedConstraint(kind, label, keys=tuple(runs), conflict=self._parse_conflict(), autoincrement=auto)
 
     def _parse_check(self, label: str | None) -> ParsedConstraint:
-        """Read a CHECK; SQLite takes ON CONFLICT after it and makes nothing of it."""
+        """Read a CHECK; SQLite accepts ON CONFLICT after it and ignores it."""
         part = ParsedConstraint("CHECK", label, expression=tuple(self._cursor.take_group()))
         self._parse_conflict()
         return part
 
     def _parse_reference(self, label: str | None, columns: tuple[str, ...]) -> ParsedConstraint:
-        """Read what follows REFERENCES."""
+        """Read the text after REFERENCES."""
         cursor, facts = self._cursor, dict[str, Any]()
         table = cursor.take_name()
         referred = cursor.take_names() if cursor.word == "(" else ()
@@ -255,7 +255,7 @@ class _TableBodyParser:
                 )
 
     def _parse_deferrable(self) -> str | None:
-        """Read [NOT] DEFERRABLE [INITIALLY ...] if it is there; only one form of it has an effect in SQLite."""
+        """Read [NOT] DEFERRABLE [INITIALLY ...], if present; only one form of it has an effect in SQLite."""
         is_negated = self._cursor.accept("not", "deferrable")
         if not is_negated and not self._cursor.accept("deferrable"):
             return None
@@ -263,7 +263,7 @@ class _TableBodyParser:
         return "DEFERRABLE INITIALLY DEFERRED" if initially == "deferred" and not is_negated else ""
 
     def _parse_conflict(self) -> str:
-        """Read ON CONFLICT if it is there; ABORT is what holds without it."""
+        """Read ON CONFLICT, if present; ABORT is the default."""
         if not self._cursor.accept("on", "conflict"):
             return ""
         found = self._cursor.take().word.upper()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.backends.queries import VERSION_TABLE
+from dormatory.backends.queries import VERSION_TABLE, version_inserts
 from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.engine import sqlite_driver_connection
 from dormatory.errors import DatabaseNotEmptyError, MissingDatabaseError
@@ -28,7 +28,7 @@ _KIND_ORDER = {"table": 0, "view": 1, "index": 2, "trigger": 3}
 
 
 def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
-    """Return the structure and the revision of a database as SQL (see dormatory.backends.dump.Dump).
+    """Return the structure and the revision of a database as SQL (see parts.Dump).
 
     Tables are sorted by name: SQLite looks for the other table of a foreign key, and for the tables of a view or a
     trigger, only when rows are read or written.
@@ -50,7 +50,7 @@ def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
 
 
 def load_schema(target: Target, text: str) -> None:
-    """Execute a dump in an empty database (see dormatory.backends.dump.Dump)."""
+    """Execute a dump in an empty database (see parts.Dump)."""
     with sqlite_driver_connection(target, writing=True) as driver:
         if driver.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise DatabaseNotEmptyError(str(target))
@@ -59,11 +59,9 @@ def load_schema(target: Target, text: str) -> None:
 
 
 def _revision_inserts(driver: sqlite3.Connection, table: str) -> str:
-    """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
     name = DIALECT.quote_identifier(table)
-    query = "SELECT quote(version_num) FROM {} ORDER BY version_num COLLATE BINARY"
-    statement = "INSERT INTO {} (version_num) VALUES ({});\n"
-    return "".join(statement.format(name, row) for (row,) in driver.execute(query.format(name)))
+    rows = driver.execute(f"SELECT quote(version_num) FROM {name} ORDER BY version_num COLLATE BINARY")  # noqa: S608  # quoted
+    return version_inserts(name, (row[0] for row in rows))
 
 
 def _with_semicolon(sql: str) -> str:

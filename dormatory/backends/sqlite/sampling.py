@@ -1,4 +1,4 @@
-"""Some rows of each table of an SQLite file, and all that these refer to; the others are deleted from it."""
+"""Reduce an SQLite file to some rows of each table and all rows they refer to; the others are deleted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Shadow tables, which virtual tables keep their own data in, and those that only views stand for are left as they are.
-# A column may have one of the three names of the rowid, and hides it then.
 _quote = DIALECT.quote_identifier
+# Shadow tables of virtual tables, and views, are not changed. A column can hide one of the three names of the rowid.
 _TABLES = """
 SELECT t.name, CASE WHEN NOT t.wr THEN (SELECT n.column1 FROM (VALUES ('rowid'), ('oid'), ('_rowid_')) AS n
     WHERE n.column1 NOT IN (SELECT lower(c.name) FROM pragma_table_xinfo(t.name) AS c) LIMIT 1) END
@@ -24,7 +23,7 @@ FROM pragma_table_list AS t
 WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY t.name"""
 _REFERENCES = """
 SELECT f.id, f."table", f."from", f."to" FROM pragma_foreign_key_list(?) AS f ORDER BY f.id, f.seq"""
-# Knuth's multiplier spreads the rows that are taken over the table, and takes the same ones each time.
+# Knuth's multiplier chooses rows from the whole table, and the same ones each time.
 _SAMPLE_ORDER = "({} * 2654435761) % 4294967296"
 
 
@@ -38,9 +37,9 @@ class _ForeignKey:
 
 
 def reduce_to_sample(path: Path, rows: int, *, whole_table: str) -> tuple[str, ...]:
-    """Leave at most so many rows in each table of a file besides those that are referred to.
+    """Leave at most so many rows in each table of a file, besides the rows that others refer to.
 
-    The table `whole` keeps all it has, and so do tables whose rows have no number to go by, whose names are returned.
+    `whole_table` keeps all rows, and so do tables without a rowid, whose names are returned.
     """
     with closing(sqlite_connection(path, wait_seconds=30)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
@@ -61,9 +60,9 @@ def reduce_to_sample(path: Path, rows: int, *, whole_table: str) -> tuple[str, .
 
 
 def _add_parents(connection: sqlite3.Connection, rowids: dict[str, str | None]) -> None:
-    """Add the parents of what is kept, and theirs, until there are no more: cycles and self references end, too.
+    """Keep the parents of all kept rows, and their parents, until none is new; this ends in cycles as well.
 
-    Each round looks at the rows that the one before has added: a chain may be as long as its table.
+    Each round looks at the rows that the previous round has added: a chain may be as long as its table.
     """
     tables = list(rowids)
     places = {name.lower(): place for place, name in enumerate(tables)}
@@ -104,7 +103,7 @@ def _primary_key(connection: sqlite3.Connection, table: str) -> list[str]:
 
 
 def _delete_unkept_rows(connection: sqlite3.Connection, rowids: dict[str, str | None], sampled: set[str]) -> None:
-    """Delete what is not kept; triggers are taken away meanwhile, since nobody deletes these rows for good."""
+    """Delete all other rows; triggers are dropped meanwhile, since this is not a change that they are made for."""
     query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
     triggers = connection.execute(query).fetchall()
     for name, _ in triggers:

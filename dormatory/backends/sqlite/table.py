@@ -1,4 +1,4 @@
-"""One SQLite table: what its CREATE statement and PRAGMA table_xinfo say together, inline or not, in one form."""
+"""Build one SQLite table from its CREATE statement and PRAGMA table_xinfo, inline constraints as table constraints."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TableXinfoRow(NamedTuple):
     hidden: int  # 2 and 3: generated
 
     def column(self) -> Column:
-        """Return what the row alone tells."""
+        """Return the column, without what only the CREATE statement says."""
         return Column(self.name, _type(self.type), nullable=not self.not_null, default=_default(self.default))
 
 
@@ -46,7 +46,7 @@ def build_table(
     indexes: tuple[tuple[str, str], ...],
     parents: tuple[tuple[str, str, tuple[str, ...]], ...],
 ) -> Table:
-    """Return a table without its triggers; UnreadableError is raised for a statement that cannot be read.
+    """Return a table without its triggers; SQLParseError is raised for a statement that cannot be read.
 
     `indexes` are names and statements; `parents` are the tables that foreign keys point to: as written, as declared,
     and their primary keys.  The same arguments come again with each step of a history, so results are kept.
@@ -67,7 +67,7 @@ def build_table(
 
 
 class _TableBuilder:
-    """Joins the two sources; names come from the PRAGMA, which has them as they were declared."""
+    """Joins the two sources; names come from the PRAGMA, which has them as declared."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class _TableBuilder:
         )
 
     def constraints(self) -> tuple[Constraint, ...]:
-        """Return the constraints, sorted; the same one written twice counts once, as it does in SQLite."""
+        """Return the constraints, sorted; two equal ones count as one, as in SQLite."""
         found = {self._constraint(part) for part in self._text.constraints}
         return tuple(sorted(found, key=lambda it: (it.kind, it.name or "", it.definition)))
 
@@ -106,7 +106,7 @@ class _TableBuilder:
         return Column(
             row.name,
             _type(row.type),
-            # NOT NULL on an alias of the rowid changes nothing: NULL means "give me a number" either way.
+            # NOT NULL on an alias of the rowid has no effect: NULL there means "the next number".
             nullable=not (row.not_null or is_alias),
             not_null_note=text.not_null_conflict or None,
             default=_default(row.default),
@@ -123,7 +123,7 @@ class _TableBuilder:
         return None if self._has_inline_descending_key() else keys[0].name
 
     def _has_inline_descending_key(self) -> bool:
-        """Tell whether the key is written `x INTEGER PRIMARY KEY DESC`: an old bug, kept, makes it no alias."""
+        """Return whether the key is written `x INTEGER PRIMARY KEY DESC`: by an old bug, such a column is no alias."""
         return any(
             part.inline and part.kind == "PRIMARY KEY" and part.keys[0][-1].word == "desc"
             for part in self._text.constraints
@@ -159,7 +159,7 @@ class _TableBuilder:
         return Constraint("FOREIGN KEY", part.name, " ".join(words), columns, references=reference)
 
     def _key_text(self, run: Sequence[Token]) -> str:
-        """Return a key of an index or constraint without what holds anyway: ASC, the column's own collation."""
+        """Return a key of an index or constraint without defaults: ASC, the column's own collation."""
         tokens, ending = list(run), ""
         if tokens[-1].word in {"asc", "desc"}:
             ending = " DESC" * (tokens.pop().word == "desc")
@@ -173,7 +173,7 @@ class _TableBuilder:
     def _expression(self, tokens: Sequence[Token]) -> str:
         """Return an expression on the columns of the table.
 
-        What stands in double quotes and names no column is a string to SQLite: https://sqlite.org/quirks.html#dblquote
+        A text in double quotes that names no column is a string to SQLite: https://sqlite.org/quirks.html#dblquote
         """
         if len(tokens) == 1 and tokens[0].text.lower() in self._declared_names:
             return DIALECT.quote_identifier(tokens[0].text.lower())
@@ -193,7 +193,7 @@ def _type(declared: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _default(text: str | None) -> str | None:
-    """Return a default; NULL is none, and a lone name is a string to SQLite."""
+    """Return a default; NULL means none, and a single name is a string to SQLite."""
     if text is None:
         return None
     tokens = without_parentheses(tokenize(text, DIALECT))

@@ -11,7 +11,7 @@ import pytest
 from psycopg2 import sql
 
 from dormatory.backends import programs
-from dormatory.backends.postgresql.dump import archive, dump_schema, load_schema
+from dormatory.backends.postgresql.dump import archive_entries, dump_schema, load_schema
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import ProgramFailedError, ProgramTooOldError
@@ -211,9 +211,9 @@ def test_a_generated_not_null_name_is_left_out(new_target: Callable[[], Target])
 def test_only_objects_are_read_from_the_output_of_pg_restore(line: str) -> None:
     script = SCRIPT.format(restrict=line, unrestrict=line.replace("restrict", "unrestrict"))
 
-    (entry,) = archive.parse_archive(script)
+    (entry,) = archive_entries.parse_archive(script)
 
-    assert entry == archive.ArchiveEntry(
+    assert entry == archive_entries.ArchiveEntry(
         number=6,
         dependencies=frozenset({3, 4}),
         kind="TABLE",

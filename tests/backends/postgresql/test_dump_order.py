@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dormatory.backends.postgresql.dump.archive import ArchiveEntry
+from dormatory.backends.postgresql.dump.archive_entries import ArchiveEntry
 from dormatory.backends.postgresql.dump.order import arrange
 from dormatory.backends.sqlite.dump import with_sorted_constraints
 

@@ -10,11 +10,11 @@ from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.dump import archive
 from dormatory.backends.postgresql.dump.order import arrange
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
-from dormatory.backends.queries import VERSION_TABLE
+from dormatory.backends.queries import VERSION_TABLE, version_inserts
 from dormatory.errors import DatabaseNotEmptyError
 
 if TYPE_CHECKING:
-    from dormatory.backends.postgresql.dump.archive import ArchiveEntry
+    from dormatory.backends.postgresql.dump.archive_entries import ArchiveEntry
     from dormatory.backends.url import Target
 
 # All of pg_dump's settings that change what the statements below them mean.  Every name is written with its schema.
@@ -31,7 +31,7 @@ SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.o
 
 
 def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
-    """Return the structure and the revision of a database as SQL (see dormatory.backends.dump.Dump)."""
+    """Return the structure and the revision of a database as SQL (see parts.Dump)."""
     with postgresql_driver_connection(target) as driver:
         entries = archive.read_archive(target, driver.server_version // 10000)
         versions = [entry for entry in entries if entry.kind == "TABLE" and entry.name == version_table]
@@ -42,7 +42,7 @@ def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
 
 
 def load_schema(target: Target, text: str) -> None:
-    """Execute a dump in an empty database (see dormatory.backends.dump.Dump).
+    """Execute a dump in an empty database (see parts.Dump).
 
     The driver sends it, not psql: psql executes backslash commands in its input, including shell commands
     (CVE-2025-8714); the server only knows SQL.  All statements sent at once are one transaction.
@@ -57,11 +57,8 @@ def load_schema(target: Target, text: str) -> None:
 
 
 def _revision_inserts(driver: Any, table: ArchiveEntry) -> str:
-    """Return one INSERT for each row of Alembic's table, so that a new revision changes one line."""
     with driver.cursor() as cursor:
         query = 'SELECT quote_literal(version_num) FROM {} ORDER BY version_num COLLATE "C"'
         cursor.execute(sql.SQL(query).format(sql.Identifier(table.namespace, table.name)))
         rows = cursor.fetchall()
-    name = DIALECT.qualified_name(table.namespace, table.name)
-    statement = "INSERT INTO {} (version_num) VALUES ({});\n"
-    return "".join(statement.format(name, row) for (row,) in rows)
+    return version_inserts(DIALECT.qualified_name(table.namespace, table.name), (row[0] for row in rows))

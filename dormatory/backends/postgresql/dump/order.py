@@ -1,13 +1,14 @@
-"""The objects of a PostgreSQL archive in the order a reviewer reads them, which is one that loads.
+"""Sort the objects of a PostgreSQL archive in an order that reviewers can read and a database can load.
 
-One block per object, by kind and name.  A table's block holds all that is the table's: its sequences, constraints,
-foreign keys too, indexes, triggers, policies and comments.  PostgreSQL takes a foreign key only when the other table
-is there, so a table that others need stands right before the first of them; all else is by name.  Where tables need
-each other in a circle, the statement that closes it follows as soon as it can, in a block that says "continued".
+There is one block per object, sorted by kind and name.  A table's block holds everything that belongs to the table:
+sequences, constraints with foreign keys, indexes, triggers, policies and comments.  PostgreSQL accepts a foreign key
+only if the other table exists, so a table that others need comes right before the first of them; everything else is
+sorted by name.  Where tables need each other in a circle, the statement that closes it follows as soon as possible, in
+a block with "continued" in its title.
 
-The other ways: all foreign keys in a section of their own keep the tables in the order of their names, but take every
-reference away from its column and split each new table in two places.  Tables sorted after what they need (by name
-among those that are ready) would send a table to the end of the file when it gets a foreign key to a new one.
+We do not put all foreign keys into a section of their own: the tables would stay sorted by name, but every reference
+would be far from its column, and each new table would appear in two places.  We do not sort all tables after what they
+need either: a table would move to the end of the file when it gets a foreign key to a new one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from dormatory.backends.postgresql.dump.archive import ArchiveEntry
+    from dormatory.backends.postgresql.dump.archive_entries import ArchiveEntry
 
 _RELATION_KINDS = frozenset({"TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW"})
 # Kinds of objects in the order of their sections; kinds not named are operators, casts, servers and the like.
@@ -35,7 +36,7 @@ _PART_KINDS = (
     "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "COMMENT",
 )  # fmt: skip
 _PART_ORDER = {kind: place for place, kind in enumerate(_PART_KINDS)}
-# A statement of these kinds waits for what it needs; it does not bring another object forward.
+# A statement of these kinds waits for what it needs; it does not move another object forward.
 _WAITING_KINDS = frozenset(
     {"RULE", "TRIGGER", "POLICY", "COMMENT", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA"}
 )
@@ -43,7 +44,7 @@ _WAITING_KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DumpBlock:
-    """Statements that stand together below a title."""
+    """Statements under one title."""
 
     title: str
     statements: tuple[str, ...]
@@ -51,27 +52,27 @@ class DumpBlock:
 
 @dataclass(slots=True, eq=False)
 class _DumpObject:
-    """An object with its parts, on its way to becoming a block."""
+    """An object with its parts, from which a block is made."""
 
     head: ArchiveEntry
     parts: list[ArchiveEntry] = field(default_factory=list)
-    dependencies: set[_DumpObject] = field(default_factory=set)  # what has to stand before it
+    dependencies: set[_DumpObject] = field(default_factory=set)  # what must come before it
     section: int = 0
 
     @property
     def sort_key(self) -> tuple[int, str, str, str]:
-        """Where it stands as long as nothing brings it forward."""
+        """Its place unless another object moves it forward."""
         return self.section, self.head.namespace, self.head.name, self.head.kind
 
     @property
     def title(self) -> str:
-        """What a reviewer looks for."""
+        """The title of its block."""
         namespace = "" if self.head.namespace in {"-", "public"} else f"{self.head.namespace}."
         return f"{self.head.kind.lower()} {namespace}{self.head.name}"
 
 
 def arrange(entries: Sequence[ArchiveEntry], *, last: ArchiveEntry | None = None) -> tuple[DumpBlock, ...]:
-    """Return the blocks of a dump; the table `last` closes it, whatever its name."""
+    """Return the blocks of a dump; the table `last` comes last."""
     owners = _owners(entries)
     objects = list(dict.fromkeys(owners.values()))
     for entry in entries:
@@ -103,13 +104,13 @@ def _owners(entries: Iterable[ArchiveEntry]) -> dict[int, _DumpObject]:
 
 
 def _owner_entry(entry: ArchiveEntry, needed: list[ArchiveEntry]) -> ArchiveEntry | None:
-    """Return which of the entries that a part needs it is a part of; None for an object of its own."""
+    """Return the entry, among those it needs, that an entry is a part of; None for an object of its own."""
     if entry.kind not in _PART_ORDER:
         return None
     if entry.kind.startswith("PUBLICATION"):
         needed = [other for other in needed if other.kind == "PUBLICATION"]
     relations = [other for other in needed if other.kind in _RELATION_KINDS]
-    if entry.kind in {"SEQUENCE", "INDEX", "STATISTICS"}:  # their names do not tell the table's
+    if entry.kind in {"SEQUENCE", "INDEX", "STATISTICS"}:  # their names do not contain the table's
         needed = relations
     named = [other for other in needed if other.namespace == entry.namespace and _is_part_name(entry.name, other.name)]
     found = named or relations or needed
@@ -117,12 +118,12 @@ def _owner_entry(entry: ArchiveEntry, needed: list[ArchiveEntry]) -> ArchiveEntr
 
 
 def _is_part_name(part: str, whole: str) -> bool:
-    """Tell whether the name of a part, `object pk_object` or `pk_object`, speaks of the entry `whole`."""
+    """Return whether the name of a part, `object pk_object` or `pk_object`, refers to the entry `whole`."""
     return part == whole or part.startswith(f"{whole} ") or whole.endswith(f" {part}")
 
 
 def _section(found: _DumpObject) -> int:
-    """Return the section of an object; a function that needs a table does not bring that table forward."""
+    """Return the section of an object; a function that needs a table does not move that table forward."""
     section = _SECTION_NUMBERS.get(found.head.kind, _SECTION_NUMBERS["*"])
     if section >= _SECTION_NUMBERS["TABLE"]:
         return section
@@ -137,7 +138,7 @@ def _section(found: _DumpObject) -> int:
 
 
 def _objects_in_order(objects: Iterable[_DumpObject]) -> Iterator[_DumpObject]:
-    """Yield objects by section and name, each after what it needs, as far as there is no circle."""
+    """Yield objects by section and name, each after what it needs, except in a circle."""
     seen: set[_DumpObject] = set()
     for first in sorted(objects, key=lambda found: found.sort_key):
         if first in seen:
@@ -156,7 +157,7 @@ def _objects_in_order(objects: Iterable[_DumpObject]) -> Iterator[_DumpObject]:
 
 
 class _BlockWriter:
-    """Writes blocks, and keeps a statement back until all that it needs is written."""
+    """Writes blocks; a statement waits until everything that it needs is written."""
 
     def __init__(self, numbers: Collection[int]) -> None:
         self._known = frozenset(numbers)
@@ -167,7 +168,7 @@ class _BlockWriter:
     def write(self, found: _DumpObject) -> None:
         """Write an object's block, and then what waited for it."""
         self._finish_view(found)
-        # Comments stay in the order of the columns they speak of.
+        # Comments stay in the order of their columns.
         parts = sorted(found.parts, key=lambda part: (_PART_ORDER[part.kind], part.kind != "COMMENT" and part.name))
         self._write(found, found.title, [found.head, *parts])
         progress = True
@@ -177,7 +178,7 @@ class _BlockWriter:
                 progress |= self._write(other, f"{other.title}, continued", self._waiting.pop(other))
 
     def blocks(self) -> tuple[DumpBlock, ...]:
-        """Return the blocks; an archive never leaves a statement waiting."""
+        """Return the blocks; in a real archive no statement waits at the end."""
         if self._waiting:
             message = f"circular: {', '.join(found.title for found in self._waiting)}"
             raise AssertionError(message)
