@@ -19,6 +19,7 @@ from dormatory.errors import EmptyDestinationError
 from dormatory.system.tuning import tune_process
 
 if TYPE_CHECKING:
+    from dormatory.backends.url import Target
     from dormatory.commands.upgrade import MoveResult
     from dormatory.project.project import Project
 
@@ -48,15 +49,16 @@ def _run_command(options: argparse.Namespace) -> None:
     if not options.to:
         raise EmptyDestinationError
     project = Project.locate(Path.cwd())
+    target = project.target()
     if options.sql:
-        write_upgrade_sql(project, options.to)
+        write_upgrade_sql(project, target, options.to)
         return
     is_plain_upgrade = (options.command, options.to, options.verbose) == ("upgrade", "head", False)
-    result = find_nothing_to_do(project) if is_plain_upgrade else None
-    print(move_result_line(result or _move(options, project)))
+    result = find_nothing_to_do(project, target) if is_plain_upgrade else None
+    print(move_result_line(result or _move(options, project, target)))
 
 
-def _move(options: argparse.Namespace, project: Project) -> MoveResult:
+def _move(options: argparse.Namespace, project: Project, target: Target) -> MoveResult:
     from dormatory.commands.upgrade import downgrade, stamp, upgrade
     from dormatory.report.progress import show_progress
 
@@ -65,11 +67,11 @@ def _move(options: argparse.Namespace, project: Project) -> MoveResult:
     with show_progress() as progress:
         match options.command:
             case "upgrade":
-                return upgrade(project, options.to, progress, with_backup=options.backup)
+                return upgrade(project, target, options.to, progress, with_backup=options.backup)
             case "downgrade":
-                return downgrade(project, options.to, progress, confirmed=options.confirm)
+                return downgrade(project, target, options.to, progress, confirmed=options.confirm)
             case _:
-                return stamp(project, options.to)
+                return stamp(project, target, options.to)
 
 
 def _show_statements() -> None:

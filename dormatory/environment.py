@@ -26,6 +26,7 @@ from dormatory.runtime import autogenerate, guards, numbering
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.lock_retry import with_lock_retries
 from dormatory.runtime.progress import Notice
+from dormatory.runtime.runner import TARGET_ATTRIBUTE
 from dormatory.system.signals import call_on_signals
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(metadata: MetaData) -> None:
     add_checksums_with(context.script, project)
     target: Target | None = None
     try:
-        target = project.target()
+        target = config.attributes.get(TARGET_ATTRIBUTE) or project.target()
         guards.refuse_broken_history(context.script, project)
         if context.is_offline_mode():
             _run_offline(target, metadata)
@@ -148,7 +149,7 @@ def _run_offline(target: Target, metadata: MetaData) -> None:
     """Write the SQL instead of running it; a revision that queries the database cannot be written."""
     backend = backend_for(target)
     context.configure(
-        url=target.url,
+        url=target.sqlalchemy_url(),
         literal_binds=True,
         dialect_opts={"paramstyle": "named"},
         transactional_ddl=True,

@@ -16,6 +16,7 @@ import pytest
 from invoke.program import Program
 
 from dormatory import __main__ as command
+from dormatory.backends.database_url import DatabaseURL
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.project.project import Project
 from dormatory.runtime import scratch
@@ -173,7 +174,7 @@ class SmallProject:
 
     @staticmethod
     def _url_text(url: object) -> str:
-        return str(url.render_as_string(hide_password=False)) if hasattr(url, "render_as_string") else str(url)
+        return url.render() if isinstance(url, DatabaseURL) else str(url)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dormatory.backends.parts import (
         Backup,
         Dump,
+        FastPath,
         Introspection,
         Probe,
         Replica,
@@ -102,9 +103,6 @@ class Backend(ABC):
     title: ClassVar[str]
     """How its makers write it."""
 
-    driver_name: ClassVar[str]
-    """What stands before `://` for the driver that this package works with."""
-
     async_drivers: ClassVar[tuple[str, ...]]
     """SQLAlchemy's asynchronous drivers, the preferred one first: for projects whose env.py needs one."""
 
@@ -134,6 +132,7 @@ class Backend(ABC):
 
     backup: Backup = _part()
     scratch: Scratch = _part()
+    fast_path: FastPath = _part()
     introspection: Introspection = _part()
     dump: Dump = _part()
     row_io: RowIO = _part()

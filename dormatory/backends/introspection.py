@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
+from dormatory.backends.names import BACKEND_NAMES
+from dormatory.backends.registry import backend_by_name
 from dormatory.errors import DormatoryError
 
 if TYPE_CHECKING:

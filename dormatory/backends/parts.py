@@ -49,6 +49,16 @@ class Scratch(Protocol):
         """
 
 
+class FastPath(Protocol):
+    """Part `fast_path`: whether an upgrade has nothing to do. It loads neither SQLAlchemy nor Alembic."""
+
+    def is_in_order_at(self, target: Target, revision: str) -> bool:
+        """Return whether the database is at this one revision and nothing is wrong with it.
+
+        It only reads and waits for no lock; False for a database that cannot be read.
+        """
+
+
 class Introspection(Protocol):
     """Part `introspection`: the structure of the connected database; it only reads, in the caller's transaction.
 

@@ -1,4 +1,4 @@
-"""Chooses the backend: the one place that lists which kinds of database there are."""
+"""Gives the backend of a target or a name, loaded when it is first needed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from dormatory.errors import UnsupportedBackendError
+from dormatory.backends.names import validate_backend_name
 
 if TYPE_CHECKING:
     from dormatory.backends.base import Backend
     from dormatory.backends.url import Target
     from dormatory.sql.dialect import Dialect
-
-BACKEND_NAMES = ("sqlite", "postgresql")
-
-
-def validate_backend_name(name: str) -> str:
-    """Return the name of a backend; raises UnsupportedBackendError for an unknown one."""
-    if name not in BACKEND_NAMES:
-        raise UnsupportedBackendError(name, known=BACKEND_NAMES)
-    return name
 
 
 @cache

@@ -1,15 +1,18 @@
-"""The database a command acts on: its URL resolved, masked, and told to libpq's programs."""
+"""The database that a command acts on: its URL parsed once, masked, and passed on to programs by their environment."""
 
 from __future__ import annotations
 
 import os
 import re
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote_plus
 
-from dormatory.errors import MalformedURLError, UnsupportedBackendError
+from dormatory.backends.database_url import DatabaseURL, comma_separated
+from dormatory.backends.names import validate_backend_name
+from dormatory.errors import MalformedURLError
 from dormatory.sql.masking import MASK
 
 if TYPE_CHECKING:
@@ -20,36 +23,34 @@ if TYPE_CHECKING:
 URL_VARIABLE = "DATABASE_URL"
 DEFAULT_URL = "sqlite:///dormatory.db"
 
-_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg2", "postgres": "postgresql+psycopg2"}
-
-# https://www.postgresql.org/docs/current/libpq-envars.html; the keywords that have no variable cannot
-# reach psql or pg_dump without standing in their argument list, so they are refused.
-_LIBPQ_VARIABLES = {
-    "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER",
-    "password": "PGPASSWORD", "passfile": "PGPASSFILE", "require_auth": "PGREQUIREAUTH",
-    "channel_binding": "PGCHANNELBINDING", "service": "PGSERVICE", "options": "PGOPTIONS",
-    "application_name": "PGAPPNAME", "sslmode": "PGSSLMODE", "sslnegotiation": "PGSSLNEGOTIATION",
-    "sslcompression": "PGSSLCOMPRESSION", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
-    "sslcertmode": "PGSSLCERTMODE", "sslrootcert": "PGSSLROOTCERT", "sslcrl": "PGSSLCRL",
-    "sslcrldir": "PGSSLCRLDIR", "sslsni": "PGSSLSNI", "requirepeer": "PGREQUIREPEER",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
-    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION", "gssencmode": "PGGSSENCMODE",
-    "krbsrvname": "PGKRBSRVNAME", "gsslib": "PGGSSLIB", "gssdelegation": "PGGSSDELEGATION",
-    "connect_timeout": "PGCONNECT_TIMEOUT", "client_encoding": "PGCLIENTENCODING",
-    "target_session_attrs": "PGTARGETSESSIONATTRS", "load_balance_hosts": "PGLOADBALANCEHOSTS",
-}  # fmt: skip
-_MAX_NAME_BYTES = 63
+_SCHEME_ALIASES = {"postgres": "postgresql"}  # as hosting providers write it
 _SECRET_OPTIONS = frozenset({"password", "sslpassword", "passfile", "options"})
+
+
+class URLRules(Protocol):
+    """Part `url` of a backend: what its URLs may hold. It loads neither SQLAlchemy nor a driver."""
+
+    DRIVER_NAME: str
+    """What stands before `://` for the driver that this package works with."""
+
+    def normalize_url(self, url: DatabaseURL, root: Path, /) -> DatabaseURL:
+        """Return the URL in the one form that the rest of the workflow reads; raises MalformedURLError."""
+
+    def client_variables(self, url: DatabaseURL, /) -> dict[str, str]:
+        """Return the environment variables that lead the backend's own client programs to the database."""
+
+    def redirecting_variables(self, url: DatabaseURL, /) -> tuple[str, ...]:
+        """Return the variables that would lead driver and programs to another database than the URL names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database, as the URL that SQLAlchemy connects with; its text form hides every secret.
+    """A database, as the URL that we connect with; its text form hides every secret.
 
-    `driver` is the dialect and driver as the user wrote them, for projects whose env.py wants its own.
+    `driver` is the dialect and driver as the user wrote them, for projects whose env.py needs its own.
     """
 
-    url: URL
+    url: DatabaseURL
     driver: str
 
     @classmethod
@@ -62,29 +63,23 @@ class Target:
         Raises MalformedURLError or UnsupportedBackendError; neither repeats the text.
         """
         url = _parse_url(text)
-        name = url.drivername.partition("+")[0]
-        if name not in _DRIVERS:
-            raise UnsupportedBackendError(name, known=("sqlite", "postgresql"))
-        driver = url.drivername.replace("postgres", "postgresql") if name == "postgres" else url.drivername
-        url = url.set(drivername=_DRIVERS[name])
-        return cls(_resolve_sqlite_path(url, root) if name == "sqlite" else _normalize_postgresql(url), driver)
-
-    @classmethod
-    def from_environment(cls, root: Path, environ: Mapping[str, str] = os.environ) -> Target:
-        """Return the database that DATABASE_URL names, or the development default below `root`."""
-        return cls.parse(environ.get(URL_VARIABLE, DEFAULT_URL), root=root)
+        scheme, plus, driver = url.drivername.partition("+")
+        name = validate_backend_name(_SCHEME_ALIASES.get(scheme, scheme))
+        rules = _rules_of(name)
+        return cls(rules.normalize_url(url.set(drivername=rules.DRIVER_NAME), root), f"{name}{plus}{driver}")
 
     def __str__(self) -> str:
         query = {key: MASK if key in _SECRET_OPTIONS else value for key, value in self.url.query.items()}
-        masked_url = self.url.set(drivername=self.driver, query=query).render_as_string(hide_password=True)
+        password = None if self.url.password is None else MASK
+        masked_url = self.url.set(drivername=self.driver, password=password, query=query).render()
         return masked_url.replace(quote_plus(MASK), MASK).replace("%2F", "/")
 
     __repr__ = __str__
 
     @property
     def backend_name(self) -> str:
-        """The kind of database: sqlite or postgresql."""
-        return self.url.get_backend_name()
+        """The kind of database."""
+        return self.url.backend_name
 
     @property
     def database(self) -> str:
@@ -93,12 +88,20 @@ class Target:
 
     @property
     def path(self) -> Path:
-        """The file of an SQLite database."""
+        """The file of a database that is one."""
         return Path(self.database)
+
+    def sqlalchemy_url(self) -> URL:
+        """Return the URL for SQLAlchemy, which this call loads."""
+        return self.url.for_sqlalchemy()
+
+    def with_parts(self, **parts: Any) -> Target:
+        """Return a target whose URL has other parts, such as `database` or `username`."""
+        return Target(self.url.set(**parts), self.driver)
 
     def with_database(self, database: str) -> Target:
         """Return the same server and credentials with another database on it."""
-        return Target(self.url.set(database=database), self.driver)
+        return self.with_parts(database=database)
 
     def mask(self, text: str) -> str:
         """Return `text` with each secret of this URL replaced, raw and in every encoding a tool may print.
@@ -110,32 +113,27 @@ class Target:
         return text
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Return the environment for a child program, the only way a secret may take.
+        """Return the environment for a child program: a secret travels in no other way.
 
-        libpq expands a URI only in its dbname argument, never in PGDATABASE, so the URL is split. Inherited
-        settings that would lead a child elsewhere than SQLAlchemy goes are left out.
+        Inherited settings that would lead a child to another database are left out.
         """
-        child = {key: value for key, value in base.items() if key not in redirecting_variables(self)}
-        child[URL_VARIABLE] = self.url.set(drivername=self.driver).render_as_string(hide_password=False)
-        if self.backend_name != "postgresql":
-            return child
-        given = {key: _comma_separated(value) for key, value in self.url.query.items()}
-        for key, value in (
-            ("host", self.url.host),
-            ("port", self.url.port),
-            ("user", self.url.username),
-            ("password", self.url.password),
-            ("dbname", self.url.database),
-        ):
-            if value not in (None, ""):
-                given[key] = str(value)
-        return child | {_LIBPQ_VARIABLES[key]: value for key, value in given.items()}
+        redirecting = self.redirecting_variables()
+        child = {key: value for key, value in base.items() if key not in redirecting}
+        child[URL_VARIABLE] = self.url.set(drivername=self.driver).render()
+        return child | _rules_of(self.backend_name).client_variables(self.url)
+
+    def redirecting_variables(self) -> tuple[str, ...]:
+        """Return the variables that would lead driver and programs to another database than the URL names."""
+        return _rules_of(self.backend_name).redirecting_variables(self.url)
 
     def _secrets(self) -> list[str]:
-        found = [_comma_separated(value) for key, value in self.url.query.items() if key in _SECRET_OPTIONS]
-        if self.url.password is not None:
-            found.append(str(self.url.password))
-        return [secret for secret in found if secret]
+        found = [comma_separated(value) for key, value in self.url.query.items() if key in _SECRET_OPTIONS]
+        return [secret for secret in (*found, self.url.password) if secret]
+
+
+def _rules_of(backend: str) -> URLRules:
+    rules: URLRules = import_module(f"dormatory.backends.{backend}.url")
+    return rules
 
 
 def _any_encoding_pattern(character: str) -> str:
@@ -147,25 +145,12 @@ def _any_encoding_pattern(character: str) -> str:
     return f"(?:(?i:{encoded})|{'|'.join(map(re.escape, others))})"
 
 
-def redirecting_variables(target: Target) -> tuple[str, ...]:
-    """Return the variables by which libpq would go elsewhere than the URL says."""
-    has_host = bool(target.url.host or "host" in target.url.query)
-    return ("PGSERVICE", "PGDATABASE", *(("PGHOSTADDR",) if has_host else ()))
-
-
-def _comma_separated(value: str | tuple[str, ...]) -> str:
-    return value if isinstance(value, str) else ",".join(value)
-
-
-def _parse_url(text: str) -> URL:
-    from sqlalchemy.engine import make_url  # noqa: PLC0415  # the names and forms above need no SQLAlchemy
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
-
+def _parse_url(text: str) -> DatabaseURL:
     if not text.strip():
         raise MalformedURLError("it is set but empty", fix=f"unset it to use {DEFAULT_URL}, or give a URL")
     try:
-        url = make_url(_move_hosts_to_query(text.strip()))
-    except (ArgumentError, ValueError):
+        url = DatabaseURL.parse(_move_hosts_to_query(text.strip()))
+    except ValueError:
         # The cause would repeat the URL, password included.
         raise MalformedURLError("it does not read as a URL") from None
     if url.host and "@" in url.host:
@@ -174,51 +159,10 @@ def _parse_url(text: str) -> URL:
 
 
 def _move_hosts_to_query(text: str) -> str:
-    """Turn libpq's `//user@one:1,two:2/name` into the `?host=one:1&host=two:2` that SQLAlchemy reads."""
+    """Turn libpq's `//user@one:1,two:2/name` into `?host=one:1&host=two:2`, as SQLAlchemy writes it."""
     match = re.fullmatch(r"(\w[\w+]*://(?:[^@/?]*@)?)([^@/?]*,[^@/?]*)(/[^?]*)?(?:\?(.*))?", text)
     if match is None:
         return text
     head, hosts, path, query = match.groups()
     pairs = "&".join(f"host={host}" for host in hosts.split(","))
     return f"{head}{path or '/'}?{pairs}" + (f"&{query}" if query else "")
-
-
-def _resolve_sqlite_path(url: URL, root: Path) -> URL:
-    if url.host or url.username or url.port:
-        raise MalformedURLError("SQLite has no host", fix="use sqlite:///file.db or sqlite:////absolute/file.db")
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        raise MalformedURLError(
-            "a database in memory is gone when the command ends",
-            fix="name a file: sqlite:///file.db",
-        )
-    return url.set(database=os.path.normpath(root / Path(url.database).expanduser()))
-
-
-def _normalize_postgresql(url: URL) -> URL:
-    query = dict(url.query)
-    for field, key in (("username", "user"), ("password", "password"), ("database", "dbname")):
-        if key in query:
-            url = url.set(**{field: _comma_separated(query.pop(key))})  # type: ignore[arg-type] # one name, one text
-    if hosts := _comma_separated(query.pop("host", "")):
-        query |= _libpq_hosts(hosts.split(","))
-    unknown = sorted(query.keys() - _LIBPQ_VARIABLES.keys())
-    if unknown:
-        raise MalformedURLError(
-            f"option {unknown[0]} cannot be told to psql and pg_dump",
-            fix="leave it out, or write it in a connection service file and use ?service=NAME",
-        )
-    if not url.database and "service" not in query:
-        raise MalformedURLError("it names no database", fix="end it with /NAME")
-    if len((url.database or "").encode()) > _MAX_NAME_BYTES:
-        raise MalformedURLError(
-            f"its database name is longer than the {_MAX_NAME_BYTES} bytes PostgreSQL keeps", fix="shorten the name"
-        )
-    return url.set(query=query)
-
-
-def _libpq_hosts(entries: list[str]) -> dict[str, str]:
-    """Return `host` or `host:port` entries as libpq takes them: a list of hosts beside a list of ports."""
-    pairs = [(entry, "") if entry.startswith("/") else entry.partition(":")[::2] for entry in entries]
-    hosts = {"host": ",".join(host for host, _ in pairs)}
-    ports = ",".join(port for _, port in pairs)
-    return hosts | {"port": ports} if ports.strip(",") else hosts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.checks.branch_conflicts import branch_conflicts
 from dormatory.checks.finding import Severity
 from dormatory.checks.revision_files import check_revision_files, finding_in, revision_of, unreadable_revision

@@ -13,7 +13,7 @@ BACKENDS_HELP = "comma-separated: sqlite, postgresql; default: both"
 
 def selected_backends(names: str) -> tuple[str, ...]:
     """Return the backends that `--backend` lists, or all if it is empty; raises UnsupportedBackendError."""
-    from dormatory.backends.registry import BACKEND_NAMES, validate_backend_name
+    from dormatory.backends.names import BACKEND_NAMES, validate_backend_name
 
     return tuple(validate_backend_name(name.strip()) for name in names.split(",")) if names else BACKEND_NAMES
 

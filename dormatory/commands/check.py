@@ -8,7 +8,8 @@ from functools import cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
+from dormatory.backends.names import BACKEND_NAMES
+from dormatory.backends.registry import backend_by_name
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump

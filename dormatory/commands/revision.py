@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from sqlalchemy.event import listen
 
-from dormatory.backends.registry import BACKEND_NAMES, backend_for
+from dormatory.backends.names import BACKEND_NAMES
+from dormatory.backends.registry import backend_for
 from dormatory.errors import DormatoryError, ProgramMissingError
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.runtime.fast_path import database_at_head
+from dormatory.runtime.fast_path import reached_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.runtime.progress import Event, Move, Progress
 
@@ -26,21 +27,18 @@ class MoveResult:
     moved: int
 
 
-def find_nothing_to_do(project: Project) -> MoveResult | None:
+def find_nothing_to_do(project: Project, target: Target) -> MoveResult | None:
     """Return the result of an upgrade to head that has nothing to do, or None if Alembic must look."""
-    if reached := database_at_head(project):
-        target, head = reached
-        return MoveResult(target.masked_url, (head,), 0)
-    return None
+    head = reached_head(project, target)
+    return MoveResult(str(target), (head,), 0) if head else None
 
 
-def upgrade(project: Project, to: str, progress: Progress, *, with_backup: bool = False) -> MoveResult:
+def upgrade(project: Project, target: Target, to: str, progress: Progress, *, with_backup: bool = False) -> MoveResult:
     """Create the database if it is missing, and upgrade it; `with_backup`, back it up first if anything is pending."""
     from dormatory.backends.registry import backend_for  # noqa: PLC0415
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
     from dormatory.safety.safeguard import back_up  # noqa: PLC0415
 
-    target = project.target()
     backend, runner = backend_for(target), Runner(project, target=target)
     if not backend.exists(target):
         runner.check_upgrade_path(to)
@@ -57,12 +55,11 @@ def upgrade(project: Project, to: str, progress: Progress, *, with_backup: bool 
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 
-def downgrade(project: Project, to: str, progress: Progress, *, confirmed: str | None) -> MoveResult:
+def downgrade(project: Project, target: Target, to: str, progress: Progress, *, confirmed: str | None) -> MoveResult:
     """Back the database up and downgrade it; raises ProtectedDatabaseError without permission."""
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
     from dormatory.safety import safeguard  # noqa: PLC0415
 
-    target = project.target()
     runner = Runner(project, target=target, confirm=confirmed)
     summary = safeguard.authorize(target, action="downgrade", confirmed=confirmed)
     runner.config.attributes[safeguard.SECURED_ATTRIBUTE] = True
@@ -75,21 +72,20 @@ def downgrade(project: Project, to: str, progress: Progress, *, confirmed: str |
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 
-def stamp(project: Project, to: str) -> MoveResult:
+def stamp(project: Project, target: Target, to: str) -> MoveResult:
     """Write a revision into the database without running anything."""
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
 
-    target = project.target()
     runner = Runner(project, target=target)
     runner.stamp(to)
     return MoveResult(str(target), runner.current(), 1)
 
 
-def write_upgrade_sql(project: Project, span: str) -> None:
+def write_upgrade_sql(project: Project, target: Target, span: str) -> None:
     """Let Alembic write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
 
-    Runner(project, target=project.target()).write_sql(span)
+    Runner(project, target=target).write_sql(span)
 
 
 class _PlannedMoves:

@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends.registry import BACKEND_NAMES, validate_backend_name
+from dormatory.backends.names import BACKEND_NAMES, validate_backend_name
 from dormatory.errors import MissingProjectError
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ class ReplaySession:
     def connect(self) -> Iterator[str]:
         """Connect for the length of the block, and yield the server's name and version."""
         # Revisions depend on how their env.py begins transactions: SQLite ignores a pragma within one.
-        plain = create_engine(self.target.url, poolclass=NullPool)
+        plain = create_engine(self.target.sqlalchemy_url(), poolclass=NullPool)
         engine = self._backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
         with reduce_garbage_collection(), engine.connect() as connection:
             server = self._backend.version(connection)

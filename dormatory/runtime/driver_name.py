@@ -21,7 +21,7 @@ def driver_name(project: Project, target: Target) -> str:
     for name in project.settings.drivers:
         if name.partition("+")[0] == backend.name:
             return name
-    if target.driver != backend.driver_name:  # that of a scratch database, which no project has chosen
+    if target.driver != target.url.drivername:  # that of a scratch database, which no project has chosen
         return target.driver
     declared = (project.declared_url() or "").partition(":")[0].replace("postgres+", "postgresql+")
     if declared.partition("+")[0] == backend.name and find_spec(backend.driver_module(declared.partition("+")[2])):

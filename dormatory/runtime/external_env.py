@@ -147,7 +147,7 @@ def _version_table_lock(stack: contextlib.ExitStack, target: Target, wait_second
 @contextlib.contextmanager
 def provide_url(project: Project, target: Target, config: Config) -> Iterator[None]:
     """Give env.py the URL in every way that it may read it: configuration, -x argument, environment variables."""
-    text = target.url.set(drivername=driver_name(project, target)).render_as_string(hide_password=False)
+    text = target.sqlalchemy_url().set(drivername=driver_name(project, target)).render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
     if key := project.settings.x_argument:
         config.cmd_opts.x = [*(config.cmd_opts.x or ()), f"{key}={text}"]  # type: ignore[union-attr]  # the runner gives them

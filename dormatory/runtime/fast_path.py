@@ -8,13 +8,11 @@ the models, and the names that a revision imports from Alembic, SQLAlchemy and t
 from __future__ import annotations
 
 import ast
-import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dormatory.backends.plain_url import plain_target
-from dormatory.backends.queries import DANGLING_ROWS_QUERY, INVALID_INDEXES_QUERY, LEFTOVER_TABLES_QUERY, VERSIONS_QUERY
+from dormatory.backends.registry import backend_for
 from dormatory.project.graph import RevisionGraph
 from dormatory.project.revision_files import read_scripts
 from dormatory.project.script import parse_source
@@ -23,26 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from dormatory.backends.plain_url import PlainTarget
+    from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.project.script import Script
 
 _TRUSTED_PACKAGES = frozenset({"alembic", "sqlalchemy", *sys.stdlib_module_names})
-_CONNECT_TIMEOUT_SECONDS = 10
 
 
-def database_at_head(project: Project, environ: Mapping[str, str] = os.environ) -> tuple[PlainTarget, str] | None:
-    """Return the database and the only head if the database is at it and in order; None in any other case.
+def reached_head(project: Project, target: Target, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the only head if the database is at it and nothing is wrong with either; None in any other case.
 
-    It only reads, and waits for no other session.
+    It only reads, and waits for no lock.
     """
+    if any(name in environ for name in target.redirecting_variables()):
+        return None
     try:
-        target = plain_target(project.declared_url(environ), project.root, environ)
-        if target is None or not _is_ordinary(project):
-            return None
-        head = _only_head(project)
-        is_at_head = _is_sqlite_at if target.backend_name == "sqlite" else _is_postgresql_at
-        return (target, head) if head and is_at_head(target, head) else None
+        head = _only_head(project) if _is_ordinary(project) else None
+        return head if head and backend_for(target).fast_path.is_in_order_at(target, head) else None
     except (OSError, SyntaxError, ValueError):
         return None
 
@@ -118,42 +113,3 @@ def _is_constant(node: ast.stmt) -> bool:
 
 def _syntax_tree(path: Path) -> ast.Module:
     return parse_source(path, path.read_bytes())
-
-
-def _is_sqlite_at(target: PlainTarget, head: str) -> bool:
-    """Return whether an SQLite file is at a revision, without left-over tables and dangling rows."""
-    import sqlite3  # noqa: PLC0415  # needed only for this backend
-
-    path = target.settings["path"]
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=0)) as connection:
-            connection.isolation_level = None
-            connection.execute("BEGIN")
-            versions, *problems = [
-                connection.execute(query).fetchall()
-                for query in (VERSIONS_QUERY, LEFTOVER_TABLES_QUERY, DANGLING_ROWS_QUERY)
-            ]
-    except sqlite3.Error:
-        return False
-    return versions == [(head,)] and not any(problems)
-
-
-def _is_postgresql_at(target: PlainTarget, head: str) -> bool:
-    """Return whether a database is at a revision, without invalid indexes, and not behind a transaction pooler."""
-    import psycopg2  # noqa: PLC0415
-
-    from dormatory.backends.postgresql import advisory_lock  # noqa: PLC0415
-
-    arguments: dict[str, Any] = {
-        "application_name": "dormatory",
-        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-        **target.settings,
-    }
-    query = f"SELECT ARRAY({VERSIONS_QUERY}), ARRAY({INVALID_INDEXES_QUERY})"  # constants
-    try:
-        with contextlib.closing(psycopg2.connect(**arguments)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            cursor.execute(query)
-            return cursor.fetchone() == ([head], []) and advisory_lock.has_dedicated_session(connection)
-    except psycopg2.Error:
-        return False

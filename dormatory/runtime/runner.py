@@ -39,6 +39,10 @@ class AlembicEnvironment:
     version_table: str
 
 
+# Among Alembic's attributes: the database to act on, for our own env.py, which else reads DATABASE_URL.
+TARGET_ATTRIBUTE = "dormatory.target"
+
+
 class Runner:
     """Alembic on one project.
 
@@ -65,6 +69,8 @@ class Runner:
         if pyproject.is_file():
             self.config.toml_file_name = str(pyproject)
         self.connection = connection
+        if target is not None:
+            self.config.attributes[TARGET_ATTRIBUTE] = target
         if connection is not None:
             self.config.attributes["connection"] = connection
 

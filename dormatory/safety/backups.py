@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES, backend_by_name, backend_for
+from dormatory.backends.names import BACKEND_NAMES
+from dormatory.backends.registry import backend_by_name, backend_for
 from dormatory.errors import BackupFailedError, DormatoryError, MissingBackupError
 from dormatory.runtime import scratch
 

@@ -84,7 +84,7 @@ def sqlite(tmp_path: Path) -> Target:
 
 @pytest.fixture
 def postgresql(server: Server) -> Iterator[Target]:
-    target = Target(server.database_url(f"it's \"{secrets.token_hex(4)}%"), "postgresql+psycopg2")
+    target = server.database(f"it's \"{secrets.token_hex(4)}%")
     yield create_filled_database(target)
     backend_for(target).drop(target)
 
@@ -330,7 +330,7 @@ class TestSQLite:
 
 class TestPostgreSQL:
     def test_owner_settings_and_privileges_stay(self, postgresql: Target, server: Server, tmp_path: Path) -> None:
-        maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
+        maintenance = server.database("postgres")
         name, role = sql.Identifier(postgresql.database), sql.Identifier(f"role_{secrets.token_hex(4)}")
         changes = (
             "CREATE ROLE {role}", "GRANT CONNECT ON DATABASE {name} TO {role} WITH GRANT OPTION",
@@ -350,7 +350,7 @@ class TestPostgreSQL:
     def test_the_mark_is_the_targets_whatever_is_restored(
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
-        production = Target(server.create_database(), "postgresql+psycopg2")
+        production = server.create_database()
         execute(production, "CREATE TABLE room (id int, word text)")
         backend = backend_for(production)
         backend.backup.write_backup(postgresql, tmp_path / "of-development")
@@ -368,16 +368,16 @@ class TestPostgreSQL:
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
         user = f"user_{secrets.token_hex(4)}"
-        maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
+        maintenance = server.database("postgres")
         administer(maintenance, sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(sql.Identifier(user)))
-        own = Target(server.database_url(user).set(username=user), "postgresql+psycopg2")
+        own = server.database(user).with_parts(username=user)
         backend = backend_for(own)
         create_filled_database(own)
         backend.backup.write_backup(own, tmp_path / "copy")
         execute(own, "DELETE FROM room")
         backend.backup.restore_backup(own, tmp_path / "copy")
         found = (len(rows(own)), backend.summary(own).environment)
-        foreign = Target(postgresql.url.set(username=user), "postgresql+psycopg2")
+        foreign = postgresql.with_parts(username=user)
         with pytest.raises(DatabaseFailedError, match="cannot be replaced"):
             backend.backup.restore_backup(foreign, tmp_path / "copy")
         backend.drop(own)
@@ -427,7 +427,7 @@ class TestPostgreSQL:
     def test_what_a_killed_restore_left_is_removed_by_the_next(
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
-        maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
+        maintenance = server.database("postgres")
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         left = sql.Identifier(f"dormatory_{secrets.token_hex(4)}")
         mark = sql.Literal(backup._LEFTOVER_COMMENT + postgresql.database)
@@ -438,7 +438,7 @@ class TestPostgreSQL:
 
     def test_two_restores_at_once_are_one_too_many(self, postgresql: Target, server: Server, tmp_path: Path) -> None:
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
-        other = Target(server.database_url("postgres"), "postgresql+psycopg2")
+        other = server.database("postgres")
         with backend_for(other).driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
             backup._drop_leftovers(cursor, postgresql)
             with pytest.raises(DatabaseFailedError, match="is being restored"):
@@ -479,7 +479,7 @@ def administer(maintenance: Target, *statements: sql.Composable) -> None:
 
 
 def leftover_databases(server: Server) -> list[tuple[Any, ...]]:
-    maintenance = Target(server.database_url("postgres"), "postgresql+psycopg2")
+    maintenance = server.database("postgres")
     return rows(maintenance, "SELECT datname FROM pg_database WHERE datname LIKE 'dormatory\\_%'")
 
 

@@ -46,7 +46,7 @@ def new_target(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], T
         numbers = iter(range(9))
         return lambda: Target.parse(f"sqlite:///{next(numbers)}.db", root=tmp_path)
     server: Server = request.getfixturevalue("postgres_server")
-    return lambda: Target.parse(server.create_database().render_as_string(hide_password=False), root=tmp_path)
+    return lambda: Target.parse(server.create_database().url.render(), root=tmp_path)
 
 
 def execute(target: Target, script: str) -> Target:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dormatory.backends.base import Backend
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.backends.postgresql import backup as postgresql_backup
 from dormatory.backends.postgresql import dump as postgresql_dump
+from dormatory.backends.postgresql import fast_path as postgresql_fast_path
 from dormatory.backends.postgresql import introspection as postgresql_introspection
 from dormatory.backends.postgresql import probe as postgresql_probe
 from dormatory.backends.postgresql import replica as postgresql_replica
@@ -15,10 +17,12 @@ from dormatory.backends.postgresql import row_counts as postgresql_row_counts
 from dormatory.backends.postgresql import row_io as postgresql_row_io
 from dormatory.backends.postgresql import scratch as postgresql_scratch
 from dormatory.backends.postgresql import tracer as postgresql_tracer
+from dormatory.backends.postgresql import url as postgresql_url
 from dormatory.backends.postgresql import violations as postgresql_violations
-from dormatory.backends.registry import BACKEND_NAMES, backend_by_name
+from dormatory.backends.registry import backend_by_name
 from dormatory.backends.sqlite import backup as sqlite_backup
 from dormatory.backends.sqlite import dump as sqlite_dump
+from dormatory.backends.sqlite import fast_path as sqlite_fast_path
 from dormatory.backends.sqlite import introspection as sqlite_introspection
 from dormatory.backends.sqlite import probe as sqlite_probe
 from dormatory.backends.sqlite import replica as sqlite_replica
@@ -26,12 +30,14 @@ from dormatory.backends.sqlite import row_compare as sqlite_row_compare
 from dormatory.backends.sqlite import row_io as sqlite_row_io
 from dormatory.backends.sqlite import scratch as sqlite_scratch
 from dormatory.backends.sqlite import tracer as sqlite_tracer
+from dormatory.backends.sqlite import url as sqlite_url
 from dormatory.backends.sqlite import violations as sqlite_violations
 
 if TYPE_CHECKING:
     from dormatory.backends.parts import (
         Backup,
         Dump,
+        FastPath,
         Introspection,
         Probe,
         Replica,
@@ -42,8 +48,11 @@ if TYPE_CHECKING:
         Tracer,
         Violations,
     )
+    from dormatory.backends.url import URLRules
 
 # A type checker compares each module with the protocol of its part; the parts are imported by name at run time.
+FAST_PATHS: tuple[FastPath, ...] = (sqlite_fast_path, postgresql_fast_path)
+URL_RULES: tuple[URLRules, ...] = (sqlite_url, postgresql_url)
 BACKUPS: tuple[Backup, ...] = (sqlite_backup, postgresql_backup)
 SCRATCHES: tuple[Scratch, ...] = (sqlite_scratch, postgresql_scratch)
 INTROSPECTIONS: tuple[Introspection, ...] = (sqlite_introspection, postgresql_introspection)
@@ -56,8 +65,8 @@ VIOLATIONS: tuple[Violations, ...] = (sqlite_violations, postgresql_violations)
 ROW_COMPARES: tuple[RowCompare, ...] = (sqlite_row_compare, postgresql_row_compare)
 ROW_COUNTS: tuple[RowCounts, ...] = (postgresql_row_counts,)
 MODULES: tuple[Any, ...] = (
-    *BACKUPS, *SCRATCHES, *INTROSPECTIONS, *DUMPS, *ROW_IOS, *TRACERS, *REPLICAS, *PROBES, *VIOLATIONS, *ROW_COMPARES,
-    *ROW_COUNTS,
+    *BACKUPS, *FAST_PATHS, *SCRATCHES, *INTROSPECTIONS, *DUMPS, *ROW_IOS, *TRACERS, *REPLICAS, *PROBES, *VIOLATIONS,
+    *ROW_COMPARES, *ROW_COUNTS,
 )  # fmt: skip
 
 PARTS = [name for name, value in vars(Backend).items() if type(value).__name__ == "_Part"]

@@ -27,7 +27,7 @@ START = (
 
 @pytest.fixture
 def connection(postgres_server: Server) -> Iterator[sa.Connection]:
-    url = postgres_server.create_database()
+    url = postgres_server.create_database().sqlalchemy_url()
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
         connection.exec_driver_sql(START)
         # Else the server may count these rows for the next transaction, too.

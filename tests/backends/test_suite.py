@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from dormatory.backends import registry as chooser
+from dormatory.backends.names import validate_backend_name
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError, MissingDatabaseError, UnsupportedBackendError
@@ -39,7 +39,7 @@ def target(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         yield Target.parse("sqlite:///x.db", root=tmp_path).with_database(str(tmp_path / f"{chosen}.db"))
         return
     server: Server = request.getfixturevalue("postgres_server")
-    made = Target(server.database_url(chosen), "postgresql+psycopg2")
+    made = server.database(chosen)
     yield made
     backend_for(made).drop(made)
 
@@ -132,4 +132,4 @@ def test_a_connection_lost_while_a_session_begins_is_explained(target: Target, m
 
 def test_another_backend_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UnsupportedBackendError, match="this workflow knows sqlite and postgresql"):
-        chooser.validate_backend_name("mysql")
+        validate_backend_name("mysql")

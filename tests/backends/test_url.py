@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import string
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
+from dormatory.backends.database_url import DatabaseURL
+from dormatory.backends.postgresql.url import libpq_settings
 from dormatory.backends.url import Target
 from dormatory.errors import MalformedURLError, UnsupportedBackendError
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallProject
 
 ROOT = Path("/project")
 PRINTABLE = "".join(map(chr, range(32, 127)))
@@ -56,8 +63,8 @@ class TestSpelling:
     def test_a_relative_file_lies_below_the_project(self, text: str, path: str) -> None:
         assert parse(text).path == Path(path)
 
-    def test_an_unset_variable_means_the_development_database(self) -> None:
-        assert Target.from_environment(ROOT, {}).path == Path("/project/dormatory.db")
+    def test_an_unset_variable_means_the_development_database(self, small_project: SmallProject) -> None:
+        assert small_project.project.target({}).path == small_project.root / "dormatory.db"
 
     @pytest.mark.parametrize(
         "text", ["", "  ", "foo", "://", "postgresql://h:port/n", "sqlite://", "sqlite:///:memory:"]
@@ -71,6 +78,79 @@ class TestSpelling:
     def test_another_kind_of_database_is_named(self, name: str) -> None:
         with pytest.raises(UnsupportedBackendError, match=f"{name.partition('+')[0]} databases are not supported"):
             parse(f"{name}://u:canary@h/n")
+
+
+ORDINARY_URLS = """
+sqlite:///x.db
+sqlite:////tmp/./a//b/../x.db
+sqlite:///a~b/x.db
+sqlite:///x.db?mode=ro
+postgresql://h/n
+postgresql://u@h/n
+postgres://u:p@h:5432/n
+postgresql+asyncpg://u.v-w:p@h.example.org/n-1
+postgresql+psycopg2://postgres@/n?host=%2Frun%2Fpg&port=5433
+postgresql://u:%40%25%2F+x:y@127.0.0.1/n?sslmode=require&connect_timeout=3
+postgresql:///n?port=1&host=/run/pg&application_name=deploy
+postgresql://u:p@/n
+postgresql://u:@h/n
+postgresql://h/n%20m
+postgresql://[::1]/n
+postgresql://[::1]:7/n
+postgresql://u%40x@h/n
+postgresql://u:p%20q@one,two/n
+postgresql://u@one:1,two:2/n?target_session_attrs=any
+postgresql://h/n?host=/run/pg
+postgresql://h:5/n?port=7
+postgresql://h/n?password=p
+postgresql://h/n?service=s
+postgresql:///?service=s
+postgresql://h/n?sslmode=a&sslmode=b
+postgresql://h/n?host=one
+postgresql://h/n?options=-cx%3D1
+postgresql://h/n?sslmode=
+postgresql://u:p@h/per%25cent
+"""
+
+
+@pytest.mark.skipif(make_url("x:///a%20b").database != "a b", reason="SQLAlchemy quotes database names since 2.1")
+class TestAgainstSQLAlchemy:
+    """A URL is read and written without SQLAlchemy, and means the same to it."""
+
+    @given(
+        *[st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"]))] * 3,
+        st.none() | st.integers(0, 65535),
+        st.dictionaries(st.text("abc é&=%+", min_size=1), st.text("abc é&=%+/", min_size=1), max_size=3),
+    )
+    def test_any_parts_are_written_and_read_as_sqlalchemy_does(
+        self, username: str | None, password: str | None, database: str | None, port: int | None, query: dict[str, str]
+    ) -> None:
+        if username is None or ":" in username:
+            username = password = None
+        url = DatabaseURL("postgresql", username, password, "h", port, database, query)
+        expected = url.for_sqlalchemy()
+        text = expected.render_as_string(hide_password=False)
+        assert url.render() == text
+        assert DatabaseURL.parse(text).for_sqlalchemy() == make_url(text)
+
+    @pytest.mark.parametrize("text", [text for text in ORDINARY_URLS.split() if ":1,two" not in text])
+    def test_a_text_is_read_as_sqlalchemy_does(self, text: str) -> None:
+        assert DatabaseURL.parse(text).for_sqlalchemy() == make_url(text)
+
+    @pytest.mark.parametrize("text", ["", "x", "://", "postgresql:/h", "postgresql://h:port/n", "postgresql://h:/n"])
+    def test_what_sqlalchemy_does_not_read_is_refused(self, text: str) -> None:
+        for parse_text in (DatabaseURL.parse, make_url):
+            with pytest.raises((ValueError, ArgumentError)):
+                parse_text(text)
+
+    @pytest.mark.parametrize("text", [text for text in ORDINARY_URLS.split() if text.startswith("postgres")])
+    def test_psycopg2_gets_the_same_settings_without_sqlalchemy(self, text: str) -> None:
+        target = parse(text)
+        url = target.sqlalchemy_url()
+        keywords = url.get_dialect()().create_connect_args(url)[1]
+        expected = {key: ",".join(value) if isinstance(value, tuple) else str(value) for key, value in keywords.items()}
+        ports = {"port": ","} if "port" not in libpq_settings(target.url) and "," in text else {}  # libpq's default
+        assert libpq_settings(target.url) | ports == expected
 
 
 class TestEnvironment:
@@ -112,7 +192,8 @@ class TestEnvironment:
     def test_psycopg2_is_told_the_same_as_the_programs(self, text: str) -> None:
         target = parse(text)
         child = target.environment({})
-        arguments = target.url.get_dialect()().create_connect_args(target.url)[1]
+        url = target.sqlalchemy_url()
+        arguments = url.get_dialect()().create_connect_args(url)[1]
         assert str(arguments["host"]) == child["PGHOST"]
         assert str(arguments["port"]) == child["PGPORT"]
         assert arguments.get("sslmode") == child.get("PGSSLMODE")

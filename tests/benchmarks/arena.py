@@ -136,7 +136,7 @@ class BenchmarkSetup:
         """Give the URL of an empty database."""
         scratch = throwaway.scratch_postgresql(self.server) if self.server else scratch_sqlite()
         with scratch as target:
-            yield target.url.render_as_string(hide_password=False)
+            yield target.url.render()
 
 
 @contextmanager

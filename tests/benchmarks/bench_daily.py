@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.runtime import scratch

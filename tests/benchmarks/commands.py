@@ -21,7 +21,7 @@ def command_seconds(*command: str, target: Target | None = None, code: int = 0) 
     """Return how long a command takes; AssertionError when it does not end as it should."""
     env = clean_environment()
     if target is not None:
-        env["DATABASE_URL"] = target.url.render_as_string(hide_password=False)
+        env["DATABASE_URL"] = target.url.render()
     began = time.perf_counter()
     ended = process.run_program([sys.executable, "-m", *command], env=env, cwd=ROOT, check=False)
     seconds = time.perf_counter() - began

@@ -161,7 +161,7 @@ class TestServer:
         self, small_project: SmallProject, inv: Inv, postgres_server: Server, task: str
     ) -> None:
         small_project.write_table_revisions("a")
-        url = postgres_server.database_url("never_created")
+        url = postgres_server.database("never_created").url
         shown = f"postgresql+psycopg2://postgres@/never_created?host={postgres_server.socket_directory}&port=5432"
         assert inv(task, url=url) == CommandResult(
             3, "", f"error: {shown} does not exist (it was not created yet); create it with: inv db.create\n"
@@ -171,21 +171,20 @@ class TestServer:
         self, small_project: SmallProject, inv: Inv, postgres_server: Server
     ) -> None:
         small_project.write_table_revisions("a")
-        url = postgres_server.create_database()
+        target = postgres_server.create_database().with_parts(username="powerless")
         create_role(postgres_server, "powerless")
-        url = url.set(username="powerless")
-        ended = inv("db.upgrade", url=url)
-        shown = url.render_as_string().replace("%2F", "/")
+        ended = inv("db.upgrade", url=target.url)
+        shown = str(target)
         assert ended == CommandResult(
             3,
             "",
             f"error: {shown} failed (permission denied for schema public); "
             "connect as the owner, or have the right granted\n",
         )
-        assert inv("db.create", url=url.set(database="mine")) == CommandResult(
+        assert inv("db.create", url=target.url.set(database="mine")) == CommandResult(
             3,
             "",
-            f"error: psql could not change {shown.replace(str(url.database), 'mine')} "
+            f"error: psql could not change {shown.replace(target.database, 'mine')} "
             "(permission denied to create database); see that the user may create databases, then try again\n",
         )
 
@@ -549,9 +548,7 @@ class TestPrograms:
         monkeypatch.setenv("PATH", str(small_project.root))
         monkeypatch.setattr(programs, "_WHEELS", {"no_such_wheel": ("bin",)})
         monkeypatch.setattr(programs, "_DISTRIBUTIONS", ("/nowhere/*/bin",))
-        target = small_project.project.target(
-            {"DATABASE_URL": postgres_server.database_url("new").render_as_string(hide_password=False)}
-        )
+        target = small_project.project.target({"DATABASE_URL": postgres_server.database("new").url.render()})
         with pytest.raises(ProgramMissingError) as raised:
             backend_for(target).create(target)
         assert raised.value.is_failure

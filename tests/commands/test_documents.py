@@ -192,7 +192,9 @@ def example_org(postgres_server: Server) -> Iterator[str]:
 
 def execute_as_administrator(server: Server, statement: str) -> None:
     """Execute one statement as the administrator of a server."""
-    engine = create_engine(server.database_url("postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        server.database("postgres").sqlalchemy_url(), poolclass=NullPool, isolation_level="AUTOCOMMIT"
+    )
     with engine.connect() as connection:
         connection.exec_driver_sql(statement)
 

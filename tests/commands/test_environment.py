@@ -52,9 +52,7 @@ def sqlite(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> Targ
 @pytest.fixture
 def postgresql(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, postgres_server: Server) -> Target:
     """An empty database, as the target of this process."""
-    return set_target(
-        small_project, monkeypatch, postgres_server.create_database().render_as_string(hide_password=False)
-    )
+    return set_target(small_project, monkeypatch, postgres_server.create_database().url.render())
 
 
 @pytest.fixture
@@ -255,7 +253,7 @@ class TestPostgreSQLTransactions:
         small_project.write_table_revisions("a", "b")
         build = "import time; time.sleep(1)\nwith op.get_context().autocommit_block(): "
         small_project.write_revision("003", f"{build}op.execute('CREATE INDEX CONCURRENTLY a_id ON a (id)')")
-        url = postgresql.url.render_as_string(hide_password=False)
+        url = postgresql.url.render()
         with (
             small_project.start("dormatory", "upgrade", url=url) as one,
             small_project.start("dormatory", "upgrade", url=url) as two,
@@ -415,7 +413,7 @@ def test_every_spelling_of_the_scheme_uses_psycopg2(small_project: SmallProject,
         "print(context.get_bind().dialect.driver)",
     )
     small_project.write_table_revisions("a")
-    plain = postgres_server.create_database().render_as_string(hide_password=False).partition("://")[2]
+    plain = postgres_server.create_database().url.render().partition("://")[2]
     for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
         ended = small_project.alembic("current", url=f"{scheme}://{plain}")
         assert (ended.code, ended.out) == (0, "psycopg2\n"), ended

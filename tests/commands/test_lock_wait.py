@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.postgresql.url import libpq_settings
 from dormatory.backends.registry import backend_for
 from dormatory.runtime.runner import Runner
 
@@ -63,8 +64,7 @@ def target(small_project: SmallProject, postgres_server: throwaway.Server) -> It
 
 @contextmanager
 def connect(target: Target) -> Iterator[Any]:
-    keywords: dict[str, Any] = target.url.translate_connect_args(username="user", database="dbname")
-    keywords |= target.url.query
+    keywords: dict[str, Any] = {**libpq_settings(target.url)}
     with closing(psycopg2.connect(**keywords, application_name="report")) as connection:
         yield connection
 
@@ -141,7 +141,7 @@ class TestLockTimeout:
 
     def test_a_limit_of_the_url_is_left_as_it_is(self, small_project: SmallProject, target: Target, inv: Inv) -> None:
         small_project.write_revision("001", WRITE_NOTE.format("url"))
-        url = target.url.update_query_dict({"options": "-c lock_timeout=2s"})
+        url = target.url.set(query={**target.url.query, "options": "-c lock_timeout=2s"})
         assert inv("db.upgrade", url=url).code == 0
         assert fetch_rows(target) == [("url", "2s")]
 

@@ -11,7 +11,7 @@ import pytest
 
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.project.checksum_update import write_checksums
-from dormatory.runtime.fast_path import database_at_head
+from dormatory.runtime.fast_path import reached_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,5 +67,5 @@ def test_the_fast_path(small_project: SmallProject, parses: Callable[[], dict[st
     url = f"sqlite:///{small_project.root}/x.db"
     small_project.upgrade(url)
     before = parses()
-    assert database_at_head(small_project.project, {"DATABASE_URL": url}) is not None
+    assert reached_head(small_project.project, small_project.project.target({"DATABASE_URL": url})) is not None
     assert {name: count - before[name] for name, count in parses().items()} == ONCE

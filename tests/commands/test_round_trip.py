@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.finding import Severity
 from dormatory.checks.outcome import Outcome

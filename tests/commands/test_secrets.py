@@ -68,8 +68,8 @@ class PasswordUser:
 
     def url(self, name: str = "postgres", *, password: str | None = None) -> str:
         """Return a URL with the password in its user-info."""
-        url = self.server.database_url(name).set(username=self.user, password=password or self.password)
-        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+        url = self.server.database(name).url.set(username=self.user, password=password or self.password)
+        return url.set(drivername="postgresql").render()
 
     def query_url(self, name: str) -> str:
         """Return a URL with the password among its options."""

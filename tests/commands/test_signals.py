@@ -31,7 +31,7 @@ def url(request: pytest.FixtureRequest, small_project: SmallProject) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{small_project.root}/x.db"
     server: Server = request.getfixturevalue("postgres_server")
-    return server.create_database().render_as_string(hide_password=False).replace("+psycopg2", "")
+    return server.create_database().url.render().replace("+psycopg2", "")
 
 
 class TestInterrupted:
@@ -85,8 +85,7 @@ class TestInterrupted:
     def test_a_statement_running_on_the_server_is_cancelled(
         self, small_project: SmallProject, postgres_server: Server
     ) -> None:
-        target = postgres_server.create_database()
-        text = target.render_as_string(hide_password=False)
+        text = postgres_server.create_database().url.render()
         small_project.write_revision("001", "op.execute('CREATE TABLE a (x int)'); op.execute('SELECT pg_sleep(60)')")
         with closing(psycopg2.connect(text.replace("+psycopg2", ""))) as watcher:
             watcher.autocommit = True

@@ -10,7 +10,6 @@ import psycopg2
 import pytest
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.url import Target
 from dormatory.safety import backups
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def database(request: pytest.FixtureRequest, small_project: SmallProject, inv: I
         url = f"sqlite:///{small_project.root}/x.db"
     else:
         server: Server = request.getfixturevalue("postgres_server")
-        url = server.database_url(f"undo_{os.urandom(4).hex()}").render_as_string(hide_password=False)
+        url = server.database(f"undo_{os.urandom(4).hex()}").url.render()
     found = Database(small_project, url, inv)
     backend_for(found.target).create(found.target)
     small_project.upgrade(url)
@@ -84,7 +83,7 @@ def database(request: pytest.FixtureRequest, small_project: SmallProject, inv: I
 def unmarked(small_project: SmallProject, inv: Inv, postgres_server: Server) -> Iterator[Database]:
     """The same in a database that nobody marked."""
     write_history(small_project)
-    found = Database(small_project, postgres_server.create_database().render_as_string(hide_password=False), inv)
+    found = Database(small_project, postgres_server.create_database().url.render(), inv)
     small_project.upgrade(found.url)
     found.fill()
     yield found
@@ -240,7 +239,7 @@ class TestProduction:
     def test_it_is_not_filled_from_a_dump_unless_it_is_named(
         self, small_project: SmallProject, inv: Inv, postgres_server: Server
     ) -> None:
-        empty = Database(small_project, postgres_server.create_database().render_as_string(hide_password=False), inv)
+        empty = Database(small_project, postgres_server.create_database().url.render(), inv)
         small_project.write_table_revisions("a")
         dump = small_project.root / "scripts" / "schema" / "postgresql.sql"
         dump.parent.mkdir()
@@ -255,8 +254,8 @@ class TestProduction:
         assert confirmed.err.startswith(f"filling {empty.target}: production database on PostgreSQL ")
 
     def test_open_sessions_are_counted_before_a_downgrade(self, unmarked: Database) -> None:
-        url = Target(unmarked.target.url.set(drivername="postgresql"), "postgresql").url
-        with closing(psycopg2.connect(url.render_as_string(hide_password=False))):
+        url = unmarked.target.with_parts(drivername="postgresql").url
+        with closing(psycopg2.connect(url.render())):
             name = unmarked.target.database
             by_task = unmarked.inv("db.downgrade", f"--confirm={name}")
             plain = unmarked.project.alembic("-x", f"confirm={name}", "downgrade", "base", url=unmarked.url)

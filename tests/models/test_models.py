@@ -51,7 +51,7 @@ def session(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session]
         url = sa.make_url(f"sqlite:///{tmp_path / 'models.db'}")
     else:
         server: Server = request.getfixturevalue("postgres_server")
-        url = server.create_database()
+        url = server.create_database().sqlalchemy_url()
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     models.load().create_all(engine)
     with Session(engine) as opened:

@@ -16,7 +16,6 @@ from dormatory.backends.postgresql.replica import PostgreSQLReplicaSource
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.backends.url import Target
 from dormatory.checks.finding import Severity
 from dormatory.checks.rehearsal import check_rehearsal
 from dormatory.commands.rehearse import rehearse_and_check
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.replica import ReplicaSource
+    from dormatory.backends.url import Target
     from dormatory.checks.outcome import Outcome
     from dormatory.rehearsal.model import Rehearsal
     from tests.conftest import Inv, SmallProject
@@ -74,7 +74,7 @@ def open_replica_source(target: Target) -> AbstractContextManager[ReplicaSource]
 
 
 def execute(target: Target, *statements: str) -> None:
-    with create_engine(target.url, poolclass=NullPool).begin() as connection:
+    with create_engine(target.sqlalchemy_url(), poolclass=NullPool).begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)
 
@@ -97,7 +97,7 @@ def apply_first_revision(project: SmallProject, target: Target, *statements: str
 def run_rehearsal(
     project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch, **wanted: Any
 ) -> tuple[Rehearsal, Outcome]:
-    url = target.url.render_as_string(hide_password=False)
+    url = target.url.render()
     monkeypatch.setenv("DATABASE_URL", url)
     return rehearse_and_check(project.project, RehearsalRequest(**wanted))
 
@@ -651,7 +651,7 @@ class TestPostgreSQLTargets:
         del shared_server
         with throwaway.scratch_postgresql(postgres_server) as target:
             apply_first_revision(small_project, target)
-            admin = postgres_server.database_url("postgres").render_as_string(hide_password=False)
+            admin = postgres_server.database("postgres").url.render()
             small_project.write_revision(
                 "002",
                 f"with sa.create_engine({admin!r}, isolation_level='AUTOCOMMIT').connect() as it:\n"
@@ -669,7 +669,7 @@ class TestPostgreSQLTargets:
         with throwaway.scratch_postgresql(postgres_server) as target:
             execute(target, "CREATE TABLE t (id integer)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY")
             execute(target, "CREATE ROLE clerk LOGIN", "GRANT SELECT ON t TO clerk")
-            clerk = Target(target.url.set(username="clerk"), target.driver)
+            clerk = target.with_parts(username="clerk")
             try:
                 with (
                     pytest.raises(DatabaseFailedError, match=r"row-level security policy .* as a user with BYPASSRLS"),

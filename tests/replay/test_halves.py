@@ -144,7 +144,7 @@ def test_on_head_is_called_for_the_head_after_one_run(in_halves: ReplayFunction)
     seen: list[list[str]] = []
 
     def look(target: Target) -> None:
-        with sa.create_engine(target.url, poolclass=sa.NullPool).connect() as connection:
+        with sa.create_engine(target.sqlalchemy_url(), poolclass=sa.NullPool).connect() as connection:
             seen.append(sorted(sa.inspect(connection).get_table_names()))
 
     in_halves(on_head=look)

@@ -182,7 +182,7 @@ class TestRoutes:
         seen: list[tuple[tuple[str, ...], list[str]]] = []
 
         def look(target: Target) -> None:
-            with sa.create_engine(target.url, poolclass=sa.NullPool).connect() as connection:
+            with sa.create_engine(target.sqlalchemy_url(), poolclass=sa.NullPool).connect() as connection:
                 tables = sorted(sa.inspect(connection).get_table_names())
             seen.append((scratch.current_revisions(small_project.project, target), tables))
 

@@ -32,7 +32,7 @@ def statements(request: pytest.FixtureRequest, small_project: SmallProject) -> I
     """What the upgrade of a small revision executed, once per backend."""
     small_project.write_revision("001", UPGRADE)
     maker = scratch_maker(request.param, request)
-    with maker() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
+    with maker() as target, create_engine(target.sqlalchemy_url(), poolclass=NullPool).connect() as connection:
         recorder = StatementRecorder(connection, small_project.project)
         recorder.start()
         Runner(small_project.project, target=target, connection=connection).upgrade()
@@ -59,7 +59,7 @@ def test_parameters_are_kept_as_types_and_never_as_values(statements: tuple[Stat
 
 
 def test_statements_between_two_legs_are_not_recorded(small_project: SmallProject) -> None:
-    with scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
+    with scratch_sqlite() as target, create_engine(target.sqlalchemy_url(), poolclass=NullPool).connect() as connection:
         recorder = StatementRecorder(connection, small_project.project)
         recorder.start()
         connection.exec_driver_sql("SELECT 1")
@@ -72,7 +72,7 @@ def test_statements_between_two_legs_are_not_recorded(small_project: SmallProjec
 
 def test_another_connection_of_the_engine_is_not_recorded(small_project: SmallProject) -> None:
     with scratch_sqlite() as target:
-        engine = create_engine(target.url, poolclass=NullPool)
+        engine = create_engine(target.sqlalchemy_url(), poolclass=NullPool)
         with engine.connect() as connection, engine.connect() as other:
             recorder = StatementRecorder(connection, small_project.project)
             recorder.start()

@@ -375,7 +375,7 @@ class TestFixtures:
 
 
 def test_our_own_history_is_filled_at_every_revision(connection: Connection) -> None:
-    target = Target(connection.engine.url, connection.engine.url.drivername)
+    target = Target.parse(connection.engine.url.render_as_string(hide_password=False), root=Path("/"))
     runner = Runner(PROJECT, target=target, connection=connection)
     for revision in History.read(PROJECT).revisions:
         runner.upgrade(revision.id)

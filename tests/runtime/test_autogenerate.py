@@ -26,7 +26,7 @@ def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Co
     if request.param == "sqlite":
         url = sa.make_url(f"sqlite:///{tmp_path / 'empty.db'}")
     else:
-        url = request.getfixturevalue("postgres_server").create_database()
+        url = request.getfixturevalue("postgres_server").create_database().sqlalchemy_url()
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as opened:
         yield opened
 
@@ -74,7 +74,7 @@ class TestGeneratedCode:
         assert connection.scalar(sa.text("SELECT count(*) FROM visit WHERE began IS NOT NULL")) == 1
 
     def test_written_on_postgresql_it_runs_on_sqlite(self, request: pytest.FixtureRequest, visits: sa.MetaData) -> None:
-        url = request.getfixturevalue("postgres_server").create_database()
+        url = request.getfixturevalue("postgres_server").create_database().sqlalchemy_url()
         with sa.create_engine(url, poolclass=sa.NullPool).connect() as server:
             code = _generate_code(server, visits)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
@@ -10,17 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.backends.plain_url import plain_target
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
-from dormatory.backends.url import Target
 from dormatory.errors import DormatoryError
-from dormatory.runtime.fast_path import database_at_head
+from dormatory.runtime.fast_path import reached_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dormatory.backends.url import Target
     from tests.conftest import Inv, SmallProject
 
 # Runs an upgrade, then prints which of the slow libraries were imported.
@@ -52,11 +50,11 @@ def database(request: pytest.FixtureRequest, project: SmallProject) -> Iterator[
 
 
 def url_text(target: Target) -> str:
-    return target.url.render_as_string(hide_password=False)
+    return target.url.render()
 
 
 def is_at_head(project: SmallProject, target: Target, **environ: str) -> bool:
-    return database_at_head(project.project, {"DATABASE_URL": url_text(target), **environ}) is not None
+    return reached_head(project.project, target, environ) is not None
 
 
 def execute_by_hand(target: Target, *statements: str) -> None:
@@ -207,52 +205,6 @@ class TestPostgreSQL:
                 assert inv(*arguments, url=target_at_head.url) == inv("db.upgrade", url=target_at_head.url)
             plain = small_project.alembic("upgrade", "head", url=target_at_head.url)
         assert (plain.code, "waiting" in plain.err) == (0, False)
-
-
-ORDINARY_URLS = """
-sqlite:///x.db
-sqlite:////tmp/./a//b/../x.db
-postgresql://h/n
-postgresql://u@h/n
-postgres://u:p@h:5432/n
-postgresql+asyncpg://u.v-w:p@h.example.org/n-1
-postgresql+psycopg2://postgres@/n?host=%2Frun%2Fpg&port=5433
-postgresql://u:%40%25%2F+x:y@127.0.0.1/n?sslmode=require&connect_timeout=3
-postgresql:///n?port=1&host=/run/pg&application_name=deploy
-postgresql://u:p@/n
-"""
-UNUSUAL_URLS = """
-sqlite:// sqlite:///:memory: sqlite:///a~b/x.db sqlite:///x.db?mode=ro sqlite://h/x.db mysql://h/n postgresql://h
-postgresql://u:@h/n postgresql://h/n%20m postgresql://[::1]/n postgresql://u%40x@h/n
-postgresql://u:p@one,two/n postgresql://h/n?host=/run/pg postgresql://h/n?password=p postgresql://h/n?service=s
-postgresql://h/n?sslmode=a&sslmode=b postgresql://h/n?host=one
-postgresql://h/n?options=-cx%3D1 postgresql://h/n?sslmode=
-"""
-
-
-@pytest.mark.parametrize("url", ORDINARY_URLS.split())
-def test_an_ordinary_url_means_the_same_on_both_paths(url: str, tmp_path: Path) -> None:
-    quick, slow = plain_target(url, tmp_path, {}), Target.parse(url, root=tmp_path)
-    assert quick is not None
-    assert (quick.masked_url, quick.backend_name) == (str(slow), slow.backend_name)
-    if slow.backend_name == "sqlite":
-        assert quick.settings == {"path": slow.database}
-    else:
-        keywords = backend_for(slow).engine(slow, writing=False).dialect.create_connect_args(slow.url)[1]
-        assert quick.settings == {key: str(value) for key, value in keywords.items()}
-
-
-@pytest.mark.parametrize(
-    "url", [*UNUSUAL_URLS.split(), "", " ", " sqlite:///x.db", "sqlite:///ü.db", "sqlite:///a b.db"]
-)
-def test_any_other_url_is_left_to_the_slow_path(url: str, tmp_path: Path) -> None:
-    assert plain_target(url, tmp_path, {}) is None
-
-
-def test_the_default_is_read_quickly_too(tmp_path: Path) -> None:
-    quick = plain_target(None, tmp_path, os.environ)
-    assert quick is not None
-    assert quick.masked_url == str(Target.from_environment(tmp_path, {}))
 
 
 def test_unreadable_settings_are_wrong_configuration(small_project: SmallProject, inv: Inv) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dormatory.backends.registry import validate_backend_name
+from dormatory.backends.names import validate_backend_name
 from dormatory.errors import EnvironmentFailedError, UnsupportedBackendError
 from dormatory.runtime import worker
 from dormatory.runtime.worker import call_in_parallel, call_in_worker

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def unmarked_url(small_project: SmallProject, postgres_server: Server) -> str:
     """The URL of a database that nobody marked, at head; its name is its last path component."""
     small_project.write_table_revisions("a", "b")
-    url = postgres_server.create_database().render_as_string(hide_password=False)
+    url = postgres_server.create_database().url.render()
     small_project.upgrade(url)
     return url
 
@@ -99,7 +99,7 @@ class TestMarkedDatabase:
         self, inv: Inv, small_project: SmallProject, postgres_server: Server
     ) -> None:
         small_project.write_table_revisions("a", "b")
-        url = postgres_server.database_url(f"made_{os.getpid()}").render_as_string(hide_password=False)
+        url = postgres_server.database(f"made_{os.getpid()}").url.render()
         target = target_of(small_project, url)
         assert inv("db.create", url=url).out == f"{target} created\n"
         assert inv("db.create", url=url).out == f"{target} exists\n"
@@ -126,7 +126,7 @@ class TestMarkedDatabase:
         self, inv: Inv, small_project: SmallProject, postgres_server: Server
     ) -> None:
         small_project.write_table_revisions("a")
-        url = postgres_server.database_url(f"busy_{os.getpid()}").render_as_string(hide_password=False)
+        url = postgres_server.database(f"busy_{os.getpid()}").url.render()
         target = target_of(small_project, url)
         backend_for(target).create(target)
         ending, connected = threading.Event(), threading.Event()

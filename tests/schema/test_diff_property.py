@@ -280,7 +280,7 @@ def connection(request: pytest.FixtureRequest) -> Iterator[sa.Connection]:
         engine = sa.create_engine("sqlite://", isolation_level="AUTOCOMMIT")
     else:
         server: Server = request.getfixturevalue("postgres_server")
-        engine = sa.create_engine(server.create_database())
+        engine = sa.create_engine(server.create_database().sqlalchemy_url())
     with engine.connect() as connection:
         if request.param == "sqlite":
             connection.exec_driver_sql("begin")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def engines(postgres_server: Server) -> Iterator[tuple[sa.Engine, sa.Engine]]:
     """Provide an empty database of each kind, in which nothing is committed."""
-    both = sa.create_engine("sqlite://"), sa.create_engine(postgres_server.create_database())
+    both = sa.create_engine("sqlite://"), sa.create_engine(postgres_server.create_database().sqlalchemy_url())
     yield both
     for engine in both:
         engine.dispose()

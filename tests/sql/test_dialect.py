@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import dormatory
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
-from dormatory.backends.registry import BACKEND_NAMES, dialect_by_name
+from dormatory.backends.registry import dialect_by_name
 from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.sql.lexer import lexemes
 

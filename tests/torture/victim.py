@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy.engine import make_url
-
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import installation, postmaster, throwaway
 from dormatory.backends.registry import backend_for
@@ -93,13 +91,13 @@ class Sandbox:
     def target(self, name: str) -> Target:
         """Name a database, which need not be there."""
         if self.server:
-            return Target(self.server.database_url(name), "postgresql+psycopg2")
-        return Target(make_url(f"sqlite:///{self.home / name}.db"), "sqlite")
+            return self.server.database(name)
+        return Target.parse(f"sqlite:///{name}.db", root=self.home)
 
     def environment(self, target: Target) -> dict[str, str]:
         """Return the environment of a command that acts on a database."""
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "TMPDIR", "LANG"}}
-        url = target.url.render_as_string(hide_password=False)
+        url = target.url.render()
         return {
             **kept,
             "ALEMBIC_CONFIG": str(self.project.ini),

@@ -9,6 +9,7 @@ from dormatory.backends import programs
 from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import BlockerMonitor
+from dormatory.backends.postgresql.connection import postgresql_connection
 from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING, MAINTENANCE_DATABASES
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
@@ -58,7 +59,6 @@ class PostgreSQLBackend(Backend):
 
     name = "postgresql"
     title = "PostgreSQL"
-    driver_name = "postgresql+psycopg2"
     async_drivers = ("asyncpg", "psycopg")
     is_file = False
     has_namespaces = True
@@ -72,7 +72,7 @@ class PostgreSQLBackend(Backend):
     def exists(self, target: Target) -> bool:
         """Return whether the database exists; raises when its server cannot be reached."""
         try:
-            with _open_connection(target):
+            with postgresql_connection(target):
                 return True
         except MissingDatabaseError:
             return False
@@ -91,7 +91,7 @@ class PostgreSQLBackend(Backend):
 
     def summary(self, target: Target) -> DatabaseSummary:
         """Query the server for the mark, the size and the sessions of the database."""
-        with _open_connection(target) as connection, connection.cursor() as cursor:
+        with postgresql_connection(target) as connection, connection.cursor() as cursor:
             cursor.execute(_SUMMARY_QUERY, {"comment": DEVELOPMENT_COMMENT, "setting": DEVELOPMENT_SETTING})
             user, environment, tables, rows, sessions = cursor.fetchone()
             where = connection.info.host or "local socket"
@@ -135,7 +135,7 @@ class PostgreSQLBackend(Backend):
     ) -> Iterator[BlockerMonitor]:
         """Hold an advisory lock on a connection of its own, so that no commit of the migration releases it."""
         with (
-            _open_connection(target) as connection,
+            postgresql_connection(target) as connection,
             advisory_lock.hold_upgrade_lock(
                 connection, target.database, version_table, masked_url=str(target), wait_seconds=wait_seconds
             ),
@@ -193,7 +193,7 @@ class PostgreSQLBackend(Backend):
         for name in MAINTENANCE_DATABASES:
             maintenance = target.with_database(name)
             try:
-                with _open_connection(maintenance):
+                with postgresql_connection(maintenance):
                     pass
             except MissingDatabaseError:
                 continue
@@ -208,12 +208,6 @@ class PostgreSQLBackend(Backend):
                 fix="see that the user may create databases, then try again",
             )
         raise MissingDatabaseError(str(target.with_database(MAINTENANCE_DATABASES[0])))
-
-
-def _open_connection(target: Target) -> AbstractContextManager[Any]:
-    from dormatory.backends.postgresql.engine import postgresql_connection  # noqa: PLC0415  # loads SQLAlchemy
-
-    return postgresql_connection(target)
 
 
 def _version_text(number: int) -> str:

@@ -14,7 +14,6 @@ from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.backends.postgresql.replica_server import ServerTraits, prepare_server, read_traits
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.replica import ReplicaInfo
-from dormatory.backends.url import Target
 from dormatory.errors import (
     DatabaseFailedError,
     DormatoryError,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from dormatory.backends.postgresql.server.throwaway import Server
+    from dormatory.backends.url import Target
 
 _READ_ONLY = "-c default_transaction_read_only=on"
 _LOCK_TIMEOUT_MILLISECONDS = 30_000  # how long pg_dump may wait for a session that alters a table
@@ -128,13 +128,12 @@ class PostgreSQLReplicaSource:
     @contextmanager
     def clone_replica(self, replica: Target) -> Iterator[Target]:
         """Copy a copy, file by file."""
-        url = self._server.create_database(template=replica.database)
+        clone = self._server.create_database(template=replica.database)
         try:
-            clone = Target(url, replica.driver)
             self._copy_settings(clone)
             yield clone
         finally:
-            self._server.drop_database(str(url.database))
+            self._server.drop_database(clone.database)
 
     @contextmanager
     def sample_replica(self, replica: Target, version_table: str, rows: int) -> Iterator[Target]:
@@ -223,7 +222,7 @@ def read_only_target(target: Target) -> Target:
     """Return the target with read-only sessions, also for child programs."""
     given = target.url.query.get("options", "")
     options = " ".join(filter(None, (given if isinstance(given, str) else " ".join(given), _READ_ONLY)))
-    return Target(target.url.update_query_dict({"options": options}), target.driver)
+    return target.with_parts(query={**target.url.query, "options": options})
 
 
 def _analyze_and_count(replica: Target) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from psycopg2 import sql
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
-from dormatory.backends.url import Target
 from dormatory.errors import MissingExtensionsError, ServerTooOldError
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def prepare_server(server: Server, there: ServerTraits) -> tuple[ServerTraits, t
 
     Return the traits of the server, and notes on what differs. Raises ServerTooOldError, MissingExtensionsError.
     """
-    with postgresql_driver_connection(Target(server.database_url("postgres"), "postgresql+psycopg2")) as connection:
+    with postgresql_driver_connection(server.database("postgres")) as connection:
         connection.autocommit = True
         here = read_traits(connection)
         if there.major > here.major:

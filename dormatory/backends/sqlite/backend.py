@@ -40,7 +40,6 @@ class SQLiteBackend(Backend):
 
     name = "sqlite"
     title = "SQLite"
-    driver_name = "sqlite"
     async_drivers = ("aiosqlite",)
     is_file = True
     has_namespaces = False  # what SQLAlchemy calls a schema is an attached file

@@ -27,7 +27,7 @@ def sqlite_engine(target: Target, *, writing: bool, wait_seconds: float) -> Engi
     would stay half done. Foreign keys are off before BEGIN, inside a transaction the pragma does nothing,
     and with them on, a batch rebuild's DROP TABLE would empty the children.
     """
-    engine = create_engine(target.url, poolclass=NullPool, connect_args={"timeout": wait_seconds})
+    engine = create_engine(target.sqlalchemy_url(), poolclass=NullPool, connect_args={"timeout": wait_seconds})
 
     @event.listens_for(engine, "connect")
     def _configure_driver(driver: Any, _record: object) -> None:
@@ -54,5 +54,5 @@ def sqlite_driver_connection(
 
 def foreign_keys_are_enforced(target: Target) -> bool:
     """Return whether a connection as the application opens it enforces foreign keys: its listeners may say so."""
-    with create_engine(target.url, poolclass=NullPool).connect() as connection:
+    with create_engine(target.sqlalchemy_url(), poolclass=NullPool).connect() as connection:
         return bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from sqlalchemy.engine import URL
-
+from dormatory.backends.database_url import DatabaseURL
 from dormatory.backends.scratch_directory import scratch_directory
+from dormatory.backends.sqlite.url import DRIVER_NAME
 from dormatory.backends.url import Target
 from dormatory.system import signals
 
@@ -27,4 +27,4 @@ def scratch_databases() -> Iterator[ScratchMaker]:
 def scratch_sqlite() -> Iterator[Target]:
     """Provide the name of a new SQLite file in a private directory, which is removed at the end."""
     with signals.raise_on_termination(), scratch_directory() as home:
-        yield Target(URL.create("sqlite", database=str(home / "scratch.db")), "sqlite")
+        yield Target(DatabaseURL(DRIVER_NAME, database=str(home / "scratch.db")), DRIVER_NAME)

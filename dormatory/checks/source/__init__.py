@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.checks.finding import Severity
 from dormatory.checks.rule import Rule
 from dormatory.checks.source.call_sites import CallSiteFinder

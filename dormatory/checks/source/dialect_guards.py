@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.checks.source.statement_lines import is_docstring
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import BACKEND_NAMES
+from dormatory.backends.names import BACKEND_NAMES
 from dormatory.checks.finding import Severity
 from dormatory.checks.rule import Rule
 from dormatory.checks.source.resolver import argument, is_true, keyword_argument

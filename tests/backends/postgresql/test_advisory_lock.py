@@ -14,14 +14,15 @@ import psycopg2
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.postgresql.url import libpq_settings
 from dormatory.backends.registry import backend_for
-from dormatory.backends.url import Target
 from dormatory.errors import DatabaseLockedError, TransactionPoolerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dormatory.backends.url import Target
     from tests.conftest import SmallProject
 
 
@@ -38,8 +39,7 @@ def target(postgres_server: throwaway.Server) -> Iterator[Target]:
 
 
 def connect(target: Target) -> Any:
-    keywords: dict[str, Any] = target.url.translate_connect_args(username="user", database="dbname")
-    keywords |= target.url.query
+    keywords: dict[str, Any] = {**libpq_settings(target.url)}
     return psycopg2.connect(**keywords)
 
 
@@ -157,7 +157,7 @@ class TestPooler:
         """The same database through a pooler."""
         port = str(target.url.query.get("port", "5432"))
         pooler = Pooler(tmp_path, postgres_server.socket_directory, port)
-        yield Target(target.url.update_query_dict({"host": str(tmp_path)}), target.driver)
+        yield target.with_parts(query={**target.url.query, "host": str(tmp_path)})
         pooler.close()
 
     def test_a_transaction_pooler_is_refused_before_anything_is_locked(self, pooled: Target) -> None:

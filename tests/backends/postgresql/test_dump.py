@@ -59,7 +59,7 @@ CREATE TABLE public.object (
 @pytest.fixture
 def new_target(postgres_server: Server) -> Callable[[], Target]:
     """What makes an empty database."""
-    return lambda: Target.parse(postgres_server.create_database().render_as_string(hide_password=False), root=Path("/"))
+    return lambda: Target.parse(postgres_server.create_database().url.render(), root=Path("/"))
 
 
 def execute(target: Target, script: str | sql.Composed) -> Target:
@@ -134,7 +134,7 @@ def test_a_plain_owner_and_a_superuser_get_the_same_bytes(new_target: Callable[[
     name = sql.Identifier(role)
     database = sql.Identifier(superuser.database)
     execute(superuser, sql.SQL("CREATE ROLE {} LOGIN; ALTER DATABASE {} OWNER TO {}").format(name, database, name))
-    owner = Target(superuser.url.set(username=role), superuser.driver)
+    owner = superuser.with_parts(username=role)
     execute(
         owner,
         EVERYTHING + "GRANT SELECT ON object TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;",
@@ -237,7 +237,7 @@ def test_a_pg_dump_that_fails_is_an_error_without_a_secret(
     new_target: Callable[[], Target], postgres_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = new_target()
-    target = Target(target.url.set(password="canary%secret"), target.driver)  # noqa: S106  # made for this test
+    target = target.with_parts(password="canary%secret")  # noqa: S106  # made for this test
     body = 'echo "$@" "$PGPASSWORD" >&2; exit 1'
     monkeypatch.setenv(programs.POSTGRES_BIN_VARIABLE, fake_programs(tmp_path, body, postgres_server.major_version))
 

@@ -233,7 +233,7 @@ end $$"""
 
 @pytest.fixture
 def engine(postgres_server: Server) -> Iterator[sa.Engine]:
-    url = postgres_server.create_database()
+    url = postgres_server.create_database().sqlalchemy_url()
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
         connection.exec_driver_sql("create role somebody")

@@ -294,7 +294,7 @@ NO_CHANGES: dict[str, str] = {
 
 @pytest.fixture(scope="module")
 def engine(postgres_server: Server) -> Iterator[sa.Engine]:
-    url = postgres_server.create_database()
+    url = postgres_server.create_database().sqlalchemy_url()
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql(BASE)
@@ -330,7 +330,7 @@ def test_a_statement_that_changes_no_structure_is_not_reported(engine: sa.Engine
 
 def test_a_structure_is_read_into_this_value_on_every_version(postgres_server: Server) -> None:
     """The same literal stands for 15, 16 and 18: CI plays this test on each."""
-    url = postgres_server.create_database()
+    url = postgres_server.create_database().sqlalchemy_url()
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql(

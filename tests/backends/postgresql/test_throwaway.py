@@ -21,14 +21,13 @@ from dormatory.system import private_directory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy.engine import URL
-
     from dormatory.backends.postgresql.server.throwaway import Server
+    from dormatory.backends.url import Target
 
 
-def fetch_value(url: URL, query: str) -> object:
+def fetch_value(target: Target, query: str) -> object:
     """Return the first column of the first row."""
-    engine = create_engine(url)
+    engine = create_engine(target.sqlalchemy_url())
     with engine.connect() as connection:
         answer = connection.execute(text(query)).scalar()
         connection.commit()
@@ -59,8 +58,8 @@ class TestDatabases:
     """What is promised about a database on the server."""
 
     def test_a_new_database_is_empty(self, postgres_server: Server) -> None:
-        url = postgres_server.create_database()
-        assert fetch_value(url, "select count(*) from pg_tables where schemaname = 'public'") == 0
+        target = postgres_server.create_database()
+        assert fetch_value(target, "select count(*) from pg_tables where schemaname = 'public'") == 0
 
     @pytest.mark.parametrize(
         ("setting", "value"),
@@ -78,21 +77,20 @@ class TestDatabases:
     def test_the_server_is_private_fast_and_the_same_everywhere(
         self, postgres_server: Server, setting: str, value: str
     ) -> None:
-        assert fetch_value(postgres_server.database_url("postgres"), f"select current_setting('{setting}')") == value
+        assert fetch_value(postgres_server.database("postgres"), f"select current_setting('{setting}')") == value
 
     def test_texts_sort_by_their_bytes(self, postgres_server: Server) -> None:
         assert (
-            fetch_value(postgres_server.database_url("postgres"), "select min(t) from (values ('a'), ('B')) as v(t)")
-            == "B"
+            fetch_value(postgres_server.database("postgres"), "select min(t) from (values ('a'), ('B')) as v(t)") == "B"
         )
 
     def test_a_name_is_quoted(self, postgres_server: Server) -> None:
-        url = postgres_server.create_database('a "b"; drop')
-        assert fetch_value(url, "select current_database()") == 'a "b"; drop'
+        target = postgres_server.create_database('a "b"; drop')
+        assert fetch_value(target, "select current_database()") == 'a "b"; drop'
         postgres_server.drop_database('a "b"; drop')
         assert (
             fetch_value(
-                postgres_server.database_url("postgres"), "select count(*) from pg_database where datname like 'a %'"
+                postgres_server.database("postgres"), "select count(*) from pg_database where datname like 'a %'"
             )
             == 0
         )
@@ -111,26 +109,26 @@ class TestDatabases:
         assert fetch_value(copy, "select floor from room") == 1
 
     def test_dropping_a_database_throws_its_users_out(self, postgres_server: Server) -> None:
-        url = postgres_server.create_database()
-        with create_engine(url, poolclass=NullPool).connect() as connection:
+        target = postgres_server.create_database()
+        with create_engine(target.sqlalchemy_url(), poolclass=NullPool).connect() as connection:
             connection.execute(text("select 1"))
-            postgres_server.drop_database(str(url.database))
+            postgres_server.drop_database(target.database)
             connection.invalidate()
         assert (
             fetch_value(
-                postgres_server.database_url("postgres"),
-                f"select count(*) from pg_database where datname = '{url.database}'",
+                postgres_server.database("postgres"),
+                f"select count(*) from pg_database where datname = '{target.database}'",
             )
             == 0
         )
 
     def test_scratch_databases_are_gone_after_the_block(self, postgres_server: Server) -> None:
         with throwaway.scratch_postgresql(postgres_server) as target, scratch_sqlite() as file:
-            fetch_value(target.url, "create table room(); select 1")
-            fetch_value(file.url, "select 1")
+            fetch_value(target, "create table room(); select 1")
+            fetch_value(file, "select 1")
             assert file.path.exists()
         gone = fetch_value(
-            postgres_server.database_url("postgres"),
+            postgres_server.database("postgres"),
             f"select count(*) from pg_database where datname = '{target.database}'",
         )
         assert (gone, file.path.parent.exists()) == (0, False)

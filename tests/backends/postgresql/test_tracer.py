@@ -55,7 +55,7 @@ class RevisionPlayer:
     """Plays revisions on a scratch database that holds TABLES already."""
 
     def __init__(self, project: SmallProject, target: Target) -> None:
-        self.project, self.url = project, target.url.set(drivername="postgresql+psycopg2")
+        self.project, self.url = project, target.sqlalchemy_url()
         self.target = target
         engine = create_engine(self.url, poolclass=NullPool)
         with engine.begin() as connection:
@@ -372,7 +372,7 @@ def test_sqlite_records_no_locks_rewrites_or_scans(small_project: SmallProject) 
         op.execute("INSERT INTO room VALUES (1)")
         """,
     )
-    with scratch_sqlite() as target, create_engine(target.url, poolclass=NullPool).connect() as connection:
+    with scratch_sqlite() as target, create_engine(target.sqlalchemy_url(), poolclass=NullPool).connect() as connection:
         observer = StatementRecorder(connection, small_project.project)
         observer.start()
         Runner(small_project.project, target=target, connection=connection).upgrade()

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg2 import sql
-from sqlalchemy.engine import URL
 
 from dormatory.backends import programs
+from dormatory.backends.database_url import DatabaseURL
 from dormatory.backends.postgresql.server import cluster_cache, installation, postmaster
+from dormatory.backends.postgresql.url import DRIVER_NAME
 from dormatory.backends.scratch_directory import scratch_directory
 from dormatory.backends.url import Target
 from dormatory.errors import DatabaseFailedError
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_DRIVER_NAME = "postgresql+psycopg2"
 _STRATEGY_SINCE_MAJOR = 15
 _MAX_NAME_BYTES = 63  # PostgreSQL cuts longer names off and goes on
 
@@ -35,13 +35,14 @@ class Server:
     binaries: Path
     socket_directory: Path
 
-    def database_url(self, name: str) -> URL:
-        """Return the URL of a database on this server, the port spelled out since PGPORT may name another."""
+    def database(self, name: str) -> Target:
+        """Return a database on this server, the port written out since PGPORT may name another."""
         query = {"host": str(self.socket_directory), "port": str(postmaster.PORT)}
-        return URL.create(_DRIVER_NAME, username=postmaster.SUPERUSER, database=name, query=query)
+        url = DatabaseURL(DRIVER_NAME, username=postmaster.SUPERUSER, database=name, query=query)
+        return Target(url, DRIVER_NAME)
 
-    def create_database(self, name: str | None = None, *, template: str | None = None) -> URL:
-        """Create a database, by default an empty one with a fresh name, and return its URL.
+    def create_database(self, name: str | None = None, *, template: str | None = None) -> Target:
+        """Create a database, by default an empty one with a new name, and return it.
 
         `template` names the database of this server to copy; nobody may be connected to it.
         """
@@ -57,7 +58,7 @@ class Server:
             statement += " STRATEGY file_copy"  # without fsync less than half the time of writing it to the WAL
         names = sql.Identifier(name), sql.Identifier(template or "template0")
         self._execute(sql.SQL(statement).format(*names))
-        return self.database_url(name)
+        return self.database(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database, if it is there, together with whoever is connected to it."""
@@ -110,8 +111,8 @@ def _running_server(
 @contextlib.contextmanager
 def scratch_postgresql(on: Server) -> Iterator[Target]:
     """Make an empty database on a throwaway server and drop it at the end."""
-    url = on.create_database()
+    target = on.create_database()
     try:
-        yield Target(url, _DRIVER_NAME)
+        yield target
     finally:
-        on.drop_database(str(url.database))
+        on.drop_database(target.database)
