@@ -6,9 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
-import resource
 import secrets
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -29,45 +27,15 @@ from dormatory.errors import (
     DatabaseFailedError,
     DatabaseInUseError,
     LeftoverJournalError,
-    MissingDatabaseError,
     NotABackupError,
 )
 from dormatory.system import atomic_file
+from tests.backends.suite import create_filled_database, directory_listing, execute, limit_file_size, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.postgresql.server.throwaway import Server
-
-ROWS_QUERY = "SELECT id, word FROM room ORDER BY id"
-
-
-def execute(target: Target, *statements: str) -> None:
-    with backend_for(target).driver_connection(target, writing=True) as driver, closing(driver.cursor()) as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-        driver.commit()
-
-
-def rows(target: Target, query: str = ROWS_QUERY) -> list[tuple[Any, ...]]:
-    with backend_for(target).driver_connection(target, writing=False) as driver, closing(driver.cursor()) as cursor:
-        cursor.execute(query)
-        return [tuple(row) for row in cursor.fetchall()]
-
-
-def create_filled_database(target: Target) -> Target:
-    """Create a database with a table and three rows in it."""
-    backend_for(target).create(target)
-    execute(
-        target,
-        "CREATE TABLE room (id int PRIMARY KEY, word text)",
-        "INSERT INTO room VALUES (1, 'é🐘'), (2, NULL), (3, '')",
-    )
-    return target
-
-
-def directory_listing(file: Path) -> list[str]:
-    return sorted(path.name for path in file.parent.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -89,121 +57,19 @@ def postgresql(server: Server) -> Iterator[Target]:
     backend_for(target).drop(target)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def target(request: pytest.FixtureRequest) -> Target:
-    found: Target = request.getfixturevalue(request.param)
-    return found
+def test_where_files_cannot_be_locked_only_old_ones_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
 
-
-class TestBoth:
-    """What every backend promises."""
-
-    def test_a_backup_brings_everything_back_and_takes_away_what_came_later(
-        self, target: Target, tmp_path: Path
-    ) -> None:
-        backend, file = backend_for(target), tmp_path / "copy"
-        before = rows(target)
-        backend.backup.write_backup(target, file)
-        execute(target, "DELETE FROM room WHERE id > 1", "CREATE TABLE later (id int)", "DROP TABLE room")
-        backend.backup.restore_backup(target, file)
-        assert rows(target) == before == [(1, "é🐘"), (2, None), (3, "")]
-        assert backend.summary(target).tables == 1
-        assert backend.summary(target).environment == "development"
-
-    def test_only_we_may_read_a_backup_and_nothing_else_is_left(self, target: Target, tmp_path: Path) -> None:
-        file = tmp_path / "copies" / "copy"
-        file.parent.mkdir()
-        backend_for(target).backup.write_backup(target, file)
-        assert (file.stat().st_mode & 0o777, directory_listing(file)) == (0o600, ["copy"])
-
-    def test_a_missing_database_is_restored_but_cannot_be_backed_up(self, target: Target, tmp_path: Path) -> None:
-        backend, file = backend_for(target), tmp_path / "copy"
-        backend.backup.write_backup(target, file)
-        backend.drop(target)
-        with pytest.raises(MissingDatabaseError):
-            backend.backup.write_backup(target, tmp_path / "another")
-        backend.backup.restore_backup(target, file)
-        assert len(rows(target)) == 3
-
-    @pytest.mark.parametrize("content", [b"", b"buy milk\n" * 900, b"SQLite format 3\0" + b"x" * 5000], ids=len)
-    def test_what_is_no_backup_is_refused_and_changes_nothing(
-        self, target: Target, tmp_path: Path, content: bytes
-    ) -> None:
-        file = tmp_path / "copy"
-        file.write_bytes(content)
-        with pytest.raises(NotABackupError, match="cannot be restored"):
-            backend_for(target).backup.restore_backup(target, file)
-        assert len(rows(target)) == 3
-
-    def test_a_backup_that_was_cut_short_is_refused_and_changes_nothing(self, target: Target, tmp_path: Path) -> None:
-        backend, file = backend_for(target), tmp_path / "copy"
-        execute(target, *(f"INSERT INTO room VALUES ({number}, 'x')" for number in range(4, 900)))
-        backend.backup.write_backup(target, file)
-        os.truncate(file, file.stat().st_size * 2 // 3)
-        with pytest.raises((NotABackupError, DatabaseFailedError)):
-            backend.backup.restore_backup(target, file)
-        assert len(rows(target)) == 899
-
-    def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_database(
-        self, target: Target, tmp_path: Path
-    ) -> None:
-        with pytest.raises(BackupFailedError) as raised:
-            backend_for(target).backup.write_backup(target, tmp_path / "nowhere" / "copy")
-        assert str(raised.value).startswith(
-            f"{target} was not backed up ({tmp_path}/nowhere: No such file or directory); nothing was changed; "
-        )
-        assert len(rows(target)) == 3
-
-    def test_a_full_disk_is_an_error_and_leaves_no_file(self, target: Target, tmp_path: Path) -> None:
-        execute(target, *(f"INSERT INTO room VALUES ({n}, '{secrets.token_hex(999)}')" for n in range(4, 200)))
-        file = tmp_path / "copies" / "copy"
-        file.parent.mkdir()
-        with (
-            limit_file_size(40_000),
-            pytest.raises(BackupFailedError, match=r"was not backed up .* nothing was changed"),
-        ):
-            backend_for(target).backup.write_backup(target, file)
-        assert directory_listing(file) == []
-        assert len(rows(target)) == 199
-
-    def test_files_that_a_killed_run_left_are_removed_and_those_of_a_living_one_are_not(
-        self, target: Target, tmp_path: Path
-    ) -> None:
-        copy = tmp_path / "copies" / "copy"
-        copy.parent.mkdir()
-        for name in (".dormatory-left.part", ".dormatory-left.part-journal"):
-            copy.with_name(name).write_text("half a copy")
-        with atomic_file.partial_file(copy.with_name("another")) as living:
-            backend_for(target).backup.write_backup(target, copy)
-            assert directory_listing(copy) == [living.name, "copy"]
-        assert directory_listing(copy) == ["copy"]
-
-    def test_where_files_cannot_be_locked_only_old_ones_are_removed(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def refused(*_: object) -> None:
-            raise OSError(errno.ENOLCK, "No locks available")
-
-        monkeypatch.setattr(fcntl, "flock", refused)
-        old, new = tmp_path / ".dormatory-old.part", tmp_path / ".dormatory-new.part"
-        for left in (old, new):
-            left.write_text("half a copy")
-        os.utime(old, (0, time.time() - 2 * atomic_file._ABANDONED_SECONDS))
-        with atomic_file.partial_file(tmp_path / "copy"):
-            assert (old.exists(), new.exists()) == (False, True)
-
-
-@contextlib.contextmanager
-def limit_file_size(size: int) -> Iterator[None]:
-    """Let no file of this process or a child grow beyond a size: a full disk, without one."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    monkeypatch.setattr(fcntl, "flock", refused)
+    old, new = tmp_path / ".dormatory-old.part", tmp_path / ".dormatory-new.part"
+    for left in (old, new):
+        left.write_text("half a copy")
+    os.utime(old, (0, time.time() - 2 * atomic_file._ABANDONED_SECONDS))
+    with atomic_file.partial_file(tmp_path / "copy"):
+        assert (old.exists(), new.exists()) == (False, True)
 
 
 class TestSQLite:

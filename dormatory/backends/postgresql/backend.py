@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends import programs
 from dormatory.backends.base import Backend, DatabaseSummary
+from dormatory.backends.driver import open_cursor
 from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import BlockerMonitor
 from dormatory.backends.postgresql.connection import postgresql_connection
@@ -167,8 +168,7 @@ class PostgreSQLBackend(Backend):
 
     def execute_script(self, connection: Connection, text: str) -> None:
         """Execute many statements in the transaction of the connection."""
-        driver: Any = connection.connection.driver_connection
-        driver.cursor().execute(text)
+        open_cursor(connection).execute(text)
 
     def driver_module(self, driver: str) -> str:
         """Return the module; SQLAlchemy's default is psycopg 3 since its version 2.1, psycopg2 before."""
