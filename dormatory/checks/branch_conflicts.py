@@ -117,7 +117,7 @@ def _objects_changed_by(site: CallSite, resolver: NameResolver) -> Iterator[_Cha
         is_data = call_kind(site, resolver) is CallKind.DATA
         yield from _objects_in_sql(sql_without_literals(sql), table, _SET_CLAUSE if is_data else _COLUMN_CLAUSE)
     elif site.short_name in _INDEX_OPERATIONS:
-        yield from _named("index", "", resolver, site, argument(site.call, 0, "index_name"))
+        yield from _named_object("index", "", resolver, site, argument(site.call, 0, "index_name"))
     elif site.short_name in _TABLE_OPERATIONS and table:
         yield _ChangedObject("table", table)
     elif site.short_name in _COLUMN_OPERATIONS and table:
@@ -125,9 +125,9 @@ def _objects_changed_by(site: CallSite, resolver: NameResolver) -> Iterator[_Cha
         argument_name = argument(site.call, 0 if site.name.startswith("batch.") else 1, "column_name", "column")
         column = resolver.value(argument_name)
         named = argument(column, 0, "name") if isinstance(column, ast.Call) else argument_name
-        yield from _named("column", table, resolver, site, named)
+        yield from _named_object("column", table, resolver, site, named)
     elif "constraint" in site.short_name or site.short_name in {"create_foreign_key", "create_primary_key"}:
-        yield from _named("constraint", table, resolver, site, argument(site.call, 0, "constraint_name"))
+        yield from _named_object("constraint", table, resolver, site, argument(site.call, 0, "constraint_name"))
 
 
 def _objects_in_sql(code: str, table: str, columns: re.Pattern[str]) -> Iterator[_ChangedObject]:
@@ -141,7 +141,7 @@ def _objects_in_sql(code: str, table: str, columns: re.Pattern[str]) -> Iterator
             yield _ChangedObject("table", table)
 
 
-def _named(
+def _named_object(
     kind: str, table: str, resolver: NameResolver, site: CallSite, node: ast.expr | None
 ) -> Iterator[_ChangedObject]:
     name = resolver.text(node, site.parameter_texts)

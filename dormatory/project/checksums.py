@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.project.project import Project
 
-FILE_NAME = "versions.sum"
+CHECKSUMS_NAME = "versions.sum"
 REMOVED = "removed"
 FILE_HEADER = (
     "# Digests of the revisions, the newest last. Written by db.revision and db.sum; a change needs a reason.\n"
@@ -68,7 +68,7 @@ class ChecksumFile:
 
 def checksums_path(project: Project) -> Path:
     """Return where a project keeps its checksums, if it keeps any."""
-    return project.script_location / FILE_NAME
+    return project.script_location / CHECKSUMS_NAME
 
 
 def read_checksums(project: Project) -> ChecksumFile | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.errors import UnwritableFileError
 from dormatory.project.checksum_update import create_checksums
-from dormatory.project.checksums import FILE_HEADER, FILE_NAME
+from dormatory.project.checksums import CHECKSUMS_NAME, FILE_HEADER
 from dormatory.project.project import Project
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def create_scaffold(home: Path) -> Iterator[tuple[Path, bool]]:
 
 def _create_checksums(home: Path) -> tuple[Path, bool]:
     """Create the checksum file if it is missing, a line for each revision; return its path and whether it is new."""
-    file = home / "alembic" / FILE_NAME
+    file = home / "alembic" / CHECKSUMS_NAME
     is_new = not file.exists()
     if is_new and any((home / "alembic" / "versions").glob("*.py")):
         create_checksums(Project.read(home / "alembic.ini"))
