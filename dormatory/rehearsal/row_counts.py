@@ -9,7 +9,8 @@ from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.dataloss.contents import has_own_rows
 from dormatory.rehearsal.model import WrittenRows
 from dormatory.sql import clauses
-from dormatory.sql.lexer import TokenKind, string_value, tokenize_statement
+from dormatory.sql.lexer import TokenKind, tokenize_statement
+from dormatory.sql.literals import string_value
 from dormatory.sql.nesting import nesting_depths
 
 if TYPE_CHECKING:

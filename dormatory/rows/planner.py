@@ -14,7 +14,8 @@ from dormatory.rows.plan import ColumnPlan, ForeignKeyPlan, TablePlan, UniqueKey
 from dormatory.sql import evaluate
 from dormatory.sql.cursor import TokenCursor
 from dormatory.sql.expression import portable_expression, portable_index_key
-from dormatory.sql.lexer import TokenKind, string_value, tokenize
+from dormatory.sql.lexer import TokenKind, tokenize
+from dormatory.sql.literals import string_value
 from dormatory.sql.names import token_names
 from dormatory.sql.nesting import split_at_commas
 from dormatory.system.identity_cache import cache_by_identity

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.sql.lexer import Token, TokenKind, string_value
+from dormatory.sql.lexer import Token, TokenKind
+from dormatory.sql.literals import string_value
 from dormatory.sql.nesting import closing_parenthesis, split_at_commas
 
 if TYPE_CHECKING:

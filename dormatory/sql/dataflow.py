@@ -23,7 +23,8 @@ from dormatory.sql.clauses import (
     table_name_token_count,
     truncated_tables,
 )
-from dormatory.sql.lexer import Token, TokenKind, string_value, tokenize_statement
+from dormatory.sql.lexer import Token, TokenKind, tokenize_statement
+from dormatory.sql.literals import string_value
 from dormatory.sql.names import token_names
 from dormatory.sql.nesting import closing_parenthesis, split_at_commas
 from dormatory.sql.split import quoted_code, split_statements

@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.sql.cursor import SQLParseError, TokenCursor
-from dormatory.sql.lexer import Token, TokenKind, render, string_value, tokenize
+from dormatory.sql.lexer import Token, TokenKind, render, tokenize
+from dormatory.sql.literals import string_value
 from dormatory.sql.normal_form import (
     NOW,
     NULL,

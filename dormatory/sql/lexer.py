@@ -82,11 +82,6 @@ def lexemes(sql: str, dialect: Dialect) -> Iterator[tuple[str, int, int]]:
         yield group, start, position
 
 
-def string_value(literal: str) -> str:
-    """Return the text that a plain string literal stands for; a literal of another form is returned as it is."""
-    return literal[1:-1].replace("''", "'") if literal[0] == "'" else literal
-
-
 def canonical_sql(sql: str, dialect: Dialect) -> str:
     """Return the one spelling that all texts with the same tokens share."""
     return render(tokenize(sql, dialect), dialect)

@@ -1,8 +1,18 @@
-"""Values as PostgreSQL reads them in a text."""
+"""Literals of SQL, and the values they stand for."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+
+
+def quote_literal(text: str) -> str:
+    """Return a text as a string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def string_value(literal: str) -> str:
+    """Return the text that a plain string literal stands for; a literal of another form is returned as it is."""
+    return literal[1:-1].replace("''", "'") if literal.startswith("'") else literal
 
 
 def text_form(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.sql.cursor import SQLParseError, TokenCursor
 from dormatory.sql.lexer import Token, TokenKind
+from dormatory.sql.literals import string_value
 from dormatory.sql.nesting import split_at_commas, top_level
 from dormatory.sql.split import executed_statements
 
@@ -206,14 +207,10 @@ def _read_alter_type(cursor: TokenCursor) -> Operation:
     cursor.expect("to")
     return Operation(
         OperationKind.RENAME_LABEL,
-        name=_unquoted_literal(old),
-        new_name=_unquoted_literal(cursor.take().text),
+        name=string_value(old),
+        new_name=string_value(cursor.take().text),
         object_type=type_name,
     )
-
-
-def _unquoted_literal(literal: str) -> str:
-    return literal.strip("'").replace("''", "'")
 
 
 def _read_rename(cursor: TokenCursor, table: str) -> Operation:

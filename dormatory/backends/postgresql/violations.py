@@ -14,6 +14,7 @@ from dormatory.backends.violation import (
     read_columns,
     unquoted_name,
 )
+from dormatory.sql.literals import quote_literal
 from dormatory.sql.split import split_expressions, text_in_parentheses
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -44,10 +45,10 @@ _EXCLUDE_ELEMENT = re.compile(r"(?P<what>.+?)\s+WITH\s+(?P<operator>\S+)\Z", re.
 _COLUMNS = """
 SELECT a.attname::text, coalesce(pg_catalog.array_position(i.indkey::int2[], a.attnum) + 1, 0)
 FROM pg_catalog.pg_attribute AS a LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = a.attrelid AND i.indisprimary
-WHERE a.attrelid = '{}'::regclass AND a.attnum > 0 AND NOT a.attisdropped"""
+WHERE a.attrelid = {}::regclass AND a.attnum > 0 AND NOT a.attisdropped"""
 _DEFINITION = """
 SELECT pg_catalog.pg_get_constraintdef(k.oid) FROM pg_catalog.pg_constraint AS k
-WHERE k.conrelid = '{}'::regclass AND k.conname = {}"""
+WHERE k.conrelid = {}::regclass AND k.conname = {}"""
 
 
 def find_violation(error: BaseException, statement: str, raw: Any) -> Violation | None:
@@ -97,8 +98,7 @@ def _type_violation(statement: str, raw: Any) -> Violation | None:
     plain = re.sub(r"\s", "", match["using"] or column).strip("()").lower()
     is_plain = plain == column.lower() or plain.startswith(f"{column.lower()}::")
     kind = match["type"].strip()
-    literal = "'" + kind.replace("'", "''") + "'"
-    condition = f"c.{column} IS NOT NULL AND NOT pg_catalog.pg_input_is_valid(c.{column}::text, {literal})"
+    condition = f"c.{column} IS NOT NULL AND NOT pg_catalog.pg_input_is_valid(c.{column}::text, {quote_literal(kind)})"
     is_known = is_plain and raw.driver_connection.server_version >= 160000  # noqa: PLR2004  # which has that function
     names = (unquoted_name(column),)
     return Violation(kind, table, table, names, condition if is_known else "", found.key, found.names, DIALECT)
@@ -143,11 +143,10 @@ def _exclusion_condition(table: str, statement: str) -> str:
 
 
 def _columns(raw: Any, name: str) -> TableColumns:
-    return read_columns(raw, _COLUMNS.format(name.replace("'", "''")))
+    return read_columns(raw, _COLUMNS.format(quote_literal(name)))
 
 
 def _constraint_definition(raw: Any, name: str, constraint: str) -> str:
     """Return the definition of a constraint that exists already but is not validated yet."""
-    literal = "'" + constraint.replace("'", "''") + "'"
-    rows = fetch_rows(raw.cursor(), _DEFINITION.format(name.replace("'", "''"), literal))
+    rows = fetch_rows(raw.cursor(), _DEFINITION.format(quote_literal(name), quote_literal(constraint)))
     return str(rows[0][0]) if rows else ""

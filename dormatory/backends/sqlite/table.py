@@ -10,6 +10,7 @@ from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Table
 from dormatory.sql.cursor import SQLParseError
 from dormatory.sql.lexer import Token, TokenKind, canonical_sql, render, tokenize
+from dormatory.sql.literals import quote_literal
 from dormatory.sql.nesting import without_parentheses
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class _TableBuilder:
 
     def _name_or_string(self, token: Token) -> Token:
         if token.quote == '"' and token.text.lower() not in self._names:
-            return Token(TokenKind.STRING, "'" + token.text.replace("'", "''") + "'")
+            return Token(TokenKind.STRING, quote_literal(token.text))
         return token
 
 
@@ -202,7 +203,7 @@ def _default(text: str | None) -> str | None:
         if tokens[0].kind is TokenKind.WORD and word.lower() == "null":
             return None
         if tokens[0].kind is TokenKind.NAME or word.lower() not in _CONSTANTS:
-            return "'" + word.replace("'", "''") + "'"
+            return quote_literal(word)
     return render(tokens, DIALECT)
 
 

@@ -15,6 +15,7 @@ from dormatory.backends.postgresql.introspection.system_catalogs import (
     QUERY_CATALOGS,
     TRACKED_CATALOGS,
 )
+from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -212,7 +213,7 @@ class CacheInvalidator:
         after = {oid: name for oid, _, name in answers}
         changed = {oid for oid, is_new, _ in answers if is_new} | (before.keys() ^ after.keys())
         names = {procedures[oid] for procedures in (before, after) for oid in changed if oid in procedures}
-        quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
+        quoted = ", ".join(map(quote_literal, names))
         if names and session.fetch(queries.SAME_NAME_COUNT.format(quoted, oid_array(changed)))[0][0]:
             raise FullReadRequiredError
         old = {oid: _signature(cache.functions.get(oid)) for oid in changed & before.keys() & after.keys()}
