@@ -1,6 +1,6 @@
-"""What SQL text looks like to one kind of database: tokens, names, and the facts on which readers of SQL differ.
+"""How one kind of database reads SQL: its tokens, its names, and what else decides how a text is read.
 
-Each backend's folder defines one value; nothing outside of `backends/` names that value.
+Each backend's folder defines one value; code outside of `backends/` gets it from the registry.
 """
 
 from __future__ import annotations
@@ -25,12 +25,16 @@ class Dialect:
     """The SQL of one kind of database."""
 
     name: str
+    """The name of the backend."""
+
     lexer: re.Pattern[str] = field(repr=False)
-    """Matches white space and one token after it, any text at all; the group that matched is the token's kind."""
+    """Matches white space and the token after it, in any text; the name of the group is the kind of the token."""
 
     reserved_words: frozenset[str] = field(repr=False)
+    """Words that are names only in quotes."""
+
     special_words: frozenset[str] = field(repr=False)
-    """Words that are not reserved, but mean something else than a name when they stand without quotes."""
+    """Words that are not reserved, but mean something else than a name where they stand without quotes."""
 
     has_nested_comments: bool
     """Whether a comment may hold comments: then `lexer` matches only the opening of one."""
@@ -42,6 +46,7 @@ class Dialect:
     """Whether a text in double quotes that names no column is a string."""
 
     like_ignores_case: bool
+    """Whether LIKE takes A and a for the same letter."""
 
     has_static_types: bool
     """Whether a column holds values of its declared type only."""
@@ -62,5 +67,5 @@ class Dialect:
 
 
 def word_set(text: str) -> frozenset[str]:
-    """Return the words of a text, as a dialect's folder lists them."""
+    """Return the words of a text, which may have several lines."""
     return frozenset(text.split())
