@@ -1,4 +1,4 @@
-"""What test files share."""
+"""Fixtures of many test files: a PostgreSQL server, a small Alembic project, and commands that run on it."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a session choose what the migrations are played on."""
+    """Add the options that choose the server on which the migrations are replayed."""
     group = parser.getgroup("migrations")
-    group.addoption("--backend", action="append", help="play on this backend only: sqlite or postgresql")
+    group.addoption("--backend", action="append", help="replay on this backend only: sqlite or postgresql")
     group.addoption("--server-major", help="fail unless the server is of this major version")
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C, and let what tests start hear it: a shell lets what it starts in the background ignore it."""
+    """Receive Ctrl-C, here and in child processes: a shell makes its background jobs ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a test that judges what was played before it count the time of the play, in JUnit, too."""
+    """Count the seconds of an earlier replay, the property `seconds`, as the duration of the test that checks it."""
     report = yield
     if report.when == "call":
         replay_seconds = [float(str(value)) for name, value in item.user_properties if name == "seconds"]
@@ -53,9 +53,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[throwaway.Server]:
-    """One throwaway PostgreSQL for the session, or per worker of pytest-xdist; without binaries the test fails.
+    """One throwaway PostgreSQL for each session, or worker of pytest-xdist; without binaries the test fails.
 
-    A SIGTERM ends the session as Ctrl-C does: pytest would take any other exception for a failed test.
+    SIGTERM ends the session like Ctrl-C: pytest would report any other exception as a failed test.
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -67,7 +67,7 @@ def postgres_server() -> Iterator[throwaway.Server]:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command left: its exit code, results and messages."""
+    """The exit code of a command, its results (standard output) and its messages (standard error)."""
 
     code: int
     out: str
@@ -75,10 +75,10 @@ class CommandResult:
 
 
 class RunningCommand(subprocess.Popen[str]):
-    """A running command, ended with its block however that ends."""
+    """A running command, which is stopped at the end of the block."""
 
     def __exit__(self, *raised: object) -> None:
-        for number in (signal.SIGINT, signal.SIGKILL):  # the first one lets it end its own children
+        for number in (signal.SIGINT, signal.SIGKILL):  # SIGINT lets it stop its own child processes
             if self.poll() is None:
                 os.killpg(self.pid, number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -87,7 +87,7 @@ class RunningCommand(subprocess.Popen[str]):
 
 
 class SmallProject:
-    """An Alembic project of a test's own, and commands that act on it in an environment without settings."""
+    """A new Alembic project, and commands that run on it without any environment variable of ours."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -117,7 +117,7 @@ class SmallProject:
     def write_revision(
         self, name: str, upgrade: str = "pass", downgrade: str = "pass", *, after: object = "", extra: str = ""
     ) -> Path:
-        """Write a revision; without `after` it follows the number before its own."""
+        """Write a revision; without `after`, its parent is the number before its own."""
         parent = after if after != "" else (None if name == "001" else f"{int(name) - 1:03d}")
         head = f"revision = {name!r}\ndown_revision = {parent!r}\n{extra}\n"
         body = [
@@ -130,17 +130,17 @@ class SmallProject:
         return file
 
     def write_table_revisions(self, *names: str) -> None:
-        """Write one revision per table, 001 and on, each of which creates it."""
+        """Write revisions 001, 002, ... that create one table each."""
         for number, name in enumerate(names, start=1):
             create = f'op.create_table("{name}", sa.Column("id", sa.Integer, primary_key=True))'
             self.write_revision(f"{number:03d}", create, f'op.drop_table("{name}")')
 
     def upgrade(self, url: str, to: str = "heads") -> None:
-        """Upgrade a database from within this process: quicker, where the command is not the point."""
+        """Upgrade a database in this process: faster, for tests of something else than the command."""
         scratch.upgrade(self.project, self.project.target({"DATABASE_URL": url}), to)
 
     def start(self, *arguments: str, url: object = None, **environ: str) -> RunningCommand:
-        """Start `python -m` with these arguments, in the repository, as a group of its own."""
+        """Start `python -m` with these arguments, in the repository, as a process group of its own."""
         return RunningCommand(
             [sys.executable, "-m", *arguments], cwd=REPOSITORY, env=self.command_environment(url, environ), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
@@ -153,14 +153,14 @@ class SmallProject:
             return CommandResult(child.returncode, out, err)
 
     def run_code(self, code: str, *arguments: str, url: object = None) -> CommandResult:
-        """Run Python code in an interpreter of its own."""
+        """Run Python code in a new interpreter."""
         command = [sys.executable, "-c", code, *arguments]
         environ = self.command_environment(url, {})
         ended = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False)
         return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
     def inv(self, *arguments: str, url: object = None, **environ: str) -> CommandResult:
-        """Run a task as a shell does; the fixture `inv` is quicker where the process is not the point."""
+        """Run a task in a new process, as a shell does; the fixture `inv` is faster."""
         return self.run("invoke", *arguments, url=url, **environ)
 
     def alembic(self, *arguments: str, url: object = None, **environ: str) -> CommandResult:
@@ -168,7 +168,7 @@ class SmallProject:
         return self.run("alembic", "-c", str(self.root / "alembic.ini"), *arguments, url=url, **environ)
 
     def command_environment(self, url: object, environ: dict[str, str]) -> dict[str, str]:
-        """Return the environment in which a command acts on a database of this project."""
+        """Return the environment variables for a command on a database of this project."""
         text = None if url is None else url if isinstance(url, str) else self._url_text(url)
         return {**self.environ, **({} if text is None else {"DATABASE_URL": text}), **environ}
 
@@ -179,7 +179,7 @@ class SmallProject:
 
 @pytest.fixture
 def small_project(tmp_path: Path) -> SmallProject:
-    """A project without a revision."""
+    """A project without revisions."""
     home = tmp_path / "project"
     home.mkdir()
     return SmallProject(home)
@@ -194,9 +194,9 @@ class Inv(Protocol):
 
 @pytest.fixture
 def inv(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Inv:
-    """Run a task in this process, and so what it would start as `python -m dormatory`."""
+    """Run a task in this process, and also its child, `python -m dormatory`."""
 
-    def relay(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
+    def run_child(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
         assert arguments[:3] == [sys.executable, "-m", "dormatory"]
         with monkeypatch.context() as patch, contextlib.chdir(cwd):
             set_environment(patch, env)
@@ -213,12 +213,12 @@ def inv(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch, capfd: pyt
         assert isinstance(code, int)
         return CommandResult(code, *capfd.readouterr())
 
-    monkeypatch.setattr(process, "run_in_foreground", relay)
+    monkeypatch.setattr(process, "run_in_foreground", run_child)
     return run
 
 
 def set_environment(patch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
-    """Let this process have exactly these variables."""
+    """Give this process exactly these environment variables."""
     for name in os.environ.keys() - environment.keys():
         patch.delenv(name)
     for name, value in environment.items():

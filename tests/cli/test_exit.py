@@ -1,4 +1,4 @@
-"""However a command ends early, it ends with the exit code that was promised, and never like a finding."""
+"""A command that ends early has the documented exit code, and never that of a finding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dormatory.system.signals import TerminatedError
 
 
 def exit_error_for(error: BaseException, *, debugging: bool = False) -> EarlyExitError:
-    """Return how a command ends in which this is raised."""
+    """Return the early exit of a command that raises an error."""
     with pytest.raises(EarlyExitError) as caught, convert_errors(debug=debugging):
         raise error
     return caught.value

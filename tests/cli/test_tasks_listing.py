@@ -1,4 +1,4 @@
-"""What a person meets first: `inv --list`, wrong use, and the same answers from every directory of the project."""
+"""`inv --list`, wrong use, and the same results from every directory of the project."""
 
 from __future__ import annotations
 

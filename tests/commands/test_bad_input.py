@@ -1,4 +1,4 @@
-"""Wrong input of every kind ends in one line that says what, why and what next, the right code, and no change."""
+"""Wrong input ends in one line (what happened, why, how to fix it), with the right exit code, and changes nothing."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ UNKNOWN_REVISION = "there is no revision {} in this history (it runs from 001 to
 
 
 def file_contents(root: Path) -> dict[str, bytes]:
-    """Return every file below a directory, bytecode aside."""
+    """Return the content of every file below a directory, without bytecode."""
     files = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 class TestURL:
-    """What DATABASE_URL cannot be."""
+    """Values of DATABASE_URL that are refused."""
 
     @pytest.mark.parametrize(
         ("url", "message"),
@@ -129,7 +129,7 @@ class TestURL:
 
 
 class TestServer:
-    """What can be wrong with a PostgreSQL server and what it says."""
+    """Errors of a PostgreSQL server."""
 
     @pytest.mark.parametrize("task", ["db.upgrade", "db.status", "db.reset", "db.create"])
     def test_an_unreachable_server_is_a_failure(self, small_project: SmallProject, inv: Inv, task: str) -> None:
@@ -167,7 +167,7 @@ class TestServer:
             3, "", f"error: {shown} does not exist (it was not created yet); create it with: inv db.create\n"
         )
 
-    def test_a_user_without_rights_is_shown_whom_to_ask(
+    def test_a_user_without_rights_gets_the_advice_to_connect_as_the_owner(
         self, small_project: SmallProject, inv: Inv, postgres_server: Server
     ) -> None:
         small_project.write_table_revisions("a")
@@ -199,7 +199,7 @@ class TestServer:
 
 
 def create_role(server: Server, name: str) -> None:
-    """Make an ordinary user on the server, unless another test has."""
+    """Create an ordinary user on the server, unless another test has created it."""
     connection = postmaster.connect(server.socket_directory)
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
@@ -209,7 +209,7 @@ def create_role(server: Server, name: str) -> None:
 
 
 class TestRevision:
-    """What can be wrong with the revision asked for, and with the one a database is at."""
+    """Errors of the requested revision, and of the one that a database is at."""
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -286,7 +286,7 @@ class TestRevision:
 
 
 class TestHistory:
-    """What can be wrong with the files; nothing is created, and above all nothing is destroyed."""
+    """Errors of the revision files: nothing is created, and nothing is destroyed."""
 
     def test_two_heads_are_named_with_the_command_that_joins_them(self, small_project: SmallProject, inv: Inv) -> None:
         self.create_tables(small_project)
@@ -302,7 +302,7 @@ class TestHistory:
             )
 
     @pytest.mark.parametrize(
-        ("line", "said"),
+        ("line", "reason"),
         [
             ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
             ("def oops(:", "SyntaxError: invalid syntax (002_x.py, line 8)"),
@@ -310,7 +310,7 @@ class TestHistory:
         ids=["import", "syntax"],
     )
     def test_a_revision_that_cannot_be_imported_is_named_with_its_line(
-        self, small_project: SmallProject, inv: Inv, line: str, said: str
+        self, small_project: SmallProject, inv: Inv, line: str, reason: str
     ) -> None:
         self.create_tables(small_project)
         small_project.write_revision("002", extra=line)
@@ -319,7 +319,7 @@ class TestHistory:
                 small_project,
                 inv,
                 task,
-                f"scripts/versions/002_x.py:8 cannot be imported ({said}); correct the revision file",
+                f"scripts/versions/002_x.py:8 cannot be imported ({reason}); correct the revision file",
             )
 
     def test_a_parent_that_no_file_has_is_named(self, small_project: SmallProject, inv: Inv) -> None:
@@ -365,7 +365,7 @@ class TestHistory:
 
 
 class TestFile:
-    """What can be wrong with an SQLite database's file."""
+    """Errors of the file of an SQLite database."""
 
     @pytest.mark.parametrize("task", ["db.upgrade", "db.status", "db.current", "db.reset", "db.downgrade"])
     def test_a_file_that_is_not_sqlite_is_left_alone(self, small_project: SmallProject, inv: Inv, task: str) -> None:
@@ -382,7 +382,7 @@ class TestFile:
         assert file_contents(small_project.root) == before
 
     @pytest.mark.parametrize(
-        ("name", "said"),
+        ("name", "message"),
         [
             (
                 "nowhere/x.db",
@@ -398,12 +398,12 @@ class TestFile:
         ids=["missing-directory", "directory", "below-a-file", "too-long"],
     )
     @pytest.mark.parametrize("task", ["db.create", "db.upgrade"])
-    def test_a_place_where_no_file_can_be_is_named(
-        self, small_project: SmallProject, inv: Inv, task: str, name: str, said: str
+    def test_a_path_where_no_file_can_be_created_is_named(
+        self, small_project: SmallProject, inv: Inv, task: str, name: str, message: str
     ) -> None:
         small_project.write_table_revisions("a")
         url = f"sqlite:///{small_project.root}/{name}"
-        assert inv(task, url=url) == CommandResult(3, "", f"error: {url}: {said}\n")
+        assert inv(task, url=url) == CommandResult(3, "", f"error: {url}: {message}\n")
 
     def test_a_full_disk_leaves_the_file_as_it_was(self, small_project: SmallProject, inv: Inv) -> None:
         small_project.write_table_revisions("a")
@@ -426,13 +426,13 @@ class TestFile:
             "free some space and run the command again"
         )
         assert "Traceback" not in ended.stderr
-        assert inv("db.current", url=url).out == "001  Do step 001.\n", "SQLite takes back what its journal tells"
+        assert inv("db.current", url=url).out == "001  Do step 001.\n", "SQLite restores what its journal holds"
         assert file.read_bytes() == before
         assert inv("db.upgrade", url=url).code == 0, "the next run succeeds once there is room"
 
 
 class TestModes:
-    """Files that may not be written: as an ordinary user, since root may write everything."""
+    """Files without write permission: as an ordinary user, since root may write everything."""
 
     def test_a_read_only_file_is_named(self, small_project: SmallProject, ordinary: UnprivilegedUser) -> None:
         small_project.write_table_revisions("a")
@@ -450,7 +450,7 @@ class TestModes:
         ]
         assert file.read_bytes() == before
 
-    def test_where_no_backup_can_be_put_nothing_is_destroyed(
+    def test_without_a_writable_backup_directory_nothing_is_destroyed(
         self, small_project: SmallProject, ordinary: UnprivilegedUser
     ) -> None:
         small_project.write_table_revisions("a")
@@ -468,7 +468,7 @@ class TestModes:
     @pytest.mark.parametrize(
         ("task", "file"), [("db.sum", "scripts/versions.sum"), ("db.revision", "scripts/versions/003_two_words.py")]
     )
-    def test_a_file_of_the_project_that_may_not_be_written_is_named(
+    def test_a_read_only_file_of_the_project_is_named(
         self, small_project: SmallProject, ordinary: UnprivilegedUser, task: str, file: str
     ) -> None:
         small_project.write_table_revisions("a", "b")
@@ -490,7 +490,7 @@ class TestModes:
         )
         assert not (small_project.root / "x.db").exists()
 
-    def test_a_directory_that_may_not_be_looked_into_is_named(
+    def test_a_directory_without_read_permission_is_named(
         self, small_project: SmallProject, ordinary: UnprivilegedUser
     ) -> None:
         small_project.write_table_revisions("a")
@@ -506,12 +506,12 @@ class TestModes:
 
 
 class UnprivilegedUser:
-    """Runs commands as somebody whom file modes bind: root gives up the privilege of passing them over."""
+    """Runs commands as a user that file modes apply to: root gives up the privilege to ignore them."""
 
     def run(
         self, project: SmallProject, *arguments: str, file: str = "x.db", module: str = "dormatory"
     ) -> CommandResult:
-        """Run our own command, or another module's, on a project whose files may only be read."""
+        """Run our own command, or another module, on a project with read-only files."""
         for path in (project.root, *project.root.rglob("*")):
             path.chmod(path.stat().st_mode & 0o7555)
         ended = subprocess.run(
@@ -525,7 +525,7 @@ class UnprivilegedUser:
 
 
 def drop_file_privileges() -> None:
-    """Drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH from what the next program may have, where we are root."""
+    """Drop CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH for the next program, if this process is root."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
         for capability in (1, 2):
@@ -535,14 +535,14 @@ def drop_file_privileges() -> None:
 
 @pytest.fixture
 def ordinary() -> UnprivilegedUser:
-    """Somebody whom file modes bind."""
+    """A user that file modes apply to."""
     return UnprivilegedUser()
 
 
 class TestPrograms:
-    """Client programs that are not there."""
+    """Missing client programs."""
 
-    def test_a_missing_psql_is_reported_with_every_place_looked_at(
+    def test_a_missing_psql_is_reported_with_every_searched_place(
         self, small_project: SmallProject, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", str(small_project.root))

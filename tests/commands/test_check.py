@@ -1,4 +1,4 @@
-"""`inv db.check` as a developer and a build server run it: formats, exit codes, git references."""
+"""`inv db.check` as developers and build servers run it: formats, exit codes, git references."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def broken(small_project: SmallProject) -> SmallProject:
 
 @pytest.fixture
 def published(small_project: SmallProject) -> SmallProject:
-    """A project whose main branch has two tables and their sums."""
+    """A project whose main branch has two tables and their checksums."""
     small_project.write_table_revisions("a", "b")
     git(small_project, "init", "-q")
     write_checksums(small_project.project)
@@ -56,14 +56,14 @@ def published(small_project: SmallProject) -> SmallProject:
 
 class TestFormats:
     @pytest.mark.usefixtures("broken")
-    def test_text_ends_in_the_verdict(self, inv: Inv) -> None:
+    def test_text_ends_with_the_number_of_findings(self, inv: Inv) -> None:
         ended = inv(*WITHOUT_DATABASE)
         assert ended.code == 1
         assert ended.out.splitlines()[-1] == "1 error, 1 warning, no database was asked"
         assert ended.err == ""
 
     @pytest.mark.usefixtures("broken")
-    def test_github_is_chosen_in_its_jobs_and_gets_its_page(self, inv: Inv, tmp_path: Path) -> None:
+    def test_github_format_is_the_default_in_its_jobs_and_writes_the_summary(self, inv: Inv, tmp_path: Path) -> None:
         page = tmp_path / "page.md"
         ended = inv(*WITHOUT_DATABASE, GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(page))
         commands = [line for line in ended.out.splitlines() if line.startswith("::")]
@@ -72,7 +72,7 @@ class TestFormats:
         assert page.read_text().startswith("### Migrations: 1 error, 1 warning")
 
     @pytest.mark.usefixtures("broken")
-    def test_a_file_gets_the_document_and_the_reader_the_text(self, inv: Inv, tmp_path: Path) -> None:
+    def test_output_file_gets_the_document_and_standard_output_the_text(self, inv: Inv, tmp_path: Path) -> None:
         file = tmp_path / "found.json"
         ended = inv(*WITHOUT_DATABASE, "--format", "json", "--output", str(file))
         document = json.loads(file.read_text())
@@ -85,9 +85,11 @@ class TestFormats:
         sarif = json.loads(inv(*WITHOUT_DATABASE, "--format", "sarif").out)
         SCHEMA.validate(sarif)
         gitlab = json.loads(inv(*WITHOUT_DATABASE, "--format", "gitlab").out)
-        junit = ET.fromstring(inv(*WITHOUT_DATABASE, "--format", "junit").out)  # noqa: S314  # we have just written it
-        told = [result["partialFingerprints"]["revisionRuleObject/v1"] for result in sarif["runs"][0]["results"]]
-        assert told == [entry["fingerprint"] for entry in gitlab]
+        junit = ET.fromstring(inv(*WITHOUT_DATABASE, "--format", "junit").out)  # noqa: S314  # written by the command
+        fingerprints = [
+            result["partialFingerprints"]["revisionRuleObject/v1"] for result in sarif["runs"][0]["results"]
+        ]
+        assert fingerprints == [entry["fingerprint"] for entry in gitlab]
         failed = [case.get("name") for case in junit.iter("testcase") if case.find("failure") is not None]
         assert failed == ["002"]
 
@@ -102,10 +104,10 @@ class TestFormats:
 
 class TestExitCodes:
     @pytest.mark.usefixtures("published")
-    def test_nothing_found_is_zero(self, inv: Inv) -> None:
+    def test_no_findings_exit_with_0(self, inv: Inv) -> None:
         assert inv(*WITHOUT_DATABASE).code == 0
 
-    def test_a_warning_counts_where_strict(self, published: SmallProject, inv: Inv) -> None:
+    def test_a_warning_exits_with_1_only_if_strict(self, published: SmallProject, inv: Inv) -> None:
         published.write_revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
         add_checksums(published.project)
         assert [inv(*WITHOUT_DATABASE).code, inv(*WITHOUT_DATABASE, "--strict").code] == [0, 1]
@@ -114,13 +116,13 @@ class TestExitCodes:
         "wrong", [("--only", "grap"), ("--format", "yaml"), ("--since", "nowhere"), ("--backend", "mysql")]
     )
     @pytest.mark.usefixtures("published")
-    def test_wrong_use_is_two(self, wrong: tuple[str, str], inv: Inv) -> None:
+    def test_wrong_use_exits_with_2(self, wrong: tuple[str, str], inv: Inv) -> None:
         ended = inv("db.check", *wrong)
         assert (ended.code, ended.out) == (2, "")
         assert ended.err.startswith("error: ")
 
     @pytest.mark.usefixtures("published")
-    def test_a_backend_that_cannot_run_is_three_unless_it_is_left_out(self, inv: Inv) -> None:
+    def test_a_backend_that_cannot_run_exits_with_3_unless_it_is_left_out(self, inv: Inv) -> None:
         only = ("db.check", "--only", "roundtrip")
         missing = inv(*only, DORMATORY_POSTGRES_BIN="/nowhere")
         assert (missing.code, missing.out) == (3, "")
@@ -133,7 +135,7 @@ class TestExitCodes:
         assert ended.code == 0
         assert "note[backend-not-supported]" in ended.out
 
-    def test_what_stops_a_replay_is_found_once(self, small_project: SmallProject, inv: Inv) -> None:
+    def test_an_error_that_stops_a_replay_is_found_once(self, small_project: SmallProject, inv: Inv) -> None:
         small_project.write_revision("001", "1 / 0")
         ended = inv("db.check", "--backend", "sqlite", "--skip", "graph")
         assert ended.code == 1
@@ -183,7 +185,7 @@ class TestReferences:
         published.write_revision("002", 'op.drop_table("a")')
         assert ("revision-changed", "002") in self.rules(inv, "--base", "main")
 
-    def test_only_what_is_new_since_is_checked(self, broken: SmallProject, inv: Inv) -> None:
+    def test_only_revisions_since_the_reference_are_checked(self, broken: SmallProject, inv: Inv) -> None:
         git(broken, "init", "-q")
         commit(broken)
         broken.write_revision("004", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
@@ -218,8 +220,8 @@ def test_names_that_published_models_use_are_reported(small_project: SmallProjec
     assert git(small_project, "status", "--short").split() == ["M", "scripts/env.py", "??", "scripts/versions/002_x.py"]
 
 
-def test_unreadable_models_mean_unknown_names(published: SmallProject) -> None:
-    assert published_columns(published.project, "main") is None  # it has none
+def test_models_that_cannot_be_read_mean_unknown_names(published: SmallProject) -> None:
+    assert published_columns(published.project, "main") is None  # there are no models
     published.write_env("1 / 0")
     commit(published)
     assert published_columns(published.project, "main") is None

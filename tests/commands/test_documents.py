@@ -1,4 +1,4 @@
-"""MIGRATIONS.md works as it is written: every command is typed, every file of its examples written.
+"""MIGRATIONS.md works as it is written: every command is run, every file of its examples is written.
 
 Each section is followed from its beginning to its end in a scratch copy of the project, as a reader would. What the
 document calls /home/you/dormatory is that copy, db.example.org is a throwaway server, and the worked examples continue
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "MIGRATIONS.md"
-INSTALL_COMMAND = "pip install -e '.[dev]' && "  # done: this test runs in what it makes
+INSTALL_COMMAND = "pip install -e '.[dev]' && "  # already done: the test runs in the environment that it creates
 
 HOME, HOST = "/home/you/dormatory", "db.example.org"
 URL = re.compile(rf"(://dorm:secret@){re.escape(HOST)}/(\w+)(\??)")
@@ -39,7 +39,7 @@ EXAMPLES, FIRST_EXAMPLE = "Worked examples", 14
 
 @dataclass(frozen=True, slots=True)
 class ShellCommand:
-    """What a reader types, and the output that the document shows, in which `...` is anything."""
+    """A command, and the output that the document shows, in which `...` stands for any text."""
 
     line: int
     text: str
@@ -48,7 +48,7 @@ class ShellCommand:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """What a reader writes into a file."""
+    """A file, and the text that a reader writes into it."""
 
     line: int
     path: str
@@ -57,7 +57,7 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The steps below one heading."""
+    """The commands and files below one heading."""
 
     title: str
     steps: tuple[ShellCommand | WrittenFile, ...]
@@ -67,7 +67,7 @@ class Section:
 
 
 def sections(document: Path) -> Iterator[Section]:
-    """Yield the sections that have anything to do in them."""
+    """Yield the sections that contain commands or files."""
     title, steps, kind, body, start, indent = "top", list[ShellCommand | WrittenFile](), "", list[str](), 0, ""
     for number, line in enumerate([*document.read_text().splitlines(), "## end"], 1):
         if fence := re.fullmatch(r"( *)```(\w*)", line):
@@ -83,7 +83,7 @@ def sections(document: Path) -> Iterator[Section]:
 
 
 def steps_in_block(kind: str, body: list[str], start: int) -> Iterator[ShellCommand | WrittenFile]:
-    """Yield what one block asks a reader to do."""
+    """Yield the commands or the file of one code block."""
     if kind == "python":
         yield WrittenFile(start, body[0].removeprefix("# "), "\n".join(body[1:]) + "\n")
     elif kind == "console":
@@ -93,12 +93,12 @@ def steps_in_block(kind: str, body: list[str], start: int) -> Iterator[ShellComm
             text = "\n".join(line[2:] for line in body[begin : begin + typed])
             yield ShellCommand(start + begin + 1, text, tuple(body[begin + typed : end]))
     else:
-        assert kind in {"text", "json"}, f"line {start}: a block of {kind} says nothing to this test"
+        assert kind in {"text", "json"}, f"line {start}: this test does not know blocks of {kind}"
 
 
 @dataclass(slots=True)
 class Reader:
-    """Somebody who does what a section says, in a shell of his own."""
+    """Runs the commands of a section in one shell, in a copy of the project."""
 
     home: Path
     environment: dict[str, str]
@@ -108,14 +108,14 @@ class Reader:
     last_run: str = ""
 
     def follow_step(self, step: ShellCommand | WrittenFile) -> None:
-        """Do one step and fail when it does not work as written."""
+        """Run one step, and fail if it does not work as written."""
         if isinstance(step, WrittenFile):
             path = self.home / self.renumber(step.path)
             assert path.parent.is_dir(), f"line {step.line}: {step.path}"
             path.write_text(self.renumber(step.text))
             return
         text = step.text.removeprefix(INSTALL_COMMAND)
-        # An exit code other than 0 is a failure unless the reader looks at it.
+        # An exit code other than 0 is a failure, unless the next command is `echo $?`.
         if text != "echo $?":
             self.check_exit_code()
         output, shown = self.run_command(self.renumber(text)), self.renumber("\n".join(step.output))
@@ -137,12 +137,12 @@ class Reader:
         return "".join(f"{line.rstrip()}\n" for line in shown.splitlines())
 
     def check_exit_code(self) -> None:
-        """Fail when the last command did."""
+        """Fail if the last command failed."""
         if self.exit_code != 0:
             pytest.fail(self.last_run, pytrace=False)
 
     def renumber(self, text: str) -> str:
-        """Move the revisions of the worked examples to where the history ends now."""
+        """Number the revisions of the worked examples after the last one of the history."""
         return re.sub(r"(?<!\d)01[3-6](?!\d)", lambda match: f"{int(match[0]) + self.number_shift:03d}", text)
 
     def _real_url(self, match: re.Match[str]) -> str:
@@ -154,7 +154,7 @@ class Reader:
 
 
 def output_pattern(shown: str) -> str:
-    """Return what output must match: `...` as a line stands for any lines, within a line for any text."""
+    """Return a pattern for the shown output: `...` alone on a line stands for any lines, within a line for any text."""
     lines = [
         r"(?:.*\n)*" if line == "..." else re.escape(line.rstrip()).replace(r"\.\.\.", ".*") + r"\n"
         for line in shown.splitlines()
@@ -169,7 +169,7 @@ SECTIONS = sorted(
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Reader:
-    """A reader in a copy of the project, without any setting."""
+    """A reader in a copy of the project, without any environment variable of ours."""
     home = tmp_path / "dormatory"
     unneeded = shutil.ignore_patterns(".*", "*.db*", "*.egg-info", "build", "dist", "tests")
     shutil.copytree(ROOT, home, ignore=unneeded)

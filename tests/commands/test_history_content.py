@@ -1,4 +1,4 @@
-"""DORMATORY's own history: what each revision that moves data makes of it, there and back, on both backends."""
+"""DORMATORY's own history: how each revision that changes data converts it, up and down, on both backends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "alembic" / "versions").glob("*.py"))
 REVISIONS = [file.name[:3] for file in FILES]
 
-# Text that looks like something else, or is awkward to quote.
+# Texts that look like another type, or are difficult to quote.
 TEXTS = ["", "abc", "12", "007", "1.0", "1e5", "null", "true", '{"a": 1}', '"quoted"', "it's", "a\\u0041", "%s :x"]
 TEXTS += ["é🐘", "new\nline\t", "\x1e", "\x1ealmost", '\x1e"text"', "9" * 30, "x" * 5000]
 
@@ -46,7 +46,7 @@ TIMESTAMPS += ["2024-03-31T02:30:00.000001Z", "1582-10-10T12:00:00.500000Z", "19
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A scratch database that the history can be played on."""
+    """A scratch database that the history can be applied to."""
 
     engine: Engine
 
@@ -132,14 +132,14 @@ def postgresql_database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 class TestStructure:
-    def test_the_history_ends_where_the_models_are(self, database: Database, second_database: Database) -> None:
+    def test_the_head_of_the_history_equals_the_models(self, database: Database, second_database: Database) -> None:
         database.upgrade("head")
         models.load().create_all(second_database.engine)
 
         assert diff(second_database.schema(), database.schema()) == ()
 
     @pytest.mark.once
-    def test_every_downgrade_restores_what_was_there(self, database: Database) -> None:
+    def test_every_downgrade_restores_the_schema_before(self, database: Database) -> None:
         before = database.schema()
         for revision in REVISIONS:
             database.upgrade(revision)
@@ -167,7 +167,7 @@ class TestStructure:
 
 
 class TestKeys:
-    def test_postgresql_stores_the_same_key_as_uuid_and_as_text_again(self, postgresql_database: Database) -> None:
+    def test_postgresql_converts_keys_to_uuid_and_back_to_the_same_text(self, postgresql_database: Database) -> None:
         postgresql_database.upgrade("001")
         kind = postgresql_database.add_type()
         room = postgresql_database.add_object(kind)
@@ -182,7 +182,7 @@ class TestKeys:
 
 
 class TestTimestamps:
-    def test_each_comes_back_to_the_microsecond(self, database: Database) -> None:
+    def test_each_timestamp_survives_to_the_microsecond(self, database: Database) -> None:
         database.upgrade("002")
         kind = database.add_type()
         for moment in TIMESTAMPS:
@@ -198,7 +198,7 @@ class TestTimestamps:
         ]
         assert database.column("SELECT created_on FROM object ORDER BY name") == sorted(TIMESTAMPS)
 
-    def test_the_default_of_either_form_passes_its_own_check(self, database: Database) -> None:
+    def test_the_default_of_each_form_passes_the_check_constraint(self, database: Database) -> None:
         database.upgrade("002")
         kind = database.add_type()
         database.add_object(kind)
@@ -225,7 +225,7 @@ class TestTimestamps:
             pytest.param("2024-01-01T00:00:00.000+00", id="another zone"),
         ],
     )
-    def test_text_that_is_none_is_refused_from_the_start(self, database: Database, text: str) -> None:
+    def test_text_that_is_no_timestamp_is_refused_from_the_first_revision(self, database: Database, text: str) -> None:
         database.upgrade("001")
         kind = database.add_type()
 
@@ -233,7 +233,9 @@ class TestTimestamps:
             database.add_object(kind, created_on=text)
 
     @pytest.mark.parametrize("moment", ["infinity", "-infinity", "0001-01-01 BC", "10000-01-01"])
-    def test_postgresql_takes_none_that_text_could_not_hold(self, postgresql_database: Database, moment: str) -> None:
+    def test_postgresql_refuses_timestamps_that_the_text_form_cannot_hold(
+        self, postgresql_database: Database, moment: str
+    ) -> None:
         postgresql_database.upgrade("003")
         kind = postgresql_database.add_type()
 
@@ -293,7 +295,7 @@ class TestAttributeValues:
 
         assert database.column(values) == before
 
-    def test_sqlite_refuses_what_is_no_json(self) -> None:
+    def test_sqlite_refuses_values_that_are_no_json(self) -> None:
         with scratch_sqlite() as target:
             database = Database(backend_for(target).engine(target, writing=True))
             database.upgrade("005")
@@ -366,7 +368,7 @@ class TestLinks:
 
 
 class TestNames:
-    def test_what_has_an_empty_name_gets_its_key_for_one_and_loses_it_again(self, database: Database) -> None:
+    def test_an_empty_name_becomes_the_key_and_empty_again(self, database: Database) -> None:
         database.upgrade("008")
         kind = database.add_type("")
         rooms = [database.add_object(kind, name) for name in ("", "", "Room")]
@@ -383,7 +385,7 @@ class TestNames:
 
 
 class TestConcurrentIndex:
-    def test_what_a_failed_build_has_left_is_built_again(self, postgresql_database: Database) -> None:
+    def test_an_index_that_a_failed_build_left_invalid_is_built_again(self, postgresql_database: Database) -> None:
         postgresql_database.upgrade("011")
         postgresql_database.execute("CREATE INDEX ix_link_child ON link (child)")
         postgresql_database.execute(
@@ -398,7 +400,7 @@ class TestConcurrentIndex:
 
 class TestFiles:
     @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-    def test_each_is_numbered_after_the_one_before(self, file: Path) -> None:
+    def test_each_file_has_the_number_after_its_parent(self, file: Path) -> None:
         script = ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_revision(file.name[:3])
         number = REVISIONS.index(file.name[:3])
 
@@ -407,7 +409,7 @@ class TestFiles:
         assert script.down_revision == (REVISIONS[number - 1] if number else None)
 
     @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-    def test_each_imports_nothing_of_the_application(self, file: Path) -> None:
+    def test_no_file_imports_the_application(self, file: Path) -> None:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
@@ -421,7 +423,7 @@ class TestFiles:
 
         assert "lost" in (ast.get_docstring(functions["downgrade"]) or "")
 
-    def test_a_new_one_is_python_whatever_its_title_holds(self, tmp_path: Path) -> None:
+    def test_a_new_file_is_valid_python_for_any_title(self, tmp_path: Path) -> None:
         new = tmp_path / "014_new.py"
         title = 'Quote "this", \\that and """those"""'
 

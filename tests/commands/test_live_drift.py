@@ -1,4 +1,4 @@
-"""Live drift: a database changed by hand is told apart from one that is merely behind, on both backends."""
+"""Live drift: a database changed by hand is distinguished from one with pending revisions, on both backends."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def execute_by_hand(target: Target, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def test_what_the_history_made_has_no_drift(history: SmallProject, target: Target) -> None:
+def test_a_database_that_the_history_made_has_no_drift(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
     assert live_drift(history.project, target).changes == ()
 
@@ -89,7 +89,7 @@ def test_a_revision_that_this_checkout_lacks_is_not_compared(history: SmallProje
     assert live_drift(history.project, target).problem == "revision 003 is not in this checkout"
 
 
-def test_not_compared_is_an_error_and_never_agreement(
+def test_a_comparison_that_fails_is_an_error_and_never_no_drift(
     history: SmallProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}"
@@ -100,7 +100,7 @@ def test_not_compared_is_an_error_and_never_agreement(
         check_live_database(history.project)
 
 
-def test_without_a_server_the_status_says_that_nothing_was_compared(
+def test_without_a_server_the_status_shows_that_nothing_was_compared(
     history: SmallProject, postgres_server: throwaway.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with throwaway.scratch_postgresql(postgres_server) as target:
@@ -114,7 +114,7 @@ def test_without_a_server_the_status_says_that_nothing_was_compared(
     assert "drift    not compared: initdb was not found (looked in nowhere)" in shown
 
 
-def test_a_running_migration_is_waited_for(history: SmallProject, postgres_server: throwaway.Server) -> None:
+def test_the_comparison_waits_for_a_running_migration(history: SmallProject, postgres_server: throwaway.Server) -> None:
     with throwaway.scratch_postgresql(postgres_server) as target:
         scratch.upgrade(history.project, target, "heads")
         backend = backend_for(target)
@@ -124,13 +124,13 @@ def test_a_running_migration_is_waited_for(history: SmallProject, postgres_serve
             execute_by_hand(target, "CREATE TABLE half_way (id integer)")
             comparison.start()
             comparison.join(1.0)
-            assert comparison.is_alive(), "it looked at a database that was being migrated"
+            assert comparison.is_alive(), "it read a database during a migration"
             execute_by_hand(target, "DROP TABLE half_way")
         comparison.join(30)
         assert found[0].changes == ()
 
 
-def test_status_says_how_much_was_changed_by_hand(history: SmallProject, target: Target) -> None:
+def test_status_shows_the_number_of_differences(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
     assert "drift    none" in status_text(status(history.project, target))
     execute_by_hand(target, "CREATE TABLE extra (id integer)")

@@ -1,4 +1,4 @@
-"""README.md and MIGRATIONS.md say what the code does: tasks, options, exit codes, errors, files, links."""
+"""README.md and MIGRATIONS.md are true: tasks, options, exit codes, errors, files, links."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def manual_section(heading: str) -> str:
 
 def test_two_commands_complete_the_setup() -> None:
     assert typed_commands(README.read_text()) == [SETUP, TEST]
-    assert typed_commands(MIGRATIONS.read_text())[0] == SETUP  # test_documents.py runs it there
+    assert typed_commands(MIGRATIONS.read_text())[0] == SETUP  # run by test_documents.py
     assert TEST in (ROOT / ".ci/run").read_text().splitlines()
 
 
@@ -75,7 +75,7 @@ def test_every_task_and_option_has_help(namespace: Collection) -> None:
 
 
 def documented_usage(item: Argument) -> str:
-    """Return an argument as the manual writes it."""
+    """Return an argument in the form that the manual uses."""
     if item.positional:
         return str(item.name).upper()
     return f"--{item.names[0]}" + (" VALUE]" if item.optional else " VALUE" if item.takes_value else "")
@@ -99,7 +99,7 @@ def test_every_family_of_errors_is_in_the_troubleshooting() -> None:
 
 
 def error_phrases() -> Iterator[str]:
-    """Yield of each error the longest piece of its first words that is always the same."""
+    """Yield the longest constant part of the first words of each error."""
     texts = [file.read_text() for file in sorted((ROOT / "dormatory/errors").glob("*.py"))]
     for node in ast.walk(ast.parse("\n".join(texts).replace("from __future__ import annotations", ""))):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__" and len(node.args) == 1:
@@ -130,7 +130,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors, target
 
 
-def test_every_nox_session_that_is_named_exists() -> None:
+def test_every_nox_session_in_the_documents_exists() -> None:
     known = process.run_program([sys.executable, "-m", "nox", "--list", "--json"], cwd=ROOT).stdout
     names = {item[key] for item in json.loads(known) for key in ("name", "session")}
 

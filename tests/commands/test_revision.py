@@ -1,4 +1,4 @@
-"""The next revision: numbered, titled, generated against a scratch database, and shown as the SQL it will run."""
+"""The next revision: its number and title, generated from a scratch database, and the preview of its SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNREACHABLE_URL = "postgresql://u:canary@no.such.host.invalid/x"
 
 @pytest.fixture
 def changed_project(small_project: SmallProject) -> SmallProject:
-    """A project whose models ask for a table that the history lacks."""
+    """A project whose models have a table that the history lacks."""
     small_project.write_table_revisions("a")
     small_project.write_env(*MODELS, WITH_B, "environment.run(metadata)")
     return small_project
@@ -63,7 +63,7 @@ class TestTask:
         assert revision_file_names(changed_project) == ["001_x.py", "002_add_table_b.py"]
 
     @pytest.mark.parametrize("message", ["", "   ", "table"], ids=["empty", "blank", "one-word"])
-    def test_a_message_that_says_nothing_is_refused(
+    def test_a_message_that_is_too_short_is_refused(
         self, inv: Inv, changed_project: SmallProject, message: str
     ) -> None:
         what = f"the message {message!r} says too little" if message.strip() else "the message is empty"
@@ -85,7 +85,7 @@ class TestTask:
         assert forced.code == 0
         assert revision_file_names(small_project) == ["001_x.py", "002_nothing_to_do.py"]
 
-    def test_two_heads_leave_no_place_for_a_revision(self, inv: Inv, changed_project: SmallProject) -> None:
+    def test_a_revision_on_two_heads_is_refused(self, inv: Inv, changed_project: SmallProject) -> None:
         changed_project.write_revision("002", after="001")
         changed_project.write_revision("003", after="001")
         ended = inv("db.revision", "--message", "Add table b", "--empty", url=UNREACHABLE_URL)
@@ -119,7 +119,7 @@ class TestPlainAlembic:
             assert not (changed_project.root / "x.db").exists()
 
     @pytest.mark.parametrize("arguments", [("-m", "one"), ()], ids=["one-word", "no-message"])
-    def test_a_message_that_says_nothing_is_refused(
+    def test_a_message_that_is_too_short_is_refused(
         self, changed_project: SmallProject, arguments: tuple[str, ...]
     ) -> None:
         ended = changed_project.alembic("revision", *arguments, url=UNREACHABLE_URL)
@@ -127,7 +127,7 @@ class TestPlainAlembic:
         assert "it becomes the revision's title and file name" in ended.out
         assert revision_file_names(changed_project) == ["001_x.py"]
 
-    def test_a_database_that_lags_behind_is_not_compared_with(self, changed_project: SmallProject) -> None:
+    def test_a_database_with_pending_revisions_is_not_compared(self, changed_project: SmallProject) -> None:
         url = f"sqlite:///{changed_project.root}/x.db"
         changed_project.upgrade(url)
         changed_project.write_table_revisions("a", "c")

@@ -1,4 +1,4 @@
-"""Each revision of DORMATORY's own history, played up, down and up again on each backend: one test for each."""
+"""Each revision of DORMATORY's own history is replayed up, down and up again on each backend: a test for each."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ REVISIONS = [revision.id for revision in HISTORY.revisions]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Play on the backends that the command line chose; on all of them if it chose none."""
+    """Replay on the backends of the option --backend, or on all."""
     chosen = metafunc.config.getoption("--backend") or BACKEND_NAMES
     metafunc.parametrize("recording", chosen, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
 def recording(request: pytest.FixtureRequest) -> Iterator[Recording]:
-    """The whole history, played once per backend; a server that cannot run fails every test."""
+    """The recording of the whole history, replayed once per backend; a server that cannot run fails every test."""
     with scratch.databases(request.param) as maker:
         yield replay_history(PROJECT, maker)
 
@@ -72,7 +72,7 @@ def test_every_route_ends_where_it_should(recording: Recording) -> None:
     assert {route.kind for route in recording.routes} == {RouteKind.DOWN, RouteKind.UP}
 
 
-def test_the_server_is_the_one_that_was_asked_for(recording: Recording, request: pytest.FixtureRequest) -> None:
+def test_the_server_has_the_required_major_version(recording: Recording, request: pytest.FixtureRequest) -> None:
     major = request.config.getoption("--server-major")
     name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[recording.backend]
     assert recording.server.startswith(f"{name} {major or ''}")

@@ -1,4 +1,4 @@
-"""The schema files under version control: written, found stale, compared with another commit, and loaded."""
+"""The schema files under version control: writing, checking, comparing with another commit, loading."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_a_column(history: SmallProject) -> None:
     )
 
 
-def test_check_is_quiet_about_current_files_and_writes_nothing(history: SmallProject, inv: Inv) -> None:
+def test_check_prints_and_writes_nothing_for_current_files(history: SmallProject, inv: Inv) -> None:
     file = schema_dump.committed_file(history.project, "sqlite")
     before = file.stat().st_mtime_ns
     ended = inv("db.schema-dump", "--check", "--backend=sqlite")
@@ -48,7 +48,9 @@ def test_check_is_quiet_about_current_files_and_writes_nothing(history: SmallPro
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_check_shows_what_a_stale_file_lacks_and_leaves_it(history: SmallProject, inv: Inv, backend: str) -> None:
+def test_check_shows_the_diff_of_a_stale_file_and_does_not_change_it(
+    history: SmallProject, inv: Inv, backend: str
+) -> None:
     file = schema_dump.committed_file(history.project, backend)
     before = file.read_bytes()
     add_a_column(history)
@@ -95,7 +97,7 @@ def test_a_test_database_filled_from_the_file_is_the_migrated_one(
             schema_dump.load_committed_dump(history.project, filled)
 
 
-def test_a_file_that_does_not_say_what_it_makes_is_refused(history: SmallProject) -> None:
+def test_a_file_that_dumps_to_other_bytes_is_refused(history: SmallProject) -> None:
     file = schema_dump.committed_file(history.project, "sqlite")
     file.write_text(file.read_text() + "\n-- edited by hand\n")
     with scratch_sqlite() as target, pytest.raises(DumpMismatchError, match="differs from"):
@@ -109,7 +111,7 @@ def test_a_missing_file_is_named_with_the_task_that_writes_it(history: SmallProj
         schema_dump.committed_text(history.project, "sqlite")
 
 
-def test_live_prints_the_database_as_it_stands(history: SmallProject, inv: Inv, tmp_path: Path) -> None:
+def test_live_prints_the_schema_of_the_database(history: SmallProject, inv: Inv, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'x.db'}"
     history.upgrade(url, "001")
     ended = inv("db.schema-dump", "--live", url=url)

@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def encoded_forms(secret: str) -> set[str]:
-    """Return every way in which a secret may be written down."""
+    """Return every form in which a secret may be written."""
     return {
         secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1],
         secret.replace("'", "''"), secret.replace("%", "%%"), secret.encode("unicode_escape").decode(),
@@ -61,7 +61,7 @@ def assert_no_secret(text: str, *secrets: str) -> None:
 
 
 class PasswordUser:
-    """A user of the throwaway server who has to give a password, and databases of that user."""
+    """A user of the throwaway server that needs a password, and URLs of databases for it."""
 
     def __init__(self, server: Server, user: str, password: str) -> None:
         self.server, self.user, self.password = server, user, password
@@ -79,7 +79,7 @@ class PasswordUser:
 
 @pytest.fixture
 def scram(postgres_server: Server) -> Iterator[dict[str, PasswordUser]]:
-    """Users whom the server asks for their passwords, though it trusts everybody else."""
+    """Users that need a password on a server that trusts all other users."""
     users = {"canary": CANARY, "printable": PRINTABLE}
     access = postgres_server.socket_directory / postmaster.DATA_DIRECTORY / "pg_hba.conf"
     before = access.read_text()
@@ -106,7 +106,7 @@ def reload_configuration(connection: object) -> None:
 
 
 class ArgumentListRecorder(threading.Thread):
-    """Collects the argument lists of every process that is started meanwhile."""
+    """Collects the argument lists of all processes that start while it runs."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -133,7 +133,7 @@ class ArgumentListRecorder(threading.Thread):
 
 @pytest.fixture
 def arguments() -> Iterator[ArgumentListRecorder]:
-    """Argument lists, from the start of the test."""
+    """The argument lists of all processes since the start of the test."""
     if not Path("/proc/self/cmdline").exists():
         pytest.fail("argument lists can be read on Linux only; run this test there")
     recorder = ArgumentListRecorder()
@@ -160,7 +160,7 @@ class TestPassword:
             task = any(word.startswith("db.") for word in command)
             words = [word.format(root=small_project.root) for word in command]
             ended = (small_project.inv if task else small_project.alembic)(*words, url=url)
-            assert ended.code == ("db.check" in command and "--live" not in command), ended  # which has findings
+            assert ended.code == ("db.check" in command and "--live" not in command), ended  # db.check has findings
             shown += all_output(ended)
         backup = next(path for path in small_project.root.rglob("*.dump"))
         ended = small_project.inv("-e", "db.restore", backup.name, url=url)
@@ -215,7 +215,7 @@ class TestPassword:
         assert "***" in expected
         assert_no_secret(expected, WRONG)
 
-    def test_no_password_at_all_is_asked_for_in_the_message(
+    def test_a_missing_password_is_requested_in_the_message(
         self, small_project: SmallProject, scram: dict[str, PasswordUser]
     ) -> None:
         small_project.write_table_revisions("a")

@@ -35,7 +35,7 @@ def url(request: pytest.FixtureRequest, small_project: SmallProject) -> str:
 
 
 class TestInterrupted:
-    """A signal to `inv` alone, as a supervisor or an editor sends it."""
+    """A signal to the process of `inv` only, as a supervisor or an editor sends it."""
 
     @pytest.mark.parametrize(
         ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -67,7 +67,7 @@ class TestInterrupted:
         ended = small_project.run("dormatory", "upgrade", PYTHONPATH=f"{early}{os.pathsep}{REPOSITORY}")
         assert (ended.code, ended.out, ended.err) == (-signal.SIGINT, "", "")
 
-    def test_a_killed_alembic_is_a_failure_that_says_so(self, small_project: SmallProject) -> None:
+    def test_a_killed_alembic_is_reported_as_a_failure(self, small_project: SmallProject) -> None:
         small_project.write_table_revisions("a")
         marker = small_project.root / "started"
         small_project.write_revision("001", slow_revision(marker))
@@ -112,7 +112,7 @@ class TestInterrupted:
 
 
 class TestWithoutATerminal:
-    """Hooks, cron and CI: no terminal, and sometimes not even a standard input."""
+    """Hooks, cron and CI: without a terminal, and sometimes without standard input."""
 
     def test_a_task_runs_with_standard_input_closed(self, small_project: SmallProject) -> None:
         small_project.write_table_revisions("a")
@@ -158,7 +158,7 @@ class TestWithoutATerminal:
 
 
 def slow_revision(marker: Path) -> str:
-    """Return the code of a revision that changes something, says so, and then takes its time."""
+    """Return the code of a revision that changes a table, writes its process id to a file, and then sleeps."""
     return f"""
         import os, pathlib, time
         op.create_table("b", sa.Column("id", sa.Integer, primary_key=True))
@@ -174,7 +174,7 @@ def wait_for_migration(marker: Path) -> int:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something, with a limit."""
+    """Wait until a condition is true; fail after a time limit."""
     deadline = time.monotonic() + _WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"

@@ -1,4 +1,4 @@
-"""What destroys backs up first, or does nothing; db.undo brings it back, and a second one takes it away again."""
+"""A command that destroys makes a backup first, or does nothing; db.undo restores it, and a second one undoes that."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Database:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, small_project: SmallProject, inv: Inv) -> Iterator[Database]:
-    """A development database that is worth a backup."""
+    """A development database with tables and rows."""
     write_history(small_project)
     if request.param == "sqlite":
         url = f"sqlite:///{small_project.root}/x.db"
@@ -81,7 +81,7 @@ def database(request: pytest.FixtureRequest, small_project: SmallProject, inv: I
 
 @pytest.fixture
 def unmarked(small_project: SmallProject, inv: Inv, postgres_server: Server) -> Iterator[Database]:
-    """The same in a database that nobody marked."""
+    """The same, not marked as a development database."""
     write_history(small_project)
     found = Database(small_project, postgres_server.create_database().url.render(), inv)
     small_project.upgrade(found.url)
@@ -167,7 +167,7 @@ class TestUndo:
 
 
 class TestUpgrade:
-    def test_it_backs_up_when_asked_and_when_there_is_anything_to_do(self, database: Database) -> None:
+    def test_it_makes_a_backup_only_with_the_option_and_pending_revisions(self, database: Database) -> None:
         assert database.inv("db.upgrade", "--backup").code == 0
         assert database.backup_files() == []
         database.project.write_revision("003", "op.drop_table('word')")
@@ -193,7 +193,7 @@ class TestFailure:
         arguments = [argument.format(file=copy) for argument in DESTRUCTIVE_COMMANDS[action]]
         ended = database.inv(*arguments)
         assert (ended.out, database.rows(), copy.exists()) == ("", ROWS[1:], True)
-        # Without the directory, undo does not even find what to put back.
+        # Without the directory, undo finds no backup to restore.
         assert ended.code == (2 if action == "undo" else 3)
         if action != "undo":
             assert ended.err.splitlines()[-1] == (
@@ -218,7 +218,7 @@ class TestFailure:
 
 
 class TestProduction:
-    """A database that does not call itself expendable wants its name in the call, before anything happens."""
+    """A database that is not marked for development needs its name in the call, before anything is changed."""
 
     @pytest.mark.parametrize("action", ["restore", "undo"])
     def test_it_is_not_replaced_unless_it_is_named(self, unmarked: Database, action: str) -> None:
@@ -265,7 +265,7 @@ class TestProduction:
 
 
 class TestExternalEnv:
-    """A project whose env.py knows nothing of us."""
+    """A project with an env.py of its own."""
 
     @pytest.fixture
     def external_project(self, small_project: SmallProject) -> SmallProject:
