@@ -1,4 +1,4 @@
-"""Which tables' rows are others than they were is told from structures, and rather too many than too few."""
+"""The tables whose rows may have changed are derived from structures, rather too many than too few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a round trip loses is told from what it may lose: each scenario is SQL, run on a real database."""
+"""Avoidable losses of a round trip are detected, and others are not: each case is SQL, run on a real database."""
 
 from __future__ import annotations
 

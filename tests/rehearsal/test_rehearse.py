@@ -28,7 +28,6 @@ from dormatory.errors import (
 from dormatory.project.history import History
 from dormatory.recording import json_codec
 from dormatory.recording.model import Direction, Recording
-from dormatory.rehearsal.forecast import Measurement, forecast
 from dormatory.rehearsal.rehearse import RehearsalRequest, rehearse
 from dormatory.runtime import scratch
 from tests.scratch import BACKENDS, scratch_maker
@@ -87,7 +86,7 @@ def query_rows(target: Target, query: str) -> list[tuple[Any, ...]]:
 
 
 def apply_first_revision(project: SmallProject, target: Target, *statements: str, create: str = "") -> None:
-    """Write the first revision, apply it, and put rows in."""
+    """Write the first revision, apply it, and insert rows."""
     create = create or "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True), sa.Column('x', sa.Text))"
     project.write_revision("001", create, "op.drop_table('a')")
     scratch.upgrade(project.project, target, "001")
@@ -292,7 +291,7 @@ class TestOffendingRows:
         assert "upgrade-fails" in failing_rules(outcome)
 
     @pytest.mark.parametrize(
-        ("target", "upgrade", "said"),
+        ("target", "upgrade", "message"),
         [
             (
                 "sqlite",
@@ -308,14 +307,14 @@ class TestOffendingRows:
         indirect=["target"],
     )
     def test_an_error_message_of_a_revision_is_kept_without_row_values(
-        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch, upgrade: str, said: str
+        self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch, upgrade: str, message: str
     ) -> None:
         apply_first_revision(small_project, target, f"INSERT INTO a VALUES (1, '{SECRET}')")
         small_project.write_revision("002", upgrade)
         found, outcome = run_rehearsal(small_project, target, monkeypatch)
         failure = recording_of(found).steps[0].legs[0].failure
         assert failure is not None
-        assert failure.why == said
+        assert failure.why == message
         assert SECRET not in repr(found) + repr(outcome)
         shown, _ = run_rehearsal(small_project, target, monkeypatch, show_values=True)
         assert SECRET in repr(recording_of(shown).steps[0].legs[0].failure)
@@ -419,7 +418,7 @@ class TestSample:
                 query_rows(copy, f"SELECT count(*) FROM {table}")[0][0] for table in ("a", "p", "alembic_version")
             ]
             lonely = query_rows(copy, "SELECT count(*) FROM a WHERE up IS NOT NULL AND up NOT IN (SELECT id FROM a)")
-            orphans = query_rows(copy, "SELECT count(*) FROM a WHERE p_id NOT IN (SELECT id FROM p)")
+            dangling = query_rows(copy, "SELECT count(*) FROM a WHERE p_id NOT IN (SELECT id FROM p)")
             if target.backend_name == "postgresql":
                 assert query_rows(copy, "SELECT nextval('s')") == [(42,)]
                 assert query_rows(
@@ -428,7 +427,7 @@ class TestSample:
         assert 5 <= counts[0] < 100
         assert 5 <= counts[1] < 100
         assert counts[2] == 1
-        assert (lonely, orphans) == ([(0,)], [(0,)])
+        assert (lonely, dangling) == ([(0,)], [(0,)])
         assert copied.rows == sum(counts)
         del monkeypatch
 
@@ -468,28 +467,6 @@ class TestSample:
 
 
 class TestForecast:
-    def test_a_forecast_is_a_line_through_the_measurements(self) -> None:
-        found = forecast((Measurement(100, 1.0), Measurement(300, 2.0)), 1000)
-        assert found.seconds == pytest.approx(5.5)
-        assert [it.rows for it in found.measurements] == [100, 300]
-
-    def test_three_measurements_are_fitted(self) -> None:
-        found = forecast((Measurement(0, 0.0), Measurement(1, 2.0), Measurement(2, 2.0)), 3)
-        assert found.seconds == pytest.approx(10 / 3)
-
-    @pytest.mark.parametrize(
-        "measured",
-        [
-            (Measurement(5, 1.0),),
-            (Measurement(5, 1.0), Measurement(5, 2.0)),
-            (Measurement(5, 2.0), Measurement(9, 1.0)),
-        ],
-    )
-    def test_too_few_or_falling_measurements_give_no_forecast(self, measured: tuple[Measurement, ...]) -> None:
-        found = forecast(measured, 100)
-        assert found.seconds is None
-        assert found.why
-
     def test_a_rehearsal_measures_at_two_sizes(
         self, small_project: SmallProject, target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -497,10 +474,10 @@ class TestForecast:
         apply_first_revision(small_project, target, f"INSERT INTO a VALUES {rows}")
         small_project.write_revision("002", "op.execute(\"UPDATE a SET x = 'y'\")", extra="lossy = 'x'")
         found, _ = run_rehearsal(small_project, target, monkeypatch, at_rows=1000)
-        told = found.observations[0].forecast
-        assert told is not None
-        assert [it.rows for it in told.measurements] == [10, 40]
-        assert told.rows == 1000
+        measured = found.observations[0].forecast
+        assert measured is not None
+        assert [it.rows for it in measured.measurements] == [10, 40]
+        assert measured.rows == 1000
 
 
 class TestWaits:

@@ -12,6 +12,7 @@ from dormatory.recording import json_codec
 from dormatory.recording.model import Direction, Recording, RouteKind
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
+from tests.replay.recordings import unclean_legs
 from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 def maker(request: pytest.FixtureRequest) -> ScratchMaker:
     """A maker of scratch databases, once per backend."""
     return scratch_maker(request.param, request)
-
-
-def unclean_legs(recording: Recording) -> list[tuple[str, Direction]]:
-    return [(step.revision, leg.direction) for step in recording.steps for leg in step.legs if not leg.is_clean]
 
 
 def trace_text(recording: Recording, revision: str) -> str:
@@ -83,7 +80,7 @@ class TestForgottenLines:
         (step,) = (step for step in recording.steps if step.revision == "002")
         assert left in trace_text(recording, "002") or any(leg.failure for leg in step.legs)
 
-    def test_a_validation_leaves_no_trace_for_no_statement_takes_it_back(
+    def test_a_validation_leaves_no_trace_because_no_statement_reverts_it(
         self, small_project: SmallProject, postgres_server: throwaway.Server
     ) -> None:
         small_project.write_table_revisions("a")
@@ -352,7 +349,7 @@ def test_refused_downgrades_do_not_end_the_run(small_project: SmallProject, make
         create = f"op.create_table('t{name}', sa.Column('id', sa.Integer))"
         small_project.write_revision(name, create, "raise NotImplementedError('no way back')")
     recording = replay_history(small_project.project, counted)
-    assert opened == 2  # the walk, and the one run
+    assert opened == 2  # for the run of the segment, and for the upgrade in one run
     assert all(statement.line or "alembic_version" in statement.sql for statement in statements(recording))
 
 

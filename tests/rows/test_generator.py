@@ -1,4 +1,4 @@
-"""What rows are made for a schema, on both backends: that they are there, what they show, which rules they keep."""
+"""Which rows are generated for a schema on each backend, which values they show, and which constraints they fulfil."""
 
 from __future__ import annotations
 

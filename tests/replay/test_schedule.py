@@ -13,6 +13,7 @@ from dormatory.recording.model import Direction, RouteKind
 from dormatory.replay import replay
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
+from tests.replay.recordings import unclean_legs
 from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ def backend(request: pytest.FixtureRequest) -> str:
 def in_halves(
     backend: str, small_project: SmallProject, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> ReplayFunction:
-    """Play the small project, whose four revisions are as many as it takes."""
+    """Replay the small project, whose four revisions are enough to be split."""
     monkeypatch.setattr(replay, "_MIN_REVISIONS_TO_SPLIT", 4)
     small_project.write_table_revisions(*TABLE_NAMES)
 
-    def played(**options: Any) -> Recording:
+    def replay_with(**options: Any) -> Recording:
         return replay_history(small_project.project, scratch_maker(backend, request), **options)
 
-    return partial(played, second_databases=partial(scratch.databases, backend))
+    return partial(replay_with, second_databases=partial(scratch.databases, backend))
 
 
 def step_facts(recording: Recording) -> list[object]:
@@ -65,10 +66,6 @@ def step_facts(recording: Recording) -> list[object]:
         for step in recording.steps
         for leg in step.legs
     ]
-
-
-def unclean_legs(recording: Recording) -> list[tuple[str, Direction]]:
-    return [(step.revision, leg.direction) for step in recording.steps for leg in step.legs if not leg.is_clean]
 
 
 def test_halves_give_the_steps_of_one_run_and_play_everything_once(in_halves: ReplayFunction) -> None:
@@ -143,11 +140,11 @@ def test_a_revision_that_needs_rows_is_recorded_as_in_one_run(
 def test_on_head_is_called_for_the_head_after_one_run(in_halves: ReplayFunction) -> None:
     seen: list[list[str]] = []
 
-    def look(target: Target) -> None:
+    def read_tables(target: Target) -> None:
         with sa.create_engine(target.sqlalchemy_url(), poolclass=sa.NullPool).connect() as connection:
             seen.append(sorted(sa.inspect(connection).get_table_names()))
 
-    in_halves(on_head=look)
+    in_halves(on_head=read_tables)
 
     assert seen == [["a", "alembic_version", "b", "c", "d"]]
 

@@ -1,4 +1,4 @@
-"""Rows for tables with conditions: of any kind, and always the same."""
+"""Rows are planned for tables with any conditions, and are always the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dormatory.rows.planner import plan_table
 
 
 def test_many_different_texts_satisfy_a_condition() -> None:
-    # Three conditions of which the last is not understood: a moment, as text, that the database looks at itself.
+    # Three conditions; the last one, on a time as text, can only be evaluated by the database.
     with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         connection.exec_driver_sql(
             "CREATE TABLE t (m TEXT NOT NULL UNIQUE CHECK (length(m) = 27 AND m GLOB '*Z'"
@@ -34,12 +34,12 @@ COLUMNS = st.tuples(st.sampled_from(TYPES), st.booleans(), st.sampled_from(RULES
 
 
 @settings(max_examples=60, deadline=None)
-@given(columns=st.lists(COLUMNS, min_size=1, max_size=5), keyed=st.booleans(), edges=st.booleans())
+@given(columns=st.lists(COLUMNS, min_size=1, max_size=5), keyed=st.booleans(), with_extremes=st.booleans())
 def test_any_table_is_filled_or_reported_and_always_with_the_same_rows(
     columns: list[tuple[str, bool, str]],
     *,
     keyed: bool,
-    edges: bool,
+    with_extremes: bool,
 ) -> None:
     lines = [
         f"c{place} {type_} {'NOT NULL' * required} {extra.format(f'c{place}')}"
@@ -51,7 +51,7 @@ def test_any_table_is_filled_or_reported_and_always_with_the_same_rows(
         with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
             connection.exec_driver_sql(f"CREATE TABLE t ({', '.join(lines)})")
             schema = read_snapshot(connection)
-            fillings = [fill(connection, schema, with_extremes=edges) for _ in range(2)]
+            fillings = [fill(connection, schema, with_extremes=with_extremes) for _ in range(2)]
             rows = connection.exec_driver_sql("SELECT * FROM t").all()
             assert len(rows) == sum(it.row_count for filling in fillings for it in filling.filled)
             assert bool(rows) is not bool(fillings[0].unfilled)
