@@ -81,14 +81,16 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
     If there is nothing to do, no lock is taken and no other session is waited for.
     """
     backend, wait = backend_for(target), settings.lock_wait
-    moving = _is_moving()
-    if not moving and not backend.exists(target):
+    is_moving = _is_moving()
+    if not is_moving and not backend.exists(target):
         raise MissingDatabaseError(str(target))
-    writing = moving and not _is_at_destination(target, backend)
+    is_writing = is_moving and not _is_at_destination(target, backend)
     applied: dict[str, set[str]] = {}
     with (
-        backend.upgrade_lock(target, VERSION_TABLE, wait_seconds=wait) if writing else nullcontext() as blocker_monitor,
-        backend.engine(target, writing=writing, wait_seconds=wait).connect() as connection,
+        backend.upgrade_lock(target, VERSION_TABLE, wait_seconds=wait)
+        if is_writing
+        else nullcontext() as blocker_monitor,
+        backend.engine(target, writing=is_writing, wait_seconds=wait).connect() as connection,
         call_on_signals(lambda: backend.cancel(connection)),
     ):
         _migrate(
@@ -96,12 +98,12 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
             metadata,
             settings,
             blocker_monitor=blocker_monitor,
-            is_at_destination=moving and not writing,
-            dont_mutate=not moving,
+            is_at_destination=is_moving and not is_writing,
+            dont_mutate=not is_moving,
             on_version_apply=lambda heads, **_: applied.update(heads=set(heads)),
             wrap=lambda steps: _guard_steps(steps, target),
         )
-    if moving:
+    if is_moving:
         with backend.engine(target, writing=False).connect() as second:
             if "heads" in applied:
                 guards.refuse_other_heads(second, applied["heads"], context.get_context().opts)
@@ -235,9 +237,9 @@ def _is_at_destination(target: Target, backend: Backend) -> bool:
         return False
     try:
         with backend.engine(target, writing=False, wait_seconds=0).connect() as connection:
-            is_one = backend.has_dedicated_session(connection)
+            is_dedicated = backend.has_dedicated_session(connection)
             found = set(connection.exec_driver_sql(VERSIONS_QUERY).scalars())
-            return is_one and bool(found) and found == set(to_tuple(destination) or ())
+            return is_dedicated and bool(found) and found == set(to_tuple(destination) or ())
     except DBAPIError:
         return False
 

@@ -95,21 +95,27 @@ class History:
 
 def _refuse_problems(graph: RevisionGraph) -> None:
     """Raise BrokenHistoryError for the first problem of a graph."""
-    for script in graph.unparsed:
-        raise BrokenHistoryError(f"{script.path}:{script.line} does not parse", why=script.problem, fix="fix the file")
-    for script, first in graph.duplicates:
+    if graph.unparsed:
+        script = graph.unparsed[0]
+        raise BrokenHistoryError(
+            f"{script.path}:{script.line} does not parse", why=script.problem, fix="correct the file"
+        )
+    if graph.duplicates:
+        script, first = graph.duplicates[0]
         raise BrokenHistoryError(
             f"revision {script.revision.id if script.revision else ''} exists twice",
             why=f"{first.path} and {script.path} both claim it",
             fix="give one of them the next free number",
         )
-    for script, name in graph.missing_parents:
+    if graph.missing_parents:
+        script, name = graph.missing_parents[0]
         raise BrokenHistoryError(
             f"{script.path} builds on {name}, which no file has",
             why="its down_revision or depends_on names an unknown revision",
             fix="restore that file, or correct the name",
         )
-    for cycle in graph.cycles:
+    if graph.cycles:
+        cycle = graph.cycles[0]
         raise BrokenHistoryError(
             f"revisions {' → '.join([*cycle, cycle[0]])} form a cycle",
             why="each of them comes before the others",
