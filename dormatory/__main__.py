@@ -59,7 +59,7 @@ def _run_command(options: argparse.Namespace) -> None:
 
 
 def _move(options: argparse.Namespace, project: Project, target: Target) -> MoveResult:
-    from dormatory.commands.upgrade import downgrade, stamp, upgrade
+    from dormatory.commands.upgrade import downgrade_database, stamp_database, upgrade_database
     from dormatory.report.progress import show_progress
 
     if options.verbose:
@@ -67,11 +67,11 @@ def _move(options: argparse.Namespace, project: Project, target: Target) -> Move
     with show_progress() as progress:
         match options.command:
             case "upgrade":
-                return upgrade(project, target, options.to, progress, with_backup=options.backup)
+                return upgrade_database(project, target, options.to, progress, with_backup=options.backup)
             case "downgrade":
-                return downgrade(project, target, options.to, progress, confirmed=options.confirm)
+                return downgrade_database(project, target, options.to, progress, confirmed=options.confirm)
             case _:
-                return stamp(project, target, options.to)
+                return stamp_database(project, target, options.to)
 
 
 def _show_statements() -> None:

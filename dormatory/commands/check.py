@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from dormatory.commands.evidence import Evidence
     from dormatory.project.project import Project
     from dormatory.project.script import Script
-    from dormatory.recording.model import Recording
+    from dormatory.recording.model import Recording, Step
     from dormatory.runtime.progress import Progress
 
 _REPLAY_FAMILIES = frozenset({"roundtrip", "data", "locks"})
@@ -96,7 +96,7 @@ def check_project(
     files = read_scripts(project)
     graph = RevisionGraph(files)
     read_reference = cache(partial(read_scripts_at, project, parsed=files))
-    early = list(_static_findings(project, files, read_reference, request))
+    found = list(_static_findings(project, files, read_reference, request))
     history, selected = History(()), None
     evidence: tuple[Evidence, ...] = ()
     with ThreadPoolExecutor(1) as pool:
@@ -105,34 +105,26 @@ def check_project(
             history = History.of(graph)
         except BrokenHistoryError as error:
             if "graph" not in request.families:
-                early.append(broken_history_finding(error))
+                found.append(broken_history_finding(error))
         else:
             selected = _selected_revisions(history, read_reference, request)
             if needed := _needed_evidence(graph, history, request, selected):
                 count = len(history.revisions if selected is None else selected)
-                evidence = collect_evidence(
-                    project,
-                    request.backends,
-                    needed,
-                    lambda backend, step: progress(StepReplayed(backend, count, step)),
-                )
-        early += sqlfluff_run.result()
-    known = {(item.rule, item.revision) for item in early}  # a replay finds some of it again
+                on_step = partial(_report_step, progress, count)
+                evidence = collect_evidence(project, request.backends, needed, on_step)
+        found += sqlfluff_run.result()
+    known = {(item.rule, item.revision) for item in found}  # a replay finds some of it again
     late = _evidence_findings(project, files, history, evidence, request)
-    found = [*early, *(item for item in late if (item.rule, item.revision) not in known)]
+    found += [item for item in late if (item.rule, item.revision) not in known]
     if selected is not None:
         found = [item for item in found if not _is_outside_selection(item, selected)]
     # Comments come before settings: a comment on a rule that the settings turn off is still used.
-    checked_families = _families_with_evidence(request.families, evidence)
-    visible, suppressed = apply_suppressions(found, files, RULES, families=checked_families, revisions=selected)
-    outcome = Outcome(
-        tuple(apply_settings(visible, project.settings, history)),
-        tuple(_server(item) for item in evidence if item.server),
-        tuple(item.id for item in history.revisions if selected is None or item.id in selected),
-        suppressed,
-        request.is_strict,
-        configuration=project.ini,
-    )
+    families = _families_with_evidence(request.families, evidence)
+    visible, suppressed = apply_suppressions(found, files, RULES, families=families, revisions=selected)
+    findings = tuple(apply_settings(visible, project.settings, history))
+    servers = tuple(_server(item) for item in evidence if item.server)
+    names = tuple(item.id for item in history.revisions if selected is None or item.id in selected)
+    outcome = Outcome(findings, servers, names, suppressed, request.is_strict, configuration=project.ini)
     return outcome, tuple(item.recording for item in evidence if item.recording)
 
 
@@ -189,6 +181,10 @@ def _needed_evidence(
     if not (needs_schema or needs_dump or needs_replay):
         return None
     return EvidenceRequest(needs_schema, needs_dump, needs_replay, selected, history)
+
+
+def _report_step(progress: Progress, total: int, backend: str, step: Step) -> None:
+    progress(StepReplayed(backend, total, step))
 
 
 def _evidence_findings(

@@ -25,12 +25,12 @@ class Restored:
     revisions: tuple[str, ...]
 
 
-def restore(project: Project, name: str, progress: Progress, *, confirmed: str) -> Restored:
+def restore_database(project: Project, name: str, progress: Progress, *, confirmed: str) -> Restored:
     """Replace the database by a backup, given as a path or as the name of one of the project's backups."""
     return _restore(project, resolve_backup(project, name), progress, action="restore", confirmed=confirmed)
 
 
-def undo(project: Project, progress: Progress, *, confirmed: str) -> Restored:
+def restore_latest(project: Project, progress: Progress, *, confirmed: str) -> Restored:
     """Replace the database by its latest backup; raises MissingBackupError."""
     file = latest_backup(project, project.target()).file
     return _restore(project, file, progress, action="undo", confirmed=confirmed)

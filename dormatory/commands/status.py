@@ -38,7 +38,7 @@ class Status:
     drift: LiveDrift | None
 
 
-def status(project: Project, target: Target) -> Status:
+def read_status(project: Project, target: Target) -> Status:
     """Read the position of the target without changing it; in a missing database every revision is pending."""
     history = History.read(project)
     backend = backend_for(target)

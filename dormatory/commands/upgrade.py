@@ -33,7 +33,9 @@ def find_nothing_to_do(project: Project, target: Target) -> MoveResult | None:
     return MoveResult(str(target), (head,), 0) if head else None
 
 
-def upgrade(project: Project, target: Target, to: str, progress: Progress, *, with_backup: bool = False) -> MoveResult:
+def upgrade_database(
+    project: Project, target: Target, to: str, progress: Progress, *, with_backup: bool = False
+) -> MoveResult:
     """Create the database if it is missing, and upgrade it; `with_backup`, back it up first if anything is pending."""
     from dormatory.backends.registry import backend_for  # noqa: PLC0415
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
@@ -55,7 +57,9 @@ def upgrade(project: Project, target: Target, to: str, progress: Progress, *, wi
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 
-def downgrade(project: Project, target: Target, to: str, progress: Progress, *, confirmed: str | None) -> MoveResult:
+def downgrade_database(
+    project: Project, target: Target, to: str, progress: Progress, *, confirmed: str | None
+) -> MoveResult:
     """Back the database up and downgrade it; raises ProtectedDatabaseError without permission."""
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
     from dormatory.safety import safeguard  # noqa: PLC0415
@@ -72,7 +76,7 @@ def downgrade(project: Project, target: Target, to: str, progress: Progress, *, 
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 
-def stamp(project: Project, target: Target, to: str) -> MoveResult:
+def stamp_database(project: Project, target: Target, to: str) -> MoveResult:
     """Write a revision into the database without running anything."""
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from alembic.config import Config
 
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.connection import disable_driver_transactions
-from dormatory.commands.status import status
+from dormatory.commands.status import read_status
 from dormatory.errors import (
     DanglingRowsError,
     InvalidIndexError,
@@ -201,7 +201,9 @@ class TestSQLiteForeignKeys:
         with pytest.raises(LeftoverTableError, match="table _alembic_tmp_parent is left over"):
             upgrade(small_project, parent_and_child)
         assert current(small_project, parent_and_child) == ("001",)
-        assert status(small_project.project, parent_and_child).current == ("001",), "read-only commands are not refused"
+        assert read_status(small_project.project, parent_and_child).current == ("001",), (
+            "read-only commands are not refused"
+        )
 
 
 class TestPostgreSQLTransactions:

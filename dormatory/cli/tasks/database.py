@@ -106,7 +106,7 @@ def current(context: Context) -> None:
 def status(context: Context, *, json: bool = False, exit_code: bool = False) -> int:
     """Show where the database stands, and what is pending."""
     from dormatory.cli.exit import findings_exit_code
-    from dormatory.commands.status import status as read_status
+    from dormatory.commands.status import read_status
     from dormatory.errors import RevisionNotInCheckoutError
     from dormatory.report.messages import status_json, status_text
 
