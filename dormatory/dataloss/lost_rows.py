@@ -134,9 +134,9 @@ def _move_evidence(transition: TableTransition) -> str:
 
 def _target_tables(transition: TableTransition) -> list[str]:
     """Return the tables that the leg inserts into with values of this one."""
-    own = {transition.table.name.lower(), *([transition.table_after.name.lower()] if transition.table_after else [])}
-    found = {write.table for write in transition.leg.dataflow.writes if write.sources & own and write.verb == "INSERT"}
-    return sorted(found - own)
+    own_names = {table.name.lower() for table in (transition.table, transition.table_after) if table}
+    inserts = (write for write in transition.leg.dataflow.writes if write.verb == "INSERT")
+    return sorted({write.table for write in inserts if write.sources & own_names} - own_names)
 
 
 def _moved_rows(transition: TableTransition, places: Collection[int]) -> list[int]:

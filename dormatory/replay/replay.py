@@ -59,11 +59,11 @@ def replay_history(
         played = Schedule(project, makers, order, chosen, on_step=on_step, on_head=on_head)
         played.run()
         routes = [*_compared_routes(played), *played.blocked]
-        if played.steps and not played.unreached:
+        if played.steps and not played.unreached_revisions:
             routes += play_remaining_routes(project, maker, revisions, played, on_head)
     steps = tuple(played.steps[name] for name in order if name in played.steps)
     unfilled = tuple(sorted(played.unfilled.items()))
-    return Recording(played.backend, played.server, steps, tuple(routes), played.unreached, unfilled)
+    return Recording(played.backend, played.server, steps, tuple(routes), played.unreached_revisions, unfilled)
 
 
 def _chosen_last(history: History, chosen: set[str]) -> tuple[Revision, ...]:

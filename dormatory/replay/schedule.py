@@ -72,7 +72,7 @@ class Schedule:
         self.blocked = [route for route in self.blocked if route.stopped not in self.steps]
 
     @property
-    def unreached(self) -> tuple[str, ...]:
+    def unreached_revisions(self) -> tuple[str, ...]:
         """The chosen revisions that no run has reached."""
         return tuple(name for segment in self._segments for name in segment.unreached_revisions())
 

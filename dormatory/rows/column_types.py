@@ -101,9 +101,9 @@ class ColumnTypes:
         self._dialect = dialect
         self._user_defined: dict[str, Any] = {}
         self._parsed: dict[str, ColumnType] = {}
-        for own in chain(*definitions):
-            for name in _spellings(own.namespace, own.name, dialect):
-                self._user_defined.setdefault(name, own)
+        for definition in chain(*definitions):
+            for name in _spellings(definition.namespace, definition.name, dialect):
+                self._user_defined.setdefault(name, definition)
 
     def of(self, column: Column, *, is_key: bool) -> ColumnType:
         """Return the type of a column."""

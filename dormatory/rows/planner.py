@@ -57,15 +57,15 @@ def _cached_plan(table: Table, context: tuple[ColumnTypes, tuple[str, ...], Dial
 
 
 @lru_cache(maxsize=256)  # a table that is dropped and created again is equal, but another object
-def _plan_table(table: Table, kinds: ColumnTypes, bounds: tuple[str, ...], dialect: Dialect) -> TablePlan:
-    return _TablePlanner(table, kinds, bounds, dialect).plan()
+def _plan_table(table: Table, column_types: ColumnTypes, bounds: tuple[str, ...], dialect: Dialect) -> TablePlan:
+    return _TablePlanner(table, column_types, bounds, dialect).plan()
 
 
 class _TablePlanner:
     """Reads the structure of one table."""
 
-    def __init__(self, table: Table, kinds: ColumnTypes, bounds: tuple[str, ...], dialect: Dialect) -> None:
-        self._table, self._column_types, self._dialect = table, kinds, dialect
+    def __init__(self, table: Table, column_types: ColumnTypes, bounds: tuple[str, ...], dialect: Dialect) -> None:
+        self._table, self._column_types, self._dialect = table, column_types, dialect
         self._column_names = frozenset(column.name.lower() for column in table.columns)
         texts = [it.expression for it in table.constraints if it.kind == "CHECK" and it.expression]
         self._conditions = [part for text in texts for part in evaluate.conjuncts(self._parse(text))]

@@ -145,8 +145,8 @@ class RowFactory:
         for column, referred in zip(foreign_key.columns, foreign_key.parent_columns, strict=True):
             if referred.lower() not in self._columns_by_name:
                 return False
-            own = row.get(referred.lower()) or next(self._new_values[referred.lower()], None)
-            row |= {referred.lower(): own, column.lower_name: own}
+            value = row.get(referred.lower()) or next(self._new_values[referred.lower()], None)
+            row |= {referred.lower(): value, column.lower_name: value}
         return True
 
     def _is_left_to_default(self, column: ColumnPlan, row_index: int) -> bool:

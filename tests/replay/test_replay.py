@@ -340,7 +340,7 @@ def test_a_revision_that_only_works_in_one_run_fails_and_does_not_hide_later_one
 def test_refused_downgrades_do_not_end_the_run(small_project: SmallProject, maker: ScratchMaker) -> None:
     opened = 0
 
-    def counted() -> AbstractContextManager[Target]:
+    def count_and_make() -> AbstractContextManager[Target]:
         nonlocal opened
         opened += 1
         return maker()
@@ -348,7 +348,7 @@ def test_refused_downgrades_do_not_end_the_run(small_project: SmallProject, make
     for name in ("001", "002", "003"):
         create = f"op.create_table('t{name}', sa.Column('id', sa.Integer))"
         small_project.write_revision(name, create, "raise NotImplementedError('no way back')")
-    recording = replay_history(small_project.project, counted)
+    recording = replay_history(small_project.project, count_and_make)
     assert opened == 2  # for the run of the segment, and for the upgrade in one run
     assert all(statement.line or "alembic_version" in statement.sql for statement in statements(recording))
 
