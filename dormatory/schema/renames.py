@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Column, Table
 
 NamePairs = frozenset[tuple[str, str]]  # (name before, name after)
+# The words of canonical text on any backend; the tokens of a dialect would lose how a name is quoted.
 _WORDS = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|[^\w\s]""")
 
 

@@ -69,7 +69,7 @@ def source_tables(tokens: Sequence[Token]) -> frozenset[str]:
     return frozenset(found)
 
 
-def alias(item: Sequence[Token]) -> str:
+def column_label(item: Sequence[Token]) -> str:
     """Return the alias of an item of a SELECT list, or its own name."""
     return item[-1].text.lower() if item and item[-1].is_name else ""
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from dormatory.sql.clauses import (
-    alias,
     clause_end,
+    column_label,
     copied_column,
     position_after,
     select_bodies,
@@ -209,7 +209,7 @@ class _StatementReader:
         with_names = token_names(rest) if rest[0].word == "with" else set()  # one of its queries may compute the value
         for select in select_bodies(rest):
             items = split_at_commas(select[: clause_end(select, 0)])
-            columns = columns or [alias(item) for item in items]
+            columns = columns or [column_label(item) for item in items]
             for at, column in enumerate(columns):
                 item = items[at] if len(items) == len(columns) else rest
                 reads = frozenset(token_names(item) | with_names)
