@@ -28,4 +28,4 @@ def read_snapshot(connection: Connection, *, ignore: Collection[str] = ()) -> Sn
             why="only SQLite and PostgreSQL are known",
             fix="use one of these",
         )
-    return backend_by_name(name).introspection.read_snapshot(connection, ignore)
+    return backend_by_name(name).introspection.read_catalog(connection, ignore)

@@ -66,7 +66,7 @@ class Introspection(Protocol):
     `namespace.name`.
     """
 
-    def read_snapshot(self, connection: Connection, ignore: Collection[str]) -> Snapshot:
+    def read_catalog(self, connection: Connection, ignore: Collection[str]) -> Snapshot:
         """Return the structure, read once."""
 
     def schema_tracker(self, ignore: Collection[str]) -> SchemaTracker:
@@ -77,7 +77,7 @@ class Dump(Protocol):
     """Part `dump`: the structure and the revision of a database as SQL that loads into an empty one."""
 
     def dump_schema(self, target: Target, version_table: str = ...) -> str:
-        """Return one block for each table, with all that belongs to it; blank lines stand only between blocks.
+        """Return one block for each table, with all that belongs to it; blank lines only separate blocks.
 
         The version table and its rows come last. The same structure gives the same bytes, for every user and version
         of the tools. It only reads. Raises DatabaseFailedError, ProgramMissingError, ProgramTooOldError or

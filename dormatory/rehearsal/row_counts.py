@@ -58,7 +58,7 @@ def _rows_by_statements(statements: Iterable[Statement], dialect: Dialect) -> It
 def _verb_and_table(tokens: Sequence[Token]) -> tuple[str, str]:
     """Return what a statement does with rows, and of which table; empty for one that writes none."""
     words = [token.word for token in tokens]
-    for at, depth in enumerate(nesting_depths(tokens)):  # after a WITH, whose parts stand in parentheses
+    for at, depth in enumerate(nesting_depths(tokens)):  # after a WITH, whose parts are in parentheses
         word = words[at]
         if depth or word not in _WRITE_VERBS or tokens[at].kind is not TokenKind.WORD:
             continue

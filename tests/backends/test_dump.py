@@ -1,4 +1,4 @@
-"""What the text of a database promises, on both backends."""
+"""What a dump guarantees on every backend."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load_schema(target: Target, text: str) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def new_target(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Target]:
-    """What makes an empty database, once per backend."""
+    """Return a function that creates an empty database, once per backend."""
     if request.param == "sqlite":
         numbers = iter(range(9))
         return lambda: Target.parse(f"sqlite:///{next(numbers)}.db", root=tmp_path)
@@ -96,7 +96,7 @@ def test_the_committed_file_loads_and_gives_the_same_bytes_again(new_target: Cal
     assert dump_schema(copy) == text
 
 
-def test_the_revisions_stand_at_the_end_one_a_line(new_target: Callable[[], Target]) -> None:
+def test_the_revisions_are_at_the_end_one_per_line(new_target: Callable[[], Target]) -> None:
     text = dump_schema(build_everything(new_target()))
 
     assert re.search(r"(INSERT INTO (public\.)?alembic_version \(version_num\) VALUES \('00(2b|3)'\);\n){2}\Z", text)
@@ -121,7 +121,7 @@ def test_a_block_holds_a_table_with_all_its_parts(new_target: Callable[[], Targe
     assert "CREATE VIEW" not in block
 
 
-def test_blank_lines_stand_between_blocks_and_no_line_ends_in_a_blank(new_target: Callable[[], Target]) -> None:
+def test_blank_lines_separate_blocks_and_no_line_ends_with_a_blank(new_target: Callable[[], Target]) -> None:
     target = execute(new_target(), "CREATE TABLE b (x integer,   \n y integer DEFAULT 1);  CREATE INDEX i ON b (x);")
     if target.backend_name == "postgresql":
         execute(target, "ALTER TABLE b CLUSTER ON i;")  # pg_dump writes this below the index, after a blank line
@@ -132,7 +132,7 @@ def test_blank_lines_stand_between_blocks_and_no_line_ends_in_a_blank(new_target
     assert [line for line in lines if line != line.rstrip()] == []
 
 
-def test_the_order_in_which_a_rebuild_writes_constraints_changes_nothing(new_target: Callable[[], Target]) -> None:
+def test_a_dump_does_not_depend_on_the_order_of_constraints_in_a_rebuild(new_target: Callable[[], Target]) -> None:
     one = execute(new_target(), "CREATE TABLE a (x integer, CONSTRAINT c CHECK (x > 0), CONSTRAINT u UNIQUE (x));")
     other = execute(new_target(), "CREATE TABLE a (x integer, CONSTRAINT u UNIQUE (x), CONSTRAINT c CHECK (x > 0));")
 
@@ -165,7 +165,7 @@ def test_a_dump_that_fails_half_way_leaves_nothing(new_target: Callable[[], Targ
     assert not snapshot_of(target).tables
 
 
-def test_a_backslash_command_in_a_dump_runs_nothing(new_target: Callable[[], Target], tmp_path: Path) -> None:
+def test_a_backslash_command_in_a_dump_is_not_executed(new_target: Callable[[], Target], tmp_path: Path) -> None:
     trace = tmp_path / "trace"
 
     with pytest.raises(DatabaseFailedError):
@@ -191,7 +191,7 @@ CREATE TABLE link (id integer PRIMARY KEY);
 """
 NEW_TABLE = "CREATE TABLE {} (id integer PRIMARY KEY, object integer REFERENCES object (id));"
 NEW_COLUMN = "ALTER TABLE {0} ADD COLUMN a integer; CREATE INDEX ix_{0}_a ON {0} (a);"
-BRANCHES = {  # what each of two branches does; the last statements of a block stand beside the new table
+BRANCHES = {  # what each of two branches does; the last statements of a block are next to the new table
     "a column and a new table right below": (NEW_COLUMN.format("attributes"), NEW_TABLE.format("book")),
     "a column and a new table right above": (NEW_COLUMN.format("attributes"), NEW_TABLE.format("aaa")),
     "a column of the last table and a new one": (NEW_COLUMN.format("link"), NEW_TABLE.format("page")),

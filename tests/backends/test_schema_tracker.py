@@ -30,7 +30,7 @@ def connection(postgres_server: Server) -> Iterator[sa.Connection]:
     url = postgres_server.create_database().sqlalchemy_url()
     with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
         connection.exec_driver_sql(START)
-        # Else the server may count these rows for the next transaction, too.
+        # Otherwise the server may count these rows in the next transaction as well.
         connection.exec_driver_sql("select pg_stat_force_next_flush()")
         connection.commit()
         yield connection
@@ -125,7 +125,9 @@ def test_an_incremental_read_needs_no_more_statements_with_many_tables(connectio
         connection.commit()
         tracker.read(connection)
         connection.commit()
-        run_and_read(tracker, connection, "alter table n0 add extra int default 3")  # after which all is prepared
+        run_and_read(
+            tracker, connection, "alter table n0 add extra int default 3"
+        )  # after which all statements are prepared
         run_and_read(tracker, connection, "alter table n0 drop extra")
 
         def record(*event: object) -> None:

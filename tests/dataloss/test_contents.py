@@ -1,4 +1,4 @@
-"""Rows are read by their meaning, and are the same through every backend, driver and session."""
+"""Rows are read as values with a meaning, equal on every backend and through every driver and session."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class TestCanonicalForm:
         assert values.canonical_form(one) == values.canonical_form(other)
 
     @pytest.mark.parametrize(("one", "other"), [("7", "07"), (None, ""), ("a", "A"), (1.5, 1)])
-    def test_differs_where_something_was_lost(self, one: CellValue, other: CellValue) -> None:
+    def test_values_differ_where_something_was_lost(self, one: CellValue, other: CellValue) -> None:
         assert values.canonical_form(one) != values.canonical_form(other)
 
 

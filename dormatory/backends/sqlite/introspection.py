@@ -119,7 +119,7 @@ class SQLiteSchemaTracker:
         self._snapshot_cache.update_snapshot((*SQLITE_NOT_COMPARED, *cache.unread_tables.values()))
 
 
-def read_snapshot(connection: Connection, ignore: Collection[str]) -> Snapshot:
+def read_catalog(connection: Connection, ignore: Collection[str]) -> Snapshot:
     """Return the structure of the connected SQLite database; it only reads."""
     return SQLiteSchemaTracker(ignore).read(connection).snapshot
 

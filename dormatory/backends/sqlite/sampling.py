@@ -62,7 +62,7 @@ def reduce_to_sample(path: Path, rows: int, *, whole_table: str) -> tuple[str, .
 def _add_parents(connection: sqlite3.Connection, rowids: dict[str, str | None]) -> None:
     """Keep the parents of all kept rows, and their parents, until none is new; this ends in cycles as well.
 
-    Each round looks at the rows that the previous round has added: a chain may be as long as its table.
+    Each round takes the rows that the previous round has added: a chain may be as long as its table.
     """
     tables = list(rowids)
     places = {name.lower(): place for place, name in enumerate(tables)}

@@ -1,4 +1,4 @@
-"""What the dump of a PostgreSQL database is the same in spite of, and how it fails."""
+"""What does not change the dump of a PostgreSQL database, and how a dump fails."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ CREATE TABLE public.object (
 
 @pytest.fixture
 def new_target(postgres_server: Server) -> Callable[[], Target]:
-    """What makes an empty database."""
+    """Return a function that creates an empty database."""
     return lambda: Target.parse(postgres_server.create_database().url.render(), root=Path("/"))
 
 
@@ -94,7 +94,7 @@ def test_bodies_and_literals_that_look_like_a_dump_survive(new_target: Callable[
     assert "\r\n" in str(before[1])
 
 
-def test_it_loads_whatever_encoding_the_environment_asks_for(
+def test_a_dump_loads_with_any_client_encoding(
     new_target: Callable[[], Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
@@ -116,7 +116,7 @@ def test_a_view_is_written_once_where_pg_dump_writes_an_empty_one_first(new_targ
     assert "CREATE OR REPLACE" not in text
 
 
-def test_psql_loads_it_whatever_the_locale_of_the_terminal(new_target: Callable[[], Target], tmp_path: Path) -> None:
+def test_psql_loads_a_dump_with_any_locale(new_target: Callable[[], Target], tmp_path: Path) -> None:
     text = dump_schema(execute(new_target(), EVERYTHING + "COMMENT ON TABLE zone IS 'Größe, 區';"))
     copy, file = new_target(), tmp_path / "dump.sql"
     file.write_text(text, encoding="utf-8")
@@ -147,7 +147,7 @@ def test_a_plain_owner_and_a_superuser_get_the_same_bytes(new_target: Callable[[
     assert "GRANT" not in text
 
 
-def test_the_settings_of_a_session_change_nothing(
+def test_the_settings_of_a_session_do_not_change_the_snapshot(
     new_target: Callable[[], Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = execute(new_target(), EVERYTHING)
@@ -175,7 +175,7 @@ def test_a_comment_on_schema_public_is_kept(new_target: Callable[[], Target]) ->
     assert "COMMENT ON SCHEMA public IS 'ours';" in dump_schema(target)
 
 
-def test_an_extension_comes_without_the_comment_of_its_packager(new_target: Callable[[], Target]) -> None:
+def test_an_extension_is_dumped_without_the_comment_of_its_package(new_target: Callable[[], Target]) -> None:
     target = new_target()
     query = "SELECT min(name) FROM pg_available_extensions WHERE name IN ('citext', 'vector')"
     extension = fetch_value(target, query)

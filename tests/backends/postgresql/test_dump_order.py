@@ -1,4 +1,4 @@
-"""The order of a dump: for reading, and for loading."""
+"""The order of a dump serves reviewers and can be loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_entry(number: int, kind: str, name: str, *needs: int, namespace: str = 
 
 @st.composite
 def archives(draw: st.DrawFn) -> list[ArchiveEntry]:
-    """What pg_dump could give: each entry needs only such as come before it."""
+    """Draw what pg_dump could write: each entry needs only entries before it."""
     found: list[ArchiveEntry] = []
     for number in range(draw(st.integers(1, 25))):
         earlier = st.sampled_from(found) if found else st.nothing()
@@ -109,7 +109,7 @@ def test_tables_of_the_same_name_in_two_schemas_keep_their_own_keys() -> None:
     ]
 
 
-def test_comments_stay_in_the_order_of_the_columns_and_all_else_is_by_kind_and_name() -> None:
+def test_comments_are_in_column_order_and_everything_else_is_sorted_by_kind_and_name() -> None:
     comments = [make_entry(number, "COMMENT", f"COLUMN a.{name}", 1) for number, name in ((2, "z"), (3, "b"))]
     indexes = [make_entry(number, "INDEX", name, 1) for number, name in ((4, "iz"), (5, "ib"))]
 
@@ -118,7 +118,7 @@ def test_comments_stay_in_the_order_of_the_columns_and_all_else_is_by_kind_and_n
     assert block.statements == ("1;", "6;", "5;", "4;", "2;", "3;")
 
 
-def test_a_function_that_needs_a_table_does_not_bring_it_forward() -> None:
+def test_a_function_that_needs_a_table_does_not_move_it_forward() -> None:
     table, function, plain = (
         make_entry(1, "TABLE", "b"),
         make_entry(2, "FUNCTION", "f()", 1),
@@ -133,7 +133,7 @@ def test_a_function_that_needs_a_table_does_not_bring_it_forward() -> None:
     ]
 
 
-def test_a_policy_does_not_bring_the_table_it_reads_forward() -> None:
+def test_a_policy_does_not_move_the_table_it_reads_forward() -> None:
     tables = make_entry(1, "TABLE", "a"), make_entry(2, "TABLE", "b")
 
     assert titles(*tables, make_entry(3, "POLICY", "a p", 1, 2)) == ["table a", "table b", "table a, continued"]

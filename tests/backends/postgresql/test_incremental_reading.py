@@ -1,4 +1,4 @@
-"""Reading again only what a transaction touched gives what reading everything gives: random DDL on a real server."""
+"""Reading only what a transaction changed gives the same as reading everything: random DDL on a real server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = ("c0", "c1", "c2", "id", "r0", '"Odd c"')
 TYPES = ("int", "text", "numeric(5,2)", "mood", "size", "addr", "t0", "mood[]", "timestamptz", "varchar(9)", "span")
 NAMES = ("n0", "n1", "k1", "ix0", "ix1", "fk0")
 
-# What can be done; {t}, {u} are tables, {c}, {d} columns, {n}, {m} names of parts, {y} a type, {i} a number.
+# Possible statements; {t}, {u} are tables, {c}, {d} columns, {n}, {m} names of parts, {y} a type, {i} a number.
 STATEMENT_TEMPLATES = """
 create table {t} (id int primary key, {c} {y}, {d} text not null default '{i}' check ({d} <> ''))
 create table {t} (id serial primary key, r0 int references {u})
@@ -253,12 +253,12 @@ def fill_template(template: str, rng: random.Random) -> str:
 
 
 class RandomChanges:
-    """Changes a database step by step, and reads it in both ways behind each; in some plays nothing is committed."""
+    """Changes a database step by step, and reads it in both ways after each step; some runs commit nothing."""
 
     def __init__(self, connection: sa.Connection, seed: int) -> None:
         self.connection, self.rng = connection, random.Random(seed)  # noqa: S311  # no secret
         self.commits = seed % 5 != 0
-        # A step that takes back what another one did is more than any revision can.
+        # A step that rolls back another step does what no revision can do.
         self.templates = [move for move in STATEMENT_TEMPLATES if self.commits or "savepoint" not in move]
         self.tracker = schema_tracker(("t3",))
         self.before = self.tracker.read(connection).snapshot
@@ -305,6 +305,6 @@ def test_an_incremental_read_equals_a_full_read(engine: sa.Engine, seed: int) ->
         changer = RandomChanges(connection, seed)
         for _ in range(STEPS):
             changer.step()
-    # What writes to a catalog by itself hides all that follows in its transaction.
+    # A direct write to a catalog hides everything after it in its transaction.
     assert changer.known_steps > STEPS * (0.7 if changer.commits else 0.1)
     assert len(changer.executed) > STEPS / 3

@@ -43,7 +43,7 @@ create rule r as on delete to parent do instead nothing;
 comment on table t is 'tea';
 """
 
-# What is done to BASE, and all that is said about it.
+# Statements on BASE, and all changes that are reported.
 CHANGES: dict[str, tuple[str, list[str]]] = {
     "column added": ("alter table t add c int default 3", ["column t.c: added (integer, NULL, default 3)"]),
     "column removed": ("alter table t drop version", ["column t.version: removed (integer, NULL, default 1)"]),
@@ -271,7 +271,7 @@ CHANGES: dict[str, tuple[str, list[str]]] = {
     ),
 }
 
-# What is done to BASE and leaves it the same.
+# Statements on BASE that do not change its snapshot.
 NO_CHANGES: dict[str, str] = {
     "rows": "insert into parent values (1, 'x'); insert into t (parent_id) values (1)",
     "statistics": "analyze",
@@ -329,7 +329,7 @@ def test_a_statement_that_changes_no_structure_is_not_reported(engine: sa.Engine
 
 
 def test_a_structure_is_read_into_this_value_on_every_version(postgres_server: Server) -> None:
-    """The same literal stands for 15, 16 and 18: CI plays this test on each."""
+    """One literal for 15, 16 and 18: CI runs this test on each."""
     url = postgres_server.create_database().sqlalchemy_url()
     engine = sa.create_engine(url)
     with engine.begin() as connection:
@@ -431,7 +431,7 @@ def test_a_structure_is_read_into_this_value_on_every_version(postgres_server: S
         ("SELECT 1 AS one", "SELECT 1 AS one"),
     ],
 )
-def test_a_view_reads_the_same_from_an_old_and_a_new_server(old: str, new: str) -> None:
+def test_a_view_has_the_same_text_on_an_old_and_a_new_server(old: str, new: str) -> None:
     assert view_definition(old, 150000) == view_definition(new, 180000)
 
 
@@ -441,7 +441,7 @@ def test_extensions_are_listed_without_their_members(engine: sa.Engine) -> None:
             "create schema ext; create table ext.mine (id int); create function ext.f() returns int"
             " language sql return 1; create type ext.e as enum ('a')"
         )
-        # Any object can be made the member of an extension; plpgsql is on every server.
+        # Any object can become a member of an extension; every server has plpgsql.
         connection.exec_driver_sql(
             "alter extension plpgsql add table ext.mine; alter extension plpgsql add function ext.f;"
             " alter extension plpgsql add type ext.e"
@@ -454,7 +454,7 @@ def test_extensions_are_listed_without_their_members(engine: sa.Engine) -> None:
     assert "ext" not in {it.namespace for it in found.enums}
 
 
-def test_an_ignored_table_takes_its_parts_with_it(engine: sa.Engine) -> None:
+def test_an_ignored_table_is_left_out_with_its_parts(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         before = read_snapshot(connection)
         connection.exec_driver_sql(

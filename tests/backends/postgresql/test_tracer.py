@@ -1,4 +1,4 @@
-"""What a statement is recorded to have done to the tables of a real PostgreSQL server: locks, rewrites, scans."""
+"""Locks, rewrites and scans that statements are recorded to cause on a real PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ INSERT INTO era_old VALUES (1, 1900);
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """What single legs were heard to do, one leg for each revision, and how long each took."""
+    """The statements recorded of single legs, one for each revision, and how long each leg took."""
 
     legs: tuple[tuple[Statement, ...], ...]
     seconds: float
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        """What the last leg's revision executed."""
+        """The statements of the last leg."""
         return tuple(statement for statement in self.legs[-1] if statement.line)
 
 
 class RevisionPlayer:
-    """Plays revisions on a scratch database that holds TABLES already."""
+    """Plays revisions on a scratch database that has TABLES already."""
 
     def __init__(self, project: SmallProject, target: Target) -> None:
         self.project, self.url = project, target.sqlalchemy_url()
@@ -62,7 +62,7 @@ class RevisionPlayer:
             connection.exec_driver_sql(TABLES)
 
     def __call__(self, *upgrades: str, fails: bool = False) -> RecordedRun:
-        """Play each upgrade as a leg of its own and return what was heard."""
+        """Play each upgrade as a leg of its own and return what was recorded."""
         for number, upgrade in enumerate(upgrades, start=1):
             self.project.write_revision(f"{number:03d}", upgrade)
         legs: list[tuple[Statement, ...]] = []
@@ -167,7 +167,7 @@ def test_the_locks_rewrites_and_scans_of_a_statement_are_recorded(player: Revisi
     assert (lock_modes(statement), statement.rewritten, statement.scanned) == (mode_by_table, rewritten, scanned)
 
 
-def test_not_null_is_not_checked_again_where_a_valid_check_says_so(player: RevisionPlayer) -> None:
+def test_not_null_needs_no_scan_if_a_valid_check_proves_it(player: RevisionPlayer) -> None:
     last = player.sql(
         "ALTER TABLE room ADD CONSTRAINT sized CHECK (size IS NOT NULL) NOT VALID",
         "ALTER TABLE room VALIDATE CONSTRAINT sized",
@@ -218,7 +218,7 @@ def test_transactions_are_numbered_and_a_statement_in_autocommit_is_0(player: Re
         '    op.create_index("room_size", "room", ["size"], postgresql_concurrently=True)\n'
         'op.execute("UPDATE room SET size = 9")\n'
         'op.execute("COMMIT")\n'
-        'op.execute("VACUUM room")'  # psycopg2 takes its transaction for open, and sends no BEGIN
+        'op.execute("VACUUM room")'  # psycopg2 regards its transaction as open, and sends no BEGIN
     )
     assert [statement.transaction for statement in played.statements] == [1, 0, 2, 2, 0]
 
@@ -259,7 +259,7 @@ def test_a_scan_in_autocommit_counts(player: RevisionPlayer) -> None:
     assert [statement.scanned for statement in played.statements] == [("room",), (), ("house",)]
 
 
-def test_a_later_leg_knows_what_an_earlier_one_made_renamed_and_rewrote(player: RevisionPlayer) -> None:
+def test_changes_of_an_earlier_leg_are_known_in_a_later_leg(player: RevisionPlayer) -> None:
     played = player(
         'op.create_table("bed", sa.Column("id", sa.Integer, primary_key=True))\n'
         'op.rename_table("house", "home")\n'

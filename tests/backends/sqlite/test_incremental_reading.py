@@ -1,4 +1,4 @@
-"""Reading again only what changed in a SQLite database gives what reading everything gives: random DDL."""
+"""Reading only what changed in a SQLite database gives the same as reading everything: random DDL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLES = ("t0", "t1", "T2", "t3", '"Odd t"', "v0")
 COLUMNS = ("c0", "c1", "Value", "id", "r0", '"Odd c"')
 NAMES = ("n0", "n1", "ix0", "ix1")
 
-# What can be done; {t}, {u} are tables, {c}, {d} columns, {n}, {m} names of parts, {i} a number.
+# Possible statements; {t}, {u} are tables, {c}, {d} columns, {n}, {m} names of parts, {i} a number.
 STATEMENT_TEMPLATES = """
 create table {t} (id integer primary key, {c} text default 'x' check ({c} <> '{i}'), {d} int)
 create table {t} (id integer primary key autoincrement, r0 int references {u}, {c} text collate nocase)
@@ -69,11 +69,11 @@ def fill_template(template: str, rng: random.Random) -> str:
 
 
 class RandomChanges:
-    """Changes a database step by step, and reads it in both ways behind each."""
+    """Changes a database step by step, and reads it in both ways after each step."""
 
     def __init__(self, connection: sa.Connection, seed: int) -> None:
         self.connection, self.rng = connection, random.Random(seed)  # noqa: S311  # no secret
-        # Text that is changed behind SQLite's back turns following off for good: in some of the plays only.
+        # A direct change of sqlite_schema turns incremental reading off for good: only in some of the runs.
         self.templates = [move for move in STATEMENT_TEMPLATES if seed % 4 == 0 or UNREPORTED_CHANGE not in move]
         self.tracker = schema_tracker(("T3",))
         self.before = self.tracker.read(connection).snapshot
@@ -84,7 +84,7 @@ class RandomChanges:
         statements = [
             fill_template(self.rng.choice(self.templates), self.rng) for _ in range(self.rng.choice((1, 1, 2, 5)))
         ]
-        # Beside other changes it could not be told from those.
+        # Together with other changes it could not be distinguished from them.
         statements = next(([move] for move in statements if UNREPORTED_CHANGE in move), statements)
         if self.rng.random() < 0.3:
             self.connection.exec_driver_sql("begin")
@@ -95,7 +95,7 @@ class RandomChanges:
         if self.execute("select * from pragma_table_list"):
             self.compare(statements)
         else:
-            self.is_broken = True  # by text that SQLite cannot read
+            self.is_broken = True  # by a text that SQLite cannot parse
 
     def execute(self, statement: str) -> bool:
         try:

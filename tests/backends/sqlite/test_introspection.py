@@ -410,7 +410,7 @@ def test_a_table_is_read_into_this_value() -> None:
     )
 
 
-def test_a_batch_rebuild_that_changes_nothing_changes_nothing() -> None:
+def test_a_batch_rebuild_without_changes_gives_the_same_snapshot() -> None:
     statements = (
         PARENT,
         (
@@ -436,7 +436,7 @@ def test_a_batch_rebuild_that_changes_nothing_changes_nothing() -> None:
     assert diff(snapshot_of(*statements), rebuilt) == ()
 
 
-def test_an_ignored_table_takes_its_parts_with_it() -> None:
+def test_an_ignored_table_is_left_out_with_its_parts() -> None:
     rest = ("create table t (a)",)
     version = (
         "create table alembic_version (n text primary key)",
@@ -455,19 +455,19 @@ def test_shadow_tables_belong_to_their_virtual_table() -> None:
     assert [table.name for table in found.tables] == ["f", "f_mine"]
 
 
-def test_a_view_on_a_missing_table_stops_nothing() -> None:
+def test_a_view_on_a_missing_table_does_not_stop_the_reading() -> None:
     found = snapshot_of("create table t (a)", "create view v as select * from missing")
 
     assert [view.name for view in found.views] == ["v"]
 
 
-def test_a_statement_that_cannot_be_read_is_compared_as_a_whole_and_named() -> None:
+def test_an_unreadable_statement_is_compared_as_text_and_reported() -> None:
     def unreadable_table(check: str) -> Snapshot:
         engine = sa.create_engine("sqlite://")
         with engine.connect() as connection:
             connection.exec_driver_sql("create table t (a int)")
             connection.exec_driver_sql("pragma writable_schema = on")
-            # Sound to SQLite, which never looks at it again here; no CREATE TABLE to us.
+            # Valid for SQLite, which does not parse it again here; not a CREATE TABLE for our parser.
             connection.exec_driver_sql(f"update sqlite_schema set sql = 'create table t (a int check {check})'")
             found = read_snapshot(connection)
         engine.dispose()

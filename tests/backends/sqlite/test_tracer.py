@@ -28,7 +28,7 @@ SCHEMA = (
 
 @pytest.fixture
 def connection() -> Iterator[sa.Connection]:
-    """A connection to a SQLite database with a few tables, which looks at foreign keys."""
+    """A connection to a SQLite database with a few tables, which enforces foreign keys."""
     with scratch_sqlite() as target, backend_for(target).engine(target, writing=True).connect() as opened:
         opened.connection.cursor().execute("PRAGMA foreign_keys = ON")
         for statement in SCHEMA:
@@ -78,7 +78,7 @@ def test_nothing_is_collected_after_the_block(connection: sa.Connection) -> None
     assert found == set()
 
 
-def test_another_backend_gives_none(postgres_server: throwaway.Server) -> None:
+def test_no_tables_are_collected_on_another_backend(postgres_server: throwaway.Server) -> None:
     with (
         throwaway.scratch_postgresql(postgres_server) as target,
         backend_for(target).engine(target, writing=True).connect() as opened,

@@ -122,7 +122,7 @@ class PostgreSQLSchemaTracker:
         snapshot_cache.update_snapshot((*POSTGRESQL_NOT_COMPARED, *unknown))
 
 
-def read_snapshot(connection: Connection, ignore: Collection[str]) -> Snapshot:
+def read_catalog(connection: Connection, ignore: Collection[str]) -> Snapshot:
     """Return the structure of the connected PostgreSQL database; it only reads, in the caller's transaction."""
     return PostgreSQLSchemaTracker(ignore).read_once(connection)
 
