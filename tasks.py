@@ -12,32 +12,32 @@ from dormatory.cli.tasks.revisions import heads, history, revision, schema_dump,
 namespace = Collection(
     Collection(
         "db",
-        # A database and its next revision
+        # Create and move a database
         init,
         create,
         revision,
         upgrade,
         downgrade,
         stamp,
-        # Where it stands
+        # Show the history and the position in it
         current,
         history,
         show,
         heads,
         status,
-        # Back to an earlier state
+        # Go back to an earlier state
         reset,
         backup,
         list_backups,
         restore,
         undo,
-        # Whether the migrations are right
+        # Check migrations and keep their files up to date
         schema_dump,
         check,
         round_trip,
         rehearse,
         sum_,
-        # By hand
+        # Work by hand
         shell,
     )
 )

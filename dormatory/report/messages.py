@@ -105,7 +105,7 @@ def status_text(status: Status) -> str:
         difference = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
         rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else difference))
     pending = [f"{item.id}  {item.title}" for item in status.pending]
-    pending = pending or ["cannot be told" if status.unknown else "nothing"]
+    pending = pending or ["unknown" if status.unknown else "nothing"]
     return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
 
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 @task(
     help={
         "backend": BACKENDS_HELP,
-        "only": "comma-separated families of rules to judge; default: all",
+        "only": "comma-separated families of rules to check; default: all",
         "skip": "comma-separated families of rules to leave out",
-        "since": "judge only what this git reference does not have yet",
-        "base": "judge also what the merge with this git reference would be",
+        "since": "check only what this git reference does not have yet",
+        "base": "check also the result of a merge with this git reference",
         "strict": "exit with 1 for warnings, too",
         "format": "text, json, github, gitlab, sarif or junit",
         "output": "file to write to",
-        "explain": "say what a rule means, why, and what to do instead",
+        "explain": "print what a rule means, why, and what to do instead",
         "live": "check the database itself: was it changed by hand?",
     },
 )
