@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection, MetaData
 
-    from dormatory.backends.base import Backend, LockTimeout
-    from dormatory.backends.postgresql.blockers import BlockerMonitor
+    from dormatory.backends.base import Backend, BlockerMonitor, LockTimeout
     from dormatory.backends.url import Target
     from dormatory.project.settings import Settings
     from dormatory.runtime.progress import Event

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         Tracer,
         Violations,
     )
-    from dormatory.backends.postgresql.blockers import Blocker, BlockerMonitor
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
@@ -52,6 +51,31 @@ class DatabaseSummary:
     tables: int
     rows: int
     sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that holds a lock which a migration waits for; `pid` is its process, 0 where there is none to end."""
+
+    pid: int
+    description: str
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class BlockerMonitor(Protocol):
+    """Watches which session blocks another one, from a session of its own: the blocked one can only wait."""
+
+    @property
+    def last_blocker(self) -> Blocker | None:
+        """The session that was last seen to hold the lock; if there were several, the one that began first."""
+
+    def reset(self) -> None:
+        """Forget the session that was last seen."""
+
+    def watch(self, pid: int, interval_seconds: float) -> AbstractContextManager[None]:
+        """Look again and again, for the length of the block, which session blocks that of the process `pid`."""
 
 
 class LockTimeout(Protocol):

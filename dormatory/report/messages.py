@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dormatory.commands.upgrade import MoveResult
     from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.safety.backups import Backup
+    from dormatory.safety.backups import StoredBackup
 
 _JSON_VERSION = 1
 
@@ -132,7 +132,7 @@ def status_json(status: Status) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def backup_lines(backups: Sequence[Backup]) -> Iterator[str]:
+def backup_lines(backups: Sequence[StoredBackup]) -> Iterator[str]:
     """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns."""
     rows = [
         (

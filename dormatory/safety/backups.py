@@ -29,7 +29,7 @@ _FILE_NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Backup:
+class StoredBackup:
     """A file that holds a database as it was.
 
     `key` tells databases of the same name apart, `number` counts within one of them, whatever the clock says; `taken`
@@ -54,7 +54,7 @@ def backup_directory(project: Project) -> Path:
     return project.root / ".dormatory" / "backups"
 
 
-def existing_backups(project: Project) -> tuple[Backup, ...]:
+def existing_backups(project: Project) -> tuple[StoredBackup, ...]:
     """Return the backups that are there, by database, the newest of each first."""
     found = (
         backup for backup in _backups_in(backup_directory(project)) if backup.size_bytes
@@ -62,7 +62,7 @@ def existing_backups(project: Project) -> tuple[Backup, ...]:
     return tuple(sorted(found, key=lambda backup: (backup.key, -backup.number)))
 
 
-def latest_backup(project: Project, target: Target) -> Backup:
+def latest_backup(project: Project, target: Target) -> StoredBackup:
     """Return the newest backup of a database; raises NoBackupError."""
     own = [backup for backup in existing_backups(project) if backup.key == _database_key(target)]
     if not own:
@@ -103,7 +103,7 @@ def resolve_backup(project: Project, name: str) -> Path:
     return ours if not given.exists() and ours.is_file() else given
 
 
-def _backups_in(directory: Path) -> list[Backup]:
+def _backups_in(directory: Path) -> list[StoredBackup]:
     found = []
     for file in directory.glob("*") if directory.is_dir() else ():
         suffixes = tuple(backend_by_name(name).backup_suffix for name in BACKEND_NAMES)
@@ -111,7 +111,7 @@ def _backups_in(directory: Path) -> list[Backup]:
         if match and file.suffix in suffixes:
             taken = datetime.strptime(match["taken"], _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
             key = f"{match['label']}-{match['digest']}"
-            found.append(Backup(file, key, int(match["number"]), taken, match["revision"], file.stat().st_size))
+            found.append(StoredBackup(file, key, int(match["number"]), taken, match["revision"], file.stat().st_size))
     return found
 
 

@@ -9,7 +9,7 @@ from dormatory.backends import programs
 from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.driver import open_cursor
 from dormatory.backends.postgresql import advisory_lock
-from dormatory.backends.postgresql.blockers import BlockerMonitor
+from dormatory.backends.postgresql.blockers import SessionMonitor
 from dormatory.backends.postgresql.connection import postgresql_connection
 from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING, MAINTENANCE_DATABASES
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-    from dormatory.backends.base import LockTimeout
+    from dormatory.backends.base import BlockerMonitor, LockTimeout
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
@@ -141,7 +141,7 @@ class PostgreSQLBackend(Backend):
                 connection, target.database, version_table, masked_url=str(target), wait_seconds=wait_seconds
             ),
         ):
-            yield BlockerMonitor(connection)
+            yield SessionMonitor(connection)
 
     def has_dedicated_session(self, connection: Connection) -> bool:
         """Return whether there is no transaction pooler between this process and the server."""

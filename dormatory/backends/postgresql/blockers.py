@@ -1,13 +1,14 @@
-"""Who keeps a session of PostgreSQL waiting: seen from another one, since the session itself can only wait."""
+"""Which session blocks another one on PostgreSQL: queried from a third one, since the blocked one can only wait."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
+
+from dormatory.backends.base import Blocker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,49 +22,29 @@ SELECT b.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """A session in the way: its process, its program, the age of its transaction in seconds, its latest query.
-
-    A prepared transaction belongs to no process; its `pid` is 0.
-    """
-
-    pid: int
-    program: str
-    transaction_seconds: int
-    query: str
-
-    def __str__(self) -> str:
-        if not self.pid:
-            return "a prepared transaction has it, see pg_prepared_xacts"
-        line = " ".join(self.query.split())
-        line = line if len(line) <= _MAX_QUERY_LENGTH else f"{line[: _MAX_QUERY_LENGTH - 1]}…"
-        return f"pid {self.pid}, {self.program}, has it, in a transaction {self.transaction_seconds} s old: {line}"
-
-
-class BlockerMonitor:
-    """A connection in autocommit that watches over another one."""
+class SessionMonitor:
+    """A connection in autocommit that queries which session blocks another one."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._last_blocker: Blocker | None = None
 
     def reset(self) -> None:
-        """Forget whoever was in the way."""
+        """Forget the session that was last seen."""
         self._last_blocker = None
 
     @property
     def last_blocker(self) -> Blocker | None:
-        """The session that was last seen in the way, the one with the oldest transaction if there were several."""
+        """The session last seen to hold the lock; of several, the one with the oldest transaction."""
         return self._last_blocker
 
     @contextlib.contextmanager
     def watch(self, pid: int, interval_seconds: float) -> Iterator[None]:
-        """Look again and again, for the length of the block, who keeps the session of process `pid` waiting."""
+        """Query again and again, for the length of the block, which session blocks that of the process `pid`."""
         stopped = Event()
 
         def poll() -> None:
-            with contextlib.suppress(psycopg2.Error):  # the connection broke; whoever needs it will be told
+            with contextlib.suppress(psycopg2.Error):  # the connection broke; its next use raises the error
                 while not stopped.wait(interval_seconds):
                     self._last_blocker = self._find_blocker(pid) or self._last_blocker
 
@@ -79,4 +60,13 @@ class BlockerMonitor:
         with self._connection.cursor() as cursor:
             cursor.execute(_BLOCKER_QUERY, (pid,))
             row = cursor.fetchone()
-        return Blocker(*row) if row else None
+        return _describe_blocker(*row) if row else None
+
+
+def _describe_blocker(pid: int, program: str, transaction_seconds: int, query: str) -> Blocker:
+    """Return the blocker as text; a prepared transaction belongs to no process, its `pid` is 0."""
+    if not pid:
+        return Blocker(pid, "a prepared transaction has it, see pg_prepared_xacts")
+    line = " ".join(query.split())
+    line = line if len(line) <= _MAX_QUERY_LENGTH else f"{line[: _MAX_QUERY_LENGTH - 1]}…"
+    return Blocker(pid, f"pid {pid}, {program}, has it, in a transaction {transaction_seconds} s old: {line}")

@@ -1,4 +1,4 @@
-"""How long a migration waits for a lock on PostgreSQL: everybody who comes later queues behind who waits."""
+"""Set lock_timeout for a migration on PostgreSQL: while it waits for a lock, later sessions queue behind it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dormatory.backends.postgresql.blockers import Blocker, BlockerMonitor
+    from dormatory.backends.base import Blocker, BlockerMonitor
 
 _LOCK_NOT_AVAILABLE = "55P03"  # lock_not_available: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_POLLS_PER_LIMIT = 4  # how often to look who is in the way before the limit is reached
-_MAX_POLL_SECONDS = 0.5  # between two looks: a revision may have set a shorter limit
+_POLLS_PER_LIMIT = 4  # how often to query for the blocker before the limit is reached
+_MAX_POLL_SECONDS = 0.5  # between two queries: a revision may have set a shorter limit
 _CONCURRENTLY = re.compile(r"\s*(?:CREATE|DROP|REINDEX)\b[^;]*?\bCONCURRENTLY\b", re.IGNORECASE)
 
 
 class SessionLockTimeout:
     """The lock_timeout of a session that migrates.
 
-    It is sent to the driver directly: what SQLAlchemy would begin for it, Alembic would take for the caller's own
-    transaction, and leave uncommitted. SET and SHOW are no queries: a revision may still set its isolation level.
+    It is sent to the driver directly: Alembic would take a transaction that SQLAlchemy begins for it for the caller's
+    own, and leave it uncommitted. SET and SHOW are no queries: a revision may still set its isolation level.
 
-    CREATE INDEX CONCURRENTLY and its kin wait for transactions to end, with nobody behind them, and leave an invalid
-    index when they give up, so our own limit is lifted for them; one that role, URL or revision sets is not.
+    CREATE INDEX CONCURRENTLY and similar statements wait for transactions to end, no session queues behind them, and
+    they leave an invalid index when they give up. So the limit set here does not apply to them; one that the role, the
+    URL or the revision sets does.
     """
 
     def __init__(self, connection: Connection, seconds: float, monitor: BlockerMonitor | None) -> None:
@@ -43,13 +44,13 @@ class SessionLockTimeout:
         self._end_implicit_transaction()
 
     def begin_revision(self) -> None:
-        """Set the limit that holds at the beginning of each revision, whatever the one before it has set."""
+        """Set the limit that holds at the beginning of each revision, whatever the revision before it has set."""
         self._set_limit(self._limit)
         if self._monitor:
             self._monitor.reset()
 
     def is_timeout(self, error: BaseException) -> bool:
-        """Say whether an error means that a lock was not given in time."""
+        """Return whether an error means that a lock was not granted in time."""
         if not isinstance(error, DBAPIError):
             return False
         code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
@@ -57,11 +58,11 @@ class SessionLockTimeout:
 
     @property
     def blocker(self) -> Blocker | None:
-        """The session that was last seen in the way."""
+        """The session that was last seen to hold the lock."""
         return self._monitor.last_blocker if self._monitor else None
 
     def suspend(self, _connection: object, _cursor: object, sql: str, *_: object) -> None:
-        """Lift our own limit for a statement that nobody queues behind."""
+        """Set no limit for a statement behind which no session queues."""
         if (
             self._has_set_limit
             and self._is_autocommit
@@ -72,13 +73,13 @@ class SessionLockTimeout:
             self._set_limit("0")
 
     def resume(self, *_: object) -> None:
-        """Set our own limit again after such a statement."""
+        """Set the limit again after such a statement."""
         if self._is_suspended:
             self._is_suspended = False
             self._set_limit(self._limit)
 
     def restore(self) -> None:
-        """Leave the session as it was found, where it still answers."""
+        """Set the limit that the session had before, if the connection still works."""
         with contextlib.suppress(self._connection.dialect.loaded_dbapi.Error):
             self._set_limit(self._previous_limit)
             self._end_implicit_transaction()
@@ -89,7 +90,7 @@ class SessionLockTimeout:
         return getattr(self._connection.connection.dbapi_connection, "autocommit", False) is True
 
     def _end_implicit_transaction(self) -> None:
-        """End what the driver began by itself."""
+        """End the transaction that the driver began by itself."""
         if not self._connection.in_transaction():
             self._driver_connection.commit()
 
@@ -111,9 +112,9 @@ class SessionLockTimeout:
 def set_lock_timeout(
     connection: Connection, seconds: float, monitor: BlockerMonitor | None
 ) -> Iterator[SessionLockTimeout]:
-    """Let a connection wait at most `seconds` for a lock, where neither its role nor its URL says how long.
+    """Let a connection wait at most `seconds` for a lock, unless its role or its URL sets a limit.
 
-    With a `lookout`, a thread sees meanwhile who is in the way.
+    With a `monitor`, a thread watches meanwhile which session holds the lock.
     """
     timeout = SessionLockTimeout(connection, seconds, monitor)
     event.listen(connection, "before_cursor_execute", timeout.suspend)
