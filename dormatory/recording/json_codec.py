@@ -21,7 +21,6 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from cattrs import BaseValidationError, Converter, transform_error
-from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
@@ -254,8 +253,9 @@ def _structure_tuple(hint: Any) -> Callable[[Any, Any], Any]:
     """Return what makes a tuple from a list, and from nothing else: cattrs would take a text for its letters."""
     items = get_args(hint)
     if items[1:] == (...,):
-        structure = homogenous_tuple_structure_factory(hint, _CONVERTER)
-        return lambda values, _: structure(_require(values, list, "a list"), hint)
+        as_list: Any = list[items[0]]  # type: ignore[valid-type]  # known when the program runs
+        structure = _CONVERTER.get_structure_hook(as_list)
+        return lambda values, _: tuple(structure(_require(values, list, "a list"), as_list))
 
     def structure_pair(values: Any, _: Any) -> Any:
         if len(_require(values, list, "a list")) != len(items):

@@ -1,4 +1,4 @@
-"""Runs the benchmarks of this directory, writes RESULTS.md, and fails when a promise is broken: `nox -s bench`."""
+"""Runs the benchmarks of this directory, writes RESULTS.md, and fails when a limit is not kept: `nox -s bench`."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def main(names: list[str]) -> int:
             continue
         figures: list[Figure] = []
         for figure in importlib.import_module(f"tests.benchmarks.{file.stem}").figures():
-            print(figure, flush=True)  # noqa: T201  # to print is its job
+            print(figure, flush=True)  # noqa: T201  # its output
             figures.append(figure)
-            is_within_limits = is_within_limits and figure.is_kept
-            _write(file.stem, figures)  # at once: a run that is broken off has measured something, too
+            is_within_limits = is_within_limits and figure.is_within_limit
+            _write(file.stem, figures)  # at once: an interrupted run keeps what it has measured
     return 0 if is_within_limits else 1
 
 
 def _write(name: str, figures: list[Figure]) -> None:
-    """Put the figures of a benchmark in the place of those of its last run; the others' stay."""
+    """Replace the figures of a benchmark's last run; those of other benchmarks stay."""
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
     chapters = dict(_CHAPTER.findall(text))
     chapters[name] = "\n" + _TABLE_HEADER + "".join(map(_table_row, figures)) + _environment_text() + "\n"
@@ -58,7 +58,7 @@ def _table_row(figure: Figure) -> str:
 
 
 def _environment_text() -> str:
-    """Return what the figures depend on, as a sentence at the end."""
+    """Return a sentence with what the figures depend on."""
     versions = ", ".join(f"{name} {version(name)}" for name in _VERSIONS)
     machine = f"{platform.system()} on {platform.machine()} with {os.cpu_count()} cores"
     return f"\n{machine}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {versions}.\n"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.arena import BenchmarkSetup, measure, open_setups
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.setup import BenchmarkSetup, measure, open_setups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

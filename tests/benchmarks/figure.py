@@ -1,4 +1,4 @@
-"""One measured figure and what was promised of it."""
+"""One measured figure and its limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Figure:
     """A measured value and its limit, both in `unit`: ms, s, MB or x (a ratio).
 
-    The value must not be above the limit, or below it where that `is_floor`; `detail` is what the value comes from.
+    The value must not be above the limit, or below it if the limit `is_minimum`; `detail` is what it was computed from.
     """
 
     name: str

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 README, MIGRATIONS, CHANGELOG = (ROOT / f"{name}.md" for name in ("README", "MIGRATIONS", "CHANGELOG"))
+CONTRIBUTING, TESTS = ROOT / "CONTRIBUTING.md", ROOT / "tests" / "README.md"
 SETUP, TEST = (f"pip install -e '.[dev]' && {command}" for command in ("inv db.upgrade", "nox"))
 
 
@@ -118,6 +119,14 @@ def test_every_file_that_a_layout_names_exists(document: Path) -> None:
         assert (ROOT / line.split()[0]).exists(), line
 
 
+@pytest.mark.parametrize("document", [CONTRIBUTING, TESTS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_a_page_for_contributors_names_exists(document: Path) -> None:
+    named = re.findall(r"`([\w/.]+(?:/|\.\w+))`", document.read_text())
+
+    assert named
+    assert [name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "dormatory"))] == []
+
+
 @pytest.mark.parametrize("document", [README, MIGRATIONS, CHANGELOG], ids=lambda path: path.stem)
 def test_every_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
@@ -134,7 +143,9 @@ def test_every_nox_session_in_the_documents_exists() -> None:
     known = process.run_program([sys.executable, "-m", "nox", "--list", "--json"], cwd=ROOT).stdout
     names = {item[key] for item in json.loads(known) for key in ("name", "session")}
 
-    named = re.findall(r"nox -s \"?([\w-]+(?:\([\w-]+\))?)", README.read_text() + MIGRATIONS.read_text())
+    named = re.findall(
+        r"nox -s \"?([\w-]+(?:\([\w-]+\))?)", README.read_text() + MIGRATIONS.read_text() + CONTRIBUTING.read_text()
+    )
 
     assert named
     assert set(named) <= names

@@ -1,4 +1,4 @@
-"""Commands that are broken off leave a whole database; `nox -s torture` tries far more moments than these."""
+"""Interrupted commands leave an intact database; `nox -s torture` tries far more moments than these."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from dormatory.dataloss.contents import Contents
 from dormatory.schema.snapshot import Snapshot
 from tests.torture.__main__ import interruptions, main, open_sandbox, planned_interruptions
-from tests.torture.ordeal import Command, interruptible_commands, run_interrupted
-from tests.torture.victim import State
+from tests.torture.interruption import Command, interruptible_commands, run_interrupted
+from tests.torture.sandbox import State
 
-# Command, way, and the moment: in the middle of what it does.
+# Command, kind of interruption, and the moment: in the middle of its work.
 INTERRUPTIONS = {
     "sqlite": (
         ("upgrade", "kill", 420),
@@ -38,7 +38,7 @@ def test_an_interrupted_command_leaves_an_intact_database_and_completes_when_run
     with open_sandbox(backend) as opened:
         found = {command.name: command for command in interruptible_commands(opened)}
         codes = [run_interrupted(opened, found[name], at=at, how=how).code for name, how, at in INTERRUPTIONS[backend]]
-    assert 0 not in codes  # each was broken off
+    assert 0 not in codes  # each was interrupted
 
 
 def test_the_long_version_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""One ordeal: a command broken off at a moment, a look at what it left, and the same command once more."""
+"""One try: a command is interrupted at a moment, what it left is checked, and the command is run again."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from dormatory.backends.registry import backend_for
-from tests.torture.victim import REPOSITORY, Sandbox, State, is_running
+from tests.torture.sandbox import REPOSITORY, Sandbox, State
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dormatory.backends.url import Target
 
-# What each way of breaking off may end with; a command that was through already, or did not mind, has ended with 0.
+# The exit codes after each kind of interruption; 0 is that of a command which had ended, or was not affected.
 ALLOWED_EXIT_CODES = {
-    "kill": {-9, 3},  # 3: who started the killed one says so
+    "kill": {-9, 3},  # 3: the parent of a killed process reports it
     "interrupt": {0, 130},
     "terminate": {0, 143},
     "disk": {0, 3},
@@ -30,14 +33,14 @@ _ORPHAN_SECONDS = 60.0
 
 
 class DamageError(AssertionError):
-    """A command broken off left what it must not leave."""
+    """An interrupted command left something that it must not leave."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is broken off: its arguments, the database it starts on, the states it may leave, and the one it leads to.
+    """A command to interrupt: its arguments, the database it starts on, the states it may leave, and its final state.
 
-    In the arguments `{name}` stands for the database.
+    In the arguments, `{name}` is replaced by the name of the database.
     """
 
     name: str
@@ -45,13 +48,13 @@ class Command:
     start: str
     allowed: tuple[State | None, ...]
     final: State
-    may_vanish: bool = False  # the database, for as long as it takes to make it anew
-    file: Path | None = None  # what it writes anew, and never in part
+    may_vanish: bool = False  # the database, until it has been created again
+    file: Path | None = None  # the file that it replaces, always completely
 
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """How a command ended that was broken off, or ran to its end: its exit code, what it said, and its moments."""
+    """How a command ended: its exit code, its output, and the moments that it passed."""
 
     code: int
     output: str
@@ -59,7 +62,7 @@ class CommandOutcome:
 
 
 def interruptible_commands(sandbox: Sandbox) -> list[Command]:
-    """Return what is to be broken off on one kind of database."""
+    """Return the commands to interrupt on one kind of database."""
     up, down, empty = sandbox.create_databases(), sandbox.downgrade_states(), sandbox.empty_states()
     first, head = up[0], up[-1]
     backend = backend_for(sandbox.target("head"))
@@ -85,9 +88,9 @@ def interruptible_commands(sandbox: Sandbox) -> list[Command]:
 
 
 def run_interrupted(sandbox: Sandbox, command: Command, *, at: int = 0, how: str = "kill") -> CommandOutcome:
-    """Run a command on a copy of its database, broken off at the moment of this number, and judge what it left.
+    """Run a command on a copy of its database, interrupt it at the moment with this number, and check what it left.
 
-    0 breaks nothing off. Raises WoundedError.
+    0 interrupts nothing. Raises DamageError.
     """
     complete_dumps = (_OLD_DUMP, (sandbox.project.script_location / "schema" / f"{sandbox.backend}.sql").read_bytes())
     if command.file:
@@ -100,7 +103,7 @@ def run_interrupted(sandbox: Sandbox, command: Command, *, at: int = 0, how: str
         if ended.code not in (ALLOWED_EXIT_CODES[how] if at else {0}):
             raise DamageError(f"{attempt}: exit code {ended.code}\n{ended.output}")
         if command.file and command.file.read_bytes() not in complete_dumps:
-            raise DamageError(f"{attempt}: {command.file} was left in part")
+            raise DamageError(f"{attempt}: {command.file} is incomplete")
         if at:
             _check_state(sandbox, command, target, attempt)
             again = _run_to_end(sandbox, command, target, 0, how)
@@ -109,38 +112,38 @@ def run_interrupted(sandbox: Sandbox, command: Command, *, at: int = 0, how: str
             if left := sorted(path.name for path in sandbox.home.rglob(".dormatory-*")):
                 raise DamageError(f"{attempt}: the second run did not remove {', '.join(left)}")
         if sandbox.read_state(target) != command.final:
-            raise DamageError(f"{attempt}: the second run did not lead to where the command leads")
+            raise DamageError(f"{attempt}: the second run did not reach the final state")
         if command.file and command.file.read_bytes() != complete_dumps[1]:
             raise DamageError(f"{attempt}: the second run did not write {command.file}")
     return ended
 
 
 def _check_state(sandbox: Sandbox, command: Command, target: Target, attempt: str) -> None:
-    """Raise unless the database is one that the command may leave."""
+    """Raise DamageError unless the command may leave the database in this state."""
     left = sandbox.read_state(target)
     if left is None and command.may_vanish:
         return
-    # What an autocommit block has done is there before its revision is written down; the second run goes on from it.
+    # The work of an autocommit block is committed before its revision is recorded; the second run continues from there.
     ahead = sandbox.state_after_autocommit(left) if left else None
     if left not in command.allowed and (ahead is None or ahead not in command.allowed):
         at = f"revision {left.revision or 'none'}" if left else "no database"
-        raise DamageError(f"{attempt}: left {at} in a state that it never has")
+        raise DamageError(f"{attempt}: left {at} in a state that no uninterrupted run has")
 
 
 def _run_to_end(sandbox: Sandbox, command: Command, target: Target, at: int, how: str) -> CommandOutcome:
-    """Run a command to whatever end, and wait for whoever it has left behind."""
+    """Run a command until it ends, and wait for the processes that it left behind."""
     log = sandbox.home / "moments.log"
     log.write_bytes(b"")
     name = target.database or ""
     environ = sandbox.environment(target) | {
-        "SABOTAGE_LOG": str(log),
-        "SABOTAGE_AT": str(at or ""),
-        "SABOTAGE_HOW": how,
+        "INTERRUPT_LOG": str(log),
+        "INTERRUPT_AT": str(at or ""),
+        "INTERRUPT_HOW": how,
     }
     if sandbox.server:
-        environ["SABOTAGE_SERVER"] = str(sandbox.postmaster_pid)
+        environ["INTERRUPT_SERVER"] = str(sandbox.postmaster_pid)
     else:
-        environ["SABOTAGE_FILES"] = str(target.path)
+        environ["INTERRUPT_FILES"] = str(target.path)
     words = [word.replace("{name}", name) for word in command.arguments]
     ended = subprocess.run(
         words, env=environ, cwd=sandbox.project.root, capture_output=True, text=True,
@@ -152,7 +155,7 @@ def _run_to_end(sandbox: Sandbox, command: Command, target: Target, at: int, how
 
 
 def _await_orphans(mark: str, *, attempt: str, is_killed: bool) -> None:
-    """Wait for the children of a killed process; whoever was asked to end must have ended its own."""
+    """Wait for the children of a killed process; a command that was not killed must have ended its children itself."""
     deadline = time.monotonic() + (_ORPHAN_SECONDS if is_killed else 0.0)
     while found := _pids_with_environment(mark):
         if time.monotonic() > deadline:
@@ -161,12 +164,9 @@ def _await_orphans(mark: str, *, attempt: str, is_killed: bool) -> None:
 
 
 def _pids_with_environment(mark: str) -> list[int]:
-    """Return the processes that have a word in their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (entry / "environ").read_bytes() and is_running(int(entry.name)):
-                found.append(int(entry.name))
-        except OSError:  # somebody else's, or gone
-            continue
-    return found
+    """Return the running processes that have a value in their environment."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["environ", "status"])  # no environment: another user's, or it has ended
+        if mark in (process.info["environ"] or {}).values() and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]

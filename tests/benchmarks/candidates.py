@@ -1,4 +1,4 @@
-"""The ways to play a history against each other, each run in a process of its own: `python -m` this module.
+"""The candidates that are compared: ways to replay a history, each run in its own process by `python -m` this module.
 
 Its arguments are a way, an ini file, and the URL of an empty database; for `ours` a backend and, where it has a server,
 the directory of its socket and its version. It prints one line of JSON: what was measured.
@@ -48,7 +48,7 @@ _READ_VERBS = ("SELECT", "PRAGMA", "SHOW")
 
 
 def ours(ini: str, backend: str, *server: str) -> dict[str, Any]:
-    """Play a history as `inv db.round-trip` does, rows and recording included."""
+    """Replay a history as `inv db.round-trip` does, with rows and recording."""
     return _replay(ini, backend, *server, second_databases=partial(databases, backend))
 
 
@@ -75,13 +75,13 @@ def _replay(ini: str, backend: str, socket: str = "", version: str = "0", **opti
 
 
 def unwatched(*arguments: str) -> dict[str, Any]:
-    """Play it without asking the server for locks, rewrites and scans; all in this process, where that can be had."""
+    """Replay it in this process, without querying locks, rewrites and scans."""
     with patch.object(tracer, "statement_tracer", return_value=None):
         return inside(*arguments)
 
 
 def inside(*arguments: str) -> dict[str, Any]:
-    """Play it as we do, but in this process."""
+    """Replay it as we do, but in this process."""
     with patch.object(replay, "call_in_worker", _call_in_process):
         return _replay(*arguments)
 
@@ -104,7 +104,7 @@ def stairway(ini: str, url: str) -> dict[str, Any]:
 
 
 def capture(ini: str, url: str, file: str) -> dict[str, Any]:
-    """Play the same legs in one run of env.py and keep every statement that writes, and every commit."""
+    """Replay the same legs in one run of env.py, and store every statement that writes and every commit."""
     engine = create_engine(url, poolclass=NullPool)
     sent: list[tuple[str, Any]] = []
     _capture_statements(engine, sent)
@@ -118,7 +118,7 @@ def capture(ini: str, url: str, file: str) -> dict[str, Any]:
         up, down = MigrationStep.upgrade_from_script, MigrationStep.downgrade_from_script
         for revision in revisions:
             for make in (up, down, up):
-                context.impl.memo.clear()  # which types a run has made: each leg starts as a run of its own would
+                context.impl.memo.clear()  # the types that a run has created: each leg starts like a new run
                 yield make(script.revision_map, revision)
 
     with EnvironmentContext(config, script, fn=legs, destination_rev="heads"):
@@ -171,16 +171,16 @@ _WAYS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def main(way: str, *arguments: str) -> None:
-    """Play, and print what was measured; memory is the sum of what each process of ours held at most."""
+    """Run a candidate, and print what was measured; memory is the sum of the peaks of our processes."""
     peaks: dict[str, int] = {}
     Thread(target=_record_peak_memory, args=(peaks,), daemon=True).start()
     result = _WAYS[way](*arguments)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + sum(peaks.values())
-    print(json.dumps(result | {"memory_mb": used / 1024}))  # noqa: T201  # to print is its job
+    print(json.dumps(result | {"memory_mb": used / 1024}))  # noqa: T201  # its output
 
 
 def _record_peak_memory(peaks: dict[str, int]) -> None:
-    """Note the greatest memory of each child process, in kB, for as long as there are any."""
+    """Record the peak memory of each child process in kB, until the program ends."""
     while True:
         for task in Path("/proc/self/task").iterdir():
             with suppress(OSError):  # it has just ended

@@ -1,4 +1,4 @@
-"""Where the contestants play: the same histories, the same server, each in a process of its own."""
+"""Where the candidates run: on the same histories and the same server, each in its own process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.server.throwaway import Server
 
-_MEMORY_DIRECTORY = Path("/dev/shm")  # noqa: S108  # a disk would be slow for all of them, and for each in another way
+_MEMORY_DIRECTORY = Path("/dev/shm")  # noqa: S108  # a disk would slow them down, and not all of them equally
 _TIMEOUT_SECONDS = 3600.0
 # What pytest-alembic's manual asks of a project: an engine for each test, on an empty database.
 _CONFTEST = """\
@@ -60,30 +60,30 @@ class BenchmarkSetup:
     directory: Path
 
     def ours(self, revisions: int) -> dict[str, Any]:
-        """Play a history as we do; AssertionError where it is found to be broken."""
+        """Replay a history as we do; raises AssertionError if it is found to be broken."""
         return self._replay(revisions, "ours")
 
     def inside(self, revisions: int) -> dict[str, Any]:
-        """Play it in a single process, which the next one is to be measured against."""
+        """Replay it in a single process; `unwatched` is compared with this."""
         return self._replay(revisions, "inside")
 
     def unwatched(self, revisions: int) -> dict[str, Any]:
-        """Play it in a single process, and watch no locks."""
+        """Replay it in a single process, without watching locks."""
         return self._replay(revisions, "unwatched")
 
     def stairway(self, revisions: int) -> dict[str, Any]:
-        """Play it as many projects' own tests do."""
+        """Replay it as the own tests of many projects do."""
         with self._empty_database() as url:
-            return self._run_contestant(revisions, "stairway", url)
+            return self._run_candidate(revisions, "stairway", url)
 
     def bare(self, revisions: int) -> dict[str, Any]:
-        """Send nothing but what the same legs write, captured when it is first asked for."""
+        """Send only the statements that the same legs write; they are captured at the first call."""
         file = self.directory / f"{self.backend}_{revisions}.pickle"
         if not file.exists():
             with self._empty_database() as url:
-                self._run_contestant(revisions, "capture", url, str(file))
+                self._run_candidate(revisions, "capture", url, str(file))
         with self._empty_database() as url:
-            return self._run_contestant(revisions, "bare", url, str(file))
+            return self._run_candidate(revisions, "bare", url, str(file))
 
     def pytest_alembic(self, revisions: int) -> dict[str, Any]:
         """Run the tests that pytest-alembic runs by default."""
@@ -107,7 +107,7 @@ class BenchmarkSetup:
 
     def _replay(self, revisions: int, way: str) -> dict[str, Any]:
         where = [str(self.server.socket_directory), str(self.server.major_version)] if self.server else []
-        result = self._run_contestant(revisions, way, self.backend, *where)
+        result = self._run_candidate(revisions, way, self.backend, *where)
         if result["broken"] or result["steps"] != revisions:
             raise AssertionError(f"{revisions} revisions on {self.backend}: {result}")
         return result
@@ -119,9 +119,9 @@ class BenchmarkSetup:
             return synthetic.write_history(directory, revisions)
         return directory / "alembic.ini"
 
-    def _run_contestant(self, revisions: int, way: str, *arguments: str) -> dict[str, Any]:
+    def _run_candidate(self, revisions: int, way: str, *arguments: str) -> dict[str, Any]:
         ini = self._history_ini(revisions)
-        output = self._run_python(["-m", "tests.benchmarks.contestants", way, str(ini), *arguments], ini.parent)
+        output = self._run_python(["-m", "tests.benchmarks.candidates", way, str(ini), *arguments], ini.parent)
         result: dict[str, Any] = json.loads(output.splitlines()[-1])
         return result
 
@@ -133,7 +133,7 @@ class BenchmarkSetup:
 
     @contextmanager
     def _empty_database(self) -> Iterator[str]:
-        """Give the URL of an empty database."""
+        """Provide the URL of an empty database."""
         scratch = throwaway.scratch_postgresql(self.server) if self.server else scratch_sqlite()
         with scratch as target:
             yield target.url.render()
@@ -141,7 +141,7 @@ class BenchmarkSetup:
 
 @contextmanager
 def open_setups() -> Iterator[tuple[BenchmarkSetup, ...]]:
-    """Open one on each backend, in memory where the machine has a place for that."""
+    """Open one setup for each backend, in memory if the machine has a file system there."""
     if find_spec("pytest_alembic") is None:
         raise SystemExit(
             "pytest-alembic is not installed here: run nox -s bench, which installs it with a pytest it fits"
@@ -152,9 +152,9 @@ def open_setups() -> Iterator[tuple[BenchmarkSetup, ...]]:
 
 
 def measure(way: Callable[[int], dict[str, Any]], revisions: int, number: int) -> dict[str, Any]:
-    """Let one contestant play, and tell that it did."""
+    """Run one candidate, and report its time on standard error."""
     result = way(revisions)
-    backend = way.__self__.backend  # type: ignore[attr-defined]  # a method of an arena
+    backend = way.__self__.backend  # type: ignore[attr-defined]  # a method of a setup
     words = f"{backend}, round {number + 1}: {way.__name__}, {revisions} revisions: {result['seconds']:.2f} s\n"
     sys.stderr.write(words)
     return result

@@ -37,7 +37,7 @@ _EARLIEST_NOW = datetime.now(UTC) - timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a database is at one moment: its revision, "" for none, its structure, and all its rows."""
+    """The state of a database at one moment: its revision, "" for none, its structure, and all its rows."""
 
     revision: str
     schema: Snapshot
@@ -50,9 +50,9 @@ class State:
 
 
 class Sandbox:
-    """A copy of the project, and databases of one kind for it; all is removed with the block that opened it.
+    """A copy of the project, and databases of one kind for it; everything is removed at the end of the opening block.
 
-    `revivals` stops at its end the servers that had to be started again.
+    The end of `restarts` stops the servers that were started again.
     """
 
     def __init__(self, home: Path, server: throwaway.Server | None, restarts: ExitStack) -> None:
@@ -73,23 +73,23 @@ class Sandbox:
 
     @property
     def postmaster_pid(self) -> int:
-        """The server's first process."""
+        """The number of the server's main process."""
         if self.server is None:
             raise AssertionError
         return int((self.server.socket_directory / postmaster.DATA_DIRECTORY / "postmaster.pid").read_text().split()[0])
 
     def restart_server(self) -> None:
-        """Start a killed server again on what it left, as an administrator would."""
+        """Start a killed server again on the same data directory, as an administrator would."""
         if self.server is None:
             raise AssertionError
-        os.waitpid(self.postmaster_pid, 0)  # a child of ours: until then its number is taken
+        os.waitpid(self.postmaster_pid, 0)  # it is our child: until then its number is in use
         home, account = self.server.socket_directory, installation.server_account()
-        shutil.rmtree(home / "programs", ignore_errors=True)  # where they had to be copied, they are once more
+        shutil.rmtree(home / "programs", ignore_errors=True)  # if they had to be copied, they are copied again
         installed = installation.runnable_installation(self.server.binaries, home, account)
         self._restarts.enter_context(postmaster.running_server(installed, home, account))
 
     def target(self, name: str) -> Target:
-        """Name a database, which need not be there."""
+        """Return the target of a database, which need not exist."""
         if self.server:
             return self.server.database(name)
         return Target.parse(f"sqlite:///{name}.db", root=self.home)
@@ -102,14 +102,14 @@ class Sandbox:
             **kept,
             "ALEMBIC_CONFIG": str(self.project.ini),
             "DATABASE_URL": url,
-            "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent / "saboteur"), str(REPOSITORY))),
+            "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent / "interrupter"), str(REPOSITORY))),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def create_databases(self) -> list[State]:
-        """Make the databases `first` and `head`, and return the states on the way from one to the other.
+        """Create the databases `first` and `head`, and return the states on the way from one to the other.
 
-        The rows are put in at the first revision: what is there at a later one has come through all between.
+        The rows are inserted at the first revision: those of a later one have passed through all revisions between.
         """
         first, head = self.target("first"), self.target("head")
         if self.server:
@@ -140,9 +140,9 @@ class Sandbox:
 
     @contextmanager
     def database_copy(self, name: str) -> Iterator[Target]:
-        """Give a copy of a database for the length of the block; "" gives none, only its place."""
+        """Provide a copy of a database during the block; with "" the database of the target does not exist."""
         self._copy_count += 1
-        copy = f"victim_{self._copy_count}"
+        copy = f"copy_{self._copy_count}"
         target = self.target(copy)
         if name:
             self._copy(name, target)
@@ -156,7 +156,7 @@ class Sandbox:
                     file.unlink()
 
     def state_after_autocommit(self, state: State) -> State | None:
-        """Return a state as one at the next revision, where that one commits before it is written down."""
+        """Return the state with the next revision, if that one commits before its revision is recorded, else None."""
         place = self.order.index(state.revision) + 1 if state.revision in self.order else len(self.order)
         if place == len(self.order):
             return None
@@ -164,7 +164,7 @@ class Sandbox:
         return replace(state, revision=self.order[place]) if "autocommit_block" in file.read_text() else None
 
     def read_state(self, target: Target) -> State | None:
-        """Return what a database is when nobody acts on it any more, None where there is none."""
+        """Return the state of a database once all clients have left it, or None if it does not exist."""
         backend = backend_for(target)
         self._wait_for_disconnect(target)
         if not backend.exists(target):
@@ -182,7 +182,7 @@ class Sandbox:
             shutil.copy(self.target(name).path, target.path)
 
     def _state_at(self, target: Target, step: str) -> State:
-        """Return the state of a database that is there, upgraded to a revision if one is named."""
+        """Return the state of an existing database, upgraded to a revision if one is given."""
         if step:
             scratch.upgrade(self.project, target, step)
         state = self.read_state(target)
@@ -190,7 +190,7 @@ class Sandbox:
         return state
 
     def _wait_for_disconnect(self, target: Target) -> None:
-        """Wait until the server has noticed that a killed client is gone, and has taken back what it did."""
+        """Wait until the server has noticed that a killed client is gone, and has rolled back its transaction."""
         if self.server is None:
             return
         deadline = time.monotonic() + _DISCONNECT_SECONDS
@@ -204,16 +204,8 @@ class Sandbox:
         connection.close()
 
 
-def is_running(pid: int) -> bool:
-    """Say whether a process runs; one that has ended and that nobody has asked about does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def _without_current_times(rows: contents.Contents) -> contents.Contents:
-    """Return rows with one moment in place of all that were "now" to a revision: it is another one on each run."""
+    """Return the rows with one word for every time that was "now" to a revision: it differs from run to run."""
 
     def steady(value: CellValue) -> CellValue:
         return "now" if isinstance(value, datetime) and value.astimezone(UTC) > _EARLIEST_NOW else value

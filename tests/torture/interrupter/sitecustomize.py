@@ -1,8 +1,8 @@
-"""Breaks a command off at a chosen moment; Python imports this by its name from PYTHONPATH, before the command itself.
+"""Interrupts a command at a chosen moment; Python imports this by its name from PYTHONPATH, before the command itself.
 
 A moment is just before or just after a statement, a commit or a copy, on whatever driver, and just before a file is
-opened for writing, renamed or removed, or a program is started. Each one is written into the file that SABOTAGE_LOG
-names, a line each; all processes of a command share it, and the one that writes line SABOTAGE_AT does SABOTAGE_HOW.
+opened for writing, renamed or removed, or a program is started. Each one is written into the file that INTERRUPT_LOG
+names, a line each; all processes of a command share it, and the one that writes line INTERRUPT_AT does INTERRUPT_HOW.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-_LOG, _AT, _HOW = (os.environ.get(f"SABOTAGE_{name}", "") for name in ("LOG", "AT", "HOW"))
+_LOG, _AT, _HOW = (os.environ.get(f"INTERRUPT_{name}", "") for name in ("LOG", "AT", "HOW"))
 _WRITING = os.O_WRONLY | os.O_RDWR
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate", "subprocess.Popen"}
 _busy = False
 
 
 def _moment(what: str, connection: Any = None) -> None:
-    """Write a moment down, and act if it is the one."""
-    global _busy  # noqa: PLW0603  # what we do ourselves is no moment
+    """Record a moment, and interrupt if it is the chosen one."""
+    global _busy  # noqa: PLW0603  # our own actions are no moments
     if _busy:
         return
     _busy = True
@@ -37,24 +37,24 @@ def _moment(what: str, connection: Any = None) -> None:
         os.close(descriptor)
         is_it = bool(_AT) and len(Path(_LOG).read_bytes().splitlines()) == int(_AT)
         if is_it:
-            _WAYS[_HOW](connection)
-        _busy = is_it  # what is done is done, and the rest need not be written down
+            _INTERRUPTIONS[_HOW](connection)
+        _busy = is_it  # after the interruption no moment is recorded
     except BaseException:
         _busy = False
         raise
 
 
 def _cut(connection: Any) -> None:
-    """Cut the line to the server under the driver's feet."""
+    """Close the connection to the server without the knowledge of the driver."""
     if isinstance(connection, psycopg2.extensions.connection):
         with socket.socket(fileno=os.dup(connection.fileno())) as line:
             line.shutdown(socket.SHUT_RDWR)
 
 
 def _fill_disk(_: Any) -> None:
-    """Let no file grow beyond what the largest one here needs already: Python ignores the signal, writing fails."""
+    """Let no file grow beyond the largest one here: Python ignores the signal, and writing fails."""
     sizes = [
-        Path(name).stat().st_size for name in os.environ["SABOTAGE_FILES"].split(os.pathsep) if Path(name).exists()
+        Path(name).stat().st_size for name in os.environ["INTERRUPT_FILES"].split(os.pathsep) if Path(name).exists()
     ]
     resource.setrlimit(resource.RLIMIT_FSIZE, (max([4096, *sizes]), resource.RLIM_INFINITY))
 
@@ -65,10 +65,10 @@ def _signal_twice(number: int) -> None:
 
 
 def _kill_server(_: Any) -> None:
-    os.kill(int(os.environ["SABOTAGE_SERVER"]), signal.SIGKILL)
+    os.kill(int(os.environ["INTERRUPT_SERVER"]), signal.SIGKILL)
 
 
-_WAYS = {
+_INTERRUPTIONS = {
     "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
     "cut": _cut,
     "disk": _fill_disk,
@@ -78,7 +78,7 @@ _WAYS = {
 }
 
 
-def _heard(event: str, arguments: tuple[Any, ...]) -> None:
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         path, mode, flags = arguments
         is_ours = isinstance(path, (str, bytes, os.PathLike)) and os.fsdecode(path) != _LOG
@@ -153,4 +153,4 @@ def _factory(connect: Any, name: str, factory: type) -> Any:
 if _LOG:
     sqlite3.connect = sqlite3.dbapi2.connect = _factory(sqlite3.connect, "factory", _SqliteConnection)
     psycopg2._connect = _factory(psycopg2._connect, "connection_factory", _PostgresConnection)  # type: ignore[attr-defined]
-    sys.addaudithook(_heard)
+    sys.addaudithook(_audit)
