@@ -35,18 +35,8 @@ WHERE m.type = 'table' AND m.sql NOT LIKE 'create virtual%'"""  # noqa: S608
 _SHADOW_TABLES = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
 _HAS_TABLE_LIST = "SELECT count(*) FROM pragma_pragma_list WHERE name = 'table_list'"  # since 3.37
 _SHADOW_TABLE_SUFFIXES = (
-    "config",
-    "content",
-    "data",
-    "docsize",
-    "idx",
-    "node",
-    "parent",
-    "rowid",
-    "segdir",
-    "segments",
-    "stat",
-)
+    "config", "content", "data", "docsize", "idx", "node", "parent", "rowid", "segdir", "segments", "stat",
+)  # fmt: skip
 _TABLES_PER_QUERY = 100  # tables: SQLite allows 999 parameters in one statement
 
 

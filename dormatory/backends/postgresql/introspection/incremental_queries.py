@@ -26,14 +26,8 @@ _WIDE_QUERIES = {
     ),
 }
 _FIELD_COUNTS = {
-    "relations": 19,
-    "columns": 15,
-    "constraints": 19,
-    "indexes": 9,
-    "attached": 10,
-    "sequences": 14,
-    "grants": 8,
-}
+    "relations": 19, "columns": 15, "constraints": 19, "indexes": 9, "attached": 10, "sequences": 14, "grants": 8,
+}  # fmt: skip
 RELATION_QUERIES_AS_JSON = {
     name: f"(SELECT json_agg(q) FROM ({query}) AS q ({', '.join(f'f{place}' for place in range(_FIELD_COUNTS[name]))}))"
     for name, query in _WIDE_QUERIES.items()
