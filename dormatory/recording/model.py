@@ -1,4 +1,4 @@
-"""The values that a played history leaves: what each revision did, leg by leg, statement by statement."""
+"""The result of a replay as values: what each revision did, leg by leg and statement by statement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Direction(Enum):
-    """The three legs of a round trip, in the order in which they are played."""
+    """The three legs of a round trip, in the order in which they are replayed."""
 
     UPGRADE = "upgrade"
     DOWNGRADE = "downgrade"
@@ -26,7 +26,7 @@ class Direction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock on a table that was there before the leg: `mode` is one of LOCK_MODES.
+    """A lock on a table that existed before the leg: `mode` is one of LOCK_MODES.
 
     `seconds` is how long it was held: from the start of the statement that took it to the end of its transaction.
     """
@@ -41,12 +41,12 @@ class Statement:
     """One SQL statement as it was executed, and the line of the revision that issued it.
 
     `parameters` are the types of its parameters, never their values. `line` is 0 where no line of a revision issued
-    it, such as Alembic's own book-keeping. `rows` is what the driver counted, -1 where it did not. `transaction`
+    it, such as Alembic's own book-keeping. `rows` is the number that the driver counted, -1 where it did not count. `transaction`
     numbers the transactions of the leg from 1; 0 is a statement that was a transaction of its own.
 
-    PostgreSQL only, and only of tables that were there before the leg: `locks` that it took or made stronger, tables
-    and indexes that it wrote anew (`rewritten`), tables that it read from end to end (`scanned`). `lock_timeout` is
-    the setting in force, in milliseconds, 0 where it waits for ever.
+    The rest is for PostgreSQL, and for tables that existed before the leg: `locks` that it took or made stronger, tables
+    and indexes that it rewrote (`rewritten`), tables that it read from end to end (`scanned`). `lock_timeout` is the
+    setting in force, in milliseconds, 0 where it waits without limit.
     """
 
     sql: str
@@ -64,9 +64,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why something did not end: the error's class, reason and remedy, and where it came from, if that is known.
+    """An error as a value: its class, what happened, why, how to fix it, and the place in a file, if that is known.
 
-    `is_declared` tells that the revision itself raised NotImplementedError: it says that there is no way.
+    `is_declared` is true if the revision itself raised NotImplementedError: it declares this direction impossible.
     """
 
     kind: str
@@ -77,12 +77,12 @@ class Failure:
     is_declared: bool = False
 
     def __str__(self) -> str:
-        """Return it in one sentence, as the error would say it."""
+        """Return one sentence, the same as that of the error."""
         return f"{self.what} ({self.why}); {self.fix}"
 
     @classmethod
     def from_error(cls, error: DormatoryError) -> Failure:
-        """Return the error as a value, without the row that a server may have quoted in it."""
+        """Return the error as a value, without the values of rows that a server may have quoted in it."""
         declared = isinstance(error.__cause__, NotImplementedError)
         what, why = without_row_values(error.what), str(error.__cause__) if declared else without_row_values(error.why)
         return cls(type(error).__name__, what, why, error.fix, getattr(error, "location", NOWHERE), declared)
@@ -90,10 +90,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One revision played in one direction.
+    """One revision replayed in one direction.
 
-    `trace` is what differs afterwards from what should be there: after the downgrade from the structure before
-    the upgrade, after the second upgrade from the structure after the first. `failure` is why it did not end.
+    `trace` is the difference from the expected structure: after the downgrade from that before the upgrade, after the
+    second upgrade from that after the first. `failure` is the error that ended the leg early.
     """
 
     direction: Direction
@@ -104,12 +104,12 @@ class Leg:
 
     @property
     def is_clean(self) -> bool:
-        """Whether the leg ended and left what it should."""
+        """Whether the leg succeeded and left the expected structure."""
         return self.failure is None and not self.trace
 
     @property
     def locks(self) -> tuple[Lock, ...]:
-        """The strongest lock on each table, and how long the table was locked at all, by name of table."""
+        """The strongest lock on each table and the longest time of any lock on it, ordered by the name of the table."""
         strongest: dict[str, Lock] = {}
         for lock in (lock for statement in self.statements for lock in statement.locks):
             known = strongest.get(lock.table, lock)
@@ -120,11 +120,12 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One revision's round trip, as far as it got: the structure before and after it, and which rows it lost.
+    """The round trip of one revision, as far as it got: the structure before and after it, and which rows it lost.
 
-    `after` is None where the upgrade failed. `is_extreme` tells that what is wrong was seen on rows with the extremes
-    of their types only: on plausible rows the same trip is clean. `refused` is why rows that were there kept it from
-    validating a constraint; the legs are then those of a trip that met milder rows, or none.
+    `after` is None if the upgrade failed. `is_extreme` is true if the problem shows only with rows that hold the extreme
+    values of their types: with ordinary rows the same round trip is clean. `refused` is the error of an upgrade that
+    could not validate a constraint because of existing rows; the legs are then from a round trip with plainer rows, or
+    there are none.
     """
 
     revision: str
@@ -137,17 +138,17 @@ class Step:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every leg ended and left what it should, rows included."""
+        """Whether every leg succeeded and left the expected structure and rows."""
         return not self.losses and all(leg.is_clean for leg in self.legs)
 
     @property
     def has_clean_downgrade(self) -> bool:
-        """Whether the revision was taken back without a trace."""
+        """Whether the downgrade undid the revision completely."""
         return any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self.legs)
 
 
 class RouteKind(Enum):
-    """The ways through a whole history, besides one round trip after the other."""
+    """The ways through a whole history, in addition to one round trip after the other."""
 
     DOWN = "all the way down"
     UP = "all the way up in one run"
@@ -156,10 +157,10 @@ class RouteKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Many revisions played in a row: in which order, and what differs at the end from what should be there.
+    """Many revisions replayed in a row: in which order, and the difference from the expected structure at the end.
 
-    `stopped` is the revision that did not end, with its `failure`; "" where all did. `revisions` are those played,
-    the one that stopped it included.
+    `stopped` is the revision that failed with `failure`, "" if none did. `revisions` are those that were replayed,
+    including the one that failed.
     """
 
     kind: RouteKind
@@ -171,13 +172,13 @@ class Route:
 
     @property
     def is_clean(self) -> bool:
-        """Whether it came to its end and left what it should."""
+        """Whether the route reached its end and left the expected structure."""
         return self.failure is None and not self.trace
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The schema that the history gives at head, and the one that the models describe."""
+    """The schema at the head of the history, and the schema that the models describe."""
 
     backend: str
     server: str
@@ -187,10 +188,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A whole history, played on a scratch database of one backend.
+    """A whole history, replayed on a scratch database of one backend.
 
-    `unreached` are the revisions behind one whose upgrade failed; `unfilled` are tables that no rows could be put
-    into, each with the reason.
+    `unreached` are the revisions after one whose upgrade failed; `unfilled` are the tables that could not be filled with
+    rows, each with the reason.
     """
 
     backend: str
@@ -203,7 +204,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class LiveDrift:
-    """What turns the schema of the history into the one that is there; `problem` is why they were not compared."""
+    """The difference between the schema of the history and the actual one; `problem` is why they were not compared."""
 
     revisions: tuple[str, ...]
     changes: tuple[Change, ...]
@@ -211,7 +212,7 @@ class LiveDrift:
 
 
 class LossKind(Enum):
-    """What became of rows or values that could have survived."""
+    """The ways in which rows or values are lost that could have been kept."""
 
     ROWS_DELETED = "rows-deleted"
     ROWS_DUPLICATED = "rows-duplicated"
@@ -227,10 +228,10 @@ class LossKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Rows or values that a leg should have kept; nothing in it repeats a value.
+    """Rows or values that a leg should have kept; no value is repeated in it.
 
-    `column` is "" where whole rows are meant. `is_stated` tells that a statement of the revision does it in so many
-    words, such as a DELETE on that very table: whoever wrote it knew, though nothing declares it.
+    `column` is "" for whole rows. `is_stated` is true if a statement of the revision does it explicitly, such as a
+    DELETE on that table: its author knew, although nothing declares the loss.
     """
 
     kind: LossKind
@@ -243,7 +244,7 @@ class Loss:
     is_stated: bool = False
 
     def __str__(self) -> str:
-        """Return one sentence for people."""
+        """Return one sentence for messages."""
         return self._sentence() + (f" ({self.evidence})" if self.evidence else "")
 
     def _sentence(self) -> str:

@@ -1,6 +1,6 @@
 """Plays a history out of a PyPI package: `python -m tests.histories optuna`, in an environment of its own.
 
-Packages are installed anew each time, in a directory that is removed afterwards; nothing of them comes into the tree.
+Packages are installed each time in a directory that is removed afterwards; none of their files comes into the tree.
 """
 
 from __future__ import annotations

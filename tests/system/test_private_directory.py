@@ -1,4 +1,4 @@
-"""What becomes of servers and directories, however their owner ends."""
+"""Servers and directories are removed, however their owner ends."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def start_owner(script: str = SCRIPT) -> subprocess.Popen[str]:
 
 
 def wait_for_server(process: subprocess.Popen[str]) -> Owner:
-    """Wait until the process says that its server is ready."""
+    """Wait until the process has printed that its server is ready."""
     assert process.stdout is not None
     words = process.stdout.readline().split()
     assert len(words) == 2, process.communicate()[1]
@@ -80,7 +80,7 @@ def running_owner(script: str = SCRIPT) -> Iterator[Owner]:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process lives; one that is dead but not yet reaped does not."""
+    """Return whether a process runs; one that has ended but was not reaped by its parent does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
