@@ -41,12 +41,12 @@ class Statement:
     """One SQL statement as it was executed, and the line of the revision that issued it.
 
     `parameters` are the types of its parameters, never their values. `line` is 0 where no line of a revision issued
-    it, such as Alembic's own book-keeping. `rows` is the number that the driver counted, -1 where it did not count. `transaction`
-    numbers the transactions of the leg from 1; 0 is a statement that was a transaction of its own.
+    it, such as Alembic's own book-keeping. `rows` is what the driver counted, or -1. `transaction` numbers
+    the transactions of the leg from 1; 0 is a statement that was a transaction of its own.
 
-    The rest is for PostgreSQL, and for tables that existed before the leg: `locks` that it took or made stronger, tables
-    and indexes that it rewrote (`rewritten`), tables that it read from end to end (`scanned`). `lock_timeout` is the
-    setting in force, in milliseconds, 0 where it waits without limit.
+    The rest is for PostgreSQL, and for tables that existed before the leg: `locks` that it took or made stronger,
+    tables and indexes that it rewrote (`rewritten`), tables that it read from end to end (`scanned`). `lock_timeout` is
+    the setting in force, in milliseconds, 0 where it waits without limit.
     """
 
     sql: str
@@ -122,8 +122,8 @@ class Leg:
 class Step:
     """The round trip of one revision, as far as it got: the structure before and after it, and which rows it lost.
 
-    `after` is None if the upgrade failed. `is_extreme` is true if the problem shows only with rows that hold the extreme
-    values of their types: with ordinary rows the same round trip is clean. `refused` is the error of an upgrade that
+    `after` is None if the upgrade failed. `is_extreme` is true if the problem shows only with rows of extreme
+    values: with ordinary rows the same round trip is clean. `refused` is the error of an upgrade that
     could not validate a constraint because of existing rows; the legs are then from a round trip with plainer rows, or
     there are none.
     """
@@ -190,7 +190,7 @@ class Comparison:
 class Recording:
     """A whole history, replayed on a scratch database of one backend.
 
-    `unreached` are the revisions after one whose upgrade failed; `unfilled` are the tables that could not be filled with
+    `unreached` are the revisions after one whose upgrade failed; `unfilled` are tables that could not be filled with
     rows, each with the reason.
     """
 
