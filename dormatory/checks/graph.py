@@ -71,7 +71,7 @@ UNREACHABLE_REVISION = Rule(
     Severity.ERROR,
     meaning="no way leads to a revision from the empty database",
     why="What it builds on lacks a parent or lies in a cycle, so it is never applied.",
-    recipe='down_revision = "014"  # mend the revisions below it first',
+    recipe='down_revision = "014"  # fix the revisions below it first',
 )
 
 

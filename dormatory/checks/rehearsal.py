@@ -1,4 +1,4 @@
-"""Checks on what a rehearsal met with real rows: pure, over its recording."""
+"""Checks of what a rehearsal with real rows recorded: pure, over its recording."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def check_sums(given: tuple[list[Script], ChecksumFile]) -> Iterable[Finding]:
 
 
 def check_comment(comment: str) -> Iterable[Finding]:
-    """Judge what a comment hides: an error of create-all stands beside it."""
+    """Judge what a comment hides: an error of create-all is on its line."""
     script = revision_script("002", "001", upgrade=f"call()  {comment}")
     at = next(number for number, text in enumerate(script.source.splitlines(), 1) if b"call()" in text)
     found = RULES["create-all"].finding("m", "h", location=Location(str(script.path), at))

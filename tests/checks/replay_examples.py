@@ -58,7 +58,7 @@ BEFORE = Snapshot(tables=(A, B))
 
 def failure(why: str = "OperationalError: it is so", *, is_declared: bool = False) -> Failure:
     """Return why a leg did not end."""
-    return Failure("RevisionFailedError", "a revision failed", why, "mend it", Location(str(FILE), 7), is_declared)
+    return Failure("RevisionFailedError", "a revision failed", why, "fix it", Location(str(FILE), 7), is_declared)
 
 
 def legs(**failed: Failure | tuple[Change, ...]) -> tuple[Leg, ...]:
@@ -207,7 +207,7 @@ SCHEMA: Mapping[str, RulePair] = {
 
 
 def statement(sql: str, mode: str = "ACCESS EXCLUSIVE", table: str = "a", **more: Any) -> Statement:
-    """Return a statement that took a lock; it has a timeout unless it is told otherwise."""
+    """Return a statement that took a lock; it has a timeout unless `more` says otherwise."""
     settings: dict[str, Any] = {"lock_timeout": 5000, "locks": (Lock(table, mode, 0.1),)}
     return Statement(sql, (), str(FILE), 7, 0.1, -1, **(settings | more))
 
@@ -224,7 +224,7 @@ def check_statement_locks(given: tuple[Recording, History]) -> Iterable[Finding]
 
 
 def check_squawk_rule(given: tuple[str, str]) -> Iterable[Finding]:
-    """Judge a rule of squawk that speaks of a statement."""
+    """Judge a rule of squawk that is about a statement."""
     rule, sql = given
     ran = executed_ddl(*recorded_upgrade(statement(sql)))
     return squawk_findings(ran, [LinterMessage(name, 2, rule, "it is so") for name in ran])

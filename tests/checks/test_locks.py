@@ -1,4 +1,4 @@
-"""What a revision makes others wait for: each rule fires where the server was seen to block, and not beside it."""
+"""What a revision makes others wait for: each rule fires where the server blocked, and not on its neighbour."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ CASES = {
     "name that just fits": Case(execute_call(f"ALTER TABLE A ADD COLUMN {'ä' * 31} integer")),
     "lock timeout": Case(TIMEOUT + 'op.add_column("A", sa.Column("one", sa.Integer))'),
 }
-# A play begins anew behind each revision that loses rows: those come first, while there are few tables.
+# A replay starts again after each revision that loses rows: those come first, while there are few tables.
 CASES_DELETING_ROWS = [name for name, case in CASES.items() if DELETE_ROWS in case.upgrade]
 REVISION_NUMBERS = {name: number for number, name in enumerate(CASES_DELETING_ROWS, start=2)}
 REVISION_NUMBERS |= {
@@ -192,7 +192,7 @@ def table_names(number: int) -> tuple[str, str]:
 
 
 def with_table_names(text: str, number: int) -> str:
-    """Return a text that speaks of A and B with the names of a case's own tables."""
+    """Return a text about A and B with the names of the case's own tables."""
     a, b = table_names(number)
     return re.sub(r"(?<![A-Za-z])[AB](?![A-Za-z])", lambda found: a if found[0] == "A" else b, text)
 
@@ -206,18 +206,18 @@ def create_table_code(table: str) -> str:
 
 
 def disable_lock_timeout(project: SmallProject) -> None:
-    """Let nothing but the revisions say how long they wait for a lock."""
+    """Leave it to the revisions how long they wait for a lock."""
     project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "lock_timeout = 0")
 
 
 def write_revision(project: SmallProject, number: int, upgrade: str) -> None:
-    """Write a revision without a downgrade: only the way up is judged, and a play need not begin anew behind it."""
+    """Write a revision without a downgrade: only the upgrade is judged, and a replay need not start again after it."""
     file = project.write_revision(f"{number:03d}", upgrade)
     file.write_text(file.read_text().partition("def downgrade")[0])
 
 
 def table_creations(*names: str) -> Iterator[str]:
-    """Yield what creates the tables that some cases speak of."""
+    """Yield the code that creates the tables of some cases."""
     for name in names:
         for letter in "AB":
             if with_table_names(letter, REVISION_NUMBERS[name]) in with_table_names(
@@ -252,7 +252,7 @@ def reported(played: tuple[Recording, History]) -> tuple[Finding, ...]:
 
 
 def findings_of(name: str, found: Iterable[Finding]) -> list[Finding]:
-    """Return what is found in one case, but for timeouts, which nearly all of them lack."""
+    """Return the findings of one case, without those about timeouts, which nearly every case has."""
     revision = f"{REVISION_NUMBERS[name]:03d}"
     return [each for each in found if each.revision == revision and each.rule != "no-lock-timeout"]
 

@@ -1,4 +1,4 @@
-"""What a `# parity:` comment in a revision speaks of, read without importing the revision."""
+"""What a `# parity:` comment in a revision is about, read without importing the revision."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ CASES = [
         ("docs.tags type", "docs.tags default"),
     ),
     Case("written over two lines", "# parity: ix_a,\n# ix_b: no GIN\npass", ("ix_a", "ix_b")),
-    Case("written beside capitals", '# parity: "Docs"."Tags": no arrays\npass', ("docs.tags",)),
+    Case("written in capitals", '# parity: "Docs"."Tags": no arrays\npass', ("docs.tags",)),
     Case("index", '# parity: no GIN\nop.create_index("ix_a", "docs", ["tags"])', ("ix_a",)),
-    Case("index beside", 'op.create_index("ix_a", "docs", ["tags"])  # parity: no GIN', ("ix_a",)),
+    Case("index on the same line", 'op.create_index("ix_a", "docs", ["tags"])  # parity: no GIN', ("ix_a",)),
     Case("index after its last line", 'op.create_index(\n    "ix_a", "docs", ["tags"]\n)  # parity: no GIN', ("ix_a",)),
     Case(
         "index inside a condition",
@@ -79,9 +79,7 @@ def comments_in(project: SmallProject) -> tuple[ParityComment, ...]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_comment_speaks_of_what_it_names_or_of_the_statement_it_stands_at(
-    small_project: SmallProject, case: Case
-) -> None:
+def test_a_comment_is_about_what_it_names_or_about_its_statement(small_project: SmallProject, case: Case) -> None:
     small_project.write_revision("001", case.body, extra='INDEX = "ix_constant"')
 
     (found,) = comments_in(small_project)

@@ -142,7 +142,7 @@ SILENT: dict[str, str] = {
     "parameter with a value": 'op.execute(sa.text("UPDATE a SET b = :c").bindparams(c=1))',
     "parameter of a connection": 'op.get_bind().execute(sa.text("UPDATE a SET b = :c"), {"c": 1})',
     "driver's own SQL": "op.get_bind().exec_driver_sql(\"UPDATE a SET b = ':c'\")",
-    "colon beside what is not known": "for c in 'xy':\n    op.execute(f\"UPDATE a SET b = '{c}:d'\")",
+    "colon next to an unknown part": "for c in 'xy':\n    op.execute(f\"UPDATE a SET b = '{c}:d'\")",
     "savepoint": "with op.get_bind().begin_nested() as point:\n    op.drop_table('a')\n    point.rollback()",
     "trigger": 'op.execute("CREATE TRIGGER t AFTER UPDATE ON a BEGIN DELETE FROM b; END")',
     "rollback to a savepoint": 'op.execute("ROLLBACK TO SAVEPOINT a")',
@@ -350,7 +350,7 @@ def test_our_own_history_is_clean() -> None:
     assert list(check_source(read_scripts(project), ApplicationModules.of(project))) == []
 
 
-def test_the_application_is_what_lies_beside_the_scripts(tmp_path: Path) -> None:
+def test_the_application_is_every_module_next_to_the_scripts(tmp_path: Path) -> None:
     for name in ("shop/__init__.py", "src/core/__init__.py", "conf.py", "db/migrations/env.py", "alembic/env.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

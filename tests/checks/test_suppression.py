@@ -1,4 +1,4 @@
-"""A comment hides the finding that it speaks of, for a reason, and nothing else."""
+"""A comment with a reason hides the finding that it is about, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def upgrade():
     call(  {first}
         1,  {inner}
     )  {last}
-    other()  {beside}
+    other()  {same_line}
 """
 CALL, INNER, OTHER = 7, 8, 10
 
 
 def rules_left(line: int, rule: str = "create-all", **places: str) -> tuple[list[str], int]:
     text = TEMPLATE.format(
-        **{name: places.get(name, "") for name in ("head", "above", "first", "inner", "last", "beside")}
+        **{name: places.get(name, "") for name in ("head", "above", "first", "inner", "last", "same_line")}
     )
     script = Script.parse(FILE, text.encode())
     kept, count = apply_suppressions(
@@ -47,7 +47,7 @@ def test_it_hides_the_finding_of_its_statement(place: str, line: int) -> None:
     assert rules_left(line, **{place: f"{IGNORE} it is tiny"}) == ([], 1)
 
 
-@pytest.mark.parametrize(("place", "line"), [("first", OTHER), ("beside", CALL), ("above", OTHER), ("inner", CALL)])
+@pytest.mark.parametrize(("place", "line"), [("first", OTHER), ("same_line", CALL), ("above", OTHER), ("inner", CALL)])
 def test_it_hides_nothing_elsewhere_and_is_unused(place: str, line: int) -> None:
     assert rules_left(line, **{place: f"{IGNORE} it is tiny"}) == (["create-all", "suppression-unused"], 0)
 
@@ -60,7 +60,7 @@ def test_an_unknown_rule_is_reported_with_the_nearest_one() -> None:
     script = Script.parse(
         FILE,
         TEMPLATE.format(
-            head="", above="", first="# db-check: ignore[creat-all] x", inner="", last="", beside=""
+            head="", above="", first="# db-check: ignore[creat-all] x", inner="", last="", same_line=""
         ).encode(),
     )
     ((found,), _) = apply_suppressions([], [script], RULES)

@@ -84,7 +84,7 @@ def is_sorted(ranks: list[int]) -> bool:
 def test_every_finding_is_in_one_problem(outcome: Outcome) -> None:
     found = problems(outcome, ROOT)
 
-    # a finding without a backend may stand beside the same one of a backend
+    # the same finding may occur with and without a backend
     assert len(found) <= len(outcome.findings) <= 3 * len(found)
     assert sum(max(len(problem.backends), 1) for problem in found) <= len(outcome.findings)
     assert sum(len(problem.backends) for problem in found) == sum(bool(item.backend) for item in outcome.findings)
@@ -96,9 +96,9 @@ def test_every_finding_is_in_one_problem(outcome: Outcome) -> None:
 def test_json_lists_all_with_the_worst_first(outcome: Outcome) -> None:
     read = json.loads(json_document(outcome, ROOT).encode("ascii"))
 
-    told = read["findings"]
-    assert [item["message"] for item in told] == [problem.finding.message for problem in problems(outcome, ROOT)]
-    assert is_sorted([RANKS[item["severity"]] for item in told])
+    shown = read["findings"]
+    assert [item["message"] for item in shown] == [problem.finding.message for problem in problems(outcome, ROOT)]
+    assert is_sorted([RANKS[item["severity"]] for item in shown])
 
 
 @without_deadline
@@ -118,8 +118,8 @@ def test_sarif_is_valid_and_lists_all_with_the_worst_first(outcome: Outcome) -> 
 
     SCHEMA.validate(log)
     results = log["runs"][0]["results"]
-    told = [result["partialFingerprints"]["revisionRuleObject/v1"] for result in results]
-    assert told == [problem.fingerprint for problem in problems(outcome, ROOT)]
+    shown = [result["partialFingerprints"]["revisionRuleObject/v1"] for result in results]
+    assert shown == [problem.fingerprint for problem in problems(outcome, ROOT)]
     assert is_sorted([RANKS[result["level"]] for result in results])
 
 
@@ -128,8 +128,8 @@ def test_sarif_is_valid_and_lists_all_with_the_worst_first(outcome: Outcome) -> 
 def test_junit_is_xml_and_lists_all(outcome: Outcome) -> None:
     root = ET.fromstring(junit_report(outcome, ROOT).encode("ascii"))  # noqa: S314  # we have just written it
 
-    told = "\n".join(text for text in root.itertext() if text)
-    assert all(problem.finding.message in told for problem in problems(outcome, ROOT))
+    shown = "\n".join(text for text in root.itertext() if text)
+    assert all(problem.finding.message in shown for problem in problems(outcome, ROOT))
     failing = {problem for problem in problems(outcome, ROOT) if outcome.is_blocking(problem.finding.severity)}
     assert bool(root.findall(".//failure")) == bool(failing) == outcome.is_failed
 

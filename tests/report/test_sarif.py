@@ -110,7 +110,7 @@ def test_a_help_address_leads_to_the_section_of_the_manual() -> None:
 
 def test_each_result_points_at_its_rule() -> None:
     others = (
-        replace(FAILED_UPGRADE, rule="unheard-of"),
+        replace(FAILED_UPGRADE, rule="unknown-rule"),
         replace(FAILED_UPGRADE, rule="several-heads", severity=Severity.WARNING),
     )
 
@@ -119,7 +119,7 @@ def test_each_result_points_at_its_rule() -> None:
     rules = run["tool"]["driver"]["rules"]
     assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [
         "upgrade-fails",
-        "unheard-of",
+        "unknown-rule",
         "several-heads",
     ]
 

@@ -1,4 +1,4 @@
-"""What the statements of a revision make, alter or drop, as far as its syntax tree has their names."""
+"""What the statements of a revision create, alter or drop, as far as its syntax tree has their names."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from dormatory.checks.source.resolver import UNKNOWN_TEXT, NameResolver
+from dormatory.checks.source.sql_text import IF_EXISTS, NAME, name_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NAME_IN_SQL = r'(?P<name>[\w."]+)'
-_IF_EXISTS = r"(?:IF\s+(?:NOT\s+)?EXISTS\s+)?"
 _OBJECT_IN_SQL = re.compile(
-    rf"(?:INDEX|CONSTRAINT|TRIGGER|VIEW|CREATE\s+TABLE|DROP\s+TABLE)\s+(?:CONCURRENTLY\s+)?{_IF_EXISTS}{_NAME_IN_SQL}",
+    rf"(?:INDEX|CONSTRAINT|TRIGGER|VIEW|CREATE\s+TABLE|DROP\s+TABLE)\s+(?:CONCURRENTLY\s+)?{IF_EXISTS}{NAME}",
     re.IGNORECASE,
 )
-_COLUMN_IN_SQL = re.compile(rf"(?:ADD|ALTER|DROP)\s+COLUMN\s+{_IF_EXISTS}{_NAME_IN_SQL}", re.IGNORECASE)
-_TABLE_IN_SQL = re.compile(rf"ALTER\s+TABLE\s+{_IF_EXISTS}(?:ONLY\s+)?{_NAME_IN_SQL}", re.IGNORECASE)
+_COLUMN_IN_SQL = re.compile(rf"(?:ADD|ALTER|DROP)\s+COLUMN\s+{IF_EXISTS}{NAME}", re.IGNORECASE)
+_TABLE_IN_SQL = re.compile(rf"ALTER\s+TABLE\s+{IF_EXISTS}(?:ONLY\s+)?{NAME}", re.IGNORECASE)
 _CALLS_WITH_NAME_FIRST = frozenset(
     {
         "create_check_constraint",
@@ -38,17 +39,10 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class StatementNames:
-    """The statements of one revision; constants of the module are known by their names."""
+    """The statements of one revision."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self._tree = tree
-        self._constants = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name) and isinstance(node.value.value, str)
-        }
+        self._tree, self._resolver = tree, NameResolver(tree)
 
     def names_at(self, line: int) -> tuple[str, ...]:
         """Return the names of indexes, constraints and tables, and `table.column` of columns, that a line is about.
@@ -73,7 +67,7 @@ class StatementNames:
 
     def _names_in(self, node: ast.AST, table: str) -> Iterator[str]:
         if isinstance(node, ast.Call):
-            called = _called_name(node)
+            called = self._resolver.called_name(node.func)
             if called in _CALLS_WITH_NAME_FIRST or called.endswith(("Constraint", "ForeignKey")):
                 yield from self._object_name(node, by_position=called in _CALLS_WITH_NAME_FIRST)
                 return
@@ -102,33 +96,23 @@ class StatementNames:
         """Return the table whose block or call this is."""
         calls = [item.context_expr for item in node.items] if isinstance(node, ast.With) else [node]
         for call in calls:
-            if isinstance(call, ast.Call) and _called_name(call) in _CALLS_WITH_TABLE_FIRST and call.args:
+            if (
+                isinstance(call, ast.Call)
+                and self._resolver.called_name(call.func) in _CALLS_WITH_TABLE_FIRST
+                and call.args
+            ):
                 return self._text(call.args[0])
         return ""
 
     def _names_in_sql(self, node: ast.Call) -> Iterator[str]:
         for constant in ast.walk(node):
             if isinstance(constant, ast.Constant) and isinstance(sql := constant.value, str):
-                yield from (_bare_name(found["name"]) for found in _OBJECT_IN_SQL.finditer(sql))
+                yield from (name_in(found) for found in _OBJECT_IN_SQL.finditer(sql))
                 if altered := _TABLE_IN_SQL.search(sql):
-                    table = _bare_name(altered["name"])
-                    yield from (f"{table}.{_bare_name(found['name'])}" for found in _COLUMN_IN_SQL.finditer(sql))
+                    table = name_in(altered)
+                    yield from (f"{table}.{name_in(found)}" for found in _COLUMN_IN_SQL.finditer(sql))
 
     def _text(self, node: ast.AST | None) -> str:
-        """Return the string that an argument is, also as a constant of the module or in op.f(), else nothing."""
-        if isinstance(node, ast.Call) and _called_name(node) == "f" and node.args:
-            node = node.args[0]
-        if isinstance(node, ast.Name):
-            return self._constants.get(node.id, "")
-        return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _called_name(node: ast.Call) -> str:
-    """Return the name of a function that is called, without what it belongs to."""
-    function = node.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
-def _bare_name(name: str) -> str:
-    """Return a name in SQL without its quotes and namespace."""
-    return name.replace('"', "").rpartition(".")[2]
+        """Return the text of an argument, "" where it is not known."""
+        text = self._resolver.text(node) if isinstance(node, ast.expr) else None
+        return "" if text is None or UNKNOWN_TEXT in text else text
