@@ -127,28 +127,28 @@ class Backend(ABC):
     title: ClassVar[str]
     """How its makers write it."""
 
-    async_drivers: ClassVar[tuple[str, ...]]
+    async_drivers: ClassVar[tuple[str, ...]] = ()
     """SQLAlchemy's asynchronous drivers, the preferred one first: for projects whose env.py needs one."""
 
     is_file: ClassVar[bool]
     """Whether a database is one file with one lock: a migration keeps all other writers waiting."""
 
-    has_namespaces: ClassVar[bool]
+    has_namespaces: ClassVar[bool] = False
     """Whether a database has namespaces that must be created before their tables."""
 
     limits_text_length: ClassVar[bool]
     """Whether VARCHAR(32) refuses a longer text."""
 
-    has_lock_rules: ClassVar[bool]
+    has_lock_rules: ClassVar[bool] = False
     """Whether the rules of the family `locks`, and squawk, can read its statements."""
 
     transaction_per_migration: ClassVar[bool]
     """Whether each revision commits on its own, or all pending ones together."""
 
-    compares_defaults: ClassVar[bool]
+    compares_defaults: ClassVar[bool] = False
     """Whether Alembic may compare server defaults: only a server can evaluate two spellings of one default."""
 
-    own_session_count: ClassVar[int]
+    own_session_count: ClassVar[int] = 0
     """How many of the sessions that a database counts belong to a running migration."""
 
     backup_suffix: ClassVar[str]
@@ -156,7 +156,7 @@ class Backend(ABC):
 
     backup: Backup = _part()
     scratch: Scratch = _part()
-    fast_path: FastPath = _part()
+    fast_path: FastPath | None = _part(optional=True)
     introspection: Introspection = _part()
     dump: Dump = _part()
     row_io: RowIO = _part()

@@ -37,7 +37,8 @@ def reached_head(project: Project, target: Target, environ: Mapping[str, str] = 
         return None
     try:
         head = _only_head(project) if _is_ordinary(project) else None
-        return head if head and backend_for(target).fast_path.is_in_order_at(target, head) else None
+        part = backend_for(target).fast_path if head else None
+        return head if head and part and part.is_in_order_at(target, head) else None
     except (OSError, SyntaxError, ValueError):
         return None
 

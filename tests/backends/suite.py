@@ -192,16 +192,19 @@ class TestLocks:
 class TestFastPath:
     def test_only_a_database_at_that_one_revision_is_in_order(self, target: Target) -> None:
         backend = backend_for(target)
-        assert not backend.fast_path.is_in_order_at(target, "002")
+        fast_path = backend.fast_path
+        if fast_path is None:
+            pytest.skip("this backend has no fast path")
+        assert not fast_path.is_in_order_at(target, "002")
         backend.create(target)
-        assert not backend.fast_path.is_in_order_at(target, "002")
+        assert not fast_path.is_in_order_at(target, "002")
         execute(target, f"CREATE TABLE {VERSION_TABLE} (version_num varchar(32))")
-        assert not backend.fast_path.is_in_order_at(target, "002")
+        assert not fast_path.is_in_order_at(target, "002")
         execute(target, f"INSERT INTO {VERSION_TABLE} VALUES ('002')")
-        assert backend.fast_path.is_in_order_at(target, "002")
-        assert not backend.fast_path.is_in_order_at(target, "003")
+        assert fast_path.is_in_order_at(target, "002")
+        assert not fast_path.is_in_order_at(target, "003")
         execute(target, f"INSERT INTO {VERSION_TABLE} VALUES ('003')")
-        assert not backend.fast_path.is_in_order_at(target, "003")
+        assert not fast_path.is_in_order_at(target, "003")
 
 
 class TestScratch:

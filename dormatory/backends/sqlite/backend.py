@@ -42,12 +42,8 @@ class SQLiteBackend(Backend):
     title = "SQLite"
     async_drivers = ("aiosqlite",)
     is_file = True
-    has_namespaces = False  # what SQLAlchemy calls a schema is an attached file
     limits_text_length = False
-    has_lock_rules = False
     transaction_per_migration = False  # DDL is rolled back too, and nobody can see half of an upgrade
-    compares_defaults = False
-    own_session_count = 0
     backup_suffix = ".db"
 
     def exists(self, target: Target) -> bool:
