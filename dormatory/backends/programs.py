@@ -108,13 +108,13 @@ def _compatible_directory(name: str, candidates: Iterator[Path], server_major: i
 def _directories_with(
     names: tuple[str, ...], places: Iterator[tuple[str, Path | None]], searched_places: list[str]
 ) -> Iterator[Path]:
-    """Yield the directories that hold all of `names`, once each, and note in `looked` where it was searched."""
+    """Yield the directories that hold all of `names`, once each, and add each place to `searched_places`."""
     seen: set[Path] = set()
     for label, directory in places:
         searched_places.append(label)
         if directory is None or any(shutil.which(name, path=str(directory)) is None for name in names):
             continue
-        # A link on PATH leads to the real directory, beside which the server finds its own files.
+        # A link on PATH leads to the real directory, next to which the server finds its own files.
         real = (directory / names[0]).resolve().parent
         chosen = real if all(shutil.which(name, path=str(real)) for name in names) else directory
         if chosen.resolve() not in seen:

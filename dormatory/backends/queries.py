@@ -1,4 +1,4 @@
-"""What is asked of a database before and after a migration: one home for whoever asks, with SQLAlchemy or without."""
+"""Queries before and after a migration, for the parts that use SQLAlchemy and those that do not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def version_inserts(table: str, versions: Iterable[str]) -> str:
     return "".join(f"INSERT INTO {table} (version_num) VALUES ({version});\n" for version in versions)  # noqa: S608  # SQL
 
 
-# SQLite: temporary tables of batch rebuilds, and rows that refer to rows that are not there.
+# SQLite: temporary tables of batch rebuilds, and rows that refer to missing rows.
 LEFTOVER_TABLES_QUERY = (
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE '\\_alembic\\_tmp\\_%' ESCAPE '\\'"
 )

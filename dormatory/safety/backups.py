@@ -63,7 +63,7 @@ def existing_backups(project: Project) -> tuple[StoredBackup, ...]:
 
 
 def latest_backup(project: Project, target: Target) -> StoredBackup:
-    """Return the newest backup of a database; raises NoBackupError."""
+    """Return the newest backup of a database; raises MissingBackupError."""
     own = [backup for backup in existing_backups(project) if backup.key == _database_key(target)]
     if not own:
         raise MissingBackupError(str(target), str(backup_directory(project)))
@@ -71,9 +71,9 @@ def latest_backup(project: Project, target: Target) -> StoredBackup:
 
 
 def create_backup(project: Project, target: Target, revision: str = "", *, protected: Path | None = None) -> Path:
-    """Back a database up, remove the oldest of its backups but never `spared`, and return the new one's file.
+    """Back a database up, remove the oldest of its backups but never `protected`, and return the new one's file.
 
-    Without `revision`, the database is asked which it is at. Raises BackupFailedError and what the backend raises.
+    Without `revision`, it is read from the database. Raises BackupFailedError and what the backend raises.
     """
     backend = backend_for(target)
     name = _file_name_part(revision or _current_revision(project, target))
@@ -148,7 +148,7 @@ def _file_name_part(text: str) -> str:
 
 
 def _current_revision(project: Project, target: Target) -> str:
-    """Return the revision a database is at; that nobody can tell it is no reason to have no backup."""
+    """Return the revision that a database is at, or "unknown": an unreadable one must not prevent a backup."""
     try:
         return "+".join(scratch.current_revisions(project, target)) or "base"
     except DormatoryError:

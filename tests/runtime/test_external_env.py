@@ -19,7 +19,7 @@ from dormatory.commands.check import CheckRequest, check_project
 from dormatory.errors import BaselineFailedError, EnvironmentFailedError, MissingProjectError, TransactionEndedError
 from dormatory.project.project import Project
 from dormatory.recording.model import Direction
-from dormatory.replay import replay
+from dormatory.replay import remaining_routes, schedule
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
 from dormatory.runtime.driver_name import driver_name
@@ -135,7 +135,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def direct(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
         return function(*arguments, *([on_message] if on_message else []))
 
-    for module in (replay, scratch):
+    for module in (schedule, remaining_routes, scratch):
         monkeypatch.setattr(module, "call_in_worker", direct)
 
 

@@ -42,10 +42,10 @@ def hold_upgrade_lock(
 ) -> Iterator[None]:
     """Hold the lock of a database and a version table on a psycopg2 connection, waiting at most `wait_seconds` for it.
 
-    The lock is asked for again and again, never waited for: a session blocked in pg_advisory_lock() holds a
+    The lock is tried again and again, never waited for: a session blocked in pg_advisory_lock() holds a
     snapshot, and CREATE INDEX CONCURRENTLY in the migration ahead would wait for that snapshot forever.
-    Raises PoolerError where the lock could be left behind in another client's session, BusyError when somebody
-    keeps it too long.
+    Raises TransactionPoolerError where the lock could stay in another client's session, DatabaseLockedError when
+    another session keeps it too long.
     """
     connection.autocommit = True
     name = f"dormatory {database} {version_table}"
@@ -73,10 +73,10 @@ def hold_upgrade_lock(
 
 
 def has_dedicated_session(connection: Any) -> bool:
-    """Say whether the statements of one psycopg2 connection reach one session of the server.
+    """Return whether the statements of one psycopg2 connection reach one session of the server.
 
-    The server tells its process id at the start of a session; a transaction pooler tells one of its own making,
-    and hands each transaction to whichever session is free.
+    The server sends its process id at the start of a session; a transaction pooler sends an invented one,
+    and gives each transaction to any free session.
     """
     with connection.cursor() as cursor:
         pids = {connection.info.backend_pid, *(_fetch_value(cursor, "SELECT pg_backend_pid()") for _ in range(2))}
@@ -84,12 +84,12 @@ def has_dedicated_session(connection: Any) -> bool:
 
 
 def _release(connection: Any, cursor: Any, key: int) -> bool:
-    """Say whether the lock was still ours; a connection that broke has given it back already."""
+    """Release the lock, and return whether we still held it; a broken connection has released it already."""
     return bool(connection.closed or _fetch_value(cursor, "SELECT pg_advisory_unlock(%s)", key))
 
 
 def _holder_description(cursor: Any, key: int, version_table: str) -> str:
-    """Say who has the lock: process, program, since when, and how far the database is by now."""
+    """Return which process and program holds the lock, since when, and the current revision of the database."""
     cursor.execute(_HOLDER_QUERY, (key,))
     row = cursor.fetchone()
     if row is None:
@@ -99,7 +99,7 @@ def _holder_description(cursor: Any, key: int, version_table: str) -> str:
 
 
 def _revision_description(cursor: Any, version_table: str) -> str:
-    """Return the revision that is committed in the version table, without waiting for anybody who locks it."""
+    """Return the revision that is committed in the version table, without waiting for a lock on it."""
     try:
         cursor.execute("SET lock_timeout = '200ms'")
         query = SQL("SELECT string_agg(version_num, ', ' ORDER BY version_num) FROM {}")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("dormatory")
 _TIMEOUT_SECONDS = 7 * 86400.0
-_LOCK_MILLISECONDS = 30_000  # how long pg_dump may wait for somebody who alters a table
+_LOCK_MILLISECONDS = 30_000  # how long pg_dump may wait for a session that alters a table
 _ATTEMPTS = 5  # the server itself waits five seconds for the others to leave
 _TAIL_LINES = 4
 # pg_restore 17 and newer sets this on every server, and those before 17 do not know it.
@@ -94,7 +94,7 @@ def restore_backup(target: Target, file: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Replacement:
-    """A new database that is to take the place of the target, whose traits are None when there is none."""
+    """A new database that will replace the target; `properties` are those of the target, None if it does not exist."""
 
     cursor: Any
     target: Target
@@ -104,7 +104,7 @@ class _Replacement:
     def fill(self, reader: Path, file: Path) -> None:
         """Create the database and restore into it.
 
-        Where the server lacks somebody to whom the backup gives an object or a right, all of it becomes ours.
+        If the server lacks a role that owns an object or holds a right in the backup, we own everything.
         """
         problems = _restore_errors(self._create_and_restore(reader, file))
         if missing := next(filter(None, map(_MISSING_ROLE.search, problems)), None):
@@ -122,8 +122,8 @@ class _Replacement:
     def swap_names(self) -> None:
         """Exchange names with the target in one transaction, so that this one's name is then the old one's.
 
-        Whoever connects meanwhile waits for its end, and those who are connected are ended just before: all of it is
-        sent at once. A session that slipped in all the same is ended at the next attempt.
+        New sessions wait for its end, and existing ones are ended just before: all statements are sent at once. A
+        session that connected in between is ended at the next attempt.
         """
         text = sql.SQL(";\n").join(self._swap_statements())
         for attempt in range(1, _ATTEMPTS + 1):
@@ -136,7 +136,7 @@ class _Replacement:
                 return
 
     def drop(self) -> None:
-        """Drop whichever database has this name now: the one half restored, or the one replaced."""
+        """Drop the database that has this name now: the one half restored, or the one replaced."""
         self.cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name)))
 
     def _create_and_restore(self, reader: Path, file: Path, *options: str) -> ProcessResult:
@@ -173,7 +173,7 @@ class _Replacement:
 
 
 def _restore_errors(finished: ProcessResult) -> list[str]:
-    """Return what a restore complained of; nothing when it did its work."""
+    """Return the errors of a restore."""
     if finished.code == 0:
         return []
     lines = [line.strip() for line in finished.stderr.splitlines()]
@@ -184,7 +184,7 @@ def _restore_errors(finished: ProcessResult) -> list[str]:
 
 
 def _drop_leftovers(cursor: Any, target: Target) -> None:
-    """Drop what a killed restore of this database left; while another one runs, ours is refused."""
+    """Drop the databases that a killed restore left; raises DatabaseFailedError while another restore runs."""
     name = _LEFTOVER_COMMENT + target.database
     cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
     if not cursor.fetchone()[0]:
@@ -203,7 +203,7 @@ def _refuse_non_backup(target: Target, reader: Path, file: Path) -> None:
 
 
 def _run_backup_program(target: Target, program: Path, *options: str) -> None:
-    """Run one of the two programs; raises BackupFailedError with its last words."""
+    """Run one of the two programs; raises BackupFailedError with its last lines of output."""
     finished = run_program(
         [str(program), *options], env=_program_environment(target), timeout=_TIMEOUT_SECONDS, check=False
     )
@@ -215,12 +215,12 @@ def _run_backup_program(target: Target, program: Path, *options: str) -> None:
 
 
 def _program_environment(target: Target) -> dict[str, str]:
-    return target.environment() | {"LC_ALL": "C"}  # what the programs say is read here
+    return target.environment() | {"LC_ALL": "C"}  # their messages are read here
 
 
 @contextlib.contextmanager
 def _maintenance_connection(target: Target) -> Iterator[Any]:
-    """Connect to the first maintenance database that lets us in, each statement a transaction of its own."""
+    """Connect to the first maintenance database that accepts us, each statement a transaction of its own."""
     for name in MAINTENANCE_DATABASES:
         if name == target.database:
             continue

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 10
 _MISSING_DATABASE_TEXTS = ("does not exist", "3D000")
 
-# What libpq's words mean, and what to do: (part of the message, why, what next).
+# What libpq's messages mean, and what to do: (part of the message, why, what next).
 _EXPLANATIONS = (
     ("password authentication failed", "the server refused the password", "correct the password in DATABASE_URL"),
     ("no password supplied", "the server wants a password", "put one into DATABASE_URL or ~/.pgpass"),
@@ -31,7 +31,7 @@ _EXPLANATIONS = (
     ("server does not support SSL", "sslmode asks for what it cannot do", "correct sslmode in DATABASE_URL"),
 )
 
-# What to do about errors that tell their own why: (part of the message, what next).
+# What to do about errors that contain their own reason: (part of the message, what next).
 _FIXES = (
     ("permission denied", "connect as the owner, or have the right granted"),
     ("row-level security", "connect as the owner, or as a user with BYPASSRLS: all rows are wanted"),

@@ -1,9 +1,9 @@
-"""How a PostgreSQL database says that it is a development database, and where maintenance connects."""
+"""The mark of a PostgreSQL development database, and the databases that maintenance connects to."""
 
 from __future__ import annotations
 
-MAINTENANCE_DATABASES = ("postgres", "template1")  # databases that stand in every cluster
-# How a database says what it is for: a setting of its own, where a superuser creates it, for PostgreSQL lets nobody
-# else store a setting that it does not know; otherwise a comment, which its owner may write.
+MAINTENANCE_DATABASES = ("postgres", "template1")  # databases that every cluster has
+# The mark is a setting of the database if a superuser creates it: nobody else may store a setting that PostgreSQL does
+# not know. Otherwise it is a comment, which the owner may write.
 DEVELOPMENT_SETTING = "dormatory.environment=development"
 DEVELOPMENT_COMMENT = "dormatory: development"

@@ -1,4 +1,4 @@
-"""What belongs to a PostgreSQL database itself, not to what it holds: owner, encoding, settings, rights, its mark."""
+"""The properties of a PostgreSQL database itself, not of its contents: owner, encoding, settings, rights, mark."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ SELECT r.rolname, a.privilege_type, a.is_grantable
 class DatabaseProperties:
     """A database as the statements that make another one like it.
 
-    `creation` follows CREATE DATABASE and its name; `settings` are those of a role or, with None, of all, and `rights`
-    those of a role or, with None, of everybody, or None where nobody ever granted or revoked any.
+    `creation_options` follow CREATE DATABASE and its name. Each setting belongs to a role, or to all for None; so does
+    each privilege. `privileges` is None if none was ever granted or revoked.
     """
 
     creation_options: sql.Composable
@@ -60,7 +60,7 @@ class DatabaseProperties:
 
 
 def read_properties(cursor: Any, target: Target) -> DatabaseProperties | None:
-    """Return the traits of a database, or None where there is none; the cursor may be in any database.
+    """Return the properties of a database, or None if it does not exist; the cursor may be in any database.
 
     Raises DatabaseFailedError for a database that is not ours to replace.
     """
@@ -74,7 +74,7 @@ def read_properties(cursor: Any, target: Target) -> DatabaseProperties | None:
         )
     cursor.execute(_SETTINGS_QUERY, (target.database,))
     settings = tuple((role, *item.split("=", 1)) for role, item in cursor.fetchall())
-    if not is_superuser:  # who cannot store the mark as a setting can as a comment
+    if not is_superuser:  # this user cannot store the mark as a setting, but as a comment
         name, value = DEVELOPMENT_SETTING.split("=")
         comment = DEVELOPMENT_COMMENT if (None, name, value) in settings else comment
         settings = tuple(setting for setting in settings if setting[1] != name)
@@ -86,7 +86,7 @@ def read_properties(cursor: Any, target: Target) -> DatabaseProperties | None:
 
 
 def property_statements(new_name: str, properties: DatabaseProperties) -> Iterator[sql.Composable]:
-    """Yield what gives a new database, still under its own name, the settings and rights of the old one."""
+    """Yield the statements that give a new database, before it is renamed, the settings and rights of the old one."""
     name = sql.Identifier(new_name)
     for role, key, value in properties.settings:
         scope = sql.SQL("DATABASE {}").format(name)
@@ -118,7 +118,7 @@ def _creation_options(row: dict[str, Any], encoding: str, tablespace: str, owner
     parts: list[sql.Composable] = [sql.SQL("TEMPLATE template0")]
     parts += [sql.SQL("LOCALE_PROVIDER {}").format(sql.SQL(provider_names[provider]))] if provider else []
     parts += [sql.SQL("{} {}").format(sql.SQL(key), sql.Literal(value)) for key, value in texts.items()]
-    if tablespace != _DEFAULT_TABLESPACE:  # to name it takes a right that nobody needs for leaving it out
+    if tablespace != _DEFAULT_TABLESPACE:  # naming it needs a right that leaving it out does not
         parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(tablespace)))
     parts.append(sql.SQL("OWNER {}").format(sql.Identifier(owner)))
     parts.append(sql.SQL("CONNECTION LIMIT {}").format(sql.Literal(row["datconnlimit"])))

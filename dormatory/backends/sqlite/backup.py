@@ -51,7 +51,7 @@ def restore_backup(target: Target, file: Path) -> None:
     """Put a copy of `file` in the database's place, at once and whole, unless another program is using it.
 
     A program that opens the database while it is exchanged cannot harm it: SQLite writes to no file that has lost its
-    name. Raises NotABackupError, InUseError, LeftJournalError, DatabaseFailedError.
+    name. Raises NotABackupError, DatabaseInUseError, LeftoverJournalError, DatabaseFailedError.
     """
     path = target.path.resolve()  # a link stays a link
     if file.exists() and path.exists() and file.samefile(path):
@@ -71,14 +71,14 @@ def restore_backup(target: Target, file: Path) -> None:
 
 
 def _replace_database_file(target: Target, path: Path, part: Path) -> None:
-    """Replace a file that nobody else is using, and that nobody can begin to use meanwhile."""
+    """Replace a file that no other process uses, and that none can begin to use meanwhile."""
     if others := processes_using(path):
         raise DatabaseInUseError(str(target), others)
     with contextlib.closing(sqlite_connection(path)) as connection:
         # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("BEGIN EXCLUSIVE")
-        for leftover in side_files(path):  # of the old file; beside the new one they would be replayed into it
+        for leftover in side_files(path):  # of the old file; next to the new one they would be replayed into it
             leftover.unlink(missing_ok=True)
         move_into_place(part, path)
 
@@ -108,20 +108,20 @@ def _copy_database(source: Path, part: Path) -> None:
         contextlib.closing(sqlite_connection(source, wait_seconds=_WAIT_SECONDS)) as old,
         contextlib.closing(sqlite_connection(part)) as new,
     ):
-        # One transaction for the whole copy: a write between two portions would make SQLite begin anew, for ever.
+        # One transaction for the whole copy: a write between two portions would make SQLite start again each time.
         old.execute("BEGIN")
         old.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         old.backup(new, pages=_PAGES_PER_STEP, progress=_refuse_locked, sleep=0)
 
 
 def _refuse_locked(status: int, _remaining: int, _total: int) -> None:
-    """Raise where SQLite could not go on: Python's driver would try for ever."""
+    """Raise if SQLite is blocked by a lock: Python's driver would retry without end."""
     if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         raise sqlite3.OperationalError("database is locked")
 
 
 def _integrity_error(file: Path) -> str:
-    """Return the first thing that is wrong with a file, or nothing; it is read without a lock or a journal."""
+    """Return the first error in a file, or ""; the file is read without a lock and without a journal."""
     uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
     with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
         (result,) = connection.execute("PRAGMA integrity_check(1)").fetchone()

@@ -1,4 +1,4 @@
-"""One migration at a time on SQLite: its own BEGIN IMMEDIATE, waited for within a limit, and not in silence."""
+"""One migration at a time on SQLite: BEGIN IMMEDIATE, with a limit for the wait and a warning while waiting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WRITE_LOCK_WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
-_PRIMARY_CODE_MASK = 0xFF  # the rest of an error code tells it more exactly
+_PRIMARY_CODE_MASK = 0xFF  # the other bits of an error code are its details
 _LOCKS_FILE = Path("/proc/locks")
 _LOG = logging.getLogger("dormatory")
 
@@ -26,7 +26,7 @@ _LOG = logging.getLogger("dormatory")
 def begin_immediate(driver: Any, target: Target, wait_seconds: float) -> None:
     """Begin the transaction that keeps other writers out, waiting for them at most `wait_seconds`.
 
-    SQLite's own waiting says nothing meanwhile. Raises BusyError when somebody keeps the file too long.
+    SQLite's own wait shows no message. Raises DatabaseLockedError when another writer holds the file too long.
     """
     began, has_warned = monotonic(), False
     driver.execute("PRAGMA busy_timeout = 0")
@@ -52,13 +52,13 @@ def _try_begin(driver: sqlite3.Connection) -> bool:
         driver.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK != sqlite3.SQLITE_BUSY:
-            raise DBAPIError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would have said it
+            raise DBAPIError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would raise it
         return False
     return True
 
 
 def _holder_description(path: Path) -> str:
-    """Say who has locked the file for writing, where the system tells: Linux does."""
+    """Return which process has locked the file for writing; only Linux has this information."""
     try:
         found = path.stat()
         device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"

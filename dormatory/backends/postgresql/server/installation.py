@@ -21,7 +21,7 @@ _ACCOUNTS = ("postgres", "nobody")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Server programs that run: their directory and environment, initdb's words on its version, the major in it."""
+    """Server programs that run: their directory and environment, the version as initdb prints it, its major number."""
 
     binaries: Path
     environment: Mapping[str, str]
@@ -74,7 +74,7 @@ def _server_environment() -> dict[str, str]:
 def _probe_installation(
     binaries: Path, environment: Mapping[str, str], home: Path, account: process.Account | None
 ) -> Installation:
-    """Run initdb for its version: whether it can be reached and executed is seen by doing so."""
+    """Run `initdb --version`: this shows whether the user can execute the programs."""
     program = binaries / "initdb"
     version = process.run_program(
         [str(program), "--version"], env=environment, cwd=home, account=account, timeout=20,
@@ -84,9 +84,9 @@ def _probe_installation(
 
 
 def _link_installation(binaries: Path, destination: Path) -> Path:
-    """Rebuild an installation below `stage`, in its own layout, and return the directory of its programs.
+    """Rebuild an installation below `destination`, in its own layout, and return the directory of its programs.
 
-    The programs find their files relative to themselves, and a wheel's find its libraries beside the package.
+    The programs find their files relative to themselves, and a wheel's find its libraries next to the package.
     """
     prefix = binaries.parent
     package = prefix.parent

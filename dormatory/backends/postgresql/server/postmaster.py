@@ -34,7 +34,7 @@ _SETTINGS = {
     "autovacuum": "off",
     "shared_buffers": "32MB",
     "max_connections": "100",
-    "max_wal_size": "128MB",  # a gigabyte by default, and nobody will recover from it
+    "max_wal_size": "128MB",  # a gigabyte by default, and this server never recovers from it
     "checkpoint_warning": "0",
     "dynamic_shared_memory_type": "mmap",  # in the data directory: /dev/shm is small in containers, and outlives us
 }
@@ -45,7 +45,7 @@ _TAIL_LINES = 15
 
 @contextlib.contextmanager
 def running_server(installed: Installation, home: Path, account: process.Account | None) -> Iterator[None]:
-    """Run a server on the data directory in `home`, its socket beside it, ready when the block begins.
+    """Run a server on the data directory in `home`, its socket next to it, ready when the block begins.
 
     Raises DatabaseFailedError with the end of the server's log when it does not get ready. A child forked
     inside the block leaves the server to its parent.
@@ -111,7 +111,7 @@ def _start_error(home: Path, reason: str) -> DatabaseFailedError:
 def _stop(child: subprocess.Popen[str]) -> None:
     """Shut the server down: fast, then immediately; killed last, since that leaves its shared memory behind.
 
-    In a fork of ours nothing happens: Popen signals nobody but a child of the process that asks.
+    In a fork of this process nothing happens: Popen signals only a child of the calling process.
     """
     for number, wait_seconds in (
         (signal.SIGINT, _FAST_SECONDS),

@@ -1,4 +1,4 @@
-"""Scratch databases: SQLite files, and databases in a private PostgreSQL server that is gone at the end."""
+"""A private PostgreSQL server for one run, and scratch databases on it; all are removed at the end."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Server:
         return self.database(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, if it is there, together with whoever is connected to it."""
+        """Drop a database if it exists, and end the sessions in it."""
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _execute(self, statement: sql.Composed) -> None:
