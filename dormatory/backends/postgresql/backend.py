@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends import programs
 from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.driver import open_cursor
 from dormatory.backends.postgresql import advisory_lock
@@ -15,7 +14,6 @@ from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING, MAINTENANCE_DATABASES
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
-from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +105,8 @@ class PostgreSQLBackend(Backend):
 
     def shell_command(self, target: Target) -> list[str]:  # noqa: ARG002  # the target travels in the environment
         """Return the psql program."""
+        from dormatory.backends import programs  # noqa: PLC0415  # an upgrade with nothing to do needs none
+
         return [str(programs.find_client("psql"))]
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
@@ -189,6 +189,9 @@ class PostgreSQLBackend(Backend):
 
     def _run_maintenance_script(self, target: Target, script: str) -> None:
         """Run a script in psql on the first maintenance database that accepts a connection."""
+        from dormatory.backends import programs  # noqa: PLC0415  # an upgrade with nothing to do needs none
+        from dormatory.system.process import run_program  # noqa: PLC0415
+
         psql = [str(programs.find_client("psql")), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
         for name in MAINTENANCE_DATABASES:
             maintenance = target.with_database(name)

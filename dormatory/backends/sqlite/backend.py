@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends import programs
 from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.queries import DANGLING_ROWS_QUERY, LEFTOVER_TABLES_QUERY
 from dormatory.backends.sqlite.connection import is_existing_file, side_files, sqlite_connection
@@ -21,7 +20,6 @@ from dormatory.errors import (
     MissingDatabaseError,
     ProgramMissingError,
 )
-from dormatory.system.open_files import processes_using
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -83,6 +81,8 @@ class SQLiteBackend(Backend):
 
     def summary(self, target: Target) -> DatabaseSummary:
         """Count the tables and rows of the file, and the other processes that have it open."""
+        from dormatory.system.open_files import processes_using  # noqa: PLC0415  # an upgrade with nothing to do needs none
+
         if not self.exists(target):
             raise MissingDatabaseError(str(target))
         try:
@@ -101,6 +101,8 @@ class SQLiteBackend(Backend):
 
     def shell_command(self, target: Target) -> list[str]:
         """Return the sqlite3 program on this file, else Python's own shell, else the one in this package."""
+        from dormatory.backends import programs  # noqa: PLC0415  # an upgrade with nothing to do needs none
+
         try:
             return [str(programs.find_client("sqlite3")), target.database]
         except ProgramMissingError:
