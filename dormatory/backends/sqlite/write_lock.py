@@ -58,12 +58,14 @@ def _try_begin(driver: sqlite3.Connection) -> bool:
 
 
 def _holder_description(path: Path) -> str:
-    """Return which process has locked the file for writing; only Linux has this information."""
+    """Return which process has locked the file for writing; only Linux lists the locks, and psutil does not."""
+    import psutil  # noqa: PLC0415  # only a lock that is held needs it
+
     try:
         found = path.stat()
         device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
         locks = [line.split() for line in _LOCKS_FILE.read_text().splitlines()]
-        pid = next(words[4] for words in locks if "WRITE" in words and words[5] == device)
-        return f"pid {pid}, {Path('/proc', pid, 'comm').read_text().strip()}"
-    except (OSError, StopIteration, IndexError):
+        pid = next(int(words[4]) for words in locks if "WRITE" in words and words[5] == device)
+        return f"pid {pid}, {psutil.Process(pid).name()}"
+    except (OSError, StopIteration, IndexError, psutil.Error):
         return "the file does not say by whom"
