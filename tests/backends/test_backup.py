@@ -226,9 +226,9 @@ class TestPostgreSQL:
         found = [(backend.summary(one).environment, len(rows(one))) for one in (postgresql, production)]
         backend.drop(production)
         backend.backup.restore_backup(production, tmp_path / "of-development")
-        anew = backend.summary(production).environment
+        again = backend.summary(production).environment
         backend.drop(production)
-        assert (found, anew) == ([("development", 0), ("production", 3)], "production")
+        assert (found, again) == ([("development", 0), ("production", 3)], "production")
 
     def test_an_ordinary_user_backs_up_and_restores_what_it_owns(
         self, postgresql: Target, server: Server, tmp_path: Path

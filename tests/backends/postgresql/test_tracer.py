@@ -130,7 +130,7 @@ EFFECTS: dict[str, tuple[str, dict[str, str], tuple[str, ...], tuple[str, ...]]]
     "a CHECK that is not validated": ("ALTER TABLE room ADD CHECK (size > 0) NOT VALID", ROOM_LOCK, (), ()),
     "a unique constraint": ("ALTER TABLE room ADD UNIQUE (size)", ROOM_LOCK, (), ("room",)),
     "an index": ("CREATE INDEX room_size ON room (size)", {"room": "SHARE"}, (), ("room",)),
-    "an index made anew": ("REINDEX INDEX room_label", {"room": "SHARE"}, ("room_label",), ("room",)),
+    "an index that is rebuilt": ("REINDEX INDEX room_label", {"room": "SHARE"}, ("room_label",), ("room",)),
     "an index dropped": ("DROP INDEX room_label", ROOM_LOCK, (), ()),
     "a new table": ("CREATE TABLE bed (id integer PRIMARY KEY)", {}, (), ()),
     "a new table that refers to an old one": (
