@@ -35,7 +35,7 @@ def load(package: str = __name__) -> MetaData:
 
 
 def _import_module(name: str, package: str) -> ModuleType:
-    """Return a module; whatever its code raises becomes an error that names the way to the fault."""
+    """Import a module and return it; any error in its code is raised as one that names the chain of imports."""
     try:
         return import_module(name)
     except Exception as error:
@@ -47,7 +47,7 @@ def _import_module(name: str, package: str) -> ModuleType:
 
 
 def _import_chain(error: Exception, package: str) -> list[str]:
-    """Return the modules of the package that were being imported, the one at fault last."""
+    """Return the modules of the package that were being imported, the failing one last."""
     names = (
         frame.f_globals.get("__name__", "")
         for frame, _ in walk_tb(error.__traceback__)
@@ -58,7 +58,7 @@ def _import_chain(error: Exception, package: str) -> list[str]:
 
 
 def _partially_imported_module(error: Exception) -> str | None:
-    """Return the module that an error found half imported, the sign of a cycle; only the message names it."""
+    """Return the module that was only partly imported, the sign of a cycle; only the error message names it."""
     if not isinstance(error, ImportError | AttributeError):
         return None
     if found := re.search(r"partially initialized module '([^']+)'", str(error)):

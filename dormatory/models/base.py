@@ -1,11 +1,11 @@
-"""The declarative base of every model, and the names its constraints are given."""
+"""The declarative base of every model, and the naming convention of its constraints."""
 
 from __future__ import annotations
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-# The revisions spell these names out: a changed convention is a migration of its own.
+# The revisions contain these names: changing the convention needs a migration.
 NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
@@ -16,6 +16,6 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """What every model of DORMATORY inherits: one metadata, one way to name things."""
+    """The base class of every model of DORMATORY: one metadata, one naming convention."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)

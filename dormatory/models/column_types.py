@@ -1,4 +1,4 @@
-"""Column types and defaults that mean the same on SQLite and PostgreSQL, each in the best form the backend has."""
+"""Column types and defaults that mean the same on SQLite and PostgreSQL, each in the best form that the backend has."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Timestamp(sa.types.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Write in UTC; a datetime without an offset names no moment and raises ValueError."""
+        """Convert to UTC; a datetime without an offset is no definite moment and raises ValueError."""
         del dialect
         if value is None:
             return None
@@ -64,7 +64,7 @@ class Timestamp(sa.types.TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Read in UTC, whatever time zone the session has."""
+        """Convert to UTC, whatever the time zone of the session."""
         del dialect
         if value is None:
             return None
@@ -113,7 +113,7 @@ def check_on(backend: str, condition: str, *, name: str) -> sa.CheckConstraint:
 
 
 def timestamp_checks(column: str) -> tuple[sa.CheckConstraint, sa.CheckConstraint]:
-    """Return what keeps a timestamp within the years 1 to 9999, all that Python can read, one CHECK per backend.
+    """Return the CHECKs, one per backend, that keep a timestamp within the years 1 to 9999, which Python can read.
 
     SQLite has no type for it, so its CHECK holds the column to the one form in which `Timestamp` writes.
     """

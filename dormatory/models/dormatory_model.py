@@ -30,12 +30,12 @@ from dormatory.models.column_types import (
 _Id = Annotated[UUID, mapped_column(Key(), primary_key=True, default=uuid4, server_default=new_key())]
 _Created = Annotated[datetime, mapped_column(Timestamp(), server_default=utc_now())]
 _Name = Annotated[str, mapped_column(sa.String(100))]
-# Deleted with the object, also where SQLite's foreign keys are switched off.
+# Deleted with the object, even if the foreign keys of SQLite are switched off.
 _OWNED = "all, delete-orphan"
 
 
 class Type(Base):
-    """What kind of thing an object is."""
+    """The type of an object."""
 
     __tablename__ = "type"
     __table_args__ = (
@@ -82,7 +82,7 @@ class Object(Base):
 
 
 def _object_column() -> Any:
-    """Return the column of what belongs to one object and goes with it."""
+    """Return the foreign key of a row that belongs to one object and is deleted with it."""
     return mapped_column("object", sa.ForeignKey("object.id", ondelete="CASCADE"))
 
 
@@ -123,7 +123,7 @@ class Permission(Base):
     __table_args__ = (
         sa.UniqueConstraint("object", "user"),
         sa.CheckConstraint("\"user\" <> ''", name="user_not_empty"),
-        # Few rows of many: who administers this object?
+        # A few rows of many: the administrators of an object.
         sa.Index(
             "ix_permissions_admin",
             "object",
@@ -166,7 +166,7 @@ class Attribute(Base):
         sa.CheckConstraint("name <> ''", name="name_not_empty"),
         *timestamp_checks("created_on"),
         *timestamp_checks("updated_on"),
-        # What jsonb refuses by itself.
+        # jsonb refuses this without a CHECK.
         check_on("sqlite", "value IS NULL OR json_valid(value)", name="value_json"),
         sa.Index(
             "ix_attributes_value",

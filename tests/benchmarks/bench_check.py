@@ -1,4 +1,4 @@
-"""How long `inv db.check` takes, from cold on the project itself, and how that grows with a history."""
+"""How long `inv db.check` takes: cold on the project itself, and with a growing history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person waits for every day: `inv db.upgrade` against `alembic upgrade head`, and `inv --list`.
+"""How long the everyday commands take: `inv db.upgrade` against `alembic upgrade head`, and `inv --list`.
 
 Both start as a shell starts them, on the project itself, in turns, so that a busy machine is slow for both.
 """

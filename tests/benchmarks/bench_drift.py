@@ -1,4 +1,4 @@
-"""How often an unchanged project is reported to have drifted: never, in a hundred comparisons on each backend."""
+"""How often drift is reported for an unchanged project: never, in a hundred comparisons on each backend."""
 
 from __future__ import annotations
 

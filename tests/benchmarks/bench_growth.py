@@ -1,4 +1,4 @@
-"""What a revision's round trip costs in a long history against a short one, and the memory that a long one takes."""
+"""How long the round trip of a revision takes in a long history and in a short one, and the memory of a long one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole round trip, rows and recording included, against its peers and the limit.
+"""How long the whole round trip takes, with rows and recording, compared with its peers and the limit.
 
 All play the same synthetic history, an ordinary Alembic project with an ordinary env.py, on the same databases in
 memory. The peers take their turns next to us in each round, so that a busy machine is slow for all of them; what takes

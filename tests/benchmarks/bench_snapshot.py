@@ -1,4 +1,4 @@
-"""How long it takes to read the structure of many tables, whole and after one change, on both backends."""
+"""How long it takes to read the structure of many tables, completely and after one change, on both backends."""
 
 from __future__ import annotations
 

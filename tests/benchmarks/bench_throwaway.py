@@ -1,4 +1,4 @@
-"""How long a throwaway server takes to be ready, against initdb and pg_ctl run by hand with the same options."""
+"""How long a throwaway server takes to be ready, compared with initdb and pg_ctl run by hand with the same options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthetic histories: ordinary Alembic projects of any length, the same each time, for every tool that plays them."""
+"""Synthetic histories: ordinary Alembic projects of any length, the same each time, for all tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the revisions of a synthetic history do to what is there: renames, drops, and rows that are moved or changed."""
+"""What the revisions of a synthetic history do to existing tables: renames, drops, moved or changed rows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rename_table(schema: SyntheticSchema) -> Change | None:
 
 
 def drop_column(schema: SyntheticSchema) -> Change | None:
-    """Drop a column that nobody reads any more."""
+    """Drop a column that is not used any more."""
     found = [
         it
         for it in schema.tables

@@ -152,7 +152,7 @@ def drop_type_line(column: Column) -> str:
 
 
 def enum_source(name: str, words: tuple[str, ...]) -> str:
-    """Return the source of an enum that the revision itself creates: create_table would do so behind its back."""
+    """Return the source of an enum that the revision itself creates: create_table would create it once more."""
     listed = ", ".join(f'"{word}"' for word in words)
     variant = f'postgresql.ENUM({listed}, name="{name}", create_type=False)'
     return f'sa.Enum({listed}, name="{name}").with_variant({variant}, "postgresql")'
