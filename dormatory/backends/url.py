@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 from dormatory.backends.database_url import DatabaseURL, comma_separated
 from dormatory.backends.names import validate_backend_name
 from dormatory.errors import MalformedURLError
-from dormatory.sql.masking import MASK
+from dormatory.sql.mask import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from dormatory.sql.lexer import lexemes
+from dormatory.sql.mask import MASK
 from dormatory.sql.split import quoted_code
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from dormatory.sql.dialect import Dialect
 
-
-MASK = "***"
 
 _MASKED_VALUE = "'…'"  # also for a number: the text remains SQL, and cannot be mistaken for the value
 _MASKED_COMMENTS = {"line": "-- …", "comment": "/* … */"}

@@ -1,0 +1,3 @@
+"""What a message shows in the place of a secret."""
+
+MASK = "***"
