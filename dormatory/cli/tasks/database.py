@@ -104,7 +104,7 @@ def current(context: Context) -> None:
 @task(help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending"})
 @reported
 def status(context: Context, *, json: bool = False, exit_code: bool = False) -> int:
-    """Show the revision that the database is at, and what is pending."""
+    """Show where the database is, and what is pending."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.status import read_status
     from dormatory.errors import RevisionNotInCheckoutError
