@@ -142,9 +142,8 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_every_nox_session_in_the_documents_exists() -> None:
     known = process.run_program([sys.executable, "-m", "nox", "--list", "--json"], cwd=ROOT).stdout
     names = {item[key] for item in json.loads(known) for key in ("name", "session")}
-    names |= set(
-        re.findall(r"^@nox.session\(default=False\)\ndef (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
-    )
+    run_on_purpose = re.compile(r"^@nox.session\(default=False\)\ndef (\w+)", re.MULTILINE)
+    names |= set(run_on_purpose.findall((ROOT / "noxfile.py").read_text()))
 
     named = re.findall(
         r"nox -s \"?([\w-]+(?:\([\w-]+\))?)", README.read_text() + MIGRATIONS.read_text() + CONTRIBUTING.read_text()
