@@ -75,7 +75,7 @@ class BlockerMonitor(Protocol):
         """Forget the session that was last seen."""
 
     def watch(self, pid: int, interval_seconds: float) -> AbstractContextManager[None]:
-        """Look again and again, for the length of the block, which session blocks that of the process `pid`."""
+        """Query repeatedly, until the block ends, which session blocks the session of the process `pid`."""
 
 
 class LockTimeout(Protocol):
@@ -187,7 +187,7 @@ class Backend(ABC):
 
     @abstractmethod
     def location(self, target: Target) -> tuple[str, str]:
-        """Return a short name of the database, and a text that tells it from others of that name.
+        """Return a short name of the database, and a text that distinguishes it from others of that name.
 
         The text depends neither on the user nor on a secret: the backups of a database are found by it.
         """
@@ -219,7 +219,7 @@ class Backend(ABC):
 
     @abstractmethod
     def identity(self, connection: Connection) -> tuple[str, str]:
-        """Return what tells the connected database from all others: its server, and its name or path there."""
+        """Return what distinguishes the connected database from all others: its server, and its name or path there."""
 
     @abstractmethod
     def execute_script(self, connection: Connection, text: str) -> None:
@@ -254,8 +254,9 @@ class Backend(ABC):
     ) -> AbstractContextManager[BlockerMonitor | None]:
         """Keep other migrations with the same version table out for the length of the block.
 
-        It waits for them at most `wait_seconds`, with a warning, then raises DatabaseLockedError. The value of the
-        block is for limit_lock_waits(). By default nothing happens: the transaction of the first write is the lock.
+        It waits for them at most `wait_seconds`, with a warning, then raises DatabaseLockedError. What the block gets
+        is the `monitor` of limit_lock_waits(). By default nothing happens: the transaction of the first write is the
+        lock.
         """
         return contextlib.nullcontext()
 
@@ -265,7 +266,7 @@ class Backend(ABC):
         seconds: float,  # noqa: ARG002
         monitor: BlockerMonitor | None,  # noqa: ARG002
     ) -> AbstractContextManager[LockTimeout | None]:
-        """Let a connection wait at most `seconds` for each lock; by default there are no locks to wait for: None."""
+        """Let a connection wait at most `seconds` for each lock; by default None: there are no locks."""
         return contextlib.nullcontext()
 
     # What a migration must not begin with or leave behind; by default there is nothing to find.

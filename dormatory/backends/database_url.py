@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import URL
 
-# As sqlalchemy.engine.url._parse_url has it.
+# The pattern of sqlalchemy.engine.url._parse_url.
 _PATTERN = re.compile(
     r"""
     (?P<drivername>[\w+]+)://

@@ -27,7 +27,7 @@ class Backup(Protocol):
     """Part `backup`: copies of a whole database in a file."""
 
     def write_backup(self, target: Target, file: Path) -> None:
-        """Copy the database into `file`, which only the user may read, and which appears when it was read back whole.
+        """Copy the database into `file`, which only the user may read; it appears once all of it has been read back.
 
         The database is not changed. Raises MissingDatabaseError, BackupFailedError.
         """
@@ -115,7 +115,7 @@ class Tracer(Protocol):
         """Return a tracer for this connection; None where there are no locks and rewrites to observe."""
 
     def collect_written_tables(self, connection: Connection) -> AbstractContextManager[set[TableId] | None]:
-        """Give a set that collects the tables a block writes to; None where that cannot be observed."""
+        """Provide a set that collects the tables a block writes to; None where that cannot be observed."""
 
     def total_rows_written(self, cursor: Any) -> int:
         """Return how many rows the cursor's connection has written since it was opened; 0 where that is unknown."""
@@ -160,9 +160,9 @@ class Probe(Protocol):
         """
 
     def open_probe(self, target: Target, table: str, *, writes: bool) -> AbstractContextManager[ProbeAttempt]:
-        """Give a function that tries a table once, to read from it or to write to it.
+        """Provide a function that tries a table once, to read from it or to write to it.
 
-        It returns whether the table could be used, False when it is locked, and None when it is of no use to try again.
+        It returns whether the table could be used, False when it is locked, and None when trying again is useless.
         """
 
 

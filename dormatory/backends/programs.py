@@ -47,7 +47,7 @@ def find_client(name: str, *, server_major: int | None = None) -> Path:
     """Return the client program `name`, one that a server of that major version accepts where one is given.
 
     pg_dump refuses servers newer than itself: the same major is preferred, else the next higher. Raises
-    ProgramMissingError, which lists every place looked at, or ProgramTooOldError.
+    ProgramMissingError, which lists every searched place, or ProgramTooOldError.
     """
     searched_places: list[str] = []
     candidates = _directories_with((name,), _path_places() if name == "sqlite3" else _client_places(), searched_places)
@@ -62,7 +62,7 @@ def server_binaries() -> Path:
     """Return the directory that holds initdb and postgres.
 
     The explicit setting is final: where it names a directory without them, that is an error. Raises
-    ProgramMissingError, which lists every place looked at.
+    ProgramMissingError, which lists every searched place.
     """
     searched_places: list[str] = []
     setting = os.environ.get(POSTGRES_BIN_VARIABLE)

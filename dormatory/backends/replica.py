@@ -31,22 +31,22 @@ class ReplicaSource(Protocol):
     """A real database, which is only read, and room for copies of it."""
 
     def empty_database(self) -> AbstractContextManager[Target]:
-        """Give an empty database."""
+        """Provide an empty database."""
 
     def applied_revisions(self, version_table: str) -> tuple[str, ...]:
         """Return the revisions that the real database is at, none if it has no version table."""
 
     def create_replica(self, version_table: str, sample: int) -> AbstractContextManager[tuple[Target, ReplicaInfo]]:
-        """Give a copy as of one moment, with `sample` rows of each table and all rows they refer to, 0 for all rows.
+        """Provide a copy as of one moment, with `sample` rows of each table and all rows they refer to, 0 for all rows.
 
         The version table is always copied whole.
         """
 
     def clone_replica(self, replica: Target) -> AbstractContextManager[Target]:
-        """Give a copy of a copy, to which nobody is connected."""
+        """Provide a copy of a copy, to which nobody is connected."""
 
     def sample_replica(self, replica: Target, version_table: str, rows: int) -> AbstractContextManager[Target]:
-        """Give a copy of a copy with at most so many rows of each table, and the rows they refer to."""
+        """Provide a copy of a copy with at most `rows` rows of each table, and the rows they refer to."""
 
     def verify_untouched(self) -> str:
         """Return a sentence that says how we know that the real database was not written to, or that others wrote."""

@@ -1,4 +1,4 @@
-"""The private directories of scratch databases; what killed runs left in others, servers included, is removed first."""
+"""The private directories of scratch databases; directories and servers that killed runs left are removed first."""
 
 from __future__ import annotations
 

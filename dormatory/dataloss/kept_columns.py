@@ -128,7 +128,7 @@ class _Change:
         )
 
     def _is_ambiguous(self, cell: Cell) -> bool:
-        """Return whether other values have become the same, so that the original cannot be told from the result."""
+        """Return whether other values have become the same, so that the original cannot be derived from the result."""
         result = self._results.get(cell.row_index)
         return result is None or len(self._originals[result]) > 1
 

@@ -106,7 +106,7 @@ class MoveTargets:
         return found
 
     def _mapped_rows(self) -> list[int]:
-        """Return the rows whose value can be told from their new columns, because no other value has led to these.
+        """Return the rows whose value can be derived from their new columns, because no other value has led to these.
 
         If all rows have different values, that proves nothing unless a statement names the value.
         """

@@ -1,7 +1,7 @@
 """The six tables: objects of a type, linked into hierarchies, with permissions, versions and attributes.
 
-A column that refers to another table bears that table's word (`object.type`); its value is read as `type_id`, and the
-row it refers to as `type`.
+The column of a foreign key is named after what it refers to, without `_id` (`object.type`); its value is read as
+`type_id`, and the row it refers to as `type`.
 """
 
 from __future__ import annotations

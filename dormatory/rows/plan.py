@@ -46,7 +46,7 @@ class ColumnPlan:
         )
 
     def distinct_values(self, start: int) -> Iterator[GeneratedValue]:
-        """Yield different values, as many as possible, other ones than those of a lower `start`."""
+        """Yield different values, as many as possible; with a higher `start`, the first ones are left out."""
         for number in range(start + 1, start + _MAX_NUMBERS_TRIED):
             value = unique_values.unique_value(self.column_type, self.label, number)
             if value is not None and self.is_allowed(value):

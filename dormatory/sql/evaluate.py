@@ -1,6 +1,6 @@
 """The value of an SQL expression for a row, as far as it can be computed without a database.
 
-SQL has true, false and NULL; here is a fourth answer, UNDECIDED: only the database can compute the value.
+SQL has true, false and NULL; this module adds UNDECIDED: only the database can compute the value.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def _has_open(pid: int, name: str, file_status: os.stat_result) -> bool:
 
 
 def _is_same_file(link: Path, name: str, file_status: os.stat_result) -> bool:
-    """Compare the names first: only a file of the same name is looked at."""
+    """Return whether a link of /proc leads to the file; the status of a file with another name is not read."""
     try:
         return os.path.basename(os.readlink(link)) == name and os.path.samestat(link.stat(), file_status)  # noqa: PTH115, PTH119  # a link of the kernel's, which need not lead to a path
     except OSError:

@@ -27,7 +27,7 @@ _LOCK_NAME = "owner.lock"
 _SOCKET_BYTES = 107 if sys.platform == "linux" else 103
 _SOCKET_NAME = ".s.PGSQL.5432"
 _MEMORY_DIRECTORY = "/dev/shm"  # noqa: S108  # Linux's file system in memory: a server is ready there in a third of the time
-_MIN_FREE_BYTES = 1 << 30  # what a directory in memory must have free: its files take it away from everybody
+_MIN_FREE_BYTES = 1 << 30  # a directory in memory needs so much free space: its files use the memory of all programs
 _RETRIES, _PAUSE_SECONDS = 100, 0.05
 _held_locks: set[int] = set()
 

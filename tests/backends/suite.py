@@ -236,9 +236,7 @@ class TestBackups:
     def target(self, target: Target) -> Target:
         return create_filled_database(target)
 
-    def test_a_backup_brings_everything_back_and_takes_away_what_came_later(
-        self, target: Target, tmp_path: Path
-    ) -> None:
+    def test_a_restore_brings_everything_back_and_removes_what_came_later(self, target: Target, tmp_path: Path) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
         before = rows(target)
         backend.backup.write_backup(target, file)
@@ -264,7 +262,7 @@ class TestBackups:
         assert len(rows(target)) == 3
 
     @pytest.mark.parametrize("content", [b"", b"buy milk\n" * 900, b"SQLite format 3\0" + b"x" * 5000], ids=len)
-    def test_what_is_no_backup_is_refused_and_changes_nothing(
+    def test_a_file_that_is_no_backup_is_refused_and_changes_nothing(
         self, target: Target, tmp_path: Path, content: bytes
     ) -> None:
         file = tmp_path / "copy"
@@ -273,7 +271,7 @@ class TestBackups:
             backend_for(target).backup.restore_backup(target, file)
         assert len(rows(target)) == 3
 
-    def test_a_backup_that_was_cut_short_is_refused_and_changes_nothing(self, target: Target, tmp_path: Path) -> None:
+    def test_a_truncated_backup_is_refused_and_changes_nothing(self, target: Target, tmp_path: Path) -> None:
         backend, file = backend_for(target), tmp_path / "copy"
         execute(target, *(f"INSERT INTO room VALUES ({number}, 'x')" for number in range(4, 900)))
         backend.backup.write_backup(target, file)
@@ -282,7 +280,7 @@ class TestBackups:
             backend.backup.restore_backup(target, file)
         assert len(rows(target)) == 899
 
-    def test_a_backup_that_cannot_be_written_says_so_and_leaves_the_database(
+    def test_a_backup_that_cannot_be_written_is_an_error_and_leaves_the_database(
         self, target: Target, tmp_path: Path
     ) -> None:
         with pytest.raises(BackupFailedError) as raised:

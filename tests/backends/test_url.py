@@ -1,4 +1,4 @@
-"""The database a command acts on: every spelling of its URL, what libpq is told, and what nobody is shown."""
+"""The database a command acts on: how its URL may be spelled, which settings libpq gets, which secrets stay hidden."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class TestAgainstSQLAlchemy:
 
 
 class TestEnvironment:
-    """libpq's programs get the pieces by variables; nothing leads them elsewhere than SQLAlchemy goes."""
+    """libpq's programs get the parts as variables; nothing leads them to another database than SQLAlchemy."""
 
     @pytest.mark.parametrize(
         ("text", "expected"),
@@ -189,7 +189,7 @@ class TestEnvironment:
         assert child["PATH"] == "/bin"
 
     @pytest.mark.parametrize("text", ["postgresql://u@h:7/n?sslmode=require", "postgresql://u@one:1,two:2/n"])
-    def test_psycopg2_is_told_the_same_as_the_programs(self, text: str) -> None:
+    def test_psycopg2_gets_the_same_settings_as_the_programs(self, text: str) -> None:
         target = parse(text)
         child = target.environment({})
         url = target.sqlalchemy_url()
@@ -207,7 +207,7 @@ class TestEnvironment:
         assert (child["PGDATABASE"], child["PGAPPNAME"]) == ("n", "kept")
 
     def test_an_option_that_libpq_takes_from_no_variable_is_refused_by_name(self) -> None:
-        with pytest.raises(MalformedURLError, match="option keepalives cannot be told to psql"):
+        with pytest.raises(MalformedURLError, match="option keepalives cannot be passed to psql"):
             parse("postgresql://u@h/n?keepalives=1")
 
     @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))

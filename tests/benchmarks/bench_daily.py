@@ -1,6 +1,6 @@
 """How long the everyday commands take: `inv db.upgrade` against `alembic upgrade head`, and `inv --list`.
 
-Both start as a shell starts them, on the project itself, in turns, so that a busy machine is slow for both.
+Both start as a shell starts them, on the project itself, alternating, so that a busy machine is slow for both.
 """
 
 from __future__ import annotations

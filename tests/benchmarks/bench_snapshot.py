@@ -54,7 +54,7 @@ def _snapshot_milliseconds(connection: Connection) -> float:
 
 
 def _reread_milliseconds(connection: Connection) -> Iterator[float]:
-    """Yield how long each reading behind a change takes, with what has to be asked around the change, in ms."""
+    """Yield the milliseconds that each reading after a change takes, with the queries before and after the change."""
     tracker = backend_by_name(connection.dialect.name).introspection.schema_tracker(())
     tracker.read(connection)
     connection.commit()

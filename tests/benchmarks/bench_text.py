@@ -33,7 +33,7 @@ ROUNDS = 5
 REPORT_LIMIT_SECONDS, RECORDING_LIMIT_SECONDS, GROWTH_LIMIT = 0.5, 3.0, 2.0
 FINDING_COUNT, REVISION_COUNT, LENGTH_FACTOR = 5_000, 1_000, 4
 FORMATS = (findings_text, json_document, github_commands, gitlab_report, sarif_log, junit_report, job_summary)
-# What a pattern that looks back may stumble over, many times in a row.
+# Texts that may slow down a pattern with backtracking, when they are repeated many times.
 PARTS = ("a", "password", "://a:", "://", " '", "'a ", '"', "\\", "(a)=(", "secret=''", "table 'a", "5", "/*", "$")
 REPETITIONS = 5_000
 ROOT = Path("/home/you/shop")

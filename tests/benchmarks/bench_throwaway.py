@@ -47,11 +47,11 @@ def our_seconds(binaries: Path) -> float:
 
 
 def figures() -> Iterator[Figure]:
-    """Yield how the first server, which has no template yet, stands against its programs; and the second's time."""
+    """Yield the time of the first server, which has no cache yet, relative to its programs; and the second's time."""
     binaries = programs.server_binaries()
     hand, first, second = [], [], []
     before = os.environ.get(_CACHE_VARIABLE)
-    for _ in range(ROUNDS):  # in turns, so that a busy machine is slow for all of them
+    for _ in range(ROUNDS):  # alternating, so that a busy machine is slow for all of them
         hand.append(seconds_by_hand(binaries))
         with tempfile.TemporaryDirectory() as cache:
             os.environ[_CACHE_VARIABLE] = cache

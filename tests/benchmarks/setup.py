@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _MEMORY_DIRECTORY = Path("/dev/shm")  # noqa: S108  # a disk would slow them down, and not all of them equally
 _TIMEOUT_SECONDS = 3600.0
-# What pytest-alembic's manual asks of a project: an engine for each test, on an empty database.
+# What pytest-alembic's manual requires of a project: an engine for each test, on an empty database.
 _CONFTEST = """\
 import itertools
 import os
@@ -60,7 +60,7 @@ class BenchmarkSetup:
     directory: Path
 
     def ours(self, revisions: int) -> dict[str, Any]:
-        """Replay a history as we do; raises AssertionError if it is found to be broken."""
+        """Replay a history as we do; raises AssertionError if a revision or a route is not clean."""
         return self._replay(revisions, "ours")
 
     def inside(self, revisions: int) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class BenchmarkSetup:
         return self._replay(revisions, "unwatched")
 
     def stairway(self, revisions: int) -> dict[str, Any]:
-        """Replay it as the own tests of many projects do."""
+        """Replay it as the tests of many projects do."""
         with self._empty_database() as url:
             return self._run_candidate(revisions, "stairway", url)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SEED = 20261122
-_FIRST_TABLE_COUNT = 4  # what a project starts with, before anything can be changed
+_FIRST_TABLE_COUNT = 4  # tables that a project starts with, before anything can be changed
 _REVISION_TEMPLATE = '''\
 """{title}
 
@@ -51,7 +51,7 @@ def downgrade() -> None:
     """Downgrade schema."""
     {downgrade}
 '''
-# What pytest-alembic's manual asks of an env.py, and what everybody asks of one.
+# What pytest-alembic's manual requires of an env.py, and what every project sets in it.
 _ENV_PY_CHANGES = {
     "target_metadata = None": "from models import metadata as target_metadata",
     "connectable = engine_from_config(": 'connectable = config.attributes.get("connection") or engine_from_config(',

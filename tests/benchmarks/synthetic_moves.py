@@ -145,7 +145,7 @@ def copy_from_parent(schema: SyntheticSchema) -> Change | None:
 
 
 def compute_in_python(schema: SyntheticSchema) -> Change | None:
-    """Compute a column in Python, row by row, as one does where SQL cannot."""
+    """Compute a column in Python, row by row, as projects do where SQL cannot."""
     table = schema.random_table(key=INTEGER)
     if table is None or not any(column.name == "name" for column in table.columns):
         return None

@@ -1,4 +1,4 @@
-"""What the revisions of a synthetic history do: each kind of change that projects make, with an honest downgrade."""
+"""What the revisions of a synthetic history do: each kind of change that projects make, with a correct downgrade."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WORDS = ("open", "waiting", "accepted", "refused", "closed")
 
 
 def create_table(schema: SyntheticSchema) -> Change:
-    """Create a table with keys to others, constraints, indexes, and now and then an enum."""
+    """Create a table with keys to others, constraints, indexes and sometimes an enum."""
     rng, name = schema.rng, schema.new_table_name()
     table = Table(name, [Column("id", rng.choice((INTEGER,) * 7 + (BIG_INTEGER, UUID)), nullable=False)])
     parents = schema.parent_candidates(schema.area)
@@ -162,7 +162,7 @@ def add_foreign_key_column(schema: SyntheticSchema) -> Change | None:
 
 
 def create_index(schema: SyntheticSchema) -> Change | None:
-    """Create an index on one column or two, now and then on a part of the rows only."""
+    """Create an index on one or two columns, sometimes on a part of the rows only."""
     table = schema.random_table()
     kinds = {SHORT_TEXT, INTEGER, BIG_INTEGER, "sa.Date()", "sa.DateTime()"}
     columns = [column.name for column in table.unreferenced_columns() if column.type in kinds] if table else []

@@ -81,7 +81,7 @@ class TestURL:
             ),
             pytest.param(
                 "postgresql://u:canary@h/x?colour=red",
-                "DATABASE_URL is not usable (option colour cannot be told to psql and pg_dump); "
+                "DATABASE_URL is not usable (option colour cannot be passed to psql and pg_dump); "
                 "leave it out, or write it in a connection service file and use ?service=NAME",
                 id="unknown-option",
             ),

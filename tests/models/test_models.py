@@ -1,4 +1,4 @@
-"""The models: found without a list, a circle named, relationships both ways, types that keep what they store."""
+"""The models: found without a list, import cycles named, relationships both ways, types that keep their values."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class TestDiscovery:
         assert caught.value.cycle == ("house.door", "house.key", "house.door")
         assert isinstance(caught.value.__cause__, AttributeError)
 
-    def test_a_module_that_does_not_import_is_named_with_the_way_to_it(self, package: Package) -> None:
+    def test_a_module_that_does_not_import_is_named_with_its_importers(self, package: Package) -> None:
         name = package({"house/attic.py": "import house.stairs", "house/stairs.py": "import nowhere_at_all"})
 
         with pytest.raises(ModelImportError) as caught:
@@ -170,7 +170,7 @@ class TestRelationships:
         assert kind.links_as_parent == kind.links_as_child == house.links_to_children
         assert {thing.name for thing in kind.objects} == {"House", "Room"}
 
-    def test_what_belongs_to_an_object_goes_with_it(self, session: Session, room: Object) -> None:
+    def test_what_belongs_to_an_object_is_deleted_with_it(self, session: Session, room: Object) -> None:
         room.permissions.append(Permission(user="ann"))
         room.versions.append(Version(version=1))
         room.attributes.append(Attribute(name="size", value=12))
@@ -273,7 +273,7 @@ class TestRules:
         "moment",
         ["2024-02-30 00:00:00.000000", "2024-01-01 00:00:00", "0000-01-01 00:00:00.000000", "now", "2024"],
     )
-    def test_sqlite_refuses_what_is_no_moment(self, tmp_path: Path, moment: str) -> None:
+    def test_sqlite_refuses_a_text_that_is_no_moment(self, tmp_path: Path, moment: str) -> None:
         engine = sa.create_engine(f"sqlite:///{tmp_path / 'moments.db'}", poolclass=sa.NullPool)
         models.load().create_all(engine)
         statement = "INSERT INTO versioning (object, version, created_at) VALUES ('x', 1, :moment)"

@@ -310,7 +310,7 @@ class TestExtremeRows:
 
 
 class TestSQLiteTypes:
-    """How declared types are honoured that SQLite itself does not look at."""
+    """Values follow the declared types, although SQLite itself ignores these."""
 
     @pytest.fixture
     def connection(self, request: pytest.FixtureRequest) -> Iterator[Connection]:

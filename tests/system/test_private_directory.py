@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-# Tells where the server is and what its process number is, then waits until its standard input ends.
+# Prints the directory and the process number of the server, then waits until its standard input ends.
 SCRIPT = """
 import sys
 from dormatory.system import signals; from dormatory.backends.postgresql.server import throwaway
@@ -69,7 +69,7 @@ def wait_for_server(process: subprocess.Popen[str]) -> Owner:
 
 @contextmanager
 def running_owner(script: str = SCRIPT) -> Iterator[Owner]:
-    """Run a process with a ready server, killed at the end if it still lives."""
+    """Run a process with a ready server, and kill it at the end if it still runs."""
     process = start_owner(script)
     with process:
         try:
@@ -98,7 +98,7 @@ def create_abandoned_directory(name: str = "dorm-abandoned") -> Path:
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A place for private directories where no other test, and no other user of the machine, cleans up."""
-    tmp_path_factory.getbasetemp()  # which would else be made in here
+    tmp_path_factory.getbasetemp()  # which would otherwise be made in here
     with tempfile.TemporaryDirectory(prefix="d") as name:
         Path(name).chmod(0o755)
         monkeypatch.setenv("TMPDIR", name)
@@ -112,8 +112,8 @@ def remove_abandoned() -> None:
     remove_abandoned_scratch(installation.server_account())
 
 
-class TestOrdinaryEnds:
-    """What is left when an owner could clean up."""
+class TestCleanUp:
+    """What is left when an owner could clean up: nothing."""
 
     def test_the_end_of_the_block_leaves_no_process_and_no_directory(self) -> None:
         with running_owner() as found:
@@ -138,7 +138,7 @@ class TestOrdinaryEnds:
             found.process.communicate(timeout=60)
         assert (is_running(found.postmaster), found.home.exists()) == (False, False)
 
-    def test_a_second_ctrl_c_does_not_break_off_the_cleaning_up(self) -> None:
+    def test_a_second_ctrl_c_does_not_interrupt_the_clean_up(self) -> None:
         with running_owner() as found:
             for _ in range(20):
                 found.process.send_signal(signal.SIGINT)
@@ -211,7 +211,7 @@ class TestKilledOwners:
         assert not left
 
     def test_the_output_of_a_killed_owner_ends_with_it(self) -> None:
-        """The server holds no pipe of its owner's: a CI job that waits for the end of output is not stuck."""
+        """The server keeps no pipe of its owner open: a CI job that waits for the end of the output is not stuck."""
         with running_owner() as found:
             found.process.kill()
             found.process.communicate(timeout=10)
@@ -219,7 +219,7 @@ class TestKilledOwners:
         remove_abandoned()
 
     @pytest.mark.once
-    def test_twenty_at_once_and_their_sweeps_do_not_collide(self) -> None:
+    def test_twenty_owners_at_once_do_not_remove_each_others_directories(self) -> None:
         with running_owner() as killed:
             killed.process.kill()
         processes = [start_owner() for _ in range(20)]
@@ -231,9 +231,9 @@ class TestKilledOwners:
 
 
 class TestAbandonedDirectories:
-    """What is never taken for an orphan."""
+    """What is never removed or stopped as abandoned."""
 
-    def test_a_recycled_process_number_is_never_signalled(self) -> None:
+    def test_a_reused_process_number_is_never_signalled(self) -> None:
         home = create_abandoned_directory()
         with subprocess.Popen(["/postgres", "99"], executable="/bin/sleep") as innocent:
             lines = [str(innocent.pid), str(home / "data"), str(int(time.time())), "5432", str(home), "", "", "ready"]
@@ -268,9 +268,9 @@ class TestAbandonedDirectories:
         remove_abandoned()
         assert not home.exists()
 
-    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what belongs to somebody else")
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
     @pytest.mark.parametrize("below", ["", "owner.lock"])
-    def test_what_belongs_to_somebody_else_stays(self, below: str) -> None:
+    def test_what_belongs_to_another_user_stays(self, below: str) -> None:
         home = create_abandoned_directory()
         os.chown(home / below, 4242, 4242)
         remove_abandoned()
@@ -279,7 +279,7 @@ class TestAbandonedDirectories:
         remove_abandoned()
         assert not home.exists()
 
-    def test_a_link_of_our_naming_is_not_followed(self, tmp_path: Path) -> None:
+    def test_a_link_with_our_kind_of_name_is_not_followed(self, tmp_path: Path) -> None:
         (tmp_path / "owner.lock").touch()
         link = Path(tempfile.gettempdir(), "dorm-link0000")
         link.symlink_to(tmp_path)

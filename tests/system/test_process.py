@@ -25,7 +25,7 @@ def python_command(code: str, *arguments: str) -> list[str]:
 
 
 class TestRun:
-    def test_what_was_written_and_the_exit_code_come_back(self) -> None:
+    def test_the_output_and_the_exit_code_are_returned(self) -> None:
         finished = process.run_program(
             python_command("import sys; print(input()); print('e', file=sys.stderr)"), text="ü\n"
         )
@@ -35,12 +35,12 @@ class TestRun:
         odd = ["a b", "$(touch x)", "'", '"', "*", "", "%PATH%"]
         assert process.run_program(python_command("import sys; print(sys.argv[1:])", *odd)).stdout == f"{odd}\n"
 
-    def test_a_failure_names_the_program_and_its_last_words_but_no_argument(self) -> None:
+    def test_a_failure_names_the_program_and_its_last_lines_but_no_argument(self) -> None:
         with pytest.raises(ProgramFailedError) as raised:
             process.run_program(python_command("import sys; sys.exit('first\\n\\nlast')", "canary"), fix="do this")
         assert str(raised.value) == f"{Path(sys.executable).name} ended with exit code 1 (first / last); do this"
 
-    def test_unchecked_failures_are_results(self) -> None:
+    def test_without_check_a_failure_is_a_result(self) -> None:
         assert process.run_program(python_command("raise SystemExit(7)"), check=False).code == 7
 
     def test_a_program_that_is_not_there_is_a_failure(self) -> None:
@@ -66,13 +66,13 @@ class TestRun:
     def test_standard_input_is_closed_unless_given(self) -> None:
         assert process.run_program(python_command("import sys; print(repr(sys.stdin.read()))")).stdout == "''\n"
 
-    def test_output_that_is_no_utf_8_is_no_crash(self) -> None:
+    def test_output_that_is_not_utf_8_is_read(self) -> None:
         assert process.run_program(python_command(r"import sys; sys.stdout.buffer.write(b'\xff')")).stdout == "�"
 
 
 @pytest.fixture
-def _no_handlers() -> Iterator[None]:
-    """SIGTERM as a fresh process has it; the session's throwaway server has set a handler."""
+def _default_handlers() -> Iterator[None]:
+    """Set SIGTERM to its default: the throwaway server of the test session has set a handler."""
     numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
     before = {number: signal.getsignal(number) for number in numbers}
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -81,7 +81,7 @@ def _no_handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.mark.usefixtures("_no_handlers")
+@pytest.mark.usefixtures("_default_handlers")
 class TestSignals:
     def test_termination_unwinds_the_block_once(self) -> None:
         cleaned: list[str] = []
@@ -90,7 +90,7 @@ class TestSignals:
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(5)
             finally:
-                os.kill(os.getpid(), signal.SIGTERM)  # a second one does not break the cleaning up off
+                os.kill(os.getpid(), signal.SIGTERM)  # a second one does not interrupt the clean-up
                 cleaned.append("done")
         assert cleaned == ["done"]
 
@@ -107,13 +107,13 @@ class TestSignals:
         finished = process.run_program(python_command(code), cwd=Path(__file__).parents[2], check=False)
         assert finished == process.ProcessResult(143, "", "")
 
-    def test_a_block_that_nobody_interrupts_leaves_everything_as_it_was(self) -> None:
+    def test_a_block_that_is_not_interrupted_restores_the_handlers(self) -> None:
         with signals.raise_on_signals():
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
     def test_two_signals_at_once_count_as_one(self) -> None:
-        """Python meets the second one when the first has been answered, and must find somebody to call."""
+        """Python handles the second one after the first, and there must still be a handler for it."""
         code = (
             "import signal, sys; from dormatory.system import signals\n"
             "numbers = {signal.SIGINT, signal.SIGTERM}\n"
@@ -127,7 +127,7 @@ class TestSignals:
         finished = process.run_program(python_command(code), cwd=Path(__file__).parents[2], check=False)
         assert finished == process.ProcessResult(130, "", "")
 
-    def test_handlers_of_somebody_else_stay(self) -> None:
+    def test_handlers_that_others_have_set_stay(self) -> None:
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
             with signals.raise_on_signals():
@@ -135,7 +135,7 @@ class TestSignals:
         finally:
             signal.signal(signal.SIGTERM, before)
 
-    def test_other_threads_are_left_alone(self) -> None:
+    def test_nothing_is_changed_in_other_threads(self) -> None:
         failures: list[BaseException] = []
 
         def enter() -> None:
@@ -150,7 +150,7 @@ class TestSignals:
         thread.join()
         assert failures == []
 
-    def test_something_is_called_while_the_main_thread_waits_in_c(self) -> None:
+    def test_the_action_is_called_while_the_main_thread_waits_in_c(self) -> None:
         with subprocess.Popen(["/bin/sleep", "60"]) as sleeper:
             timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
             timer.start()

@@ -1,4 +1,4 @@
-"""Databases to be hurt: made at some revision with rows in them, and looked at afterwards."""
+"""Databases for interrupted commands: created at some revision, filled with rows, and inspected afterwards."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_an_interrupted_command_leaves_an_intact_database_and_completes_when_run
     assert 0 not in codes  # each was interrupted
 
 
-def test_the_long_version_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_long_version_prints_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "--seed" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Derive what a statement in autocommit did to tables: its locks are released when the server can be queried."""
+"""Derive what a statement in autocommit did to tables: its locks are gone before the server can be queried."""
 
 from __future__ import annotations
 

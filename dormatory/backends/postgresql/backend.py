@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.errors import DormatoryError
 
-# What of a URL says where a database is: never its user or a secret.
+# The parts of a URL that say where a database is: never its user or a secret.
 _ADDRESS_OPTIONS = ("host", "hostaddr", "port", "service")
 _CREATE_SCRIPT = r"""
 CREATE DATABASE :"name";

@@ -40,7 +40,7 @@ class SessionMonitor:
 
     @contextlib.contextmanager
     def watch(self, pid: int, interval_seconds: float) -> Iterator[None]:
-        """Query again and again, for the length of the block, which session blocks that of the process `pid`."""
+        """Query repeatedly, until the block ends, which session blocks the session of the process `pid`."""
         stopped = Event()
 
         def poll() -> None:

