@@ -75,7 +75,7 @@ def run(metadata: MetaData) -> None:
 
 
 def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
-    """Run on the target, then confirm on a second connection that the first one's work is there.
+    """Run on the target, then confirm on a second connection that the work of the first is committed.
 
     If there is nothing to do, no lock is taken and no other session is waited for.
     """

@@ -1,4 +1,4 @@
-"""The check that branches which are joined, or will have to be, do not change the same thing."""
+"""The check that two branches, joined by a merge or still to be joined, do not change the same thing."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def branch_conflicts(graph: RevisionGraph) -> Iterator[Finding]:
         joins.append((graph.heads[-1], graph.heads))
     for name, tips in joins:
         for left, right in combinations(tips, 2):
-            ours, theirs = graph.ancestors([left]), graph.ancestors([right])
-            for what, one, other in _common_changes(graph, ours - theirs, theirs - ours):
+            before_left, before_right = graph.ancestors([left]), graph.ancestors([right])
+            for what, one, other in _common_changes(graph, before_left - before_right, before_right - before_left):
                 message = f"revisions {one} and {other}, each on a branch of its own, both change {what}"
                 hint = "put one behind the other, or declare which comes first: depends_on"
                 script = graph.scripts[name]
@@ -80,21 +80,21 @@ class _ChangedObject:
         return f"{self.kind} {'.'.join(part for part in (self.table, self.name) if part)}"
 
     def overlaps(self, other: _ChangedObject) -> bool:
-        """Return whether two changes are of one thing; a table overlaps with each of its columns."""
+        """Return whether two changes concern the same thing; a table overlaps with each of its columns."""
         kinds = {self.kind, other.kind}
         return self == other or (kinds == {"table", "column"} and self.table == other.table)
 
 
-def _common_changes(graph: RevisionGraph, ours: set[str], theirs: set[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield what both sides change, and the two revisions that do."""
-    our_revisions = {changed: name for name in sorted(ours) for changed in _changed_objects(graph.scripts[name])}
+def _common_changes(graph: RevisionGraph, left: set[str], right: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield what the revisions of both branches change, and one revision of each that does."""
+    revision_by_object = {changed: name for name in sorted(left) for changed in _changed_objects(graph.scripts[name])}
     seen = set[str]()
-    for name in sorted(theirs):
+    for name in sorted(right):
         for changed in sorted(_changed_objects(graph.scripts[name])):
-            counterpart = next((item for item in our_revisions if item.overlaps(changed)), None)
+            counterpart = next((item for item in revision_by_object if item.overlaps(changed)), None)
             if counterpart and str(changed) not in seen:
                 seen.add(str(changed))
-                yield str(changed), our_revisions[counterpart], name
+                yield str(changed), revision_by_object[counterpart], name
 
 
 def _changed_objects(script: Script) -> set[_ChangedObject]:

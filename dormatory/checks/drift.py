@@ -79,7 +79,7 @@ COLUMN_ORDER = Rule(
 def check_drift(comparison: Comparison) -> Iterator[Finding]:
     """Report each difference between the migrated schema and the models', or that most models are missing.
 
-    What no model describes, such as a view that a revision made, is a note; so is the mere order of columns.
+    What no model describes, such as a view that a revision made, is a note; so is another order of columns.
     """
     yield from _missing_models(comparison) or _drift_findings(comparison)
 
@@ -117,7 +117,7 @@ MODELS_MISSING = Rule(
 
 
 def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
-    """Report metadata that lacks most of the tables: an import is missing, nobody wants to drop them."""
+    """Report metadata that lacks most of the tables: most likely an import is missing."""
     migrated = {table.id for table in comparison.migrated.tables if table.partition_bound is None}
     covered = migrated & {table.id for table in comparison.modelled.tables}
     if not migrated or 2 * len(covered) >= len(migrated):

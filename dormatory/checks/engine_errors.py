@@ -1,4 +1,4 @@
-"""Findings for a history that cannot be read or played at all, or not on a backend."""
+"""Findings for a history that cannot be read, or cannot be played on a backend."""
 
 from __future__ import annotations
 

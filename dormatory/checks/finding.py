@@ -1,4 +1,4 @@
-"""What a check finds: one value, whatever the rule and wherever it is shown."""
+"""What a check finds, as a value: the same type for every rule and every output format."""
 
 from __future__ import annotations
 

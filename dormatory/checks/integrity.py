@@ -1,4 +1,4 @@
-"""Checks that no published revision changes or goes: pure, over the files of checkout and reference, and the sums."""
+"""Checks that no published revision changes or disappears: pure, over the files and the checksums."""
 
 from __future__ import annotations
 
@@ -53,45 +53,46 @@ SUM_UNREADABLE = Rule(
 
 
 def check_integrity(
-    scripts: Sequence[Script], sums: ChecksumFile | None, base: Sequence[Script] | None = None
+    scripts: Sequence[Script], checksums: ChecksumFile | None, base: Sequence[Script] | None = None
 ) -> Iterator[Finding]:
-    """Report revisions that are not what the sums say, or not what a git reference already has.
+    """Report revisions that differ from their checksums, or from what a git reference already has.
 
     `base` are the files of that reference; a revision that it lacks is not published, only its line may be out of
-    date. Without `base`, every revision that has a line counts as published. A project without sums is not judged.
+    date. Without `base`, every revision that has a line counts as published. A project
+    without checksums is not checked.
     """
-    if sums is None:
+    if checksums is None:
         return
-    for line, text in sums.invalid_lines:
+    for line, text in checksums.invalid_lines:
         message = f"line {line} cannot be read: {text.strip()[:60]}"
-        yield SUM_UNREADABLE.finding(message, _REWRITE_HINT, location=Location(str(sums.path), line))
+        yield SUM_UNREADABLE.finding(message, _REWRITE_HINT, location=Location(str(checksums.path), line))
     published, now = script_digests(base or ()), script_digests(scripts)
     script_by_id = {script.revision.id: script for script in reversed(scripts) if script.revision is not None}
     for name, digest in now.items():
         is_new = base is not None and name not in published
         yield from _check_present_revision(
-            script_by_id[name], name, digest, sums, published.get(name, ""), is_new=is_new
+            script_by_id[name], name, digest, checksums, published.get(name, ""), is_new=is_new
         )
-    for name in dict.fromkeys((*sums.by_id, *published)):
+    for name in dict.fromkeys((*checksums.by_id, *published)):
         if name not in now:
-            yield from _check_absent_revision(name, sums, is_published=name in published)
+            yield from _check_absent_revision(name, checksums, is_published=name in published)
 
 
 def _check_present_revision(
-    script: Script, name: str, digest: str, sums: ChecksumFile, published: str, *, is_new: bool
+    script: Script, name: str, digest: str, checksums: ChecksumFile, published: str, *, is_new: bool
 ) -> Iterator[Finding]:
     """Report what is wrong with a revision that has a file."""
-    known: Checksum | None = sums.by_id.get(name)
+    known: Checksum | None = checksums.by_id.get(name)
     rule, hint, location = REVISION_UNSUMMED, _REWRITE_HINT, Location(str(script.path), 1)
-    line = f"{sums.path.name}:{known.line}" if known else sums.path.name
+    line = f"{checksums.path.name}:{known.line}" if known else checksums.path.name
     if published and published != digest and not (known and known.reason and known.digest == digest):
         message = f"revision {name} is published, and does something else now"
         rule, hint = REVISION_CHANGED, f'{_UNDO_HINT} "{name}: ..."'
     elif known is None:
-        message = f"revision {name} has no line in {sums.path.name}"
+        message = f"revision {name} has no line in {checksums.path.name}"
     elif known.digest == REMOVED:
         message = f"{line} says that revision {name} was removed, and it is there"
-        location = Location(str(sums.path), known.line)
+        location = Location(str(checksums.path), known.line)
     elif known.digest != digest:
         message = f"revision {name} is not what {line} says"
         if not is_new:
@@ -115,12 +116,12 @@ REVISION_REMOVED = Rule(
 )
 
 
-def _check_absent_revision(name: str, sums: ChecksumFile, *, is_published: bool) -> Iterator[Finding]:
+def _check_absent_revision(name: str, checksums: ChecksumFile, *, is_published: bool) -> Iterator[Finding]:
     """Report a revision that has no file any more, and no reason for it."""
-    known = sums.by_id.get(name)
+    known = checksums.by_id.get(name)
     if known and known.digest == REMOVED and known.reason:
         return
-    message = f"revision {name} is {'published' if is_published else f'in {sums.path.name}'}, and no file has it"
+    message = f"revision {name} is {'published' if is_published else f'in {checksums.path.name}'}, and no file has it"
     hint = f'restore its file, or give the reason: inv db.sum --reason "{name}: ..."'
-    location = Location(str(sums.path), known.line if known else 1)
+    location = Location(str(checksums.path), known.line if known else 1)
     yield REVISION_REMOVED.finding(message, hint, revision=name, object_name=f"revision {name}", location=location)

@@ -27,9 +27,9 @@ class CheckedServer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All findings, and what a renderer needs to show and to judge them.
+    """All findings, and what a renderer needs to show them and to decide whether the run failed.
 
-    `revisions` are those judged, in the order of history; `suppressed` counts the findings that comments hide; `rules`
+    `revisions` are those checked, in the order of history; `suppressed` counts the findings that comments hide; `rules`
     are all rules by id. A finding without a file is shown at `configuration`, the project's ini, where a format needs a
     place. `manual` is the address of the document whose headings are the ids of the rules, "" if it has none.
     """
@@ -45,9 +45,9 @@ class Outcome:
 
     @property
     def is_failed(self) -> bool:
-        """Whether a change should wait for something that was found; where strict, for a warning, too."""
+        """Whether any finding blocks the change."""
         return any(self.is_blocking(finding.severity) for finding in self.findings)
 
     def is_blocking(self, severity: Severity) -> bool:
-        """Return whether a change should wait for a finding of this severity."""
+        """Return whether a finding of this severity blocks the change: an error, and a warning if strict."""
         return severity is Severity.ERROR or (self.is_strict and severity is Severity.WARNING)

@@ -1,4 +1,4 @@
-"""All rules, collected from the modules in which they stand."""
+"""All rules, collected from the modules that define them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def check_rehearsal(recording: Recording, history: History) -> Iterator[Finding]:
     """Report what failed, what was left behind, and every row lost that no revision declares.
 
-    On made-up rows it may do to say in a statement that rows are deleted; these are somebody's.
+    A loss that is a warning on generated rows is an error here: the rows are real.
     """
     yield from check_round_trip(recording, history)
     for found in check_data_loss(recording, history):

@@ -1,4 +1,4 @@
-"""What a rule says, whatever it finds."""
+"""What is the same in all findings of a rule: its id, meaning, reason and recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project's settings do to findings: other severities, rules that are off, revisions too old to judge."""
+"""What a project's settings do to findings: other severities, rules that are off, old revisions left out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from dormatory.project.settings import Settings
 
 OFF = "off"
-_FAMILIES_LIMITED_BY_SINCE = frozenset({"source", "locks", "sql"})  # they judge how a revision is written
+_FAMILIES_LIMITED_BY_SINCE = frozenset({"source", "locks", "sql"})  # their rules are about how a revision is written
 _SEVERITIES = {severity.value: severity for severity in Severity}
 
 
 def apply_settings(findings: Iterable[Finding], settings: Settings, history: History) -> Iterator[Finding]:
-    """Yield the findings with the severities of the project's settings; without `since` every revision is judged.
+    """Yield the findings with the severities of the project's settings; without `since` they apply to every revision.
 
     Raises UnknownRevisionError where `since` is not a revision of the history.
     """

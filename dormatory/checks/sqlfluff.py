@@ -1,4 +1,4 @@
-"""SQL that stands in revisions as text, and what sqlfluff reports about it: pure, sqlfluff itself runs elsewhere."""
+"""SQL that revisions contain as text, and what sqlfluff reports about it: pure, sqlfluff itself runs elsewhere."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     op.create_index("ix_room_floor", "room", ["floor"])  # db-check: ignore[index-not-concurrent] ten rows
 
-The comment stands on the line that a finding names, on the first or last line of that line's statement, or alone above
+The comment is on the line that a finding names, on the first or last line of that line's statement, or alone above
 it.  Alone above the first statement of the file, after its docstring, it is about the whole revision.
 """
 
@@ -57,7 +57,7 @@ def apply_suppressions(
 ) -> tuple[tuple[Finding, ...], int]:
     """Return the findings that stay, and how many are hidden; a comment without reason or use is a finding.
 
-    `rules` are all rules by id. `families` and `revisions` are those that were judged, None for all: a comment about
+    `rules` are all rules by id. `families` and `revisions` are those that were checked, None for all: a comment about
     others is not reported as unused.
     """
     comments = {str(script.path): tuple(_suppressions_in(script)) for script in scripts}

@@ -28,5 +28,5 @@ def run_in_child(project: Project, *arguments: str) -> int:
 
 
 def enabled_flags(**options: bool) -> list[str]:
-    """Return the options that are on, as a command line has them."""
+    """Return `--name` for each option that is on."""
     return [f"--{name}" for name, is_on in options.items() if is_on]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def current_project(context: Context) -> Project:
-    """Return the project that ALEMBIC_CONFIG names, or the one whose alembic.ini is in the home of the tasks."""
+    """Return the project that ALEMBIC_CONFIG names, or the one whose alembic.ini is next to tasks.py."""
     from dormatory.project.project import Project
 
     return Project.locate(task_home(context))

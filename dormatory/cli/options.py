@@ -28,7 +28,7 @@ def row_count(option: str, given: str) -> int:
 
 
 def install_usage_errors() -> None:
-    """Let wrong use end with a message and an exit code of ours: Invoke, which has no hook for it, exits with 1."""
+    """Make wrong use end with our message and ExitCode.USAGE: Invoke, which has no hook for it, would exit with 1."""
     ParseMachine.error = _refuse  # type: ignore[method-assign,assignment]
 
 

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 def reported(body: Callable[Concatenate[Context, P], int | None]) -> Callable[Concatenate[Context, P], None]:
     """Make a task of a function that returns an exit code, or None for success; an error becomes its message and code.
 
-    Invoke reads options from the signature, which `functools.wraps` hands on.
+    Invoke reads options from the signature, which `functools.wraps` keeps.
     """
 
     @functools.wraps(body)

@@ -190,7 +190,7 @@ def _report_step(progress: Progress, total: int, backend: str, step: Step) -> No
 def _evidence_findings(
     project: Project, files: Sequence[Script], history: History, evidence: Sequence[Evidence], request: CheckRequest
 ) -> Iterator[Finding]:
-    """Run the checks that read evidence; those of the sources come here because recordings make them more exact."""
+    """Run the checks that read evidence; the source rules are among them because recordings make them more exact."""
     if "source" in request.families:
         yield from check_source(
             files,
@@ -245,7 +245,7 @@ def _is_outside_selection(found: Finding, selected: Collection[str]) -> bool:
 
 
 def _families_with_evidence(families: frozenset[str], evidence: Sequence[Evidence]) -> frozenset[str]:
-    """Return the families without those that lack a replay: a comment on one of their rules is not unused."""
+    """Return the families without those that lack a replay: comments on their rules are not reported as unused."""
     backends = {item.backend for item in evidence if item.recording}
     if not backends:
         return families - _REPLAY_FAMILIES

@@ -11,9 +11,7 @@ from dormatory.backends.registry import backend_for
 from dormatory.checks.engine_errors import REPORTED_ERRORS, engine_error_finding
 from dormatory.commands.evidence import Evidence
 from dormatory.commands.schema_dump import committed_file
-from dormatory.errors import (
-    DatabaseFailedError,
-)
+from dormatory.errors import DatabaseFailedError
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
 from dormatory.runtime.model_schema import compare_with_models
@@ -50,7 +48,7 @@ class _EvidenceCollector:
         self._fresh_dump: str | None = None
 
     def collect(self, on_step: Callable[[Step], None]) -> Evidence:
-        """Replay, and read the head: in the replay where one run leads there, else on a database of its own."""
+        """Replay, and read the schema at head: during the replay if one run reaches it, else on a separate database."""
         recording = self._attempt(partial(self._replay, on_step)) if self._request.replay else None
         if not self._has_read_head:
             # An error in the statement that Alembic itself sends after a revision names no revision; the replay does.

@@ -31,8 +31,8 @@ class BranchRegion:
 def branch_regions(revisions: Sequence[Revision], max_orders: int = _MAX_ORDERS) -> Iterator[BranchRegion]:
     """Yield the regions of a history, given in its usual order, each with at most `max_orders` other orders.
 
-    The first of them applies the branches the other way round: with two branches, every two revisions that can change
-    places have done so between it and the usual order.
+    The first of them applies the branches in reverse order: with two branches, every two revisions of which neither
+    builds on the other have changed places in it.
     """
     needs = _dependency_bits(revisions)
     start = 0
@@ -54,7 +54,7 @@ def _dependency_bits(revisions: Sequence[Revision]) -> list[int]:
 
 
 def _places_on_every_path(needs: Sequence[int]) -> list[int]:
-    """Return the places whose revision builds on every earlier one, and every later one builds on it.
+    """Return the places whose revision builds on every earlier one, and on which every later one builds.
 
     It builds on all earlier ones if each of them is needed by one that is not later; all later ones build on it if each
     of them needs one that is not earlier.

@@ -97,7 +97,7 @@ def _update_file(
 def _absent_lines(
     present: Mapping[str, str], found: ChecksumFile, published: Mapping[str, str], reasons: Mapping[str, str]
 ) -> Iterator[Checksum]:
-    """Yield the lines of revisions that no file has any more; an unpublished one may go without a trace."""
+    """Yield the lines of revisions that no file has any more; the line of an unpublished one is left out."""
     known = found.by_id
     for name in dict.fromkeys((*known, *published)):
         if name in present:

@@ -4,7 +4,7 @@
     002 v1:91ab...  # why it was changed after all
     003 removed     # squashed into 004
 
-The newest stands last, so that two branches that add one each meet as a conflict in git.
+The newest is the last line, so that two branches that each add one have a conflict in git.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The graph of the revisions in some files. What is wrong with it is kept as a value and never raised."""
+"""The graph of the revisions in some files. Its problems are kept as values and never raised."""
 
 from __future__ import annotations
 

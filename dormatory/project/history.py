@@ -80,7 +80,7 @@ class History:
         return tuple(revision for revision in self.revisions if revision.id not in applied)
 
     def unknown(self, current: Iterable[str]) -> tuple[str, ...]:
-        """Return those of `current` that no file has: revisions that the database knows and this checkout does not."""
+        """Return those of `current` that no file has: revisions of the database that this checkout lacks."""
         return tuple(sorted(set(current) - self.by_id.keys()))
 
     def next_id(self) -> str:

@@ -1,4 +1,4 @@
-"""Forecasts how long a revision takes on more rows: a straight line through the measurements, and nothing else."""
+"""Forecasts how long a revision takes on more rows: by a straight line through the measurements."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class WrittenRows:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The longest wait of a reader or a writer that used a table again and again during a leg.
+    """The longest wait of a reader or a writer that used a table repeatedly during a leg.
 
     `table` is "" if the whole database is one file.
     """

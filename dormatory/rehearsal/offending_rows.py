@@ -79,7 +79,7 @@ def record_failed_statement() -> Iterator[FailedStatement]:
 def find_offending_rows(
     failed_statement: FailedStatement, backend: str, *, show_values: bool
 ) -> Iterator[list[OffendingRows]]:
-    """Give a list that collects the rows a statement fails on, while the block replays up to that statement.
+    """Provide a list that collects the rows a statement fails on, while the block replays up to that statement.
 
     The block must start from the same database as the first attempt, and ends with an error. The list stays empty for
     an error that is not about rows.

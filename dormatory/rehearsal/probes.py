@@ -1,4 +1,4 @@
-"""Readers and writers that try tables again and again while a revision runs, and measure how long they wait."""
+"""Readers and writers that use tables repeatedly while a revision runs, and measure how long they wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def probe_tables(
 ) -> Iterator[None]:
     """Probe tables for the length of the block, then add the longest wait of each reader and each writer to a list.
 
-    Which tables are probed the backend decides; without `writing` only readers try them.
+    The backend decides which of the tables are probed. Without `writing`, there are only readers.
     """
     probe = backend_for(target).probe
     users = (False, True) if writing else (False,)
@@ -51,7 +51,7 @@ def probe_tables(
 
 
 class _ProbeThread(Thread):
-    """Try one table from the start until `stop_requested` is set."""
+    """Uses one table repeatedly until `stop_requested` is set, and keeps the longest wait."""
 
     def __init__(
         self, probe: contextlib.AbstractContextManager[ProbeAttempt], table: str, direction: Direction, *, writes: bool
@@ -63,7 +63,7 @@ class _ProbeThread(Thread):
         self.longest_wait: Wait | None = None
 
     def run(self) -> None:
-        """Try, pause, try again; stop at a table that cannot be used any more."""
+        """Attempt, pause and attempt again; stop if the table cannot be used any more."""
         longest = 0.0
         try:
             with self._probe as attempt:
@@ -75,7 +75,7 @@ class _ProbeThread(Thread):
                     while (outcome := attempt()) is False and not self.stop_requested.is_set():
                         pass
                     longest = max(longest, perf_counter() - began)
-        except Exception:  # noqa: BLE001  # a probe that cannot work leaves no figure, and breaks nothing
+        except Exception:  # noqa: BLE001  # a probe that fails reports no wait, and does not end the rehearsal
             return
         finally:
             self.ready.set()

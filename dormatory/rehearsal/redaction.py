@@ -1,4 +1,4 @@
-"""Removes values of rows from the message of a failed revision: only words that stand in its own code are kept."""
+"""Removes values of rows from the message of a failed revision: only words that occur in its own code are kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def redacted_failure(error: DormatoryError) -> Failure:
     """Return why a revision failed, with an ellipsis for what it may have read from a row.
 
     Messages of a database or of Python are masked in any case. A message that code composes may contain a value like
-    any other word: only the words that stand in that code, or in the revision, are kept.
+    any other word: only the words that occur in that code, or in the revision, are kept.
     """
     failure = Failure.from_error(error)
     known = frozenset(_source_words(error))

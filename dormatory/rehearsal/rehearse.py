@@ -74,7 +74,7 @@ def rehearse(
 
 
 class _RehearsalRun:
-    """A rehearsal under way."""
+    """A rehearsal in progress."""
 
     def __init__(
         self,

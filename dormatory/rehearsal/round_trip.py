@@ -73,7 +73,7 @@ class CloneRoundTrip:
 
     @property
     def affected_tables(self) -> frozenset[TableId]:
-        """The tables to which the revision has done anything."""
+        """The tables whose rows the revision may have changed, or that its upgrade has locked."""
         return self._row_tracker.affected_tables.union(_table_ids(blocking_tables(self._legs[:1])))
 
     def _play_leg(self, direction: Direction) -> bool:
@@ -105,7 +105,7 @@ class CloneRoundTrip:
             self._schemas.pop()
             self._row_tracker.discard_leg(direction)
         self._add_leg(direction, failure or next(iter(refused), None))
-        # The upgrade locks more tables than the downgrade: nobody was kept away from the others.
+        # The probes use all tables that the upgrade locked; the downgrade may lock only some of them.
         locked = blocking_tables(self._legs[-1:])
         self.waits += [it for it in waits if not it.table or it.table in locked]
         is_played = self._legs[-1].failure is None
@@ -139,7 +139,7 @@ class CloneRoundTrip:
         self._legs.append(Leg(direction, self._session.seconds, statements, trace, failure))
 
     def _trace(self, direction: Direction) -> tuple[Change, ...]:
-        """Return what a leg left: the downgrade must lead back to the beginning, the second upgrade to the first."""
+        """Return what a leg left: a downgrade is compared with the start, the second upgrade with the first one."""
         place = {Direction.UPGRADE: -1, Direction.DOWNGRADE: 0, Direction.SECOND_UPGRADE: 1}[direction]
         compare = residue if direction is Direction.DOWNGRADE else diff
         return compare(self._schemas[place], self._schemas[-1])
@@ -164,7 +164,7 @@ class CloneRoundTrip:
         if failure.kind == DanglingRowsError.__name__:
             return self._find_dangling_rows(session, direction)
         search = find_offending_rows(self._failed_statement, self._clone.backend_name, show_values=self._show_values)
-        # Whatever the run ends with, the rows were found or could not be found.
+        # The run ends with an error in any case, whether the rows were found or not.
         with search as found, session.connect(), suppress(Exception):
             session.run(lambda: session.recorded_step(self._revision, direction))
         return tuple(found)
@@ -183,7 +183,7 @@ class CloneRoundTrip:
 
 
 def _table_ids(tables: tuple[str, ...]) -> Iterator[TableId]:
-    """Yield the tables by namespace and name; those of public are called by their name alone."""
+    """Yield namespace and name of each table; a name without a namespace is in public."""
     for table in tables:
         namespace, _, name = table.rpartition(".")
         yield namespace or "public", name

@@ -56,13 +56,13 @@ def _rows_by_statements(statements: Iterable[Statement], dialect: Dialect) -> It
 
 
 def _verb_and_table(tokens: Sequence[Token]) -> tuple[str, str]:
-    """Return what a statement does with rows, and of which table; empty for one that writes none."""
+    """Return the verb of a statement that writes rows, and its table; both are empty for any other statement."""
     words = [token.word for token in tokens]
     for at, depth in enumerate(nesting_depths(tokens)):  # after a WITH, whose parts are in parentheses
         word = words[at]
         if depth or word not in _WRITE_VERBS or tokens[at].kind is not TokenKind.WORD:
             continue
-        if word == "update":  # OR IGNORE and its like may follow
+        if word == "update":  # OR IGNORE or the like may follow
             place = at + (3 if words[at + 1 : at + 2] == ["or"] else 1)
         else:
             place = clauses.position_after(words, at, "from" if word == "delete" else "into")

@@ -1,4 +1,4 @@
-"""Plays steps on a replica, in one run of env.py: without an audience, or while readers and writers try its tables."""
+"""Plays steps on a replica, in one run of env.py: alone, or while readers and writers probe its tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def new_session(project: Project, target: Target, *, show_values: bool) -> Repla
 
 
 def run_steps(session: ReplaySession, steps: Callable[[], Iterator[RevisionStep]]) -> Failure | None:
-    """Play steps; on SQLite, the check for dangling rows at the end of a run is a failure of theirs, too."""
+    """Play steps; on SQLite, dangling rows that are found at the end of the run are a failure of the steps, too."""
     try:
         return session.run(steps)
     except DanglingRowsError as error:

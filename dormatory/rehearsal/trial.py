@@ -1,4 +1,4 @@
-"""What becomes of one pending revision on real rows: its round trip on a clone, and its upgrade of the replica."""
+"""The trial of one pending revision on real rows: its round trip on a clone, and its upgrade of the replica."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was observed of a revision: its round trip on a clone, and who waited for it.
+    """What was observed of a revision: its round trip on a clone, and how long readers and writers waited.
 
-    `affected_tables` are the tables that it did anything to, `largest_table_rows` the rows in the largest of them.
+    `affected_tables` are the tables that it changed or locked, `largest_table_rows` the rows in the largest of them.
     `failure` is why the upgrade of the replica failed although the one of the clone did not. `unprobed` are tables
     that no reader or writer tried, since there were too many.
     """

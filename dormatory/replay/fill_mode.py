@@ -1,4 +1,4 @@
-"""Which rows a revision meets, and when its round trip is replayed with plainer rows before its result is final."""
+"""Which rows the tables hold for a revision, and when its trip is replayed with plainer rows before it is final."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FillMode(Enum):
 
 
 def plainer_mode(mode: FillMode, step: Step) -> FillMode | None:
-    """Return with which rows a step must be replayed, None if its result is final."""
+    """Return the rows with which a step must be replayed, None if its result is final."""
     if mode is FillMode.ALL and _may_depend_on_extremes(step):
         return FillMode.PLAUSIBLE
     if mode is FillMode.PLAUSIBLE and _validation_failure(step):
@@ -43,7 +43,7 @@ def merge_steps(first: Step, again: Step) -> Step:
 
 
 def _may_depend_on_extremes(step: Step) -> bool:
-    """Return whether the extremes among its rows may be all that is wrong with a step."""
+    """Return whether a step may be unclean only because of the extreme values in its rows."""
     return bool(step.losses) or any(leg.failure and not _is_deliberate(leg.failure) for leg in step.legs)
 
 

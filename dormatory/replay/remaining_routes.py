@@ -1,4 +1,4 @@
-"""The routes that are left when every step is played: the whole history in one run, and branches in another order."""
+"""The routes that remain after every step was played: the whole history in one run, and branches in another order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def play_remaining_routes(
     played: Schedule,
     on_head: Callable[[Target], None],
 ) -> Iterator[Route]:
-    """Yield one run to the head, unless a segment has made it, and then the other orders of branches."""
+    """Yield one run to the head, unless a segment has recorded one, and then the other orders of branches."""
 
     def play(function: Callable[..., Route], *arguments: object) -> Route:
         with maker() as target:
@@ -48,7 +48,7 @@ def play_remaining_routes(
 
 
 def _other_orders(revisions: Sequence[Revision], steps: Mapping[str, Step]) -> Iterator[tuple[object, ...]]:
-    """Yield what `replay_other_order` needs: the revisions below a region, their other order, the schemas around it."""
+    """Yield arguments of `replay_other_order`: the revisions below a region, another order, the schemas around it."""
     for region in branch_regions(revisions):
         played = [steps[name] for name in region.usual_order if name in steps]
         if len(played) == len(region.usual_order) and all(step.after for step in played):

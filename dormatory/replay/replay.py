@@ -39,12 +39,12 @@ def replay_history(
     """Play the history from an empty database and return what happened; `on_step` receives each step at once.
 
     `history` is not read again if it is given. `on_head` receives a database that one run of the whole history has
-    just upgraded to its head; a replay may not come to that. `only` names the revisions to make a round trip of; the
+    just upgraded to its head; some replays have no such run. `only` names the revisions to make a round trip of; the
     revisions below them are only applied. A revision that fails does not hide the rest: the replay goes on after it on
     a fresh database, where it is applied to empty tables. Only if it fails on those, too, the revisions after it are
     unreached.
 
-    `second_databases` opens a second place for databases that shares nothing with the first. With it, the halves of a
+    `second_databases` opens another maker of databases that shares nothing with the first. With it, the halves of a
     long history are played at the same time; the second half begins with empty tables, except for the project's own
     rows.
     """
@@ -77,7 +77,7 @@ def _chosen_last(history: History, chosen: set[str]) -> tuple[Revision, ...]:
 def _open_when_used(
     second_databases: Callable[[], AbstractContextManager[ScratchMaker]], stack: ExitStack
 ) -> ScratchMaker:
-    """Return a maker that opens its place for databases on first use: a server starts while the workers load."""
+    """Return a maker that is opened on first use: its server starts while the workers load."""
     open_once = cache(lambda: stack.enter_context(second_databases()))
 
     def make() -> AbstractContextManager[Target]:
@@ -87,7 +87,7 @@ def _open_when_used(
 
 
 def _compared_routes(played: Schedule) -> Iterator[Route]:
-    """Yield the routes of the segments, the one to the head with what differs there from the last step."""
+    """Yield the routes of the segments; the one to the head has its differences from the last step as its trace."""
     head = played.head_schema
     for route in played.routes:
         if route.kind is not RouteKind.UP:

@@ -32,10 +32,10 @@ class RowFiller:
         self.unfilled: dict[str, str] = {}
         self._fixture_directory = project.script_location / "rows"
         self._tracker, self._dialect = tracker, dialect
-        self._failed_inputs: dict[TableId, tuple[object, ...]] = {}  # what decided that a table stayed empty
+        self._failed_inputs: dict[TableId, tuple[object, ...]] = {}  # for each table that could not be filled
 
     def fill_empty_tables(self, connection: Connection, schema: Snapshot) -> None:
-        """Fill the tables that are empty, but not again those that could not be filled as they are."""
+        """Fill the empty tables, except those that could not be filled and have not changed since."""
         empty = self._tracker.empty_tables
         waiting = tables_by_id(empty, schema, self._dialect).values() if empty else ()
         if tables := [table for table in waiting if not self._is_known_unfillable(table)]:
@@ -88,7 +88,7 @@ class RowFiller:
         return bool(inserted)
 
     def _is_known_unfillable(self, table: Table) -> bool:
-        """Return whether nothing has changed since no rows could be put into a table."""
+        """Return whether a table could not be filled, and nothing that decides this has changed since."""
         known, now = self._failed_inputs.get(table.id, ()), self._inputs(table)
         return len(known) == len(now) and all(one is other for one, other in zip(known, now, strict=True))
 
@@ -101,7 +101,7 @@ class RowFiller:
 def _new_or_retyped_columns(before: Collection[Table], after: Collection[Table]) -> list[tuple[TableId, str]]:
     """Return the columns of changed tables that are new, or of another type.
 
-    Their extremes would not fit into what was there before, and no downgrade of a longer column could hold them.
+    Their extreme values would not fit into the former type, so a downgrade could not keep them.
     """
     known = {table.id: {(it.name, it.type) for it in table.columns} for table in before}
     return [

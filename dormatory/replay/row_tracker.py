@@ -33,11 +33,11 @@ class _RecordedState:
 
 
 class RowTracker:
-    """The rows of every state of a round trip; they stay in here, only losses leave.
+    """The rows of every state of a round trip; they are not passed on, only losses are returned.
 
-    Call `begin_trip` before the first leg, `record_leg` after each, and `losses` at the end. What is not read before
-    the trip, `losses` reads from the database that the trip was played on a copy of. After the first reading only
-    tables are read whose rows may have changed. All reads happen in the transaction of the given connection.
+    Call `begin_trip` before the first leg, `record_leg` after each, and `losses` at the end. Tables that are not read
+    before the trip are read by `losses`, from a database of which the trip changed a copy. After the first reading,
+    only tables whose rows may have changed are read. All reads happen in the transaction of the given connection.
     """
 
     def __init__(self, dialect: Dialect, *, row_limit: int = DEFAULT_ROW_LIMIT) -> None:
@@ -51,7 +51,7 @@ class RowTracker:
         self._affected: set[TableId] | None = set()  # on this trip; None: all
 
     def read_unknown(self, connection: Connection, schema: Snapshot) -> None:
-        """Read the tables that are not known in the form that they have in this schema."""
+        """Read the tables whose form in this schema differs from the one that was read last."""
         old, new = differing_tables(self._schema, schema)
         self.read(connection, schema, {table.id for table in (*old, *new)})
 
@@ -142,7 +142,7 @@ class RowTracker:
         )
 
     def _relevant_tables(self) -> list[TableId] | None:
-        """Return the affected tables and those that foreign keys join to them, in a stable order; None for all."""
+        """Return the affected tables and those related to them by foreign keys, in a stable order; None for all."""
         if self._affected is None:
             return None
         schemas = [state.schema for state in self._states.values()]

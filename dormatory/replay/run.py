@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run has to do: upgrade straight through `done`, then make the round trip of each of `played`.
+    """What a run has to do: upgrade through `done`, then make the round trip of each revision in `played`.
 
-    `fill_mode` says which rows the first of these meets; the others meet all kinds. A run that reaches the end of its
-    segment goes all the way down again, except for the lowest `kept_count` revisions. `lowest_schema` is the structure
-    that these leave, None for the one that the first trip begins with.
+    `fill_mode` says which rows the first of these is played with; the others have all kinds. A run that reaches the end
+    of its segment goes all the way down again, except for the lowest `kept_count` revisions. `lowest_schema` is the
+    structure that these leave, None for the one that the first trip begins with.
     """
 
     done: tuple[str, ...]
@@ -67,7 +67,7 @@ def run_segment(project: Project, target: Target, plan: RunPlan, on_step: Callab
 
 
 class _Run:
-    """A run under way: the step that is being played, and what earlier ones have shown."""
+    """A run in progress: the step that is being played, and the results of earlier ones."""
 
     def __init__(self, project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> None:
         self._plan, self._on_step = plan, on_step
@@ -124,7 +124,7 @@ class _Run:
         self._is_finished = True
 
     def _apply_done(self) -> Iterator[RevisionStep]:
-        """Apply what was played before, on empty tables but for the project's own rows."""
+        """Apply what was played before, on tables that are empty except for the project's own rows."""
         for revision in self._plan.done:
             yield from self._session.plain_steps((revision,))
             if self._plan.fill_mode is not FillMode.NONE and self._filler.has_fixture_rows(revision):
@@ -132,7 +132,7 @@ class _Run:
                     self._filler.add_fixture_rows(connection, revision)
 
     def _final_routes(self, head: Snapshot) -> tuple[tuple[Route, ...], Snapshot | None]:
-        """Go down as far as the trips have gone down cleanly; from the very bottom, go up to the head in one run.
+        """Downgrade as far as the trips had clean downgrades; from the empty database, upgrade to the head in one run.
 
         Return these routes, and the structure after the one run.
         """

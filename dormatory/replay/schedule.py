@@ -28,7 +28,7 @@ _SPLIT_FRACTION = 0.48  # of the history; the first part is the smaller one: it 
 class Schedule:
     """The segments of a history, one for each maker of databases, and what their runs have recorded so far.
 
-    `blocked` are the routes of runs that could not even get to their first revision. `one_run_schema` is the structure
+    `blocked` are the routes of runs that failed before their first round trip. `one_run_schema` is the structure
     after an upgrade of the whole history in one run, None if there was none.
     """
 
@@ -121,7 +121,7 @@ class Schedule:
             self._on_step(step)
 
     def _collect(self, result: RunResult, target: Target) -> None:
-        """Keep what a run recorded apart from its steps, and show its database at the head while it exists."""
+        """Keep what a run recorded apart from its steps, and call `on_head` while its database at the head exists."""
         self.server = result.server
         self.unfilled |= dict(result.unfilled)
         self.routes += result.routes

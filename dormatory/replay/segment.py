@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Segment:
-    """How far the runs of a segment have come, and what the next one has to do.
+    """The progress of the runs of a segment, and what the next one has to do.
 
     `order` is the whole history, `chosen` are the revisions that make round trips. The segment holds the revisions
     from index `first` up to, but not including, index `end`.
@@ -61,7 +61,7 @@ class Segment:
         return final
 
     def finish_run(self, plan: RunPlan, result: RunResult) -> Route | None:
-        """Note that a run has ended; return where it was blocked if it came no further than the run before it."""
+        """Record that a run has ended; return where it was blocked if it got no further than the run before it."""
         self._is_finished = self._next_index <= len(plan.done) and self._fill_mode is plan.fill_mode
         if not self._is_finished or result.blocked_at is None:
             return None
@@ -69,7 +69,7 @@ class Segment:
         return Route(RouteKind.UP, plan.done, 0.0, stopped=revision, failure=failure)
 
     def take_suspect(self) -> Step | None:
-        """Return the step whose replay with plainer rows never came to it: its first result is the final one."""
+        """Return the step that its replay with plainer rows did not reach: its first result is the final one."""
         suspect, self._suspect = self._suspect, None
         if suspect:
             self._next_index = self._order.index(suspect.revision) + 1

@@ -90,7 +90,7 @@ class ReplaySession:
         for revision in revisions:
             self._begin_step(revision, is_alone=not up)
             step = self._make_step(revision, up=up)
-            step.is_replayed = up  # type: ignore[attr-defined]  # it is not stopped again for what it was found to do
+            step.is_replayed = up  # type: ignore[attr-defined]  # external_env.py has checked its transaction before
             yield step
             self.revision = ""
 
@@ -106,7 +106,8 @@ class ReplaySession:
         @wraps(migrate)  # Alembic's log derives the direction from the name
         def run(**arguments: Any) -> None:
             connection = self._env_connection()
-            if is_whole := connection.in_transaction():  # reading begins one, which would hide that it has ended
+            # Reading begins a transaction, which would hide that the revision has ended its own.
+            if is_whole := connection.in_transaction():
                 with self._recorder.pause():
                     self._schema_tracker.begin(connection)
             try:
@@ -151,7 +152,7 @@ class ReplaySession:
             return self.read_schema_on(connection)
 
     def read_schema_on(self, connection: Connection) -> Snapshot:
-        """Do the same, in a block of `connection_between_steps`."""
+        """Read as `read_schema` does, on a connection from `connection_between_steps`."""
         reading = self._schema_tracker.read(connection)
         self.written_tables = reading.affected_tables if self._collected_tables is None else self._collected_tables
         return reading.snapshot
@@ -173,7 +174,7 @@ class ReplaySession:
         if not is_open:
             if before_leg and connection.in_transaction():
                 self._recorder.prepare(connection)
-            connection.commit()  # what was begun by reading and filling
+            connection.commit()  # the transaction that reading and filling began
 
     def _env_connection(self) -> Connection:
         """Return the connection that env.py configured Alembic with."""

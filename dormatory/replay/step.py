@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StepReplay:
-    """The round trip of one revision, as far as it has come; `after` is the structure after its first upgrade."""
+    """The round trip of one revision, as far as it was played; `after` is the structure after the first upgrade."""
 
     def __init__(
         self, session: ReplaySession, tracker: RowTracker, filler: RowFiller, revision: str, before: Snapshot
@@ -68,11 +68,11 @@ class StepReplay:
         return not trace
 
     def fail(self, failure: Failure) -> None:
-        """Add the leg under way, which has failed."""
+        """Add the current leg, which has failed."""
         self._add_leg(failure=failure)
 
     def step(self) -> Step:
-        """Return the trip as far as it has come, with the rows it lost."""
+        """Return the trip as far as it has been played, with the rows it lost."""
         return Step(self._revision, tuple(self._legs), self._before, self.after, self._tracker.losses())
 
     def _play_leg(self, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
@@ -90,7 +90,7 @@ class StepReplay:
         return schema
 
     def _add_leg(self, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
-        """Add the leg under way, without the values in its statements."""
+        """Add the current leg, without the values in its statements."""
         schemas = [self._before, *([self.after] if self.after else [])]
         dialect = dialect_by_name(self._session.target.backend_name)
         statements = mask_statements(self._session.statements, dialect, *schemas)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dormatory.report.grouping import Problem
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
-# GitHub silently drops the annotations of a step beyond 10 of a level; the last notice is ours and counts the rest.
+# GitHub silently drops the annotations of a step beyond 10 of a level; the last notice is our count of the others.
 _MAX_ANNOTATIONS = {Severity.ERROR: 10, Severity.WARNING: 10, Severity.NOTE: 9}
 _MAX_MESSAGE_LENGTH, _MAX_CELL_LENGTH = 4000, 600  # characters
 MAX_SUMMARY_BYTES = 1024 * 1024  # GitHub drops a longer summary

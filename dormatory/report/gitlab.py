@@ -18,7 +18,7 @@ _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor", Severity.NOTE
 
 
 def gitlab_report(outcome: Outcome, base: Path) -> str:
-    """Return a JSON list, the worst first; each entry has a file and a line, because GitLab skips entries without."""
+    """Return a JSON list, the worst first; each entry has a file and a line, because GitLab skips others."""
     fallback_file = relative_path(str(outcome.configuration), base)
     entries = [
         {

@@ -105,7 +105,7 @@ def _problem(group: Sequence[Finding], path: str, fingerprint: str, ordinal: int
     return Problem(shown, backends, shown_statements, fingerprint, ordinal)
 
 
-def _fingerprint(locus: str, rule: str, about: str, ordinal: int) -> str:
+def _fingerprint(place: str, rule: str, object_name: str, ordinal: int) -> str:
     """Return 64 hexadecimal digits that stay the same when lines move and messages change."""
-    identity = "\0".join((locus, rule, about, str(ordinal)))
+    identity = "\0".join((place, rule, object_name, str(ordinal)))
     return sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Findings as JUnit XML: a case for each revision on each backend, failed where a change should wait."""
+"""Findings as JUnit XML: a case for each revision on each backend, which fails if a finding blocks the change."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ _JSON_VERSION = 1
 
 
 def created_line(created: Target | Path, *, is_new: bool) -> str:
-    """Return whether a database or a file was created or existed before."""
+    """Return the line that says whether a database or a file was created or existed before."""
     return f"{created} {'created' if is_new else 'exists'}"
 
 
 def written_line(file: Path, *, is_changed: bool) -> str:
-    """Return whether writing a file changed it."""
+    """Return the line that says whether writing a file changed it."""
     return f"{file} {'written' if is_changed else 'unchanged'}"
 
 

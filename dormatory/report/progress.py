@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def show_progress(*, shows_steps: bool = False) -> Iterator[Progress]:
-    """Give the function that receives the events of a command; its bars are removed at the end of the block.
+    """Provide the function that receives the events of a command; its bars are removed at the end of the block.
 
     With `shows_steps`, each replayed step is a line where there is no terminal to show a bar.
     """

@@ -18,7 +18,7 @@ _WIDTH = 120
 
 
 def rules_chapter() -> str:
-    """Return the chapter: for each family a table of its rules, then why each matters and how to do it right."""
+    """Return the chapter: for each family a table of its rules, then the reason and the recipe of each."""
     return "\n".join([CHAPTER_BEGIN, *(line for family in FAMILIES for line in _family_section(family)), CHAPTER_END])
 
 

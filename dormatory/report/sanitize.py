@@ -1,11 +1,11 @@
-"""Foreign text made safe to show: nothing in it can control a terminal, break XML or be read as a new line."""
+"""External text made safe to show: it cannot control a terminal, break XML or add lines."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-# Control characters, invisible line breaks and changes of direction, halves of surrogate pairs, and what XML 1.0 lacks.
+# Control characters, invisible line breaks, changes of direction, halves of surrogate pairs, and what XML 1.0 forbids.
 _UNSAFE_CHARACTER = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )

@@ -45,7 +45,7 @@ def sarif_log(outcome: Outcome, base: Path) -> str:
 
 
 def _invocation(outcome: Outcome, left_out: int) -> dict[str, Any]:
-    """Return that the checks ran to their end, and the notification of what is left out."""
+    """Return the record of a complete run, with a notification if results are left out."""
     message = f"{quantity(left_out, 'more finding')} left out: GitHub takes {MAX_RESULTS} at most"
     notices = [{"level": "warning", "message": {"text": message}}] if left_out else []
     return {
@@ -56,7 +56,7 @@ def _invocation(outcome: Outcome, left_out: int) -> dict[str, Any]:
 
 
 def _rule(name: str, outcome: Outcome) -> dict[str, Any]:
-    """Return the description of a rule; only the id of an unknown one."""
+    """Return the description of a rule, or only the id if the rule is unknown."""
     if name not in outcome.rules:
         return {"id": name}
     rule = outcome.rules[name]
@@ -68,7 +68,7 @@ def _rule(name: str, outcome: Outcome) -> dict[str, Any]:
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {"tags": [rule.family]},
     }
-    # it has to be absolute, so without the address of the manual there is none
+    # helpUri has to be absolute, so it is left out if the address of the manual is unknown
     return described | ({"helpUri": f"{outcome.manual}#{quote(name)}"} if outcome.manual else {})
 
 
@@ -123,7 +123,7 @@ def _region(problem: Problem) -> dict[str, int]:
 
 
 def _artifact_location(file: str) -> dict[str, str]:
-    """Return where a file is: relative to the root, or anywhere else by its whole address."""
+    """Return where a file is: relative to the root if it is below it, else as an absolute URI."""
     if file.startswith("/"):
         return {"uri": "file://" + quote(file)}
     return {"uri": quote(file), "uriBaseId": _ROOT_ID}

@@ -27,7 +27,7 @@ _STYLES = {
     "faint": "dim",
     "fix": "green",
 }
-# Pieces of a line, each with the name of its style.  A line of foreign text begins with a bar: it is never taken for
+# Pieces of a line, each with the name of its style.  A line of external text begins with a bar: it is never taken for
 # one of ours, nor for a command to a build server, which reads lines that begin with two colons.
 _Line = tuple[tuple[str, str], ...]
 _CONTINUATION_PREFIX = "    | "
@@ -131,6 +131,6 @@ def _sql_excerpt(sql: str) -> Iterator[str]:
 
 
 def _recipe_lines(rules: Mapping[str, Rule], rule: str) -> Iterator[_Line]:
-    """Yield how to do it right, from the rule."""
+    """Yield the recipe of a rule, if it has one."""
     if rule in rules and (code := sanitize(rules[rule].recipe)):
         yield from (((f"      {line}".rstrip(), "fix"),) for line in code.split("\n"))

@@ -230,9 +230,9 @@ def _refuse_other_database(connection: Any, target: Target) -> None:
     backend = backend_for(target)
     with backend.engine(target, writing=False).connect() as ours:
         expected = backend.identity(ours)
-    busy = connection.in_transaction()
+    was_in_transaction = connection.in_transaction()
     found = backend.identity(connection)
-    if not busy:
-        connection.rollback()  # a transaction that is open here Alembic would leave to env.py to commit
+    if not was_in_transaction:
+        connection.rollback()  # Alembic would leave the commit of a transaction that is open here to env.py
     if found != expected:
         raise WrongDatabaseError(str(target), f"it is connected to {found[1] or 'a database in memory'}")

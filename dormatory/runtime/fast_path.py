@@ -70,7 +70,7 @@ def _is_ordinary_revision(script: Script) -> bool:
 
 
 def _is_importable(tree: ast.Module) -> bool:
-    """Return whether a module surely loads: its top level has only trusted imports, functions and simple values."""
+    """Return whether a module can be imported: its top level has only trusted imports, functions and simple values."""
     bound = set[str]()
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):

@@ -35,13 +35,13 @@ def with_lock_retries(
     def run(**arguments: Any) -> None:
         for number in range((retries or 0) + 1):
             lock_timeout.begin_revision()
-            began, memo = context._transaction, dict(context.impl.memo)  # noqa: SLF001  # as Alembic's autocommit_block does
+            before, memo = context._transaction, dict(context.impl.memo)  # noqa: SLF001  # as Alembic's autocommit_block does
             try:
                 migrate(**arguments)
             except Exception as error:
                 if retries is None or not lock_timeout.is_timeout(error):
                     raise
-                is_kept = began is None or context._transaction is not began  # noqa: SLF001
+                is_kept = before is None or context._transaction is not before  # noqa: SLF001
                 if is_kept or number == retries:
                     name = str(step.revision.revision)
                     pid = lock_timeout.blocker.pid if lock_timeout.blocker else 0
@@ -58,7 +58,7 @@ def with_lock_retries(
 
 
 def _restart_transaction(context: MigrationContext, memo: dict[Any, Any]) -> None:
-    """Roll the transaction back, which releases its locks, and begin another; it starts with its first statement."""
+    """Roll the transaction back, which releases its locks, and begin another."""
     connection, transaction = context.connection, context._transaction  # noqa: SLF001
     if connection is None or transaction is None:
         raise AssertionError

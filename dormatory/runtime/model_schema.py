@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target, version_table: str) -> Comparison:
     """Create the models on a scratch database; return its schema and that of one to which the history was applied."""
-    with maker() as modelled:
-        create_model_schema(project, modelled)
-        by_models, server = _read_schema(modelled, version_table)
+    with maker() as model_database:
+        create_model_schema(project, model_database)
+        by_models, server = _read_schema(model_database, version_table)
     by_history, _ = _read_schema(migrated, version_table)
     return Comparison(migrated.backend_name, server, by_history, by_models)
 

@@ -1,4 +1,4 @@
-"""How far a command is, as values: each event goes to one function, the command's `Progress`."""
+"""The progress of a command, as values: each event is passed to one function, the command's `Progress`."""
 
 from __future__ import annotations
 
@@ -72,4 +72,4 @@ Progress: TypeAlias = Callable[[Event], None]
 
 
 def ignore_progress(_event: Event) -> None:
-    """Receive the events of a command that nobody watches."""
+    """Ignore an event: the progress of a command that shows none."""

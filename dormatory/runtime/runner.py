@@ -81,7 +81,7 @@ class Runner:
             return ScriptDirectory.from_config(self.config)
 
     def check_upgrade_path(self, to: str = "head") -> None:
-        """Load every revision and find the path from base to `to`, so that no database is created in vain.
+        """Load every revision and find the path from base to `to`, before a database is created for it.
 
         Nothing is checked with another project's env.py: it may have to run first, so that its revisions can import.
         """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def databases(backend: str) -> Iterator[ScratchMaker]:
-    """Provide a maker of empty databases on a backend; a server that they need runs until the block ends.
+    """Provide a function that creates empty databases on a backend; their server runs until the block ends.
 
     Raises UnsupportedBackendError for an unknown backend, ProgramMissingError if no server is installed.
     """

@@ -1,6 +1,6 @@
 """Rebuilds a table on SQLite without reading the tables that it refers to.
 
-Alembic reflects a table before it rebuilds it, and with it every table that its foreign keys lead to. Nothing of those
+Alembic reflects a table before it rebuilds it, and with it every table that its foreign keys refer to. Nothing of those
 gets into the new table, and reading them takes longer than the rebuild. Alembic uses this class as soon as this module
 is imported: the last class that names a dialect is used for that dialect.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.operations.batch import BatchOperationsImpl
     from sqlalchemy import Connection
 
-# Whether all tables exist that the foreign keys of one lead to; reflecting a missing one is an error.
+# Whether all tables exist that the foreign keys of a table refer to, directly or not; reflecting a missing one fails.
 _REFERENCED_TABLES_EXIST = """
     WITH RECURSIVE reached(name) AS (
         SELECT ? UNION SELECT key."table" FROM reached, pragma_foreign_key_list(reached.name) AS key

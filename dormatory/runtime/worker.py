@@ -156,7 +156,7 @@ def run_worker() -> None:
     """
     function, sends_messages = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
     try:
-        arguments = pickle.load(sys.stdin.buffer)  # noqa: S301  # likewise
+        arguments = pickle.load(sys.stdin.buffer)  # noqa: S301  # our parent wrote it
     except EOFError:  # the parent has ended
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)

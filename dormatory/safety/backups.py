@@ -32,8 +32,8 @@ _FILE_NAME = re.compile(
 class StoredBackup:
     """A file that holds a database as it was.
 
-    `key` tells databases of the same name apart, `number` counts within one of them, whatever the clock says; `taken`
-    is what it said. `size` is in bytes.
+    `key` distinguishes databases of the same name. `number` counts the backups of one database: their order does not
+    depend on the clock, which `taken_at` comes from.
     """
 
     file: Path
@@ -50,15 +50,14 @@ class StoredBackup:
 
 
 def backup_directory(project: Project) -> Path:
-    """Return where a project's backups lie."""
+    """Return the directory of a project's backups."""
     return project.root / ".dormatory" / "backups"
 
 
 def existing_backups(project: Project) -> tuple[StoredBackup, ...]:
-    """Return the backups that are there, by database, the newest of each first."""
-    found = (
-        backup for backup in _backups_in(backup_directory(project)) if backup.size_bytes
-    )  # an empty one is still being written
+    """Return the finished backups, by database, the newest of each first."""
+    # An empty file is still being written.
+    found = (backup for backup in _backups_in(backup_directory(project)) if backup.size_bytes)
     return tuple(sorted(found, key=lambda backup: (backup.key, -backup.number)))
 
 
@@ -97,7 +96,7 @@ def create_backup(project: Project, target: Target, revision: str = "", *, prote
 
 
 def resolve_backup(project: Project, name: str) -> Path:
-    """Return the file that a person means by a path, or by the mere name of a backup."""
+    """Return the file that a user names by its path, or by the name of a backup alone."""
     given = Path(name).expanduser().absolute()
     ours = backup_directory(project) / name
     return ours if not given.exists() and ours.is_file() else given
@@ -116,7 +115,7 @@ def _backups_in(directory: Path) -> list[StoredBackup]:
 
 
 def _prepare_directory(directory: Path) -> Path:
-    """Make the directory, closed to others and ignored by git, where it is not so yet."""
+    """Create the directory if it is missing; close it to other users, and make git ignore it."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     ignore = directory / ".gitignore"
@@ -137,7 +136,7 @@ def _reserve_file(directory: Path, key: str, revision: str, suffix: str) -> Path
 
 
 def _database_key(target: Target) -> str:
-    """Return what begins the names of a database's backups: its name, and a digest of where it is."""
+    """Return the prefix of the file names of a database's backups: its name, and a digest of its location."""
     name, place = backend_for(target).location(target)
     return f"{_file_name_part(name)}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 

@@ -1,4 +1,4 @@
-"""For each rule something that makes it fire, and a neighbour that must not: rules of files and texts."""
+"""For each rule an example that makes it fire, and a similar one that must not: rules of files and texts."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RulePair:
-    """A check, what it is given where a rule fires, and something near to that where it does not."""
+    """A check, an input on which the rule fires, and a similar input on which it does not."""
 
     check: Callable[[Any], Iterable[Finding]]
     fires: Any
-    neighbour: Any
+    counterexample: Any
 
 
 def revision_script(
@@ -58,35 +58,35 @@ def revision_script(
 
 
 def check_upgrade_text(upgrade: str) -> Iterable[Finding]:
-    """Judge the text of one revision."""
+    """Check the text of one revision."""
     application = ApplicationModules(frozenset({"shop"}))
     return check_source([revision_script("002", "001", upgrade=upgrade)], application, large_tables=("big",))
 
 
 def check_title(title: str) -> Iterable[Finding]:
-    """Judge the title of a revision."""
+    """Check the title of a revision."""
     return check_source([revision_script("002", "001", title=title)], ApplicationModules(frozenset()))
 
 
-def sums(*lines: str) -> ChecksumFile:
-    """Return what versions.sum says."""
+def checksum_file(*lines: str) -> ChecksumFile:
+    """Return a versions.sum with these lines."""
     return ChecksumFile.parse(Path("versions.sum"), "".join(f"{line}\n" for line in lines))
 
 
 def sum_line(script: Script) -> str:
-    """Return the line of a revision."""
+    """Return the line of a revision in versions.sum."""
     assert script.tree is not None
     assert script.revision is not None
     return f"{script.revision.id} {tree_digest(script.tree)}"
 
 
-def check_sums(given: tuple[list[Script], ChecksumFile]) -> Iterable[Finding]:
-    """Judge files by their sums."""
+def check_checksums(given: tuple[list[Script], ChecksumFile]) -> Iterable[Finding]:
+    """Compare files with their checksums."""
     return check_integrity(*given)
 
 
 def check_comment(comment: str) -> Iterable[Finding]:
-    """Judge what a comment hides: an error of create-all is on its line."""
+    """Check what a comment hides: an error of create-all is on its line."""
     script = revision_script("002", "001", upgrade=f"call()  {comment}")
     at = next(number for number, text in enumerate(script.source.splitlines(), 1) if b"call()" in text)
     found = RULES["create-all"].finding("m", "h", location=Location(str(script.path), at))
@@ -94,7 +94,7 @@ def check_comment(comment: str) -> Iterable[Finding]:
 
 
 def check_sqlfluff_code(code: str) -> Iterable[Finding]:
-    """Judge SQL of which sqlfluff complains with a code."""
+    """Return the finding for SQL that sqlfluff reports with a code."""
     snippets = sql_snippets([revision_script("002", "001", upgrade='op.execute("DELETE FROM a")')])
     return sqlfluff_findings(snippets, [LinterMessage(name, 1, code, "it is so") for name in snippets])
 
@@ -146,17 +146,23 @@ GRAPH: Mapping[str, RulePair] = {
 }
 
 INTEGRITY: Mapping[str, RulePair] = {
-    "revision-changed": RulePair(check_sums, ([OTHER], sums(sum_line(ONE))), ([ONE], sums(sum_line(ONE)))),
+    "revision-changed": RulePair(
+        check_checksums, ([OTHER], checksum_file(sum_line(ONE))), ([ONE], checksum_file(sum_line(ONE)))
+    ),
     "revision-removed": RulePair(
-        check_sums,
-        ([ONE], sums(sum_line(ONE), sum_line(TWO))),
-        ([ONE], sums(sum_line(ONE), "002 removed  # it never ran")),
+        check_checksums,
+        ([ONE], checksum_file(sum_line(ONE), sum_line(TWO))),
+        ([ONE], checksum_file(sum_line(ONE), "002 removed  # it never ran")),
     ),
     "revision-unsummed": RulePair(
-        check_sums, ([ONE, TWO], sums(sum_line(ONE))), ([ONE, TWO], sums(sum_line(ONE), sum_line(TWO)))
+        check_checksums,
+        ([ONE, TWO], checksum_file(sum_line(ONE))),
+        ([ONE, TWO], checksum_file(sum_line(ONE), sum_line(TWO))),
     ),
     "sum-unreadable": RulePair(
-        check_sums, ([ONE], sums("<<<<<<< ours", sum_line(ONE))), ([ONE], sums("# <<<<<<< ours", sum_line(ONE)))
+        check_checksums,
+        ([ONE], checksum_file("<<<<<<< ours", sum_line(ONE))),
+        ([ONE], checksum_file("# <<<<<<< ours", sum_line(ONE))),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""For each rule something that makes it fire, and a neighbour that must not: rules of recordings and schemas."""
+"""For each rule an example that makes it fire, and a similar one that must not: rules of recordings and schemas."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ BEFORE = Snapshot(tables=(A, B))
 
 
 def failure(why: str = "OperationalError: it is so", *, is_declared: bool = False) -> Failure:
-    """Return why a leg did not end."""
+    """Return the failure of a leg."""
     return Failure("RevisionFailedError", "a revision failed", why, "fix it", Location(str(FILE), 7), is_declared)
 
 
 def legs(**failed: Failure | tuple[Change, ...]) -> tuple[Leg, ...]:
-    """Return the legs of a trip; a failure or a trace by the name of its leg, behind which there is none."""
+    """Return the legs of a trip, up to a failure; `failed` has a failure or a trace by the name of its leg."""
     found: list[Leg] = []
     for name, direction in (("up", UP), ("down", DOWN), ("again", AGAIN)):
         wrong = failed.get(name, ())
@@ -84,12 +84,12 @@ def recorded_history(step: Step, *, revision: Revision = SECOND, **more: Any) ->
 
 
 def check_trip(given: tuple[Recording, History]) -> Iterable[Finding]:
-    """Judge a round trip."""
+    """Check a round trip."""
     return check_round_trip(*given)
 
 
 def history_with_route(kind: RouteKind, trace: tuple[Change, ...]) -> tuple[Recording, History]:
-    """Return a recording with another way through the history."""
+    """Return a recording with a route through the history."""
     return recorded_history(step(), routes=(Route(kind, ("001", "002"), 0.1, trace),))
 
 
@@ -145,7 +145,7 @@ ROUND_TRIP: Mapping[str, RulePair] = {
 
 
 def check_rows(given: tuple[Recording, History]) -> Iterable[Finding]:
-    """Judge what became of rows."""
+    """Check the losses of a recording."""
     return check_data_loss(*given)
 
 
@@ -160,29 +160,29 @@ DATA: Mapping[str, RulePair] = {
 
 
 def check_models(given: tuple[Snapshot, Snapshot]) -> Iterable[Finding]:
-    """Judge the migrated schema and the models'."""
+    """Compare the migrated schema with the models'."""
     return check_drift(Comparison("postgresql", "PostgreSQL 18.0", *given))
 
 
 def check_live_database(changes: tuple[Change, ...]) -> Iterable[Finding]:
-    """Judge a database."""
+    """Check a live database with these differences from the history."""
     return check_live_drift(LiveDrift(("002",), changes), "postgresql")
 
 
 def check_backends(given: tuple[tuple[Column, ...], tuple[ParityComment, ...]]) -> Iterable[Finding]:
-    """Judge two backends, of which PostgreSQL has these columns, and what revisions say of them."""
+    """Compare two backends, of which PostgreSQL has these columns, with these comments in the revisions."""
     columns, comments = given
     sqlite, postgresql = (Snapshot(tables=(replace(A, columns=of, indexes=()),)) for of in (A.columns, columns))
     return check_parity(sqlite, postgresql, comments)
 
 
 def check_committed_dump(fresh: str) -> Iterable[Finding]:
-    """Judge a committed dump."""
+    """Compare a committed dump with this fresh one."""
     return check_dump(Path("schema/postgresql.sql"), "CREATE TABLE a ();\n", fresh, backend="postgresql")
 
 
 def check_supported_backends(backends: tuple[str, ...]) -> Iterable[Finding]:
-    """Judge that a project leaves a backend out."""
+    """Return the findings for these backends, which a project leaves out."""
     return [unsupported_backend_finding(name, Path("alembic.ini")) for name in backends]
 
 
@@ -219,12 +219,12 @@ def recorded_upgrade(*statements: Statement, after: Sequence[Table] = (A, B)) ->
 
 
 def check_statement_locks(given: tuple[Recording, History]) -> Iterable[Finding]:
-    """Judge the locks of an upgrade."""
+    """Check the locks of an upgrade."""
     return check_locks(*given)
 
 
 def check_squawk_rule(given: tuple[str, str]) -> Iterable[Finding]:
-    """Judge a rule of squawk that is about a statement."""
+    """Return the finding for a statement that a rule of squawk reports."""
     rule, sql = given
     ran = executed_ddl(*recorded_upgrade(statement(sql)))
     return squawk_findings(ran, [LinterMessage(name, 2, rule, "it is so") for name in ran])

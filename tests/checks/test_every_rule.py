@@ -1,4 +1,4 @@
-"""Each rule of the catalogue fires on something, and leaves something near to it alone."""
+"""Each rule of the catalogue fires on its example, and not on a similar counterexample."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def test_every_rule_has_its_pair() -> None:
 
 
 @pytest.mark.parametrize(("rule", "pair"), PAIRS.items(), ids=PAIRS)
-def test_it_fires_and_its_neighbour_does_not(rule: str, pair: RulePair) -> None:
+def test_it_fires_on_its_example_and_not_on_the_counterexample(rule: str, pair: RulePair) -> None:
     assert rule in {found.rule for found in pair.check(pair.fires)}
-    assert rule not in {found.rule for found in pair.check(pair.neighbour)}
+    assert rule not in {found.rule for found in pair.check(pair.counterexample)}
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def found_rules(*files: Script) -> list[tuple[str, str]]:
     return [(found.rule, found.revision) for found in check_graph(files)]
 
 
-def test_a_history_in_a_row_is_clean() -> None:
+def test_a_linear_history_is_clean() -> None:
     assert found_rules(revision_script("001"), revision_script("002", "001"), revision_script("003", "002")) == []
 
 
@@ -86,7 +86,7 @@ def test_branches_with_their_own_labels_are_a_note(labels: tuple[str, str], seve
         ("if op.get_bind():\n        print()", []),
     ],
 )
-def test_what_does_nothing_is_empty_however_it_is_written(upgrade: str, expected: list[str]) -> None:
+def test_an_upgrade_without_effect_is_empty_however_it_is_written(upgrade: str, expected: list[str]) -> None:
     assert [
         found.rule for found in check_graph([revision_script("001"), revision_script("002", "001", upgrade=upgrade)])
     ] == expected
@@ -122,7 +122,7 @@ def test_everything_is_reported_at_once() -> None:
     ]
 
 
-def test_a_finding_stands_at_the_line_that_is_wrong() -> None:
+def test_a_finding_names_the_line_that_is_wrong() -> None:
     found = {
         item.rule: item.location.line
         for item in check_graph(
@@ -154,7 +154,7 @@ def test_parents_may_be_shortened_or_labels() -> None:
         ([revision_script("001"), revision_script("002", "001", upgrade="print()")], None),
     ],
 )
-def test_an_empty_upgrade_is_meant_at_a_beginning_or_a_join(files: list[Script], expected: Severity | None) -> None:
+def test_an_empty_upgrade_is_intended_at_a_base_or_a_merge(files: list[Script], expected: Severity | None) -> None:
     assert [found.severity for found in check_graph(files)] == ([expected] if expected else [])
 
 

@@ -1,4 +1,4 @@
-"""A published revision cannot change or go unseen, and what does not matter does not count."""
+"""A published revision that changes or disappears is reported; changes without an effect are not."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def found_rules(files: Sequence[Script], text: str, base: Sequence[Script] | Non
 FIRST, SECOND, CHANGED = revision_script("001"), revision_script("002"), revision_script("001", "op.drop_table('a')")
 
 
-def test_revisions_that_are_what_their_lines_say_are_clean() -> None:
+def test_revisions_that_match_their_lines_are_clean() -> None:
     assert found_rules([FIRST, SECOND], sum_line(FIRST) + sum_line(SECOND), [FIRST]) == []
 
 
-def test_a_project_without_sums_is_not_checked() -> None:
+def test_a_project_without_checksums_is_not_checked() -> None:
     assert list(check_integrity([CHANGED], None, [FIRST])) == []
 
 
@@ -81,7 +81,7 @@ def test_an_existing_revision_recorded_as_removed_is_reported() -> None:
 
 
 @pytest.mark.parametrize("left", ["<<<<<<< HEAD\n", "002 v2:77\n", "002\n"])
-def test_a_line_that_does_not_read_is_reported(left: str) -> None:
+def test_a_line_that_cannot_be_read_is_reported(left: str) -> None:
     (found,) = check_integrity([FIRST], ChecksumFile.parse(Path("versions.sum"), sum_line(FIRST) + left))
     assert (found.rule, found.location.path, found.location.line) == ("sum-unreadable", "versions.sum", 2)
 
@@ -90,7 +90,7 @@ def test_a_second_line_of_a_revision_is_not_read() -> None:
     assert found_rules([FIRST], sum_line(FIRST) + sum_line(CHANGED)) == [("sum-unreadable", "")]
 
 
-def test_our_own_revisions_are_what_our_sums_say() -> None:
+def test_our_own_revisions_match_our_checksums() -> None:
     project = Project.read(ROOT / "alembic.ini")
     assert read_checksums(project) is not None
     assert list(check_integrity(read_scripts(project), read_checksums(project))) == []

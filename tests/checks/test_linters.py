@@ -1,4 +1,4 @@
-"""What foreign linters report about SQL, at the line of the revision that it comes from."""
+"""What squawk and sqlfluff report about SQL, at the line of the revision that it comes from."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ op.add_column("a", sa.Column("number", sa.Integer))
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
     project = SmallProject(tmp_path_factory.mktemp("squawk"))
-    down = 'raise NotImplementedError("only the way up is judged")'
+    down = 'raise NotImplementedError("only the upgrade is checked")'
     project.write_revision("001", TABLES, down)
     project.write_revision("002", EXECUTED, down)
     recording = replay_history(project.project, lambda: throwaway.scratch_postgresql(postgres_server))

@@ -1,4 +1,4 @@
-"""What a revision makes others wait for: each rule fires where the server blocked, and not on its neighbour."""
+"""What a revision makes others wait for: each rule fires where the server blocked, and not on similar statements."""
 
 from __future__ import annotations
 
@@ -206,12 +206,12 @@ def create_table_code(table: str) -> str:
 
 
 def disable_lock_timeout(project: SmallProject) -> None:
-    """Leave it to the revisions how long they wait for a lock."""
+    """Set no lock_timeout: only the revisions decide how long they wait for a lock."""
     project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "lock_timeout = 0")
 
 
 def write_revision(project: SmallProject, number: int, upgrade: str) -> None:
-    """Write a revision without a downgrade: only the upgrade is judged, and a replay need not start again after it."""
+    """Write a revision without a downgrade: only the upgrade is checked, and a replay need not start again after it."""
     file = project.write_revision(f"{number:03d}", upgrade)
     file.write_text(file.read_text().partition("def downgrade")[0])
 
@@ -247,7 +247,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.
 
 @pytest.fixture(scope="module")
 def reported(played: tuple[Recording, History]) -> tuple[Finding, ...]:
-    """What is found in all cases."""
+    """The findings of all cases."""
     return tuple(check_locks(*played))
 
 
@@ -258,7 +258,7 @@ def findings_of(name: str, found: Iterable[Finding]) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_blocking_operations_are_found_and_their_neighbours_are_not(name: str, reported: tuple[Finding, ...]) -> None:
+def test_blocking_operations_are_found_and_similar_ones_are_not(name: str, reported: tuple[Finding, ...]) -> None:
     number = REVISION_NUMBERS[name]
     found = tuple(f"{each.rule} {each.object}" for each in findings_of(name, reported))
     assert found == tuple(with_table_names(each, number) for each in CASES[name].found)

@@ -1,4 +1,4 @@
-"""Parity: what no revision declares is reported, what one declares is not, and a declaration of nothing is."""
+"""Parity: undeclared differences are reported, declared ones are not, and declarations of no difference are."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_unnamed_constraints_cannot_be_declared() -> None:
     ] * 2
 
 
-def test_a_declaration_of_no_difference_is_reported_where_it_stands() -> None:
+def test_a_declaration_of_no_difference_is_reported_at_its_line() -> None:
     found = list(check_parity(*snapshots(Column("tags", "text")), (parity_comment("ix_tags"),)))
 
     assert found == [
@@ -128,7 +128,7 @@ def test_each_name_that_was_written_must_differ_but_of_a_statement_one_is_enough
     assert found_differences(sides, parity_comment("ix_tags", "ix_gone", explicit=False)) == []
 
 
-def test_a_comment_that_names_nothing_says_so() -> None:
+def test_a_comment_that_names_nothing_is_reported() -> None:
     (found,) = check_parity(*snapshots(Column("tags", "text")), (parity_comment(explicit=False),))
 
     assert found.message.startswith("a parity comment names nothing that has a name, where")

@@ -87,7 +87,7 @@ def test_a_comment_is_about_what_it_names_or_about_its_statement(small_project: 
     assert found.names == case.names
 
 
-def test_a_comment_gives_its_reason_and_where_it_stands(small_project: SmallProject) -> None:
+def test_a_comment_has_its_reason_and_its_line(small_project: SmallProject) -> None:
     file = small_project.write_revision("001", "# parity: ix_a: no GIN,\n# and no need\n#\n# Another matter.\npass")
 
     (found,) = comments_in(small_project)
@@ -97,7 +97,7 @@ def test_a_comment_gives_its_reason_and_where_it_stands(small_project: SmallProj
     assert file.read_text().splitlines()[found.location.line - 1].strip() == "# parity: ix_a: no GIN,"
 
 
-def test_two_comments_may_stand_above_one_statement(small_project: SmallProject) -> None:
+def test_two_comments_may_precede_one_statement(small_project: SmallProject) -> None:
     small_project.write_revision(
         "001", '# parity: no GIN\n# parity: docs.b: no b\nop.create_index("ix_a", "docs", ["a"])'
     )

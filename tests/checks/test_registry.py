@@ -1,4 +1,4 @@
-"""Every rule stands in the registry once, findings are made from it, and the manual agrees with it."""
+"""Every rule is in the registry once, findings are made from it, and the manual agrees with it."""
 
 from __future__ import annotations
 

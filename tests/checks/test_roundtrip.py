@@ -1,4 +1,4 @@
-"""What a recording of a round trip tells: findings for what failed or was left, notes for what is declared."""
+"""Findings from the recording of a round trip: what failed or was left behind, and notes on what is declared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each rule of a revision's text fires on what it is about, at its line, and leaves its neighbours alone."""
+"""Each rule of a revision's text fires on its example, at its line, and not on similar code."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_it_fires(rule: str, upgrade: str) -> None:
 
 
 @pytest.mark.parametrize("upgrade", SILENT.values(), ids=SILENT)
-def test_its_neighbour_is_not_reported(upgrade: str) -> None:
+def test_similar_code_is_not_reported(upgrade: str) -> None:
     assert found_rules(upgrade) == []
 
 

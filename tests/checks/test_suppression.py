@@ -88,7 +88,7 @@ def test_what_a_published_revision_does_cannot_be_hidden() -> None:
     assert rules_left(1, "revision-changed", head=comment) == (["revision-changed", "suppression-unused"], 0)
 
 
-def test_a_comment_within_a_string_is_none() -> None:
+def test_a_comment_within_a_string_does_not_count() -> None:
     script = Script.parse(FILE, f"x = '''\n{IGNORE} y\n'''\n".encode())
     assert apply_suppressions([], [script], RULES) == ((), 0)
 

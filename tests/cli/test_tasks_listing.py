@@ -61,7 +61,7 @@ def inv(*arguments: str, cwd: Path) -> ProcessResult:
 
 
 def python(*arguments: str, cwd: Path) -> ProcessResult:
-    """Run this interpreter without any setting, and without byte code: reading would seem to create files."""
+    """Run this interpreter without any setting, and without byte code, which would look like created files."""
     ours = re.compile("DATABASE_URL|ALEMBIC_CONFIG|INVOKE_.*|PG.*|PYTHON.*|COLUMNS")
     clean = {key: value for key, value in os.environ.items() if not ours.fullmatch(key)}
     return process.run_program(
@@ -137,7 +137,7 @@ def test_a_bare_word_is_wrong_use_and_touches_nothing(project: Path, use: str, m
     assert file_contents(project) == before
 
 
-def test_a_copied_tasks_file_acts_on_the_project_that_it_stands_in(other_project: Path) -> None:
+def test_a_copied_tasks_file_acts_on_the_project_that_it_is_in(other_project: Path) -> None:
     nested = other_project / "alembic" / "versions"
 
     inside, from_elsewhere = inv("db.history", cwd=nested), inv("-r", str(other_project), "db.history", cwd=ROOT)

@@ -1,4 +1,4 @@
-"""A dump's way into its file."""
+"""Writing a dump into its file."""
 
 from __future__ import annotations
 

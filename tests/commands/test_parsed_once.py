@@ -1,4 +1,4 @@
-"""A command reads and parses each revision file once, and hands on what it read."""
+"""A command reads and parses each revision file once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests read out of a recording."""
+"""Helpers that read a recording in tests."""
 
 from __future__ import annotations
 

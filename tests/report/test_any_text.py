@@ -1,4 +1,4 @@
-"""Whatever stands in a finding, every format stays valid, tells all of it and begins with the worst."""
+"""Whatever text a finding contains, every format is valid, shows all findings and begins with the worst."""
 
 from __future__ import annotations
 

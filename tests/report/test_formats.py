@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def neutral_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Stand in a directory without a repository, outside of any build server."""
+    """Work in a directory without a repository, outside of any build server."""
     for name in (
         "GITHUB_ACTIONS",
         "GITHUB_WORKSPACE",
@@ -49,13 +49,13 @@ def outcome(tmp_path: Path) -> Outcome:
     )
 
 
-def test_text_is_shown_where_nothing_else_is_asked_for(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_is_the_default_format(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     write_report(outcome)
 
     assert "    at db/versions/002.py:9 on sqlite\n" in capsys.readouterr().out
 
 
-def test_files_are_relative_to_where_the_reader_stands(
+def test_files_are_relative_to_the_working_directory(
     outcome: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "db").mkdir()
@@ -67,7 +67,7 @@ def test_files_are_relative_to_where_the_reader_stands(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_can_be_asked_for(form: str, outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_format_can_be_chosen(form: str, outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     write_report(outcome, form)
 
     assert "upgrade-fails" in capsys.readouterr().out
@@ -139,7 +139,7 @@ class TestGitHub:
 
         assert page.read_text("utf-8").startswith("before\n### Migrations: 1 error")
 
-    def test_a_page_that_is_full_is_left_alone(
+    def test_a_page_that_is_full_is_not_changed(
         self, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         page = tmp_path / "page.md"
@@ -193,7 +193,7 @@ class TestStreams:
             ("TERM", "dumb", "revision 002: 1 error"),
         ],
     )
-    def test_colours_are_for_terminals_that_want_them(
+    def test_colours_depend_on_the_terminal_and_on_no_color(
         self, name: str, value: str, first: str, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""What every renderer starts from: findings merged, ordered, made legible and given a fingerprint."""
+"""What every renderer starts from: findings merged, ordered, safe to show and with a fingerprint."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class TestFingerprints:
 
         assert alone[0] == together[0] != together[1]
 
-    def test_parts_do_not_run_into_each_other(self) -> None:
+    def test_a_fingerprint_separates_its_parts(self) -> None:
         assert fingerprints(replace(LEFTOVER, rule="ab", object="c")) != fingerprints(
             replace(LEFTOVER, rule="a", object="bc")
         )

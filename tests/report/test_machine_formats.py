@@ -131,7 +131,7 @@ class TestGitLab:
         assert noted["severity"] == "info"
         assert heads["location"] == {"path": "alembic.ini", "lines": {"begin": 1}}
 
-    def test_the_stand_in_for_a_file_is_named_from_the_root(self) -> None:
+    def test_the_configuration_replaces_a_missing_file(self) -> None:
         (entry,) = json.loads(gitlab_report(Outcome((SEVERAL_HEADS,), configuration=ROOT / "db" / "alembic.ini"), ROOT))
 
         assert entry["location"]["path"] == "db/alembic.ini"

@@ -1,4 +1,4 @@
-"""Progress is lines on standard error; a step of a replay is one only where it is wanted."""
+"""Progress is lines on standard error; a step of a replay is shown only on request."""
 
 from __future__ import annotations
 

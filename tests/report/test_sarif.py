@@ -1,4 +1,4 @@
-"""SARIF, held against the schema of its standard and against what GitHub asks beyond it."""
+"""SARIF, checked against the schema of its standard and the further requirements of GitHub."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where backups lie and what they are called: apart by database, in order whatever the clock says, and not too many."""
+"""The files of backups: separate for each database, in order whatever the clock says, and limited in number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be undone is kept away from databases that do not say they are expendable."""
+"""A command that destroys is refused on a database that is not marked for development."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TestUnmarkedDatabase:
         plain = small_project.alembic("-x", f"confirm={name}", "downgrade", "base", url=unmarked_url)
         assert (plain.code, tables_and_oid(small_project, unmarked_url)[0]) == (0, ["alembic_version"])
 
-    def test_a_confirmed_name_needs_no_connection_to_be_taken_as_such(self, small_project: SmallProject) -> None:
+    def test_a_confirmed_name_is_accepted_without_a_connection(self, small_project: SmallProject) -> None:
         target = target_of(small_project, "postgresql://u@no.such.host.invalid/shop")
         protection.refuse_production(target, action="reset", confirmed="shop")
 
@@ -142,7 +142,7 @@ class TestMarkedDatabase:
 
 
 def keep_connecting(url: str, connected: threading.Event, ending: threading.Event) -> None:
-    """Be a pool that comes back at once whenever it is thrown out."""
+    """Connect again whenever the connection is closed, as a connection pool does."""
     while not ending.is_set():
         try:
             with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
@@ -155,7 +155,7 @@ def keep_connecting(url: str, connected: threading.Event, ending: threading.Even
 
 
 class TestSQLiteReset:
-    """The file goes with its side files, or not at all."""
+    """The file is removed together with its side files, or not at all."""
 
     @pytest.fixture
     def file_url(self, small_project: SmallProject) -> str:
@@ -217,7 +217,7 @@ class TestSQLiteReset:
         assert [path for path in small_project.root.iterdir() if path.name.startswith("x.db")] == []
 
     @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
-    def test_no_database_is_created_beside_the_journal_of_another(
+    def test_no_database_is_created_next_to_the_journal_of_another(
         self, small_project: SmallProject, suffix: str
     ) -> None:
         target = target_of(small_project, f"sqlite:///{small_project.root}/new.db")

@@ -31,7 +31,7 @@ def check_locks(
 ) -> Iterator[Finding]:
     """Report what blocks programs, or makes them fail, while a revision is applied to a database in use.
 
-    Only upgrades are judged: production goes back by restoring a backup. Only tables count that existed before the
+    Only upgrades are checked: production is reset by restoring a backup. Only tables count that existed before the
     revision, whatever their size. `used_columns` are the columns of each table that the models of the base reference
     use, None if they are unknown; only IN_USE_RULES depend on them.
     """

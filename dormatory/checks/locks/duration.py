@@ -105,8 +105,8 @@ def statements_after_lock(upgrade: Upgrade, reported_lines: Collection[int]) -> 
     """Report the first statement that makes others wait longer for a table that nobody can read.
 
     Such a statement reads or writes a table from end to end, or waits for a lock on a second table. One that only
-    changes the catalogs of the locked table takes no time and is not reported. `reported_lines` are the lines that the
-    finding of another rule moves to where the lock is not held.
+    changes the catalogs of the locked table takes no time and is not reported. `reported_lines` are the lines for
+    which another rule already advises to run the statement without this lock.
     """
     for executed in upgrade.statements:
         held = [

@@ -54,7 +54,7 @@ def validations_under_lock(upgrade: Upgrade) -> Iterator[Finding]:
 def _is_checked_under_lock(upgrade: Upgrade, executed: ExecutedStatement, operation: Operation) -> bool:
     """Return whether rows were read for a constraint while nobody could write.
 
-    For a foreign key the server may read an index, which is not recorded as a scan; it reads all rows all the same.
+    For a foreign key the server may read an index, which is not recorded as a scan; it still reads all rows.
     """
     if operation.kind is OperationKind.VALIDATE_CONSTRAINT:
         return operation.table in executed.held_locks and is_blocking_writers(executed.held_locks[operation.table])
@@ -67,7 +67,7 @@ def _is_checked_under_lock(upgrade: Upgrade, executed: ExecutedStatement, operat
 
 
 def _constraint_lock_description(executed: ExecutedStatement, operation: Operation) -> str:
-    """Return what is locked meanwhile; a foreign key locks both tables alike."""
+    """Return what is locked meanwhile; a foreign key locks both tables in the same mode."""
     lock, other = executed.strongest_lock(operation.table), executed.strongest_lock(operation.referenced[0])
     if lock and other and lock.mode == other.mode and lock.table != other.table:
         lock = replace(lock, table=f"{lock.table} and {other.table}")

@@ -137,7 +137,7 @@ class Upgrade:
         tables = self.step.after.tables if self.step.after else ()
         return next((each for each in tables if full_name(each) == table), None)
 
-    def finding(  # what every rule of locks has to say
+    def finding(  # the fields that every rule of locks fills
         self,
         rule: Rule,
         executed: ExecutedStatement,
@@ -194,7 +194,7 @@ def _duration(seconds: float) -> str:
 
 
 class _TableNames:
-    """Resolve names to the tables that existed before, while tables are renamed, dropped and created again."""
+    """Resolves names to the tables that existed before, while tables are renamed, dropped and created again."""
 
     def __init__(self, before: Snapshot) -> None:
         self._by_full_name = {full_name(table): full_name(table) for table in before.tables}

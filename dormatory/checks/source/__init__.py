@@ -39,7 +39,7 @@ def check_source(
 ) -> Iterator[Finding]:
     """Report what will break, block or be unclear in revisions, at the line where it stands.
 
-    `backends` are those that the revisions are judged for; `recordings`, if there are any, show which branches ran.
+    `backends` are those for which the revisions are checked; `recordings`, if there are any, show which branches ran.
     """
     for script in scripts:
         if script.tree is None or script.revision is None:

@@ -91,7 +91,7 @@ def _colons_in_text(source: RevisionSource, node: ast.expr, *, can_have_values: 
 
 
 def _line_of_word(source: RevisionSource, node: ast.expr, word: str) -> int:
-    """Return the line of an expression in which a word stands."""
+    """Return the line of an expression that contains a word."""
     value = source.resolver.value(node) or node
     first, last = value.lineno, value.end_lineno or value.lineno
     lines = source.resolver.lines[first - 1 : last]

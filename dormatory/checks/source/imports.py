@@ -57,7 +57,7 @@ class ApplicationModules:
         return module.startswith(".") or module.partition(".")[0] in self.modules
 
     def is_revision_helper(self, module: str) -> bool:
-        """Return whether a module stands in the directory of the revisions."""
+        """Return whether a module is in the directory of the revisions."""
         return any(f"{module}.".startswith(f"{helper}.") for helper in self.helpers)
 
 

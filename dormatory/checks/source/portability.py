@@ -187,7 +187,7 @@ DEAD_BRANCH = Rule(
 
 
 def dead_branches(source: RevisionSource, recordings: Sequence[Recording]) -> Iterator[Finding]:
-    """Report branches for unknown dialects, for dialects that are not played, and those that no replay took."""
+    """Report branches for unknown dialects, for dialects that are not played, and branches that no replay took."""
     for name, node in source.call_site_finder.guards.named_dialects.items():
         if name not in _KNOWN_DIALECTS:
             near = difflib.get_close_matches(name, BACKEND_NAMES, 1, 0.5)
@@ -210,7 +210,7 @@ def dead_branches(source: RevisionSource, recordings: Sequence[Recording]) -> It
 
 
 def _untaken_branches(source: RevisionSource, recordings: Sequence[Recording]) -> Iterator[Finding]:
-    """Report branches for one backend of which a play of that backend, gone well, executed no line."""
+    """Report branches for one backend of which no line was executed in a successful replay on that backend."""
     taken: dict[tuple[ast.AST, frozenset[str]], bool] = {}  # an if has an arm for each backend
     for site in source.call_sites:
         backends = site.dialects & source.backends

@@ -33,7 +33,7 @@ class NameResolver:
                 self._values.setdefault((self._scopes(node)[0], name), []).append(value)
 
     def value(self, node: ast.expr | None) -> ast.expr | None:
-        """Return an expression itself; for a name that has only one value where it stands, that value."""
+        """Return an expression itself; for a name that has only one value in its scope, that value."""
         seen = set[str]()
         while isinstance(node, ast.Name) and node.id not in seen:
             seen.add(node.id)
@@ -46,7 +46,7 @@ class NameResolver:
         return node
 
     def _scopes(self, node: ast.AST) -> list[ast.AST]:
-        """Return the functions that a node stands in, the nearest first, and the module."""
+        """Return the functions around a node, the nearest first, and the module."""
         return [
             outer for outer in (node, *self.enclosing_nodes(node)) if isinstance(outer, (*_FUNCTIONS, ast.Module))
         ] or [self.tree]

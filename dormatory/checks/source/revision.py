@@ -30,7 +30,7 @@ class CallKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RevisionSource:
-    """A revision, its text as read, the calls that it makes, and the backends that it is judged for."""
+    """A revision, its text as read, the calls that it makes, and the backends for which it is checked."""
 
     revision: Revision
     resolver: NameResolver
@@ -67,7 +67,7 @@ class RevisionSource:
         )
 
     def is_reached(self, site: CallSite, backend: str) -> bool:
-        """Return whether a call is reached on a backend that the revision is judged for."""
+        """Return whether a call is reached on a backend for which the revision is checked."""
         return backend in self.backends and backend in site.dialects
 
 

@@ -1,4 +1,4 @@
-"""Regular expressions for SQL that stands in a revision as text, and SQL without its literals."""
+"""Regular expressions for SQL that a revision contains as text, and SQL without its literals."""
 
 from __future__ import annotations
 

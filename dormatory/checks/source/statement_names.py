@@ -57,7 +57,7 @@ class StatementNames:
         return tuple(sorted(set(found)))
 
     def _names_beginning_at(self, node: ast.AST, line: int, table: str) -> Iterator[str]:
-        """Yield the names in what begins at a line, at or below a node that stands within a table's block."""
+        """Yield the names in what begins at a line, at or below a node inside a table's block."""
         table = self._table_of(node) or table
         for child in ast.iter_child_nodes(node):
             if getattr(child, "lineno", 0) != line:

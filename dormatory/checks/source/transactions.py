@@ -181,7 +181,7 @@ def _autocommit_not_alone(source: RevisionSource, direction: str) -> Iterator[Fi
 
 
 def _autocommit_block(source: RevisionSource, site: CallSite) -> ast.AST:
-    """Return the call that opens the block that a call stands in, or the call itself."""
+    """Return the call that opens the block around a call, or the call itself."""
     for node in source.resolver.enclosing_nodes(site.call):
         if isinstance(node, ast.With):
             for item in node.items:
