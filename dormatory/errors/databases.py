@@ -131,7 +131,7 @@ class LockTimeoutError(DatabaseFailedError):
     def __init__(self, revision: str, blocker: str, *, pid: int, tries: int, is_kept: bool) -> None:
         self.revision, self.pid = revision, pid
         end = f": SELECT pg_terminate_backend({pid})" if pid else ""
-        kept = "what it did before is kept, so it was not tried again; check what of it is there, undo that, and"
+        kept = "what it did before is kept, so it was not tried again; check what took effect, undo that, and"
         super().__init__(
             f"revision {revision} did not get a lock" + ("" if is_kept else f" in {tries} tries"),
             why=blocker,

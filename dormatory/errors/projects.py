@@ -72,8 +72,8 @@ class TransactionEndedError(DormatoryError):
         self.revision = revision
         super().__init__(
             f"revision {revision} ended its transaction by itself",
-            why="a commit() or rollback() in it parts what it does from the entry in the version table",
-            fix="check what of it is there, then use op.get_context().autocommit_block() in place of that call",
+            why="a commit() or rollback() in it separates its changes from its entry in the version table",
+            fix="check what took effect, then use op.get_context().autocommit_block() in place of that call",
         )
 
 

@@ -37,11 +37,11 @@ class ParityDifference:
     def __str__(self) -> str:
         """Return the difference as one sentence."""
         if self.sqlite is None or self.postgresql is None:
-            side, there = ("SQLite", self.sqlite) if self.postgresql is None else ("PostgreSQL", self.postgresql)
-            return f"{self.object}: only on {side}{f' ({_truncate(there)})' if there else ''}"
+            side, text = ("SQLite", self.sqlite) if self.postgresql is None else ("PostgreSQL", self.postgresql)
+            return f"{self.object}: only on {side}{f' ({_truncate(text)})' if text else ''}"
         aspect = f"{self.aspect} " if self.aspect else ""
-        here, there = _truncate(self.sqlite), _truncate(self.postgresql)
-        return f"{self.object}: {aspect}{here} on SQLite, {there} on PostgreSQL"
+        on_sqlite, on_postgresql = _truncate(self.sqlite), _truncate(self.postgresql)
+        return f"{self.object}: {aspect}{on_sqlite} on SQLite, {on_postgresql} on PostgreSQL"
 
 
 def _truncate(text: str | None) -> str:
@@ -201,9 +201,10 @@ def _pair_unequal_parts(
     sqlite_parts: Sequence[PortablePart], postgresql_parts: Sequence[PortablePart]
 ) -> Iterator[tuple[PortablePart | None, PortablePart | None]]:
     """Yield the parts without an equal on the other side, in pairs where two are meant to be the same."""
-    known, there = {part.meaning for part in postgresql_parts}, {part.meaning for part in sqlite_parts}
-    left = [part for part in sqlite_parts if part.meaning not in known]
-    right = [part for part in postgresql_parts if part.meaning not in there]
+    sqlite_meanings = {part.meaning for part in sqlite_parts}
+    postgresql_meanings = {part.meaning for part in postgresql_parts}
+    left = [part for part in sqlite_parts if part.meaning not in postgresql_meanings]
+    right = [part for part in postgresql_parts if part.meaning not in sqlite_meanings]
     for pairing_key in _PAIRING_KEYS:
         for part in tuple(left):
             found = next(

@@ -237,12 +237,20 @@ def _normal_default(node: Node, family: str) -> Node | None:
 
 
 def _reference_node(constraint: Constraint) -> Node:
-    there = constraint.references
-    if there is None:
+    reference = constraint.references
+    if reference is None:
         return ("text", constraint.definition)
-    pairs = sorted(zip(map(str.lower, constraint.columns), map(str.lower, there.columns), strict=False))
+    pairs = sorted(zip(map(str.lower, constraint.columns), map(str.lower, reference.columns), strict=False))
     deferred = "INITIALLY DEFERRED" if "INITIALLY DEFERRED" in constraint.definition else ""
-    return ("references", there.table.lower(), tuple(pairs), there.on_update, there.on_delete, there.match, deferred)
+    return (
+        "references",
+        reference.table.lower(),
+        tuple(pairs),
+        reference.on_update,
+        reference.on_delete,
+        reference.match,
+        deferred,
+    )
 
 
 def _column_names(node: Node) -> set[str]:

@@ -82,15 +82,15 @@ def _is_renamed_text(before: str, after: str, renamed: NamePairs) -> bool:
     if (before, after) in renamed:
         return True
     old, new = (_WORDS.findall(text) for text in (before, after))
-    place = there = 0
-    while place < len(old) and there < len(new):
-        one, other = old[place].strip('"'), new[there].strip('"')
-        place, there = place + 1, there + 1
+    old_place = new_place = 0
+    while old_place < len(old) and new_place < len(new):
+        one, other = old[old_place].strip('"'), new[new_place].strip('"')
+        old_place, new_place = old_place + 1, new_place + 1
         if one != other:
             if (one, other) not in renamed:
                 return False
-            place, there = _after_alias(old, place, other), _after_alias(new, there, one)
-    return place == len(old) and there == len(new)
+            old_place, new_place = _after_alias(old, old_place, other), _after_alias(new, new_place, one)
+    return old_place == len(old) and new_place == len(new)
 
 
 def _after_alias(words: Sequence[str], place: int, name: str) -> int:

@@ -305,8 +305,8 @@ class TestConfirmation:
             upgrade(small_project, target)
         assert str(raised.value) == (
             "revision 002 ended its transaction by itself "
-            "(a commit() or rollback() in it parts what it does from the entry in the version table); "
-            "check what of it is there, then use op.get_context().autocommit_block() in place of that call"
+            "(a commit() or rollback() in it separates its changes from its entry in the version table); "
+            "check what took effect, then use op.get_context().autocommit_block() in place of that call"
         )
         assert "002" not in current(small_project, target)
 

@@ -111,7 +111,7 @@ class PostgreSQLReplicaSource:
         Raises MissingExtensionsError, ServerTooOldError, ProgramFailedError.
         """
         began = perf_counter()
-        here, notes = prepare_server(self._server, self._traits)
+        server_traits, notes = prepare_server(self._server, self._traits)
         with throwaway.scratch_postgresql(self._server) as replica:
             self._copy_settings(replica)
             if sample:
@@ -122,7 +122,9 @@ class PostgreSQLReplicaSource:
             source = f"PostgreSQL {self._traits.version}"
             yield (
                 replica,
-                ReplicaInfo(source, f"PostgreSQL {here.version}", tables, rows, perf_counter() - began, sample, notes),
+                ReplicaInfo(
+                    source, f"PostgreSQL {server_traits.version}", tables, rows, perf_counter() - began, sample, notes
+                ),
             )
 
     @contextmanager
@@ -161,7 +163,7 @@ class PostgreSQLReplicaSource:
             if cursor.fetchone() != ("on", True):
                 raise DatabaseFailedError(
                     f"a session on {self._target} could write",
-                    why="something between us and the server does not pass on that it shall be read-only",
+                    why="something between us and the server does not pass on our read-only setting",
                     fix="give the server's own address in DATABASE_URL",
                 )
         return found

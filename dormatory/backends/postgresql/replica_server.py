@@ -35,24 +35,24 @@ class ServerTraits:
     roles: tuple[str, ...]
 
 
-def prepare_server(server: Server, there: ServerTraits) -> tuple[ServerTraits, tuple[str, ...]]:
+def prepare_server(server: Server, target_traits: ServerTraits) -> tuple[ServerTraits, tuple[str, ...]]:
     """Check that a throwaway server can hold a copy of a database, and create the roles that the copy names.
 
     Return the traits of the server, and notes on what differs. Raises ServerTooOldError, MissingExtensionsError.
     """
     with postgresql_driver_connection(server.database("postgres")) as connection:
         connection.autocommit = True
-        here = read_traits(connection)
-        if there.major > here.major:
-            raise ServerTooOldError(there.version, here.version, programs.POSTGRES_BIN_VARIABLE)
+        server_traits = read_traits(connection)
+        if target_traits.major > server_traits.major:
+            raise ServerTooOldError(target_traits.version, server_traits.version, programs.POSTGRES_BIN_VARIABLE)
         with connection.cursor() as cursor:
             cursor.execute("SELECT name FROM pg_catalog.pg_available_extensions")
             known = {name for (name,) in cursor.fetchall()}
-            if missing := [name for name in there.extensions if name not in known]:
-                raise MissingExtensionsError(missing, here.version, programs.POSTGRES_BIN_VARIABLE)
-            for role in sorted(set(there.roles) - set(here.roles)):
+            if missing := [name for name in target_traits.extensions if name not in known]:
+                raise MissingExtensionsError(missing, server_traits.version, programs.POSTGRES_BIN_VARIABLE)
+            for role in sorted(set(target_traits.roles) - set(server_traits.roles)):
                 cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-    return here, tuple(_server_differences(there, here))
+    return server_traits, tuple(_server_differences(target_traits, server_traits))
 
 
 def read_traits(connection: Any) -> ServerTraits:
@@ -69,10 +69,11 @@ def read_traits(connection: Any) -> ServerTraits:
     return ServerTraits(dotted, number // 10000, collation, encoding, tuple(settings or ()), extensions, roles)
 
 
-def _server_differences(there: ServerTraits, here: ServerTraits) -> Iterator[str]:
-    if there.major != here.major:
-        yield f"the target runs PostgreSQL {there.version}, the copy {here.version}: locks and times may differ"
-    if there.collation != here.collation:
-        yield f"the target sorts as {there.collation}, the copy as {here.collation}"
-    if there.encoding != here.encoding:
-        yield f"the target is in {there.encoding}, the copy in {here.encoding}"
+def _server_differences(target_traits: ServerTraits, server_traits: ServerTraits) -> Iterator[str]:
+    if target_traits.major != server_traits.major:
+        versions = f"the target runs PostgreSQL {target_traits.version}, the copy {server_traits.version}"
+        yield f"{versions}: locks and times may differ"
+    if target_traits.collation != server_traits.collation:
+        yield f"the target sorts as {target_traits.collation}, the copy as {server_traits.collation}"
+    if target_traits.encoding != server_traits.encoding:
+        yield f"the target is in {target_traits.encoding}, the copy in {server_traits.encoding}"

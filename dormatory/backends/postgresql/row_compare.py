@@ -25,18 +25,20 @@ def compare_rows(
     Without a key only the numbers of rows are compared.
     """
     name = DIALECT.qualified_name(*table)
-    with postgresql_driver_connection(source) as there, postgresql_driver_connection(clone) as here:
-        old, new = there.cursor(), here.cursor()
+    with postgresql_driver_connection(source) as source_driver, postgresql_driver_connection(clone) as clone_driver:
+        old, new = source_driver.cursor(), clone_driver.cursor()
         if not key:
             before, now = (_row_count(cursor, name) for cursor in (old, new))
             return [before, before - now]
         keys, others = ([DIALECT.quote_identifier(column) for column in listed] for listed in (key, columns))
         _copy_rows(old, new, name, ", ".join([*keys, *others]))
-        gone = f"n.{keys[0]} IS NULL"
+        is_missing = f"n.{keys[0]} IS NULL"
         # As text: json has no equality.
-        counts = [f"count(*) FILTER (WHERE NOT {gone} AND o.{it}::text IS DISTINCT FROM n.{it}::text)" for it in others]
+        counts = [
+            f"count(*) FILTER (WHERE NOT {is_missing} AND o.{it}::text IS DISTINCT FROM n.{it}::text)" for it in others
+        ]
         on = " AND ".join(f"o.{it} = n.{it}" for it in keys)
-        listed = ", ".join(["count(*)", f"count(*) FILTER (WHERE {gone})", *counts])
+        listed = ", ".join(["count(*)", f"count(*) FILTER (WHERE {is_missing})", *counts])
         new.execute(f"SELECT {listed} FROM {_COPIED_ROWS} AS o LEFT JOIN {name} AS n ON {on}")  # noqa: S608  # quoted
         return list(new.fetchone())
 

@@ -149,7 +149,8 @@ class Sample:
     def _parent_rows(self, link: _ForeignKey, ctids: set[str]) -> dict[int, set[str]]:
         child, parent = self._tables[link.child], self._tables[link.parent]
         on = sql.SQL(" AND ").join(
-            sql.SQL("p.{} = c.{}").format(sql.Identifier(there), sql.Identifier(here)) for here, there in link.columns
+            sql.SQL("p.{} = c.{}").format(sql.Identifier(parent_column), sql.Identifier(column))
+            for column, parent_column in link.columns
         )
         query = sql.SQL(
             "SELECT DISTINCT p.tableoid::bigint, p.ctid::text FROM {} AS p JOIN ONLY {} AS c ON {} "

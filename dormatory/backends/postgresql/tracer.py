@@ -208,30 +208,30 @@ class PostgreSQLStatementTracer:
 
     def _rebuilt_indexes(self, files: dict[int, int]) -> list[str]:
         """Return the indexes that ALTER TYPE dropped and created again, unless they kept their file."""
-        gone = {
+        dropped = {
             oid for oid, file in files.items() if not file and self._relations_before[oid].file
         } - self._dropped_indexes
-        self._dropped_indexes |= gone
+        self._dropped_indexes |= dropped
         indexes = {
             oid: self._relations_before[oid]
-            for oid in gone
+            for oid in dropped
             if self._relations_before[oid].table not in {0, *self._dropped_indexes}
         }
         if not indexes:
             return []
-        again = list[str]()
+        rebuilt = list[str]()
         tables = ", ".join(str(table) for table in {index.table for index in indexes.values()})
-        olds = {(index.table, index.name): oid for oid, index in indexes.items()}
+        old_oids = {(index.table, index.name): oid for oid, index in indexes.items()}
         for oid, namespace, name, table, file in self._query(_INDEXES.format(tables)):
-            old = olds.get((table, relation_name(namespace, name)))
+            old = old_oids.get((table, relation_name(namespace, name)))
             if old is None:
                 continue
             seen = self._seen_files[oid] = self._seen_files.pop(old)
             self._relations_before[oid] = self._relations_before[old]
             if file not in seen:
                 seen.add(file)
-                again.append(self._relations_before[oid].name)
-        return again
+                rebuilt.append(self._relations_before[oid].name)
+        return rebuilt
 
     @property
     def _is_autocommit(self) -> bool:

@@ -35,7 +35,7 @@ _TYPE_CHANGE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _REFERENCES = re.compile(
-    rf"FOREIGN\s+KEY\s*\((?P<here>[^)]*)\)\s*REFERENCES\s+(?P<parent>{_NAME})\s*(?:\((?P<there>[^)]*)\))?",
+    rf"FOREIGN\s+KEY\s*\((?P<columns>[^)]*)\)\s*REFERENCES\s+(?P<parent>{_NAME})\s*(?:\((?P<parent_columns>[^)]*)\))?",
     re.IGNORECASE,
 )
 _CHECK = re.compile(r"\bCHECK\s*\(", re.IGNORECASE)
@@ -121,12 +121,12 @@ def _dangling_condition(definition: str, raw: Any) -> str:
     match = _REFERENCES.search(definition)
     if match is None:
         return ""
-    here = split_expressions(match["here"], DIALECT)
-    there = split_expressions(match["there"] or "", DIALECT) or [
+    columns = split_expressions(match["columns"], DIALECT)
+    parent_columns = split_expressions(match["parent_columns"] or "", DIALECT) or [
         DIALECT.quote_identifier(key) for key in _columns(raw, match["parent"]).key
     ]
-    given = " AND ".join(f"c.{name} IS NOT NULL" for name in here)
-    joined = " AND ".join(f"p.{parent} = c.{child}" for child, parent in zip(here, there, strict=True))
+    given = " AND ".join(f"c.{name} IS NOT NULL" for name in columns)
+    joined = " AND ".join(f"p.{parent} = c.{child}" for child, parent in zip(columns, parent_columns, strict=True))
     return f"{given} AND NOT EXISTS (SELECT FROM {match['parent']} AS p WHERE {joined})"  # the statement's own words
 
 

@@ -25,16 +25,18 @@ class SQLiteObjectBuilder:
     def relation(self, name: str) -> Table | View | None:
         """Return the table or view with this name in lower case, None if there is none."""
         self._cache.unread_tables.pop(name, None)
-        found = self._cache.relations.get(name)
-        if found is None:
+        schema_row = self._cache.relations.get(name)
+        if schema_row is None:
             return None
-        if found.type == "view":
-            return View(None, found.name, self._statement_body(found, 3), triggers=self._triggers(found.name))
-        return self._table(found)
+        if schema_row.type == "view":
+            return View(
+                None, schema_row.name, self._statement_body(schema_row, 3), triggers=self._triggers(schema_row.name)
+            )
+        return self._table(schema_row)
 
-    def _statement_body(self, found: SQLiteSchemaRow, words: int) -> str:
+    def _statement_body(self, schema_row: SQLiteSchemaRow, words: int) -> str:
         """Return a statement without its first words, which name the object."""
-        tokens = tokenize(found.sql, DIALECT)[words:]
+        tokens = tokenize(schema_row.sql, DIALECT)[words:]
         return render((self._name_or_string(token) for token in tokens), DIALECT)
 
     def _name_or_string(self, token: Token) -> Token:
@@ -44,34 +46,37 @@ class SQLiteObjectBuilder:
 
     def _triggers(self, table: str) -> tuple[Trigger, ...]:
         return tuple(
-            Trigger(found.name, self._statement_body(found, 3)) for found in self._cache.parts(table, "trigger")
+            Trigger(trigger.name, self._statement_body(trigger, 3)) for trigger in self._cache.parts(table, "trigger")
         )
 
-    def _table(self, found: SQLiteSchemaRow) -> Table:
-        if found.is_virtual:
-            return Table(None, found.name, "virtual table", definition=self._statement_body(found, 4))
+    def _table(self, schema_row: SQLiteSchemaRow) -> Table:
+        if schema_row.is_virtual:
+            return Table(None, schema_row.name, "virtual table", definition=self._statement_body(schema_row, 4))
         cache = self._cache
         try:
-            text = parse_table(found.sql)
+            text = parse_table(schema_row.sql)
             parents = tuple((part.table, *cache.parent(part.table)) for part in text.constraints if part.table)
-            indexes = tuple((other.name, other.sql) for other in cache.parts(found.name, "index"))
-            table = build_table(found.name, tuple(cache.columns(found.name)), found.sql, indexes, parents)
+            indexes = tuple((other.name, other.sql) for other in cache.parts(schema_row.name, "index"))
+            table = build_table(
+                schema_row.name, tuple(cache.columns(schema_row.name)), schema_row.sql, indexes, parents
+            )
         except SQLParseError:
-            return self._unread_table(found)
-        triggers = self._triggers(found.name)
+            return self._unread_table(schema_row)
+        triggers = self._triggers(schema_row.name)
         return replace(table, triggers=triggers) if triggers else table
 
-    def _unread_table(self, found: SQLiteSchemaRow) -> Table:
+    def _unread_table(self, schema_row: SQLiteSchemaRow) -> Table:
         """Return a table whose statement the parser cannot read: it is compared as a text."""
-        note = f"constraints of table {found.name}, one by one: its statement could not be read"
-        self._cache.unread_tables[found.name.lower()] = note
+        note = f"constraints of table {schema_row.name}, one by one: its statement could not be read"
+        self._cache.unread_tables[schema_row.name.lower()] = note
         return Table(
             None,
-            found.name,
-            columns=tuple(row.column() for row in self._cache.columns(found.name)),
+            schema_row.name,
+            columns=tuple(row.column() for row in self._cache.columns(schema_row.name)),
             indexes=tuple(
-                Index(other.name, canonical_sql(other.sql, DIALECT)) for other in self._cache.parts(found.name, "index")
+                Index(other.name, canonical_sql(other.sql, DIALECT))
+                for other in self._cache.parts(schema_row.name, "index")
             ),
-            triggers=self._triggers(found.name),
-            definition=canonical_sql(found.sql, DIALECT),
+            triggers=self._triggers(schema_row.name),
+            definition=canonical_sql(schema_row.sql, DIALECT),
         )

@@ -61,15 +61,15 @@ class SQLiteCatalogCache:
 
     def parts(self, name: str, kind: str) -> list[SQLiteSchemaRow]:
         """Return the indexes, or the triggers, of a table or view."""
-        found = (self._objects[key] for key in self._parts.get(name.lower(), ()))
-        return sorted((it for it in found if it.type == kind), key=lambda it: it.name)
+        schema_rows = (self._objects[key] for key in self._parts.get(name.lower(), ()))
+        return sorted((it for it in schema_rows if it.type == kind), key=lambda it: it.name)
 
     def parent(self, name: str) -> tuple[str, tuple[str, ...]]:
         """Return the name of a foreign key's parent as it was created, and the columns of its primary key."""
-        found = self.relations.get(name.lower())
+        schema_row = self.relations.get(name.lower())
         keys = sorted((row.key, row.name) for row in self.columns(name) if row.key)
-        is_table = found is not None and found.type == "table"
-        return found.name if found is not None and is_table else name, tuple(column for _, column in keys)
+        is_table = schema_row is not None and schema_row.type == "table"
+        return schema_row.name if schema_row is not None and is_table else name, tuple(column for _, column in keys)
 
     def update(
         self,
@@ -82,11 +82,11 @@ class SQLiteCatalogCache:
         affected = [self._objects[key] for key in (*removed, *objects) if key in self._objects]
         for key in self._objects.keys() & {*removed, *objects}:
             self._remove(key)
-        self._columns |= {name.lower(): its for name, its in columns.items()}
-        for key, found in objects.items():
-            self._add(key, found)
+        self._columns |= {name.lower(): rows for name, rows in columns.items()}
+        for key, schema_row in objects.items():
+            self._add(key, schema_row)
         affected += objects.values()
-        tables = {found.name.lower() for found in affected if found.type == "table"}
+        tables = {schema_row.name.lower() for schema_row in affected if schema_row.type == "table"}
         keys = {key for name in tables for key in self._referencing.get(name, ())}
         keys |= {
             key
@@ -94,51 +94,53 @@ class SQLiteCatalogCache:
             if bool(count) != bool(self.name_counts[name])
             for key in self._ambiguous.get(name, ())
         }
-        return {found.table.lower() for found in affected} | {self._objects[key].table.lower() for key in keys}
+        return {schema_row.table.lower() for schema_row in affected} | {
+            self._objects[key].table.lower() for key in keys
+        }
 
-    def _add(self, key: int, found: SQLiteSchemaRow) -> None:
-        self._objects[key] = found
+    def _add(self, key: int, schema_row: SQLiteSchemaRow) -> None:
+        self._objects[key] = schema_row
         self._register(key, 1)
-        if found.type in _RELATION_KINDS and found.table.lower() not in self._ignored:
-            self.relations[found.name.lower()] = found
+        if schema_row.type in _RELATION_KINDS and schema_row.table.lower() not in self._ignored:
+            self.relations[schema_row.name.lower()] = schema_row
 
     def _remove(self, key: int) -> None:
         self._register(key, -1)
-        found = self._objects.pop(key)
-        if found.type in _RELATION_KINDS:
-            self.relations.pop(found.name.lower(), None)
-            self._columns.pop(found.name.lower(), None)
+        schema_row = self._objects.pop(key)
+        if schema_row.type in _RELATION_KINDS:
+            self.relations.pop(schema_row.name.lower(), None)
+            self._columns.pop(schema_row.name.lower(), None)
 
     def _register(self, key: int, sign: int) -> None:
         """Add an object to the registers, or remove it with -1."""
-        found = self._objects[key]
-        if found.type == "table":
-            own = [row.name.lower() for row in self.columns(found.name)]
-            own += [found.name.lower()] * (found.table.lower() not in self._ignored)
+        schema_row = self._objects[key]
+        if schema_row.type == "table":
+            own = [row.name.lower() for row in self.columns(schema_row.name)]
+            own += [schema_row.name.lower()] * (schema_row.table.lower() not in self._ignored)
             for name in own:
                 self._previous_counts.setdefault(name, self.name_counts[name])
                 self.name_counts[name] += sign
-        entries = [(self._parts, found.table.lower())] * (found.type not in _RELATION_KINDS)
-        entries += [(self._referencing, name) for name in _referenced_tables(found)]
-        entries += [(self._ambiguous, name) for name in _ambiguous_names(found)]
+        entries = [(self._parts, schema_row.table.lower())] * (schema_row.type not in _RELATION_KINDS)
+        entries += [(self._referencing, name) for name in _referenced_tables(schema_row)]
+        entries += [(self._ambiguous, name) for name in _ambiguous_names(schema_row)]
         for register, name in entries:
             (register[name].add if sign > 0 else register[name].discard)(key)
-        if found.is_virtual:
+        if schema_row.is_virtual:
             (self._virtual.add if sign > 0 else self._virtual.discard)(key)
 
 
-def _referenced_tables(found: SQLiteSchemaRow) -> Iterator[str]:
+def _referenced_tables(schema_row: SQLiteSchemaRow) -> Iterator[str]:
     """Yield the parents of a table's foreign keys, in lower case."""
-    if found.type == "table" and not found.is_virtual:
+    if schema_row.type == "table" and not schema_row.is_virtual:
         try:
-            parts = parse_table(found.sql).constraints
+            parts = parse_table(schema_row.sql).constraints
         except SQLParseError:
             return
         yield from {part.table.lower() for part in parts if part.table}
 
 
-def _ambiguous_names(found: SQLiteSchemaRow) -> Iterator[str]:
+def _ambiguous_names(schema_row: SQLiteSchemaRow) -> Iterator[str]:
     """Yield, in lower case, quoted texts with capitals that are strings unless an object has that name."""
-    if found.type in _KINDS_WITH_BODY:
-        tokens = tokenize(found.sql, DIALECT)
+    if schema_row.type in _KINDS_WITH_BODY:
+        tokens = tokenize(schema_row.sql, DIALECT)
         yield from {token.text.lower() for token in tokens if token.quote == '"' and token.text != token.text.lower()}

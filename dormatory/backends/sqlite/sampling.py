@@ -86,13 +86,13 @@ def _add_parents(connection: sqlite3.Connection, rowids: dict[str, str | None]) 
 
 def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterator[_ForeignKey]:
     found: dict[int, tuple[str, list[tuple[str, str | None]]]] = {}
-    for number, parent, here, there in connection.execute(_REFERENCES, (table,)):
-        found.setdefault(number, (parent, []))[1].append((here, there))
+    for number, parent, column, parent_column in connection.execute(_REFERENCES, (table,)):
+        found.setdefault(number, (parent, []))[1].append((column, parent_column))
     for parent, columns in found.values():
         keys = _primary_key(connection, parent)
         named = [
-            (here, there or (keys[place] if place < len(keys) else "rowid"))
-            for place, (here, there) in enumerate(columns)
+            (column, parent_column or (keys[place] if place < len(keys) else "rowid"))
+            for place, (column, parent_column) in enumerate(columns)
         ]
         yield _ForeignKey(table, parent, tuple(named))
 

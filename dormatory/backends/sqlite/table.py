@@ -147,8 +147,8 @@ class _TableBuilder:
     def _foreign_key(self, part: ParsedConstraint) -> Constraint:
         table, keys = self._parents[part.table]
         columns = tuple(self._declared_names.get(name.lower(), name) for name in part.columns)
-        there = {name.lower(): name for name in keys}
-        referred = tuple(there.get(name.lower(), name) for name in part.referred_columns) or keys
+        parent_names = {name.lower(): name for name in keys}
+        referred = tuple(parent_names.get(name.lower(), name) for name in part.referred_columns) or keys
         reference = Reference(None, table, referred, part.on_update, part.on_delete, part.match)
         words = [
             f"FOREIGN KEY {_column_list(columns)} REFERENCES {_lowercase_identifier(table)} {_column_list(referred)}"

@@ -68,11 +68,11 @@ def find_dangling_rows(raw: Any) -> Iterator[Violation]:
         links = fetch_rows(raw.cursor(), query, (table, number))
         parent = links[0][0]
         keys = _columns(raw, parent).key or ("rowid",)
-        pairs = [(here, there or keys[place]) for place, (_, here, there) in enumerate(links)]
-        given = " AND ".join(f"c.{_quote(here)} IS NOT NULL" for here, _ in pairs)
-        joined = " AND ".join(f"p.{_quote(there)} = c.{_quote(here)}" for here, there in pairs)
+        pairs = [(column, parent_column or keys[place]) for place, (_, column, parent_column) in enumerate(links)]
+        given = " AND ".join(f"c.{_quote(column)} IS NOT NULL" for column, _ in pairs)
+        joined = " AND ".join(f"p.{_quote(parent_column)} = c.{_quote(column)}" for column, parent_column in pairs)
         condition = f"{given} AND NOT EXISTS (SELECT 1 FROM {_quote(parent)} AS p WHERE {joined})"  # noqa: S608  # quoted
-        yield _make_violation("FOREIGN KEY", table, tuple(here for here, _ in pairs), condition, raw)
+        yield _make_violation("FOREIGN KEY", table, tuple(column for column, _ in pairs), condition, raw)
 
 
 def _unique_violation(rest: str, statement: str, index: Any, copies: Any, raw: Any) -> Violation | None:

@@ -79,11 +79,11 @@ def arrange(entries: Sequence[ArchiveEntry], *, last: ArchiveEntry | None = None
         if entry.kind not in _WAITING_KINDS:
             owner = owners[entry.number]
             owner.dependencies |= {owners[number] for number in entry.dependencies & owners.keys()} - {owner}
-    for found in objects:
-        found.section = len(_SECTIONS) if found.head is last else _section(found)
+    for item in objects:
+        item.section = len(_SECTIONS) if item.head is last else _section(item)
     writer = _BlockWriter(owners.keys())
-    for found in _objects_in_order(objects):
-        writer.write(found)
+    for item in _objects_in_order(objects):
+        writer.write(item)
     return writer.blocks()
 
 
@@ -113,8 +113,8 @@ def _owner_entry(entry: ArchiveEntry, needed: list[ArchiveEntry]) -> ArchiveEntr
     if entry.kind in {"SEQUENCE", "INDEX", "STATISTICS"}:  # their names do not contain the table's
         needed = relations
     named = [other for other in needed if other.namespace == entry.namespace and _is_part_name(entry.name, other.name)]
-    found = named or relations or needed
-    return max(found, key=lambda other: (len(other.name), other.name, other.namespace), default=None)
+    candidates = named or relations or needed
+    return max(candidates, key=lambda other: (len(other.name), other.name, other.namespace), default=None)
 
 
 def _is_part_name(part: str, whole: str) -> bool:
@@ -122,12 +122,12 @@ def _is_part_name(part: str, whole: str) -> bool:
     return part == whole or part.startswith(f"{whole} ") or whole.endswith(f" {part}")
 
 
-def _section(found: _DumpObject) -> int:
+def _section(item: _DumpObject) -> int:
     """Return the section of an object; a function that needs a table does not move that table forward."""
-    section = _SECTION_NUMBERS.get(found.head.kind, _SECTION_NUMBERS["*"])
+    section = _SECTION_NUMBERS.get(item.head.kind, _SECTION_NUMBERS["*"])
     if section >= _SECTION_NUMBERS["TABLE"]:
         return section
-    seen, pending = {found}, [found]
+    seen, pending = {item}, [item]
     while pending:
         for needed in pending.pop().dependencies - seen:
             if needed.head.kind in _RELATION_KINDS:
@@ -140,20 +140,20 @@ def _section(found: _DumpObject) -> int:
 def _objects_in_order(objects: Iterable[_DumpObject]) -> Iterator[_DumpObject]:
     """Yield objects by section and name, each after what it needs, except in a circle."""
     seen: set[_DumpObject] = set()
-    for first in sorted(objects, key=lambda found: found.sort_key):
+    for first in sorted(objects, key=lambda item: item.sort_key):
         if first in seen:
             continue
         seen.add(first)
-        path = [(first, iter(sorted(first.dependencies, key=lambda found: found.sort_key)))]
+        path = [(first, iter(sorted(first.dependencies, key=lambda item: item.sort_key)))]
         while path:  # a loop, not a recursion: a chain of references may be longer than Python's stack
-            found, needed = path[-1]
+            item, needed = path[-1]
             following = next((other for other in needed if other not in seen), None)
             if following is None:
                 path.pop()
-                yield found
+                yield item
             else:
                 seen.add(following)
-                path.append((following, iter(sorted(following.dependencies, key=lambda found: found.sort_key))))
+                path.append((following, iter(sorted(following.dependencies, key=lambda item: item.sort_key))))
 
 
 class _BlockWriter:
@@ -165,33 +165,33 @@ class _BlockWriter:
         self._waiting: dict[_DumpObject, list[ArchiveEntry]] = {}
         self._blocks: list[DumpBlock] = []
 
-    def write(self, found: _DumpObject) -> None:
+    def write(self, item: _DumpObject) -> None:
         """Write an object's block, and then what waited for it."""
-        self._finish_view(found)
+        self._finish_view(item)
         # Comments stay in the order of their columns.
-        parts = sorted(found.parts, key=lambda part: (_PART_ORDER[part.kind], part.kind != "COMMENT" and part.name))
-        self._write(found, found.title, [found.head, *parts])
+        parts = sorted(item.parts, key=lambda part: (_PART_ORDER[part.kind], part.kind != "COMMENT" and part.name))
+        self._write(item, item.title, [item.head, *parts])
         progress = True
         while progress:
             progress = False
-            for other in sorted(self._waiting, key=lambda kept: kept.sort_key):
+            for other in sorted(self._waiting, key=lambda item: item.sort_key):
                 progress |= self._write(other, f"{other.title}, continued", self._waiting.pop(other))
 
     def blocks(self) -> tuple[DumpBlock, ...]:
         """Return the blocks; in a real archive no statement waits at the end."""
         if self._waiting:
-            message = f"circular: {', '.join(found.title for found in self._waiting)}"
+            message = f"circular: {', '.join(item.title for item in self._waiting)}"
             raise AssertionError(message)
         return tuple(self._blocks)
 
-    def _write(self, found: _DumpObject, title: str, entries: list[ArchiveEntry]) -> bool:
+    def _write(self, item: _DumpObject, title: str, entries: list[ArchiveEntry]) -> bool:
         statements: list[str] = []
         while ready := next((entry for entry in entries if self._is_ready(entry)), None):
             entries.remove(ready)
             statements.append(ready.sql)
             self._written.add(ready.number)
         if entries:
-            self._waiting[found] = entries
+            self._waiting[item] = entries
         if statements:
             self._blocks.append(DumpBlock(title, tuple(statements)))
         return bool(statements)
@@ -199,14 +199,14 @@ class _BlockWriter:
     def _is_ready(self, entry: ArchiveEntry) -> bool:
         return entry.dependencies & self._known <= self._written
 
-    def _finish_view(self, found: _DumpObject) -> None:
+    def _finish_view(self, item: _DumpObject) -> None:
         """Write a view at once where pg_dump gives an empty one first, because it writes keys after views."""
-        for part in found.parts:
-            if part.kind == "RULE" and part.name == f"{found.head.name} _RETURN":
-                whole = replace(part, number=found.head.number, dependencies=part.dependencies - {found.head.number})
+        for part in item.parts:
+            if part.kind == "RULE" and part.name == f"{item.head.name} _RETURN":
+                whole = replace(part, number=item.head.number, dependencies=part.dependencies - {item.head.number})
                 if self._is_ready(whole):
                     sql = part.sql.replace("CREATE OR REPLACE VIEW", "CREATE VIEW", 1)
-                    found.head = replace(whole, kind=found.head.kind, name=found.head.name, sql=sql)
-                    found.parts.remove(part)
+                    item.head = replace(whole, kind=item.head.kind, name=item.head.name, sql=sql)
+                    item.parts.remove(part)
                     self._written.add(part.number)
                 return
