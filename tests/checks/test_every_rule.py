@@ -56,7 +56,7 @@ def leave_uncommitted(project: SmallProject) -> None:
     connect_to(project, 'os.environ["DATABASE_URL"]', "connection.exec_driver_sql('SELECT 1')")
 
 
-# What keeps a history from being played at all is seen where it is played.
+# These rules fire only when a history is really played.
 BREAKING: dict[str, Callable[[SmallProject], None]] = {
     "baseline-fails": break_baseline,
     "models-fail": break_models,

@@ -174,8 +174,7 @@ def test_an_upgrade_that_is_missing_is_an_error() -> None:
         "upgrade: object = print",
     ],
 )
-def test_a_function_may_be_given_in_any_way_that_python_has(given: str) -> None:
-    """What a module imports, assigns or defines under a condition is there."""
+def test_a_function_may_be_imported_assigned_or_defined_under_a_condition(given: str) -> None:
     script = Script.parse(
         Path("001_a.py"), f"revision = '001'\ndown_revision = None\n{given}\ndef downgrade(): pass".encode()
     )
@@ -311,7 +310,7 @@ print({{"sqlalchemy", "alembic"}} & sys.modules.keys())
 def test_two_sets_of_files_merge_as_git_merges_them(
     before: dict[str, bytes], ours: dict[str, bytes], theirs: dict[str, bytes], expected: dict[str, bytes]
 ) -> None:
-    def named(files: dict[str, bytes]) -> dict[Path, bytes]:
+    def by_path(files: dict[str, bytes]) -> dict[Path, bytes]:
         return {Path(name): source for name, source in files.items()}
 
-    assert merge_sources(named(before), named(ours), named(theirs)) == named(expected)
+    assert merge_sources(by_path(before), by_path(ours), by_path(theirs)) == by_path(expected)

@@ -46,7 +46,9 @@ op.add_column("a", sa.Column("number", sa.Integer))
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
+def recording_and_history(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server
+) -> tuple[Recording, History]:
     project = SmallProject(tmp_path_factory.mktemp("squawk"))
     down = 'raise NotImplementedError("only the upgrade is checked")'
     project.write_revision("001", TABLES, down)
@@ -66,10 +68,12 @@ def line_of(path: str, text: str) -> int:
 
 
 def test_squawk_findings_on_existing_tables_are_reported_unless_our_rules_measure_them(
-    played: tuple[Recording, History],
+    recording_and_history: tuple[Recording, History],
 ) -> None:
-    ran = executed_ddl(*played)
-    found = list(squawk_findings(ran, squawk_messages(ran, played[0]), replaced=RULES_REPLACED_IN_SQUAWK))
+    ran = executed_ddl(*recording_and_history)
+    found = list(
+        squawk_findings(ran, squawk_messages(ran, recording_and_history[0]), replaced=RULES_REPLACED_IN_SQUAWK)
+    )
     assert [(each.object, each.severity, each.revision) for each in found] == [
         ("ban-drop-not-null a", Severity.NOTE, "002"),
         ("ban-truncate-cascade", Severity.WARNING, "002"),
@@ -79,15 +83,17 @@ def test_squawk_findings_on_existing_tables_are_reported_unless_our_rules_measur
     assert "(squawk: ban-truncate-cascade)" in found[1].message
 
 
-def test_fewer_excluded_rules_give_more_squawk_findings(played: tuple[Recording, History]) -> None:
-    ran = executed_ddl(*played)
-    found = squawk_findings(ran, squawk_messages(ran, played[0]), replaced=RULES_REPLACED_IN_SQUAWK, excluded=())
+def test_fewer_excluded_rules_give_more_squawk_findings(recording_and_history: tuple[Recording, History]) -> None:
+    ran = executed_ddl(*recording_and_history)
+    found = squawk_findings(
+        ran, squawk_messages(ran, recording_and_history[0]), replaced=RULES_REPLACED_IN_SQUAWK, excluded=()
+    )
     (bigint,) = [each for each in found if each.object == "prefer-bigint-over-int a"]
     assert bigint.location.line == line_of(bigint.location.path, "add_column")
 
 
-def test_squawk_reads_ddl_in_the_transactions_it_ran_in(played: tuple[Recording, History]) -> None:
-    text = executed_ddl(*played)["002"].text
+def test_squawk_reads_ddl_in_the_transactions_it_ran_in(recording_and_history: tuple[Recording, History]) -> None:
+    text = executed_ddl(*recording_and_history)["002"].text
     assert "UPDATE" not in text
     assert [line for line in text.splitlines() if line in {"BEGIN;", "COMMIT;"}] == ["BEGIN;", "COMMIT;"] * 2
     assert text.index("COMMIT;") < text.index("TRUNCATE") < text.rindex("BEGIN;")

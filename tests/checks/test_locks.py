@@ -34,7 +34,7 @@ def execute_call(text: str) -> str:
 
 @dataclass(frozen=True)
 class Case:
-    """An upgrade on tables a and b of its own, and what is reported: rules with the objects they are about."""
+    """An upgrade on tables a and b of its own, and the rules that report it, with the objects they are about."""
 
     upgrade: str
     found: tuple[str, ...] = ()
@@ -227,7 +227,9 @@ def table_creations(*names: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server) -> tuple[Recording, History]:
+def recording_and_history(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.Server
+) -> tuple[Recording, History]:
     """All cases, played as one history; where rows would not fit, they are deleted first."""
     project = SmallProject(tmp_path_factory.mktemp("locks"))
     disable_lock_timeout(project)
@@ -246,9 +248,9 @@ def played(tmp_path_factory: pytest.TempPathFactory, postgres_server: throwaway.
 
 
 @pytest.fixture(scope="module")
-def reported(played: tuple[Recording, History]) -> tuple[Finding, ...]:
+def all_findings(recording_and_history: tuple[Recording, History]) -> tuple[Finding, ...]:
     """The findings of all cases."""
-    return tuple(check_locks(*played))
+    return tuple(check_locks(*recording_and_history))
 
 
 def findings_of(name: str, found: Iterable[Finding]) -> list[Finding]:
@@ -258,14 +260,14 @@ def findings_of(name: str, found: Iterable[Finding]) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_blocking_operations_are_found_and_similar_ones_are_not(name: str, reported: tuple[Finding, ...]) -> None:
+def test_blocking_operations_are_found_and_similar_ones_are_not(name: str, all_findings: tuple[Finding, ...]) -> None:
     number = REVISION_NUMBERS[name]
-    found = tuple(f"{each.rule} {each.object}" for each in findings_of(name, reported))
+    found = tuple(f"{each.rule} {each.object}" for each in findings_of(name, all_findings))
     assert found == tuple(with_table_names(each, number) for each in CASES[name].found)
 
 
-def test_a_finding_has_the_line_the_statement_and_the_lock(reported: tuple[Finding, ...]) -> None:
-    (found,) = findings_of("foreign key", reported)
+def test_a_finding_has_the_line_the_statement_and_the_lock(all_findings: tuple[Finding, ...]) -> None:
+    (found,) = findings_of("foreign key", all_findings)
     a, b = table_names(REVISION_NUMBERS["foreign key"])
     assert "create_foreign_key" in Path(found.location.path).read_text().splitlines()[found.location.line - 1]
     assert found.sql.startswith(f"ALTER TABLE {a} ADD CONSTRAINT")
@@ -274,30 +276,30 @@ def test_a_finding_has_the_line_the_statement_and_the_lock(reported: tuple[Findi
     assert found.backend == "postgresql"
 
 
-def test_the_remedy_of_an_index_is_the_same_index_built_concurrently(reported: tuple[Finding, ...]) -> None:
-    (plain,), (expression,) = findings_of("index", reported), findings_of("index on an expression", reported)
+def test_the_remedy_of_an_index_is_the_same_index_built_concurrently(all_findings: tuple[Finding, ...]) -> None:
+    (plain,), (expression,) = findings_of("index", all_findings), findings_of("index on an expression", all_findings)
     a = table_names(REVISION_NUMBERS["index"])[0]
     assert f'op.create_index("ix_{a}", "{a}", ["word"], postgresql_concurrently=True)' in plain.hint
     assert "CREATE INDEX CONCURRENTLY" in expression.hint
     assert "lower(word)" in expression.hint
 
 
-def test_unused_names_may_be_removed(played: tuple[Recording, History]) -> None:
+def test_unused_names_may_be_removed(recording_and_history: tuple[Recording, History]) -> None:
     a = table_names(REVISION_NUMBERS["column dropped"])[0]
-    found = list(check_locks(*played, used_columns={a: frozenset({"id"})}))
+    found = list(check_locks(*recording_and_history, used_columns={a: frozenset({"id"})}))
     assert [
         each for name in ("column dropped", "column renamed", "table renamed") for each in findings_of(name, found)
     ] == []
 
 
-def test_names_in_use_are_reported_as_in_use(played: tuple[Recording, History]) -> None:
+def test_names_in_use_are_reported_as_in_use(recording_and_history: tuple[Recording, History]) -> None:
     a = table_names(REVISION_NUMBERS["column dropped"])[0]
-    (found,) = findings_of("column dropped", check_locks(*played, used_columns={a: frozenset({"word"})}))
+    (found,) = findings_of("column dropped", check_locks(*recording_and_history, used_columns={a: frozenset({"word"})}))
     assert "the models of the base reference use it" in found.message
 
 
-def test_a_revision_without_a_timeout_is_found_where_others_have_one(reported: tuple[Finding, ...]) -> None:
-    found = {each.revision: each for each in reported if each.rule == "no-lock-timeout"}
+def test_a_revision_without_a_timeout_is_found_where_others_have_one(all_findings: tuple[Finding, ...]) -> None:
+    found = {each.revision: each for each in all_findings if each.rule == "no-lock-timeout"}
     numbers = {name: f"{number:03d}" for name, number in REVISION_NUMBERS.items()}
     assert found[numbers["constant default"]].severity is Severity.WARNING
     assert numbers["lock timeout"] not in found

@@ -34,7 +34,7 @@ def parity_comment(*names: str, explicit: bool = True) -> ParityComment:
 
 
 def snapshots(tags: Column, *indexes: Index, table: str = "docs") -> tuple[Snapshot, Snapshot]:
-    """Return a table with a column of text on SQLite, and with this column and these indexes on PostgreSQL."""
+    """Return two snapshots: a table with a text column on SQLite, and with `tags` and `indexes` on PostgreSQL."""
     sqlite = Table(None, table, columns=(Column("tags", "TEXT"),))
     postgresql = Table("public", table, columns=(tags,), indexes=indexes)
     return Snapshot(tables=(sqlite,)), Snapshot(tables=(postgresql,))

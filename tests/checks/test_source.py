@@ -36,7 +36,7 @@ down_revision = "001"
 
 
 def revision_script(upgrade: str, downgrade: str = "pass", extra: str = "") -> Script:
-    """Return a revision; what it does stands at the places that the arguments give."""
+    """Return a revision with this code in its two functions, and `extra` above them."""
     body = "\n\n".join(
         f"def {name}():\n{textwrap.indent(textwrap.dedent(code).strip(), '    ')}"
         for name, code in (("upgrade", upgrade), ("downgrade", downgrade))

@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def upgraded(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+def project_at_head(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
     """Another copy, with its database at head."""
     copy = tmp_path_factory.mktemp("reading") / "dormatory"
     shutil.copytree(project, copy)
@@ -85,9 +85,9 @@ def test_the_list_has_one_line_for_each_documented_task(project: Path) -> None:
     assert [match and match[1] for match in found] == sorted(manual)
 
 
-def test_the_list_loads_no_database_library(project: Path, upgraded: Path) -> None:
+def test_the_list_loads_no_database_library(project: Path, project_at_head: Path) -> None:
     listed = python("-c", INVOKE_AND_LIST_IMPORTS, "--list", cwd=project)
-    current = python("-c", INVOKE_AND_LIST_IMPORTS, "db.current", cwd=upgraded)
+    current = python("-c", INVOKE_AND_LIST_IMPORTS, "db.current", cwd=project_at_head)
 
     assert (listed.code, listed.stderr) == (0, "imported:\n")
     assert "sqlalchemy" in current.stderr  # the watch would have seen it
@@ -100,15 +100,15 @@ def test_the_child_process_that_runs_alembic_does_not_load_invoke(project: Path)
 
 
 @pytest.mark.parametrize("use", READING_COMMANDS)
-def test_a_reading_task_answers_the_same_everywhere_and_creates_nothing(upgraded: Path, use: str) -> None:
-    nested = upgraded / "dormatory" / "project" / "templates"
-    before = file_contents(upgraded)
+def test_a_reading_task_answers_the_same_everywhere_and_creates_nothing(project_at_head: Path, use: str) -> None:
+    nested = project_at_head / "dormatory" / "project" / "templates"
+    before = file_contents(project_at_head)
 
-    above, below = inv(*use.split(), cwd=upgraded), inv(*use.split(), cwd=nested)
+    above, below = inv(*use.split(), cwd=project_at_head), inv(*use.split(), cwd=nested)
 
     assert (above.code, above.stderr) == (0, "")
     assert below == above
-    assert file_contents(upgraded) == before
+    assert file_contents(project_at_head) == before
 
 
 @pytest.mark.parametrize(("use", "code"), [("db.status", 0), ("db.current", 3)])

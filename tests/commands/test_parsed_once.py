@@ -1,4 +1,4 @@
-"""A command reads and parses each revision file once."""
+"""A command reads and parse_counts each revision file once."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def parses(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, int]]:
+def parse_counts(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, int]]:
     """How often each revision file of a project was parsed."""
     small_project.write_table_revisions("a", "b", "c")
     small_project.write_revision("004", "# parity: ix_a: no reason\npass")
     counts: Counter[str] = Counter()
     parse = ast.parse
 
-    def counted(source: Any, filename: str | Path = "<unknown>", *arguments: Any, **options: Any) -> Any:
+    def count_and_parse(source: Any, filename: str | Path = "<unknown>", *arguments: Any, **options: Any) -> Any:
         counts[str(filename)] += 1
         return parse(source, filename, *arguments, **options)
 
-    monkeypatch.setattr(ast, "parse", counted)
+    monkeypatch.setattr(ast, "parse", count_and_parse)
     files = sorted(small_project.versions.glob("*.py"))
     return lambda: {file.name[:3]: counts[str(file)] for file in files}
 
@@ -46,26 +46,32 @@ def commit(project: SmallProject) -> None:
         subprocess.run(["git", *arguments], cwd=project.root, check=True)
 
 
-def test_a_check(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+def test_a_check_parses_each_file_once(small_project: SmallProject, parse_counts: Callable[[], dict[str, int]]) -> None:
     check_project(small_project.project, CheckRequest(("sqlite",)))
-    assert parses() == ONCE
+    assert parse_counts() == ONCE
 
 
-def test_a_check_against_a_reference(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+def test_a_check_against_a_reference_parses_each_file_once(
+    small_project: SmallProject, parse_counts: Callable[[], dict[str, int]]
+) -> None:
     commit(small_project)
     check_project(small_project.project, CheckRequest(("sqlite",), since="main", base="main"))
-    assert parses() == ONCE
+    assert parse_counts() == ONCE
 
 
-def test_the_checksums(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+def test_writing_checksums_parses_each_file_once(
+    small_project: SmallProject, parse_counts: Callable[[], dict[str, int]]
+) -> None:
     commit(small_project)
     write_checksums(small_project.project, reason="002: why")
-    assert parses() == ONCE
+    assert parse_counts() == ONCE
 
 
-def test_the_fast_path(small_project: SmallProject, parses: Callable[[], dict[str, int]]) -> None:
+def test_the_fast_path_parses_each_file_once(
+    small_project: SmallProject, parse_counts: Callable[[], dict[str, int]]
+) -> None:
     url = f"sqlite:///{small_project.root}/x.db"
     small_project.upgrade(url)
-    before = parses()
+    before = parse_counts()
     assert reached_head(small_project.project, small_project.project.target({"DATABASE_URL": url})) is not None
-    assert {name: count - before[name] for name, count in parses().items()} == ONCE
+    assert {name: count - before[name] for name, count in parse_counts().items()} == ONCE

@@ -53,7 +53,7 @@ def integrity_rules(project: SmallProject, reference: str = "main") -> list[str]
     ]
 
 
-def merged(project: SmallProject, reference: str) -> tuple[Script, ...]:
+def merge_with_checkout(project: SmallProject, reference: str) -> tuple[Script, ...]:
     theirs = read_scripts_at(project.project, reference)
     return merge_scripts(project.project, reference, ours=read_scripts(project.project), theirs=theirs)
 
@@ -146,7 +146,9 @@ def test_two_branches_that_add_a_revision_conflict_in_git_and_in_the_graph(publi
     add_checksums(published.project)
     commit(published)
 
-    (heads,) = (found for found in check_graph(merged(published, "theirs")) if found.rule == "several-heads")
+    (heads,) = (
+        found for found in check_graph(merge_with_checkout(published, "theirs")) if found.rule == "several-heads"
+    )
     assert heads.message == "the history has 2 heads: 003, a03"
     assert [found.rule for found in check_graph(read_scripts(published.project))] == ["empty-revision"]
     assert git(published, "status", "--short").stdout == ""
@@ -156,4 +158,4 @@ def test_two_branches_that_add_a_revision_conflict_in_git_and_in_the_graph(publi
 def test_a_revision_that_one_branch_renamed_is_merged_once(published: SmallProject) -> None:
     git(published, "checkout", "-qb", "ours")
     (published.versions / "002_x.py").rename(published.versions / "002_better_name.py")
-    assert list(check_graph(merged(published, "main"))) == []
+    assert list(check_graph(merge_with_checkout(published, "main"))) == []

@@ -128,7 +128,7 @@ class TestRehearse:
         first = found.observations[0]
         assert [(it.table, it.inserted, it.updated, it.deleted) for it in first.written_rows] == [("a", 0, 1, 0)]
         assert found.replica is not None
-        assert found.replica.rows == 3  # the version table's included
+        assert found.replica.rows == 3  # including that of the version table
         assert json_codec.from_json(json_codec.to_json(recording)) == recording
 
     @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
@@ -251,7 +251,7 @@ class TestRowsLost:
 
 
 class TestOffendingRows:
-    """Revisions that fail on rows: which rows these are."""
+    """The rows that a revision fails on."""
 
     @pytest.mark.parametrize(
         ("target", "upgrade", "rule", "count"),
@@ -408,7 +408,7 @@ class TestSample:
             target,
             f"INSERT INTO p VALUES {people}",
             f"INSERT INTO a VALUES {chain}",
-            "UPDATE p SET a_id = id WHERE id / 3 * 3 = id",  # which closes circles
+            "UPDATE p SET a_id = id WHERE id / 3 * 3 = id",  # rows that refer to each other in a circle
             create=self.CREATE,
         )
         if target.backend_name == "postgresql":
@@ -533,9 +533,8 @@ class TestWaits:
             )
             found, _ = run_rehearsal(small_project, target, monkeypatch)
         tried = {(it.table, it.direction) for it in found.observations[0].waits}
-        assert tried == {
-            ("b", Direction.UPGRADE)
-        }  # whose lock is the stronger one, and which the way back leaves alone
+        # The upgrade locks b more strongly than a; the downgrade does not lock it.
+        assert tried == {("b", Direction.UPGRADE)}
         assert found.not_checked == ("readers and writers of tables that 002 locks, too: a",)
 
 

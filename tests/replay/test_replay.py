@@ -178,17 +178,17 @@ class TestRoutes:
     ) -> None:
         seen: list[tuple[tuple[str, ...], list[str]]] = []
 
-        def look(target: Target) -> None:
+        def record_tables(target: Target) -> None:
             with sa.create_engine(target.sqlalchemy_url(), poolclass=sa.NullPool).connect() as connection:
                 tables = sorted(sa.inspect(connection).get_table_names())
             seen.append((scratch.current_revisions(small_project.project, target), tables))
 
         small_project.write_table_revisions("a", "b", "c")
         small_project.write_revision("002", "op.create_table('b', sa.Column('id', sa.Integer))", downgrade)
-        replay_history(small_project.project, maker, on_head=look)
-        replay_history(small_project.project, maker, on_head=look, only=("003",))
+        replay_history(small_project.project, maker, on_head=record_tables)
+        replay_history(small_project.project, maker, on_head=record_tables, only=("003",))
         small_project.write_revision("003", "1 / 0")
-        replay_history(small_project.project, maker, on_head=look)
+        replay_history(small_project.project, maker, on_head=record_tables)
 
         assert seen == [(("003",), ["a", "alembic_version", "b", "c"])] * 2
 

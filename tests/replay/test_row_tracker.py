@@ -96,13 +96,13 @@ def database(
         found = TrackedDatabase(connection, small_project)
         read = contents.read_rows
 
-        def noting(connection: sa.Connection, schema: Snapshot, **options: object) -> Contents:
-            held = read(connection, schema, **options)  # type: ignore[arg-type]
+        def read_and_record(connection: sa.Connection, schema: Snapshot, **options: object) -> Contents:
+            rows_read = read(connection, schema, **options)  # type: ignore[arg-type]
             if "tables" in options:
-                found.tables_read.append({it.name for it in held.tables})
-            return held
+                found.tables_read.append({it.name for it in rows_read.tables})
+            return rows_read
 
-        monkeypatch.setattr(contents, "read_rows", noting)
+        monkeypatch.setattr(contents, "read_rows", read_and_record)
         yield found
 
 

@@ -1,4 +1,4 @@
-"""Projects that we did not write: each way in which an env.py finds its database, and each habit, as an example."""
+"""Projects with their own env.py: an example of each way to find the database, and of each other difference."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def env_code(
     configure: str = "target_metadata=None",
     run: str = "context.run_migrations()",
 ) -> str:
-    """Return an env.py as `alembic init` writes it, with another source of the URL or another habit."""
+    """Return an env.py as `alembic init` writes it, with another source of the URL or other code."""
     return "\n".join(
         (
             "import os",
@@ -132,11 +132,11 @@ def external_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Externa
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replay in this process, which is faster, in tests that do not depend on the worker."""
 
-    def direct(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
+    def call_here(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
         return function(*arguments, *([on_message] if on_message else []))
 
     for module in (schedule, remaining_routes, scratch):
-        monkeypatch.setattr(module, "call_in_worker", direct)
+        monkeypatch.setattr(module, "call_in_worker", call_here)
 
 
 def replay_on_sqlite(external_project: ExternalProject) -> Recording:
@@ -354,7 +354,7 @@ class TestBaseline:
 
 
 @pytest.mark.usefixtures("in_this_process")
-class TestHabits:
+class TestVariants:
     def test_a_history_without_downgrades_is_reported_once_and_replayed_once(
         self, external_project: ExternalProject
     ) -> None:
@@ -362,7 +362,8 @@ class TestHabits:
         for before, name in ((None, "a"), ("a", "b"), ("b", "c")):
             external_project.revision(name, CREATE_TABLE.format(name), None, after=before)
         assert [rule for rule, _ in rules_and_messages(external_project)] == ["no-downgrades"]
-        assert len((external_project.root / "runs").read_text()) == 3  # walk, names, one run
+        # For the replay, for the name of the version table, and for the one run.
+        assert len((external_project.root / "runs").read_text()) == 3
 
     def test_one_transaction_over_the_whole_run(self, external_project: ExternalProject) -> None:
         external_project.env(env_code(enter="connectable.begin()"))
