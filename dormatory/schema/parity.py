@@ -103,8 +103,10 @@ def _column_differences(sqlite: PortableTable, postgresql: PortableTable) -> Ite
     for name in sorted(sqlite_columns.keys() | postgresql_columns.keys()):
         label = f"{sqlite.name}.{name}"
         if name in sqlite_columns and name in postgresql_columns:
-            for aspect, here, there in _differing_aspects(sqlite_columns[name], postgresql_columns[name], sqlite.parts):
-                yield ParityDifference(sqlite.name, label, f"column {label}", aspect, here, there)
+            for aspect, on_sqlite, on_postgresql in _differing_aspects(
+                sqlite_columns[name], postgresql_columns[name], sqlite.parts
+            ):
+                yield ParityDifference(sqlite.name, label, f"column {label}", aspect, on_sqlite, on_postgresql)
         else:
             sides = [
                 column_summary(side[name].source) if name in side else None

@@ -75,7 +75,9 @@ def _add_parents(connection: sqlite3.Connection, rowids: dict[str, str | None]) 
             number, of_child = rowids[tables[parent]], rowids[tables[child]]
             if not number or (not of_child and turn > 1):
                 continue
-            on = " AND ".join(f"p.{_quote(there)} = c.{_quote(here)}" for here, there in link.columns)
+            on = " AND ".join(
+                f"p.{_quote(parent_column)} = c.{_quote(column)}" for column, parent_column in link.columns
+            )
             new = f"WHERE c.{of_child} IN (SELECT id FROM temp.kept_{child} WHERE round = {turn - 1})"  # noqa: S608  # numbers
             added += connection.execute(
                 f"INSERT OR IGNORE INTO temp.kept_{parent} SELECT p.{number}, {turn} "  # noqa: S608  # quoted
