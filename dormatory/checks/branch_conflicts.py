@@ -43,7 +43,7 @@ BRANCHES_COLLIDE = Rule(
     "graph",
     Severity.WARNING,
     meaning="branches that are joined change the same thing",
-    why="Each was written without the other. Which of them comes last is chance, and so is what is left.",
+    why="Each was written without the other. Which of them is applied last is chance, and so is the result.",
     recipe="""
     # one after the other instead of side by side:
     down_revision = "014"

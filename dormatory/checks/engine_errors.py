@@ -60,7 +60,7 @@ WRONG_DATABASE = Rule(
     "roundtrip",
     Severity.ERROR,
     meaning="env.py did not go to the database that it was given",
-    why="What is played there says nothing, and may hit a database that matters.",
+    why="A replay there proves nothing, and may damage a database that matters.",
     recipe='url_variable = ["APP_DATABASE_URL"]  # the variable that it reads, in the settings of the project',
 )
 

@@ -38,7 +38,8 @@ REVISION_UNSUMMED = Rule(
     "integrity",
     Severity.ERROR,
     meaning="a revision has no line in versions.sum, or its line is older than the revision",
-    why="""The line is what makes two branches meet in git, and what shows later that the revision was changed.""",
+    why="""Because of its line, two branches that each add a revision conflict in git, and a later change of the
+    revision is found.""",
     recipe="inv db.sum",
 )
 

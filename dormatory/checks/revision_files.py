@@ -67,7 +67,7 @@ NO_DOWNGRADES = Rule(
     "graph",
     Severity.WARNING,
     meaning="no revision of the history has a downgrade function",
-    why="The project only goes forward. That is a decision, and it is said once.",
+    why="The project is never downgraded. That may be intended, so it is reported once.",
     recipe='irreversible = "restore the backup"  # at the top of each revision',
 )
 
@@ -121,7 +121,7 @@ EMPTY_REVISION = Rule(
     Severity.WARNING,
     meaning="the upgrade of a revision does nothing",
     why="""Usually autogenerate was run against a database that had the change already. A merge of branches, a branch
-    label and a mere depends_on are meant to be empty.""",
+    label and a depends_on alone are meant to be empty.""",
     recipe="""
     inv db.revision --message "Add user table"  # compares with a scratch database at head
     """,

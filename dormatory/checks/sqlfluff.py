@@ -73,7 +73,7 @@ SQL_UNPARSABLE = Rule(
     "sql",
     Severity.NOTE,
     meaning="sqlfluff cannot read SQL written by hand",
-    why="Its grammar lacks something, or the statement is composed at run time. It was not judged.",
+    why="Its grammar lacks something, or the statement is composed at run time. It was not checked.",
     recipe="op.execute(sa.text(...))  # one statement, written out",
 )
 
