@@ -21,12 +21,11 @@ from dormatory.backends.queries import VERSION_TABLE, VERSIONS_QUERY
 from dormatory.backends.registry import backend_by_name, backend_for
 from dormatory.errors import MissingDatabaseError
 from dormatory.project.checksum_update import add_checksums_with
-from dormatory.project.project import Project
+from dormatory.project.project import TARGET_ATTRIBUTE, Project
 from dormatory.runtime import autogenerate, guards, numbering
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.lock_retry import with_lock_retries
 from dormatory.runtime.progress import Notice
-from dormatory.runtime.runner import TARGET_ATTRIBUTE
 from dormatory.system.signals import call_on_signals
 
 if TYPE_CHECKING:

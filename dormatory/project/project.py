@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
 CONFIG_VARIABLE = "ALEMBIC_CONFIG"  # Alembic's own
+# In Alembic's Config.attributes: the database that a command acts on; without it env.py reads DATABASE_URL.
+TARGET_ATTRIBUTE = "dormatory.target"
 _OUR_ENVIRONMENT = re.compile(
     r"^\s*(?:from dormatory import .*\benvironment\b|(?:from|import) dormatory\.environment\b)", re.MULTILINE
 )

@@ -16,6 +16,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
+from dormatory.project.project import TARGET_ATTRIBUTE
 from dormatory.runtime import external_env, guards, sqlite_batch  # noqa: F401  # importing sqlite_batch makes Alembic use it
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveStarted, ignore_progress
@@ -37,10 +38,6 @@ class AlembicEnvironment:
 
     metadata: tuple[MetaData, ...]
     version_table: str
-
-
-# Among Alembic's attributes: the database to act on, for our own env.py, which else reads DATABASE_URL.
-TARGET_ATTRIBUTE = "dormatory.target"
 
 
 class Runner:

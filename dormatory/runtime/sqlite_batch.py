@@ -41,6 +41,7 @@ class SQLiteBatchImpl(SQLiteImpl):
             is_needed
             and is_plain
             and self.connection is not None
+            and not self.as_sql  # then there is no database to read
             and _has_referenced_tables(self.connection, batch_op.table_name)
         ):
             batch_op.reflect_kwargs = {**batch_op.reflect_kwargs, "resolve_fks": False}

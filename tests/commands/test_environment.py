@@ -363,6 +363,23 @@ class TestOffline:
             assert f"scripts/versions/{last}_x.py:{line}" in ended.err
             assert len(ended.err.splitlines()) == 1
 
+    def test_a_rebuild_that_needs_the_database_is_refused_in_plain_alembic_too(
+        self, small_project: SmallProject
+    ) -> None:
+        small_project.write_table_revisions("a")
+        rebuild = 'with op.batch_alter_table("a") as batch: batch.alter_column("id", type_=sa.Text())'
+        small_project.write_revision("002", rebuild)
+        for ended in (
+            small_project.run("dormatory", "upgrade", "--sql", url="sqlite:///x.db"),
+            small_project.alembic("upgrade", "head", "--sql", url="sqlite:///x.db"),
+        ):
+            assert ended.code != 0
+            assert "scripts/versions/002_x.py:11 (it reads the database, and --sql has none)" in ended.out + ended.err
+
+    def test_env_leaves_alembics_own_rebuild_to_plain_alembic(self, small_project: SmallProject) -> None:
+        code = "import sys, dormatory.environment; print('dormatory.runtime.sqlite_batch' in sys.modules)"
+        assert small_project.run_code(code).out == "False\n"
+
 
 class TestTarget:
     """The same project and file from every directory; the same server as psql uses."""
