@@ -53,7 +53,8 @@ class ExecutedDDL:
 
 def executed_ddl(recording: Recording, history: History) -> Mapping[str, ExecutedDDL]:
     """Return the DDL of each upgrade by revision; statements that write or read rows are left out."""
-    if not backend_by_name(recording.backend).has_lock_rules:  # squawk reads the statements of no other backend
+    # Without a step no backend was opened, and squawk reads the statements of no other backend.
+    if not recording.steps or not backend_by_name(recording.backend).has_lock_rules:
         return {}
     dialect = dialect_by_name(recording.backend)
     upgrades = (Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps)

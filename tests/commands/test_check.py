@@ -201,6 +201,16 @@ def write_models(project: SmallProject, columns: str) -> None:
                 "environment.run(metadata)")  # fmt: skip
 
 
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_a_history_of_which_no_file_can_be_read_gives_its_findings(
+    small_project: SmallProject, inv: Inv, backend: str
+) -> None:
+    (small_project.versions / "001_x.py").write_text("revision, down_revision = '001', None\n")
+    ended = inv("db.check", "--only=graph,roundtrip,locks,sql", f"--backend={backend}")
+    assert (ended.code, ended.err) == (1, "")
+    assert "error[unreadable-revision]" in ended.out
+
+
 def test_names_that_published_models_use_are_reported(small_project: SmallProject) -> None:
     create = f'op.create_table("a", sa.Column("id", sa.Integer, primary_key=True), {COLUMNS})'
     small_project.write_revision("001", create, 'op.drop_table("a")')

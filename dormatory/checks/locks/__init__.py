@@ -35,7 +35,7 @@ def check_locks(
     revision, whatever their size. `used_columns` are the columns of each table that the models of the base reference
     use, None if they are unknown; only IN_USE_RULES depend on them.
     """
-    if not backend_by_name(recording.backend).has_lock_rules:
+    if not recording.steps or not backend_by_name(recording.backend).has_lock_rules:
         return
     dialect = dialect_by_name(recording.backend)
     upgrades = [Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps]
