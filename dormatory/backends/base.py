@@ -136,12 +136,6 @@ class Backend(ABC):
     has_namespaces: ClassVar[bool] = False
     """Whether a database has namespaces that must be created before their tables."""
 
-    limits_text_length: ClassVar[bool]
-    """Whether VARCHAR(32) refuses a longer text."""
-
-    has_lock_rules: ClassVar[bool] = False
-    """Whether the rules of the family `locks`, and squawk, can read its statements."""
-
     transaction_per_migration: ClassVar[bool]
     """Whether each revision commits on its own, or all pending ones together."""
 

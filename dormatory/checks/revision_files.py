@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import backend_by_name
+from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.finding import Severity
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
@@ -107,7 +107,7 @@ def check_revision_files(scripts: Sequence[Script], backends: Collection[str]) -
         yield from _empty_upgrade(script)
         if len(revision.id) > MAX_ID_LENGTH:
             message = f"its id has {len(revision.id)} characters, the version table holds {MAX_ID_LENGTH}"
-            is_refused = any(backend_by_name(name).limits_text_length for name in backends)
+            is_refused = any(dialect_by_name(name).limits_text_length for name in backends)
             severity = None if is_refused else Severity.NOTE
             yield finding_in(script, ID_TOO_LONG, message, "choose a shorter one", severity=severity, name="revision")
         if not _has_id_in_name(script) and (names_agree or script.path.stem.partition("_")[0] in ids):

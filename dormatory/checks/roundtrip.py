@@ -304,9 +304,7 @@ def _finding(
 ) -> Finding:
     """Return a finding where something failed, or at the downgrade where nothing did."""
     line = location.line or revision.downgrade_line or 1
-    # A failure in the revision itself names its file relative to the project; a finding has the whole path.
-    is_elsewhere = location.path and not revision.path.as_posix().endswith(f"/{location.path}")
-    location = Location(location.path if is_elsewhere else str(revision.path), line)
+    location = revision.whole_path(Location(location.path or str(revision.path), line))
     return rule.finding(
         message, hint, backend=recording.backend, object_name=object_name, revision=revision.id, location=location
     )

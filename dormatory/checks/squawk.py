@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.checks.finding import Severity
-from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
+from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade, recorded_upgrades
 from dormatory.checks.rule import Rule
 from dormatory.sql.operations import OperationKind
 
@@ -53,12 +52,7 @@ class ExecutedDDL:
 
 def executed_ddl(recording: Recording, history: History) -> Mapping[str, ExecutedDDL]:
     """Return the DDL of each upgrade by revision; statements that write or read rows are left out."""
-    # Without a step no backend was opened, and squawk reads the statements of no other backend.
-    if not recording.steps or not backend_by_name(recording.backend).has_lock_rules:
-        return {}
-    dialect = dialect_by_name(recording.backend)
-    upgrades = (Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps)
-    found = {upgrade.step.revision: _ddl_of(upgrade) for upgrade in upgrades}
+    found = {upgrade.step.revision: _ddl_of(upgrade) for upgrade in recorded_upgrades(recording, history)}
     return {name: script for name, script in found.items() if script.statement_lines}
 
 

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
-from dormatory.backends.registry import backend_by_name
+from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
@@ -201,7 +201,7 @@ def _evidence_findings(
         )
     for item in evidence:
         yield from _backend_findings(item, history, request.families)
-        if item.recording and backend_by_name(item.backend).has_lock_rules and "locks" in request.families:
+        if item.recording and dialect_by_name(item.backend).has_lock_rules and "locks" in request.families:
             yield from _lock_findings(project, history, item.recording, request.base or request.since)
     if "parity" in request.families:
         migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
@@ -249,7 +249,7 @@ def _families_with_evidence(families: frozenset[str], evidence: Sequence[Evidenc
     backends = {item.backend for item in evidence if item.recording}
     if not backends:
         return families - _REPLAY_FAMILIES
-    return families if any(backend_by_name(name).has_lock_rules for name in backends) else families - {"locks"}
+    return families if any(dialect_by_name(name).has_lock_rules for name in backends) else families - {"locks"}
 
 
 def _server(evidence: Evidence) -> CheckedServer:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from dormatory.errors.location import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class Revision:
     irreversible: str = ""
     lossy: str = ""
     downgrade_line: int = 0
+
+    def whole_path(self, location: Location) -> Location:
+        """Return a location with its whole path: in its own file a revision names it relative to the project."""
+        is_own = self.path.as_posix().endswith(f"/{location.path}")
+        return replace(location, path=str(self.path)) if is_own else location
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,12 @@ class Dialect:
     has_rowid: bool
     """Whether a primary key that is a single INTEGER column numbers the rows by itself."""
 
+    limits_text_length: bool
+    """Whether VARCHAR(32) refuses a longer text."""
+
+    has_lock_rules: bool
+    """Whether the rules of the family `locks`, and squawk, can read its statements."""
+
     def quote_identifier(self, name: str) -> str:
         """Return a name as SQL writes it: in quotes only where it needs them."""
         if _UNQUOTED_NAME.fullmatch(name) and name not in self.reserved_words and name not in self.special_words:

@@ -61,8 +61,6 @@ class PostgreSQLBackend(Backend):
     async_drivers = ("asyncpg", "psycopg")
     is_file = False
     has_namespaces = True
-    limits_text_length = True
-    has_lock_rules = True
     transaction_per_migration = True
     compares_defaults = True
     own_session_count = 2  # the lock is kept by one, the revisions run in the other

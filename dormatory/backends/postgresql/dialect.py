@@ -48,4 +48,6 @@ DIALECT = Dialect(
     like_ignores_case=False,
     has_static_types=True,
     has_rowid=False,
+    limits_text_length=True,
+    has_lock_rules=True,
 )

@@ -40,7 +40,6 @@ class SQLiteBackend(Backend):
     title = "SQLite"
     async_drivers = ("aiosqlite",)
     is_file = True
-    limits_text_length = False
     transaction_per_migration = False  # DDL is rolled back too, and nobody can see half of an upgrade
     backup_suffix = ".db"
 

@@ -34,4 +34,6 @@ DIALECT = Dialect(
     like_ignores_case=True,
     has_static_types=False,  # https://sqlite.org/datatype3.html
     has_rowid=True,  # https://sqlite.org/lang_createtable.html#rowid
+    limits_text_length=False,
+    has_lock_rules=False,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.checks.locks.duration import backfills_under_lock, missing_timeouts, statements_after_lock
 from dormatory.checks.locks.identifiers import long_identifiers
 from dormatory.checks.locks.indexes import index_changes
@@ -12,7 +11,7 @@ from dormatory.checks.locks.names_in_use import IN_USE_RULES, incompatible_chang
 from dormatory.checks.locks.partitions import partition_detaches
 from dormatory.checks.locks.rewrites import table_rewrites
 from dormatory.checks.locks.scans import unexplained_scans, validations_under_lock
-from dormatory.checks.locks.upgrade import Upgrade
+from dormatory.checks.locks.upgrade import recorded_upgrades
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -35,10 +34,7 @@ def check_locks(
     revision, whatever their size. `used_columns` are the columns of each table that the models of the base reference
     use, None if they are unknown; only IN_USE_RULES depend on them.
     """
-    if not recording.steps or not backend_by_name(recording.backend).has_lock_rules:
-        return
-    dialect = dialect_by_name(recording.backend)
-    upgrades = [Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps]
+    upgrades = recorded_upgrades(recording, history)
     for upgrade in upgrades:
         found = [finding for check in _CHECKS for finding in check(upgrade)]
         found += unexplained_scans(upgrade, {finding.location.line for finding in found})

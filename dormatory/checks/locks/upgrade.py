@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import dialect_by_name
 from dormatory.errors.location import Location
 from dormatory.recording.model import Direction, Lock
 from dormatory.sql.lock_modes import LOCK_MODES
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     from dormatory.checks.finding import Finding, Severity
     from dormatory.checks.rule import Rule
+    from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Leg, Statement, Step
+    from dormatory.recording.model import Leg, Recording, Statement, Step
     from dormatory.schema.snapshot import Enum, Snapshot, Table, View
     from dormatory.sql.dialect import Dialect
 
@@ -148,19 +150,27 @@ class Upgrade:
         severity: Severity | None = None,
     ) -> Finding:
         """Return a finding at the line that issued a statement."""
-        statement, path = executed.statement, self.revision.path
-        # A statement of the revision itself names its file relative to the project; a finding has the whole path.
-        file = str(path) if path.as_posix().endswith(f"/{statement.file}") else statement.file
+        statement = executed.statement
         return rule.finding(
             message,
             hint,
             severity=severity,
-            backend="postgresql",
+            backend=self.dialect.name,
             object_name=object_name,
             revision=self.revision.id,
-            location=Location(file, statement.line),
+            location=self.revision.whole_path(Location(statement.file, statement.line)),
             sql=statement.sql,
         )
+
+
+def recorded_upgrades(recording: Recording, history: History) -> tuple[Upgrade, ...]:
+    """Return the upgrades of a replay; none where no step was played, or where the rules cannot read the statements."""
+    if not recording.steps:  # then no backend was opened, and the recording names none
+        return ()
+    dialect = dialect_by_name(recording.backend)
+    if not dialect.has_lock_rules:
+        return ()
+    return tuple(Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps)
 
 
 def _has_failed(legs: Sequence[Leg], statement: Statement, issued: Sequence[Statement]) -> bool:
