@@ -36,7 +36,7 @@ class ProgramFailedError(DormatoryError):
 
 
 class ProgramKilledError(DormatoryError):
-    """A program that we started was ended by a signal from somebody else."""
+    """A program that we started was ended by a signal that we did not send."""
 
     is_failure = True
 

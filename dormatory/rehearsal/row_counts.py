@@ -11,6 +11,7 @@ from dormatory.rehearsal.model import WrittenRows
 from dormatory.sql import clauses
 from dormatory.sql.lexer import TokenKind, tokenize_statement
 from dormatory.sql.literals import string_value
+from dormatory.sql.names import BATCH_TABLE_PREFIX
 from dormatory.sql.nesting import nesting_depths
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from dormatory.sql.dialect import Dialect
     from dormatory.sql.lexer import Token
 
-_BATCH_TABLE_PREFIX = "_alembic_tmp_"
 _WRITE_VERBS = frozenset({"insert", "replace", "delete", "update"})
 
 
@@ -49,7 +49,7 @@ def _rows_by_statements(statements: Iterable[Statement], dialect: Dialect) -> It
         if not statement.line or statement.rows <= 0:
             continue
         verb, table = _verb_and_table(tokenize_statement(statement.sql, dialect))
-        if table and not table.startswith(_BATCH_TABLE_PREFIX):
+        if table and not table.startswith(BATCH_TABLE_PREFIX):
             counts.setdefault(table, Counter())["insert" if verb == "replace" else verb] += statement.rows
     for table in sorted(counts):
         yield WrittenRows(table, counts[table]["insert"], counts[table]["update"], counts[table]["delete"])

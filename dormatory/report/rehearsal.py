@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import backend_by_name
 from dormatory.recording.model import Direction, RouteKind
 from dormatory.report.sanitize import sanitize_line
+from dormatory.sql.names import BATCH_TABLE_PREFIX
 from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from dormatory.rehearsal.model import OffendingRows, Rehearsal, RevisionObservations, Wait, WrittenRows
 
 _LABEL_WIDTH = 10  # characters
-_BATCH_TABLE_PREFIX = "_alembic_tmp_"
 _DIRECTION_WORDS = {Direction.UPGRADE: "up", Direction.DOWNGRADE: "down", Direction.SECOND_UPGRADE: "again"}
 _ROUTE_WORDS = {RouteKind.DOWN: "back to where it was", RouteKind.UP: "up again in one run"}
 
@@ -92,8 +92,8 @@ def _rewritten_tables(leg: Leg) -> list[str]:
     found = {name for statement in leg.statements for name in statement.rewritten}
     for statement in leg.statements:
         words = statement.sql.replace('"', "").split(None, 3)
-        if [word.upper() for word in words[:2]] == ["INSERT", "INTO"] and words[2].startswith(_BATCH_TABLE_PREFIX):
-            found.add(words[2].removeprefix(_BATCH_TABLE_PREFIX).partition("(")[0])
+        if [word.upper() for word in words[:2]] == ["INSERT", "INTO"] and words[2].startswith(BATCH_TABLE_PREFIX):
+            found.add(words[2].removeprefix(BATCH_TABLE_PREFIX).partition("(")[0])
     return sorted(found)
 
 

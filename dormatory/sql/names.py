@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from dormatory.sql.dialect import Dialect
 
+BATCH_TABLE_PREFIX = "_alembic_tmp_"  # how Alembic names the new table while a batch operation rebuilds one
 _READABLE_LANGUAGES = frozenset({"plpgsql", "sql"})  # languages whose text shows what a routine does
 _WORDS = re.compile(r"[^\W\d]\w*")
 

@@ -165,7 +165,7 @@ class TestSQLite:
     def test_nothing_is_restored_next_to_the_journal_of_another_database(self, sqlite: Target, tmp_path: Path) -> None:
         backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         backend_for(sqlite).drop(sqlite)
-        sqlite.path.with_name("x.db-wal").write_bytes(b"rows of somebody")
+        sqlite.path.with_name("x.db-wal").write_bytes(b"rows of another database")
         with pytest.raises(LeftoverJournalError):
             backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
         assert directory_listing(sqlite.path) == ["x.db-wal"]

@@ -222,7 +222,7 @@ class TestSQLiteReset:
     ) -> None:
         target = target_of(small_project, f"sqlite:///{small_project.root}/new.db")
         left = small_project.root / f"new.db{suffix}"
-        left.write_bytes(b"rows of somebody")
+        left.write_bytes(b"rows of another database")
         with pytest.raises(DatabaseFailedError) as raised:
             backend_for(target).create(target)
         assert str(raised.value) == (
