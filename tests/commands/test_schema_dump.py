@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,9 +27,8 @@ def history(small_project: SmallProject) -> SmallProject:
     """A history of two tables whose schema files are committed to git."""
     small_project.write_table_revisions("room", "bed")
     list(schema_dump.write_dumps(small_project.project, BACKENDS, None))
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
-        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-        subprocess.run(["git", *identity, *arguments], cwd=small_project.root, check=True, capture_output=True)
+    small_project.git("init", "-q")
+    small_project.commit()
     return small_project
 
 

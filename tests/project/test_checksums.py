@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,29 +20,9 @@ if TYPE_CHECKING:
     from tests.conftest import SmallProject
 
 
-def git(project: SmallProject, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    names = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
-    return subprocess.run(["git", *names, *arguments], cwd=project.root, check=check, capture_output=True, text=True)
-
-
-def commit(project: SmallProject) -> None:
-    git(project, "add", "-A")
-    git(project, "commit", "-qm", "more")
-
-
 def checksum_lines(project: SmallProject) -> list[str]:
     text = (project.root / "scripts" / "versions.sum").read_text()
     return [line.split(" ", 2)[0] + line.partition("  ")[2] for line in text.splitlines()[1:]]
-
-
-@pytest.fixture
-def published(small_project: SmallProject) -> SmallProject:
-    """A project with two revisions and their checksums on its main branch."""
-    small_project.write_table_revisions("a", "b")
-    git(small_project, "init", "-q")
-    write_checksums(small_project.project)
-    commit(small_project)
-    return small_project
 
 
 def integrity_rules(project: SmallProject, reference: str = "main") -> list[str]:
@@ -137,25 +116,25 @@ def test_a_reason_for_no_revision_is_refused(published: SmallProject) -> None:
 
 
 def test_two_branches_that_add_a_revision_conflict_in_git_and_in_the_graph(published: SmallProject) -> None:
-    git(published, "checkout", "-qb", "theirs")
+    published.git("checkout", "-qb", "theirs")
     published.write_revision("003").rename(published.versions / "003_theirs.py")
     add_checksums(published.project)
-    commit(published)
-    git(published, "checkout", "-qb", "ours", "main")
+    published.commit()
+    published.git("checkout", "-qb", "ours", "main")
     published.write_revision("a03", after="002")
     add_checksums(published.project)
-    commit(published)
+    published.commit()
 
     (heads,) = (
         found for found in check_graph(merge_with_checkout(published, "theirs")) if found.rule == "several-heads"
     )
     assert heads.message == "the history has 2 heads: 003, a03"
     assert [found.rule for found in check_graph(read_scripts(published.project))] == ["empty-revision"]
-    assert git(published, "status", "--short").stdout == ""
-    assert "versions.sum" in git(published, "merge", "theirs", check=False).stdout
+    assert published.git("status", "--short") == ""
+    assert "versions.sum" in published.git("merge", "theirs", check=False)
 
 
 def test_a_revision_that_one_branch_renamed_is_merged_once(published: SmallProject) -> None:
-    git(published, "checkout", "-qb", "ours")
+    published.git("checkout", "-qb", "ours")
     (published.versions / "002_x.py").rename(published.versions / "002_better_name.py")
     assert list(check_graph(merge_with_checkout(published, "main"))) == []
