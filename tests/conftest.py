@@ -169,7 +169,7 @@ class SmallProject:
         return self.run("alembic", "-c", str(self.root / "alembic.ini"), *arguments, url=url, **environ)
 
     def git(self, *arguments: str, check: bool = True) -> str:
-        """Run git in this project, as somebody with a name, and return its output."""
+        """Run git in this project under a made-up identity, and return its output."""
         identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
         command = ["git", *identity, *arguments]
         return subprocess.run(command, cwd=self.root, check=check, capture_output=True, text=True).stdout
