@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from dormatory.backends.registry import backend_for
 from dormatory.checks.engine_errors import REPORTED_ERRORS, engine_error_finding
 from dormatory.commands.evidence import Evidence
-from dormatory.commands.schema_dump import committed_file
+from dormatory.commands.schema_dump import committed_file, text_or_empty
 from dormatory.errors import DatabaseFailedError
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
@@ -57,7 +57,7 @@ class _EvidenceCollector:
                 self._attempt(self._apply_history)
         file, dump = committed_file(self._project, self._backend), None
         if self._fresh_dump is not None and file.parent.is_dir():
-            dump = file, file.read_bytes().decode() if file.exists() else "", self._fresh_dump
+            dump = file, text_or_empty(file), self._fresh_dump
         return Evidence(self._backend, self._comparison, dump, recording, tuple(self._problems))
 
     def _replay(self, on_step: Callable[[Step], None]) -> Recording:

@@ -54,24 +54,29 @@ def committed_text(project: Project, backend: str, reference: str = "") -> str:
     return run_program(["git", "show", git_object], cwd=file.parent, fix=fix).stdout
 
 
+def text_or_empty(file: Path) -> str:
+    """Return the text of a schema file, "" if it is missing."""
+    return file.read_bytes().decode() if file.exists() else ""
+
+
 def fresh_dump(project: Project, maker: ScratchMaker) -> str:
     """Return the dump of a scratch database at head."""
     with scratch.at_revision(project, maker) as target:
-        return backend_for(target).dump.dump_schema(target, scratch.version_table(project, target))
+        return _dump(project, target)
 
 
 def live_dump(project: Project, target: Target) -> str:
     """Return the dump of the target itself; raises MissingDatabaseError."""
     if not backend_for(target).exists(target):
         raise MissingDatabaseError(str(target))
-    return backend_for(target).dump.dump_schema(target, scratch.version_table(project, target))
+    return _dump(project, target)
 
 
 def committed_and_fresh_dump(project: Project, backend: str) -> tuple[Path, str, str]:
     """Return the path of a schema file, its text (empty if the file is missing), and the text it should have."""
     file = committed_file(project, backend)
     with scratch.databases(backend) as maker:
-        return file, file.read_bytes().decode() if file.exists() else "", fresh_dump(project, maker)
+        return file, text_or_empty(file), fresh_dump(project, maker)
 
 
 def write_dumps(project: Project, backends: Sequence[str], directory: Path | None) -> Iterator[tuple[Path, bool]]:
@@ -104,8 +109,12 @@ def load_committed_dump(project: Project, target: Target) -> None:
     """
     text = committed_text(project, target.backend_name)
     backend_for(target).dump.load_schema(target, text)
-    if backend_for(target).dump.dump_schema(target, scratch.version_table(project, target)) != text:
+    if _dump(project, target) != text:
         raise DumpMismatchError(str(target), str(committed_file(project, target.backend_name)))
+
+
+def _dump(project: Project, target: Target) -> str:
+    return backend_for(target).dump.dump_schema(target, scratch.version_table(project, target))
 
 
 def write_dump(path: Path, text: str) -> bool:

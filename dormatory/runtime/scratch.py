@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from contextlib import chdir
+from contextlib import chdir, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from dormatory.runtime.worker import call_in_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
@@ -26,17 +26,15 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot
 
 
-@contextlib.contextmanager
-def databases(backend: str) -> Iterator[ScratchMaker]:
+def databases(backend: str) -> AbstractContextManager[ScratchMaker]:
     """Provide a function that creates empty databases on a backend; their server runs until the block ends.
 
     Raises UnsupportedBackendError for an unknown backend, ProgramMissingError if no server is installed.
     """
-    with backend_by_name(backend).scratch.scratch_databases() as maker:
-        yield maker
+    return backend_by_name(backend).scratch.scratch_databases()
 
 
-@contextlib.contextmanager
+@contextmanager
 def at_revision(project: Project, maker: ScratchMaker, revision: str = "heads") -> Iterator[Target]:
     """Provide a scratch database to which the history is applied up to a revision."""
     with maker() as target:
