@@ -188,6 +188,18 @@ class TestServer:
             "(permission denied to create database); see that the user may create databases, then try again\n",
         )
 
+    def test_a_psql_without_ssl_gets_the_advice_to_take_another(
+        self, inv: Inv, postgres_server: Server, tmp_path: Path
+    ) -> None:
+        why = 'sslmode value "require" invalid when SSL support is not compiled in'
+        (tmp_path / "psql").write_text(f"#!/bin/sh\necho 'psql: error: {why}' >&2; exit 2\n")
+        (tmp_path / "psql").chmod(0o755)
+        target = postgres_server.create_database()
+        ended = inv("db.create", url=target.url.set(database="mine"), DORMATORY_POSTGRES_BIN=str(tmp_path))
+        shown = str(target).replace(target.database, "mine")
+        fix = "install PostgreSQL's client programs, or set DORMATORY_POSTGRES_BIN to those with SSL"
+        assert ended == CommandResult(3, "", f"error: psql could not change {shown} (psql: error: {why}); {fix}\n")
+
     def test_an_unknown_user_is_named(self, inv: Inv, postgres_server: Server) -> None:
         url = f"postgresql://stranger@/postgres?host={postgres_server.socket_directory}"
         assert inv("db.current", url=url) == CommandResult(

@@ -203,11 +203,11 @@ class PostgreSQLBackend(Backend):
             if finished.code == 0:
                 return
             error_lines = target.mask(finished.stderr or finished.stdout).strip().splitlines()
-            raise DatabaseFailedError(
-                f"psql could not change {target}",
-                why=error_lines[0].removeprefix("ERROR:").strip() if error_lines else f"exit code {finished.code}",
-                fix="see that the user may create databases, then try again",
-            )
+            why = error_lines[0].removeprefix("ERROR:").strip() if error_lines else f"exit code {finished.code}"
+            fix = "see that the user may create databases, then try again"
+            if "SSL support is not compiled in" in why:  # as in the psql of the embedded server
+                fix = f"install PostgreSQL's client programs, or set {programs.POSTGRES_BIN_VARIABLE} to those with SSL"
+            raise DatabaseFailedError(f"psql could not change {target}", why=why, fix=fix)
         raise MissingDatabaseError(str(target.with_database(MAINTENANCE_DATABASES[0])))
 
 
