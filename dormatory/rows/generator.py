@@ -215,8 +215,8 @@ class _Filler:
             existing_count=count,
             with_extremes=self._with_extremes,
             reserved_keys=reserved_keys,
+            plain_columns=frozenset(name.lower() for id_, name in self._plain_columns if id_ == plan.id),
         )
-        factory.plain_columns = frozenset(name.lower() for id_, name in self._plain_columns if id_ == plan.id)
         for foreign_key in plan.foreign_keys:
             if foreign_key.parent in self._tables:
                 keys = [

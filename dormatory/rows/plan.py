@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from dormatory.rows import candidates, unique_values
+from dormatory.rows.near_duplicates import near_duplicates, normal_forms
 from dormatory.sql import evaluate
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ class ColumnPlan:
                 yield value
             elif self.conditions:
                 yield from self._formatted_value(number)
+
+    def varied_values(self, start: int, *, with_extremes: bool) -> Iterator[GeneratedValue]:
+        """Yield different values, each followed by one that almost equals it and, on request, by an extreme one."""
+        extremes = chain(filter(self.is_allowed, normal_forms(self.column_type)), self.extreme)
+        for number, value in enumerate(self.distinct_values(start)):
+            yield value
+            similar = self.near_duplicates(value)
+            yield from similar[number % len(similar) :][:1] if similar else ()
+            if number and with_extremes:
+                yield from islice(extremes, 1)
+
+    def near_duplicates(self, value: GeneratedValue) -> list[GeneratedValue]:
+        """Return the values that almost equal a value, without those that a condition on this column refuses."""
+        return [it for it in near_duplicates(self.column_type, value) if self.is_allowed(it)]
 
     def _formatted_value(self, number: int) -> Iterator[GeneratedValue]:
         """Yield values in formats that the conditions may require, at most one of each family."""

@@ -5,12 +5,19 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.rows.turns import FIRST_EXTREME_ROW, is_default_turn, is_null_turn, is_parentless_turn, value_for_turn
+from dormatory.rows.turns import (
+    FIRST_EXTREME_ROW,
+    KEY_SHARING_ROWS,
+    is_default_turn,
+    is_null_turn,
+    is_parentless_turn,
+    value_for_turn,
+)
 from dormatory.rows.used_keys import UsedKeys
 from dormatory.sql.evaluate import is_surely_false, referenced_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from dormatory.rows.plan import ColumnPlan, ForeignKeyPlan, TablePlan, UniqueKey
     from dormatory.rows.unique_values import GeneratedValue
@@ -28,7 +35,8 @@ class RowFactory:
     """Makes rows that differ where they must, from each other and from the existing rows.
 
     `existing_rows` hold only the columns of the table's keys; `reserved_keys` are keys that rows of other tables
-    already refer to. Set `parent_keys` to the keys that each foreign key may refer to.
+    already refer to; the `plain_columns`, in small letters, get no extremes. Set `parent_keys` to the keys that each
+    foreign key may refer to.
     """
 
     def __init__(
@@ -39,24 +47,32 @@ class RowFactory:
         existing_count: int = 0,
         with_extremes: bool = True,
         reserved_keys: Sequence[Mapping[str, GeneratedValue]] = (),
+        plain_columns: frozenset[str] = frozenset(),
     ) -> None:
         self.plan, self._existing_count, self._with_extremes = plan, existing_count, with_extremes
-        self._reserved_keys = reserved_keys
+        self._reserved_keys, self._plain_columns = reserved_keys, plain_columns
         self.parent_keys: dict[ForeignKeyPlan, Sequence[tuple[GeneratedValue, ...]]] = {}
-        self.plain_columns: frozenset[str] = frozenset()  # that get no extremes, in small letters
         self._columns = [column for column in plan.columns if not column.is_generated]
         self._columns_by_name = {column.lower_name: column for column in self._columns}
         self._not_null_columns = {column.lower_name for column in self._columns if not column.nullable}
         self._unique_columns = {
             next(iter(key.columns)) for key in plan.unique_keys if len(key.columns) == 1 and not key.predicate
         }
-        self._new_values = {column.lower_name: column.distinct_values(existing_count) for column in self._columns}
+        self._new_values = {column.lower_name: self._values_apart(column, existing_count) for column in self._columns}
         self._used_keys = UsedKeys(plan)
         self._rejected: list[tuple[frozenset[str], GeneratedRow]] = []
         self._first_row: GeneratedRow | None = None
         self._accepted_rows: list[GeneratedRow] = []
         for row in existing_rows:
             self._used_keys.add(self._used_keys.keys_of(row))
+
+    def _values_apart(self, column: ColumnPlan, start: int) -> Iterator[GeneratedValue]:
+        """Return different values for a column. Extreme keys would leave none for a revision that counts on."""
+        is_number_key = column.column_type.family == "integer" and column.name in self.plan.table.primary_key
+        return column.varied_values(start, with_extremes=self._has_extremes(column) and not is_number_key)
+
+    def _has_extremes(self, column: ColumnPlan) -> bool:
+        return self._with_extremes and column.lower_name not in self._plain_columns
 
     @property
     def enum_row_count(self) -> int:
@@ -111,7 +127,21 @@ class RowFactory:
         for column_index, column in enumerate(self._columns):
             if column.lower_name not in row and not self._is_left_to_default(column, row_index):
                 row[column.lower_name] = self._value_for_row(column, row_index, column_index)
+        if self._first_row and row_index in KEY_SHARING_ROWS:
+            self._share_keys(row, self._first_row, KEY_SHARING_ROWS.index(row_index))
         return row
+
+    def _share_keys(self, row: GeneratedRow, first: GeneratedRow, turn: int) -> None:
+        """Let a row have the keys of the first row, except for one column of each, whose values are almost equal."""
+        for key in self.plan.unique_keys:
+            words = sorted(key.columns & self._columns_by_name.keys())
+            if len(words) == 1 or any(self._needs_new_value(self._columns_by_name[word]) for word in words):
+                continue
+            differing = words[turn % len(words)]
+            row |= {word: first[word] for word in words if word != differing and word in first}
+            similar = self._columns_by_name[differing].near_duplicates(first.get(differing))
+            if similar:
+                row[differing] = similar[turn // len(words) % len(similar)]
 
     def _repeat_row(self, row: GeneratedRow) -> GeneratedRow:
         """Return the same row, with new values in the columns that must differ."""
@@ -160,8 +190,7 @@ class RowFactory:
             return None
         if self._needs_new_value(column) or column.is_auto_numbered:
             return next(self._new_values[column.lower_name], None)
-        with_extremes = self._with_extremes and column.lower_name not in self.plain_columns
-        return value_for_turn(column, row_index, column_index, with_extremes=with_extremes)
+        return value_for_turn(column, row_index, column_index, with_extremes=self._has_extremes(column))
 
     def _needs_new_value(self, column: ColumnPlan) -> bool:
         return column.lower_name in self._unique_columns or column.lower_name in self.plan.distinct_columns

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _NULL_ROW = 1  # NULL wherever it is allowed
 _DEFAULTS_ROW = 2  # the default wherever there is one
 FIRST_EXTREME_ROW = 3  # the first extreme of all columns
+KEY_SHARING_ROWS = (4, 6, 8, 10)  # half of a composite key is that of the first row
 _ROWS_PER_NULL = 7  # rows of a column with extremes until the next NULL
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dormatory.rows.plan import ColumnPlan, TablePlan, UniqueKey
+    from dormatory.sql.normal_form import Node
 
 KeyValues: TypeAlias = tuple[Any, ...]
 
@@ -46,15 +47,18 @@ def _key_values(key: UniqueKey, row: Mapping[str, Any], columns: Mapping[str, Co
     """Return the values of a key that must not be repeated, None if this row may be."""
     if key.predicate is not None and is_surely_false(key.predicate, row):
         return None
-    found = tuple(
-        _canonical_value(row.get(str(part[1]), UNDECIDED), columns.get(str(part[1])))
-        if part[0] == "name"
-        else evaluate(part, row)
-        for part in key.expressions
-    )
+    found = tuple(_key_part(part, row, columns) for part in key.expressions)
     if any(value is UNDECIDED for value in found) or (key.nulls_distinct and any(value is None for value in found)):
         return None
     return found
+
+
+def _key_part(part: Node, row: Mapping[str, Any], columns: Mapping[str, ColumnPlan]) -> Any:
+    """Return the value of one column or expression of a key."""
+    if part[0] == "name":
+        return _canonical_value(row.get(str(part[1]), UNDECIDED), columns.get(str(part[1])))
+    value = evaluate(part, row)
+    return value.lower() if part[0] == "collate" and part[2] == "nocase" and isinstance(value, str) else value
 
 
 def _canonical_value(value: Any, column: ColumnPlan | None) -> Any:
