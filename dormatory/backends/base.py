@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.parts import (
         Backup,
+        Counters,
         Dump,
         FastPath,
         Introspection,
@@ -154,6 +155,7 @@ class Backend(ABC):
     introspection: Introspection = _part()
     dump: Dump = _part()
     row_io: RowIO = _part()
+    counters: Counters = _part()
     tracer: Tracer = _part()
     replica: Replica = _part()
     probe: Probe = _part()

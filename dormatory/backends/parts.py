@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from dormatory.backends.counter import Counter
     from dormatory.backends.replica import ReplicaSource
     from dormatory.backends.row_io import CellForm, RowWriter
     from dormatory.backends.schema_tracker import SchemaTracker
@@ -106,6 +107,16 @@ class RowIO(Protocol):
 
     def row_writer(self, connection: Connection) -> RowWriter:
         """Return a writer on this connection; close it."""
+
+
+class Counters(Protocol):
+    """Part `counters`: what gives rows their keys."""
+
+    def numbered_columns(self, table: Table) -> tuple[str, ...]:
+        """Return the columns that take their keys from a counter."""
+
+    def read_counters(self, connection: Connection) -> tuple[Counter, ...]:
+        """Return the counters with their positions, once for each column that reads one, in a stable order."""
 
 
 class Tracer(Protocol):

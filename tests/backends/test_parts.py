@@ -7,6 +7,7 @@ import pytest
 from dormatory.backends.base import Backend
 from dormatory.backends.names import BACKEND_NAMES
 from dormatory.backends.postgresql import backup as postgresql_backup
+from dormatory.backends.postgresql import counters as postgresql_counters
 from dormatory.backends.postgresql import dump as postgresql_dump
 from dormatory.backends.postgresql import fast_path as postgresql_fast_path
 from dormatory.backends.postgresql import introspection as postgresql_introspection
@@ -21,6 +22,7 @@ from dormatory.backends.postgresql import url as postgresql_url
 from dormatory.backends.postgresql import violations as postgresql_violations
 from dormatory.backends.registry import backend_by_name
 from dormatory.backends.sqlite import backup as sqlite_backup
+from dormatory.backends.sqlite import counters as sqlite_counters
 from dormatory.backends.sqlite import dump as sqlite_dump
 from dormatory.backends.sqlite import fast_path as sqlite_fast_path
 from dormatory.backends.sqlite import introspection as sqlite_introspection
@@ -36,6 +38,7 @@ from dormatory.backends.sqlite import violations as sqlite_violations
 if TYPE_CHECKING:
     from dormatory.backends.parts import (
         Backup,
+        Counters,
         Dump,
         FastPath,
         Introspection,
@@ -57,6 +60,7 @@ BACKUPS: tuple[Backup, ...] = (sqlite_backup, postgresql_backup)
 SCRATCHES: tuple[Scratch, ...] = (sqlite_scratch, postgresql_scratch)
 INTROSPECTIONS: tuple[Introspection, ...] = (sqlite_introspection, postgresql_introspection)
 DUMPS: tuple[Dump, ...] = (sqlite_dump, postgresql_dump)
+COUNTERS: tuple[Counters, ...] = (sqlite_counters, postgresql_counters)
 ROW_IOS: tuple[RowIO, ...] = (sqlite_row_io, postgresql_row_io)
 TRACERS: tuple[Tracer, ...] = (sqlite_tracer, postgresql_tracer)
 REPLICAS: tuple[Replica, ...] = (sqlite_replica, postgresql_replica)
@@ -65,8 +69,8 @@ VIOLATIONS: tuple[Violations, ...] = (sqlite_violations, postgresql_violations)
 ROW_COMPARES: tuple[RowCompare, ...] = (sqlite_row_compare, postgresql_row_compare)
 ROW_COUNTS: tuple[RowCounts, ...] = (postgresql_row_counts,)
 MODULES: tuple[Any, ...] = (
-    *BACKUPS, *FAST_PATHS, *SCRATCHES, *INTROSPECTIONS, *DUMPS, *ROW_IOS, *TRACERS, *REPLICAS, *PROBES, *VIOLATIONS,
-    *ROW_COMPARES, *ROW_COUNTS,
+    *BACKUPS, *FAST_PATHS, *SCRATCHES, *INTROSPECTIONS, *DUMPS, *ROW_IOS, *COUNTERS, *TRACERS, *REPLICAS, *PROBES,
+    *VIOLATIONS, *ROW_COMPARES, *ROW_COUNTS,
 )  # fmt: skip
 
 PARTS = [name for name, value in vars(Backend).items() if type(value).__name__ == "_Part"]
