@@ -27,7 +27,7 @@ UNREADABLE_REVISION = Rule(
     why="""Alembic imports every file of the directory of revisions and stops at the first that is none. Helpers belong
     elsewhere.""",
     recipe="""
-    revision = "015"  # a plain text; it is read without running the file
+    revision = "015"
     down_revision = "014"
     """,
 )
@@ -41,7 +41,11 @@ def unreadable_revision(script: Script) -> Iterator[Finding]:
         yield UNREADABLE_REVISION.finding(message, "correct the file", location=location)
     elif script.revision is None:
         line = function_line(script.tree, "revision")
-        message = "its revision is no plain text" if line else "it assigns no revision, and Alembic refuses it"
+        message = (
+            "what it assigns to revision or down_revision cannot be read, and importing it gives no revision"
+            if line
+            else "it assigns no revision, and Alembic refuses it"
+        )
         hint = 'write revision = "..." into it, or put a helper elsewhere'
         yield UNREADABLE_REVISION.finding(message, hint, location=Location(str(script.path), line or 1))
 

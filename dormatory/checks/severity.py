@@ -22,12 +22,13 @@ _FAMILIES_LIMITED_BY_SINCE = frozenset({"source", "locks", "sql"})  # their rule
 _SEVERITIES = {severity.value: severity for severity in Severity}
 
 
-def apply_settings(findings: Iterable[Finding], settings: Settings, history: History) -> Iterator[Finding]:
+def apply_settings(findings: Iterable[Finding], settings: Settings, history: History | None) -> Iterator[Finding]:
     """Yield the findings with the severities of the project's settings; without `since` they apply to every revision.
 
-    Raises UnknownRevisionError where `since` is not a revision of the history.
+    `history` is None where the files make none: `since` has no meaning then. Raises UnknownRevisionError where `since`
+    is not a revision of the history.
     """
-    old = history.ancestors(settings.since) if settings.since else frozenset[str]()
+    old = history.ancestors(settings.since) if history and settings.since else frozenset[str]()
     for found in findings:
         wanted = settings.severity_of(found.rule)
         is_old = found.revision in old and RULES[found.rule].family in _FAMILIES_LIMITED_BY_SINCE

@@ -30,7 +30,7 @@ from dormatory.checks.suppression import apply_suppressions
 from dormatory.commands import linters
 from dormatory.commands.collect import collect_evidence
 from dormatory.commands.evidence import EvidenceRequest
-from dormatory.errors import BrokenHistoryError, UnknownFamilyError
+from dormatory.errors import BrokenHistoryError, EmptyHistoryError, UnknownFamilyError
 from dormatory.project.checksums import read_checksums
 from dormatory.project.graph import RevisionGraph
 from dormatory.project.history import History
@@ -89,11 +89,13 @@ def check_project(
 ) -> tuple[Outcome, tuple[Recording, ...]]:
     """Check a project and return the outcome with the recordings of the replays; a broken history is not replayed.
 
-    Raises UnknownReferenceError, UnknownRevisionError, MissingProjectError if a setting names no rule, and the error of
-    a backend that cannot run.
+    Raises EmptyHistoryError, UnknownReferenceError, UnknownRevisionError, MissingProjectError if a setting names no
+    rule, and the error of a backend that cannot run.
     """
     refuse_unknown_rules(project.settings, project.ini)
     files = read_scripts(project)
+    if not files:
+        raise EmptyHistoryError(project.version_locations)
     graph = RevisionGraph(files)
     read_reference = cache(partial(read_scripts_at, project, parsed=files))
     found = list(_static_findings(project, files, read_reference, request))
@@ -121,7 +123,7 @@ def check_project(
     # Comments come before settings: a comment on a rule that the settings turn off is still used.
     families = _families_with_evidence(request.families, evidence)
     visible, suppressed = apply_suppressions(found, files, RULES, families=families, revisions=selected)
-    findings = tuple(apply_settings(visible, project.settings, history))
+    findings = tuple(apply_settings(visible, project.settings, None if graph.has_problems else history))
     servers = tuple(_server(item) for item in evidence if item.server)
     names = tuple(item.id for item in history.revisions if selected is None or item.id in selected)
     outcome = Outcome(findings, servers, names, suppressed, request.is_strict, configuration=project.ini)

@@ -24,6 +24,33 @@ class MissingProjectError(DormatoryError):
         )
 
 
+class MissingScriptsError(DormatoryError):
+    """The directory of the migration scripts does not exist, or its package cannot be found."""
+
+    def __init__(self, ini: Path, location: str, path: Path) -> None:
+        package, colon, _ = location.partition(":")
+        is_package = bool(colon) and package.replace(".", "").isidentifier() and location in path.name
+        why = f"No module named {package!r}" if is_package else f"Path doesn't exist: '{path}'"  # Alembic's words
+        super().__init__(
+            f"the scripts that {ini} names were not found: script_location = {location}",
+            why=why,
+            fix=f"install {package} here, or name its directory in prepend_sys_path"
+            if is_package
+            else f"correct script_location, or create the directory with: alembic init {location}",
+        )
+
+
+class EmptyHistoryError(DormatoryError):
+    """The project has no revision, so that a check would look at nothing."""
+
+    def __init__(self, locations: Sequence[Path]) -> None:
+        super().__init__(
+            "nothing was checked: the project has no revision",
+            why=f"there is no revision file in {' or '.join(map(str, locations))}",
+            fix='correct version_locations, or write the first one with: inv db.revision --message "..."',
+        )
+
+
 class BrokenHistoryError(DormatoryError):
     """The revision files do not form a history."""
 
@@ -86,6 +113,18 @@ class MissingDowngradeError(DormatoryError):
             f"{location} has no downgrade",
             why="the file defines no such function",
             fix='write it, or declare irreversible = "why" at the top of the module',
+        )
+
+
+class MissingUpgradeError(DormatoryError):
+    """A revision has no upgrade function."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        super().__init__(
+            f"{location} has no upgrade",
+            why="the file defines no such function",
+            fix="write it: def upgrade() -> None:",
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.errors import MissingProjectError
+from dormatory.errors import MissingProjectError, MissingScriptsError
 from dormatory.project.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,13 +57,18 @@ class Project:
 
     @classmethod
     def read(cls, ini: Path) -> Project:
-        """Return the project that an alembic.ini or a pyproject.toml describes."""
+        """Return the project that an alembic.ini or a pyproject.toml describes.
+
+        Raises MissingProjectError, and MissingScriptsError if there is nothing at its script_location.
+        """
         options = _read_options(ini)
         location = options.get("script_location")
         if not location:
             raise MissingProjectError(ini, "it names no script_location")
         prepended = _split_paths("prepend_sys_path", options)
         scripts = _resolve_location(location, ini.parent, prepended)
+        if not scripts.is_dir():
+            raise MissingScriptsError(ini, location, scripts)
         paths = _split_paths("version_locations", options)
         versions = tuple(_resolve_location(path, ini.parent, prepended) for path in paths) or (scripts / "versions",)
         recursive = str(options.get("recursive_version_locations", "")).lower() in ("true", "1", "yes", "on")

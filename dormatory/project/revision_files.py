@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.project.script import Script
+from dormatory.project.script import Script, function_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,17 @@ if TYPE_CHECKING:
 
 
 def read_scripts(project: Project) -> tuple[Script, ...]:
-    """Return the files of the checkout, sorted by path."""
-    return tuple(Script.parse(path, path.read_bytes()) for path in sorted(set(_checkout_paths(project))))
+    """Return the files of the checkout, sorted by path.
+
+    A file whose revision only a run would show is imported, in a process of its own, as Alembic does.
+    """
+    parsed = [Script.parse(path, path.read_bytes()) for path in sorted(set(_checkout_paths(project)))]
+    if computed := [item for item in parsed if _is_computed(item)]:
+        from dormatory.project.imported_revisions import import_revisions  # noqa: PLC0415  # few projects need it
+
+        revisions = import_revisions(project, computed)
+        parsed = [replace(item, revision=revisions.get(item.path, item.revision)) for item in parsed]
+    return tuple(parsed)
 
 
 def read_scripts_at(project: Project, reference: str, *, parsed: Sequence[Script] = ()) -> tuple[Script, ...]:
@@ -52,6 +62,11 @@ def merge_sources(
         if chosen is not None:
             merged[path] = chosen
     return merged
+
+
+def _is_computed(script: Script) -> bool:
+    """Return whether a file assigns a revision that cannot be read from its text."""
+    return script.revision is None and script.tree is not None and function_line(script.tree, "revision") > 0
 
 
 def _checkout_paths(project: Project) -> Iterator[Path]:

@@ -7,11 +7,15 @@ import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dormatory.project.constants import UNKNOWN, module_constants
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from dormatory.errors.location import Location
+
+_ALEMBIC_NAMES = ("down_revision", "depends_on", "branch_labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Script:
             tree = parse_source(path, source)
         except (SyntaxError, ValueError) as error:
             return cls(path, source, problem=str(error).splitlines()[0], line=getattr(error, "lineno", None) or 1)
-        return cls(path, source, tree, _revision_in(path, tree))
+        return cls(path, source, tree, revision_with(path, tree, module_constants(tree)))
 
 
 def parse_source(path: Path, source: bytes) -> ast.Module:
@@ -82,11 +86,15 @@ def function_line(tree: ast.Module, function: str) -> int:
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 if any(function == (item.asname or item.name) for item in names):
                     return node.lineno
-            case ast.Assign(targets=targets) if any(getattr(item, "id", "") == function for item in targets):
+            case ast.Assign(targets=targets) if any(_binds(item, function) for item in targets):
                 return node.lineno
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()) if name == function:
                 return node.lineno
     return 0
+
+
+def _binds(target: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(target))
 
 
 def _top_level_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -97,11 +105,13 @@ def _top_level_nodes(node: ast.AST) -> Iterator[ast.AST]:
             yield from _top_level_nodes(child)
 
 
-def _revision_in(path: Path, tree: ast.Module) -> Revision | None:
-    """Return the revision that a syntax tree declares, or None if it assigns no text to `revision`."""
-    values = dict(_literal_assignments(tree))
+def revision_with(path: Path, tree: ast.Module, values: Mapping[str, object]) -> Revision | None:
+    """Return the revision that a module declares by these values of its names; None if `revision` is no text.
+
+    It is also None where a value is UNKNOWN: a revision whose parent is not known would pass for a first one.
+    """
     name = values.get("revision")
-    if not isinstance(name, str):
+    if not isinstance(name, str) or any(values.get(key) is UNKNOWN for key in _ALEMBIC_NAMES):
         return None
     description = (ast.get_docstring(tree) or "").strip()
     return Revision(
@@ -112,26 +122,14 @@ def _revision_in(path: Path, tree: ast.Module) -> Revision | None:
         title=description.partition("\n")[0].strip(),
         description=description,
         path=path,
-        irreversible=str(values.get("irreversible") or ""),
-        lossy=str(values.get("lossy") or ""),
+        irreversible=_reason(values.get("irreversible")),
+        lossy=_reason(values.get("lossy")),
         downgrade_line=function_line(tree, "downgrade"),
     )
 
 
-def _literal_assignments(tree: ast.Module) -> Iterator[tuple[str, object]]:
-    """Yield the top-level names to which a module assigns a literal, with its value."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names = [node.target.id]
-        else:
-            continue
-        try:
-            value = ast.literal_eval(node.value) if node.value is not None else None
-        except ValueError:
-            continue
-        yield from ((name, value) for name in names)
+def _reason(value: object) -> str:
+    return "" if value is UNKNOWN else str(value or "")
 
 
 def _string_tuple(value: object) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import DormatoryError
+from dormatory.errors import DormatoryError, MissingUpgradeError
+from dormatory.errors.location import Location
 from dormatory.recording.model import Direction, Failure
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.explain import explain_error
@@ -100,6 +101,7 @@ class ReplaySession:
         A downgrade that raises NotImplementedError before its first statement has changed nothing: its revision is
         stamped as downgraded, and the run goes on.
         """
+        self._begin_step(revision)
         step = self._make_step(revision, up=direction is not Direction.DOWNGRADE)
         migrate, refused = step.migration_fn, []
 
@@ -122,7 +124,6 @@ class ReplaySession:
                     self._schema_tracker.end(connection)
 
         step.migration_fn = run
-        self._begin_step(revision)
         self._recorder.start()
         yield step
         self.seconds, self.statements = perf_counter() - self._began, self._recorder.stop()
@@ -201,6 +202,8 @@ class ReplaySession:
         self.revision, self._began = revision, perf_counter()
 
     def _make_step(self, revision: str, *, up: bool) -> RevisionStep:
+        if up and not hasattr(self._revision_script(revision).module, "upgrade"):
+            raise MissingUpgradeError(Location(self.revision_file(revision)))
         make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
         return make(self._script.revision_map, self._revision_script(revision))
 

@@ -183,10 +183,52 @@ def write_models(project: SmallProject, columns: str) -> None:
 def test_a_history_of_which_no_file_can_be_read_gives_its_findings(
     small_project: SmallProject, inv: Inv, backend: str
 ) -> None:
-    (small_project.versions / "001_x.py").write_text("revision, down_revision = '001', None\n")
+    (small_project.versions / "001_x.py").write_text("revision, down_revision = missing()\n")
     ended = inv("db.check", "--only=graph,roundtrip,locks,sql", f"--backend={backend}")
     assert (ended.code, ended.err) == (1, "")
     assert "error[unreadable-revision]" in ended.out
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_a_revision_without_an_upgrade_function_is_a_finding_at_its_file(
+    small_project: SmallProject, inv: Inv, backend: str
+) -> None:
+    (small_project.versions / "001_x.py").write_text("revision, down_revision = '001', None\n")
+    ended = inv("db.round-trip", f"--backend={backend}")
+    assert (ended.code, ended.err.splitlines()[1:]) == (1, [])
+    assert "error[upgrade-fails] the upgrade failed: the file defines no such function" in ended.out
+    assert "001_x.py:1" in ended.out
+
+
+@pytest.mark.parametrize(
+    "command", ["db.check", "db.round-trip", "db.check --only=graph", "db.status --exit-code", "db.heads", "db.history"]
+)
+@pytest.mark.parametrize("location", ["%(here)s/nowhere", "nowhere:migrations"])
+def test_scripts_that_are_not_there_are_an_error_in_every_command(
+    small_project: SmallProject, inv: Inv, command: str, location: str
+) -> None:
+    small_project.write_ini(f"script_location = {location}")
+    ended = inv(*command.split())
+    assert (ended.code, ended.out) == (2, "")
+    assert "nowhere" in ended.err
+    assert ("Path doesn't exist" in ended.err) == ("here" in location.partition("(")[2])
+
+
+@pytest.mark.usefixtures("small_project")
+@pytest.mark.parametrize("command", ["db.check", "db.round-trip", "db.check --only=graph"])
+def test_a_project_without_a_revision_is_not_called_right(inv: Inv, command: str) -> None:
+    ended = inv(*command.split())
+    assert (ended.code, ended.out) == (2, "")
+    assert "nothing was checked: the project has no revision" in ended.err
+
+
+def test_a_broken_history_gives_its_findings_whatever_since_says(small_project: SmallProject, inv: Inv) -> None:
+    small_project.write_table_revisions("a", "b")
+    small_project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "since = 002")
+    (small_project.versions / "002_y.py").write_text((small_project.versions / "002_x.py").read_text())
+    ended = inv("db.check", "--only=graph")
+    assert ended.code == 1
+    assert "error[duplicate-id]" in ended.out
 
 
 def test_names_that_published_models_use_are_reported(small_project: SmallProject) -> None:

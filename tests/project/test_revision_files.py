@@ -29,12 +29,39 @@ def test_no_revision_is_imported(small_project: SmallProject) -> None:
     assert ids(small_project) == ["001"]
 
 
-def test_annotated_assignments_count_and_computed_ones_do_not(small_project: SmallProject) -> None:
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "revision, down_revision = '002', '001'",
+        "first = '001'\nrevision: str = '00' + '2'\ndown_revision: str | None = first",
+        "revision = str(2).zfill(3)\ndown_revision = '001'",
+        "from pathlib import Path\nrevision = Path(__file__).stem[:3]\ndown_revision = f'{1:03}'",
+        "if True:\n    revision = '002'\ndown_revision = '001'",
+    ],
+    ids=["tuple", "sum", "call", "file-name", "condition"],
+)
+def test_a_revision_is_read_however_it_is_written(small_project: SmallProject, lines: str) -> None:
+    small_project.write_revision("001")
+    file = small_project.write_revision("002")
+    file.write_text(f"{lines}\ndef upgrade(): pass\ndef downgrade(): pass\n")
+    _, script = read_scripts(small_project.project)
+    assert script.revision is not None
+    assert (script.revision.id, script.revision.parents) == ("002", ("001",))
+
+
+def test_a_computed_parent_never_passes_for_none(small_project: SmallProject) -> None:
     file = small_project.write_revision("001")
-    file.write_text("revision: str = '001'\ndown_revision: str | None = None\nbranch_labels = tuple(x for x in ())\n")
+    file.write_text("revision = '001'\ndown_revision = missing()\n")
+    (script,) = read_scripts(small_project.project)
+    assert script.revision is None
+
+
+def test_what_a_file_prints_when_it_is_imported_is_no_result(small_project: SmallProject) -> None:
+    file = small_project.write_revision("001")
+    file.write_text("print('hello')\nrevision = str('001')\ndown_revision = None\nbranch_labels = {'a'}\n")
     (script,) = read_scripts(small_project.project)
     assert script.revision is not None
-    assert (script.revision.id, script.revision.labels) == ("001", ())
+    assert (script.revision.id, script.revision.labels) == ("001", ("a",))
 
 
 @pytest.mark.parametrize(
