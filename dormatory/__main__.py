@@ -31,10 +31,8 @@ def main(arguments: list[str] | None = None) -> ExitCode:
         with convert_errors(debug=bool(os.environ.get(DEBUG_VARIABLE))):
             _run_command(options)
     except EarlyExitError as ended:
-        if ended.code not in {
-            ExitCode.INTERRUPTED,
-            ExitCode.TERMINATED,
-        }:  # printed by the task, which gets the signal, too
+        is_told_by_task = ended.code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}  # it gets the signal, too
+        if ended.message and not is_told_by_task:
             print(ended.message, file=sys.stderr)
         return ended.code
     return ExitCode.SUCCESS

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ class ExitCode(IntEnum):
     FAILED = 3
     CRASHED = 70
     INTERRUPTED = 130
+    OUTPUT_CLOSED = 141  # as a shell says of a program that ends by SIGPIPE
     TERMINATED = 143
 
 
@@ -53,17 +57,36 @@ def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()
     try:
         with raise_on_signals():
             yield
+            sys.stdout.flush()
     except passthrough:
         raise
+    except BrokenPipeError:  # the reader has all that it wanted, as in `inv db.history | head -1`
+        _discard_output()
+        raise EarlyExitError(ExitCode.OUTPUT_CLOSED, "") from None
     except DormatoryError as error:
         raise EarlyExitError(error_exit_code(error), f"error: {error}") from error
     except KeyboardInterrupt:
         raise EarlyExitError(ExitCode.INTERRUPTED, "interrupted") from None
     except TerminatedError:
         raise EarlyExitError(ExitCode.TERMINATED, "terminated") from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise _crash(error, debug=debug) from error
+        _discard_output()
+        what = f"error: nothing more can be written ({error.strerror}); free some space, then run the command again"
+        raise EarlyExitError(ExitCode.FAILED, what) from error
     except Exception as error:  # a crash must not look like a finding
-        if debug:
-            traceback.print_exc()
-        advice = "" if debug else "; run again with: inv --debug"
-        what = f"internal error: {type(error).__name__} (a bug of this workflow){advice}"
-        raise EarlyExitError(ExitCode.CRASHED, what) from error
+        raise _crash(error, debug=debug) from error
+
+
+def _crash(error: Exception, *, debug: bool) -> EarlyExitError:
+    if debug:
+        traceback.print_exc()
+    advice = "" if debug else "; run again with: inv --debug"
+    return EarlyExitError(ExitCode.CRASHED, f"internal error: {type(error).__name__} (a bug of this workflow){advice}")
+
+
+def _discard_output() -> None:
+    """Let what is left for standard output go nowhere: Python would fail once more on it when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

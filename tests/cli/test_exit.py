@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
 from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
 from dormatory.errors import EmptyDestinationError, MissingDatabaseError
 from dormatory.system.signals import TerminatedError
+from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallProject
 
 
 def exit_error_for(error: BaseException, *, debugging: bool = False) -> EarlyExitError:
@@ -49,3 +59,35 @@ def test_ctrl_c_and_sigterm_have_exit_codes_of_their_own() -> None:
 def test_what_a_framework_raises_to_exit_passes() -> None:
     with pytest.raises(LookupError), convert_errors(debug=False, passthrough=(LookupError,)):
         raise LookupError
+
+
+def run_with_output(project: SmallProject, output: int, *task: str) -> tuple[int, str]:
+    """Run a task with another standard output; return its exit code and what it says."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "invoke", *task], cwd=REPOSITORY, env=project.command_environment(None, {}),
+        stdout=output, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize("task", ["db.history", "db.status", "db.check"])
+def test_a_reader_that_has_gone_ends_a_command_quietly(small_project: SmallProject, task: str) -> None:
+    small_project.write_table_revisions("a", "b")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert run_with_output(small_project, writing, task) == (ExitCode.OUTPUT_CLOSED, "")
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+@pytest.mark.parametrize("task", ["db.history", "db.status"])
+def test_a_full_disk_is_one_line(small_project: SmallProject, task: str) -> None:
+    small_project.write_table_revisions("a", "b")
+    with Path("/dev/full").open("w") as full:
+        code, message = run_with_output(small_project, full.fileno(), task)
+    assert code == ExitCode.FAILED
+    assert message == (
+        "error: nothing more can be written (No space left on device); free some space, then run the command again\n"
+    )
