@@ -63,6 +63,12 @@ class RowWriter(ABC):
     def names_in_error(self, message: str) -> str:
         """Return the part of an error message that names columns, "" if there is none."""
 
+    def advance_counter(self, table: TableId, column: str, default: str | None, first_key: int) -> None:  # noqa: B027
+        """Let the counter of a column go on behind the rows that were inserted with keys from `first_key` on.
+
+        A counter that was behind the other rows stays so. Nothing is to be done where the database sees to it.
+        """
+
     def close(self) -> None:
         """Close the driver's cursor."""
         self._cursor.close()

@@ -128,6 +128,7 @@ class _Filler:
                 self._fill_cycle(cycle)
         for id_ in [id_ for id_, count in self._inserter.inserted.items() if count]:
             self._insert_late_references(self._plans[id_])
+            self._store.advance_counters(self._plans[id_])
         if deferred:
             self._store.defer_constraints(deferred)
         inserted, reasons = self._inserter.inserted, self._inserter.reasons

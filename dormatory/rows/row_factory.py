@@ -135,7 +135,7 @@ class RowFactory:
         """Let a row have the keys of the first row, except for one column of each, whose values are almost equal."""
         for key in self.plan.unique_keys:
             words = sorted(key.columns & self._columns_by_name.keys())
-            if len(words) == 1 or any(self._needs_new_value(self._columns_by_name[word]) for word in words):
+            if not words[1:] or any(self._needs_new_value(self._columns_by_name[word]) for word in words):
                 continue
             differing = words[turn % len(words)]
             row |= {word: first[word] for word in words if word != differing and word in first}

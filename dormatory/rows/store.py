@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.backends.row_io import driver_message
+from dormatory.rows.unique_values import FIRST_KEY
 from dormatory.sql import evaluate
 from dormatory.sql.lexer import tokenize
 from dormatory.sql.names import token_names
@@ -75,6 +76,13 @@ class RowStore:
                 return self._writer.insert(plan.id, [column.name for column in plan.columns], given)
         except self.error as error:
             raise RefusedRowError(driver_message(error), self._columns_in_error(error, plan)) from error
+
+    def advance_counters(self, plan: TablePlan) -> None:
+        """Let the counters of a table go on behind its generated rows, as if they had numbered them."""
+        defaults = {column.name: column.default for column in plan.table.columns}
+        for column in plan.columns:
+            if column.is_auto_numbered and not column.is_generated and column.column_type.family == "integer":
+                self._writer.advance_counter(plan.id, column.name, defaults[column.name], FIRST_KEY)
 
     def defer(self, foreign_keys: Sequence[ForeignKeyPlan]) -> None:
         """Let these foreign keys wait, as far as they can."""

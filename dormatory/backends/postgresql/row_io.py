@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Column, Table, TableId
 
 _COLUMN_IN_ERROR = re.compile(r'column ("[^"]+")')
+_NEXT_VALUE = re.compile(r"nextval\(('(?:[^']|'')+'::regclass)\)")
 _FORMS_BY_FAMILY = {
     form.value: form
     for form in (CellForm.INTEGER, CellForm.FLOAT, CellForm.NUMERIC, CellForm.BOOLEAN, CellForm.BINARY, CellForm.JSON,
@@ -80,6 +81,18 @@ class PostgreSQLRowWriter(RowWriter):
     def check_deferred(self) -> None:
         """Check the foreign keys that wait, and let none wait from now on."""
         self._execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def advance_counter(self, table: TableId, column: str, default: str | None, first_key: int) -> None:
+        """Set the sequence of a column to its highest value; one that is behind the other rows stays so."""
+        named = _NEXT_VALUE.match(default or "")
+        name, quoted = DIALECT.qualified_name(*table), DIALECT.quote_identifier(column)
+        sequence = named[1] if named else f"pg_get_serial_sequence({_literal(name)}, {_literal(column)})::regclass"
+        keys = f"SELECT max({quoted}), max({quoted}) FILTER (WHERE {quoted} < {first_key}) FROM {name}"  # noqa: S608  # quoted
+        self._execute(
+            f"SELECT setval(seqrelid::regclass, highest) FROM pg_sequence, ({keys}) _ (highest, other) "  # noqa: S608  # quoted
+            f"WHERE seqrelid = {sequence} AND seqincrement > 0 AND highest BETWEEN {first_key} AND seqmax "
+            f"AND coalesce(pg_sequence_last_value(seqrelid), seqstart - 1) BETWEEN coalesce(other, 0) AND highest - 1"
+        )
 
     def names_in_error(self, message: str) -> str:
         """Return the column in a message, with its quotes."""
