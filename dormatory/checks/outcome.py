@@ -12,6 +12,7 @@ from dormatory.checks.registry import RULES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dormatory.checks.acceptance import AcceptedFinding
     from dormatory.checks.finding import Finding
     from dormatory.checks.rule import Rule
 
@@ -29,9 +30,10 @@ class CheckedServer:
 class Outcome:
     """All findings, and what a renderer needs to show them and to decide whether the run failed.
 
-    `revisions` are those checked, in the order of history; `suppressed` counts the findings that comments hide; `rules`
-    are all rules by id. A finding without a file is shown at `configuration`, the project's ini, where a format needs a
-    place. `manual` is the address of the document whose headings are the ids of the rules, "" if it has none.
+    `revisions` are those checked, in the order of history; `suppressed` counts the findings that comments hide;
+    `accepted` are those that the project's file of accepted findings hides; `rules` are all rules by id. A finding
+    without a file is shown at `configuration`, the project's ini, where a format needs a place. `manual` is the address
+    of the document whose headings are the ids of the rules, "" if it has none.
     """
 
     findings: tuple[Finding, ...]
@@ -39,6 +41,7 @@ class Outcome:
     revisions: tuple[str, ...] = ()
     suppressed: int = 0
     is_strict: bool = False
+    accepted: tuple[AcceptedFinding, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=lambda: RULES, repr=False)
     configuration: Path = Path("alembic.ini")
     manual: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks import (
+    acceptance,
     branch_conflicts,
     data,
     drift,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 # In the order of the manual; a module that holds a rule and is missing here fails a test.
 _MODULES = (
-    *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression),
+    *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
     *(imports, naming, colons, transactions, portability, source),
     *(roundtrip, data, drift, parity, dump),
     *(indexes, scans, rewrites, names_in_use, partitions, duration, identifiers, squawk, sqlfluff),
@@ -38,7 +39,7 @@ _MODULES = (
 FAMILIES: Mapping[str, str] = {
     "graph": "The revision graph, read from the files; no database, nothing imported.",
     "integrity": "Published revisions stay as they are: `alembic/versions.sum` holds a digest of each.",
-    "suppression": "Comments that hide a finding.",
+    "suppression": "Comments that hide a finding, and the file of accepted findings.",
     "source": "What a revision's own text shows.",
     "roundtrip": "What playing the history up, down and up again shows.",
     "data": "What becomes of rows on the way.",

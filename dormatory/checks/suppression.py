@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SUPPRESSION_COMMENT = re.compile(r"#\s*db-check:\s*ignore\[(?P<rules>[^\]]*)\]\s*(?P<reason>.*)")
 # Only versions.sum can allow a change of a published revision; a comment does not change the revision's digest.
-_UNSUPPRESSABLE_FAMILIES = frozenset({"integrity", "suppression"})
+UNSUPPRESSABLE_FAMILIES = frozenset({"integrity", "suppression"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Suppression:
     def is_about(self, found: Finding, rules: Mapping[str, Rule]) -> bool:
         """Return whether this hides a finding in the same file."""
         is_there = self.lines is None or found.location.line in self.lines
-        is_allowed = rules[found.rule].family not in _UNSUPPRESSABLE_FAMILIES
+        is_allowed = rules[found.rule].family not in UNSUPPRESSABLE_FAMILIES
         return bool(self.reason) and found.rule == self.rule and is_there and is_allowed
 
 
@@ -109,7 +109,7 @@ def _unused_suppression(
     elif not item.reason:
         rule, hint = SUPPRESSION_WITHOUT_REASON, f"give the reason: # db-check: ignore[{item.rule}] reason"
         message = f"the comment hides {item.rule} and gives no reason"
-    elif family in _UNSUPPRESSABLE_FAMILIES:
+    elif family in UNSUPPRESSABLE_FAMILIES:
         message, hint = f"{item.rule} cannot be ignored by a comment", "give the reason: inv db.sum --reason"
     elif families is None or family in families:
         message, hint = f"there is no {item.rule} here that it could hide", "remove the comment"

@@ -27,6 +27,18 @@ def row_count(option: str, given: str) -> int:
     return int(given or 0)
 
 
+def refuse_unused_options(*, accept: bool, reason: str, live: bool) -> None:
+    """Raise OptionConflictError where db.check would ignore --accept or --reason."""
+    from dormatory.errors import OptionConflictError
+
+    if accept and live:
+        why = "--live looks at the database itself, and the file of accepted findings is about the history"
+        raise OptionConflictError("--accept", why, fix="run inv db.check --accept without --live")
+    if reason and not accept:
+        why = "it is the reason with which findings are accepted"
+        raise OptionConflictError("--reason", why, fix="add --accept, or leave --reason out")
+
+
 def install_usage_errors() -> None:
     """Make wrong use end with our message and ExitCode.USAGE: Invoke, which has no hook for it, would exit with 1."""
     ParseMachine.error = _refuse  # type: ignore[method-assign,assignment]

@@ -28,6 +28,7 @@ from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
 from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.checks.suppression import apply_suppressions
 from dormatory.commands import linters
+from dormatory.commands.accepted import apply_accepted_file, checked_scope
 from dormatory.commands.collect import collect_evidence
 from dormatory.commands.evidence import EvidenceRequest
 from dormatory.errors import BrokenHistoryError, EmptyHistoryError, UnknownFamilyError
@@ -63,7 +64,7 @@ class CheckRequest:
 
     With `since`, a git reference, only the revisions that the reference does not have are checked, and the graph as a
     whole. With `base`, a git reference, the result of a merge with it is checked, too. `revision` limits the replay to
-    that one.
+    that one. With `accepting_reason`, which may be empty, what is found is accepted.
     """
 
     backends: tuple[str, ...]
@@ -72,6 +73,7 @@ class CheckRequest:
     base: str = ""
     revision: str = ""
     is_strict: bool = False
+    accepting_reason: str | None = None
 
 
 def selected_families(only: str, skip: str) -> frozenset[str]:
@@ -90,7 +92,7 @@ def check_project(
     """Check a project and return the outcome with the recordings of the replays; a broken history is not replayed.
 
     Raises EmptyHistoryError, UnknownReferenceError, UnknownRevisionError, MissingProjectError if a setting names no
-    rule, and the error of a backend that cannot run.
+    rule, UnreadableAcceptedFileError, and the error of a backend that cannot run.
     """
     refuse_unknown_rules(project.settings, project.ini)
     files = read_scripts(project)
@@ -121,12 +123,13 @@ def check_project(
     if selected is not None:
         found = [item for item in found if not _is_outside_selection(item, selected)]
     # Comments come before settings: a comment on a rule that the settings turn off is still used.
-    families = _families_with_evidence(request.families, evidence)
-    visible, suppressed = apply_suppressions(found, files, RULES, families=families, revisions=selected)
+    scope = checked_scope(request.families, evidence, selected, () if request.base or request.since else IN_USE_RULES)
+    visible, suppressed = apply_suppressions(found, files, RULES, families=scope.all_families, revisions=selected)
     findings = tuple(apply_settings(visible, project.settings, None if graph.has_problems else history))
+    shown, accepted = apply_accepted_file(project, findings, scope, request.accepting_reason)
     servers = tuple(_server(item) for item in evidence if item.server)
     names = tuple(item.id for item in history.revisions if selected is None or item.id in selected)
-    outcome = Outcome(findings, servers, names, suppressed, request.is_strict, configuration=project.ini)
+    outcome = Outcome(shown, servers, names, suppressed, request.is_strict, accepted, configuration=project.ini)
     return outcome, tuple(item.recording for item in evidence if item.recording)
 
 
@@ -244,14 +247,6 @@ def _lock_findings(project: Project, history: History, recording: Recording, ref
 def _is_outside_selection(found: Finding, selected: Collection[str]) -> bool:
     is_of_revision = bool(found.revision) and RULES[found.rule].family in _REVISION_FAMILIES
     return is_of_revision and found.revision not in selected
-
-
-def _families_with_evidence(families: frozenset[str], evidence: Sequence[Evidence]) -> frozenset[str]:
-    """Return the families without those that lack a replay: comments on their rules are not reported as unused."""
-    backends = {item.backend for item in evidence if item.recording}
-    if not backends:
-        return families - _REPLAY_FAMILIES
-    return families if any(dialect_by_name(name).has_lock_rules for name in backends) else families - {"locks"}
 
 
 def _server(evidence: Evidence) -> CheckedServer:

@@ -119,3 +119,14 @@ class UnreadableRecordingError(DormatoryError):
             why=why,
             fix="play the history again with inv db.round-trip, or read it with the program that wrote it",
         )
+
+
+class UnreadableAcceptedFileError(DormatoryError):
+    """The project's file of accepted findings cannot be read."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be read",
+            why=why,
+            fix="correct that place: each finding is a block as inv db.check --accept writes it",
+        )

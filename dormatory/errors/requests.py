@@ -142,3 +142,10 @@ class MessageTooShortError(DormatoryError):
             why="it becomes the revision's title and file name",
             fix='say what it does in a few words: --message "Add user table"',
         )
+
+
+class OptionConflictError(DormatoryError):
+    """The user gave an option that has no effect with the others."""
+
+    def __init__(self, option: str, why: str, *, fix: str) -> None:
+        super().__init__(f"{option} has no effect here", why=why, fix=fix)

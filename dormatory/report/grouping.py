@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from dormatory.checks.finding import Finding
     from dormatory.checks.outcome import Outcome
+    from dormatory.project.accepted_file import AcceptedEntry
+
+    _Entered = tuple[Finding, AcceptedEntry | None]  # a finding, and the entry that accepts it
 
 _SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
@@ -27,7 +30,8 @@ class Problem:
 
     The path of `finding` is relative to the root of the report, if it lies below. `statements` are the SQL, each with
     the backends that executed it. `fingerprint` is computed from revision (without one, the file), rule and object;
-    `ordinal` numbers the problems that share these, from 1 in the order of their lines.
+    `ordinal` numbers the problems that share these, from 1 in the order of their lines. `entry` is that of the
+    project's file of accepted findings, None for a problem that is not accepted.
     """
 
     finding: Finding
@@ -35,29 +39,39 @@ class Problem:
     statements: tuple[tuple[tuple[str, ...], str], ...]
     fingerprint: str
     ordinal: int
+    entry: AcceptedEntry | None = None
 
 
 def problems(outcome: Outcome, base: Path) -> tuple[Problem, ...]:
-    """Return the problems, the worst first, then in the order of history and of lines; no finding is left out.
+    """Return the problems, the worst first, then in the order of history and of lines; accepted ones are left out.
 
     The same finding of several backends is one problem; the same finding twice on one backend is two.
     """
+    return tuple(problem for problem in _all_problems(outcome, base) if problem.entry is None)
+
+
+def accepted_problems(outcome: Outcome, base: Path) -> tuple[Problem, ...]:
+    """Return the accepted problems in the same order."""
+    return tuple(problem for problem in _all_problems(outcome, base) if problem.entry is not None)
+
+
+def _all_problems(outcome: Outcome, base: Path) -> Iterator[Problem]:
+    """Yield all problems; that one of them is accepted does not change the fingerprints of the others."""
     relative = cache(partial(relative_path, base=base))
     position = {revision: number for number, revision in enumerate(outcome.revisions)}
 
-    def order(group: Sequence[Finding]) -> tuple[int, int, str, int, int]:
-        first = group[0]
+    def order(group: Sequence[_Entered]) -> tuple[int, int, str, int, int]:
+        first = group[0][0]
         where, location = position.get(first.revision, len(position)) if first.revision else -1, first.location
         return _SEVERITY_RANKS[first.severity], where, relative(location.path), location.line, location.column
 
     seen: Counter[tuple[str, str, str]] = Counter()
-    found = []
-    for group in sorted(_groups_across_backends(outcome.findings), key=order):
-        first, path = group[0], relative(group[0].location.path)
+    for group in sorted(_groups_across_backends(outcome), key=order):
+        (first, entry), path = group[0], relative(group[0][0].location.path)
         identity = (first.revision or path, first.rule, first.object)
         seen[identity] += 1
-        found.append(_problem(group, path, _fingerprint(*identity, seen[identity]), seen[identity]))
-    return tuple(found)
+        fingerprint = _fingerprint(*identity, seen[identity])
+        yield _problem([found for found, _ in group], path, fingerprint, seen[identity], entry)
 
 
 def counts_by_severity(found: Iterable[Problem]) -> dict[Severity, int]:
@@ -74,18 +88,22 @@ def relative_path(file: str, base: Path) -> str:
     return sanitize_line(path.relative_to(base).as_posix())
 
 
-def _groups_across_backends(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
+def _groups_across_backends(outcome: Outcome) -> Iterator[list[_Entered]]:
     """Yield groups of findings that differ only in backend and SQL; each backend occurs once in a group."""
-    groups: dict[tuple[Finding, int], list[Finding]] = {}
-    times: Counter[tuple[Finding, str]] = Counter()
-    for item in findings:
-        identity = replace(item, backend="", sql="")
-        times[identity, item.backend] += 1
-        groups.setdefault((identity, times[identity, item.backend]), []).append(item)
+    groups: dict[tuple[Finding, AcceptedEntry | None, int], list[_Entered]] = {}
+    times: Counter[tuple[Finding, AcceptedEntry | None, str]] = Counter()
+    entered: list[_Entered] = [(found, None) for found in outcome.findings]
+    entered += [(item.finding, item.entry) for item in outcome.accepted]
+    for found, entry in entered:
+        identity = replace(found, backend="", sql="")
+        times[identity, entry, found.backend] += 1
+        groups.setdefault((identity, entry, times[identity, entry, found.backend]), []).append((found, entry))
     yield from groups.values()
 
 
-def _problem(group: Sequence[Finding], path: str, fingerprint: str, ordinal: int) -> Problem:
+def _problem(
+    group: Sequence[Finding], path: str, fingerprint: str, ordinal: int, entry: AcceptedEntry | None
+) -> Problem:
     statements: dict[str, tuple[str, ...]] = {}
     for item in group:
         if item.sql:
@@ -102,7 +120,7 @@ def _problem(group: Sequence[Finding], path: str, fingerprint: str, ordinal: int
     )
     backends = tuple(sanitize_line(item.backend) for item in group if item.backend)
     shown_statements = tuple((on, sanitize(sql)) for sql, on in statements.items())
-    return Problem(shown, backends, shown_statements, fingerprint, ordinal)
+    return Problem(shown, backends, shown_statements, fingerprint, ordinal, entry)
 
 
 def _fingerprint(place: str, rule: str, object_name: str, ordinal: int) -> str:

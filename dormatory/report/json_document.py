@@ -1,17 +1,20 @@
 """Findings as one JSON document for programs.
 
     {"version": 1,
-     "verdict": {"failed": true, "strict": false, "errors": 1, "warnings": 0, "notes": 0, "suppressed": 0},
+     "verdict": {"failed": true, "strict": false, "errors": 1, "warnings": 0, "notes": 0, "suppressed": 0,
+                 "accepted": 0},
      "servers": [{"backend": "sqlite", "name": "SQLite 3.40.1"}],
      "revisions": [{"revision": "001", "seconds": {"sqlite": 0.012}}],
      "rules": {"several-heads": {"family", "severity", "meaning", "why", "recipe"}},
      "findings": [{"rule", "severity", "message", "hint", "revision", "object", "file", "line", "end_line", "column",
-                   "backends", "statements": [{"backends", "sql"}], "fingerprint"}]}
+                   "backends", "statements": [{"backends", "sql"}], "fingerprint"}],
+     "accepted": [as in findings, and "reason"]}
 
 The worst finding comes first. `severity` is error, warning or note; `file` is relative to the root of the repository,
 with slashes; an unknown number is 0, an unknown text empty; `rules` describes the rules of the findings, unknown ones
-excepted. Control characters in texts are written as escapes (backslash, x, two digits). The version changes when a key
-is removed or changes its meaning; keys may be added.
+excepted. `accepted` are the findings that the project has accepted, which the verdict does not count. Control
+characters in texts are written as escapes (backslash, x, two digits). The version changes when a key is removed or
+changes its meaning; keys may be added.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.finding import Severity
-from dormatory.report.grouping import counts_by_severity, problems
+from dormatory.report.grouping import accepted_problems, counts_by_severity, problems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +36,7 @@ _FORMAT_VERSION = 1
 
 def json_document(outcome: Outcome, base: Path) -> str:
     """Return the findings as JSON in ASCII, so that no encoding can damage it."""
-    found = problems(outcome, base)
+    found, accepted = problems(outcome, base), accepted_problems(outcome, base)
     count_by_severity = counts_by_severity(found)
     content = {
         "version": _FORMAT_VERSION,
@@ -44,11 +47,13 @@ def json_document(outcome: Outcome, base: Path) -> str:
             "warnings": count_by_severity[Severity.WARNING],
             "notes": count_by_severity[Severity.NOTE],
             "suppressed": outcome.suppressed,
+            "accepted": len(accepted),
         },
         "servers": [{"backend": server.backend, "name": server.name} for server in outcome.servers],
         "revisions": _revisions(outcome),
-        "rules": _rules(outcome, found),
+        "rules": _rules(outcome, (*found, *accepted)),
         "findings": [_finding(problem) for problem in found],
+        "accepted": [_finding(item) | {"reason": item.entry.reason if item.entry else ""} for item in accepted],
     }
     return json.dumps(content) + "\n"
 

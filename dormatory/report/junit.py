@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from dormatory.report.grouping import problems
+from dormatory.report.grouping import accepted_problems, problems
 from dormatory.report.sanitize import sanitize_line, shorten
 from dormatory.report.text import severity_summary
 
@@ -33,9 +33,7 @@ def junit_report(outcome: Outcome, base: Path) -> str:
     """
     root = Element("testsuites", name="dormatory")
     for suite, cases in _suites(outcome, base).items():
-        failed = sum(
-            any(outcome.is_blocking(item.finding.severity) for item in case.problems) for case in cases.values()
-        )
+        failed = sum(any(_is_failure(problem, outcome) for problem in case.problems) for case in cases.values())
         attributes = {"name": suite, "tests": str(len(cases)), "failures": str(failed), "errors": "0", "skipped": "0"}
         seconds = sum(case.seconds for case in cases.values())
         element = SubElement(root, "testsuite", attributes, time=f"{seconds:.3f}")
@@ -54,7 +52,7 @@ def _suites(outcome: Outcome, base: Path) -> dict[str, dict[str, _Case]]:
         suites[sanitize_line(server.backend)] = cases
     if not suites:  # a run without cases would count as not run
         suites[_SUITE_WITHOUT_DATABASE] = {sanitize_line(revision): _Case() for revision in outcome.revisions}
-    for problem in problems(outcome, base):
+    for problem in (*problems(outcome, base), *accepted_problems(outcome, base)):
         family = outcome.rules[problem.finding.rule].family if problem.finding.rule in outcome.rules else "other"
         for suite in problem.backends or (_SUITE_WITHOUT_DATABASE,):
             suites.setdefault(suite, {}).setdefault(problem.finding.revision or family, _Case()).problems.append(
@@ -65,8 +63,8 @@ def _suites(outcome: Outcome, base: Path) -> dict[str, dict[str, _Case]]:
 
 def _add_case(suite: Element, name: str, revision: str, case: _Case, outcome: Outcome) -> None:
     element = SubElement(suite, "testcase", classname=name, name=revision, time=f"{case.seconds:.3f}")
-    failures = [problem for problem in case.problems if outcome.is_blocking(problem.finding.severity)]
-    others = [problem for problem in case.problems if not outcome.is_blocking(problem.finding.severity)]
+    failures = [problem for problem in case.problems if _is_failure(problem, outcome)]
+    others = [problem for problem in case.problems if not _is_failure(problem, outcome)]
     if failures:
         message = shorten(f"{severity_summary(failures)}: {failures[0].finding.message}", _MAX_MESSAGE_LENGTH)
         failure = SubElement(element, "failure", message=message, type=failures[0].finding.rule)
@@ -75,7 +73,12 @@ def _add_case(suite: Element, name: str, revision: str, case: _Case, outcome: Ou
         SubElement(element, "system-out").text = "\n".join(map(_problem_text, others))
 
 
+def _is_failure(problem: Problem, outcome: Outcome) -> bool:
+    return problem.entry is None and outcome.is_blocking(problem.finding.severity)
+
+
 def _problem_text(problem: Problem) -> str:
+    accepted = f"accepted ({problem.entry.reason or 'without a reason'}): " if problem.entry else ""
     place = f"{problem.finding.location}: " if problem.finding.location.path else ""
     fix = f"\nfix: {problem.finding.hint}" if problem.finding.hint else ""
-    return f"{place}{problem.finding.severity.value}[{problem.finding.rule}] {problem.finding.message}{fix}"
+    return f"{accepted}{place}{problem.finding.severity.value}[{problem.finding.rule}] {problem.finding.message}{fix}"

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from dormatory.report.grouping import problems, relative_path
+from dormatory.report.grouping import accepted_problems, problems, relative_path
 from dormatory.report.sanitize import sanitize
 from dormatory.system.text import quantity
 
@@ -23,8 +23,11 @@ MAX_RESULTS = 25_000  # GitHub refuses a run with more
 
 
 def sarif_log(outcome: Outcome, base: Path) -> str:
-    """Return a log of one run, the worst result first; a notification counts the results beyond GitHub's limit."""
-    found = problems(outcome, base)
+    """Return a log of one run, the worst result first; a notification counts the results beyond GitHub's limit.
+
+    Accepted findings come last, as results that are suppressed.
+    """
+    found = (*problems(outcome, base), *accepted_problems(outcome, base))
     shown = found[:MAX_RESULTS]
     rule_indexes = {
         name: number for number, name in enumerate(dict.fromkeys(problem.finding.rule for problem in shown))
@@ -105,6 +108,9 @@ def _result(problem: Problem, rule_index: int, fallback_file: str) -> dict[str, 
         result["locations"][0]["logicalLocations"] = [{"fullyQualifiedName": problem.finding.object}]
     if problem.finding.revision:
         result["properties"]["revision"] = problem.finding.revision
+    if problem.entry:  # kept in a file of its own, not in the source
+        justification = {"justification": sanitize(problem.entry.reason)} if problem.entry.reason else {}
+        result["suppressions"] = [{"kind": "external", "status": "accepted", **justification}]
     return result
 
 

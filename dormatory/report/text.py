@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.report.grouping import counts_by_severity, problems
+from dormatory.report.grouping import accepted_problems, counts_by_severity, problems
 from dormatory.report.sanitize import sanitize, sanitize_line, shorten
 from dormatory.system.text import quantity
 
@@ -48,8 +48,12 @@ def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
     """Return in one line how much was found, and on which servers."""
     names = ", ".join(sanitize_line(server.name) for server in outcome.servers)
     where = f" on {names}" if names else ", no database was asked"
-    suppressed = f" ({outcome.suppressed} suppressed)" if outcome.suppressed else ""
-    return f"{severity_summary(found) or 'no findings'}{where}{suppressed}"
+    hidden = {
+        "suppressed": outcome.suppressed,
+        "accepted": len(accepted_problems(outcome, outcome.configuration.parent)),
+    }
+    counts = ", ".join(f"{number} {word}" for word, number in hidden.items() if number)
+    return f"{severity_summary(found) or 'no findings'}{where}{f' ({counts})' if counts else ''}"
 
 
 def severity_summary(found: Sequence[Problem]) -> str:

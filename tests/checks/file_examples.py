@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dormatory.checks.acceptance import CheckedScope, check_acceptance, divide_findings
 from dormatory.checks.finding import LinterMessage
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
-from dormatory.checks.registry import RULES
+from dormatory.checks.registry import FAMILIES, RULES
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
 from dormatory.checks.suppression import apply_suppressions
 from dormatory.errors.location import Location
+from dormatory.project.accepted_file import AcceptedEntry
 from dormatory.project.checksums import ChecksumFile
 from dormatory.project.digest import tree_digest
 from dormatory.project.script import Script
@@ -93,6 +95,13 @@ def check_comment(comment: str) -> Iterable[Finding]:
     return apply_suppressions([found], [script], RULES)[0]
 
 
+def check_entry(entry: AcceptedEntry) -> Iterable[Finding]:
+    """Check what an entry of accepted.toml accepts: an error of create-all is in revision 002."""
+    found = RULES["create-all"].finding("m", "h", revision="002")
+    acceptance = divide_findings([found], [entry], Path("/shop"), RULES)
+    return check_acceptance(acceptance, CheckedScope({"": FAMILIES}), Path("accepted.toml"), RULES)
+
+
 def check_sqlfluff_code(code: str) -> Iterable[Finding]:
     """Return the finding for SQL that sqlfluff reports with a code."""
     snippets = sql_snippets([revision_script("002", "001", upgrade='op.execute("DELETE FROM a")')])
@@ -167,6 +176,16 @@ INTEGRITY: Mapping[str, RulePair] = {
 }
 
 SUPPRESSION: Mapping[str, RulePair] = {
+    "accepted-stale": RulePair(
+        check_entry,
+        AcceptedEntry("create-all", "003", message="m", reason="it is tiny"),
+        AcceptedEntry("create-all", "002", message="m", reason="it is tiny"),
+    ),
+    "accepted-without-reason": RulePair(
+        check_entry,
+        AcceptedEntry("create-all", "002", message="m"),
+        AcceptedEntry("create-all", "002", message="m", reason="it is tiny"),
+    ),
     "suppression-without-reason": RulePair(
         check_comment, "# db-check: ignore[create-all]", "# db-check: ignore[create-all] it is tiny"
     ),

@@ -127,6 +127,59 @@ class TestExitCodes:
         assert ended.out.count('relation "alembic_version" does not exist') == 1
 
 
+class TestAccepting:
+    def test_what_is_accepted_is_hidden_and_what_is_new_is_shown(self, broken: SmallProject, inv: Inv) -> None:
+        accepting = inv(*WITHOUT_DATABASE, "--accept", "--reason", "in production", "--strict")
+        assert (accepting.code, accepting.err) == (0, "")
+        assert accepting.out == "no findings, no database was asked (2 accepted)\n"
+        broken.write_revision("004", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
+        later = inv(*WITHOUT_DATABASE, "--strict")
+        assert later.code == 1
+        assert later.out.startswith("revision 004: 1 warning\n")
+        assert later.out.endswith("1 warning, no database was asked (2 accepted)\n")
+
+    def test_the_file_is_the_same_after_a_second_time(self, broken: SmallProject, inv: Inv) -> None:
+        inv(*WITHOUT_DATABASE, "--accept", "--reason", "in production")
+        text = (broken.root / "scripts" / "accepted.toml").read_text()
+        inv(*WITHOUT_DATABASE, "--accept", "--reason", "another")
+        assert (broken.root / "scripts" / "accepted.toml").read_text() == text
+        assert text.count("[[finding]]") == 2
+
+    def test_a_corrected_revision_makes_its_entry_stale_until_it_is_accepted_again(
+        self, broken: SmallProject, inv: Inv
+    ) -> None:
+        inv(*WITHOUT_DATABASE, "--accept", "--reason", "in production")
+        broken.write_revision("002", 'op.execute("UPDATE a SET id = 1")')
+        assert "accepted-stale" not in inv("db.check", "--only", "graph").out
+        stale = inv(*WITHOUT_DATABASE)
+        assert "transaction-ended in revision 002 is accepted, and not found any more" in stale.out
+        assert inv(*WITHOUT_DATABASE, "--accept").out.endswith(" (1 accepted)\n")
+
+    def test_findings_of_a_replay_are_accepted_on_the_backend_that_was_played(
+        self, small_project: SmallProject, inv: Inv
+    ) -> None:
+        small_project.write_table_revisions("a")
+        small_project.write_revision("002", 'op.create_table("b", sa.Column("id", sa.Integer, primary_key=True))')
+        replay = ("db.check", "--only", "roundtrip", "--backend", "sqlite")
+        assert inv(*replay).code == 1
+        assert inv(*replay, "--accept", "--reason", "never taken back").code == 0
+        assert inv("db.round-trip", "--backend", "sqlite").code == 0
+        assert inv("db.round-trip", "--backend", "sqlite", "--revision", "001").out.count("accepted-stale") == 0
+
+    @pytest.mark.usefixtures("broken")
+    @pytest.mark.parametrize("wrong", [("--accept", "--live"), ("--reason", "in production")])
+    def test_an_option_that_would_be_ignored_is_refused(self, wrong: tuple[str, str], inv: Inv) -> None:
+        ended = inv("db.check", *wrong)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"{wrong[0]} has no effect here" in ended.err
+
+    def test_a_file_with_conflict_markers_is_refused(self, broken: SmallProject, inv: Inv) -> None:
+        (broken.root / "scripts" / "accepted.toml").write_text("<<<<<<< ours\n")
+        ended = inv(*WITHOUT_DATABASE)
+        assert (ended.code, ended.out) == (2, "")
+        assert "accepted.toml cannot be read" in ended.err
+
+
 class TestReferences:
     def rules(self, inv: Inv, *arguments: str) -> set[tuple[str, str]]:
         found: list[dict[str, Any]] = json.loads(inv(*WITHOUT_DATABASE, *arguments, "--format", "json").out)["findings"]

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from dormatory.checks.acceptance import AcceptedFinding
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import Outcome
 from dormatory.errors.location import Location
-from dormatory.report.grouping import problems
+from dormatory.project.accepted_file import AcceptedEntry
+from dormatory.report.grouping import accepted_problems, problems
 
 ROOT = Path("/home/you/shop")
 LEFTOVER = Finding(
@@ -139,6 +141,15 @@ class TestFingerprints:
     @pytest.mark.parametrize("field", ["rule", "object", "revision"])
     def test_it_differs_for_another_rule_object_or_revision(self, field: str) -> None:
         assert fingerprints(LEFTOVER) != fingerprints(changed_in(field))
+
+    def test_accepting_one_of_several_does_not_change_the_others(self) -> None:
+        below = replace(LEFTOVER, location=replace(LEFTOVER.location, line=9))
+        both = Outcome((LEFTOVER, below))
+        accepted = Outcome((below,), accepted=(AcceptedFinding(LEFTOVER, AcceptedEntry("leftover", "002")),))
+
+        (left,), (hidden,) = problems(accepted, ROOT), accepted_problems(accepted, ROOT)
+
+        assert [hidden.fingerprint, left.fingerprint] == [problem.fingerprint for problem in problems(both, ROOT)]
 
     def test_without_a_revision_the_file_tells_problems_apart(self) -> None:
         here = replace(LEFTOVER, revision="")

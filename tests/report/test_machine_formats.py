@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from dormatory.checks.acceptance import AcceptedFinding
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
 from dormatory.errors.location import Location
+from dormatory.project.accepted_file import AcceptedEntry
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.grouping import problems
 from dormatory.report.json_document import json_document
@@ -43,6 +45,14 @@ ALL_FINDINGS = Outcome(
     ("001", "002"),
     suppressed=1,
 )
+ENTRY = AcceptedEntry("upgrade-fails", "002", object="room", reason="it never ran there")
+ACCEPTED = replace(
+    ALL_FINDINGS,
+    findings=(COLUMN_ORDER_NOTE,),
+    accepted=tuple(
+        AcceptedFinding(replace(FAILED_UPGRADE, backend=backend), ENTRY) for backend in ("sqlite", "postgresql")
+    ),
+)
 
 
 def junit_cases(outcome: Outcome) -> dict[tuple[str, str], ET.Element]:
@@ -63,7 +73,15 @@ class TestJSON:
         rules = read.pop("rules")
         assert read == {
             "version": 1,
-            "verdict": {"failed": True, "strict": False, "errors": 2, "warnings": 0, "notes": 1, "suppressed": 1},
+            "verdict": {
+                "failed": True,
+                "strict": False,
+                "errors": 2,
+                "warnings": 0,
+                "notes": 1,
+                "suppressed": 1,
+                "accepted": 0,
+            },
             "servers": [
                 {"backend": "sqlite", "name": "SQLite 3.40.1"},
                 {"backend": "postgresql", "name": "PostgreSQL 18.6"},
@@ -72,6 +90,7 @@ class TestJSON:
                 {"revision": "001", "seconds": {"sqlite": 0.25, "postgresql": 0.125}},
                 {"revision": "002", "seconds": {"sqlite": 0.5}},
             ],
+            "accepted": [],
         }
         assert (heads["rule"], heads["file"], heads["line"], heads["backends"]) == ("several-heads", "", 0, [])
         assert noted["severity"] == "note"
@@ -107,6 +126,18 @@ class TestJSON:
         assert [*shown["findings"][0]] == [*read["findings"][0]]
         assert [*shown["rules"]["trace"]] == [*read["rules"]["several-heads"]]
 
+    def test_accepted_findings_are_listed_with_their_reason_and_not_counted(self) -> None:
+        read = json.loads(json_document(ACCEPTED, ROOT))
+        (found,), (accepted,) = read["findings"], read["accepted"]
+        assert (read["verdict"]["failed"], read["verdict"]["errors"], read["verdict"]["accepted"]) == (False, 0, 1)
+        assert found["rule"] == "column-order"
+        assert (accepted["rule"], accepted["backends"], accepted["reason"]) == (
+            "upgrade-fails",
+            ["sqlite", "postgresql"],
+            "it never ran there",
+        )
+        assert "upgrade-fails" in read["rules"]
+
     def test_the_verdict_fails_for_blocking_severities(self) -> None:
         warned = Outcome((replace(SEVERAL_HEADS, severity=Severity.WARNING),))
 
@@ -135,6 +166,9 @@ class TestGitLab:
         (entry,) = json.loads(gitlab_report(Outcome((SEVERAL_HEADS,), configuration=ROOT / "db" / "alembic.ini"), ROOT))
 
         assert entry["location"]["path"] == "db/alembic.ini"
+
+    def test_accepted_findings_are_left_out(self) -> None:
+        assert [entry["check_name"] for entry in json.loads(gitlab_report(ACCEPTED, ROOT))] == ["column-order"]
 
     def test_nothing_found_is_an_empty_list(self) -> None:
         assert json.loads(gitlab_report(Outcome((), SERVERS), ROOT)) == []
@@ -181,6 +215,14 @@ class TestJUnit:
         )
         assert case.findtext("system-out") == (
             "versions/002.py:9:5: note[column-order] another order\nfix: make it first"
+        )
+
+    def test_an_accepted_problem_is_output_with_its_reason(self) -> None:
+        case = junit_cases(ACCEPTED)["postgresql", "002"]
+        assert case.find("failure") is None
+        assert case.findtext("system-out") == (
+            "accepted (it never ran there): versions/002.py:9:5: error[upgrade-fails] no such table: room\n"
+            "fix: make it first"
         )
 
     def test_a_problem_of_no_revision_stands_in_the_case_of_its_family(self) -> None:

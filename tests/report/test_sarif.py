@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft4Validator
 
+from dormatory.checks.acceptance import AcceptedFinding
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.registry import RULES
 from dormatory.errors.location import Location
+from dormatory.project.accepted_file import AcceptedEntry
 from dormatory.report.grouping import problems
 from dormatory.report.sarif import MAX_RESULTS, sarif_log
 
@@ -178,3 +180,14 @@ def test_more_than_github_takes_is_cut_and_counted(monkeypatch: pytest.MonkeyPat
     assert len(run["results"]) == 5
     assert run["results"][0]["level"] == "error"
     assert notice["message"]["text"] == "1 more finding left out: GitHub takes 5 at most"
+
+
+def test_an_accepted_result_is_suppressed_outside_of_the_source() -> None:
+    entry = AcceptedEntry("upgrade-fails", "002", reason="it never ran there")
+    accepted = AcceptedFinding(replace(FAILED_UPGRADE, location=replace(FAILED_UPGRADE.location, line=3)), entry)
+    run = sarif_run(replace(BOTH_BACKENDS, accepted=(accepted,)))
+
+    shown, hidden = run["results"]
+    assert "suppressions" not in shown
+    assert hidden["suppressions"] == [{"kind": "external", "status": "accepted", "justification": "it never ran there"}]
+    assert hidden["partialFingerprints"] != shown["partialFingerprints"]

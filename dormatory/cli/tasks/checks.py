@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from dormatory.cli.current_project import current_project
-from dormatory.cli.options import BACKENDS_HELP, row_count, selected_backends
+from dormatory.cli.options import BACKENDS_HELP, refuse_unused_options, row_count, selected_backends
 from dormatory.cli.reporting import print_lines, reported
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         "since": "check only what this git reference does not have yet",
         "base": "check also the result of a merge with this git reference",
         "strict": "exit with 1 for warnings, too",
+        "accept": "write the errors and warnings of this run into accepted.toml: later runs do not count them",
+        "reason": "why they are accepted",
         "format": "text, json, github, gitlab, sarif or junit",
         "output": "file to write to",
         "explain": "print what a rule means, why, and what to do instead",
@@ -39,6 +41,8 @@ def check(
     *,
     base: str = "",
     strict: bool = False,
+    accept: bool = False,
+    reason: str = "",
     format: str = "",  # noqa: A002  # the name of the option
     output: str = "",
     explain: str = "",
@@ -55,13 +59,17 @@ def check(
         print(rule_explanation(explain))
         return None
     form, project = chosen_format(format), current_project(context)
+    refuse_unused_options(accept=accept, reason=reason, live=live)
     if live:
         from dormatory.commands.check_live import check_live_database
 
         outcome = check_live_database(project)
     else:
         families = selected_families(only, skip)
-        request = CheckRequest(selected_backends(backend), families, since, base, is_strict=strict)
+        accepting = reason if accept else None
+        request = CheckRequest(
+            selected_backends(backend), families, since, base, is_strict=strict, accepting_reason=accepting
+        )
         with show_progress() as progress:
             outcome, _recordings = check_project(project, request, progress)
     write_report(outcome, form, Path(output).absolute() if output else None)
