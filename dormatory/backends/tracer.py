@@ -14,12 +14,14 @@ class StatementEffects:
     """What one statement did to tables that existed before the leg; the fields are those of a Statement.
 
     `locks` are pairs of a table and a mode. TRUNCATE rewrites and scans nothing, although it leaves an empty file.
+    `foreign_keys` belong to every table of the database.
     """
 
     locks: tuple[tuple[str, str], ...] = ()
     rewritten: tuple[str, ...] = ()
     scanned: tuple[str, ...] = ()
     lock_timeout: int = 0
+    foreign_keys: tuple[bool, bool] | None = None
 
 
 NO_EFFECTS = StatementEffects()
@@ -40,8 +42,8 @@ class StatementTracer(Protocol):
     def forget_transaction(self) -> None:
         """Forget what was read inside a transaction that was rolled back."""
 
-    def before_statement(self) -> None:
-        """Read the state that a statement in autocommit begins with."""
+    def before_statement(self, sql: str) -> None:
+        """Read the state that a statement begins with, where its effects cannot be found without it."""
 
     def after_statement(self, sql: str, *, is_open: bool) -> StatementEffects:
         """Return the effects of the statement that has just ended; `is_open`: its transaction has not ended."""

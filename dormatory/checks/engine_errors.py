@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import UPGRADE_FAILS
 from dormatory.checks.rule import Rule
-from dormatory.checks.source.transactions import TRANSACTION_ENDED
+from dormatory.checks.source.transaction_ends import TRANSACTION_ENDED
 from dormatory.errors import (
     BaselineFailedError,
     EnvironmentFailedError,

@@ -23,7 +23,7 @@ from dormatory.checks import (
 )
 from dormatory.checks.locks import duration, identifiers, indexes, names_in_use, partitions, rewrites, scans
 from dormatory.checks.rule import Rule
-from dormatory.checks.source import colons, imports, naming, portability, transactions
+from dormatory.checks.source import colons, imports, naming, portability, transaction_ends, transactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # In the order of the manual; a module that holds a rule and is missing here fails a test.
 _MODULES = (
     *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
-    *(imports, naming, colons, transactions, portability, source),
+    *(imports, naming, colons, transaction_ends, transactions, portability, source),
     *(roundtrip, data, drift, parity, dump),
     *(indexes, scans, rewrites, names_in_use, partitions, duration, identifiers, squawk, sqlfluff),
 )

@@ -47,6 +47,9 @@ class Statement:
     The rest is for PostgreSQL, and for tables that existed before the leg: `locks` that it took or made stronger,
     tables and indexes that it rewrote (`rewritten`), tables that it read from end to end (`scanned`). `lock_timeout` is
     the setting in force, in milliseconds, 0 where it waits without limit.
+
+    `foreign_keys` is for SQLite: whether they were enforced before and after a statement that switches them, None for
+    every other statement.
     """
 
     sql: str
@@ -60,6 +63,15 @@ class Statement:
     locks: tuple[Lock, ...] = ()
     rewritten: tuple[str, ...] = ()
     scanned: tuple[str, ...] = ()
+    foreign_keys: tuple[bool, bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEnd:
+    """The place where a revision ended by itself the transaction that it ran in; `verb` is COMMIT or ROLLBACK."""
+
+    verb: str
+    location: Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,8 @@ class Leg:
     """One revision replayed in one direction.
 
     `trace` is the difference from the expected structure: after the downgrade from that before the upgrade, after the
-    second upgrade from that after the first. `failure` is the error that ended the leg early.
+    second upgrade from that after the first. `failure` is the error that ended the leg early. `transaction_ends` are
+    the ends of transactions that the revision itself asked for, outside of an autocommit block.
     """
 
     direction: Direction
@@ -101,6 +114,7 @@ class Leg:
     statements: tuple[Statement, ...] = ()
     trace: tuple[Change, ...] = ()
     failure: Failure | None = None
+    transaction_ends: tuple[TransactionEnd, ...] = ()
 
     @property
     def is_clean(self) -> bool:

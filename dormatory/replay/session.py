@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Statement
+    from dormatory.recording.model import Statement, TransactionEnd
     from dormatory.schema.snapshot import Snapshot, TableId
 
     Steps = Callable[[], Iterator[RevisionStep]]
@@ -138,6 +138,11 @@ class ReplaySession:
         step = self._make_step(revision, up=True)
         step.migration_fn = lambda **_: None
         yield step
+
+    @property
+    def transaction_ends(self) -> tuple[TransactionEnd, ...]:
+        """Where the last recorded step ended its transaction by itself."""
+        return tuple(self._recorder.transaction_ends)
 
     def has_downgrade(self, revision: str) -> bool:
         """Return whether the revision's module has a downgrade function."""

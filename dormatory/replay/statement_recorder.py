@@ -12,7 +12,8 @@ from sqlalchemy import event
 
 from dormatory.backends.registry import backend_by_name
 from dormatory.backends.tracer import NO_EFFECTS
-from dormatory.recording.model import Lock, Statement
+from dormatory.errors.location import Location
+from dormatory.recording.model import Lock, Statement, TransactionEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +37,11 @@ class StatementRecorder:
         self._records: list[tuple[Statement, float, StatementEffects]] = []
         self._transactions = _TransactionCounter()
         self._is_recording = False
+        self.transaction_ends: list[TransactionEnd] = []
         self._began, self._rows_written_before = 0.0, 0
         event.listen(connection, "before_cursor_execute", self._before_execute)
         event.listen(connection, "after_cursor_execute", self._after_execute)
-        event.listen(connection, "commit", lambda _: self._transactions.end())
+        event.listen(connection, "commit", self._on_commit)
         event.listen(connection, "rollback", self._on_rollback)
         event.listen(connection, "rollback_savepoint", self._on_rollback)
         event.listen(connection.dialect, "handle_error", self._on_error)  # connections do not have this event
@@ -55,6 +57,7 @@ class StatementRecorder:
     def start(self) -> None:
         """Forget the recorded statements, and record from now on."""
         self._records, self._transactions = [], _TransactionCounter()
+        self.transaction_ends = []
         if self._tracer:
             self._tracer.start()
         self._is_recording = True
@@ -79,12 +82,12 @@ class StatementRecorder:
         seconds = statement.seconds if end is None else end - began
         return tuple(Lock(table, mode, seconds) for table, mode in effects.locks)
 
-    def _before_execute(self, _connection: object, cursor: Any, *_: object) -> None:
+    def _before_execute(self, _connection: object, cursor: Any, sql: str, *_: object) -> None:
         self._rows_written_before = self._driver.total_rows_written(cursor)
         if self._is_recording:
             self._transactions.count_ended()
             if self._tracer:
-                self._tracer.before_statement()
+                self._tracer.before_statement(sql)
         self._began = perf_counter()
 
     def _after_execute(self, _connection: object, cursor: Any, sql: str, parameters: Any, *_: object) -> None:
@@ -122,22 +125,37 @@ class StatementRecorder:
             effects.lock_timeout,
             rewritten=effects.rewritten,
             scanned=effects.scanned,
+            foreign_keys=effects.foreign_keys,
         )
         self._records.append((statement, self._began, effects))
 
+    def _on_commit(self, _connection: object) -> None:
+        self._record_transaction_end("COMMIT")
+        self._transactions.end()
+
     def _on_rollback(self, _connection: object, *savepoint: object) -> None:
         if not savepoint:
+            self._record_transaction_end("ROLLBACK")
             self._transactions.end()
         if self._tracer:
             self._tracer.forget_transaction()
 
-    def _issuing_line(self) -> tuple[str, int]:
-        """Return the innermost line of a revision in the call stack."""
+    def _record_transaction_end(self, verb: str) -> None:
+        """Record where the revision itself ends an open transaction, unless it enters or leaves an autocommit block."""
+        if self._is_recording and self._driver.is_transaction_open(self._connection):
+            file, line = self._issuing_line(is_autocommit_counted=False)
+            if line:
+                self.transaction_ends.append(TransactionEnd(verb, Location(file, line)))
+
+    def _issuing_line(self, *, is_autocommit_counted: bool = True) -> tuple[str, int]:
+        """Return the innermost line of a revision in the call stack, "" and 0 if there is none."""
         frame = sys._getframe(3)  # noqa: SLF001  # documented, and cheaper than inspect.stack()
         while frame is not None:
             name = frame.f_code.co_filename
             if name.startswith(self._version_directories):
                 return name.removeprefix(self._root), frame.f_lineno
+            if frame.f_code.co_name == "autocommit_block" and not is_autocommit_counted:
+                break
             frame = frame.f_back  # type: ignore[assignment]
         return "", 0
 

@@ -94,4 +94,5 @@ class StepReplay:
         schemas = [self._before, *([self.after] if self.after else [])]
         dialect = dialect_by_name(self._session.target.backend_name)
         statements = mask_statements(self._session.statements, dialect, *schemas)
-        self._legs.append(Leg(self._direction, self._session.seconds, statements, trace, failure))
+        ends = self._session.transaction_ends
+        self._legs.append(Leg(self._direction, self._session.seconds, statements, trace, failure, ends))

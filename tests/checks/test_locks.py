@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "
 DELETE_ROWS = 'op.execute("DELETE FROM A")\n'
 TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")\n"
+ENV_IN_ONE_TRANSACTION = """
+from alembic import context
+from sqlalchemy import NullPool, create_engine
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=NullPool)
+with engine.begin() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
 
 
 def execute_call(text: str) -> str:
@@ -334,6 +343,25 @@ def test_a_statement_that_failed_on_the_rows_is_found_too(
     found = [each.rule for each in check_locks(recording, History.read(small_project.project))]
     assert recording.steps[-1].legs[0].failure is not None
     assert "not-null-scan" in found
+
+
+def test_a_lock_is_known_although_env_py_holds_it_since_an_earlier_revision(
+    small_project: SmallProject, postgres_server: throwaway.Server
+) -> None:
+    (small_project.root / "scripts" / "env.py").write_text(ENV_IN_ONE_TRANSACTION)
+    write_revision(small_project, 1, create_table_code("a") + "\n" + create_table_code("b"))
+    write_revision(small_project, 2, 'op.create_index("ix_a", "a", ["word"])')
+    write_revision(small_project, 3, 'op.create_foreign_key("fk_a", "a", "b", ["size"], ["id"])')
+    write_revision(small_project, 4, execute_call("ALTER TABLE a ALTER COLUMN word SET STATISTICS 200"))
+    write_revision(small_project, 5, 'op.drop_column("a", "word")')
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    found = list(check_locks(recording, History.read(small_project.project)))
+    messages = {each.rule: each.message.partition(":")[0] for each in found if each.revision in {"002", "003"}}
+    assert "ix_a is built under SHARE on a" in messages["index-not-concurrent"]
+    validated = next(each.message for each in found if each.rule == "constraint-validated-under-lock")
+    assert "under SHARE ROW EXCLUSIVE on a and b: nobody can write to them" in validated
+    (waiting,) = (each for each in found if each.rule == "no-lock-timeout")
+    assert (waiting.revision, "ACCESS EXCLUSIVE on a" in waiting.message) == ("005", True)
 
 
 def test_a_label_that_is_renamed_may_be_in_use(small_project: SmallProject, postgres_server: throwaway.Server) -> None:

@@ -142,7 +142,7 @@ class PostgreSQLStatementTracer:
         if self._is_provisional:
             self._relations, self._is_provisional = RelationCache(), False
 
-    def before_statement(self) -> None:
+    def before_statement(self, _sql: str) -> None:
         """Survey the tables before a statement in autocommit."""
         if not self._is_autocommit:
             self._autocommit_survey = None

@@ -45,7 +45,8 @@ class ExecutedStatement:
     """A statement that was executed; the tables of its operations are those that existed before, or "".
 
     `held_locks` are the locks that its transaction already held. The locks of a statement that failed, and of one that
-    was a transaction of its own, could not be measured: they follow from its operations (`has_unknown_locks`).
+    was a transaction of its own, could not be measured (`has_unknown_locks`), nor one that the transaction already
+    held when the leg began, because env.py runs all revisions in one: they follow from its operations.
     """
 
     statement: Statement
@@ -64,18 +65,19 @@ class ExecutedStatement:
 
     def strongest_lock(self, table: str) -> Lock | None:
         """Return the strongest lock on a table while this statement ran, its own included."""
-        own = [lock for lock in self.statement.locks if lock.table == table]
-        if self.has_unknown_locks:
+        measured = [lock for lock in self.statement.locks if lock.table == table]
+        if table in self.held_locks:
+            measured.append(self.held_locks[table])
+        if self.has_unknown_locks or not measured:
             locking = [it for it in self.operations if table in {it.table, it.referenced[0]}]
-            own += [Lock(table, _documented_lock_mode(it), self.statement.seconds) for it in locking]
-        held = [self.held_locks[table]] if table in self.held_locks else []
-        return max(held + own, key=lambda lock: LOCK_MODES.index(lock.mode), default=None)
+            measured += [Lock(table, _documented_lock_mode(it), self.statement.seconds) for it in locking]
+        return max(measured, key=lambda lock: LOCK_MODES.index(lock.mode), default=None)
 
     def acquired_locks(self) -> Iterator[Lock]:
         """Yield the strongest lock on each table that this statement locked."""
         tables = [lock.table for lock in self.statement.locks]
-        if self.has_unknown_locks:
-            tables += [operation.table for operation in self.operations if operation.table]
+        named = [name for it in self.operations for name in (it.table, it.referenced[0]) if name]
+        tables += [name for name in named if self.has_unknown_locks or name not in self.held_locks]
         yield from (lock for table in dict.fromkeys(tables) if (lock := self.strongest_lock(table)))
 
 
@@ -83,8 +85,16 @@ _ONLINE_KINDS = {OperationKind.CREATE_INDEX, OperationKind.DROP_INDEX, Operation
 
 
 def _documented_lock_mode(operation: Operation) -> str:
-    if operation.kind is OperationKind.ADD_CONSTRAINT and operation.object_type == "FOREIGN KEY":
-        return "SHARE ROW EXCLUSIVE"
+    """Return the mode that https://www.postgresql.org/docs/current/sql-altertable.html and its kin name."""
+    match operation:
+        case Operation(kind=OperationKind.ADD_CONSTRAINT, object_type="FOREIGN KEY"):
+            return "SHARE ROW EXCLUSIVE"
+        case Operation(kind=OperationKind.ALTER_TABLE, words=("trigger", *_)):  # ENABLE or DISABLE
+            return "SHARE ROW EXCLUSIVE"
+        case Operation(kind=OperationKind.ALTER_TABLE, words=() | ("partition" | "on", *_)):  # SET (…), ATTACH, CLUSTER
+            return "SHARE UPDATE EXCLUSIVE"
+        case Operation(kind=OperationKind.ALTER_COLUMN, words=("set",) | ("set", "statistics", *_)):
+            return "SHARE UPDATE EXCLUSIVE"
     if operation.kind in _ONLINE_KINDS and operation.is_online:
         return "SHARE UPDATE EXCLUSIVE"
     return _WEAKER_LOCK_MODES.get(operation.kind, ACCESS_EXCLUSIVE)

@@ -11,9 +11,11 @@ from dormatory.checks.source.call_sites import CallSiteFinder
 from dormatory.checks.source.colons import unescaped_colons
 from dormatory.checks.source.imports import ApplicationModules, application_imports
 from dormatory.checks.source.naming import naming_problems
+from dormatory.checks.source.played_legs import PlayedLegs
 from dormatory.checks.source.portability import dead_branches, dialect_only_calls
 from dormatory.checks.source.resolver import NameResolver
 from dormatory.checks.source.revision import RevisionSource
+from dormatory.checks.source.transaction_ends import ended_transactions, foreign_key_switches
 from dormatory.checks.source.transactions import transaction_problems
 
 if TYPE_CHECKING:
@@ -39,18 +41,22 @@ def check_source(
 ) -> Iterator[Finding]:
     """Report what will break, block or be unclear in revisions, at the line where it stands.
 
-    `backends` are those for which the revisions are checked; `recordings`, if there are any, show which branches ran.
+    `backends` are those for which the revisions are checked; `recordings`, if there are any, show which calls ran and
+    what they did.
     """
     for script in scripts:
         if script.tree is None or script.revision is None:
             continue
         source = read_revision(script.tree, script.source, script.revision, backends)
+        played = PlayedLegs.of(source, recordings)
         found = (
             *application_imports(source, application),
             *naming_problems(source),
             *unescaped_colons(source),
+            *ended_transactions(source, played),
+            *foreign_key_switches(source, played),
             *transaction_problems(source, large_tables),
-            *dialect_only_calls(source),
+            *dialect_only_calls(source, played),
             *dead_branches(source, recordings),
             *_short_title(source),
         )

@@ -1,4 +1,4 @@
-"""Rules about what a revision does with its transaction."""
+"""Rules about what a revision does inside a transaction that belongs outside, or the other way round."""
 
 from __future__ import annotations
 
@@ -20,104 +20,16 @@ if TYPE_CHECKING:
     from dormatory.checks.source.call_sites import CallSite
     from dormatory.checks.source.revision import RevisionSource
 
-_FOREIGN_KEYS_PRAGMA = re.compile(r"\bPRAGMA\s+(?:\w+\.)?foreign_keys\s*[=(]", re.IGNORECASE)
-_TRANSACTION_STATEMENT = re.compile(
-    r"(?:^|;)\s*(?:COMMIT|END|ABORT|BEGIN|START\s+TRANSACTION|ROLLBACK(?!\s+(?:\w+\s+)?TO\b))\b\s*(?:\w+\s*)*(?:;|$)",
-    re.IGNORECASE,
-)
-_ROUTINE = re.compile(r"\b(?:TRIGGER|FUNCTION|PROCEDURE)\b|^\s*DO\b", re.IGNORECASE)
 _CONCURRENTLY = re.compile(r"\b(?:INDEX|REINDEX|TABLE|SCHEMA|PARTITION\s+\S+)\s+CONCURRENTLY\b", re.IGNORECASE)
-_REVISION_CONNECTION = re.compile(r"get_bind\(\)|get_context\(\)|\.connection\b|(^|\.)(bind|conn|connection)\b")
-_OTHER_CONNECTION = re.compile(r"begin_nested\(\)|create_engine\(\)|\.connect\(\)|cursor\(\)")
-_SESSION = re.compile(r"[Ss]ession(maker)?\b")
 
 
 def transaction_problems(source: RevisionSource, large_tables: Collection[str]) -> Iterator[Finding]:
-    """Report what ends a transaction, needs to be outside one, or keeps one open for too long."""
+    """Report what needs to be outside a transaction, or keeps one open for too long."""
     for site in source.call_sites:
-        yield from _foreign_keys_pragma(source, site)
-        yield from _ended_transaction(source, site)
         yield from _concurrently_in_transaction(source, site)
     for direction in DIRECTIONS:
         yield from _autocommit_not_alone(source, direction)
         yield from _schema_and_data(source, direction, large_tables)
-
-
-PRAGMA_FOREIGN_KEYS = Rule(
-    "pragma-foreign-keys",
-    "source",
-    Severity.WARNING,
-    meaning="a revision switches foreign keys with a PRAGMA",
-    why="""Inside a transaction SQLite ignores it: the revision looks protected, and rebuilding a table deletes the
-    rows that refer to it. In an autocommit block it works, for everything that follows on this
-    connection.""",
-    recipe="""
-    # nothing: env.py switches them off before the transaction and checks all before the commit
-    with op.batch_alter_table("owners") as batch:
-        batch.alter_column("name", type_=sa.String(120))
-    """,
-)
-
-
-def _foreign_keys_pragma(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
-    sql = executed_sql(site, source.resolver)
-    if (
-        sql is None
-        or not _FOREIGN_KEYS_PRAGMA.search(sql_without_literals(sql))
-        or not source.is_reached(site, "sqlite")
-    ):
-        return
-    if site.in_autocommit:
-        message = "it switches foreign keys for everything that follows on this connection"
-        hint = "switch them back in another autocommit block, or leave it to env.py"
-    else:
-        message = "SQLite ignores this PRAGMA inside a transaction"
-        hint = "remove it: env.py switches foreign keys off before the transaction; elsewhere use an autocommit block"
-    severity = Severity.NOTE if site.in_autocommit else None
-    yield source.finding(PRAGMA_FOREIGN_KEYS, site.call, message, hint, severity=severity, sql=sql)
-
-
-TRANSACTION_ENDED = Rule(
-    "transaction-ended",
-    "source",
-    Severity.ERROR,
-    meaning="a revision commits or rolls back by itself",
-    why="""The transaction is Alembic's, and holds the entry in the version table, too. Ended early, the revision is
-    half applied, or applied and not written down.""",
-    recipe="""
-    with op.get_context().autocommit_block():  # alone in its revision
-        op.execute("ALTER TYPE grade ADD VALUE 'top'")
-    """,
-    replaces=("ban-uncommitted-transaction", "transaction-nesting"),
-)
-
-
-def _ended_transaction(source: RevisionSource, site: CallSite) -> Iterator[Finding]:
-    hint = "remove it; what cannot run in a transaction goes into op.get_context().autocommit_block()"
-    severity = Severity.WARNING if site.in_autocommit else None
-    sql = executed_sql(site, source.resolver)
-    if (
-        sql is not None
-        and _TRANSACTION_STATEMENT.search(code := sql_without_literals(sql))
-        and not _ROUTINE.search(code)
-    ):
-        message = f"{sql.strip()} ends the transaction that the revision runs in"
-        yield source.finding(TRANSACTION_ENDED, site.call, message, hint, severity=severity, sql=sql)
-    if site.short_name not in {"commit", "rollback"} or _OTHER_CONNECTION.search(site.name):
-        return
-    if _SESSION.search(site.name):
-        message = (
-            f"{site.short_name}() of a session on the revision's connection is not a {site.short_name} of the revision"
-        )
-        severity, hint = Severity.NOTE, "flush() is enough: Alembic commits"
-    elif _REVISION_CONNECTION.search(site.name):
-        message = f"{site.short_name}() ends the transaction that the revision runs in"
-    elif "()" in site.name or site.name.startswith(tuple(f"{name}." for name in source.resolver.origins.values())):
-        return  # of something else that the revision created or imported, such as a search index
-    else:
-        message = f"{site.short_name}() may end the transaction that the revision runs in"
-        severity = Severity.WARNING
-    yield source.finding(TRANSACTION_ENDED, site.call, message, hint, severity=severity)
 
 
 CONCURRENTLY_IN_TRANSACTION = Rule(
