@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
+from dormatory.checks.outside_models import is_consequence, is_outside_models
 from dormatory.checks.rule import Rule
-from dormatory.schema.changes import ColumnAltered, ColumnsReordered, ObjectAltered, ObjectRemoved, PartRemoved
+from dormatory.schema.changes import ColumnsReordered, CoverageChanged
+from dormatory.schema.describe import object_name
 from dormatory.schema.diff import diff
-from dormatory.schema.snapshot import (
-    Composite,
-    Domain,
-    Extension,
-    Function,
-    Namespace,
-    Other,
-    Policy,
-    Range,
-    RewriteRule,
-    Snapshot,
-    Table,
-    Trigger,
-    View,
-)
+from dormatory.system.text import name_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
     from dormatory.recording.model import Comparison, LiveDrift
-    from dormatory.schema.changes import Change
-
-# Models describe these only through DDL events; a project that writes none leaves them to revisions.
-_TYPES_OUTSIDE_MODELS = (
-    View,
-    Function,
-    Trigger,
-    RewriteRule,
-    Policy,
-    Composite,
-    Domain,
-    Range,
-    Extension,
-    Namespace,
-    Other,
-)
-_ATTRIBUTES_OUTSIDE_MODELS = ("grants", "row_security", "enabled")
-
+    from dormatory.schema.snapshot import Table
 
 DRIFT = Rule(
     "drift",
@@ -77,11 +49,14 @@ COLUMN_ORDER = Rule(
 
 
 def check_drift(comparison: Comparison) -> Iterator[Finding]:
-    """Report each difference between the migrated schema and the models', or that most models are missing.
+    """Report each difference between the migrated schema and the models', and models that seem not to be loaded.
 
     What no model describes, such as a view that a revision made, is a note; so is another order of columns.
     """
-    yield from _missing_models(comparison) or _drift_findings(comparison)
+    missing = _missing_tables(comparison)
+    if missing:
+        yield _missing_models(comparison, missing)
+    yield from _drift_findings(comparison, missing)
 
 
 LIVE_DRIFT = Rule(
@@ -97,6 +72,8 @@ LIVE_DRIFT = Rule(
 def check_live_drift(found: LiveDrift, backend: str) -> Iterator[Finding]:
     """Report each difference between a live database and the history at the database's own revision."""
     for change in found.changes:
+        if isinstance(change, CoverageChanged):
+            continue  # the object itself is reported
         rule = COLUMN_ORDER if isinstance(change, ColumnsReordered) else LIVE_DRIFT
         yield rule.finding(
             f"{change} (history at {', '.join(found.revisions) or 'base'} → database)",
@@ -116,53 +93,36 @@ MODELS_MISSING = Rule(
 )
 
 
-def _missing_models(comparison: Comparison) -> tuple[Finding, ...]:
-    """Report metadata that lacks most of the tables: most likely an import is missing."""
-    migrated = {table.id for table in comparison.migrated.tables if table.partition_bound is None}
-    covered = migrated & {table.id for table in comparison.modelled.tables}
-    if not migrated or 2 * len(covered) >= len(migrated):
-        return ()
-    known = f"{len(covered)} of the {len(migrated)} tables" if comparison.modelled.tables else "none of the tables"
-    return (
-        MODELS_MISSING.finding(
-            f"the models describe {known} that the history makes",
-            "import every module with models before env.py passes their metadata to Alembic",
-            backend=comparison.backend,
-        ),
+def _missing_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Return the tables that the models do not describe, if these are most of the tables: an import may be missing."""
+    migrated = [table for table in comparison.migrated.tables if table.partition_bound is None]
+    modelled = {table.id for table in comparison.modelled.tables}
+    missing = tuple(table for table in migrated if table.id not in modelled)
+    return missing if 2 * len(missing) > len(migrated) else ()
+
+
+def _missing_models(comparison: Comparison, missing: tuple[Table, ...]) -> Finding:
+    count = sum(table.partition_bound is None for table in comparison.migrated.tables)
+    described = f"{count - len(missing)} of the {count} tables" if comparison.modelled.tables else "none of the tables"
+    return MODELS_MISSING.finding(
+        f"the models describe {described} that the history makes; not {name_list(map(object_name, missing))}",
+        "import every module with models before env.py passes their metadata to Alembic",
+        backend=comparison.backend,
     )
 
 
-def _drift_findings(comparison: Comparison) -> Iterator[Finding]:
-    for change in diff(comparison.migrated, comparison.modelled):
+def _drift_findings(comparison: Comparison, missing: tuple[Table, ...]) -> Iterator[Finding]:
+    tables = tuple(table for table in comparison.migrated.tables if table not in missing)
+    for change in diff(replace(comparison.migrated, tables=tables), comparison.modelled):
+        if is_consequence(change):
+            continue
         if isinstance(change, ColumnsReordered):
             rule = COLUMN_ORDER
             hint = "harmless unless something relies on positions; a rebuild of the table would restore the order"
-        elif _is_left_to_revisions(change, comparison.modelled):
+        elif is_outside_models(change):
             rule = OUTSIDE_MODELS
             hint = "no model describes it, so only the committed dump shows when it changes"
         else:
             rule, hint = DRIFT, 'write the missing migration with: inv db.revision --message "..."'
         message = f"{change} (migrations → models)"
         yield rule.finding(message, hint, backend=comparison.backend, object_name=change.object)
-
-
-def _is_left_to_revisions(change: Change, modelled: Snapshot) -> bool:
-    """Return whether only the history has the object, and the models describe nothing of its kind."""
-    match change:
-        case ObjectRemoved(value=Table() as table):
-            return table.partition_bound is not None or table.kind not in ("table", "partitioned table")
-        case ObjectRemoved(value=value):
-            return isinstance(value, _TYPES_OUTSIDE_MODELS) and type(value) not in _object_types(modelled)
-        case PartRemoved(part=part):
-            return isinstance(part, _TYPES_OUTSIDE_MODELS) and type(part) not in _object_types(modelled)
-        case ObjectAltered(attribute=attribute, after=after) | ColumnAltered(attribute=attribute, after=after):
-            return attribute in _ATTRIBUTES_OUTSIDE_MODELS and not after
-    return False
-
-
-def _object_types(snapshot: Snapshot) -> set[type]:
-    """Return the types of the objects that a snapshot holds."""
-    groups = (snapshot.views, snapshot.functions, snapshot.domains, snapshot.composites, snapshot.ranges)
-    found = {type(item) for group in (*groups, snapshot.extensions, snapshot.others) for item in group}
-    parts = (part for table in snapshot.tables for part in (*table.triggers, *table.rules, *table.policies))
-    return found | {type(part) for part in parts}

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 def quantity(number: int, noun: str) -> str:
     """Return a number and what it counts, such as `1 row` or `2 rows`."""
@@ -11,3 +16,10 @@ def quantity(number: int, noun: str) -> str:
 def last_lines(text: str, count: int) -> list[str]:
     """Return the last lines of a text, blank ends removed."""
     return text.strip().splitlines()[-count:]
+
+
+def name_list(names: Iterable[str], limit: int = 12) -> str:
+    """Return names with commas; of more than `limit` the first ones and the number of the others."""
+    found = list(names)
+    shown = ", ".join(found[:limit])
+    return shown if len(found) <= limit else f"{shown} and {len(found) - limit} more"

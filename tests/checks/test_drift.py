@@ -135,6 +135,26 @@ LEFT_TO_REVISIONS_ON_POSTGRESQL = [
     ),
     Case("policy", ROOM, "ALTER TABLE room ENABLE ROW LEVEL SECURITY; CREATE POLICY q ON room USING (true)", ""),
 ]
+ONLY_THE_HISTORY_MAKES_ON_POSTGRESQL = {
+    "publication": "CREATE PUBLICATION p FOR TABLE room",
+    "event trigger": "CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;"
+    " CREATE EVENT TRIGGER t ON ddl_command_end EXECUTE FUNCTION e()",
+    "default privileges": "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+    "grant on a schema": "CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO PUBLIC",
+    "text search": "CREATE TEXT SEARCH CONFIGURATION c (COPY = simple)",
+    "replica identity": "ALTER TABLE room REPLICA IDENTITY FULL",
+    "replica identity by index": "ALTER TABLE room REPLICA IDENTITY USING INDEX room_pkey",
+    "autovacuum": "ALTER TABLE room SET (autovacuum_enabled = false, toast.autovacuum_enabled = false)",
+    "storage": "ALTER TABLE room ALTER label SET STORAGE EXTERNAL, ALTER label SET STATISTICS 500",
+    "index storage": "ALTER INDEX room_pkey SET (fillfactor = 70)",
+    "statistics": "CREATE STATISTICS st ON label, floor FROM room",
+    "rule": "CREATE RULE r AS ON DELETE TO room DO INSTEAD NOTHING",
+    "unlogged": "ALTER TABLE room SET UNLOGGED",
+    "cluster": "CLUSTER room USING room_pkey",
+}
+LEFT_TO_REVISIONS_ON_POSTGRESQL += [
+    Case(name, ROOM, statement, "") for name, statement in ONLY_THE_HISTORY_MAKES_ON_POSTGRESQL.items()
+]
 LEFT_TO_REVISIONS_ON_SQLITE = [Case("trigger", ROOM, ON_SQLITE[0].migrated, "")]
 
 
@@ -195,12 +215,25 @@ def test_equivalent_spellings_in_sqlite_are_no_drift() -> None:
         assert list(check_drift(compare_schemas(case, one, other))) == []
 
 
-def test_missing_models_are_one_finding() -> None:
+def test_missing_models_are_one_finding_that_names_them() -> None:
     case = Case("", "", "; ".join(f"CREATE TABLE r{n} (a int)" for n in range(5)), "CREATE TABLE r1 (a int)")
     with scratch_sqlite() as one, scratch_sqlite() as other:
         findings = list(check_drift(compare_schemas(case, one, other)))
     assert [finding.rule for finding in findings] == ["models-missing"]
-    assert findings[0].message == "the models describe 1 of the 5 tables that the history makes"
+    assert findings[0].message == ("the models describe 1 of the 5 tables that the history makes; not r0, r2, r3, r4")
+
+
+def test_a_described_table_is_compared_where_most_models_are_missing() -> None:
+    case = Case(
+        "",
+        "CREATE TABLE a (n int); CREATE TABLE b (n int)",
+        "CREATE TABLE c (n int)",
+        "DROP TABLE b; DROP TABLE a; CREATE TABLE c (n int NOT NULL)",
+    )
+    with scratch_sqlite() as one, scratch_sqlite() as other:
+        findings = list(check_drift(compare_schemas(case, one, other)))
+    assert [finding.rule for finding in findings] == ["models-missing", "drift"]
+    assert findings[1].object == "column c.n"
 
 
 def test_an_empty_project_has_no_drift() -> None:
