@@ -76,6 +76,19 @@ class UnknownReferenceError(DormatoryError):
         )
 
 
+class WrongDirectionError(DormatoryError):
+    """The user asked for an upgrade to an older revision, or for a downgrade to a newer one."""
+
+    def __init__(self, command: str, to: str, revisions: Sequence[str]) -> None:
+        self.to = to
+        position = f"the database is at {' and '.join(revisions) or 'base'}"
+        if command == "upgrade":
+            why, other = f"{position}, which builds on it", "downgrade"
+        else:
+            why, other = f"{position}, before it", "upgrade"
+        super().__init__(f"there is no {command} to {to}", why=why, fix=f"go there with: inv db.{other} --to {to}")
+
+
 class EmptyDestinationError(DormatoryError):
     """The user gave an empty text instead of a revision."""
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from alembic.runtime.migration import MigrationContext
 
-from dormatory.errors import RevisionNotInCheckoutError, TransactionEndedError, UnexpectedRevisionError
+from dormatory.errors import (
+    MultipleHeadsError,
+    RevisionNotInCheckoutError,
+    TransactionEndedError,
+    UnexpectedRevisionError,
+    UnknownRevisionError,
+    WrongDirectionError,
+)
 from dormatory.project.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from alembic.runtime.migration import RevisionStep
     from alembic.script import ScriptDirectory
@@ -40,6 +48,29 @@ def refuse_unknown_revisions(script: ScriptDirectory, heads: Iterable[str], targ
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := sorted(set(heads) - known):
         raise RevisionNotInCheckoutError(target_name, unknown)
+
+
+def refuse_passed_revision(project: Project, to: str, heads: Sequence[str]) -> None:
+    """Raise WrongDirectionError if a database at `heads` has passed a revision, so that an upgrade to it is none."""
+    history = History.read(project)
+    passed = _revision_named(history, to)
+    if to == "base" or (passed and any(passed in history.ancestors(head) for head in heads)):
+        raise WrongDirectionError("upgrade", to, heads)
+
+
+def refuse_unreached_revision(project: Project, to: str, heads: Sequence[str]) -> None:
+    """Raise WrongDirectionError if a database at `heads` has not reached a revision."""
+    history = History.read(project)
+    ahead = _revision_named(history, to)
+    if ahead and all(ahead != head and ahead not in history.ancestors(head) for head in heads):
+        raise WrongDirectionError("downgrade", to, heads)
+
+
+def _revision_named(history: History, name: str) -> str:
+    """Return the id of the revision that a name means; "" for what only Alembic reads, such as `+1` or `a@head`."""
+    with suppress(UnknownRevisionError, MultipleHeadsError):
+        return history.get(name).id
+    return ""
 
 
 def with_transaction_check(step: RevisionStep, context: MigrationContext) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from alembic import command
 from alembic.config import Config
@@ -24,7 +24,7 @@ from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveSta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from alembic.runtime.migration import MigrationContext
+    from alembic.runtime.migration import MigrationContext, RevisionStep
     from sqlalchemy import Connection, MetaData
 
     from dormatory.backends.url import Target
@@ -89,12 +89,24 @@ class Runner:
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
     def upgrade(self, to: str = "head", progress: Progress = ignore_progress) -> None:
-        """Upgrade to a revision."""
-        self._move(to, progress, lambda script, heads: script._upgrade_revs(to, heads))  # noqa: SLF001  # as alembic.command does
+        """Upgrade to a revision; raises WrongDirectionError if the database has passed it."""
+
+        def plan(script: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
+            planned = script._upgrade_revs(to, cast("Any", heads))  # noqa: SLF001  # as alembic.command does
+            if not planned:
+                guards.refuse_passed_revision(self.project, to, heads)
+            return planned
+
+        self._move(to, progress, plan)
 
     def downgrade(self, to: str, progress: Progress = ignore_progress) -> None:
-        """Downgrade to a revision."""
-        self._move(to, progress, lambda script, heads: script._downgrade_revs(to, heads))  # noqa: SLF001
+        """Downgrade to a revision; raises WrongDirectionError if the database has not reached it."""
+
+        def plan(script: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
+            guards.refuse_unreached_revision(self.project, to, heads)
+            return script._downgrade_revs(to, cast("Any", heads))  # noqa: SLF001
+
+        self._move(to, progress, plan)
 
     def run_steps(self, steps: Callable[[ScriptDirectory, MigrationContext], Iterator[Any]]) -> None:
         """Run the steps that a function yields, one after the other, in one run of env.py."""
@@ -155,7 +167,9 @@ class Runner:
             script = script[0] if script else None
         return Path(script.path) if script else None
 
-    def _move(self, to: str, progress: Progress, plan: Callable[[ScriptDirectory, Any], list[Any]]) -> None:
+    def _move(
+        self, to: str, progress: Progress, plan: Callable[[ScriptDirectory, tuple[str, ...]], list[RevisionStep]]
+    ) -> None:
         target = str(self.target or "the database")
 
         def record_heads(*, heads: set[str], **_: Any) -> None:

@@ -261,6 +261,50 @@ class TestRevision:
         assert inv(*arguments, url=url) == CommandResult(2, "", f"error: {message}\n")
         assert file_contents(small_project.root) == before
 
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                ("db.upgrade", "--to", "001"),
+                (
+                    "there is no upgrade to 001 (the database is at 002, which builds on it); "
+                    "go there with: inv db.downgrade --to 001"
+                ),
+            ),
+            (
+                ("db.upgrade", "--to", "base"),
+                (
+                    "there is no upgrade to base (the database is at 002, which builds on it); "
+                    "go there with: inv db.downgrade --to base"
+                ),
+            ),
+            (
+                ("db.downgrade", "--to", "003"),
+                (
+                    "there is no downgrade to 003 (the database is at 002, before it); "
+                    "go there with: inv db.upgrade --to 003"
+                ),
+            ),
+        ],
+        ids=["upgrade-to-older", "upgrade-to-base", "downgrade-to-newer"],
+    )
+    def test_the_wrong_direction_names_the_right_command(
+        self, small_project: SmallProject, inv: Inv, arguments: tuple[str, ...], message: str
+    ) -> None:
+        small_project.write_table_revisions("a", "b", "c")
+        url = f"sqlite:///{small_project.root}/x.db"
+        small_project.upgrade(url, "002")
+        before = file_contents(small_project.root)
+        assert inv(*arguments, url=url) == CommandResult(2, "", f"error: {message}\n")
+        assert file_contents(small_project.root) == before
+
+    def test_the_revision_of_the_database_is_nothing_to_do(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.write_table_revisions("a", "b")
+        url = f"sqlite:///{small_project.root}/x.db"
+        small_project.upgrade(url, "001")
+        assert inv("db.upgrade", "--to", "001", url=url).code == 0
+        assert inv("db.downgrade", "--to", "001", url=url).code == 0
+
     def test_no_database_is_created_for_an_upgrade_that_cannot_begin(
         self, small_project: SmallProject, inv: Inv
     ) -> None:
