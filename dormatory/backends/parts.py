@@ -40,8 +40,27 @@ class Backup(Protocol):
         """
 
 
+class Checkpoint(Protocol):
+    """A copy of a scratch database, to which the database can be set back; it keeps its name.
+
+    The copy is removed together with the server or the directory of the scratch database.
+    """
+
+    def save(self) -> bool:
+        """Copy the database in place of the last copy, and return True; only return False while somebody uses it."""
+
+    def restore(self) -> bool:
+        """Replace the database by the last copy, or by an empty one if there is none, and return True.
+
+        Only return False while somebody uses the database.
+        """
+
+
 class Scratch(Protocol):
     """Part `scratch`: empty databases for one run."""
+
+    def checkpoint(self, target: Target) -> Checkpoint:
+        """Return a checkpoint of a scratch database."""
 
     def scratch_databases(self) -> AbstractContextManager[ScratchMaker]:
         """Provide a maker of empty databases; a server that they need runs until the block ends.

@@ -30,7 +30,7 @@ class RowFiller:
     def __init__(self, project: Project, tracker: RowTracker, dialect: Dialect) -> None:
         self.with_extremes = True
         self.unfilled: dict[str, str] = {}
-        self._fixture_directory = project.script_location / "rows"
+        self._project = project
         self._tracker, self._dialect = tracker, dialect
         self._failed_inputs: dict[TableId, tuple[object, ...]] = {}  # for each table that could not be filled
 
@@ -49,16 +49,13 @@ class RowFiller:
 
     def has_fixture_rows(self, revision: str) -> bool:
         """Return whether the project has rows for a revision, in `rows/REVISION.sql` next to its versions."""
-        return self._fixture_file(revision).is_file()
+        return fixture_file(self._project, revision).is_file()
 
     def add_fixture_rows(self, connection: Connection, revision: str, schema: Snapshot | None = None) -> None:
         """Add the project's own rows for a revision, and read all rows again if the schema is given."""
-        run_fixtures(connection, self._fixture_file(revision))
+        run_fixtures(connection, fixture_file(self._project, revision))
         if schema:
             self._tracker.read(connection, schema, None)
-
-    def _fixture_file(self, revision: str) -> Path:
-        return self._fixture_directory / f"{revision}.sql"
 
     def _fill(
         self,
@@ -96,6 +93,11 @@ class RowFiller:
         """Return what decides whether a table can be filled: its structure, and the rows that it may refer to."""
         parents = (it.references for it in table.constraints if it.references)
         return table, *(self._tracker.rows.get(parent.table_id) for parent in parents)
+
+
+def fixture_file(project: Project, revision: str) -> Path:
+    """Return where the project's own rows for a revision are, if it has any."""
+    return project.script_location / "rows" / f"{revision}.sql"
 
 
 def _new_or_retyped_columns(before: Collection[Table], after: Collection[Table]) -> list[tuple[TableId, str]]:

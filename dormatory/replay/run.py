@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Failure, Route, Step
+    from dormatory.recording.model import Route, Step
     from dormatory.schema.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run has to do: upgrade through `done`, then make the round trip of each revision in `played`.
+    """What a run has to do: from a database in which `done` are applied, make the round trip of each one of `played`.
 
     `fill_mode` says which rows the first of these is played with; the others have all kinds. A run that reaches the end
     of its segment goes all the way down again, except for the lowest `kept_count` revisions. `lowest_schema` is the
@@ -46,14 +46,12 @@ class RunPlan:
 class RunResult:
     """What a run recorded apart from its steps.
 
-    `blocked_at` is the one of the plan's `done` that failed on empty tables, with its failure. `one_run_schema` is the
-    structure after an upgrade of the whole history in one run, None if there was none.
+    `one_run_schema` is the structure after an upgrade of the whole history in one run, None if there was none.
     """
 
     server: str
     routes: tuple[Route, ...]
     unfilled: tuple[tuple[str, str], ...]
-    blocked_at: tuple[str, Failure] | None = None
     one_run_schema: Snapshot | None = None
 
 
@@ -82,25 +80,21 @@ class _Run:
 
     def run(self) -> RunResult:
         """Play the plan."""
-        blocked_at: tuple[str, Failure] | None = None
         routes: tuple[Route, ...] = ()
         one_run_schema: Snapshot | None = None
         with self._session.connect() as server:
             failure = self._session.run(self._steps)
-            if failure and self._current is None:
-                blocked_at = self._session.revision, failure
-            elif failure and self._current:
+            if failure and self._current:
                 self._current.fail(failure)
                 self._on_step(self._current.step())
             elif self._is_finished and self._plan.reaches_end and self._current and self._current.after:
                 routes, one_run_schema = self._final_routes(self._current.after)
-        return RunResult(server, routes, self._unfilled_tables(), blocked_at, one_run_schema)
+        return RunResult(server, routes, self._unfilled_tables(), one_run_schema)
 
     def _unfilled_tables(self) -> tuple[tuple[str, str], ...]:
         return tuple((table, without_row_values(reason)) for table, reason in sorted(self._filler.unfilled.items()))
 
     def _steps(self) -> Iterator[RevisionStep]:
-        yield from self._apply_done()
         before = self._session.read_schema()
         for number, revision in enumerate(self._plan.played):
             fill_mode = self._plan.fill_mode if number == 0 else FillMode.ALL
@@ -122,14 +116,6 @@ class _Run:
                 self._tracker.read_unknown(connection, before)
                 self._filler.fill_empty_tables(connection, before)
         self._is_finished = True
-
-    def _apply_done(self) -> Iterator[RevisionStep]:
-        """Apply what was played before, on tables that are empty except for the project's own rows."""
-        for revision in self._plan.done:
-            yield from self._session.plain_steps((revision,))
-            if self._plan.fill_mode is not FillMode.NONE and self._filler.has_fixture_rows(revision):
-                with self._session.connection_between_steps() as connection:
-                    self._filler.add_fixture_rows(connection, revision)
 
     def _final_routes(self, head: Snapshot) -> tuple[tuple[Route, ...], Snapshot | None]:
         """Downgrade as far as the trips had clean downgrades; from the empty database, upgrade to the head in one run.

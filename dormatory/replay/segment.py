@@ -6,23 +6,50 @@ from typing import TYPE_CHECKING
 
 from dormatory.recording.model import Route, RouteKind
 from dormatory.replay.fill_mode import FillMode, merge_steps, plainer_mode
-from dormatory.replay.run import RunPlan
+from dormatory.replay.run import RunPlan, run_segment
+from dormatory.replay.straight import StraightDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from dormatory.recording.model import Step
+    from dormatory.backends.url import Target
+    from dormatory.project.project import Project
+    from dormatory.recording.model import Failure, Step
     from dormatory.replay.run import RunResult
+    from dormatory.schema.snapshot import Snapshot
+
+
+def play_segment(project: Project, target: Target, segment: Segment, on_step: Callable[[Step], None]) -> Segment:
+    """Play a segment on one database, and return it as far as it got; `on_step` receives each final step.
+
+    It is not finished if its env.py leaves connections open: then the next run needs a new process.
+    """
+    database = StraightDatabase(project, target)
+    while (plan := segment.next_plan()) and database.begin_again():
+        if blocked := database.apply(plan.done):
+            segment.block(plan, *blocked)
+            continue
+        result = run_segment(project, target, plan, lambda step: segment.accept(step, on_step))
+        segment.finish_run(plan, result)
+    return segment
 
 
 class Segment:
-    """The progress of the runs of a segment, and what the next one has to do.
+    """The progress of the runs of a segment, what they recorded, and what the next one has to do.
 
     `order` is the whole history, `chosen` are the revisions that make round trips. The segment holds the revisions
-    from index `first` up to, but not including, index `end`.
+    from index `first` up to, but not including, index `end`. `blocked` is the route of a run that failed before its
+    first round trip. `one_run_schema` is the structure after an upgrade of the whole history in one run, None if there
+    was none.
     """
 
     def __init__(self, order: Sequence[str], chosen: Collection[str], first: int, end: int) -> None:
+        self.steps: dict[str, Step] = {}
+        self.routes: list[Route] = []
+        self.unfilled: dict[str, str] = {}
+        self.blocked: Route | None = None
+        self.one_run_schema: Snapshot | None = None
+        self.server = ""
         self._order, self._chosen = order, chosen
         self._first, self._end = first, end
         self._next_index = first  # after the last final step
@@ -30,7 +57,7 @@ class Segment:
         self._suspect: Step | None = None  # to be replayed with plainer rows
         self._is_finished = False
 
-    def next_plan(self, steps: Mapping[str, Step]) -> RunPlan | None:
+    def next_plan(self) -> RunPlan | None:
         """Return the next run: all chosen revisions in a row, from the first one without a final result."""
         waiting = [index for index in range(self._next_index, self._end) if self._order[index] in self._chosen]
         if not waiting or self._is_finished:
@@ -39,7 +66,7 @@ class Segment:
         while end < self._end and self._order[end] in self._chosen:
             end += 1
         kept = start
-        while kept > self._first and (step := steps.get(self._order[kept - 1])) and step.has_clean_downgrade:
+        while kept > self._first and (step := self.steps.get(self._order[kept - 1])) and step.has_clean_downgrade:
             kept -= 1
         return RunPlan(
             done=tuple(self._order[:start]),
@@ -47,34 +74,37 @@ class Segment:
             fill_mode=self._fill_mode,
             reaches_end=end == self._end,
             kept_count=kept,
-            lowest_schema=steps[self._order[kept]].before if kept < start else None,
+            lowest_schema=self.steps[self._order[kept]].before if kept < start else None,
         )
 
-    def accept(self, step: Step) -> Step | None:
-        """Return the final result of a step, None if it must be replayed with plainer rows."""
+    def accept(self, step: Step, on_step: Callable[[Step], None]) -> None:
+        """Take the result of a step; `on_step` receives it unless the step must be replayed with plainer rows."""
         if mode := plainer_mode(self._fill_mode, step):
             self._suspect, self._fill_mode = step, mode
-            return None
-        final = merge_steps(self._suspect, step) if self._suspect else step
-        self._suspect, self._fill_mode = None, FillMode.ALL
-        self._next_index = self._order.index(step.revision) + 1
-        return final
+            return
+        self._finish(merge_steps(self._suspect, step) if self._suspect else step)
+        on_step(self.steps[step.revision])
 
-    def finish_run(self, plan: RunPlan, result: RunResult) -> Route | None:
-        """Record that a run has ended; return where it was blocked if it got no further than the run before it."""
+    def finish_run(self, plan: RunPlan, result: RunResult) -> None:
+        """Record that a run has ended; the segment is finished if it got no further than the run before it."""
+        self.server = result.server
+        self.unfilled |= dict(result.unfilled)
+        self.routes += result.routes
+        self.one_run_schema = result.one_run_schema or self.one_run_schema
         self._is_finished = self._next_index <= len(plan.done) and self._fill_mode is plan.fill_mode
-        if not self._is_finished or result.blocked_at is None:
-            return None
-        revision, failure = result.blocked_at
-        return Route(RouteKind.UP, plan.done, 0.0, stopped=revision, failure=failure)
 
-    def take_suspect(self) -> Step | None:
-        """Return the step that its replay with plainer rows did not reach: its first result is the final one."""
-        suspect, self._suspect = self._suspect, None
-        if suspect:
-            self._next_index = self._order.index(suspect.revision) + 1
-        return suspect
+    def block(self, plan: RunPlan, revision: str, failure: Failure) -> None:
+        """Finish the segment: one of the plan's revisions to be applied first failed on empty tables."""
+        self._is_finished = True
+        self.blocked = Route(RouteKind.UP, plan.done, 0.0, stopped=revision, failure=failure)
+        if self._suspect:  # its first result is the final one
+            self._finish(self._suspect)
 
     def unreached_revisions(self) -> Iterator[str]:
         """Yield the chosen revisions that no run has reached."""
         yield from (name for name in self._order[self._next_index : self._end] if name in self._chosen)
+
+    def _finish(self, step: Step) -> None:
+        self._suspect, self._fill_mode = None, FillMode.ALL
+        self._next_index = self._order.index(step.revision) + 1
+        self.steps[step.revision] = step

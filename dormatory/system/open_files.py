@@ -26,6 +26,14 @@ def processes_using(path: Path) -> tuple[str, ...]:
     return tuple(_process_label(pid) for pid in others if _has_open(pid, path.resolve().name, file_status))
 
 
+def is_open_here(path: Path) -> bool:
+    """Return whether this process has a file open; False on other systems than Linux, where that is unknown."""
+    try:
+        return _has_open(os.getpid(), path.resolve().name, path.stat())
+    except OSError:
+        return False
+
+
 def _has_open(pid: int, name: str, file_status: os.stat_result) -> bool:
     try:
         links = list((_PROCESSES / str(pid) / "fd").iterdir())

@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql import sampling
+from dormatory.backends.postgresql.database_settings import copy_settings
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.backends.postgresql.replica_server import ServerTraits, prepare_server, read_traits
 from dormatory.backends.postgresql.server import throwaway
@@ -174,16 +175,11 @@ class PostgreSQLReplicaSource:
 
     def _copy_settings(self, replica: Target) -> None:
         """Give a copy the settings of the target's database, such as its search_path."""
-        with postgresql_driver_connection(replica) as connection, connection.cursor() as cursor:
-            for setting in self._traits.settings:
-                name, _, value = setting.partition("=")
-                if name.lower().startswith(_SKIPPED_SETTINGS):
-                    continue
-                # A list has its own quotes, every other value has none.
-                shown = sql.SQL(value or "''") if name == "search_path" else sql.Literal(value)
-                words = sql.SQL("ALTER DATABASE {} SET {} TO {}")
-                parts = sql.Identifier(replica.database), sql.Identifier(*name.split(".")), shown
-                cursor.execute(words.format(*parts))
+        settings = [
+            it for it in self._traits.settings if not it.partition("=")[0].lower().startswith(_SKIPPED_SETTINGS)
+        ]
+        with postgresql_driver_connection(replica) as connection:
+            copy_settings(settings, connection, replica.database)
             connection.commit()
 
     def _copy_sample(self, source: Target, replica: Target, version_table: str, rows: int) -> None:

@@ -53,9 +53,7 @@ class Server:
                 why=f"PostgreSQL cuts names at {_MAX_NAME_BYTES} bytes",
                 fix="choose a shorter name",
             )
-        statement = "CREATE DATABASE {} TEMPLATE {}"
-        if self.major_version >= _STRATEGY_SINCE_MAJOR:
-            statement += " STRATEGY file_copy"  # without fsync less than half the time of writing it to the WAL
+        statement = f"CREATE DATABASE {{}} TEMPLATE {{}}{copy_strategy(self.major_version)}"
         names = sql.Identifier(name), sql.Identifier(template or "template0")
         self._execute(sql.SQL(statement).format(*names))
         return self.database(name)
@@ -67,6 +65,14 @@ class Server:
     def _execute(self, statement: sql.Composed) -> None:
         with contextlib.closing(postmaster.connect(self.socket_directory)) as connection:
             connection.cursor().execute(statement)
+
+
+def copy_strategy(major_version: int) -> str:
+    """Return the option with which CREATE DATABASE copies files.
+
+    Without fsync that takes less than half the time of writing them to the WAL.
+    """
+    return " STRATEGY file_copy" if major_version >= _STRATEGY_SINCE_MAJOR else ""
 
 
 @contextlib.contextmanager

@@ -1,0 +1,65 @@
+"""The database of a run before its round trips: revisions applied in a row, to tables without generated rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.backends.registry import backend_for
+from dormatory.replay.row_filler import fixture_file
+from dormatory.replay.session import ReplaySession
+from dormatory.rows.fixtures import run_fixtures
+from dormatory.runtime.scratch import run_baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alembic.runtime.migration import RevisionStep
+
+    from dormatory.backends.url import Target
+    from dormatory.project.project import Project
+    from dormatory.recording.model import Failure
+
+
+class StraightDatabase:
+    """A scratch database that can be set back to a straight-applied state, in which only the project's rows are.
+
+    A copy of that state is kept at the side. It only goes forward: each state has more revisions applied than the one
+    before. It begins with an empty database, with the project's baseline.
+    """
+
+    def __init__(self, project: Project, target: Target) -> None:
+        self._project, self._target = project, target
+        self._checkpoint = backend_for(target).scratch.checkpoint(target)
+        self._applied: tuple[str, ...] = ()  # in the copy
+        self._is_used = False
+
+    def begin_again(self) -> bool:
+        """Set the database back to the copy; return False if somebody is still connected to it."""
+        if self._is_used:
+            if not self._checkpoint.restore():
+                return False
+            if not self._applied:
+                run_baseline(self._project, self._target)
+        self._is_used = True
+        return True
+
+    def apply(self, revisions: tuple[str, ...]) -> tuple[str, Failure] | None:
+        """Apply what is missing of these revisions, and keep a copy; return the one that failed, with its failure."""
+        missing = revisions[len(self._applied) :]
+        if not missing:
+            return None
+        session = ReplaySession(self._project, self._target)
+
+        def steps() -> Iterator[RevisionStep]:
+            for revision in missing:
+                yield from session.plain_steps((revision,))
+                if (file := fixture_file(self._project, revision)).is_file():
+                    with session.connection_between_steps() as connection:
+                        run_fixtures(connection, file)
+
+        with session.connect():
+            failure = session.run(steps)
+        if failure:
+            return session.revision, failure
+        self._applied = revisions if self._checkpoint.save() else ()
+        return None
