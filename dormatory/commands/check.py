@@ -112,7 +112,7 @@ def check_project(
                 found.append(broken_history_finding(error))
         else:
             selected = _selected_revisions(history, read_reference, request)
-            if needed := _needed_evidence(graph, history, request, selected):
+            if needed := _needed_evidence(history, request, selected):
                 count = len(history.revisions if selected is None else selected)
                 on_step = partial(_report_step, progress, count)
                 evidence = collect_evidence(project, request.backends, needed, on_step)
@@ -175,12 +175,10 @@ def _selected_revisions(
 
 
 def _needed_evidence(
-    graph: RevisionGraph, history: History, request: CheckRequest, selected: Collection[str] | None
+    history: History, request: CheckRequest, selected: Collection[str] | None
 ) -> EvidenceRequest | None:
-    """Return what the families need, or None if they need no database or the history has several heads."""
+    """Return what the families need, or None if they need no database."""
     needs_schema = bool(_SCHEMA_FAMILIES & request.families)
-    if needs_schema and len(history.heads) > 1 and not graph.has_labelled_heads:
-        return None
     needs_replay = bool(_REPLAY_FAMILIES & request.families) and (selected is None or bool(selected))
     needs_dump = "dump" in request.families
     if not (needs_schema or needs_dump or needs_replay):

@@ -275,6 +275,17 @@ def test_a_project_without_a_revision_is_not_called_right(inv: Inv, command: str
     assert "nothing was checked: the project has no revision" in ended.err
 
 
+def test_a_history_with_several_heads_is_played(small_project: SmallProject, inv: Inv) -> None:
+    small_project.write_table_revisions("a", "b")
+    small_project.write_revision("003", 'op.create_table("c", sa.Column("id", sa.Integer))', after="001")
+    small_project.write_ini(
+        "script_location = %(here)s/scripts", "[dormatory]", "severities = several-heads=note, models-missing=note"
+    )
+    ended = inv("db.check", "--backend=sqlite")
+    assert ended.code == 1
+    assert "error[trace]" in ended.out
+
+
 def test_a_broken_history_gives_its_findings_whatever_since_says(small_project: SmallProject, inv: Inv) -> None:
     small_project.write_table_revisions("a", "b")
     small_project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "since = 002")
