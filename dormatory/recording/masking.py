@@ -1,12 +1,12 @@
-"""The statements of a recording without the values of rows."""
+"""The statements of a recording without secrets, and without the values of rows where those are real."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from dormatory.sql.masking import without_values
+from dormatory.sql.masking import without_sql_secrets, without_values
 
 if TYPE_CHECKING:
     from dormatory.recording.model import Statement
@@ -32,4 +32,10 @@ def mask_statements(
     def mask(sql: str) -> str:
         return without_values(sql, dialect, lambda name: name.lower() in known_names())
 
+    return tuple(replace(it, sql=mask(it.sql)) for it in statements)
+
+
+def mask_secrets(statements: tuple[Statement, ...], dialect: Dialect) -> tuple[Statement, ...]:
+    """Return the statements of a replay without secrets: its rows are made up, and may be shown."""
+    mask = cache(partial(without_sql_secrets, dialect=dialect))
     return tuple(replace(it, sql=mask(it.sql)) for it in statements)

@@ -10,10 +10,13 @@ from dormatory.errors.location import NOWHERE, Location
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot
 from dormatory.sql.lock_modes import LOCK_MODES
-from dormatory.sql.masking import without_row_values
+from dormatory.sql.masking import without_secrets
+from dormatory.system.text import shorten
 
 if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
+
+_MAX_REASON_LENGTH = 400  # characters: a made-up value may be as long as its column allows
 
 
 class Direction(Enum):
@@ -94,10 +97,11 @@ class Failure:
 
     @classmethod
     def from_error(cls, error: DormatoryError) -> Failure:
-        """Return the error as a value, without the values of rows that a server may have quoted in it."""
+        """Return the error as a value, without secrets; the values of rows that a server quotes in it stay."""
         declared = isinstance(error.__cause__, NotImplementedError)
-        what, why = without_row_values(error.what), str(error.__cause__) if declared else without_row_values(error.why)
-        return cls(type(error).__name__, what, why, error.fix, getattr(error, "location", NOWHERE), declared)
+        what, why = without_secrets(error.what), without_secrets(str(error.__cause__) if declared else error.why)
+        location = getattr(error, "location", NOWHERE)
+        return cls(type(error).__name__, what, shorten(why, _MAX_REASON_LENGTH), error.fix, location, declared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.errors.location import NOWHERE
 from dormatory.recording.model import Failure
+from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ def redacted_failure(error: DormatoryError) -> Failure:
     Messages of a database or of Python are masked in any case. A message that code composes may contain a value like
     any other word: only the words that occur in that code, or in the revision, are kept.
     """
-    failure = Failure.from_error(error)
+    failure = _masked_failure(error)
     known = frozenset(_source_words(error))
     if failure.is_declared or not known:
         return failure
@@ -36,6 +37,13 @@ def redacted_failure(error: DormatoryError) -> Failure:
     shown = [chunk if known.issuperset(re.findall(r"\w+", chunk)) else "…" for chunk in message.split()]
     kept = [chunk for chunk, before in zip(shown, ["", *shown], strict=False) if (chunk, before) != ("…", "…")]
     return replace(failure, why=f"{kind}: {' '.join(kept)}")
+
+
+def _masked_failure(error: DormatoryError) -> Failure:
+    """Return why something failed, without the values of rows that a database or Python quotes; names stay."""
+    failure = Failure.from_error(error)
+    why = failure.why if failure.is_declared else without_row_values(failure.why)
+    return replace(failure, what=without_row_values(failure.what), why=why)
 
 
 def _source_words(error: DormatoryError) -> Iterator[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError
-from dormatory.recording.model import Failure
 from dormatory.rehearsal.probes import probe_tables
 from dormatory.rehearsal.redaction import redacted_failure
 from dormatory.replay.session import ReplaySession
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Direction, Leg
+    from dormatory.recording.model import Direction, Failure, Leg
     from dormatory.rehearsal.model import Wait
 
 _WEAKEST_BLOCKING_RANK = LOCK_MODES.index("ROW EXCLUSIVE")  # weaker locks let readers and writers work
@@ -36,7 +35,7 @@ def run_steps(session: ReplaySession, steps: Callable[[], Iterator[RevisionStep]
     try:
         return session.run(steps)
     except DanglingRowsError as error:
-        return Failure.from_error(error)
+        return session.failure_of(error)
 
 
 def run_with_probes(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.introspection import read_snapshot
 from dormatory.errors import DormatoryError
-from dormatory.recording.model import Failure, Route, RouteKind
+from dormatory.recording.model import Route, RouteKind
 from dormatory.replay.session import ReplaySession
 from dormatory.runtime.progress import MoveStarted
 from dormatory.schema.diff import diff
@@ -63,7 +63,7 @@ def upgrade_all(session: ReplaySession) -> tuple[Route, Snapshot | None]:
         schema = read_snapshot(session.connection, ignore=(session.version_table,))
         session.connection.commit()  # env.py files of other projects may leave the commit to the caller
     except DormatoryError as error:
-        failure = Failure.from_error(error)
+        failure = session.failure_of(error)
     stopped = begun[-1] if failure and begun else ""
     route = Route(RouteKind.UP, tuple(begun), perf_counter() - began, stopped=stopped, failure=failure)
     return route, schema

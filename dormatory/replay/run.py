@@ -12,7 +12,7 @@ from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
 from dormatory.replay.step import StepReplay
-from dormatory.sql.masking import without_row_values
+from dormatory.sql.masking import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +92,7 @@ class _Run:
         return RunResult(server, routes, self._unfilled_tables(), one_run_schema)
 
     def _unfilled_tables(self) -> tuple[tuple[str, str], ...]:
-        return tuple((table, without_row_values(reason)) for table, reason in sorted(self._filler.unfilled.items()))
+        return tuple((table, without_secrets(reason)) for table, reason in sorted(self._filler.unfilled.items()))
 
     def _steps(self) -> Iterator[RevisionStep]:
         before = self._session.read_schema()

@@ -49,7 +49,7 @@ class ReplaySession:
     def __init__(
         self, project: Project, target: Target, failure_of: Callable[[DormatoryError], Failure] = Failure.from_error
     ) -> None:
-        self.project, self.target, self._failure_of = project, target, failure_of
+        self.project, self.target, self.failure_of = project, target, failure_of
         self._backend = backend_for(target)
         self.revision = ""
         self.seconds = 0.0
@@ -83,7 +83,7 @@ class ReplaySession:
             if not self.revision:
                 raise
             self.seconds, self.statements = perf_counter() - self._began, self._recorder.stop()
-            return self._failure_of(error)
+            return self.failure_of(error)
         return None
 
     def plain_steps(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:

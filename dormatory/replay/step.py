@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import dialect_by_name
 from dormatory.errors import MissingDowngradeError
 from dormatory.errors.location import Location
-from dormatory.recording.masking import mask_statements
+from dormatory.recording.masking import mask_secrets
 from dormatory.recording.model import Direction, Failure, Leg, Step
 from dormatory.schema.diff import diff, residue
 
@@ -90,9 +90,7 @@ class StepReplay:
         return schema
 
     def _add_leg(self, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
-        """Add the current leg, without the values in its statements."""
-        schemas = [self._before, *([self.after] if self.after else [])]
-        dialect = dialect_by_name(self._session.target.backend_name)
-        statements = mask_statements(self._session.statements, dialect, *schemas)
+        """Add the current leg, without the secrets in its statements."""
+        statements = mask_secrets(self._session.statements, dialect_by_name(self._session.target.backend_name))
         ends = self._session.transaction_ends
         self._legs.append(Leg(self._direction, self._session.seconds, statements, trace, failure, ends))

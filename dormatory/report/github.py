@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.report.grouping import problems
-from dormatory.report.sanitize import shorten
 from dormatory.report.text import verdict
-from dormatory.system.text import quantity
+from dormatory.system.text import quantity, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

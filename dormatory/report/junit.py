@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from dormatory.report.grouping import accepted_problems, problems
-from dormatory.report.sanitize import sanitize_line, shorten
+from dormatory.report.sanitize import sanitize_line
 from dormatory.report.text import severity_summary
+from dormatory.system.text import shorten
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,11 +22,6 @@ def sanitize_line(text: str) -> str:
     return sanitize(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
-def shorten(text: str, limit: int) -> str:
-    """Return at most `limit` characters of a text; an ellipsis stands for the rest."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004  # as Python writes them

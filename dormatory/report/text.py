@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.report.grouping import accepted_problems, counts_by_severity, problems
-from dormatory.report.sanitize import sanitize, sanitize_line, shorten
-from dormatory.system.text import quantity
+from dormatory.report.sanitize import sanitize, sanitize_line
+from dormatory.system.text import quantity, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -41,6 +41,7 @@ _MAX_FIRST_WORDS = 8  # words, enough for: ALTER ROLE name IN DATABASE name SET
 # The second word of a type that has a length.
 _TYPE_NAME_CONTINUATIONS = frozenset({"char", "character", "varying"})
 
+_HAS_LITERAL = re.compile(r"""['"$]|--|/\*""")
 _MAY_NEED_MASKING = re.compile(r"""['"`$]|--|/\*|(?<!\w)\d""")  # most statements have parameters, and need none
 
 _SECRET_NAME = re.compile(r"pass(?:word|wd|phrase)|pwd|secret|token|credential|(?:^|_)key$")
@@ -65,12 +66,15 @@ _ROW_VALUE_PATTERNS = (
 )
 # The words that a name follows in a message.
 _OBJECT_NOUNS = (
-    "attribute|argument|collation|columns?|constraint|domain|encoding|enum|extension|function|index|label|language|"
-    "module|named|near|operator|parameter|policy|procedure|relation|role|schema|sequence|table|trigger|type|view"
+    "argument|attribute|class|collation|columns?|configuration|constraint|cursor|database|dictionary|domain|encoding|"
+    "enum|extension|family|function|index|label|language|method|module|named|near|object|operator|option|parameter|"
+    "partition|policy|procedure|publication|relation|role|rule|savepoint|schema|sequence|server|statement|subscription|"
+    "table|tablespace|trigger|type|variable|view|wrapper"
 )
 _NAME = r"""(?:"[^"'][^"]*"|'\w+')"""
 _QUOTED_TEXT = re.compile(
     rf"""(?P<names>\b(?:{_OBJECT_NOUNS})\s{_NAME}(?:(?:,\s|\sand\s|\sor\s|\.){_NAME})*
+        | {_NAME}(?=\sis\s(?:not\s)?an?\s(?:\w+\s)?(?:{_OBJECT_NOUNS})\b)
         | '\w+'(?=\sobject\b) | \bname\s'\w+'(?=\sis\snot\sdefined) | <class\s'[\w.]+'>)
     | "[^"]*(?:"|\Z) | (?<!\w)'(?:[^'\\]|\\(?:.|\Z)|'(?=\w))*(?:'|\Z)
     | »[^«]*(?:«|\Z) | „[^“]*(?:“|\Z) | “[^”]*(?:”|\Z)""",
@@ -86,6 +90,11 @@ def without_values(sql: str, dialect: Dialect, is_name: Callable[[str], bool] = 
     a name can stand in its place.
     """
     return _Masker(sql, dialect, is_name).masked_text() if _MAY_NEED_MASKING.search(sql) else sql
+
+
+def without_sql_secrets(sql: str, dialect: Dialect) -> str:
+    """Return SQL without secrets; its literals and comments stay."""
+    return _Masker(sql, dialect, lambda _: True, has_values=False).masked_text() if _HAS_LITERAL.search(sql) else sql
 
 
 def without_secrets(text: str) -> str:

@@ -23,3 +23,8 @@ def name_list(names: Iterable[str], limit: int = 12) -> str:
     found = list(names)
     shown = ", ".join(found[:limit])
     return shown if len(found) <= limit else f"{shown} and {len(found) - limit} more"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return at most `limit` characters of a text; an ellipsis stands for the rest."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -298,19 +298,20 @@ class TestSelectedRevisions:
 
 
 class TestRecording:
-    def test_a_recording_as_json_holds_no_value_and_reads_back_equal(
+    def test_a_recording_as_json_holds_no_secret_and_reads_back_equal(
         self, small_project: SmallProject, maker: ScratchMaker
     ) -> None:
         small_project.write_revision(
             "001",
             """
             op.create_table('person', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.String(20)))
-            op.execute("INSERT INTO person (id, name) VALUES (987654, 'Canary')")
+            op.execute("INSERT INTO person (id, name) VALUES (987654, 'Anna')")
+            op.execute("INSERT INTO person (id, name) VALUES (1, 'password=Canary')")
             op.get_bind().execute(sa.text("UPDATE person SET name = :name"), {"name": "Canary 2"})
             """,
             "op.drop_table('person')",
         )
-        small_project.write_revision("002", "op.execute(\"INSERT INTO person (id, name) VALUES (987654, 'Canary')\")")
+        small_project.write_revision("002", "op.execute(\"INSERT INTO person (id, name) VALUES (987654, 'Anna')\")")
         recording = replay_history(small_project.project, maker)
         assert recording.steps[1].legs[-1].failure is not None  # the row is there already
         text = json_codec.to_json(recording)
