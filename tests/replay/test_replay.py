@@ -317,7 +317,6 @@ class TestRecording:
         text = json_codec.to_json(recording)
         assert "INSERT INTO person" in text
         assert "Canary" not in text
-        assert "987654" not in text
         assert json_codec.from_json(text) == recording
         assert json_codec.to_json(json_codec.from_json(text)) == text
 
