@@ -91,6 +91,15 @@ MODELS_FAIL = Rule(
     recipe='baseline = "baseline.sql"  # what they need and only a migration makes',
 )
 
+NOT_CHECKED = Rule(
+    "not-checked",
+    "graph",
+    Severity.ERROR,
+    meaning="the check ended early, with an error",
+    why="Nothing is known about what it did not get to.",
+    recipe="inv db.status  # does the project read, can its databases be reached?",
+)
+
 # Errors in the project itself, which keep its history from being replayed: each is a finding, and the check goes on.
 _RULE_BY_ERROR: Mapping[type[DormatoryError], Rule] = {
     RevisionFailedError: UPGRADE_FAILS,

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dormatory.checks.engine_errors import NOT_CHECKED
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
+from dormatory.errors.location import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from dormatory.checks.acceptance import AcceptedFinding
     from dormatory.checks.finding import Finding
     from dormatory.checks.rule import Rule
+    from dormatory.errors import DormatoryError
+
+
+_DEFAULT_INI = Path("alembic.ini")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,8 @@ class Outcome:
     `revisions` are those checked, in the order of history; `suppressed` counts the findings that comments hide;
     `accepted` are those that the project's file of accepted findings hides; `rules` are all rules by id. A finding
     without a file is shown at `configuration`, the project's ini, where a format needs a place. `manual` is the address
-    of the document whose headings are the ids of the rules, "" if it has none.
+    of the document whose headings are the ids of the rules, "" if it has none. `is_complete` is false if an error has
+    ended the run.
     """
 
     findings: tuple[Finding, ...]
@@ -43,8 +50,16 @@ class Outcome:
     is_strict: bool = False
     accepted: tuple[AcceptedFinding, ...] = ()
     rules: Mapping[str, Rule] = field(default_factory=lambda: RULES, repr=False)
-    configuration: Path = Path("alembic.ini")
+    configuration: Path = _DEFAULT_INI
     manual: str = ""
+    is_complete: bool = True
+
+    @classmethod
+    def ended_by(cls, error: DormatoryError) -> Outcome:
+        """Return the outcome of a run that an error has ended: a finding, for formats that hold nothing else."""
+        location = getattr(error, "location", NOWHERE)
+        found = NOT_CHECKED.finding(f"{error.what} ({error.why})", error.fix, location=location)
+        return cls((found,), configuration=getattr(error, "ini", _DEFAULT_INI), is_complete=False)
 
     @property
     def is_failed(self) -> bool:

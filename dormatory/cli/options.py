@@ -8,6 +8,7 @@ from invoke.exceptions import Exit
 from invoke.parser.parser import ParseMachine
 
 CONFIRM_HELP = "the database's name, to act on one that is not marked as a development database"
+FORMAT_HELP = "text, json, github, gitlab, sarif or junit"
 BACKENDS_HELP = "comma-separated: sqlite, postgresql; default: both"
 
 

@@ -1,8 +1,8 @@
 """Findings as one JSON document for programs.
 
     {"version": 1,
-     "verdict": {"failed": true, "strict": false, "errors": 1, "warnings": 0, "notes": 0, "suppressed": 0,
-                 "accepted": 0},
+     "verdict": {"failed": true, "complete": true, "strict": false, "errors": 1, "warnings": 0, "notes": 0,
+                 "suppressed": 0, "accepted": 0},
      "servers": [{"backend": "sqlite", "name": "SQLite 3.40.1"}],
      "revisions": [{"revision": "001", "seconds": {"sqlite": 0.012}}],
      "rules": {"several-heads": {"family", "severity", "meaning", "why", "recipe"}},
@@ -12,9 +12,9 @@
 
 The worst finding comes first. `severity` is error, warning or note; `file` is relative to the root of the repository,
 with slashes; an unknown number is 0, an unknown text empty; `rules` describes the rules of the findings, unknown ones
-excepted. `accepted` are the findings that the project has accepted, which the verdict does not count. Control
-characters in texts are written as escapes (backslash, x, two digits). The version changes when a key is removed or
-changes its meaning; keys may be added.
+excepted. `complete` is false if an error has ended the check. `accepted` are the findings that the project has
+accepted, which the verdict does not count. Control characters in texts are written as escapes (backslash, x, two
+digits). The version changes when a key is removed or changes its meaning; keys may be added.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def json_document(outcome: Outcome, base: Path) -> str:
         "version": _FORMAT_VERSION,
         "verdict": {
             "failed": outcome.is_failed,
+            "complete": outcome.is_complete,
             "strict": outcome.is_strict,
             "errors": count_by_severity[Severity.ERROR],
             "warnings": count_by_severity[Severity.WARNING],

@@ -48,11 +48,11 @@ def sarif_log(outcome: Outcome, base: Path) -> str:
 
 
 def _invocation(outcome: Outcome, left_out: int) -> dict[str, Any]:
-    """Return the record of a complete run, with a notification if results are left out."""
+    """Return the record of a run, with a notification if results are left out."""
     message = f"{quantity(left_out, 'more finding')} left out: GitHub takes {MAX_RESULTS} at most"
     notices = [{"level": "warning", "message": {"text": message}}] if left_out else []
     return {
-        "executionSuccessful": True,
+        "executionSuccessful": outcome.is_complete,
         "exitCode": int(outcome.is_failed),
         **({"toolExecutionNotifications": notices} if notices else {}),
     }

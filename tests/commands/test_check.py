@@ -286,6 +286,34 @@ def test_a_history_with_several_heads_is_played(small_project: SmallProject, inv
     assert "error[trace]" in ended.out
 
 
+@pytest.mark.parametrize("task", ["db.check", "db.round-trip"])
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("json", '"complete": false'),
+        ("junit", 'type="not-checked"'),
+        ("sarif", '"executionSuccessful": false'),
+        ("github", "title=not-checked::"),
+        ("gitlab", '"check_name": "not-checked"'),
+    ],
+)
+def test_an_error_that_ends_a_check_is_in_the_chosen_format(
+    small_project: SmallProject, inv: Inv, task: str, form: str, expected: str
+) -> None:
+    small_project.write_table_revisions("a")
+    ended = inv(task, "--since=nowhere", f"--format={form}")
+    assert ended.code == 2
+    assert ended.err.startswith("error: git knows no nowhere here")
+    assert expected in ended.out
+
+
+def test_a_round_trip_is_written_in_a_format_into_a_file(small_project: SmallProject, inv: Inv) -> None:
+    small_project.write_table_revisions("a")
+    file = small_project.root / "report.json"
+    ended = inv("db.round-trip", "--backend=sqlite", "--format=json", f"--output={file}")
+    assert (ended.code, json.loads(file.read_text())["verdict"]["complete"]) == (0, True)
+
+
 def test_a_broken_history_gives_its_findings_whatever_since_says(small_project: SmallProject, inv: Inv) -> None:
     small_project.write_table_revisions("a", "b")
     small_project.write_ini("script_location = %(here)s/scripts", "[dormatory]", "since = 002")

@@ -75,6 +75,7 @@ class TestJSON:
             "version": 1,
             "verdict": {
                 "failed": True,
+                "complete": True,
                 "strict": False,
                 "errors": 2,
                 "warnings": 0,

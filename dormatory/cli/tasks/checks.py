@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.tasks import task
 
 from dormatory.cli.current_project import current_project
-from dormatory.cli.options import BACKENDS_HELP, refuse_unused_options, row_count, selected_backends
+from dormatory.cli.options import BACKENDS_HELP, FORMAT_HELP, refuse_unused_options, row_count, selected_backends
+from dormatory.cli.report_target import ReportTarget
 from dormatory.cli.reporting import print_lines, reported
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         "strict": "exit with 1 for warnings, too",
         "accept": "write the errors and warnings of this run into accepted.toml: later runs do not count them",
         "reason": "why they are accepted",
-        "format": "text, json, github, gitlab, sarif or junit",
+        "format": FORMAT_HELP,
         "output": "file to write to",
         "explain": "print what a rule means, why, and what to do instead",
         "live": "check the database itself: was it changed by hand?",
@@ -51,28 +51,26 @@ def check(
     """Check everything that can be wrong with a migration."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.check import CheckRequest, check_project, selected_families
+    from dormatory.commands.check_live import check_live_database
     from dormatory.report.explain import rule_explanation
-    from dormatory.report.formats import chosen_format, write_report
     from dormatory.report.progress import show_progress
 
     if explain:
         print(rule_explanation(explain))
         return None
-    form, project = chosen_format(format), current_project(context)
+    report = ReportTarget.of(format, output)
     refuse_unused_options(accept=accept, reason=reason, live=live)
-    if live:
-        from dormatory.commands.check_live import check_live_database
-
-        outcome = check_live_database(project)
-    else:
-        families = selected_families(only, skip)
-        accepting = reason if accept else None
-        request = CheckRequest(
-            selected_backends(backend), families, since, base, is_strict=strict, accepting_reason=accepting
-        )
-        with show_progress() as progress:
-            outcome, _recordings = check_project(project, request, progress)
-    write_report(outcome, form, Path(output).absolute() if output else None)
+    families, names = selected_families(only, skip), selected_backends(backend)
+    accepting = reason if accept else None
+    request = CheckRequest(names, families, since, base, is_strict=strict, accepting_reason=accepting)
+    with report.write_error():
+        project = current_project(context)
+        if live:
+            outcome = check_live_database(project)
+        else:
+            with show_progress() as progress:
+                outcome, _recordings = check_project(project, request, progress)
+    report.write(outcome)
     return findings_exit_code(has_findings=outcome.is_failed)
 
 
@@ -81,23 +79,34 @@ def check(
         "backend": BACKENDS_HELP,
         "revision": "only this one",
         "since": "only those that this git reference does not have yet",
+        "format": FORMAT_HELP,
+        "output": "file to write to",
     }
 )
 @reported
-def round_trip(context: Context, backend: str = "", revision: str = "", since: str = "") -> int:
+def round_trip(
+    context: Context,
+    backend: str = "",
+    revision: str = "",
+    since: str = "",
+    *,
+    format: str = "",  # noqa: A002  # the name of the option
+    output: str = "",
+) -> int:
     """Play every revision up, down and up again."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.check import CheckRequest, check_project
     from dormatory.report.failed_step import failed_step_lines
-    from dormatory.report.formats import write_report
     from dormatory.report.progress import show_progress
 
+    report = ReportTarget.of(format, output)
     families = frozenset({"roundtrip", "data"})
     request = CheckRequest(selected_backends(backend), families, since, revision=revision)
-    with show_progress(shows_steps=True) as progress:
+    with report.write_error(), show_progress(shows_steps=True) as progress:
         outcome, recordings = check_project(current_project(context), request, progress)
-    print_lines(failed_step_lines(outcome.findings, recordings))
-    write_report(outcome, "text")
+    if report.is_readable:
+        print_lines(failed_step_lines(outcome.findings, recordings))
+    report.write(outcome)
     return findings_exit_code(has_findings=outcome.is_failed)
 
 

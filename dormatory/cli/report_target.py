@@ -1,0 +1,55 @@
+"""Where the report of a check goes: in which format, and into which file; it gets an error that ends the check, too."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.checks.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTarget:
+    """A format and a file, "" for standard output."""
+
+    format_name: str
+    output: str
+
+    @classmethod
+    def of(cls, format_name: str, output: str) -> ReportTarget:
+        """Return the target that the options of a task name; raises UnknownFormatError."""
+        from dormatory.report.formats import chosen_format
+
+        return cls(chosen_format(format_name), output)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether standard output gets text for people."""
+        from dormatory.report.formats import chosen_format
+
+        return (chosen_format("") if self.output else self.format_name) == "text"
+
+    def write(self, outcome: Outcome) -> None:
+        """Write an outcome; raises ReportNotWrittenError."""
+        from dormatory.report.formats import write_report
+
+        write_report(outcome, self.format_name, Path(self.output).absolute() if self.output else None)
+
+    @contextmanager
+    def write_error(self) -> Iterator[None]:
+        """Write an error that ends the block, unless standard error says all of it, and pass it on."""
+        from dormatory.errors import DormatoryError
+
+        try:
+            yield
+        except DormatoryError as error:
+            if self.format_name != "text" or self.output:
+                from dormatory.checks.outcome import Outcome
+
+                self.write(Outcome.ended_by(error))
+            raise
