@@ -141,8 +141,11 @@ class Counters(Protocol):
 class Tracer(Protocol):
     """Part `tracer`: what a connection did."""
 
-    def statement_tracer(self, connection: Connection) -> StatementTracer | None:
-        """Return a tracer for this connection; None where there are no locks and rewrites to observe."""
+    def statement_tracer(self, connection: Connection, *, is_scratch: bool) -> StatementTracer | None:
+        """Return a tracer for this connection; None for a server that cannot be observed.
+
+        Statements of a scratch database may be tried and undone before they are executed.
+        """
 
     def collect_written_tables(self, connection: Connection) -> AbstractContextManager[set[TableId] | None]:
         """Provide a set that collects the tables a block writes to; None where that cannot be observed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -22,6 +22,8 @@ class StatementEffects:
     scanned: tuple[str, ...] = ()
     lock_timeout: int = 0
     foreign_keys: tuple[bool, bool] | None = None
+    owner_refusal: str = ""
+    owner_rows: int = -1
 
 
 NO_EFFECTS = StatementEffects()
@@ -42,7 +44,7 @@ class StatementTracer(Protocol):
     def forget_transaction(self) -> None:
         """Forget what was read inside a transaction that was rolled back."""
 
-    def before_statement(self, sql: str) -> None:
+    def before_statement(self, sql: str, parameters: Any) -> None:
         """Read the state that a statement begins with, where its effects cannot be found without it."""
 
     def after_statement(self, sql: str, *, is_open: bool) -> StatementEffects:

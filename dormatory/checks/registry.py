@@ -14,6 +14,7 @@ from dormatory.checks import (
     graph,
     integrity,
     parity,
+    privileges,
     revision_files,
     roundtrip,
     source,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _MODULES = (
     *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
     *(imports, naming, colons, transaction_ends, transactions, portability, source),
-    *(roundtrip, data, drift, parity, dump),
+    *(roundtrip, privileges, data, drift, parity, dump),
     *(indexes, scans, rewrites, names_in_use, partitions, duration, identifiers, squawk, sqlfluff),
 )
 FAMILIES: Mapping[str, str] = {

@@ -20,6 +20,7 @@ from dormatory.checks.locks import IN_USE_RULES, check_locks
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import parity_comments
+from dormatory.checks.privileges import check_privileges
 from dormatory.checks.registry import FAMILIES, RULES, RULES_REPLACED_IN_SQUAWK
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
@@ -218,6 +219,8 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
     is_stopped = any(found.rule in _STOPPED_REPLAY_RULES for found in trips)
     yield from (found for found in item.problems if not (is_stopped and found.rule in _STOPPED_HEAD_RULES))
     yield from trips
+    if item.recording and "roundtrip" in families:
+        yield from check_privileges(item.recording, history)
     if item.comparison and "drift" in families:
         yield from check_drift(item.comparison)
     if item.dump:

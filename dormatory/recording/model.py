@@ -51,6 +51,9 @@ class Statement:
     tables and indexes that it rewrote (`rewritten`), tables that it read from end to end (`scanned`). `lock_timeout` is
     the setting in force, in milliseconds, 0 where it waits without limit.
 
+    A PostgreSQL statement may also have been tried, and undone, as an owner of the database who is no superuser:
+    `owner_refusal` is what the server answered, `owner_rows` how many rows he reaches, -1 where that is not known.
+
     `foreign_keys` is for SQLite: whether they were enforced before and after a statement that switches them, None for
     every other statement.
     """
@@ -66,6 +69,8 @@ class Statement:
     locks: tuple[Lock, ...] = ()
     rewritten: tuple[str, ...] = ()
     scanned: tuple[str, ...] = ()
+    owner_refusal: str = ""
+    owner_rows: int = -1
     foreign_keys: tuple[bool, bool] | None = None
 
 

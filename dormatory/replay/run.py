@@ -69,7 +69,7 @@ class _Run:
 
     def __init__(self, project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> None:
         self._plan, self._on_step = plan, on_step
-        self._session = ReplaySession(project, target)
+        self._session = ReplaySession(project, target, is_scratch=True)
         dialect = dialect_by_name(target.backend_name)
         self._tracker = RowTracker(dialect)
         self._filler = RowFiller(project, self._tracker, dialect)

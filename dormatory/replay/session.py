@@ -43,13 +43,19 @@ class ReplaySession:
 
     `revision` is "" between two steps. `seconds` and `statements` belong to the last recorded step; `written_tables`
     are the tables whose rows it wrote, as the database reports them, None if it does not. `failure_of` turns an error
-    into a failure that may be shown.
+    into a failure that may be shown. `is_scratch`: the database is a scratch one, on which statements may be tried.
     """
 
     def __init__(
-        self, project: Project, target: Target, failure_of: Callable[[DormatoryError], Failure] = Failure.from_error
+        self,
+        project: Project,
+        target: Target,
+        failure_of: Callable[[DormatoryError], Failure] = Failure.from_error,
+        *,
+        is_scratch: bool = False,
     ) -> None:
         self.project, self.target, self.failure_of = project, target, failure_of
+        self._is_scratch = is_scratch
         self._backend = backend_for(target)
         self.revision = ""
         self.seconds = 0.0
@@ -68,7 +74,7 @@ class ReplaySession:
             server = self._backend.version(connection)
             connection.rollback()
             self.connection = connection
-            self._recorder = StatementRecorder(connection, self.project)
+            self._recorder = StatementRecorder(connection, self.project, is_scratch=self._is_scratch)
             self.runner = Runner(self.project, target=self.target, connection=connection)
             yield server
 
@@ -194,7 +200,7 @@ class ReplaySession:
         self.version_table = f"{namespace}.{table}" if namespace else table
         self._schema_tracker = self._backend.introspection.schema_tracker((self.version_table,))
         if context.connection is not None and context.connection is not self.connection:  # env.py opened its own
-            self._recorder = StatementRecorder(context.connection, self.project)
+            self._recorder = StatementRecorder(context.connection, self.project, is_scratch=self._is_scratch)
         if not self.project.has_our_environment:
             with self.connection_between_steps() as connection:
                 self._backend.apply_connect_listeners(connection, self.target)

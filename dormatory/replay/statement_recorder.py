@@ -14,6 +14,7 @@ from dormatory.backends.registry import backend_by_name
 from dormatory.backends.tracer import NO_EFFECTS
 from dormatory.errors.location import Location
 from dormatory.recording.model import Lock, Statement, TransactionEnd
+from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 class StatementRecorder:
     """Records the statements of one connection between `start` and `stop`."""
 
-    def __init__(self, connection: Connection, project: Project) -> None:
+    def __init__(self, connection: Connection, project: Project, *, is_scratch: bool = False) -> None:
         self._connection = connection
         self._version_directories = tuple(f"{location}/" for location in project.version_locations)
         self._root = f"{project.root}/"
         self._driver = backend_by_name(connection.dialect.name).tracer
-        self._tracer = self._driver.statement_tracer(connection)
+        self._tracer = self._driver.statement_tracer(connection, is_scratch=is_scratch)
         self._records: list[tuple[Statement, float, StatementEffects]] = []
         self._transactions = _TransactionCounter()
         self._is_recording = False
@@ -82,12 +83,12 @@ class StatementRecorder:
         seconds = statement.seconds if end is None else end - began
         return tuple(Lock(table, mode, seconds) for table, mode in effects.locks)
 
-    def _before_execute(self, _connection: object, cursor: Any, sql: str, *_: object) -> None:
+    def _before_execute(self, _connection: object, cursor: Any, sql: str, parameters: Any, *_: object) -> None:
         self._rows_written_before = self._driver.total_rows_written(cursor)
         if self._is_recording:
             self._transactions.count_ended()
             if self._tracer:
-                self._tracer.before_statement(sql)
+                self._tracer.before_statement(sql, _first_set(parameters))
         self._began = perf_counter()
 
     def _after_execute(self, _connection: object, cursor: Any, sql: str, parameters: Any, *_: object) -> None:
@@ -125,6 +126,8 @@ class StatementRecorder:
             effects.lock_timeout,
             rewritten=effects.rewritten,
             scanned=effects.scanned,
+            owner_refusal=without_row_values(effects.owner_refusal),
+            owner_rows=effects.owner_rows,
             foreign_keys=effects.foreign_keys,
         )
         self._records.append((statement, self._began, effects))
@@ -193,8 +196,13 @@ class _TransactionCounter:
         self._ended_at = None
 
 
+def _first_set(parameters: Any) -> Any:
+    """Return one set of parameters; a list holds many."""
+    return parameters[0] if isinstance(parameters, list) and parameters else parameters
+
+
 def _parameter_types(parameters: Any) -> tuple[str, ...]:
     """Return the types of one set of parameters, in the order of their names or places."""
-    first = parameters[0] if isinstance(parameters, list) and parameters else parameters  # a list holds many sets
+    first = _first_set(parameters)
     values = first.values() if hasattr(first, "values") else first or ()
     return tuple(type(value).__name__ for value in values)

@@ -14,6 +14,7 @@ from dormatory.checks.finding import LinterMessage
 from dormatory.checks.locks import check_locks
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import ParityComment
+from dormatory.checks.privileges import check_privileges
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.errors.location import Location
@@ -208,8 +209,8 @@ SCHEMA: Mapping[str, RulePair] = {
 
 def statement(sql: str, mode: str = "ACCESS EXCLUSIVE", table: str = "a", **more: Any) -> Statement:
     """Return a statement that took a lock; it has a timeout unless `more` says otherwise."""
-    settings: dict[str, Any] = {"lock_timeout": 5000, "locks": (Lock(table, mode, 0.1),)}
-    return Statement(sql, (), str(FILE), 7, 0.1, -1, **(settings | more))
+    settings: dict[str, Any] = {"rows": -1, "lock_timeout": 5000, "locks": (Lock(table, mode, 0.1),)}
+    return Statement(sql, (), str(FILE), 7, 0.1, **(settings | more))
 
 
 def recorded_upgrade(*statements: Statement, after: Sequence[Table] = (A, B)) -> tuple[Recording, History]:
@@ -321,4 +322,31 @@ LOCKS: Mapping[str, RulePair] = {
     ),
 }
 
-PAIRS_OF_RECORDINGS: Mapping[str, RulePair] = {**ROUND_TRIP, **DATA, **SCHEMA, **LOCKS}
+
+def check_owner_trials(given: tuple[Recording, History]) -> Iterable[Finding]:
+    """Check what an ordinary owner is refused."""
+    return check_privileges(*given)
+
+
+def history_with_trial(sql: str, **more: Any) -> tuple[Recording, History]:
+    """Return a recording of one statement on a table with forced row security, tried as the owner."""
+    tried = Step("002", (Leg(UP, 0.1, (statement(sql, **more),)),), Snapshot(tables=(SECURED, B)))
+    return recorded_history(tried)
+
+
+SECURED = replace(A, row_security="forced")
+
+PRIVILEGES: Mapping[str, RulePair] = {
+    "needs-superuser": RulePair(
+        check_owner_trials,
+        history_with_trial("ALTER SYSTEM RESET ALL", owner_refusal="permission denied"),
+        history_with_trial("SET LOCAL lock_timeout = '5s'"),
+    ),
+    "rows-hidden-by-policy": RulePair(
+        check_owner_trials,
+        history_with_trial("DELETE FROM a", rows=5, owner_rows=3),
+        history_with_trial("DELETE FROM a", rows=5, owner_rows=5),
+    ),
+}
+
+PAIRS_OF_RECORDINGS: Mapping[str, RulePair] = {**ROUND_TRIP, **PRIVILEGES, **DATA, **SCHEMA, **LOCKS}

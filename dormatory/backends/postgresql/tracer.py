@@ -11,6 +11,7 @@ from psycopg2.extensions import STATUS_BEGIN
 
 from dormatory.backends import driver
 from dormatory.backends.postgresql.autocommit import LEADING_COMMENTS, autocommit_effects
+from dormatory.backends.postgresql.owner_trial import OwnerTrial, OwnerTrials
 from dormatory.backends.postgresql.relations import (
     Relation,
     RelationCache,
@@ -60,10 +61,12 @@ _ROLLBACK = re.compile(LEADING_COMMENTS + r"ROLLBACK\b", re.IGNORECASE | re.DOTA
 _TRUNCATE = re.compile(LEADING_COMMENTS + r"TRUNCATE\b", re.IGNORECASE | re.DOTALL)
 
 
-def statement_tracer(connection: Connection) -> PostgreSQLStatementTracer | None:
+def statement_tracer(connection: Connection, *, is_scratch: bool) -> PostgreSQLStatementTracer | None:
     """Return a tracer for this connection, None for a server that is too old."""
     version = connection.dialect.server_version_info or ()
-    return PostgreSQLStatementTracer(connection) if version >= MIN_SERVER_VERSION else None
+    if version < MIN_SERVER_VERSION:
+        return None
+    return PostgreSQLStatementTracer(connection, OwnerTrials(connection) if is_scratch else None)
 
 
 def collect_written_tables(_connection: Connection) -> AbstractContextManager[None]:
@@ -92,8 +95,9 @@ class PostgreSQLStatementTracer:
     `autocommit_effects`.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, trials: OwnerTrials | None = None) -> None:
+        self._connection, self._trials = connection, trials
+        self._trial: OwnerTrial | None = None
         self._relations = RelationCache()
         self._is_provisional = False
         self._relations_before: dict[int, Relation] = {}
@@ -124,6 +128,8 @@ class PostgreSQLStatementTracer:
     def start(self) -> None:
         """Read which tables exist before a leg. No transaction is left open that was not open before."""
         is_known, self._is_prepared = self._is_prepared, False
+        if self._trials:
+            self._trials.start_leg()
         self._is_provisional = self._connection.in_transaction()
         if not is_known or self._is_provisional:
             self._relations_before, self._lock_timeout = self._relations.refresh(self._query)
@@ -142,8 +148,11 @@ class PostgreSQLStatementTracer:
         if self._is_provisional:
             self._relations, self._is_provisional = RelationCache(), False
 
-    def before_statement(self, _sql: str) -> None:
-        """Survey the tables before a statement in autocommit."""
+    def before_statement(self, sql: str, parameters: Any) -> None:
+        """Try the statement as the owner, and survey the tables before a statement in autocommit."""
+        if self._trials:
+            is_open = is_transaction_open(self._connection) or not self._is_autocommit
+            self._trial = self._trials.try_statement(sql, parameters, is_open=is_open)
         if not self._is_autocommit:
             self._autocommit_survey = None
         elif self._autocommit_survey is None:
@@ -164,11 +173,16 @@ class PostgreSQLStatementTracer:
             effects = autocommit_effects(sql, before, self._autocommit_survey, self._relations_before)
         else:
             return self.unknown_effects()
-        return replace(effects, rewritten=(), scanned=()) if _TRUNCATE.match(sql) else effects
+        if _TRUNCATE.match(sql):
+            effects = replace(effects, rewritten=(), scanned=())
+        return replace(effects, **self._trial_effects())
 
     def unknown_effects(self) -> StatementEffects:
         """Return what is known of a statement after which nothing can be queried, such as one that failed."""
-        return StatementEffects(lock_timeout=self._lock_timeout)
+        return replace(StatementEffects(lock_timeout=self._lock_timeout), **self._trial_effects())
+
+    def _trial_effects(self) -> dict[str, Any]:
+        return {"owner_refusal": self._trial.refusal, "owner_rows": self._trial.rows} if self._trial else {}
 
     def _measure(self) -> StatementEffects:
         rows = self._query(_HELD_LOCKS)

@@ -21,7 +21,7 @@ _WRITE_ACTIONS = frozenset({sqlite3.SQLITE_DELETE, sqlite3.SQLITE_INSERT, sqlite
 _FOREIGN_KEYS_PRAGMA = re.compile(r"\s*PRAGMA\s+(?:\w+\.)?foreign_keys\s*[=(]", re.IGNORECASE)
 
 
-def statement_tracer(connection: Connection) -> SQLiteStatementTracer:
+def statement_tracer(connection: Connection, *, is_scratch: bool) -> SQLiteStatementTracer:  # noqa: ARG001  # PostgreSQL
     """Return a tracer for this connection."""
     return SQLiteStatementTracer(connection)
 
@@ -45,7 +45,7 @@ class SQLiteStatementTracer:
     def forget_transaction(self) -> None:
         """Do nothing: nothing was read."""
 
-    def before_statement(self, sql: str) -> None:
+    def before_statement(self, sql: str, _parameters: Any) -> None:
         """Read whether foreign keys are enforced before a statement that switches them."""
         if _FOREIGN_KEYS_PRAGMA.match(sql):
             self._was_enforced = self._is_enforced()
