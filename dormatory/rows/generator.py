@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.backends.row_io import driver_message
+from dormatory.rows.hinted_plan import hints_for, with_hints
 from dormatory.rows.insert_order import insert_order
 from dormatory.rows.inserter import RowInserter
 from dormatory.rows.planner import plan_table
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dormatory.rows.row_factory import GeneratedRow
     from dormatory.rows.unique_values import GeneratedValue
     from dormatory.schema.snapshot import Snapshot, Table, TableId
+    from dormatory.sql.value_hints import ColumnHint
 
     ReservedKeys: TypeAlias = dict[TableId, tuple[GeneratedRow, ...]]
 
@@ -69,6 +71,7 @@ def fill(
     with_extremes: bool = True,
     empty_tables: Collection[TableId] = (),
     plain_columns: Collection[tuple[TableId, str]] = (),
+    hints: Sequence[ColumnHint] = (),
 ) -> FillResult:
     """Insert rows into the given tables of a schema, all of them if `tables` is None, and return what was inserted.
 
@@ -76,7 +79,7 @@ def fill(
     `rows_per_table` rows, or as many as its enumerations have values; a table that has rows already gets a few more.
     Without `with_extremes` they are rows as any application writes them: with NULLs, duplicates and dangling keys where
     these are allowed, but without extreme values. The `empty_tables` are known to have no rows and are not queried. The
-    `plain_columns` get no extreme values.
+    `plain_columns` get no extreme values. The `hints` are values that some columns hold as well, or only.
     """
     filler = _Filler(
         connection,
@@ -84,6 +87,7 @@ def fill(
         rows_per_table,
         frozenset(empty_tables),
         frozenset(plain_columns),
+        hints=hints,
         with_extremes=with_extremes,
     )
     try:
@@ -101,10 +105,11 @@ class _Filler:
         empty_tables: frozenset[TableId],
         plain_columns: frozenset[tuple[TableId, str]],
         *,
+        hints: Sequence[ColumnHint],
         with_extremes: bool,
     ) -> None:
         self._schema, self._rows_per_table, self._with_extremes = schema, rows_per_table, with_extremes
-        self._empty_tables, self._plain_columns = empty_tables, plain_columns
+        self._empty_tables, self._plain_columns, self._hints = empty_tables, plain_columns, hints
         self._store = RowStore(connection)
         self._inserter = RowInserter(self._store)
         self._tables = {table.id: table for table in schema.tables}
@@ -147,7 +152,8 @@ class _Filler:
 
     def _plan(self, table: Table) -> TablePlan:
         if table.id not in self._plans:
-            self._plans[table.id] = plan_table(table, self._schema, self._store.dialect)
+            plan = plan_table(table, self._schema, self._store.dialect)
+            self._plans[table.id] = with_hints(plan, hints_for(table, self._schema, self._hints))
         return self._plans[table.id]
 
     def _needed_plans(self, tables: Collection[Table]) -> list[TablePlan]:
@@ -248,7 +254,7 @@ class _Filler:
             parents = factory.parent_keys.values()
             named = max((min(len(keys), self._rows_per_table) + 1 for keys in parents), default=0)
             total = max(self._rows_per_table, named)  # the last row repeats the first
-        return max(total, factory.enum_row_count) if existing_count < _FULL_TABLE_ROWS * 2 else total
+        return max(total, factory.listed_row_count) if existing_count < _FULL_TABLE_ROWS * 2 else total
 
     def _is_empty(self, id_: TableId) -> bool:
         return id_ in self._empty_tables and id_ not in self._inserter.inserted

@@ -39,6 +39,7 @@ class ColumnPlan:
     plausible: tuple[GeneratedValue, ...]
     extreme: tuple[GeneratedValue, ...]
     enumerated: bool  # no other values than `plausible` are allowed
+    known: tuple[GeneratedValue, ...] = ()  # the first values of a column in which all must differ
 
     def is_allowed(self, value: GeneratedValue) -> bool:
         """Return whether no condition on this column alone surely refuses a value."""
@@ -58,6 +59,9 @@ class ColumnPlan:
     def varied_values(self, start: int, *, with_extremes: bool) -> Iterator[GeneratedValue]:
         """Yield different values, each followed by one that almost equals it and, on request, by an extreme one."""
         extremes = chain(filter(self.is_allowed, normal_forms(self.column_type)), self.extreme)
+        yield from self.known
+        if self.known and self.enumerated:
+            return
         for number, value in enumerate(self.distinct_values(start)):
             yield value
             similar = self.near_duplicates(value)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from dormatory.rows.turns import (
     FIRST_EXTREME_ROW,
     KEY_SHARING_ROWS,
+    ROWS_PER_NULL,
     is_default_turn,
     is_null_turn,
     is_parentless_turn,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS = 40
 # How a random number between 0 and 1 decides what a column gets instead of a value that was refused.
 _NEW_VALUE_BELOW, _ACCEPTED_VALUE_BELOW, _NULL_BELOW, _DEFAULT_BELOW, _EXTREME_ABOVE = 0.3, 0.6, 0.7, 0.8, 0.9
-_MAX_ENUM_ROWS = 64  # of a longer enumeration, not all values are tried
+_MAX_LISTED_ROWS = 64  # of a longer enumeration, not all values are tried
 
 
 class RowFactory:
@@ -75,10 +76,12 @@ class RowFactory:
         return self._with_extremes and column.lower_name not in self._plain_columns
 
     @property
-    def enum_row_count(self) -> int:
-        """How many rows are needed to show each value of each enumeration, next to the rows with special turns."""
-        listed = [len(column.plausible) for column in self._columns if column.enumerated]
-        return min(_MAX_ENUM_ROWS, max(listed, default=0) + FIRST_EXTREME_ROW + 1)
+    def listed_row_count(self) -> int:
+        """How many rows are needed to show each value of an enumeration or of a hint, after the special turns."""
+        listed = [len(it.plausible) for it in self._columns if it.enumerated]
+        known = (len(it.extreme or it.plausible) for it in self._columns if it.known)
+        listed += [count * ROWS_PER_NULL // (ROWS_PER_NULL - 1) + 2 for count in known]
+        return min(_MAX_LISTED_ROWS, max(listed, default=0) + FIRST_EXTREME_ROW + 1)
 
     def make_row(self, row_index: int, total: int) -> GeneratedRow | None:
         """Return the row for a turn, None if none was found; the last row repeats the first as far as it may."""

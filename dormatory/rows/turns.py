@@ -12,7 +12,7 @@ _NULL_ROW = 1  # NULL wherever it is allowed
 _DEFAULTS_ROW = 2  # the default wherever there is one
 FIRST_EXTREME_ROW = 3  # the first extreme of all columns
 KEY_SHARING_ROWS = (4, 6, 8, 10)  # half of a composite key is that of the first row
-_ROWS_PER_NULL = 7  # rows of a column with extremes until the next NULL
+ROWS_PER_NULL = 7  # rows of a column with extremes until the next NULL
 
 
 def is_null_turn(column: ColumnPlan, row_index: int, column_index: int, *, with_extremes: bool) -> bool:
@@ -44,7 +44,7 @@ def value_for_turn(column: ColumnPlan, row_index: int, column_index: int, *, wit
 
 
 def _is_regular_null(row_index: int, column_index: int) -> bool:
-    return row_index > FIRST_EXTREME_ROW and (row_index - FIRST_EXTREME_ROW - 1 - column_index) % _ROWS_PER_NULL == 0
+    return row_index > FIRST_EXTREME_ROW and (row_index - FIRST_EXTREME_ROW - 1 - column_index) % ROWS_PER_NULL == 0
 
 
 def _extreme_index(column: ColumnPlan, row_index: int, column_index: int) -> int:
@@ -54,6 +54,6 @@ def _extreme_index(column: ColumnPlan, row_index: int, column_index: int) -> int
         return 0
     rank = row_index
     if column.nullable:  # count only the rows in which it is not NULL
-        passed, since = divmod(row_index - FIRST_EXTREME_ROW - 1, _ROWS_PER_NULL)
-        rank = passed * (_ROWS_PER_NULL - 1) + since - (since > column_index % _ROWS_PER_NULL)
+        passed, since = divmod(row_index - FIRST_EXTREME_ROW - 1, ROWS_PER_NULL)
+        rank = passed * (ROWS_PER_NULL - 1) + since - (since > column_index % ROWS_PER_NULL)
     return 1 + (rank + column_index * 3) % (total - 1)
