@@ -144,7 +144,7 @@ class _CodeReader:
 
     def _read_parser(self, name: str, call: ast.Call) -> None:
         """Restrict the column that a call parses to values that it accepts."""
-        chain, inner = self._unpacked(call.args[0])
+        chain, inner = self._packed_value(call.args[0])
         columns = self._columns.names(inner)
         document = next((write for known, write in parsers.DOCUMENT_WRITERS.items() if _is_named(name, known)), None)
         if document:
@@ -161,19 +161,19 @@ class _CodeReader:
         for column in columns if values else ():
             self._only.setdefault(column, values)
 
-    def _unpacked(self, node: ast.expr) -> tuple[list[Callable[[bytes], bytes]], ast.expr]:
+    def _packed_value(self, node: ast.expr) -> tuple[list[Callable[[bytes], bytes]], ast.expr]:
         """Return how to pack a value so that an expression unpacks it, step by step, and what it unpacks."""
         match node:
             case ast.Call(func=ast.Attribute(value=inner, attr="decode" | "encode" | "strip" | "tobytes")):
-                return self._unpacked(inner)
+                return self._packed_value(inner)
             case ast.Call(args=[first, *_]):
                 name = self._code.called_name(node)
                 packers = [pack for known, pack in parsers.PACKERS.items() if _is_named(name, known)]
                 if packers or name in {"str", "bytes"}:
-                    chain, inner = self._unpacked(first)
+                    chain, inner = self._packed_value(first)
                     return [*packers, *chain], inner
             case ast.BoolOp(values=[first, *_]):
-                return self._unpacked(first)
+                return self._packed_value(first)
         return [], node
 
 

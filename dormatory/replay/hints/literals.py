@@ -51,7 +51,9 @@ class CodeLiterals:
         keys = {found[1] or found[2] for found in _PLACEHOLDER.finditer(text)}
         bound = {key: values for key in keys if (values := self._parameters.get(key))}
         total = max((len(values) for values in (*given, *bound.values())), default=0)
-        return [_filled(text, given, bound, number) for number in range(min(total, _MAX_TEXTS))] if total else [text]
+        return (
+            [_fill_places(text, given, bound, number) for number in range(min(total, _MAX_TEXTS))] if total else [text]
+        )
 
     def keys(self, node: ast.expr, depth: int = 0) -> list[HintValue]:
         """Return the keys of a mapping that the code lists, nothing for any other expression."""
@@ -125,7 +127,7 @@ def _mapping_elements(mapping: ast.Dict | None, attr: str) -> list[ast.expr]:
     return [value if attr == "values" else key for key, value in pairs]
 
 
-def _filled(
+def _fill_places(
     text: str, given: Sequence[Sequence[HintValue]], bound: Mapping[str, Sequence[HintValue]], number: int
 ) -> str:
     """Return a text with the literals of one round in its places: those of an f-string, and its parameters."""
