@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -37,6 +38,14 @@ class CellForm(Enum):
     UTC_TIMESTAMP = "UTC timestamp"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """The rows of one table as its database stores them; `RowWriter.replace_rows` can put them back."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
 class RowWriter(ABC):
     """One connected database, in the transaction of the caller."""
 
@@ -58,6 +67,22 @@ class RowWriter(ABC):
     @abstractmethod
     def check_deferred(self) -> None:
         """Check the foreign keys that wait."""
+
+    @abstractmethod
+    def stored_rows(self) -> dict[TableId, StoredRows]:
+        """Return the rows of all tables that hold any."""
+
+    @abstractmethod
+    def replace_rows(self, tables: Sequence[TableId], stored: Mapping[TableId, StoredRows]) -> None:
+        """Empty tables and insert their stored rows; no trigger fires, and foreign keys are not checked meanwhile.
+
+        Where `foreign_keys_act` is true, other tables lose the rows that refer to those that are deleted.
+        """
+
+    @property
+    def foreign_keys_act(self) -> bool:
+        """Whether foreign keys with actions act in `replace_rows`."""
+        return False
 
     @abstractmethod
     def names_in_error(self, message: str) -> str:

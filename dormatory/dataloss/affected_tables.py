@@ -40,8 +40,8 @@ def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, dialect: Diale
     They are those that triggers, rules, views, routines, partitions and inheritance lead to, and the foreign keys with
     actions from there.
     """
-    index = _schema_index(schema, dialect)
-    reachable = _reachable_names(index, {name.lower() for _, name in ids}, dialect)
+    index = schema_index(schema, dialect)
+    reachable = reachable_names(index, {name.lower() for _, name in ids}, dialect)
     if reachable is None:
         return None
     tables = (table for name in reachable for table in index.tables.get(name, ()))
@@ -50,7 +50,7 @@ def affected_by_inserts(ids: Iterable[TableId], schema: Snapshot, dialect: Diale
 
 def related_tables(ids: Collection[TableId], schema: Snapshot, dialect: Dialect) -> Iterator[TableId]:
     """Yield these tables of a schema, those with foreign keys to them, and the tables that all of these refer to."""
-    index = _schema_index(schema, dialect)
+    index = schema_index(schema, dialect)
     names = {name.lower() for _, name in ids}
     names |= {child for name in names for child, _ in index.children.get(name, ())}
     joined = [table for name in names for table in index.tables.get(name, ())]
@@ -60,7 +60,7 @@ def related_tables(ids: Collection[TableId], schema: Snapshot, dialect: Dialect)
 
 def tables_by_id(ids: Iterable[TableId], schema: Snapshot, dialect: Dialect) -> dict[TableId, Table]:
     """Return the tables of a schema that have one of these ids."""
-    tables_by_name = _schema_index(schema, dialect).tables
+    tables_by_name = schema_index(schema, dialect).tables
     return {id_: table for id_ in ids for table in tables_by_name.get(id_[1].lower(), ()) if table.id == id_}
 
 
@@ -99,7 +99,7 @@ def _has_action(reference: Reference) -> bool:
     return not {reference.on_delete, reference.on_update} <= _ACTIONS_WITHOUT_WRITES
 
 
-class _SchemaIndex:
+class SchemaIndex:
     """A snapshot, indexed by names."""
 
     def __init__(self, schema: Snapshot, dialect: Dialect) -> None:
@@ -139,8 +139,8 @@ class _SchemaIndex:
         return found
 
 
-def _reachable_names(
-    index: _SchemaIndex, names: set[str], dialect: Dialect, *, follows_foreign_keys: bool = False
+def reachable_names(
+    index: SchemaIndex, names: set[str], dialect: Dialect, *, follows_foreign_keys: bool = False
 ) -> set[str] | None:
     """Return these names with all names that they lead to, None if a routine may lead anywhere.
 
@@ -160,11 +160,11 @@ def _reachable_names(
         frontier = (reached & index.names) - found
     if not follows_foreign_keys and found != names & index.names:
         # What happens to the rows of the names that were reached is unknown: they may be updated or deleted.
-        return _reachable_names(index, found, dialect, follows_foreign_keys=True)
+        return reachable_names(index, found, dialect, follows_foreign_keys=True)
     return found
 
 
-def _names_in_executed_code(index: _SchemaIndex, name: str, dialect: Dialect) -> Iterator[frozenset[str]]:
+def _names_in_executed_code(index: SchemaIndex, name: str, dialect: Dialect) -> Iterator[frozenset[str]]:
     """Yield the names in the code that runs when rows of a table or view are written, or a routine is called."""
     for table in index.tables.get(name, ()):
         yield _dependencies(table, dialect).names_in_triggers
@@ -178,8 +178,9 @@ def _names_in_executed_code(index: _SchemaIndex, name: str, dialect: Dialect) ->
 
 
 @cache_by_identity(max_entries=8)
-def _schema_index(schema: Snapshot, dialect: Dialect) -> _SchemaIndex:
-    return _SchemaIndex(schema, dialect)
+def schema_index(schema: Snapshot, dialect: Dialect) -> SchemaIndex:
+    """Return a snapshot's index, made once."""
+    return SchemaIndex(schema, dialect)
 
 
 @cache_by_identity()

@@ -74,6 +74,15 @@ def read_rows(
         cursor.close()
 
 
+@cache_by_identity()
+def key_values(table: TableContents, columns: tuple[str, ...]) -> tuple[tuple[values.CellValue, ...], ...]:
+    """Return the values of these columns in all rows; whole rows if one of the columns was not read."""
+    if not set(columns) <= set(table.columns):
+        return table.rows
+    places = [table.columns.index(name) for name in columns]
+    return tuple([tuple([row[place] for place in places]) for row in table.rows])
+
+
 def has_own_rows(table: Table) -> bool:
     """Return whether a table's rows are read under its own name."""
     return table.kind in _TABLE_KINDS and table.partition_bound is None

@@ -1,23 +1,43 @@
-"""Adds rows before a revision is played and after its upgrade: generated ones, and those that the project brings."""
+"""Gives the tables their rows before a revision is played, and adds some after its upgrade."""
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dormatory.dataloss.affected_tables import affected_by_inserts, differing_tables, tables_by_id
-from dormatory.rows.fixtures import run_fixtures
+from dormatory.backends.registry import backend_by_name
+from dormatory.dataloss.affected_tables import affected_by_inserts, altered_tables, differing_tables, related_tables
+from dormatory.dataloss.contents import key_values
+from dormatory.dataloss.table_groups import table_groups
 from dormatory.rows.generator import fill
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
-    from dormatory.project.project import Project
+    from dormatory.backends.row_io import StoredRows
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.table_groups import TableGroup
+    from dormatory.dataloss.values import CellValue
     from dormatory.replay.row_tracker import RowTracker
-    from dormatory.schema.snapshot import Snapshot, Table, TableId
+    from dormatory.replay.seed_rows import SeedRows
+    from dormatory.schema.snapshot import Reference, Snapshot, Table, TableId
     from dormatory.sql.dialect import Dialect
+
+_EMPTIABLE_KINDS = frozenset({"table", "partitioned table"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """What decides the rows of a group of tables: their structure, their seed rows, and the keys of their parents."""
+
+    tables: tuple[Table, ...]
+    routines: tuple[str, ...]
+    seeds: tuple[StoredRows | None, ...] | None  # None: unknown
+    parent_keys: tuple[tuple[tuple[CellValue, ...], ...] | None, ...]
+    with_extremes: bool
 
 
 class RowFiller:
@@ -27,35 +47,44 @@ class RowFiller:
     that never had rows, each with the reason.
     """
 
-    def __init__(self, project: Project, tracker: RowTracker, dialect: Dialect) -> None:
+    def __init__(self, tracker: RowTracker, dialect: Dialect) -> None:
         self.with_extremes = True
         self.unfilled: dict[str, str] = {}
-        self._project = project
         self._tracker, self._dialect = tracker, dialect
-        self._failed_inputs: dict[TableId, tuple[object, ...]] = {}  # for each table that could not be filled
+        self._schema: Snapshot | None = None  # of the last preparation
+        self._fillings: dict[TableId, _Filling] = {}
+        self._rows: dict[TableId, TableContents | None] = {}  # after the filling
 
-    def fill_empty_tables(self, connection: Connection, schema: Snapshot) -> None:
-        """Fill the empty tables, except those that could not be filled and have not changed since."""
-        empty = self._tracker.empty_tables
-        waiting = tables_by_id(empty, schema, self._dialect).values() if empty else ()
-        if tables := [table for table in waiting if not self._is_known_unfillable(table)]:
-            self._fill(connection, schema, tables)
+    def prepare(self, connection: Connection, schema: Snapshot, seeds: SeedRows | None) -> None:
+        """Give each table its seed rows and generated rows, the same ones whatever has happened to its rows before.
+
+        The first call keeps the rows that are there as seed rows. Later, groups of tables that are still as they were
+        filled are left alone; the others are emptied first. Without `seeds` only empty tables are filled.
+        """
+        before, self._schema = self._schema, schema
+        retyped = altered_tables(before, schema, self._dialect) if before else frozenset()
+        for group in table_groups(schema, self._dialect):
+            filling = self._filling(group, seeds)
+            if retyped.isdisjoint(group.ids) and self._is_unchanged(group, filling):
+                continue
+            tables: Collection[Table] = group.tables
+            if before and not (seeds and self._restore_seeds(connection, schema, group, seeds)):
+                tables = [table for table in tables if table.id in self._tracker.empty_tables]
+            if tables:
+                self._fill(connection, schema, tables)
+            self._fillings |= dict.fromkeys(group.ids, filling)
+            self._rows |= {id_: self._tracker.rows.get(id_) for id_ in group.ids}
+
+    def remove_generated_rows(self, connection: Connection, schema: Snapshot, seeds: SeedRows) -> None:
+        """Leave nothing but the seed rows in the tables, where that is possible."""
+        for group in table_groups(schema, self._dialect):
+            self._restore_seeds(connection, schema, group, seeds)
 
     def fill_changed_tables(self, connection: Connection, schema: Snapshot) -> None:
         """Add rows to the tables that the upgrade changed, as an application would between upgrade and downgrade."""
         before, changed = differing_tables(self._tracker.schema_before, schema)
         if changed and self._fill(connection, schema, changed, _new_or_retyped_columns(before, changed)):
             self._tracker.record_fill()
-
-    def has_fixture_rows(self, revision: str) -> bool:
-        """Return whether the project has rows for a revision, in `rows/REVISION.sql` next to its versions."""
-        return fixture_file(self._project, revision).is_file()
-
-    def add_fixture_rows(self, connection: Connection, revision: str, schema: Snapshot | None = None) -> None:
-        """Add the project's own rows for a revision, and read all rows again if the schema is given."""
-        run_fixtures(connection, fixture_file(self._project, revision))
-        if schema:
-            self._tracker.read(connection, schema, None)
 
     def _fill(
         self,
@@ -79,25 +108,43 @@ class RowFiller:
             self.unfilled.pop(_table_name(*id_), None)
         if inserted:
             self._tracker.read(connection, schema, affected_by_inserts(inserted, schema, self._dialect))
-        for table in tables:
-            if (id_ := table.id) in self._tracker.empty_tables:
-                self._failed_inputs[id_] = self._inputs(table)
         return bool(inserted)
 
-    def _is_known_unfillable(self, table: Table) -> bool:
-        """Return whether a table could not be filled, and nothing that decides this has changed since."""
-        known, now = self._failed_inputs.get(table.id, ()), self._inputs(table)
-        return len(known) == len(now) and all(one is other for one, other in zip(known, now, strict=True))
+    def _filling(self, group: TableGroup, seeds: SeedRows | None) -> _Filling:
+        return _Filling(
+            group.tables,
+            group.routines,
+            tuple(map(seeds.tables.get, group.ids)) if seeds else None,
+            tuple(map(self._keys, group.references)),
+            self.with_extremes,
+        )
 
-    def _inputs(self, table: Table) -> tuple[object, ...]:
-        """Return what decides whether a table can be filled: its structure, and the rows that it may refer to."""
-        parents = (it.references for it in table.constraints if it.references)
-        return table, *(self._tracker.rows.get(parent.table_id) for parent in parents)
+    def _keys(self, reference: Reference) -> tuple[tuple[CellValue, ...], ...] | None:
+        """Return the keys that a foreign key may refer to; None if its table's rows are not read."""
+        rows = self._tracker.rows.get(reference.table_id)
+        return key_values(rows, reference.columns) if rows else None
 
+    def _is_unchanged(self, group: TableGroup, filling: _Filling) -> bool:
+        """Return whether tables still have the rows with which they were filled, and would get the same ones now."""
+        return all(
+            id_ in self._rows and self._fillings[id_] == filling and self._tracker.rows.get(id_) == self._rows[id_]
+            for id_ in group.ids
+        )
 
-def fixture_file(project: Project, revision: str) -> Path:
-    """Return where the project's own rows for a revision are, if it has any."""
-    return project.script_location / "rows" / f"{revision}.sql"
+    def _restore_seeds(self, connection: Connection, schema: Snapshot, group: TableGroup, seeds: SeedRows) -> bool:
+        """Replace all rows of a group by its seed rows; return False if that is not possible."""
+        if any(table.kind not in _EMPTIABLE_KINDS for table in group.tables):
+            return False  # a trigger keeps the rows of a virtual table in step with those of another
+        with closing(backend_by_name(self._dialect.name).row_io.row_writer(connection)) as writer:
+            try:
+                writer.replace_rows(group.ids, seeds.tables)
+            except writer.error:
+                return False
+            changed = set(group.ids)
+            if writer.foreign_keys_act:
+                changed.update(related_tables(group.ids, schema, self._dialect))
+        self._tracker.read(connection, schema, changed)
+        return True
 
 
 def _new_or_retyped_columns(before: Collection[Table], after: Collection[Table]) -> list[tuple[TableId, str]]:

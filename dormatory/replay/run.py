@@ -12,6 +12,7 @@ from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
 from dormatory.replay.step import StepReplay
+from dormatory.rows.fixtures import FixtureRows
 from dormatory.sql.masking import without_secrets
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Route, Step
+    from dormatory.replay.seed_rows import SeedRows
     from dormatory.schema.snapshot import Snapshot
 
 
@@ -31,7 +33,8 @@ class RunPlan:
 
     `fill_mode` says which rows the first of these is played with; the others have all kinds. A run that reaches the end
     of its segment goes all the way down again, except for the lowest `kept_count` revisions. `lowest_schema` is the
-    structure that these leave, None for the one that the first trip begins with.
+    structure that these leave, None for the one that the first trip begins with. `seed_rows` are the rows that a run
+    over empty tables has before the first of `played` and after each, as far as they are known.
     """
 
     done: tuple[str, ...]
@@ -40,6 +43,7 @@ class RunPlan:
     reaches_end: bool = True
     kept_count: int = 0
     lowest_schema: Snapshot | None = None
+    seed_rows: tuple[SeedRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class _Run:
         self._session = ReplaySession(project, target, is_scratch=True)
         dialect = dialect_by_name(target.backend_name)
         self._tracker = RowTracker(dialect)
-        self._filler = RowFiller(project, self._tracker, dialect)
+        self._filler = RowFiller(self._tracker, dialect)
+        self._fixtures = FixtureRows(project.script_location)
         self._current: StepReplay | None = None
         self._schemas_before: list[Snapshot] = []  # of each trip
         self._clean_downgrades: list[bool] = []  # whether each trip had one
@@ -101,21 +106,27 @@ class _Run:
             self._filler.with_extremes = fill_mode is FillMode.ALL
             self._current = StepReplay(self._session, self._tracker, self._filler, revision, before)
             self._schemas_before.append(before)
-            is_restored = yield from self._current.play(is_filled=fill_mode is not FillMode.NONE)
+            is_filled = fill_mode is not FillMode.NONE
+            is_restored = yield from self._current.play(is_filled=is_filled, seeds=self._seed_rows(number))
             step, after = self._current.step(), self._current.after
             self._clean_downgrades.append(step.has_clean_downgrade)
             self._on_step(step)
             if not is_restored or after is None or plainer_mode(fill_mode, step):
                 return
-            if self._filler.has_fixture_rows(revision):
+            if self._seed_rows(number + 1) is None and self._fixtures.has_rows(revision):
                 with self._session.connection_between_steps() as connection:
-                    self._filler.add_fixture_rows(connection, revision, after)
+                    self._fixtures.add(connection, revision)
+                    self._tracker.read(connection, after, None)
             before = after
-        if self._plan.played:
+        # Going down through many revisions shows structures; what each does to rows, its own trip has shown.
+        if seeds := self._seed_rows(len(self._plan.played)):
             with self._session.connection_between_steps() as connection:
-                self._tracker.read_unknown(connection, before)
-                self._filler.fill_empty_tables(connection, before)
+                self._filler.remove_generated_rows(connection, before, seeds)
         self._is_finished = True
+
+    def _seed_rows(self, number: int) -> SeedRows | None:
+        """Return the seed rows before the trip with this number, None if they are unknown."""
+        return self._plan.seed_rows[number] if number < len(self._plan.seed_rows) else None
 
     def _final_routes(self, head: Snapshot) -> tuple[tuple[Route, ...], Snapshot | None]:
         """Downgrade as far as the trips had clean downgrades; from the empty database, upgrade to the head in one run.

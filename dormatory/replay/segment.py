@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dormatory.recording.model import Route, RouteKind
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
     from dormatory.recording.model import Failure, Step
     from dormatory.replay.run import RunResult
+    from dormatory.replay.seed_rows import SeedRows
     from dormatory.schema.snapshot import Snapshot
 
 
@@ -28,6 +30,9 @@ def play_segment(project: Project, target: Target, segment: Segment, on_step: Ca
     while (plan := segment.next_plan()) and database.begin_again():
         if blocked := database.apply(plan.done):
             segment.block(plan, *blocked)
+            continue
+        if segment.lacks_seed_rows(plan):
+            segment.add_seed_rows(plan, database.read_seed_rows(plan.played))
             continue
         result = run_segment(project, target, plan, lambda step: segment.accept(step, on_step))
         segment.finish_run(plan, result)
@@ -55,6 +60,8 @@ class Segment:
         self._next_index = first  # after the last final step
         self._fill_mode = FillMode.ALL  # for the next revision
         self._suspect: Step | None = None  # to be replayed with plainer rows
+        self._seed_rows: dict[int, SeedRows] = {}  # with so many revisions applied
+        self._seeded: set[str] = set()
         self._is_finished = False
 
     def next_plan(self) -> RunPlan | None:
@@ -68,6 +75,7 @@ class Segment:
         kept = start
         while kept > self._first and (step := self.steps.get(self._order[kept - 1])) and step.has_clean_downgrade:
             kept -= 1
+        known = takewhile(self._seed_rows.__contains__, range(start, end + 1))
         return RunPlan(
             done=tuple(self._order[:start]),
             played=tuple(self._order[start:end]),
@@ -75,7 +83,17 @@ class Segment:
             reaches_end=end == self._end,
             kept_count=kept,
             lowest_schema=self.steps[self._order[kept]].before if kept < start else None,
+            seed_rows=tuple(self._seed_rows[number] for number in known),
         )
+
+    def lacks_seed_rows(self, plan: RunPlan) -> bool:
+        """Return whether a plan needs the seed rows of later revisions, and nobody has looked for them."""
+        return len(plan.played) > 1 and plan.played[0] not in self._seeded
+
+    def add_seed_rows(self, plan: RunPlan, rows: Sequence[SeedRows]) -> None:
+        """Keep the seed rows before the first revision of a plan and after each, as far as they are known."""
+        self._seeded.update(plan.played)
+        self._seed_rows |= enumerate(rows, start=len(plan.done))
 
     def accept(self, step: Step, on_step: Callable[[Step], None]) -> None:
         """Take the result of a step; `on_step` receives it unless the step must be replayed with plainer rows."""

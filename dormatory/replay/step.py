@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dormatory.replay.row_filler import RowFiller
     from dormatory.replay.row_tracker import RowTracker
+    from dormatory.replay.seed_rows import SeedRows
     from dormatory.replay.session import ReplaySession
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot
@@ -35,7 +36,7 @@ class StepReplay:
         self._direction = Direction.UPGRADE
         self.after: Snapshot | None = None
 
-    def play(self, *, is_filled: bool) -> Generator[RevisionStep, None, bool]:
+    def play(self, *, is_filled: bool, seeds: SeedRows | None) -> Generator[RevisionStep, None, bool]:
         """Play the legs; return whether everything is as the first upgrade left it.
 
         If a downgrade has not undone anything, the upgrade is not applied again: it would fail on what is still there.
@@ -43,7 +44,7 @@ class StepReplay:
         with self._session.connection_between_steps(before_leg=True) as connection:
             self._tracker.read_unknown(connection, self._before)
             if is_filled:
-                self._filler.fill_empty_tables(connection, self._before)
+                self._filler.prepare(connection, self._before, seeds)
             self._tracker.begin_trip(self._before)
         yield from self._play_leg(Direction.UPGRADE)
         self.after = after = self._read_state()

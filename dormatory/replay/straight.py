@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
-from dormatory.replay.row_filler import fixture_file
+from dormatory.replay.seed_rows import record_seed_rows
 from dormatory.replay.session import ReplaySession
-from dormatory.rows.fixtures import run_fixtures
+from dormatory.rows.fixtures import FixtureRows
 from dormatory.runtime.scratch import run_baseline
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Failure
+    from dormatory.replay.seed_rows import SeedRows
 
 
 class StraightDatabase:
@@ -30,6 +31,7 @@ class StraightDatabase:
     def __init__(self, project: Project, target: Target) -> None:
         self._project, self._target = project, target
         self._checkpoint = backend_for(target).scratch.checkpoint(target)
+        self._fixtures = FixtureRows(project.script_location)
         self._applied: tuple[str, ...] = ()  # in the copy
         self._is_used = False
 
@@ -53,9 +55,9 @@ class StraightDatabase:
         def steps() -> Iterator[RevisionStep]:
             for revision in missing:
                 yield from session.plain_steps((revision,))
-                if (file := fixture_file(self._project, revision)).is_file():
+                if self._fixtures.has_rows(revision):
                     with session.connection_between_steps() as connection:
-                        run_fixtures(connection, file)
+                        self._fixtures.add(connection, revision)
 
         with session.connect():
             failure = session.run(steps)
@@ -63,3 +65,12 @@ class StraightDatabase:
             return session.revision, failure
         self._applied = revisions if self._checkpoint.save() else ()
         return None
+
+    def read_seed_rows(self, revisions: tuple[str, ...]) -> tuple[SeedRows, ...]:
+        """Apply more revisions, and return the rows before the first and after each; then begin again.
+
+        They end early at a revision that fails: the rows after it are unknown.
+        """
+        session = ReplaySession(self._project, self._target)
+        with session.connect():
+            return record_seed_rows(session, self._fixtures, revisions)

@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
+class FixtureRows:
+    """The project's own rows for its revisions: `rows/REVISION.sql` in the directory of its scripts."""
+
+    def __init__(self, script_location: Path) -> None:
+        self._directory = script_location / "rows"
+
+    def has_rows(self, revision: str) -> bool:
+        """Return whether there are rows for a revision."""
+        return self._file(revision).is_file()
+
+    def add(self, connection: Connection, revision: str) -> None:
+        """Add the rows for a revision, in the caller's transaction; raises FixtureFailedError."""
+        run_fixtures(connection, self._file(revision))
+
+    def _file(self, revision: str) -> Path:
+        return self._directory / f"{revision}.sql"
+
+
 def run_fixtures(connection: Connection, file: Path) -> None:
     """Execute the statements of a file in the caller's transaction, none if the file does not exist.
 

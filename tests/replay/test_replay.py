@@ -212,19 +212,19 @@ class TestRoutes:
             "op.create_table('b', sa.Column('id', sa.Integer))",
             """
             bind = op.get_bind()
-            if 'c' in sa.inspect(bind).get_table_names() or not hasattr(sa, '_c_has_been_there'):
+            if 'c' in sa.inspect(bind).get_table_names() or not hasattr(sa, '_c_has_been_dropped'):
                 op.drop_table('b')
             """,
         )
         small_project.write_revision(
             "003",
-            "op.create_table('c', sa.Column('id', sa.Integer)); sa._c_has_been_there = True",
-            "op.drop_table('c')",
+            "op.create_table('c', sa.Column('id', sa.Integer))",
+            "op.drop_table('c'); sa._c_has_been_dropped = True",
         )
         try:
             found = routes_by_kind(replay_history(small_project.project, maker))
         finally:
-            del sa._c_has_been_there  # type: ignore[attr-defined]
+            del sa._c_has_been_dropped  # type: ignore[attr-defined]
         assert "b" in "\n".join(str(change) for change in found[RouteKind.DOWN].trace)
 
     def test_one_run_remembers_what_it_created_and_steps_do_not(

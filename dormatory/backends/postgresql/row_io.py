@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.postgresql.dialect import DIALECT
-from dormatory.backends.row_io import CellForm, RowWriter
+from dormatory.backends.row_io import CellForm, RowWriter, StoredRows
 from dormatory.sql.literals import text_form
 from dormatory.sql.types import portable_type
 
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 _COLUMN_IN_ERROR = re.compile(r'column ("[^"]+")')
 _NEXT_VALUE = re.compile(r"nextval\(('(?:[^']|'')+'::regclass)\)")
+# Tables with an empty file hold no rows; those of extensions are not ours.
+_TABLES_WITH_ROWS = """
+SELECT n.nspname, c.relname,
+    ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum)
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.oid >= 16384 AND c.relpersistence <> 't' AND pg_catalog.pg_relation_size(c.oid) > 0
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')"""
 _FORMS_BY_FAMILY = {
     form.value: form
     for form in (CellForm.INTEGER, CellForm.FLOAT, CellForm.NUMERIC, CellForm.BOOLEAN, CellForm.BINARY, CellForm.JSON,
@@ -93,6 +102,31 @@ class PostgreSQLRowWriter(RowWriter):
             f"WHERE seqrelid = {sequence} AND seqincrement > 0 AND highest BETWEEN {first_key} AND seqmax "
             f"AND coalesce(pg_sequence_last_value(seqrelid), seqstart - 1) BETWEEN coalesce(other, 0) AND highest - 1"
         )
+
+    def stored_rows(self) -> dict[TableId, StoredRows]:
+        """Return the rows of all tables that hold any, as texts."""
+        found: dict[TableId, StoredRows] = {}
+        for namespace, name, columns in self._query(_TABLES_WITH_ROWS):
+            listed = ", ".join(f"{DIALECT.quote_identifier(column)}::text" for column in columns)
+            source = f"ONLY {DIALECT.qualified_name(namespace, name)}"
+            if rows := self._query(f"SELECT {listed} FROM {source}"):  # noqa: S608  # quoted
+                found[namespace, name] = StoredRows(tuple(columns), tuple(map(tuple, rows)))
+        return found
+
+    def replace_rows(self, tables: Sequence[TableId], stored: Mapping[TableId, StoredRows]) -> None:
+        """Empty tables and insert their stored rows, as a replica does: without triggers and foreign keys."""
+        ((role,),) = self._query("SELECT pg_catalog.current_setting('session_replication_role')")
+        with self.savepoint():
+            self._execute("SET session_replication_role = replica")
+            for table in tables:
+                self._execute(f"DELETE FROM ONLY {DIALECT.qualified_name(*table)}")  # noqa: S608  # quoted
+            for table in tables:
+                if rows := stored.get(table):
+                    listed = ", ".join(map(DIALECT.quote_identifier, rows.columns))
+                    tuples = ", ".join(f"({', '.join(map(_literal, row))})" for row in rows.rows)
+                    into = f"INSERT INTO {DIALECT.qualified_name(*table)} ({listed}) OVERRIDING SYSTEM VALUE"
+                    self._execute(f"{into} VALUES {tuples}")
+            self._execute(f"SET session_replication_role = {role}")
 
     def names_in_error(self, message: str) -> str:
         """Return the column in a message, with its quotes."""

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from dormatory.backends.row_io import CellForm, RowWriter
+from dormatory.backends.row_io import CellForm, RowWriter, StoredRows
 from dormatory.backends.sqlite.dialect import DIALECT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from dormatory.schema.snapshot import Column, Table, TableId
 
 _FAILED_CONSTRAINT = re.compile(r"constraint failed: (?!index )(.*)|in \w+ column (.*)", re.DOTALL)
+
+_TABLES = r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
+_TRIGGERS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) IN ({}) ORDER BY rowid"
+_GENERATED = (2, 3)  # `hidden` of PRAGMA table_xinfo
 
 
 def select_source(table: Table) -> str:
@@ -68,6 +73,51 @@ class SQLiteRowWriter(RowWriter):
 
     def check_deferred(self) -> None:
         """Do nothing: SQLite checks them when the transaction ends."""
+
+    def stored_rows(self) -> dict[TableId, StoredRows]:
+        """Return the rows of all tables that hold any."""
+        found: dict[TableId, StoredRows] = {}
+        for (name,) in self._query(_TABLES):
+            quoted = DIALECT.quote_identifier(name)
+            with suppress(self.error):  # a virtual table whose module is missing
+                if self._query(f"SELECT 1 FROM {quoted} LIMIT 1"):  # noqa: S608  # quoted
+                    rows = self._query(f"PRAGMA table_xinfo({quoted})")
+                    columns = tuple(row[1] for row in rows if row[6] not in _GENERATED)
+                    listed = ", ".join(map(DIALECT.quote_identifier, columns))
+                    found[None, name] = StoredRows(columns, tuple(self._query(f"SELECT {listed} FROM {quoted}")))  # noqa: S608  # quoted
+        return found
+
+    def replace_rows(self, tables: Sequence[TableId], stored: Mapping[TableId, StoredRows]) -> None:
+        """Empty tables and insert their stored rows; foreign keys that are enforced act, but are checked later."""
+        with suppress(self.error):  # a transaction is open
+            self._execute("BEGIN")
+        with self.savepoint(), self._without_triggers(tables):
+            self._execute("PRAGMA defer_foreign_keys = ON")
+            for table in tables:
+                self._execute(f"DELETE FROM {DIALECT.qualified_name(*table)}")  # noqa: S608  # quoted
+            for table in tables:
+                if rows := stored.get(table):
+                    listed = ", ".join(map(DIALECT.quote_identifier, rows.columns))
+                    marks = ", ".join("?" * len(rows.columns))
+                    into = f"INSERT INTO {DIALECT.qualified_name(*table)} ({listed})"
+                    self._execute(f"{into} VALUES ({marks})", rows.rows)
+
+    @property
+    def foreign_keys_act(self) -> bool:
+        """Whether this connection enforces foreign keys: inside a transaction, that cannot be turned off."""
+        return bool(self._query("PRAGMA foreign_keys")[0][0])
+
+    @contextmanager
+    def _without_triggers(self, tables: Sequence[TableId]) -> Iterator[None]:
+        """Drop the triggers of tables, and create them again in the same order at the end of the block."""
+        marks = ", ".join("?" * len(tables))
+        self._cursor.execute(_TRIGGERS.format(marks), [name.lower() for _, name in tables])
+        triggers = list(self._cursor.fetchall())
+        for name, _ in triggers:
+            self._execute(f"DROP TRIGGER {DIALECT.quote_identifier(name)}")
+        yield
+        for _, sql in triggers:
+            self._execute(sql)
 
     def names_in_error(self, message: str) -> str:
         """Return the columns of a constraint, its condition or its name, or the column that a value does not fit."""
