@@ -220,9 +220,6 @@ SOURCE: Mapping[str, RulePair] = {
     "unescaped-colon": RulePair(
         check_upgrade_text, "op.execute(\"UPDATE a SET b = 'x:y :z'\")", "op.execute(\"UPDATE a SET b = 'x:y: z'\")"
     ),
-    "pragma-foreign-keys": RulePair(
-        check_upgrade_text, 'op.execute("PRAGMA foreign_keys = OFF")', 'op.execute("PRAGMA foreign_key_check")'
-    ),
     "transaction-ended": RulePair(
         check_upgrade_text, "op.get_bind().commit()", "import git\nrepository = git.Repo()\nrepository.commit()"
     ),

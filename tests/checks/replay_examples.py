@@ -16,6 +16,7 @@ from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import ParityComment
 from dormatory.checks.privileges import check_privileges
 from dormatory.checks.roundtrip import check_round_trip
+from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.checks.squawk import executed_ddl, squawk_findings
 from dormatory.errors.location import Location
 from dormatory.project.history import History
@@ -37,7 +38,7 @@ from dormatory.recording.model import (
 )
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded
 from dormatory.schema.snapshot import Column, Index, Snapshot, Table, View
-from tests.checks.file_examples import RulePair
+from tests.checks.file_examples import RulePair, revision_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -349,4 +350,18 @@ PRIVILEGES: Mapping[str, RulePair] = {
     ),
 }
 
-PAIRS_OF_RECORDINGS: Mapping[str, RulePair] = {**ROUND_TRIP, **PRIVILEGES, **DATA, **SCHEMA, **LOCKS}
+
+def check_pragma(foreign_keys: tuple[bool, bool]) -> Iterable[Finding]:
+    """Check a revision that switches foreign keys off, which were enforced like this before and after it."""
+    switch = "PRAGMA foreign_keys = OFF"
+    leg = Leg(UP, 0.1, (statement(switch, locks=(), foreign_keys=foreign_keys),))
+    recording = Recording("sqlite", "SQLite 3.50", (Step("002", (leg,), BEFORE, BEFORE),))
+    script = revision_script("002", "001", upgrade=f"op.execute({switch!r})")
+    return check_source([script], ApplicationModules(frozenset()), backends=("sqlite",), recordings=(recording,))
+
+
+PLAYED_SOURCE: Mapping[str, RulePair] = {
+    "pragma-foreign-keys": RulePair(check_pragma, (True, True), (False, False)),
+}
+
+PAIRS_OF_RECORDINGS: Mapping[str, RulePair] = {**PLAYED_SOURCE, **ROUND_TRIP, **PRIVILEGES, **DATA, **SCHEMA, **LOCKS}

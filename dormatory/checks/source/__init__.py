@@ -55,7 +55,7 @@ def check_source(
             *unescaped_colons(source),
             *ended_transactions(source, played),
             *foreign_key_switches(source, played),
-            *transaction_problems(source, large_tables),
+            *transaction_problems(source, large_tables, played),
             *dialect_only_calls(source, played),
             *dead_branches(source, recordings),
             *_short_title(source),

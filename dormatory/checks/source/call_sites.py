@@ -170,10 +170,24 @@ class CallSiteFinder:
                     inner = replace(state, dialects=state.dialects & dialects, is_uncertain=is_uncertain)
                     yield from self._walk_expression(part, inner)
             return
+        if isinstance(node, ast.BoolOp):
+            yield from self._walk_operands(node, state)
+            return
         for child in ast.iter_child_nodes(node):
             yield from self._walk_expression(child, state)
         if isinstance(node, ast.Call):
             yield from self._walk_call(node, state)
+
+    def _walk_operands(self, node: ast.BoolOp, state: _State) -> Iterator[CallSite]:
+        """Yield the calls in `a and b and c`, each where those before it are true, or false for `or`."""
+        for value in node.values:
+            if not state.dialects:
+                return
+            yield from self._walk_expression(value, state)
+            condition = self.guards.condition(value)
+            dialects = condition.when_true if isinstance(node.op, ast.And) else condition.when_false
+            is_uncertain = state.is_uncertain or condition.is_uncertain
+            state = replace(state, dialects=state.dialects & dialects, is_uncertain=is_uncertain)
 
     def _walk_call(self, node: ast.Call, state: _State) -> Iterator[CallSite]:
         texts, batches = dict(state.parameter_texts), dict(state.batches)

@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 
     from dormatory.checks.finding import Finding
     from dormatory.checks.source.call_sites import CallSite
+    from dormatory.checks.source.played_legs import PlayedLegs
     from dormatory.checks.source.revision import RevisionSource
 
 _CONCURRENTLY = re.compile(r"\b(?:INDEX|REINDEX|TABLE|SCHEMA|PARTITION\s+\S+)\s+CONCURRENTLY\b", re.IGNORECASE)
 
 
-def transaction_problems(source: RevisionSource, large_tables: Collection[str]) -> Iterator[Finding]:
+def transaction_problems(
+    source: RevisionSource, large_tables: Collection[str], played: PlayedLegs
+) -> Iterator[Finding]:
     """Report what needs to be outside a transaction, or keeps one open for too long."""
     for site in source.call_sites:
         yield from _concurrently_in_transaction(source, site)
     for direction in DIRECTIONS:
         yield from _autocommit_not_alone(source, direction)
-        yield from _schema_and_data(source, direction, large_tables)
+        yield from _schema_and_data(source, direction, large_tables, played)
 
 
 CONCURRENTLY_IN_TRANSACTION = Rule(
@@ -117,9 +120,15 @@ SCHEMA_AND_DATA = Rule(
 )
 
 
-def _schema_and_data(source: RevisionSource, direction: str, large_tables: Collection[str]) -> Iterator[Finding]:
-    """Report rows that are written while the transaction holds the lock of a change of their table's structure."""
+def _schema_and_data(
+    source: RevisionSource, direction: str, large_tables: Collection[str], played: PlayedLegs
+) -> Iterator[Finding]:
+    """Report rows that are written while the transaction holds the lock of a change of their table's structure.
+
+    Where PostgreSQL has played the revision, the locks that it took are reported instead: backfill-with-ddl.
+    """
     changed, created = set[str](), set[str]()
+    written: dict[str, CallSite] = {}
     for site in source.call_sites:
         if site.direction != direction or site.in_autocommit or site.is_uncertain:
             continue
@@ -133,10 +142,16 @@ def _schema_and_data(source: RevisionSource, direction: str, large_tables: Colle
                 or "create table" in (executed_sql(site, source.resolver) or "").lower()
             )
             (created if is_new else changed).add(table)
-        elif kind is CallKind.DATA and table in changed - created:
-            message = f"rows of {table} are written while the lock of its new structure is held"
-            hint = "change the structure in one revision, the rows in the next, in batches"
-            severity = Severity.WARNING if table in large_tables else None
-            yield source.finding(
-                SCHEMA_AND_DATA, site.call, message, hint, severity=severity, object_name=f"table {table}"
-            )
+        elif kind is not CallKind.DATA or table not in changed - created:
+            continue
+        elif table in large_tables or not played.has_passed(site, "postgresql"):
+            written.setdefault(table, site)
+    if written:
+        tables = sorted(written)
+        message = f"rows of {', '.join(tables)} are written while the lock of the new structure is held"
+        hint = "change the structure in one revision, the rows in the next, in batches"
+        severity = Severity.WARNING if set(tables) & set(large_tables) else None
+        first = next(iter(written.values()))
+        yield source.finding(
+            SCHEMA_AND_DATA, first.call, message, hint, severity=severity, object_name=f"table {tables[0]}"
+        )
