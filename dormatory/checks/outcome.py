@@ -12,13 +12,13 @@ from dormatory.checks.registry import RULES
 from dormatory.errors.location import NOWHERE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from dormatory.checks.acceptance import AcceptedFinding
     from dormatory.checks.finding import Finding
     from dormatory.checks.rule import Rule
     from dormatory.errors import DormatoryError
-
+    from dormatory.recording.model import Recording
 
 _DEFAULT_INI = Path("alembic.ini")
 
@@ -33,6 +33,16 @@ class CheckedServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchecked:
+    """What a run could not look at: a revision that was not played, a table that held no rows; and the reason."""
+
+    noun: str
+    name: str
+    backend: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """All findings, and what a renderer needs to show them and to decide whether the run failed.
 
@@ -40,7 +50,7 @@ class Outcome:
     `accepted` are those that the project's file of accepted findings hides; `rules` are all rules by id. A finding
     without a file is shown at `configuration`, the project's ini, where a format needs a place. `manual` is the address
     of the document whose headings are the ids of the rules, "" if it has none. `is_complete` is false if an error has
-    ended the run.
+    ended the run; `unchecked` is what a complete run did not get to although it should have.
     """
 
     findings: tuple[Finding, ...]
@@ -53,6 +63,7 @@ class Outcome:
     configuration: Path = _DEFAULT_INI
     manual: str = ""
     is_complete: bool = True
+    unchecked: tuple[Unchecked, ...] = ()
 
     @classmethod
     def ended_by(cls, error: DormatoryError) -> Outcome:
@@ -69,3 +80,11 @@ class Outcome:
     def is_blocking(self, severity: Severity) -> bool:
         """Return whether a finding of this severity blocks the change: an error, and a warning if strict."""
         return severity is Severity.ERROR or (self.is_strict and severity is Severity.WARNING)
+
+
+def unchecked_parts(recording: Recording) -> Iterator[Unchecked]:
+    """Yield what a replay could not look at: revisions after one that fails, and tables without rows."""
+    for revision in recording.unreached:
+        yield Unchecked("revision", revision, recording.backend, "the upgrade of one before it fails")
+    for table, reason in recording.unfilled:
+        yield Unchecked("table", table, recording.backend, f"it holds no rows, {reason}")

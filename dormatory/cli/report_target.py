@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReportTarget:
-    """A format and a file, "" for standard output."""
+    """A format and a file, "" for standard output; a text there shows all findings in full if `is_verbose`."""
 
     format_name: str
     output: str
+    is_verbose: bool = False
 
     @classmethod
-    def of(cls, format_name: str, output: str) -> ReportTarget:
+    def of(cls, format_name: str, output: str, *, verbose: bool) -> ReportTarget:
         """Return the target that the options of a task name; raises UnknownFormatError."""
         from dormatory.report.formats import chosen_format
 
-        return cls(chosen_format(format_name), output)
+        return cls(chosen_format(format_name), output, verbose)
 
     @property
     def is_readable(self) -> bool:
@@ -38,7 +39,8 @@ class ReportTarget:
         """Write an outcome; raises ReportNotWrittenError."""
         from dormatory.report.formats import write_report
 
-        write_report(outcome, self.format_name, Path(self.output).absolute() if self.output else None)
+        file = Path(self.output).absolute() if self.output else None
+        write_report(outcome, self.format_name, file, verbose=self.is_verbose)
 
     @contextmanager
     def write_error(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from dormatory.checks.engine_errors import broken_history_finding
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
 from dormatory.checks.locks import IN_USE_RULES, check_locks
-from dormatory.checks.outcome import CheckedServer, Outcome
+from dormatory.checks.outcome import CheckedServer, Outcome, unchecked_parts
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import parity_comments
 from dormatory.checks.privileges import check_privileges
@@ -129,8 +129,11 @@ def check_project(
     findings = tuple(apply_settings(visible, project.settings, None if graph.has_problems else history))
     shown, accepted = apply_accepted_file(project, findings, scope, request.accepting_reason)
     servers = tuple(_server(item) for item in evidence if item.server)
+    gaps = tuple(gap for item in evidence if item.recording for gap in unchecked_parts(item.recording))
     names = tuple(item.id for item in history.revisions if selected is None or item.id in selected)
-    outcome = Outcome(shown, servers, names, suppressed, request.is_strict, accepted, configuration=project.ini)
+    outcome = Outcome(
+        shown, servers, names, suppressed, request.is_strict, accepted, configuration=project.ini, unchecked=gaps
+    )
     return outcome, tuple(item.recording for item in evidence if item.recording)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dormatory.checks.outcome import Outcome
 
 _RENDERERS: Mapping[str, Callable[[Outcome, Path], str]] = {
-    "text": findings_text,
+    "text": partial(findings_text, verbose=True),
     "json": json_document,
     "github": github_commands,
     "gitlab": gitlab_report,
@@ -43,9 +44,10 @@ def chosen_format(given: str, environ: Mapping[str, str] = os.environ) -> str:
     return given or ("github" if environ.get("GITHUB_ACTIONS") == "true" else "text")
 
 
-def write_report(outcome: Outcome, format_name: str = "", output: Path | None = None) -> None:
+def write_report(outcome: Outcome, format_name: str = "", output: Path | None = None, *, verbose: bool = False) -> None:
     """Write an outcome in a format to standard output, or to a file and a readable form to standard output.
 
+    With `verbose`, a text on standard output shows every finding in full; one in a file always does.
     Raises UnknownFormatError, ReportNotWrittenError.
     """
     root = repository_root(outcome.configuration, os.environ)
@@ -60,7 +62,7 @@ def write_report(outcome: Outcome, format_name: str = "", output: Path | None = 
         taken = file.stat().st_size if file.is_file() else 0
         _write_file(file, job_summary(outcome, root, MAX_SUMMARY_BYTES - taken), mode="a")
     if shown == "text":
-        _print(findings_text(outcome, Path.cwd(), colours=_has_colours(sys.stdout)))
+        _print(findings_text(outcome, Path.cwd(), colours=_has_colours(sys.stdout), verbose=verbose))
     else:
         _print(_RENDERERS[shown](outcome, root))
 

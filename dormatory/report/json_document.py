@@ -8,13 +8,15 @@
      "rules": {"several-heads": {"family", "severity", "meaning", "why", "recipe"}},
      "findings": [{"rule", "severity", "message", "hint", "revision", "object", "file", "line", "end_line", "column",
                    "backends", "statements": [{"backends", "sql"}], "fingerprint"}],
-     "accepted": [as in findings, and "reason"]}
+     "accepted": [as in findings, and "reason"],
+     "unchecked": [{"what": "revision", "name": "005", "backend": "sqlite", "reason"}]}
 
 The worst finding comes first. `severity` is error, warning or note; `file` is relative to the root of the repository,
 with slashes; an unknown number is 0, an unknown text empty; `rules` describes the rules of the findings, unknown ones
 excepted. `complete` is false if an error has ended the check. `accepted` are the findings that the project has
-accepted, which the verdict does not count. Control characters in texts are written as escapes (backslash, x, two
-digits). The version changes when a key is removed or changes its meaning; keys may be added.
+accepted, which the verdict does not count; `unchecked` are revisions and tables that the run could not look at. Control
+characters in texts are written as escapes (backslash, x, two digits). The version changes when a key is removed or
+changes its meaning; keys may be added.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.finding import Severity
 from dormatory.report.grouping import accepted_problems, counts_by_severity, problems
+from dormatory.report.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +58,15 @@ def json_document(outcome: Outcome, base: Path) -> str:
         "rules": _rules(outcome, (*found, *accepted)),
         "findings": [_finding(problem) for problem in found],
         "accepted": [_finding(item) | {"reason": item.entry.reason if item.entry else ""} for item in accepted],
+        "unchecked": [
+            {
+                "what": item.noun,
+                "name": sanitize_line(item.name),
+                "backend": item.backend,
+                "reason": sanitize_line(item.reason),
+            }
+            for item in outcome.unchecked
+        ],
     }
     return json.dumps(content) + "\n"
 

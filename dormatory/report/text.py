@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
+from dormatory.report.folding import FoldedProblems, fold_problems
 from dormatory.report.grouping import accepted_problems, counts_by_severity, problems
-from dormatory.report.sanitize import sanitize, sanitize_line
-from dormatory.system.text import quantity, shorten
+from dormatory.report.sanitize import sanitize_line
+from dormatory.system.text import name_list, quantity, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.checks.rule import Rule
     from dormatory.report.grouping import Problem
 
 _MAX_SQL_LINES, _MAX_SQL_WIDTH = 4, 160
+_MAX_LISTED = 5
 _STYLES = {
     "error": "bold red",
     "warning": "bold yellow",
@@ -33,27 +35,28 @@ _Line = tuple[tuple[str, str], ...]
 _CONTINUATION_PREFIX = "    | "
 
 
-def findings_text(outcome: Outcome, base: Path, *, colours: bool = False) -> str:
+def findings_text(outcome: Outcome, base: Path, *, colours: bool = False, verbose: bool = False) -> str:
     """Return the findings and the verdict, paths relative to `base`; one line if nothing was found.
 
-    Colours change nothing in the text.
+    Of many findings of one rule only the first are shown in full, unless `verbose`. Colours change nothing in the text.
     """
     show = _coloured_piece if colours else _plain_piece
-    return "".join(
-        "".join(show(*piece) for piece in line) + "\n" for line in _report_lines(outcome, problems(outcome, base))
-    )
+    found = problems(outcome, base)
+    folded = FoldedProblems(found, ()) if verbose else fold_problems(found)
+    lines = (*_report_lines(folded), *_closing_lines(outcome, found))
+    return "".join("".join(show(*piece) for piece in line) + "\n" for line in lines)
 
 
 def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
-    """Return in one line how much was found, and on which servers."""
+    """Return in one line how much was found, on which servers, what is hidden, and what was not looked at."""
     names = ", ".join(sanitize_line(server.name) for server in outcome.servers)
     where = f" on {names}" if names else ", no database was asked"
-    hidden = {
-        "suppressed": outcome.suppressed,
-        "accepted": len(accepted_problems(outcome, outcome.configuration.parent)),
-    }
+    hidden = {"suppressed": outcome.suppressed, "accepted": len(accepted_problems(outcome, Path()))}
     counts = ", ".join(f"{number} {word}" for word, number in hidden.items() if number)
-    return f"{severity_summary(found) or 'no findings'}{where}{f' ({counts})' if counts else ''}"
+    unchecked = Counter(noun for noun, _ in {(item.noun, item.name) for item in outcome.unchecked})
+    gaps = " and ".join(quantity(number, noun) for noun, number in unchecked.items())
+    summary = severity_summary(found) or "no findings"
+    return f"{summary}{where}{f' ({counts})' if counts else ''}{f'; not looked at: {gaps}' if gaps else ''}"
 
 
 def severity_summary(found: Sequence[Problem]) -> str:
@@ -84,22 +87,52 @@ def _ansi_codes(style: str) -> tuple[str, str]:
     return before, after
 
 
-def _report_lines(outcome: Outcome, found: Sequence[Problem]) -> Iterator[_Line]:
+def _report_lines(folded: FoldedProblems) -> Iterator[_Line]:
     # the worst problem comes first, so the groups are in the order of their worst problems
     groups: dict[str, list[Problem]] = {}
-    for problem in found:
+    for problem in folded.in_full:
         groups.setdefault(problem.finding.revision, []).append(problem)
-    explained: set[str] = set()
     for revision, group in groups.items():
         yield (f"revision {revision}" if revision else "the project", "strong"), (f": {severity_summary(group)}", "")
         for problem in group:
             yield from _problem_lines(problem)
-            if problem.finding.rule not in explained:
-                explained.add(problem.finding.rule)
-                yield from _recipe_lines(outcome.rules, problem.finding.rule)
         yield ()
+    if folded.listed:
+        yield ("more like these", "strong"), (", in full with --verbose", "")
+        for listed in folded.listed:
+            yield from _listed_lines(listed)
+        yield ()
+
+
+def _closing_lines(outcome: Outcome, found: Sequence[Problem]) -> Iterator[_Line]:
+    """Yield what was not looked at, where rules are explained, and the verdict."""
+    gaps: dict[tuple[str, str, str], list[str]] = {}
+    for item in outcome.unchecked:
+        gaps.setdefault((item.noun, item.backend, item.reason), []).append(sanitize_line(item.name))
+    for (noun, backend, reason), names in gaps.items():
+        what = f"{quantity(len(names), noun)} on {sanitize_line(backend)}: {name_list(names)}"
+        yield ("not looked at: ", "strong"), (f"{what} ({sanitize_line(reason)})", "")
+    if found:
+        rule = found[0].finding.rule
+        yield (f"what a rule means, and how it is done right: inv db.check --explain {rule}", "faint"), ("", "")
     worst = found[0].finding.severity.value if found else ""
     yield ((verdict(outcome, found), worst if worst != Severity.NOTE.value else ""),)
+
+
+def _listed_lines(listed: Sequence[Problem]) -> Iterator[_Line]:
+    """Yield a rule with the number of its further problems, and what the first of them are."""
+    first = listed[0].finding
+    yield ("  ", ""), (f"{first.severity.value}[{first.rule}]", first.severity.value), (f" {len(listed)} more", "")
+    if first.severity is Severity.NOTE:
+        return
+    for problem in listed[:_MAX_LISTED]:
+        message = shorten(problem.finding.message.partition("\n")[0], _MAX_SQL_WIDTH)
+        place = str(problem.finding.location)
+        yield (f"    - {message}", ""), (f" at {place}" if place else "", "faint")
+    if len(listed) > _MAX_LISTED:
+        revisions = dict.fromkeys(problem.finding.revision for problem in listed[_MAX_LISTED:])
+        names = name_list([revision for revision in revisions if revision])
+        yield ((f"    and {len(listed) - _MAX_LISTED} more{f', in {names}' if names else ''}", ""),)
 
 
 def _problem_lines(problem: Problem) -> Iterator[_Line]:
@@ -132,9 +165,3 @@ def _sql_excerpt(sql: str) -> Iterator[str]:
     yield from (shorten(line[margin:], _MAX_SQL_WIDTH) for line in lines[:end])
     if lines[end:]:
         yield f"… {quantity(len(lines) - end, 'more line')}"
-
-
-def _recipe_lines(rules: Mapping[str, Rule], rule: str) -> Iterator[_Line]:
-    """Yield the recipe of a rule, if it has one."""
-    if rule in rules and (code := sanitize(rules[rule].recipe)):
-        yield from (((f"      {line}".rstrip(), "fix"),) for line in code.split("\n"))

@@ -92,6 +92,7 @@ class TestJSON:
                 {"revision": "002", "seconds": {"sqlite": 0.5}},
             ],
             "accepted": [],
+            "unchecked": [],
         }
         assert (heads["rule"], heads["file"], heads["line"], heads["backends"]) == ("several-heads", "", 0, [])
         assert noted["severity"] == "note"

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dormatory.checks.finding import Finding, Severity
-from dormatory.checks.outcome import CheckedServer, Outcome
-from dormatory.checks.registry import RULES
+from dormatory.checks.outcome import CheckedServer, Outcome, Unchecked
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
 from dormatory.report.text import findings_text
@@ -79,9 +78,8 @@ def test_revisions_are_listed_worst_first_with_all_details() -> None:
         "    | CREATE INDEX ix_room_floor\n"
         "    |     ON room (floor)\n"
         "    fix: build it concurrently\n"
-        "      with op.get_context().autocommit_block():\n"
-        '          op.create_index("ix", "room", postgresql_concurrently=True)\n'
         "\n"
+        "what a rule means, and how it is done right: inv db.check --explain rows-lost\n"
         "1 error, 1 warning on SQLite 3.40.1, PostgreSQL 18.6\n"
     )
 
@@ -97,24 +95,74 @@ def test_groups_of_the_same_severity_follow_history() -> None:
     assert heads == ["revision 002", "revision 004", "revision 003"]
 
 
-def test_a_recipe_is_shown_once_for_its_rule() -> None:
-    shown = findings_text(
-        outcome_with(
-            INDEX_BUILD,
-            replace(INDEX_BUILD, location=replace(INDEX_BUILD.location, line=50)),
-            replace(INDEX_BUILD, revision="004"),
-        ),
-        ROOT,
+def indexes(number: int, severity: Severity = Severity.WARNING) -> tuple[Finding, ...]:
+    """Return findings of one rule, each on another table and in another revision."""
+    return tuple(
+        replace(
+            INDEX_BUILD, severity=severity, message=f"ix_{item} is built", object=f"t{item}", revision=f"{item:03d}",
+            location=Location(f"{ROOT}/{item:03d}.py", 7), sql="",
+        )
+        for item in range(1, number + 1)
+    )  # fmt: skip
+
+
+class TestFolding:
+    def test_of_many_findings_of_one_rule_three_are_in_full_and_the_others_listed(self) -> None:
+        shown = findings_text(outcome_with(*indexes(10)), ROOT)
+
+        assert shown.count("fix: build it concurrently") == 3
+        assert (
+            "more like these, in full with --verbose\n"
+            "  warning[slow-index] 7 more\n"
+            "    - ix_4 is built at 004.py:7\n"
+            "    - ix_5 is built at 005.py:7\n"
+            "    - ix_6 is built at 006.py:7\n"
+            "    - ix_7 is built at 007.py:7\n"
+            "    - ix_8 is built at 008.py:7\n"
+            "    and 2 more, in 009, 010\n"
+        ) in shown
+        assert shown.endswith("10 warnings on SQLite 3.40.1, PostgreSQL 18.6\n")
+
+    def test_one_more_than_is_shown_is_shown_as_well(self) -> None:
+        assert findings_text(outcome_with(*indexes(4)), ROOT).count("fix: build it concurrently") == 4
+
+    def test_of_notes_one_is_shown_and_the_others_are_counted(self) -> None:
+        shown = findings_text(outcome_with(*indexes(30, Severity.NOTE)), ROOT)
+
+        assert shown.count("fix:") == 1
+        assert "  note[slow-index] 29 more\n\n" in shown
+
+    def test_at_most_twenty_are_in_full_and_every_rule_is_among_them(self) -> None:
+        many = [replace(found, rule=f"rule-{rule}") for rule in range(12) for found in indexes(5)]
+
+        shown = findings_text(outcome_with(*many), ROOT)
+
+        assert shown.count("fix:") == 20
+        assert all(f"warning[rule-{rule}] ix_1 is built" in shown for rule in range(12))
+
+    def test_everything_is_in_full_where_that_is_asked_for(self) -> None:
+        shown = findings_text(outcome_with(*indexes(10)), ROOT, verbose=True)
+
+        assert shown.count("fix: build it concurrently") == 10
+        assert "more like these" not in shown
+
+
+def test_recipes_are_left_to_the_explanation_of_the_rule() -> None:
+    assert "autocommit_block" not in findings_text(outcome_with(INDEX_BUILD), ROOT)
+
+
+def test_what_was_not_looked_at_is_in_the_verdict_and_named_with_its_reason() -> None:
+    reason = "the upgrade of one before it fails"
+    gaps = tuple(Unchecked("revision", name, "sqlite", reason) for name in ("003", "004"))
+    table = Unchecked("table", "audit", "postgresql", "it holds no rows, it has no columns")
+
+    shown = findings_text(replace(outcome_with(), unchecked=(*gaps, table)), ROOT)
+
+    assert shown == (
+        "not looked at: 2 revisions on sqlite: 003, 004 (the upgrade of one before it fails)\n"
+        "not looked at: 1 table on postgresql: audit (it holds no rows, it has no columns)\n"
+        "no findings on SQLite 3.40.1, PostgreSQL 18.6; not looked at: 2 revisions and 1 table\n"
     )
-
-    assert shown.count("autocommit_block") == 1
-    assert shown.count("fix: build it concurrently") == 3
-
-
-def test_recipes_come_from_the_registry_by_default() -> None:
-    shown = findings_text(Outcome((replace(LOST_ROWS, rule="several-heads"),)), ROOT)
-
-    assert all(line in shown for line in RULES["several-heads"].recipe.splitlines())
 
 
 def test_a_long_statement_is_cut_after_a_few_lines() -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         "output": "file to write to",
         "explain": "print what a rule means, why, and what to do instead",
         "live": "check the database itself: was it changed by hand?",
+        "verbose": "show every finding in full, also many of one kind",
     },
 )
 @reported
@@ -47,6 +48,7 @@ def check(
     output: str = "",
     explain: str = "",
     live: bool = False,
+    verbose: bool = False,
 ) -> int | None:
     """Check everything that can be wrong with a migration."""
     from dormatory.cli.exit import findings_exit_code
@@ -58,7 +60,7 @@ def check(
     if explain:
         print(rule_explanation(explain))
         return None
-    report = ReportTarget.of(format, output)
+    report = ReportTarget.of(format, output, verbose=verbose)
     refuse_unused_options(accept=accept, reason=reason, live=live)
     families, names = selected_families(only, skip), selected_backends(backend)
     accepting = reason if accept else None
@@ -81,6 +83,7 @@ def check(
         "since": "only those that this git reference does not have yet",
         "format": FORMAT_HELP,
         "output": "file to write to",
+        "verbose": "show every finding in full, also many of one kind",
     }
 )
 @reported
@@ -92,6 +95,7 @@ def round_trip(
     *,
     format: str = "",  # noqa: A002  # the name of the option
     output: str = "",
+    verbose: bool = False,
 ) -> int:
     """Play every revision up, down and up again."""
     from dormatory.cli.exit import findings_exit_code
@@ -99,7 +103,7 @@ def round_trip(
     from dormatory.report.failed_step import failed_step_lines
     from dormatory.report.progress import show_progress
 
-    report = ReportTarget.of(format, output)
+    report = ReportTarget.of(format, output, verbose=verbose)
     families = frozenset({"roundtrip", "data"})
     request = CheckRequest(selected_backends(backend), families, since, revision=revision)
     with report.write_error(), show_progress(shows_steps=True) as progress:
@@ -132,5 +136,5 @@ def rehearse(context: Context, sample: str = "", at_rows: str = "", *, show_valu
         rehearsal, outcome = rehearse_and_check(current_project(context), request, progress)
     print_lines(rehearsal_lines(rehearsal))
     if rehearsal.recording:
-        write_report(outcome, "text")
+        write_report(outcome, "text", verbose=True)
     return findings_exit_code(has_findings=outcome.is_failed)
