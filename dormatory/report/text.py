@@ -53,7 +53,7 @@ def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
     where = f" on {names}" if names else ", no database was asked"
     hidden = {"suppressed": outcome.suppressed, "accepted": len(accepted_problems(outcome, Path()))}
     counts = ", ".join(f"{number} {word}" for word, number in hidden.items() if number)
-    unchecked = Counter(noun for noun, _ in {(item.noun, item.name) for item in outcome.unchecked})
+    unchecked = Counter(noun for noun, _ in dict.fromkeys((item.noun, item.name) for item in outcome.unchecked))
     gaps = " and ".join(quantity(number, noun) for noun, number in unchecked.items())
     summary = severity_summary(found) or "no findings"
     return f"{summary}{where}{f' ({counts})' if counts else ''}{f'; not looked at: {gaps}' if gaps else ''}"
