@@ -15,6 +15,7 @@ from dormatory.checks import (
     integrity,
     parity,
     privileges,
+    recreated,
     revision_files,
     roundtrip,
     source,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 _MODULES = (
     *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
     *(imports, naming, colons, transaction_ends, transactions, portability, source),
-    *(roundtrip, privileges, data, drift, parity, dump),
+    *(roundtrip, recreated, privileges, data, drift, parity, dump),
     *(indexes, scans, rewrites, names_in_use, partitions, duration, identifiers, squawk, sqlfluff),
 )
 FAMILIES: Mapping[str, str] = {

@@ -92,7 +92,8 @@ def squawk_findings(
 
 def _is_about_existing_table(executed: ExecutedStatement) -> bool:
     """Return whether a statement changes something that existed: nobody waits for a table that the revision creates."""
-    return any(operation.table or operation.kind is OperationKind.OTHER for operation in executed.operations)
+    kinds = {OperationKind.OTHER, OperationKind.DROP_OBJECT}
+    return any(operation.table or operation.kind in kinds for operation in executed.operations)
 
 
 def _ddl_of(upgrade: Upgrade) -> ExecutedDDL:

@@ -21,6 +21,7 @@ from dormatory.checks.outcome import CheckedServer, Outcome, unchecked_parts
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import parity_comments
 from dormatory.checks.privileges import check_privileges
+from dormatory.checks.recreated import check_recreated
 from dormatory.checks.registry import FAMILIES, RULES, RULES_REPLACED_IN_SQUAWK
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
@@ -224,6 +225,7 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
     yield from trips
     if item.recording and "roundtrip" in families:
         yield from check_privileges(item.recording, history)
+        yield from check_recreated(item.recording, history)
     if item.comparison and "drift" in families:
         yield from check_drift(item.comparison)
     if item.dump:

@@ -33,6 +33,7 @@ class OperationKind(Enum):
     DETACH_PARTITION = "DETACH PARTITION"
     DROP_COLUMN = "DROP COLUMN"
     DROP_INDEX = "DROP INDEX"
+    DROP_OBJECT = "DROP"  # of a view, a function, a type, ...
     DROP_TABLE = "DROP TABLE"
     REINDEX = "REINDEX"
     RENAME_COLUMN = "RENAME COLUMN"
@@ -51,9 +52,10 @@ class Operation:
     """One thing that a statement does; names are bare, a table's with its namespace unless that is public.
 
     `name` is what is created, altered, dropped or detached, `new_name` what it is renamed to. `object_type` is the kind
-    of a constraint, the word UNIQUE of an index, or the type that a label belongs to. `columns` are those of an index
-    or a constraint, `referenced` the table and the columns that a foreign key points to. `is_online` is CONCURRENTLY,
-    FINALIZE, NOT VALID or USING INDEX. `words` are the words after the name of a new column, outside of parentheses.
+    of a constraint or of what is dropped, the word UNIQUE of an index, or the type that a label belongs to. `columns`
+    are those of an index or a constraint, `referenced` the table and the columns that a foreign key points to.
+    `is_online` is CONCURRENTLY, FINALIZE, NOT VALID or USING INDEX. `words` are the words after the name of a new
+    column, outside of parentheses.
     """
 
     kind: OperationKind
@@ -138,17 +140,18 @@ def _read_create_index(cursor: TokenCursor, object_type: str) -> Operation:
 
 
 def _read_drop(cursor: TokenCursor) -> Iterator[Operation]:
+    object_type = cursor.take().word
+    if object_type in {"materialized", "foreign", "event", "text"}:
+        object_type += f" {cursor.take().word}"
     kind = {"index": OperationKind.DROP_INDEX, "table": OperationKind.DROP_TABLE}.get(
-        cursor.take().word, OperationKind.OTHER
+        object_type, OperationKind.DROP_OBJECT
     )
-    if kind is OperationKind.OTHER:
-        yield Operation(kind)
-        return
     is_online = cursor.accept("concurrently")
     cursor.accept("if", "exists")
     for run in split_at_commas([token for token in cursor.take_rest() if token.word not in {"cascade", "restrict"}]):
         name = _read_name(TokenCursor(run))
-        yield Operation(kind, "" if kind is OperationKind.DROP_INDEX else name, name, is_online=is_online)
+        table = name if kind is OperationKind.DROP_TABLE else ""
+        yield Operation(kind, table, name, object_type=object_type.upper(), is_online=is_online)
 
 
 def _read_alter_table(cursor: TokenCursor) -> Iterator[Operation]:

@@ -15,6 +15,7 @@ from dormatory.checks.locks import check_locks
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import ParityComment
 from dormatory.checks.privileges import check_privileges
+from dormatory.checks.recreated import check_recreated
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.checks.squawk import executed_ddl, squawk_findings
@@ -324,6 +325,11 @@ LOCKS: Mapping[str, RulePair] = {
 }
 
 
+def check_recreated_objects(given: tuple[Recording, History]) -> Iterable[Finding]:
+    """Check what is lost with an object that is dropped and created again."""
+    return check_recreated(*given)
+
+
 def check_owner_trials(given: tuple[Recording, History]) -> Iterable[Finding]:
     """Check what an ordinary owner is refused."""
     return check_privileges(*given)
@@ -337,7 +343,14 @@ def history_with_trial(sql: str, **more: Any) -> tuple[Recording, History]:
 
 SECURED = replace(A, row_security="forced")
 
+RECREATED_A = (statement("DROP TABLE a"), statement("CREATE TABLE a (id integer, word text)"))
+
 PRIVILEGES: Mapping[str, RulePair] = {
+    "not-recreated": RulePair(
+        check_recreated_objects,
+        recorded_upgrade(*RECREATED_A, after=(replace(A, indexes=()), B)),
+        recorded_upgrade(*RECREATED_A),
+    ),
     "needs-superuser": RulePair(
         check_owner_trials,
         history_with_trial("ALTER SYSTEM RESET ALL", owner_refusal="permission denied"),

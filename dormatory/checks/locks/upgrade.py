@@ -12,14 +12,14 @@ from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import Operation, OperationKind, parse_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from dormatory.checks.finding import Finding, Severity
     from dormatory.checks.rule import Rule
     from dormatory.project.history import History
     from dormatory.project.script import Revision
     from dormatory.recording.model import Leg, Recording, Statement, Step
-    from dormatory.schema.snapshot import Enum, Snapshot, Table, View
+    from dormatory.schema.snapshot import Enum, Function, Sequence, Snapshot, Table, View
     from dormatory.sql.dialect import Dialect
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
@@ -183,7 +183,7 @@ def recorded_upgrades(recording: Recording, history: History) -> tuple[Upgrade, 
     return tuple(Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps)
 
 
-def _has_failed(legs: Sequence[Leg], statement: Statement, issued: Sequence[Statement]) -> bool:
+def _has_failed(legs: list[Leg], statement: Statement, issued: list[Statement]) -> bool:
     """Return whether an upgrade failed at a statement, which then is its last one."""
     location = Location(statement.file, statement.line)
     return statement is issued[-1] and any(leg.failure is not None and leg.failure.location == location for leg in legs)
@@ -204,9 +204,9 @@ def is_blocking_writers(lock: Lock | None) -> bool:
     return lock is not None and LOCK_MODES.index(lock.mode) >= LOCK_MODES.index("SHARE")
 
 
-def full_name(table: Table | View | Enum) -> str:
-    """Return the name of a table, a view or a type as in a recording: with its namespace unless that is public."""
-    return table.name if table.namespace in {None, "public"} else f"{table.namespace}.{table.name}"
+def full_name(value: Table | View | Enum | Function | Sequence) -> str:
+    """Return the name of a table, a view, a type, ... as in a recording: with its namespace unless that is public."""
+    return value.name if value.namespace in {None, "public"} else f"{value.namespace}.{value.name}"
 
 
 def _duration(seconds: float) -> str:

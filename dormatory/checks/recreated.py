@@ -1,0 +1,116 @@
+"""The rule about what is lost with a view, table or function that a revision drops and creates again."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dormatory.backends.registry import dialect_by_name
+from dormatory.checks.finding import Severity
+from dormatory.checks.locks.upgrade import Upgrade, full_name
+from dormatory.checks.lost_parts import lost_dependents, lost_with_container
+from dormatory.checks.rule import Rule
+from dormatory.sql.lexer import tokenize
+from dormatory.sql.names import BATCH_TABLE_PREFIX
+from dormatory.sql.operations import OperationKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.checks.finding import Finding
+    from dormatory.checks.locks.upgrade import ExecutedStatement
+    from dormatory.checks.lost_parts import LostPart
+    from dormatory.project.history import History
+    from dormatory.recording.model import Recording
+    from dormatory.schema.snapshot import Snapshot
+
+NOT_RECREATED = Rule(
+    "not-recreated",
+    "roundtrip",
+    Severity.WARNING,
+    meaning="an index, grant, trigger, comment, ... is lost with what the revision drops and creates again",
+    why="""DROP takes along everything that hangs on a view, a table or a function, and CREATE brings none of it back:
+    queries get slow, REFRESH CONCURRENTLY fails, programs lose their rights.""",
+    recipe="""
+    op.execute("DROP MATERIALIZED VIEW score")
+    op.execute("CREATE MATERIALIZED VIEW score AS SELECT ...")
+    op.execute("CREATE UNIQUE INDEX score_team ON score (team)")  # as it was
+    op.execute("GRANT SELECT ON score TO reader")
+    """,
+)
+_PURPOSEFUL = re.compile(r"\s*(DROP|ALTER|COMMENT|REVOKE)\b", re.IGNORECASE)
+
+
+def check_recreated(recording: Recording, history: History) -> Iterator[Finding]:
+    """Report what the upgrades of a recording lost with an object that they dropped and created again."""
+    if not recording.steps:  # then it names no backend
+        return
+    dialect = dialect_by_name(recording.backend)
+    for step in recording.steps:
+        if step.after is not None:
+            yield from _lost_parts(Upgrade.of(step, history.by_id[step.revision], dialect), step.before, step.after)
+
+
+def _lost_parts(upgrade: Upgrade, before: Snapshot, after: Snapshot) -> Iterator[Finding]:
+    recreated = _recreated_objects(upgrade, before, after)
+    if not recreated:
+        return
+    purposes = _purposes(upgrade)
+    for name, (executed, label) in recreated.items():
+        container = lost_with_container(before, after, name)
+        dependents = lost_dependents(before, after, name, recreated.keys())
+        is_batch = _is_batch(upgrade, name)
+        lost = [
+            part
+            for part in (*container, *dependents)
+            if not part.purposes & purposes and not (is_batch and part.is_reflected)
+        ]
+        if lost:
+            without = ", ".join(part.label for part in lost)
+            message = f"{label} is dropped and created again, without what it had: {without}"
+            yield upgrade.finding(NOT_RECREATED, executed, message, _recipe(lost), name)
+
+
+def _recipe(lost: list[LostPart]) -> str:
+    statements = [part.remedy for part in lost if part.remedy]
+    if not statements:
+        return "create it again, too, after the CREATE"
+    return "\n".join(["after the CREATE:", *(f'op.execute("""{statement}""")' for statement in statements)])
+
+
+def _recreated_objects(upgrade: Upgrade, before: Snapshot, after: Snapshot) -> dict[str, tuple[ExecutedStatement, str]]:
+    """Return by name what was dropped and exists again, with the statement that dropped it last and its label."""
+    labels = _labels(before)
+    kept = labels.keys() & _labels(after).keys()
+    return {
+        name: (executed, labels[name])
+        for executed, operation in upgrade.all_operations()
+        if operation.kind in {OperationKind.DROP_TABLE, OperationKind.DROP_OBJECT}
+        and operation.object_type not in {"TRIGGER", "POLICY", "RULE", "STATISTICS"}  # parts, which are not containers
+        and (name := operation.table or operation.name) in kept
+    }
+
+
+def _labels(schema: Snapshot) -> dict[str, str]:
+    """Return tables, views, functions and sequences by name, each with its kind and name."""
+    found = {full_name(table): "table" for table in schema.tables}
+    found |= {full_name(view): view.kind for view in schema.views}
+    found |= {full_name(function): function.kind for function in schema.functions}
+    found |= {full_name(sequence): "sequence" for sequence in schema.sequences}
+    return {name: f"{kind} {name}" for name, kind in found.items()}
+
+
+def _purposes(upgrade: Upgrade) -> frozenset[tuple[str, str]]:
+    """Return the verb of each statement that drops or changes something on purpose, with each name in it."""
+    return frozenset(
+        (match[1].upper(), token.text.lower())
+        for executed in upgrade.statements
+        if (match := _PURPOSEFUL.match(executed.statement.sql))
+        for token in tokenize(executed.statement.sql, upgrade.dialect)
+        if token.is_name
+    )
+
+
+def _is_batch(upgrade: Upgrade, table: str) -> bool:
+    """Return whether Alembic rebuilt a table: what it reflects it keeps, unless the revision dropped it in Python."""
+    return any(f"{BATCH_TABLE_PREFIX}{table}" in executed.statement.sql for executed in upgrade.statements)
