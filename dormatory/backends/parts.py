@@ -137,6 +137,12 @@ class Counters(Protocol):
     def read_counters(self, connection: Connection) -> tuple[Counter, ...]:
         """Return the counters with their positions, once for each column that reads one, in a stable order."""
 
+    def set_counter_code(self, counter: Counter, table: Table, column: str) -> str:
+        """Return the line of a revision that sets a counter behind the highest key of a column."""
+
+    def keep_counter_code(self, table: Table, column: str) -> str:
+        """Return the line of a revision that gives a rebuilt table its counter again."""
+
 
 class Tracer(Protocol):
     """Part `tracer`: what a connection did."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
@@ -11,23 +13,27 @@ from dormatory.errors.location import Location
 from dormatory.recording.model import LossKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.script import Revision
     from dormatory.recording.model import Loss, Recording
 
-_LOSSY = 'lossy = "what is lost"  # at the top of the revision, where it cannot be otherwise'
-_HINT = 'carry it over, or declare it at the top of the module: lossy = "what is lost"'
+_LOSSY = 'lossy = "guest.name is cut to 50 characters"  # at the top of the revision, where it cannot be otherwise'
 
 
 def _rule(kind: LossKind, meaning: str, why: str, recipe: str = _LOSSY) -> Rule:
-    why = f"{why} Where the statement itself says so, it is a warning."
+    why = f"{why} Where the revision knows what it does, it is a warning, and a note if `lossy` names it."
     return Rule(kind.value, "data", Severity.ERROR, meaning, why, recipe)
 
 
-ROWS_DELETED = _rule(LossKind.ROWS_DELETED, "rows that could stay are gone", "Nothing in the schema made them go.")
+ROWS_DELETED = _rule(
+    LossKind.ROWS_DELETED,
+    "rows are gone from a table that stays",
+    """Nothing in the schema made them go, or a new uniqueness did: DISTINCT, GROUP BY, INSERT OR IGNORE and ON CONFLICT
+    DO NOTHING leave rows behind without a word.""",
+)
 ROWS_DUPLICATED = _rule(
     LossKind.ROWS_DUPLICATED, "rows are there twice", "An upgrade inserts again what its downgrade does not delete."
 )
@@ -35,7 +41,11 @@ VALUES_CHANGED = _rule(
     LossKind.VALUES_CHANGED, "values are not what they were", "The way back does not bring them back."
 )
 VALUES_LOST = _rule(LossKind.VALUES_LOST, "values that could be carried over are gone", "They were there to be copied.")
-TRUNCATED = _rule(LossKind.TRUNCATED, "values are cut off", "The way back cannot restore what was cut off.")
+TRUNCATED = _rule(
+    LossKind.TRUNCATED,
+    "values are cut off or rounded",
+    "The way back cannot restore it. Rows with extreme values count, too, where a narrower type did it.",
+)
 SHIFTED = _rule(
     LossKind.SHIFTED,
     "moments or numbers move with every round trip",
@@ -46,7 +56,7 @@ REENCODED = _rule(LossKind.REENCODED, "texts come back in another encoding", "En
 MAPPING_NOT_INVERTED = _rule(
     LossKind.MAPPING_NOT_INVERTED,
     "values are mapped one way and not back",
-    "The downgrade maps them to something else, or not at all.",
+    "The downgrade maps them to something else, or not at all, or several values have become one.",
     "op.execute(\"UPDATE page SET state = 1 WHERE state = 'draft'\")  # the opposite of each line of the upgrade",
 )
 SPLIT_NOT_JOINED = _rule(
@@ -61,31 +71,88 @@ DANGLING_FOREIGN_KEYS = _rule(
     "The next check of the foreign keys fails.",
     "# delete or re-point the rows that refer first",
 )
+COUNTER_BEHIND = Rule(
+    LossKind.COUNTER_BEHIND.value,
+    "data",
+    Severity.ERROR,
+    "a sequence or AUTOINCREMENT gives keys again that rows have or had",
+    """Rows inserted with keys of their own do not move the counter, and a rebuilt table gets a new one: the next INSERT
+    of the application fails, or takes the key of a deleted row.""",
+    """op.execute("SELECT setval('kind_id_seq', (SELECT max(id) FROM kind))")""",
+)
+VALUES_DROPPED = Rule(
+    LossKind.DROPPED.value,
+    "data",
+    Severity.NOTE,
+    "a column or a table is dropped with its values, and comes back empty",
+    "That is everyday work; `lossy` says that it is known.",
+    'lossy = "carts.legacy_hash"  # at the top of the revision',
+)
 _RULES = {
     rule.id: rule
     for rule in (
         *(ROWS_DELETED, ROWS_DUPLICATED, VALUES_CHANGED, VALUES_LOST, TRUNCATED, SHIFTED, REENCODED),
-        *(MAPPING_NOT_INVERTED, SPLIT_NOT_JOINED, DANGLING_FOREIGN_KEYS),
+        *(MAPPING_NOT_INVERTED, SPLIT_NOT_JOINED, DANGLING_FOREIGN_KEYS, COUNTER_BEHIND),
     )
 }
 
 
 def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]:
-    """Report rows and values that a revision lost and could have kept; what it declares as lossy is a note."""
+    """Report rows and values that a revision lost; what it declares as lossy is a note."""
     for step in recording.steps:
+        revision = history.by_id[step.revision]
         for loss in step.losses:
-            found = _loss_finding(loss, history.by_id[step.revision], recording.backend)
-            yield finding_on_extreme_rows(found) if step.is_extreme else found
+            found = _loss_finding(loss, revision, recording.backend, _declaration(loss, revision, step.losses))
+            yield finding_on_extreme_rows(found) if step.is_extreme and not loss.is_narrowed else found
+        if step.drops and not (revision.lossy or revision.irreversible):
+            yield _drops_finding(step.drops, revision, recording.backend)
 
 
-def _loss_finding(loss: Loss, revision: Revision, backend: str) -> Finding:
-    declared = revision.lossy or revision.irreversible
+def _loss_finding(loss: Loss, revision: Revision, backend: str, declared: str) -> Finding:
     return _RULES[loss.kind.value].finding(
         f"{loss}, as it declares: {declared}" if declared else str(loss),
-        "" if declared else _HINT,
+        "" if declared else _hint(loss),
         severity=Severity.NOTE if declared else Severity.WARNING if loss.is_stated else None,
         backend=backend,
         object_name=f"column {loss.table}.{loss.column}" if loss.column else f"table {loss.table}",
         revision=revision.id,
-        location=Location(str(revision.path), revision.downgrade_line or 1),
+        location=Location(str(revision.path), loss.line or revision.downgrade_line or 1),
+    )
+
+
+def _declaration(loss: Loss, revision: Revision, losses: Sequence[Loss]) -> str:
+    """Return the declaration that covers a loss, "" if none does.
+
+    One that names a lost column as `table.column` covers only what it names, as a column or a table; any other is free
+    text about everything.
+    """
+    if loss.kind is LossKind.COUNTER_BEHIND:  # which can be set right
+        return ""
+    text = revision.lossy
+    named = any(_names(text, f"{it.table}.{it.column}") for it in losses if it.column)
+    covers = not named or any(map(partial(_names, text), (f"{loss.table}.{loss.column}", loss.table)))
+    return text if text and covers else revision.irreversible
+
+
+def _names(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.]*\w)", text, re.IGNORECASE) is not None
+
+
+def _hint(loss: Loss) -> str:
+    """Return what to write; only `lossy` goes to the top of the revision."""
+    if loss.remedy.startswith("lossy"):
+        return f"carry it over, or declare it at the top of the revision: {loss.remedy}"
+    return (
+        f"write: {loss.remedy}" if loss.remedy else f"carry it over, or declare it at the top of the revision: {_LOSSY}"
+    )
+
+
+def _drops_finding(drops: Sequence[Loss], revision: Revision, backend: str) -> Finding:
+    names = [f"{it.table}.{it.column}" if it.column else f"table {it.table}" for it in drops]
+    return VALUES_DROPPED.finding(
+        f"it drops {' and '.join(names)} with all values, and the downgrade brings back none of them",
+        f'if that is meant, declare it at the top of the revision: lossy = "{", ".join(names)}"',
+        backend=backend,
+        revision=revision.id,
+        location=Location(str(revision.path), drops[0].line or 1),
     )

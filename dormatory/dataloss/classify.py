@@ -51,7 +51,7 @@ def is_normalised(before: CellValue, after: CellValue) -> bool:
 
 
 def _change_kind(before: CellValue, after: CellValue, *, is_shifted: bool) -> LossKind:
-    if after is None:
+    if after is None or (after == "" and before != ""):
         return LossKind.VALUES_LOST
     if is_shifted and _time_offset(before, after) is not None:
         return LossKind.SHIFTED

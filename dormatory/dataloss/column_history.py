@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dormatory.dataloss.moved_values import MoveTargets
-from dormatory.dataloss.values import canonical_form, is_same_value
-from dormatory.recording.model import Loss
+from dormatory.dataloss.values import canonical_form, display_form, is_same_value
+from dormatory.recording.model import Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.timeline import TableTransition
     from dormatory.dataloss.values import CellValue
-    from dormatory.recording.model import Direction, LossKind
+    from dormatory.recording.model import Direction
+    from dormatory.sql.dataflow import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ class ColumnHistory:
         """The places to which the upgrade has copied the values."""
         return MoveTargets(self.upgrade, self.name)
 
+    @property
+    def target_origin(self) -> Origin | None:
+        """The first statement of the upgrade that reads the column into another one."""
+        writes = self.upgrade.leg.dataflow.writes
+        return next((it.origin for it in writes if self.name.lower() in it.reads), None)
+
     def is_rejoined(self, lost: Sequence[Cell]) -> bool:
         """Return whether the downgrade joins texts that the upgrade has split, except those of an unexpected form.
 
@@ -88,11 +95,31 @@ class ColumnHistory:
         return bool(restored) and all(isinstance(it.before, str) for it in lost)
 
     def loss(
-        self, kind: LossKind, direction: Direction, lost: Sequence[Cell], evidence: str, *, is_stated: bool = False
+        self, kind: LossKind, direction: Direction, lost: Sequence[Cell], origin: Origin | None, evidence: str = ""
     ) -> Loss:
-        """Return the loss of some values of this column."""
-        table, total = object_name(self.upgrade.table), len(self.cells)
-        return Loss(kind, direction, table, self.name, len(lost), total, evidence, is_stated=is_stated)
+        """Return the loss of some values of this column; `evidence` is added to the statement that caused it."""
+        example = next((it for it in lost if it.before not in {None, ""}), lost[0])
+        texts = (evidence, str(origin or ""))
+        return Loss(
+            kind, direction, object_name(self.upgrade.table), self.name, len(lost), len(self.cells),
+            "; ".join(filter(None, texts)), line=origin.line if origin else 0,
+            example=f"such as {display_form(example.before)} → {display_form(example.after)}",
+            remedy=self._declaration(kind, lost),
+        )  # fmt: skip
+
+    @cached_property
+    def has_type_changed_by_upgrade(self) -> bool:
+        """Whether the upgrade has given the column another type."""
+        new = {it.name: it.type for it in self.upgrade.table_after.columns} if self.upgrade.table_after else {}
+        return new.get(self.name_after or "") != {it.name: it.type for it in self.upgrade.table.columns}[self.name]
+
+    def _declaration(self, kind: LossKind, lost: Sequence[Cell]) -> str:
+        """Return the line that declares the loss, for the top of the revision."""
+        name = f"{object_name(self.upgrade.table)}.{self.name}"
+        lengths = {len(it.upgraded) for it in lost if isinstance(it.upgraded, str)}
+        if kind is LossKind.TRUNCATED and lengths:
+            return f'lossy = "{name} is cut to {max(lengths)} characters"'
+        return f'lossy = "{name} {_DECLARED_CHANGES.get(kind, "changes")}"'
 
     def _read_cells(self) -> Iterator[Cell]:
         rows, rows_after, upgraded_rows = self.overall.rows, self.overall.rows_after, self.upgrade.rows_after
@@ -114,3 +141,13 @@ class ColumnHistory:
         tables = self.overall.table, self.overall.table_after
         old, new = ({it.name: it.type for it in table.columns} if table else {} for table in tables)
         return old.get(self.name) != new.get(self.name)
+
+
+_DECLARED_CHANGES = {
+    LossKind.VALUES_LOST: "loses its values",
+    LossKind.TRUNCATED: "is rounded",
+    LossKind.SHIFTED: "is shifted in time",
+    LossKind.REENCODED: "is written in another form",
+    LossKind.MAPPING_NOT_INVERTED: "takes several values for one",
+    LossKind.SPLIT_NOT_JOINED: "is not put together again",
+}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.driver import open_cursor
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from dormatory.backends.counter import Counter
     from dormatory.dataloss.values import CellValue
     from dormatory.schema.snapshot import Snapshot, Table, TableId
 
@@ -24,9 +26,10 @@ DEFAULT_ROW_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class TableContents:
-    """The rows of one table; `is_whole` is False where there are more than were read.
+    """The rows of one table, and the counters that give them their keys.
 
-    Generated columns are left out: they follow from the others.
+    `is_whole` is False where there are more rows than were read. Generated columns are left out: they follow from the
+    others.
     """
 
     namespace: str | None
@@ -34,11 +37,16 @@ class TableContents:
     columns: tuple[str, ...]
     rows: tuple[tuple[CellValue, ...], ...]
     is_whole: bool = True
+    counters: tuple[Counter, ...] = ()
 
     @property
     def id(self) -> TableId:
         """The table's namespace and name."""
         return self.namespace, self.name
+
+    def has_rows_of(self, other: TableContents) -> bool:
+        """Return whether it has the same columns and rows as another table."""
+        return self.columns == other.columns and self.rows == other.rows and self.is_whole == other.is_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +68,18 @@ def read_rows(
 ) -> Contents:
     """Return the rows of a schema's tables, of all unless `tables` are named, at most `limit` of each.
 
-    It only reads, one statement for each table, in the transaction the caller is in. Views, foreign and virtual
-    tables are left out; the rows of partitions are those of the table they belong to.
+    It only reads, one statement for each table and one or two for all counters, in the transaction the caller is in.
+    Views, foreign and virtual tables are left out; the rows of partitions are those of the table they belong to.
     """
     chosen = [table for table in (schema.tables if tables is None else tables) if has_own_rows(table)]
     if not chosen:
         return Contents()
     backend = connection.dialect.name
+    counters = _counters_by_table(connection, chosen)
     cursor = open_cursor(connection)
     try:
-        return Contents(tuple(_read_table(cursor, table, backend, limit) for table in chosen))
+        read = (_read_table(cursor, table, backend, limit) for table in chosen)
+        return Contents(tuple(replace(it, counters=tuple(found)) if (found := counters[it.id]) else it for it in read))
     finally:
         cursor.close()
 
@@ -81,6 +91,16 @@ def key_values(table: TableContents, columns: tuple[str, ...]) -> tuple[tuple[va
         return table.rows
     places = [table.columns.index(name) for name in columns]
     return tuple([tuple([row[place] for place in places]) for row in table.rows])
+
+
+def _counters_by_table(connection: Connection, tables: Iterable[Table]) -> defaultdict[TableId | None, list[Counter]]:
+    """Return the counters of a database by the tables that they number, none if they number none of these tables."""
+    found = defaultdict[Any, list["Counter"]](list)
+    part = backend_by_name(connection.dialect.name).counters
+    if any(map(part.numbered_columns, tables)):
+        for counter in part.read_counters(connection):
+            found[counter.table].append(counter)
+    return found
 
 
 def has_own_rows(table: Table) -> bool:

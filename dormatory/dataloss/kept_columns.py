@@ -1,15 +1,15 @@
-"""Detects values that a column, which the upgrade keeps, could have held or got back: what was lost, where and how."""
+"""Detects values of a column that the upgrade keeps, and that do not come back: what was lost, where and how."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dormatory.dataloss.classify import is_at_dst_change, is_normalised, loss_kind
+from dormatory.dataloss.classify import is_at_dst_change, loss_kind
 from dormatory.dataloss.matching import projection
-from dormatory.dataloss.values import canonical_form
+from dormatory.dataloss.values import as_number, canonical_form
 from dormatory.recording.model import Direction, LossKind
 
 if TYPE_CHECKING:
@@ -17,19 +17,26 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.column_history import Cell, ColumnHistory
     from dormatory.recording.model import Loss
+    from dormatory.sql.dataflow import Origin
 
 _LOST_AT_ONCE = frozenset({LossKind.TRUNCATED, LossKind.REENCODED, LossKind.VALUES_LOST})
 
 
 def kept_column_losses(column: ColumnHistory, time_zones: Collection[str]) -> Iterator[Loss]:
-    """Yield a loss if values do not come back that the new structure could hold."""
+    """Yield a loss if values do not come back: cut, rounded, merged, mapped one way, or left empty."""
     change = _Change(column, column.name_after or "", time_zones)
     if not change.lost or (
         change.is_made_by_upgrade and column.targets.same_table_columns and column.is_rejoined(change.lost)
     ):
         return
-    evidence = change.update_statement if change.is_made_by_upgrade else ""
-    yield column.loss(change.kind, change.direction, change.lost, evidence, is_stated=change.is_stated)
+    loss = column.loss(change.kind, change.direction, change.lost, change.origin if change.is_made_by_upgrade else None)
+    if change.kind is LossKind.VALUES_LOST and change.is_renamed_on_upgrade_only:
+        loss = replace(
+            loss,
+            evidence=f"the upgrade renames it to {change.name}; the downgrade drops that, and adds {column.name}",
+            remedy=f'op.alter_column("{loss.table}", "{change.name}", new_column_name="{column.name}")',
+        )
+    yield replace(loss, is_stated=change.is_stated, is_narrowed=change.is_narrowed)
 
 
 @dataclass(frozen=True)
@@ -42,15 +49,8 @@ class _Change:
 
     @cached_property
     def lost(self) -> list[Cell]:
-        """The values whose loss could have been avoided."""
-        lost = [it for it in self.column.changed_cells if not self._is_unavoidable(it)]
-        constraints = self.column.upgrade.new_constraints
-        if constraints is None or not lost:
-            return lost
-        # If every refused value became the same value, the originals cannot be told apart: the loss was unavoidable.
-        violating = [it for it in self.column.cells if constraints.is_violated_by(it.row_index, self.name)]
-        is_one_value = len({canonical_form(it.upgraded) for it in violating}) == 1
-        return [it for it in lost if it not in violating or not (is_one_value or self._is_ambiguous(it))]
+        """The values that were lost; not a NULL that got a value, nor one of two equal ones that had to differ."""
+        return [it for it in self.column.changed_cells if not self._is_natural(it)]
 
     @cached_property
     def kind(self) -> LossKind:
@@ -68,21 +68,51 @@ class _Change:
 
     @cached_property
     def is_stated(self) -> bool:
-        """Whether an UPDATE of the revision openly gives up the values."""
-        if not self.update_statement or self._is_constant_update:
+        """Whether only values that the new structure refuses were replaced, all by the same one: they were corrected.
+
+        Values that were cut, or that became several others, were worth something, and so may the refused ones be; who
+        replaces them all by one has looked at them.
+        """
+        refused = {it.row_index for it in self._refused}
+        is_one_value = len({canonical_form(it.upgraded) for it in self._refused}) == 1
+        is_form_kept = self.kind in {LossKind.TRUNCATED, LossKind.REENCODED}
+        return is_one_value and not is_form_kept and all(it.row_index in refused for it in self.lost)
+
+    @cached_property
+    def is_narrowed(self) -> bool:
+        """Whether the upgrade has given the column a type or a constraint that holds less: extremes count there.
+
+        Extreme floats are no values that somebody has written: the type that replaces theirs may round them.
+        """
+        if any(isinstance(it.before, float) for it in self.lost):
             return False
-        is_cut = self.kind is LossKind.TRUNCATED or all(is_normalised(it.before, it.after) for it in self.lost)
-        return not self._unambiguous or (self._is_lost_by_upgrade and is_cut)
+        are_numbers = all(as_number(it.before) is not None and as_number(it.upgraded) is not None for it in self.lost)
+        refused = {it.row_index for it in self._refused}
+        is_narrower = self.column.has_type_changed_by_upgrade or all(it.row_index in refused for it in self.lost)
+        return is_narrower and self.is_made_by_upgrade and (self.kind is LossKind.TRUNCATED or are_numbers)
 
     @cached_property
     def is_made_by_upgrade(self) -> bool:
         """Whether the upgrade has changed any of the values; if not, what became of them is the downgrade's doing."""
         return any(it.is_changed_by_upgrade for it in self._typical)
 
+    @property
+    def is_renamed_on_upgrade_only(self) -> bool:
+        """Whether the upgrade renames the column, and the downgrade makes a new one."""
+        writes = self.column.overall.leg.dataflow.writes_to(self.column.overall.table.name, self.column.name)
+        return self.name != self.column.name and not writes
+
     @cached_property
-    def update_statement(self) -> str:
-        """Where the upgrade sets the column, "" if it does not."""
-        return self.column.upgrade.leg.dataflow.update_statement(self._table_name, self.name)
+    def origin(self) -> Origin | None:
+        """The statement of the upgrade that sets the column, None if there is none."""
+        dataflow = self.column.upgrade.leg.dataflow
+        writes = [it.origin for it in dataflow.writes_to(self._table_name, self.name)]
+        rebuild = dataflow.inserts.get(self._table_name.lower()) if self._is_rebuilt else None
+        return dataflow.update_statement(self._table_name, self.name) or next(iter(writes), None) or rebuild
+
+    @property
+    def _is_rebuilt(self) -> bool:
+        return self.column.upgrade.table.name.lower() in self.column.upgrade.leg.dataflow.drops
 
     @cached_property
     def _is_constant_update(self) -> bool:
@@ -115,17 +145,28 @@ class _Change:
         """The values that show best what has happened."""
         return self._unambiguous or self.lost
 
-    def _is_unavoidable(self, cell: Cell) -> bool:
-        if self.update_statement and cell.is_filled:
+    def _is_natural(self, cell: Cell) -> bool:
+        constraints = self.column.upgrade.new_constraints
+        if cell.before is None and (self._has_update and cell.is_filled):
             return True
+        if is_at_dst_change(cell.before, self.time_zones):
+            return True
+        return constraints is not None and (
+            (cell.before is None and constraints.is_required(self.name))
+            or bool(constraints.shared_key(cell.row_index, self.name))
+        )
+
+    @property
+    def _has_update(self) -> bool:
+        return self.column.upgrade.leg.dataflow.update_statement(self._table_name, self.name) is not None
+
+    @cached_property
+    def _refused(self) -> list[Cell]:
+        """The values that the new structure refuses."""
         constraints = self.column.upgrade.new_constraints
         if constraints is None:
-            return False
-        return (
-            (cell.before is None and constraints.is_required(self.name))
-            or is_at_dst_change(cell.before, self.time_zones)
-            or constraints.is_duplicate(cell.row_index, self.name)
-        )
+            return []
+        return [it for it in self.column.cells if constraints.is_violated_by(it.row_index, self.name)]
 
     def _is_ambiguous(self, cell: Cell) -> bool:
         """Return whether other values have become the same, so that the original cannot be derived from the result."""

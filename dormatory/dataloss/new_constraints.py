@@ -1,9 +1,10 @@
-"""Which rows and values a later form of a table refuses: these could not have survived."""
+"""Which rows and values a later form of a table refuses: what it forces a revision to give up."""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dormatory.dataloss import values
@@ -65,12 +66,12 @@ class NewConstraints:
             return True
         return column is not None and not self._can_hold(column, row.get(column))
 
-    def is_duplicate(self, row_index: int, column: str | None = None, *, even_if_none_kept: bool = False) -> bool:
-        """Return whether a row shared a key, which is unique now, with other rows.
+    def shared_key(self, row_index: int, column: str | None = None, *, even_if_none_kept: bool = False) -> str:
+        """Return the key, unique now, that a row shared with other rows; "" if there is none.
 
         If no column is given, one of these rows must have been kept, unless `even_if_none_kept`.
         """
-        for keys in self._unique_keys():
+        for text, keys in self._unique_keys:
             if column is not None and column.lower() not in frozenset().union(*map(evaluate.referenced_columns, keys)):
                 continue
             key = self._key_values(self._rows[row_index], keys)
@@ -78,15 +79,22 @@ class NewConstraints:
                 continue
             if column is not None or even_if_none_kept:
                 if Counter(self._key_values(row, keys) for row in self._rows)[key] > 1:
-                    return True
+                    return text
             elif key in {self._key_values(row, keys) for row in self._rows_after()}:
-                return True
-        return False
+                return text
+        return ""
 
-    def _unique_keys(self) -> list[tuple[Node, ...]]:
+    @cached_property
+    def _unique_keys(self) -> list[tuple[str, tuple[Node, ...]]]:
+        """Each new unique key, as a text and as expressions."""
         found = [it.columns for it in self._constraints if it.kind in {"UNIQUE", "PRIMARY KEY"}]
-        nodes: list[tuple[Node, ...]] = [tuple(("name", name.lower()) for name in columns) for columns in found]
-        return nodes + [tuple(portable_expression(key, self._dialect) for key in it.keys) for it in self._indexes]
+        nodes: list[tuple[str, tuple[Node, ...]]] = [
+            (", ".join(columns), tuple(("name", name.lower()) for name in columns)) for columns in found
+        ]
+        return nodes + [
+            (", ".join(it.keys), tuple(portable_expression(key, self._dialect) for key in it.keys))
+            for it in self._indexes
+        ]
 
     def _key_values(self, row: RowValues, keys: tuple[Node, ...]) -> Hashable:
         """Return the values of a unique key in a row, None if they may occur any number of times."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.model import RoundTrip
     from dormatory.schema.snapshot import Table, TableId
-    from dormatory.sql.dataflow import Dataflow
+    from dormatory.sql.dataflow import Dataflow, Origin
     from dormatory.sql.dialect import Dialect
 
 
@@ -84,10 +84,10 @@ class TableTransition:
         )
 
     @cached_property
-    def delete_statement(self) -> str:
-        """Where a DELETE or TRUNCATE names the table, by its name before or after; "" if none does."""
+    def delete_statement(self) -> Origin | None:
+        """The DELETE or TRUNCATE that names the table, by its name before or after; None if none does."""
         names = [self.table.name, self.table_after.name] if self.table_after else [self.table.name]
-        return next((found for name in names if (found := self.leg.dataflow.delete_statement(name))), "")
+        return next((found for name in names if (found := self.leg.dataflow.delete_statement(name))), None)
 
 
 class Timeline:
@@ -105,19 +105,24 @@ class Timeline:
         return set().union(*(leg.dataflow.time_zones for leg in legs))
 
     @cached_property
-    def upgrade_transitions(self) -> dict[TableId, TableTransition]:
-        """The tables before the upgrade, by their names."""
-        return dict(self._transitions(Direction.UPGRADE))
+    def transitions(self) -> dict[Direction, dict[TableId, TableTransition]]:
+        """For each leg the tables before it, by their names."""
+        return {direction: dict(self._transitions(direction)) for direction in Direction}
 
-    @cached_property
+    @property
+    def upgrade_transitions(self) -> dict[TableId, TableTransition]:
+        """The tables before the upgrade."""
+        return self.transitions[Direction.UPGRADE]
+
+    @property
     def downgrade_transitions(self) -> dict[TableId, TableTransition]:
         """The tables after the upgrade and its additional rows."""
-        return dict(self._transitions(Direction.DOWNGRADE))
+        return self.transitions[Direction.DOWNGRADE]
 
-    @cached_property
+    @property
     def second_upgrade_transitions(self) -> dict[TableId, TableTransition]:
         """The tables after the downgrade."""
-        return dict(self._transitions(Direction.SECOND_UPGRADE))
+        return self.transitions[Direction.SECOND_UPGRADE]
 
     @cached_property
     def overall_transitions(self) -> dict[TableId, TableTransition]:
@@ -143,7 +148,7 @@ class Timeline:
     def filled_rows(self, transition: TableTransition) -> set[int]:
         """Return the rows before the downgrade that were added after the upgrade."""
         before = complete_contents(self._round_trip.upgraded.contents, transition.table)
-        if before is None or before == transition.rows:
+        if before is None or before.has_rows_of(transition.rows):
             return set()
         known = set(projection(before, before.columns))
         columns = tuple(name for name in before.columns if name in transition.rows.columns)
@@ -209,7 +214,7 @@ def _played_legs(trip: RoundTrip) -> Iterator[TimelineLeg]:
     for direction, before, after, statements in legs:
         if before is not None and after is not None:
             # Statements without a line are Alembic's own.
-            texts = tuple((it.sql, f"{it.file}:{it.line}") for it in statements if it.line)
+            texts = tuple((it.sql, it.file, it.line) for it in statements if it.line)
             yield TimelineLeg(direction, before, after, read_dataflow(texts, trip.dialect), trip.dialect)
 
 

@@ -31,6 +31,7 @@ _UUID_HEX_DIGITS = 32
 _NATIVE_TYPES = {str, int, float, bytes, type(None)}
 _TEXT_TYPES = {str, type(None)}
 _SHORTEST_TIMESTAMP_LENGTH = 16  # characters, down to the minute; shorter texts are their own canonical form
+_MAX_SHOWN_LENGTH = 30  # characters
 _RELATIVE_TOLERANCE = 1e-9  # the error of calculating with floats there and back
 
 
@@ -86,6 +87,15 @@ def canonical_forms(column: Sequence[CellValue]) -> tuple[Hashable, ...]:
 def as_text(value: CellValue) -> str:
     """Return a value as a text, to search for it in another text."""
     return value if isinstance(value, str) else str(canonical_form(value))
+
+
+def display_form(value: CellValue) -> str:
+    """Return a value as messages show it, shortened."""
+    if value is None:
+        return "NULL"
+    text = as_text(value)
+    short = text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[: _MAX_SHOWN_LENGTH - 1]}…"
+    return repr(short) if isinstance(value, str) else short
 
 
 def as_number(value: CellValue) -> Decimal | None:

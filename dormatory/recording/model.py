@@ -145,6 +145,7 @@ class Leg:
 class Step:
     """The round trip of one revision, as far as it got: the structure before and after it, and which rows it lost.
 
+    `drops` are the columns and tables that it drops outright, with their values, and that come back empty.
     `after` is None if the upgrade failed. `is_extreme` is true if the problem shows only with rows of extreme
     values: with ordinary rows the same round trip is clean. `refused` is the error of an upgrade that
     could not validate a constraint because of existing rows; the legs are then from a round trip with plainer rows, or
@@ -158,6 +159,7 @@ class Step:
     losses: tuple[Loss, ...] = ()
     is_extreme: bool = False
     refused: Failure | None = None
+    drops: tuple[Loss, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -247,14 +249,18 @@ class LossKind(Enum):
     MAPPING_NOT_INVERTED = "mapping-not-inverted"
     SPLIT_NOT_JOINED = "split-not-joined"
     DANGLING = "dangling-foreign-keys"
+    COUNTER_BEHIND = "counter-behind"
+    DROPPED = "values-dropped"
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Rows or values that a leg should have kept; no value is repeated in it.
+    """Rows or values that a leg should have kept.
 
-    `column` is "" for whole rows. `is_stated` is true if a statement of the revision does it explicitly, such as a
-    DELETE on that table: its author knew, although nothing declares the loss.
+    `column` is "" for whole rows. `is_stated` is true if the revision does it knowingly, such as by a DELETE on that
+    table, although nothing declares the loss. `is_narrowed` is true if a narrower type or constraint did it, so that
+    extreme values count as any others. `line` is the line of the revision that did it, 0 where it is unknown. `example`
+    shows one value before and after; it is "" unless the rows were generated. `remedy` is what to write, as code.
     """
 
     kind: LossKind
@@ -265,10 +271,15 @@ class Loss:
     of: int
     evidence: str = ""
     is_stated: bool = False
+    is_narrowed: bool = False
+    line: int = 0
+    example: str = ""
+    remedy: str = ""
 
     def __str__(self) -> str:
         """Return one sentence for messages."""
-        return self._sentence() + (f" ({self.evidence})" if self.evidence else "")
+        details = "; ".join(filter(None, (self.example, self.evidence)))
+        return self._sentence() + (f" ({details})" if details else "")
 
     def _sentence(self) -> str:
         when = _LEG_NAMES[self.direction]
@@ -279,8 +290,12 @@ class Loss:
         match self.kind:
             case LossKind.ROWS_DELETED:
                 return f"{rows} {be} gone after the {when}"
+            case LossKind.VALUES_LOST if not self.column:
+                return f"{rows} {be} lost after the {when}"
             case LossKind.ROWS_DUPLICATED:
                 return f"{rows} {be} there twice after the {when}"
+            case LossKind.COUNTER_BEHIND:
+                return f"the counter of {where} is wrong after the {when}"
             case LossKind.DANGLING:
                 return f"{values} {'names' if self.count == 1 else 'name'} no row after the {when}"
         return f"{values} {be} {_CHANGE_WORDS[self.kind]} after the {when}"
@@ -295,4 +310,5 @@ _CHANGE_WORDS = {
     LossKind.REENCODED: "written in another form",
     LossKind.MAPPING_NOT_INVERTED: "still what the upgrade made of them",
     LossKind.SPLIT_NOT_JOINED: "not put together again from their parts",
+    LossKind.DROPPED: "dropped with it",
 }

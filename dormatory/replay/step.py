@@ -8,7 +8,7 @@ from dormatory.backends.registry import dialect_by_name
 from dormatory.errors import MissingDowngradeError
 from dormatory.errors.location import Location
 from dormatory.recording.masking import mask_secrets
-from dormatory.recording.model import Direction, Failure, Leg, Step
+from dormatory.recording.model import Direction, Failure, Leg, LossKind, Step
 from dormatory.schema.diff import diff, residue
 
 if TYPE_CHECKING:
@@ -74,7 +74,10 @@ class StepReplay:
 
     def step(self) -> Step:
         """Return the trip as far as it has been played, with the rows it lost."""
-        return Step(self._revision, tuple(self._legs), self._before, self.after, self._tracker.losses())
+        found = self._tracker.losses()
+        drops = tuple(loss for loss in found if loss.kind is LossKind.DROPPED)
+        losses = tuple(loss for loss in found if loss.kind is not LossKind.DROPPED)
+        return Step(self._revision, tuple(self._legs), self._before, self.after, losses, drops=drops)
 
     def _play_leg(self, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
         self._direction = direction

@@ -61,6 +61,14 @@ def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, s
         found = kept
 
 
+def has_equal_parts_after_rename(old: Column, new: Column, before: Table, after: Table) -> bool:
+    """Return whether constraints or indexes name a column, and equal ones name the other column after it."""
+    names = name_pairs([(old.name, new.name)])
+    return any(_has_word(text, old.name) for text in _part_definitions(before)) and _has_same_parts(
+        old.name, new.name, names, before, after
+    )
+
+
 def table_evidence(table: Table) -> str:
     """Return why a table is probably renamed."""
     count = len(table.columns)
@@ -140,11 +148,16 @@ def _slots(names: Sequence[str], kept: set[str]) -> dict[str, tuple[str | None, 
 
 
 def _is_same_column(one: Column, other: Column, renamed: NamePairs, before: Table, after: Table) -> bool:
-    if not is_equal_after_renames(replace(one, name=other.name), other, renamed):
-        return False
-    left = [text for text in _part_definitions(after) if _has_word(text, other.name)]
+    return is_equal_after_renames(replace(one, name=other.name), other, renamed) and _has_same_parts(
+        one.name, other.name, renamed, before, after
+    )
+
+
+def _has_same_parts(one: str, other: str, renamed: NamePairs, before: Table, after: Table) -> bool:
+    """Return whether the constraints and indexes that name a column are those that name the other one afterwards."""
+    left = [text for text in _part_definitions(after) if _has_word(text, other)]
     for text in _part_definitions(before):
-        if _has_word(text, one.name):
+        if _has_word(text, one):
             match = next((it for it in left if is_equal_after_renames(text, it, renamed)), None)
             if match is None:
                 return False

@@ -40,6 +40,19 @@ _TIME_ZONE = re.compile(r"[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The statement that did something: its first words, and the file and line of the code that sent it."""
+
+    verb: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        """Return it for messages about its file."""
+        return f"{self.verb} in line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnWrite:
     """A column that a statement writes, and the names in the expression for it.
 
@@ -50,8 +63,7 @@ class ColumnWrite:
     column: str
     reads: frozenset[str]
     sources: frozenset[str]  # tables
-    verb: str  # UPDATE, INSERT or ALTER
-    location: str
+    origin: Origin  # an UPDATE, INSERT or ALTER
     copied_from: str = ""
 
 
@@ -60,8 +72,9 @@ class Dataflow:
     """All that a series of statements does to rows."""
 
     writes: list[ColumnWrite] = field(default_factory=list)
-    deletions: dict[str, str] = field(default_factory=dict)  # table: verb and location
-    drops: dict[str, str] = field(default_factory=dict)  # table: verb and location
+    deletions: dict[str, Origin] = field(default_factory=dict)  # by table
+    inserts: dict[str, Origin] = field(default_factory=dict)  # by table, the last one
+    drops: dict[str, Origin] = field(default_factory=dict)  # by table
     renames: dict[str, str] = field(default_factory=dict)  # table: its name at the end
     literals: set[str] = field(default_factory=set)
 
@@ -70,14 +83,14 @@ class Dataflow:
         """The time zones that literals name, such as Europe/Berlin."""
         return {literal for literal in self.literals if _TIME_ZONE.fullmatch(literal)}
 
-    def update_statement(self, table: str, column: str) -> str:
-        """Return where an UPDATE sets a column, "" where none does."""
-        found = self.writes_to(table, column)
-        return next((write.location for write in found if write.verb == "UPDATE"), "")
+    def update_statement(self, table: str, column: str) -> Origin | None:
+        """Return the UPDATE that sets a column, None if none does."""
+        found = (write.origin for write in self.writes_to(table, column))
+        return next((origin for origin in found if origin.verb == "UPDATE"), None)
 
     def has_constant_update(self, table: str, column: str) -> bool:
         """Return whether an UPDATE gives all rows one value: it reads no column, not even in a condition."""
-        return any(write.verb == "UPDATE" and not write.reads for write in self.writes_to(table, column))
+        return any(write.origin.verb == "UPDATE" and not write.reads for write in self.writes_to(table, column))
 
     def writes_to(self, table: str, column: str) -> list[ColumnWrite]:
         """Return the writes to a column, except those that copy it onto itself."""
@@ -96,17 +109,17 @@ class Dataflow:
                     names.add(write.column)
         return found
 
-    def delete_statement(self, table: str) -> str:
-        """Return where a DELETE or TRUNCATE names a table, "" where none does."""
-        return self.deletions.get(table.lower(), "")
+    def delete_statement(self, table: str) -> Origin | None:
+        """Return the DELETE or TRUNCATE that names a table, None if none does."""
+        return self.deletions.get(table.lower())
 
 
 @lru_cache(maxsize=8)  # the second upgrade mostly sends what the first one sent
-def read_dataflow(texts: tuple[tuple[str, str], ...], dialect: Dialect) -> Dataflow:
-    """Return what SQL texts do to rows, in their order; each comes with the location of the code that sent it."""
+def read_dataflow(texts: tuple[tuple[str, str, int], ...], dialect: Dialect) -> Dataflow:
+    """Return what SQL texts do to rows, in their order; each comes with the file and line of the code that sent it."""
     reader = _StatementReader(dialect)
-    for sql, location in texts:
-        reader.read(tokenize_statement(sql, dialect), location)
+    for sql, file, line in texts:
+        reader.read(tokenize_statement(sql, dialect), file, line)
     return reader.dataflow
 
 
@@ -116,31 +129,33 @@ class _StatementReader:
         self.dataflow = Dataflow()
         self._selected_names: set[str] = set()  # what Python code has read, and may write with a later statement
         self._with_names: set[str] = set()  # what the WITH of the current statement reads
+        self._file, self._line = "", 0  # what has sent it
 
-    def read(self, tokens: Iterable[Token], location: str) -> None:
+    def read(self, tokens: Iterable[Token], file: str, line: int) -> None:
         """Read the statements of a text; one of an unknown form changes nothing."""
+        self._file, self._line = file, line
         for statement in split_statements(tokens):
             with suppress(IndexError, ValueError):
-                self._read_statement(statement, location)
+                self._read_statement(statement)
 
-    def _read_statement(self, tokens: list[Token], location: str) -> None:
+    def _read_statement(self, tokens: list[Token]) -> None:
         first = tokens[0].word
         if first == "do":
             for token in tokens:
                 if token.text.startswith("$"):
-                    self.read(tokenize_statement(quoted_code(token.text)[1], self._dialect), location)
+                    self.read(tokenize_statement(quoted_code(token.text)[1], self._dialect), self._file, self._line)
         elif first == "alter":
-            self._read_alter(tokens, location)
+            self._read_alter(tokens)
         elif first == "create":
-            self._read_create(tokens, location)
+            self._read_create(tokens)
         elif first == "drop" and tokens[1].word == "table":
             at = 2 + 2 * (tokens[2].word == "if")
             for item in split_at_commas(tokens[at:]):
-                self.dataflow.drops.setdefault(table_at(item, 0), _statement_label("DROP TABLE", location))
+                self.dataflow.drops.setdefault(table_at(item, 0), self._origin("DROP TABLE"))
         elif first != "pragma":
-            self._read_data_change(tokens, location)
+            self._read_data_change(tokens)
 
-    def _read_data_change(self, tokens: list[Token], location: str) -> None:
+    def _read_data_change(self, tokens: list[Token]) -> None:
         words = [token.word for token in tokens]
         verb = next((at for at, word in enumerate(words) if word in {"insert", "update"}), 0)
         self._with_names = token_names(tokens[:verb]) if words[0] == "with" else set()
@@ -148,14 +163,14 @@ class _StatementReader:
         for at, word in enumerate(words):
             following = words[at + 1] if at + 1 < len(words) else ""
             if word == "delete" and following == "from":
-                self.dataflow.deletions.setdefault(table_at(tokens, at + 2), _statement_label("DELETE", location))
+                self.dataflow.deletions.setdefault(table_at(tokens, at + 2), self._origin("DELETE"))
             elif word == "truncate":
                 for name in truncated_tables(tokens[at + 1 :]):
-                    self.dataflow.deletions.setdefault(name, _statement_label("TRUNCATE", location))
+                    self.dataflow.deletions.setdefault(name, self._origin("TRUNCATE"))
             elif word in {"insert", "replace"} and (into := position_after(words, at, "into")):
-                self._read_insert(tokens, into, location)
+                self._read_insert(tokens, into)
             elif word == "update" and "set" in words[at + 1 :] and words[at - 1 : at] != ["for"]:
-                self._read_update(tokens, at + 1, location)
+                self._read_update(tokens, at + 1)
             else:
                 continue
             moves = True
@@ -163,7 +178,7 @@ class _StatementReader:
         if not moves and "select" in words and not any(word.startswith(_CATALOG_PREFIXES) for word in words if word):
             self._selected_names |= token_names(tokens)
 
-    def _read_update(self, tokens: list[Token], at: int, location: str) -> None:
+    def _read_update(self, tokens: list[Token], at: int) -> None:
         words = [token.word for token in tokens]
         at += words[at] == "only"
         at += 2 * (words[at] == "or")
@@ -181,29 +196,26 @@ class _StatementReader:
             targets = [it.text.lower() for it in left if it.is_name]
             for column in targets if left[0].word == "(" else targets[-1:]:
                 reads = token_names(right) | condition | self._names_via_python(right)
-                self._add_write(
-                    ColumnWrite(
-                        table, column, frozenset(reads), sources, "UPDATE", _statement_label("UPDATE", location)
-                    )
-                )
+                self._add_write(ColumnWrite(table, column, frozenset(reads), sources, self._origin("UPDATE")))
 
-    def _read_insert(self, tokens: list[Token], at: int, location: str) -> None:
+    def _read_insert(self, tokens: list[Token], at: int) -> None:
         table = table_at(tokens, at)
+        self.dataflow.inserts[table] = self._origin("INSERT")
         at += table_name_token_count(tokens, at)
         columns: list[str] = []
         if at < len(tokens) and tokens[at].word == "(" and tokens[at + 1].word not in {"select", "with"}:
             end = closing_parenthesis(tokens, at)
             columns = [it.text.lower() for it in tokens[at + 1 : end] if it.is_name]
             at = end + 1
-        self._read_select(table, columns, tokens[at:], location)
+        self._read_select(table, columns, tokens[at:])
 
-    def _read_select(self, table: str, columns: list[str], rest: list[Token], location: str) -> None:
+    def _read_select(self, table: str, columns: list[str], rest: list[Token]) -> None:
         """Read what is selected for the columns of a table; VALUES count as values that Python code has read."""
-        label = _statement_label("INSERT", location)
+        origin = self._origin("INSERT")
         if not any(token.word == "select" for token in rest):
             reads = frozenset(self._names_via_python(rest))
             for column in columns:
-                self._add_write(ColumnWrite(table, column, reads, frozenset(), "INSERT", label))
+                self._add_write(ColumnWrite(table, column, reads, frozenset(), origin))
             return
         sources = source_tables(rest)
         with_names = token_names(rest) if rest[0].word == "with" else set()  # one of its queries may compute the value
@@ -213,16 +225,16 @@ class _StatementReader:
             for at, column in enumerate(columns):
                 item = items[at] if len(items) == len(columns) else rest
                 reads = frozenset(token_names(item) | with_names)
-                self._add_write(ColumnWrite(table, column, reads, sources, "INSERT", label, copied_column(item)))
+                self._add_write(ColumnWrite(table, column, reads, sources, origin, copied_column(item)))
 
-    def _read_create(self, tokens: list[Token], location: str) -> None:
+    def _read_create(self, tokens: list[Token]) -> None:
         words = [token.word for token in tokens]
         if "table" in words[:4] and "as" in words and "select" in words:
             at = words.index("table") + 1
             at += 3 * (words[at : at + 3] == ["if", "not", "exists"])
-            self._read_select(table_at(tokens, at), [], tokens[words.index("as", at) + 1 :], location)
+            self._read_select(table_at(tokens, at), [], tokens[words.index("as", at) + 1 :])
 
-    def _read_alter(self, tokens: list[Token], location: str) -> None:
+    def _read_alter(self, tokens: list[Token]) -> None:
         words = [token.word for token in tokens]
         if words[1:2] != ["table"]:
             return
@@ -244,26 +256,31 @@ class _StatementReader:
                         column,
                         frozenset(token_names(right)),
                         frozenset({table}),
-                        "ALTER",
-                        location,
+                        self._origin("ALTER"),
                         copied_column(right),
                     )
                 )
             elif texts[:1] == ["rename"] and "to" in texts:
                 old, new = action[texts.index("to") - 1].text.lower(), action[-1].text.lower()
-                self._add_write(ColumnWrite(table, new, frozenset({old}), frozenset({table}), "ALTER", location, old))
-        self._read_data_change([token for token in tokens if token.word not in {"delete", "update"}], location)
+                self._add_write(
+                    ColumnWrite(table, new, frozenset({old}), frozenset({table}), self._origin("ALTER"), old)
+                )
+        self._read_data_change([token for token in tokens if token.word not in {"delete", "update"}])
 
     def _rename_table(self, old: str, new: str) -> None:
         dataflow = self.dataflow
         dataflow.writes = [replace(it, table=new) if it.table == old else it for it in dataflow.writes]
-        if old in dataflow.deletions:
-            dataflow.deletions[new] = dataflow.deletions.pop(old)
+        for origins in (dataflow.deletions, dataflow.inserts):
+            if old in origins:
+                origins[new] = origins.pop(old)
         dataflow.renames = {first: new if last == old else last for first, last in dataflow.renames.items()}
         dataflow.renames.setdefault(old, new)
 
     def _add_write(self, write: ColumnWrite) -> None:
         self.dataflow.writes.append(replace(write, reads=write.reads | self._with_names) if self._with_names else write)
+
+    def _origin(self, verb: str) -> Origin:
+        return Origin(verb, self._file, self._line)
 
     def _last_table(self) -> str:
         return self.dataflow.writes[-1].table if self.dataflow.writes else ""
@@ -272,7 +289,3 @@ class _StatementReader:
         """Return what Python code has read before, if the expression has parameters: their values come from there."""
         symbols = (token.text for token in tokens if token.kind is TokenKind.SYMBOL)
         return set(self._selected_names) if any(mark[0] in "?%:$" and mark != "::" for mark in symbols) else set()
-
-
-def _statement_label(verb: str, location: str) -> str:
-    return f"{verb} at {location}"

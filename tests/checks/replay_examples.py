@@ -154,7 +154,9 @@ def check_rows(given: tuple[Recording, History]) -> Iterable[Finding]:
 
 def history_with_loss(kind: LossKind) -> tuple[Recording, History]:
     """Return a recording in which something was lost."""
-    return recorded_history(replace(step(), losses=(Loss(kind, DOWN, "a", "word", 1, 2),)))
+    loss = (Loss(kind, DOWN, "a", "word", 1, 2),)
+    is_drop = kind is LossKind.DROPPED
+    return recorded_history(replace(step(), drops=loss) if is_drop else replace(step(), losses=loss))
 
 
 DATA: Mapping[str, RulePair] = {

@@ -8,7 +8,7 @@ import pytest
 
 from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
 from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
-from dormatory.sql.dataflow import read_dataflow
+from dormatory.sql.dataflow import Origin, read_dataflow
 
 if TYPE_CHECKING:
     from dormatory.sql.dialect import Dialect
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_statement_shows_which_columns_are_derived_from_a_column(sql: str) -> None:
-    found = read_dataflow(((sql, "x.py:3"),), POSTGRESQL)
+    found = read_dataflow(((sql, "x.py", 3),), POSTGRESQL)
     assert ("t", "b") in found.derived_columns("a")
 
 
@@ -44,8 +44,8 @@ def test_a_statement_shows_which_columns_are_derived_from_a_column(sql: str) -> 
     ],
 )
 def test_statements_show_what_python_code_reads_and_writes(dialect: Dialect, update: str) -> None:
-    found = read_dataflow((("SELECT id, a FROM t", "x.py:3"), (update, "x.py:3")), dialect)
-    assert found.update_statement("t", "b") == "UPDATE at x.py:3"
+    found = read_dataflow((("SELECT id, a FROM t", "x.py", 3), (update, "x.py", 3)), dialect)
+    assert found.update_statement("t", "b") == Origin("UPDATE", "x.py", 3)
     assert ("t", "b") in found.derived_columns("a")
 
 
@@ -58,12 +58,12 @@ def test_statements_show_what_python_code_reads_and_writes(dialect: Dialect, upd
     ],
 )
 def test_a_statement_shows_which_table_it_deletes_from(sql: str) -> None:
-    found = read_dataflow(((sql, "x.py:3"),), POSTGRESQL)
-    assert found.delete_statement("t").endswith("at x.py:3")
+    found = read_dataflow(((sql, "x.py", 3),), POSTGRESQL)
+    assert str(found.delete_statement("t")).endswith("in line 3")
 
 
 @pytest.mark.parametrize(
     "sql", ["", ";;", "UPDATE", "INSERT INTO", "DROP TABLE", "ALTER TABLE t", "UPDATE t SET", "DELETE FROM"]
 )
 def test_a_statement_of_unknown_form_writes_nothing(sql: str) -> None:
-    assert read_dataflow(((sql, "x.py:3"),), POSTGRESQL).writes == []
+    assert read_dataflow(((sql, "x.py", 3),), POSTGRESQL).writes == []

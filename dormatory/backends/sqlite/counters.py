@@ -26,3 +26,15 @@ def read_counters(connection: Connection) -> tuple[Counter, ...]:
         return ()
     found = fetch_rows(open_cursor(connection), "SELECT name, seq FROM sqlite_sequence ORDER BY name")
     return tuple(Counter((None, name), (None, name), None, int(value or 0)) for name, value in found)
+
+
+def set_counter_code(counter: Counter, table: Table, column: str) -> str:  # noqa: ARG001  # the position is known
+    """Return the statement that sets a counter to the highest key that rows had."""
+    name = table.name.replace("'", "''")
+    statement = f"UPDATE sqlite_sequence SET seq = {counter.value} WHERE name = '{name}'"  # noqa: S608  # quoted
+    return f"op.execute({statement!r})"
+
+
+def keep_counter_code(table: Table, column: str) -> str:  # noqa: ARG001  # the key is the only one that counts
+    """Return the option with which Alembic's rebuild keeps AUTOINCREMENT."""
+    return f'op.batch_alter_table("{table.name}", table_kwargs={{"sqlite_autoincrement": True}})'
