@@ -237,11 +237,13 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
 def _lock_findings(project: Project, history: History, recording: Recording, reference: str) -> Iterator[Finding]:
     """Yield what the statements of a replay would block; squawk reads them, too.
 
-    The models at the git reference, slow to read, are needed only where a column or table was dropped or renamed: they
-    are what the running programs still use.
+    The models at the git reference are what the running programs still use: without a reference, nothing is said of
+    names in use. They are slow to read, and are needed only where a column or table was dropped or renamed.
     """
     found = list(check_locks(recording, history))
-    if reference and any(item.rule in IN_USE_RULES for item in found):
+    if not reference:
+        found = [item for item in found if item.rule not in IN_USE_RULES]
+    elif any(item.rule in IN_USE_RULES for item in found):
         found = list(check_locks(recording, history, used_columns=published_columns(project, reference)))
     yield from found
     ddl = executed_ddl(recording, history)

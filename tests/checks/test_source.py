@@ -213,6 +213,23 @@ def test_every_rule_of_the_family_is_tested() -> None:
         ("from shop import *", "pass", Severity.ERROR),
         ("from shop.models import State", 'op.add_column("a", sa.Column("b", sa.Enum(State)))', Severity.ERROR),
         ("from shop.models import Order", 'sa.Column("b", Order.__table__.c.id.type)', Severity.ERROR),
+        (
+            "from shop.models import Order",
+            "op.get_bind().execute(sa.select(Order.id).where(Order.n == 1))",
+            Severity.ERROR,
+        ),
+        ("from shop.models import Order", "Session(op.get_bind()).add(Order(id=1))", Severity.ERROR),
+        ("from shop.db import orders", "op.execute(sa.delete(orders))", Severity.ERROR),
+        ("from shop.models import State", 'sa.Column("b", sa.Enum(*[it.value for it in State]))', Severity.ERROR),
+        ("from shop.models import Order", 'op.drop_column(Order.__tablename__, "b")', Severity.WARNING),
+        ("from shop import tools", 'tools.column_exists(op.get_bind(), "a", "b")', Severity.WARNING),
+        (
+            "from shop.state import DONE",
+            "op.execute(sa.update(A).where(A.c.b == DONE).values(b=DONE))",
+            Severity.WARNING,
+        ),
+        ("from shop.errors import ShopError", 'raise ShopError("no")', Severity.WARNING),
+        ("from shop.config import conf", 'if conf.get("a", "b"):\n    pass', Severity.WARNING),
         ("from shop import types", 'op.add_column("a", sa.Column("b", types.GUID(16)))', Severity.WARNING),
         ("from shop.models import Order", "pass", Severity.WARNING),
         ("from migrations.tools import fill", "fill()", Severity.WARNING),
@@ -221,6 +238,16 @@ def test_every_rule_of_the_family_is_tested() -> None:
 def test_imports_of_the_application_are_as_bad_as_their_use(line: str, use: str, severity: Severity) -> None:
     (only,) = findings(use, extra=line)
     assert (only.rule, only.severity, only.location.line) == ("application-import", severity, 5)
+
+
+def test_a_module_that_is_imported_several_times_is_reported_once_with_its_whole_name() -> None:
+    use = "from shop.utils import tools\ntools.a()\nfrom shop.utils import tools\ntools.b()"
+    (only,) = findings(use, extra="from shop.utils import tools")
+    assert only.message.endswith("tools from shop.utils, which may have changed when the revision runs again: "
+                                 "used in line 11 and 1 more")  # fmt: skip
+    assert (only.location.line, only.object) == (5, "shop.utils")
+    (whole,) = findings("shop.utils.tools.a()", extra="import shop.utils.tools")
+    assert whole.object == "shop.utils.tools"
 
 
 @pytest.mark.parametrize(
@@ -298,7 +325,10 @@ def test_notes_are_worth_knowing() -> None:
     ]
 
 
-@pytest.mark.parametrize(("title", "expected"), [("Tags", 1), ("", 1), ("Add tags", 0)])
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [("Tags", 1), ("", 1), ("Add tags", 0), ("add_tag_colours", 0), ("drop-tags.", 0), ("tags_", 1)],
+)
 def test_a_title_has_two_words(title: str, expected: int) -> None:
     text = revision_script("pass").source.replace(b"Do one step.", title.encode())
     found = list(check_source([Script.parse(Path("002_x.py"), text)], APPLICATION))

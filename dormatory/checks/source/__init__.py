@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
@@ -85,7 +86,7 @@ MESSAGE_TOO_SHORT = Rule(
 
 def _short_title(source: RevisionSource) -> Iterator[Finding]:
     title, is_merge = source.revision.title, len(source.revision.parents) > 1
-    if not is_merge and len(title.split()) < _MIN_TITLE_WORDS:
+    if not is_merge and len(re.findall(r"[^\W_]+", title)) < _MIN_TITLE_WORDS:
         message = f'the title "{title}" says too little' if title else "it has no title"
         hint = "write in two words or more what it does, in the first line of its docstring"
         yield source.finding(MESSAGE_TOO_SHORT, source.resolver.tree, message, hint)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from dormatory.checks.finding import Severity
 from dormatory.checks.rule import Rule
 from dormatory.checks.source.resolver import argument
+from dormatory.system.text import name_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from dormatory.checks.finding import Finding
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 _LIBRARY_MODULES = frozenset({"alembic", "sqlalchemy", "__future__", *sys.stdlib_module_names})
 _COLUMN_CALLS = frozenset({"Column", "column", "alter_column", "cast", "with_variant"})
+# What makes a statement or an enumeration of what it is given; with these, a mapped class is read or written.
+_STRUCTURE_CALLS = frozenset(
+    {
+        *("select", "insert", "update", "delete", "exists", "query", "select_from", "join", "outerjoin", "aliased"),
+        *("filter", "where", "order_by", "group_by", "add", "add_all", "merge", "bulk_insert_mappings"),
+        *("bulk_update_mappings", "bulk_save_objects", "Enum", "ENUM"),
+    }
+)
 _MODEL_ATTRIBUTES = frozenset({"__table__", "c", "columns", "type", "metadata"})
 _CREATE_OR_DROP_ALL = frozenset({"create_all", "drop_all"})
 _METADATA_SOURCES = ("MetaData()", "declarative_base()", "automap_base()", "registry()")
@@ -73,8 +82,8 @@ APPLICATION_IMPORT = Rule(
     Severity.ERROR,
     meaning="a revision imports the application",
     why="""Live code describes the newest schema. On the day a column is added to the model, or the module moves, a
-    fresh database can no longer be made. A type in a column, a helper next to the revisions, and an unused
-    import are warnings.""",
+    fresh database can no longer be made. It is an error where statements or columns are built from what is imported,
+    and a warning where the import only has to stay: a function, a constant, a type, a helper next to the revisions.""",
     recipe="""
     profiles = sa.table("profiles", sa.column("id", sa.Integer), sa.column("slug", sa.String))
     op.execute(profiles.update().values(slug=sa.func.lower(profiles.c.nick)))
@@ -111,33 +120,71 @@ def application_imports(source: RevisionSource, application: ApplicationModules)
             message = f"{ast.unparse(node)} acts on the tables of today's models"
             hint = "write down the tables of this revision: op.create_table(...), op.drop_table(...)"
             yield source.finding(CREATE_ALL, node, message, hint)
-    for node in dict.fromkeys(node for _, node in resolver.imports.values()):
-        names = {name: origin for name, (origin, other) in resolver.imports.items() if other is node}
-        origins = sorted(names.values())
-        modules = origins if isinstance(node, ast.Import) else [origins[0].rpartition(".")[0]]
-        ours = [module for module in modules if application.has_module(module)]
-        if ours and not _is_for_type_checking(node, resolver):
-            used = sorted((use for name in names for use in uses.get(name, ())), key=lambda use: use.lineno)
-            yield _import_finding(source, node, ours[0], used, application)
+    for imported in _application_modules(source, application, uses):
+        yield _import_finding(source, imported, application)
 
 
-def _import_finding(
-    source: RevisionSource, node: ast.stmt, module: str, uses: list[ast.Name], application: ApplicationModules
-) -> Finding:
+@dataclass(frozen=True, slots=True)
+class _ImportedModule:
+    """A module of the application: the first statement that imports it, names from it, and where these are used."""
+
+    name: str
+    statement: ast.Import | ast.ImportFrom
+    names: tuple[str, ...]
+    uses: tuple[ast.Name, ...]
+
+    def __str__(self) -> str:
+        """Return the module, or the names and the module that they come from."""
+        return f"{name_list(self.names, 4)} from {self.name}" if self.names else self.name
+
+
+def _application_modules(
+    source: RevisionSource, application: ApplicationModules, uses: Mapping[str, Sequence[ast.Name]]
+) -> Iterator[_ImportedModule]:
+    """Yield each module of the application once, however often it is imported."""
+    statements: dict[str, list[ast.Import | ast.ImportFrom]] = {}
+    for node in source.resolver.nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and not _is_for_type_checking(node, source.resolver):
+            for module in filter(application.has_module, _module_names(node)):
+                statements.setdefault(module, []).append(node)
+    for module, nodes in statements.items():
+        names = [item.name for node in nodes if isinstance(node, ast.ImportFrom) for item in node.names]
+        bound = {item.asname or item.name.partition(".")[0] for node in nodes for item in node.names}
+        found = sorted((use for name in bound for use in uses.get(name, ())), key=lambda use: use.lineno)
+        first = min(nodes, key=lambda node: node.lineno)
+        yield _ImportedModule(module, first, tuple(dict.fromkeys(names)), tuple(found))
+
+
+def _module_names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [item.name for item in node.names]
+    return ["." * node.level + (node.module or "")]
+
+
+def _import_finding(source: RevisionSource, imported: _ImportedModule, application: ApplicationModules) -> Finding:
+    """Return what is wrong with an import: an error if the revision works on live tables, else a warning."""
+    uses, severity, resolver = imported.uses, Severity.WARNING, source.resolver
     hint = "write down what this revision needs: sa.table(...), sa.column(...), or the value itself"
-    is_star_import = isinstance(node, ast.ImportFrom) and any(item.name == "*" for item in node.names)
-    severity: Severity | None = Severity.WARNING
-    if not uses and not is_star_import:
-        message, hint = f"it imports {module}, which may be gone one day, and does not use it", "remove the import"
-    elif application.is_revision_helper(module):
-        message = f"it imports {module}, which stands next to the revisions and may change"
-    elif uses and all(_is_column_type(use, source.resolver) for use in uses):
-        message = f"a column has a type of {module}, which may change or go"
+    live = next((use for use in uses if _is_live_structure(use, resolver)), None)
+    if not uses and "*" not in imported.names:
+        message, hint = f"it imports {imported}, which may be gone one day, and does not use it", "remove the import"
+    elif live or "*" in imported.names:
+        severity = Severity.ERROR
+        where = f": line {live.lineno} works on what it describes then" if live else ""
+        message = f"it imports {imported}, which may have changed when the revision runs again{where}"
+    elif application.is_revision_helper(imported.name):
+        message = f"it imports {imported}, which stands next to the revisions and may change"
+    elif all(_is_column_type(use, resolver) for use in uses):
+        message = f"a column has a type of the application, {imported}, which may change or go"
         hint = "write down the type that it stands for, such as sa.CHAR(32)"
     else:
-        message, severity = f"it imports {module}, which may have changed when the revision runs again", None
-        message += f": used in line {uses[0].lineno}" if uses else ""
-    return source.finding(APPLICATION_IMPORT, node, message, hint, severity=severity, object_name=module)
+        message = f"it imports {imported}, which may have changed when the revision runs again"
+        lines = [str(line) for line in dict.fromkeys(use.lineno for use in uses)]
+        message += f": used in line {lines[0]}{f' and {len(lines) - 1} more' if lines[1:] else ''}"
+        hint = "copy what this revision needs into it"
+    return source.finding(
+        APPLICATION_IMPORT, imported.statement, message, hint, severity=severity, object_name=imported.name
+    )
 
 
 def _import_by_name(source: RevisionSource, node: ast.Call, application: ApplicationModules) -> Iterator[Finding]:
@@ -153,6 +200,27 @@ def _is_for_type_checking(node: ast.stmt, resolver: NameResolver) -> bool:
     """Return whether an import serves type checkers only."""
     tests = (outer.test for outer in resolver.enclosing_nodes(node) if isinstance(outer, ast.If))
     return any(ast.unparse(test).endswith("TYPE_CHECKING") for test in tests)
+
+
+def _is_live_structure(use: ast.Name, resolver: NameResolver) -> bool:
+    """Return whether a statement or a column is built from a name: what is built is that of the newest code."""
+    inner: ast.AST = use
+    last_name = use.id
+    for outer in resolver.enclosing_nodes(use):
+        match outer:
+            case ast.Attribute(attr=attr):
+                if attr in _MODEL_ATTRIBUTES:
+                    return True
+                last_name = attr
+            case ast.Call(func=function) if function is not inner:
+                is_constant = last_name.isupper() or last_name == "__tablename__"
+                return not is_constant and resolver.called_name(function) in _STRUCTURE_CALLS
+            case ast.expr() | ast.keyword() | ast.comprehension():
+                pass
+            case _:
+                return False
+        inner = outer
+    return False
 
 
 def _is_column_type(use: ast.Name, resolver: NameResolver) -> bool:
