@@ -57,22 +57,22 @@ def lost_dependents(before: Snapshot, after: Snapshot, name: str, recreated: Col
     views = {full_name(view) for view in after.views}
     for view in before.views:
         if full_name(view) not in views and _mentions(view.definition, bare):
-            yield LostPart(f"{view.kind} {full_name(view)}", purposes=_dropped(view.name))
+            yield LostPart(f"{view.kind} {full_name(view)}", purposes=_drop_purposes(view.name))
     statistics = {other.name for other in after.others}
     for other in before.others:
         if other.kind == "statistics object" and other.name not in statistics and _mentions(other.definition, bare):
             short = other.name.rpartition(".")[2]
-            yield LostPart(f"statistics {short}", other.definition or "", _dropped(short))
+            yield LostPart(f"statistics {short}", other.definition or "", _drop_purposes(short))
     old_relations: tuple[Table | View, ...] = (*before.tables, *before.views)
     new_relations: tuple[Table | View, ...] = (*after.tables, *after.views)
     relations = {full_name(each): each for each in new_relations}
     for old in old_relations:
         new, within = relations.get(full_name(old)), full_name(old)
         if new is not None and within not in recreated:
-            for part in _gone(old, new):
+            for part in _missing_members(old, new):
                 if part.name and _mentions(_definition(part), bare):
                     label = f"{object_kind(part)} {part.name} on {within}"
-                    yield LostPart(label, _remedy(part, within), _dropped(part.name))
+                    yield LostPart(label, _remedy(part, within), _drop_purposes(part.name))
 
 
 def _container(schema: Snapshot, name: str) -> Container | None:
@@ -83,15 +83,15 @@ def _container(schema: Snapshot, name: str) -> Container | None:
 def _lost_members(old: Table | View, new: Table | View) -> Iterator[LostPart]:
     """Yield indexes, triggers, rules and policies; constraints stand in the CREATE TABLE itself."""
     missing = {column.name for column in old.columns} - {column.name for column in new.columns}
-    for part in _gone(old, new):
+    for part in _missing_members(old, new):
         is_natural = any(_mentions(_definition(part), column) for column in missing)
         if part.name and not is_natural and not isinstance(part, Constraint):
             is_plain = isinstance(part, Index) and all(key.split(" ")[0].isidentifier() for key in part.keys)
             label, remedy = f"{object_kind(part)} {part.name}", _remedy(part, full_name(old))
-            yield LostPart(label, remedy, _dropped(part.name), is_reflected=is_plain)
+            yield LostPart(label, remedy, _drop_purposes(part.name), is_reflected=is_plain)
 
 
-def _gone(old: Table | View, new: Table | View) -> Iterator[LostObject]:
+def _missing_members(old: Table | View, new: Table | View) -> Iterator[LostObject]:
     """Yield the parts of one state that the other has under no name."""
     for field in ("constraints", "indexes", "triggers", "rules", "policies"):
         kept = getattr(new, field, ())
@@ -142,7 +142,7 @@ def _lost_column_comments(old: Table | View, new: Table | View) -> Iterator[Lost
     for column in old.columns:
         now, place = columns.get(column.name), f"{full_name(old)}.{column.name}"
         if now is not None and column.comment and not now.comment:
-            remedy = f"COMMENT ON COLUMN {place} IS '{_quoted(column.comment)}'"
+            remedy = f"COMMENT ON COLUMN {place} IS '{_escape_quotes(column.comment)}'"
             purposes = frozenset({("COMMENT", column.name.lower())})
             yield LostPart(f"comment of {column.name}", remedy, purposes, is_reflected=True)
         for grant in column.grants if now is not None else ():
@@ -154,7 +154,7 @@ def _lost_column_comments(old: Table | View, new: Table | View) -> Iterator[Lost
 def _lost_comment_and_grants(old: Container, new: Container, name: str) -> Iterator[LostPart]:
     kind = "TABLE" if isinstance(old, Table) else object_kind(old).upper()
     if old.comment and not new.comment:
-        remedy = f"COMMENT ON {kind} {name} IS '{_quoted(old.comment)}'"
+        remedy = f"COMMENT ON {kind} {name} IS '{_escape_quotes(old.comment)}'"
         yield LostPart("comment", remedy, frozenset({("COMMENT", old.name.lower())}), is_reflected=True)
     target = name if isinstance(old, Table | View) else f"{kind} {name}"
     for grant in old.grants:
@@ -166,7 +166,7 @@ def _lost_comment_and_grants(old: Container, new: Container, name: str) -> Itera
             yield LostPart(label, remedy, frozenset({("REVOKE", old.name.lower())}))
 
 
-def _dropped(name: str) -> frozenset[tuple[str, str]]:
+def _drop_purposes(name: str) -> frozenset[tuple[str, str]]:
     return frozenset({("DROP", name.lower()), ("ALTER", name.lower())})
 
 
@@ -175,5 +175,5 @@ def _mentions(definition: str | None, name: str) -> bool:
     return name.lower() in words
 
 
-def _quoted(text: str) -> str:
+def _escape_quotes(text: str) -> str:
     return text.replace("'", "''")
