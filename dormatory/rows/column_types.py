@@ -73,6 +73,7 @@ _SQLITE_FAMILIES = (
     (r"DEC|NUMERIC|NUMBER|MONEY", "numeric"),
 )
 _UUID_LENGTHS = {32: "hex", 36: "uuid"}
+_DOCUMENT_NAMES = re.compile(r"(?:.*_)?json", re.IGNORECASE)  # text that no application writes anything else into
 _KEY_NAMES = re.compile(r"(?:.*_)?(?:uuid|guid)(?:_.*)?|id", re.IGNORECASE)
 
 
@@ -114,8 +115,11 @@ class ColumnTypes:
                 fixed = column_type.name.startswith(("CHAR", "NCHAR"))
                 if drawn or fixed or (is_key and _KEY_NAMES.fullmatch(column.name)):
                     column_type = replace(column_type, family=_UUID_LENGTHS[column_type.length])
-            return replace(column_type, caseless=True) if column.collation == "NOCASE" else column_type
-        return self.postgresql_type(column.type)
+            column_type = replace(column_type, caseless=True) if column.collation == "NOCASE" else column_type
+        else:
+            column_type = self.postgresql_type(column.type)
+        is_document = column_type.family == "text" and _DOCUMENT_NAMES.fullmatch(column.name)
+        return replace(column_type, family="json") if is_document else column_type
 
     def postgresql_type(self, declared: str) -> ColumnType:
         """Return a type of PostgreSQL by its declaration."""
