@@ -11,9 +11,10 @@ from dormatory.dataloss.affected_tables import affected_by_inserts, altered_tabl
 from dormatory.dataloss.contents import key_values
 from dormatory.dataloss.table_groups import table_groups
 from dormatory.rows.generator import fill
+from dormatory.rows.hinted_plan import hints_for
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -21,36 +22,40 @@ if TYPE_CHECKING:
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.table_groups import TableGroup
     from dormatory.dataloss.values import CellValue
+    from dormatory.replay.hints.revision import RevisionHints
     from dormatory.replay.row_tracker import RowTracker
     from dormatory.replay.seed_rows import SeedRows
     from dormatory.schema.snapshot import Reference, Snapshot, Table, TableId
     from dormatory.sql.dialect import Dialect
+    from dormatory.sql.value_hints import ColumnHint
 
 _EMPTIABLE_KINDS = frozenset({"table", "partitioned table"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
-    """What decides the rows of a group of tables: their structure, their seed rows, and the keys of their parents."""
+    """What decides the rows of a group of tables: structure, seed rows, keys of parents, values that the code knows."""
 
     tables: tuple[Table, ...]
     routines: tuple[str, ...]
     seeds: tuple[StoredRows | None, ...] | None  # None: unknown
     parent_keys: tuple[tuple[tuple[CellValue, ...], ...] | None, ...]
+    hints: tuple[tuple[ColumnHint, ...], ...]
     with_extremes: bool
 
 
 class RowFiller:
     """Fills the tables of one database; the tracker reads the tables that this affects.
 
-    `with_extremes` adds the extreme values of each type, and may change between two trips. `unfilled` are the tables
-    that never had rows, each with the reason.
+    `with_extremes` adds the extreme values of each type, and may change between two trips, as does the `revision` whose
+    code knows some values. `unfilled` are the tables that never had rows, each with the reason.
     """
 
-    def __init__(self, tracker: RowTracker, dialect: Dialect) -> None:
+    def __init__(self, tracker: RowTracker, dialect: Dialect, hints: RevisionHints | None = None) -> None:
         self.with_extremes = True
+        self.revision = ""
         self.unfilled: dict[str, str] = {}
-        self._tracker, self._dialect = tracker, dialect
+        self._tracker, self._dialect, self._hints = tracker, dialect, hints
         self._schema: Snapshot | None = None  # of the last preparation
         self._fillings: dict[TableId, _Filling] = {}
         self._rows: dict[TableId, TableContents | None] = {}  # after the filling
@@ -63,15 +68,16 @@ class RowFiller:
         """
         before, self._schema = self._schema, schema
         retyped = altered_tables(before, schema, self._dialect) if before else frozenset()
+        hints = self._hints.before_upgrade(self.revision) if self._hints else ()
         for group in table_groups(schema, self._dialect):
-            filling = self._filling(group, seeds)
+            filling = self._filling(group, seeds, tuple(hints_for(table, schema, hints) for table in group.tables))
             if retyped.isdisjoint(group.ids) and self._is_unchanged(group, filling):
                 continue
             tables: Collection[Table] = group.tables
             if before and not (seeds and self._restore_seeds(connection, schema, group, seeds)):
                 tables = [table for table in tables if table.id in self._tracker.empty_tables]
             if tables:
-                self._fill(connection, schema, tables)
+                self._fill(connection, schema, tables, hints)
             self._fillings |= dict.fromkeys(group.ids, filling)
             self._rows |= {id_: self._tracker.rows.get(id_) for id_ in group.ids}
 
@@ -83,7 +89,8 @@ class RowFiller:
     def fill_changed_tables(self, connection: Connection, schema: Snapshot) -> None:
         """Add rows to the tables that the upgrade changed, as an application would between upgrade and downgrade."""
         before, changed = differing_tables(self._tracker.schema_before, schema)
-        if changed and self._fill(connection, schema, changed, _new_or_retyped_columns(before, changed)):
+        hints = self._hints.before_downgrade(self.revision) if self._hints and changed else ()
+        if changed and self._fill(connection, schema, changed, hints, _new_or_retyped_columns(before, changed)):
             self._tracker.record_fill()
 
     def _fill(
@@ -91,6 +98,7 @@ class RowFiller:
         connection: Connection,
         schema: Snapshot,
         tables: Collection[Table],
+        hints: Sequence[ColumnHint],
         plain_columns: Collection[tuple[TableId, str]] = (),
     ) -> bool:
         """Insert rows, and return whether there are new ones; `plain_columns` get no extreme values."""
@@ -101,6 +109,7 @@ class RowFiller:
             with_extremes=self.with_extremes,
             empty_tables=self._tracker.empty_tables,
             plain_columns=plain_columns,
+            hints=hints,
         )
         self.unfilled |= {_table_name(it.namespace, it.table): it.reason for it in filling.unfilled}
         inserted = [(it.namespace, it.table) for it in filling.filled]
@@ -110,12 +119,15 @@ class RowFiller:
             self._tracker.read(connection, schema, affected_by_inserts(inserted, schema, self._dialect))
         return bool(inserted)
 
-    def _filling(self, group: TableGroup, seeds: SeedRows | None) -> _Filling:
+    def _filling(
+        self, group: TableGroup, seeds: SeedRows | None, hints: tuple[tuple[ColumnHint, ...], ...]
+    ) -> _Filling:
         return _Filling(
             group.tables,
             group.routines,
             tuple(map(seeds.tables.get, group.ids)) if seeds else None,
             tuple(map(self._keys, group.references)),
+            hints,
             self.with_extremes,
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
 from dormatory.replay.fill_mode import FillMode, plainer_mode
+from dormatory.replay.hints.revision import RevisionHints
 from dormatory.replay.routes import downgrade_all, upgrade_all
 from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
@@ -76,7 +77,8 @@ class _Run:
         self._session = ReplaySession(project, target, is_scratch=True)
         dialect = dialect_by_name(target.backend_name)
         self._tracker = RowTracker(dialect)
-        self._filler = RowFiller(self._tracker, dialect)
+        hints = RevisionHints((*plan.done, *plan.played), self._session.revision_file, dialect)
+        self._filler = RowFiller(self._tracker, dialect, hints)
         self._fixtures = FixtureRows(project.script_location)
         self._current: StepReplay | None = None
         self._schemas_before: list[Snapshot] = []  # of each trip
@@ -103,7 +105,7 @@ class _Run:
         before = self._session.read_schema()
         for number, revision in enumerate(self._plan.played):
             fill_mode = self._plan.fill_mode if number == 0 else FillMode.ALL
-            self._filler.with_extremes = fill_mode is FillMode.ALL
+            self._filler.with_extremes, self._filler.revision = fill_mode is FillMode.ALL, revision
             self._current = StepReplay(self._session, self._tracker, self._filler, revision, before)
             self._schemas_before.append(before)
             is_filled = fill_mode is not FillMode.NONE

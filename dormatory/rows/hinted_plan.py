@@ -23,16 +23,16 @@ _MAX_VALUES = 24  # of one column; a longer list tests nothing more
 
 
 def hints_for(table: Table, schema: Snapshot, hints: Iterable[ColumnHint]) -> tuple[ColumnHint, ...]:
-    """Return the hints that concern a table, in their order; those for any of its columns name none."""
-    names = {column.name.lower() for column in table.columns}
+    """Return the hints that concern a table, in their order, naming only this; those for any column name none."""
+    name, names = table.name.lower(), {column.name.lower() for column in table.columns}
     found = []
     for hint in hints:
-        if table.name.lower() not in hint.tables:
+        if name not in hint.tables:
             continue
         if hint.column in names:
-            found.append(hint)
+            found.append(replace(hint, tables=frozenset({name})))
         elif hint.is_for_any and not _is_column_of_others(hint, schema):
-            found.append(replace(hint, column=""))
+            found.append(replace(hint, column="", tables=frozenset({name})))
     return tuple(found)
 
 

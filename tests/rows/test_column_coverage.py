@@ -50,7 +50,7 @@ def create_random_table(connection: Connection, random: Random) -> dict[str, str
 
 
 def column_values(connection: Connection, column: str) -> Sequence[Any]:
-    return connection.exec_driver_sql(f"SELECT {column} FROM item").scalars().all()
+    return connection.exec_driver_sql(f"SELECT CAST({column} AS TEXT) FROM item").scalars().all()
 
 
 @pytest.mark.parametrize("with_extremes", [True, False])
@@ -66,9 +66,9 @@ def test_each_column_shows_all_that_it_may_hold(connection: Connection, seed: in
     assert all(len(found) >= 12 for found in values.values())
     assert {name: None in found for name, found in values.items()} == {name: name not in required for name in columns}
     assert all(any(value is not None for value in found) for found in values.values())
-    assert {bool(value) for value in values["flag"] if value is not None} == {True, False}
+    assert len({*values["flag"]} - {None}) == 2
     assert {"new", "open", "shut"} <= {*values["label"]}
     assert all(max(found[word] for word in found if word != "None") > 1 for found in counts.values())
-    parents = set(connection.exec_driver_sql("SELECT id FROM parent").scalars())
+    parents = set(connection.exec_driver_sql("SELECT CAST(id AS TEXT) FROM parent").scalars())
     assert len(parents & set(values["parent_id"])) > 1
-    assert {value for value in values["adrift_id"] if value is not None} - parents
+    assert {*values["adrift_id"]} - parents - {None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.replay.hints import parsers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dormatory.sql.dialect import Dialect
     from dormatory.sql.value_hints import HintValue, JSONPath
 
+_WRITTEN_BY_SQL = re.compile(r"(?i:\bSET|,)\s+\W?(\w+)\W?\s*=")
 _WORDS = re.compile(r"\w+")
 _PARTS_OF_TEXT = frozenset({"split", "rsplit", "partition", "rpartition", "contains", "replace", "find", "index"})
 _BEGINNINGS, _ENDS = frozenset({"startswith", "removeprefix"}), frozenset({"endswith", "removesuffix"})
@@ -31,9 +33,18 @@ _REGEX_FUNCTIONS = frozenset({"re.match", "re.search", "re.fullmatch", "re.sub",
 _LIKE = frozenset({"like", "ilike", "notlike", "not_like"})
 
 
-def code_hints(resolver: NameResolver, function: str, dialect: Dialect) -> tuple[ColumnHint, ...]:
+@dataclass(frozen=True, slots=True)
+class CodeHints:
+    """What a function of a revision knows of the values of columns, and the names of the columns that it writes."""
+
+    hints: tuple[ColumnHint, ...]
+    written_columns: frozenset[str]
+
+
+def code_hints(resolver: NameResolver, function: str, dialect: Dialect) -> CodeHints:
     """Return what a function of a revision, with all that it calls, knows of the values of columns."""
-    return _CodeReader(resolver, function, dialect).hints()
+    reader = _CodeReader(resolver, function, dialect)
+    return CodeHints(reader.hints(), frozenset(reader.written_columns))
 
 
 class _CodeReader:
@@ -46,6 +57,7 @@ class _CodeReader:
         self._values: defaultdict[str, dict[HintValue, None]] = defaultdict(dict)
         self._compared: set[str] = set()  # columns with values that the code compares whole values with
         self._only: dict[str, list[HintValue]] = {}
+        self.written_columns: set[str] = set()
         self._paths: defaultdict[str, dict[JSONPath, list[str | int]]] = defaultdict(dict)
 
     def hints(self) -> tuple[ColumnHint, ...]:
@@ -55,6 +67,7 @@ class _CodeReader:
             if isinstance(node, (ast.Constant, ast.JoinedStr)):
                 for text in self._literals.texts(node):
                     words.update(word.lower() for word in _WORDS.findall(text))
+                    self.written_columns.update(word.lower() for word in _WRITTEN_BY_SQL.findall(text))
                     self._read_sql(text)
             elif isinstance(node, ast.Compare):
                 self._read_comparison(node)
@@ -111,6 +124,7 @@ class _CodeReader:
         if name.endswith("case") and call.args:  # sa.case({"a": 1}, value=table.c.kind)
             self._add(self._columns_of_keyword(call, "value"), self._literals.values(call.args[0]))
         for keyword in call.keywords if name.endswith((".values", ".values()")) else ():
+            self.written_columns.add(keyword.arg or "")
             self._add([keyword.arg or ""], self._literals.values(keyword.value))
         if call.args:
             self._read_parser(name, call)

@@ -39,16 +39,18 @@ class RevisionHints:
         return self._hints(revision, "downgrade", "upgrade")
 
     def _hints(self, revision: str, next_function: str, other_function: str) -> tuple[ColumnHint, ...]:
-        """Return the hints for a leg: only what is about to be played decides what a column can only hold."""
+        """Return the hints for a leg; the last one for a column decides what it can only hold."""
         place = self._order.index(revision) if revision in self._order else 0
         labels = self._labels_after(place + (next_function == "downgrade"))
         resolver = _resolver(self._file_of(revision), _WORDS_OF_DATA + _WORDS_OF_LABELS)
         if resolver is None:
             return tuple(_label_hints(labels))
-        own = code_hints(resolver, next_function, self._dialect)
-        other = [it for it in code_hints(resolver, other_function, self._dialect) if not it.is_exclusive]
+        own, other = (code_hints(resolver, name, self._dialect) for name in (next_function, other_function))
+        # Rows live through both legs. A column that the upgrade writes may hold one thing before it, another after.
+        upgrade = own if next_function == "upgrade" else other
+        kept = (it for it in other.hints if not it.is_exclusive or it.column not in upgrade.written_columns)
         described = enum_labels(resolver, next_function, described_only=True)
-        return (*own, *other, *_label_hints(labels | described))
+        return (*kept, *own.hints, *_label_hints(labels | described))
 
     def _labels_after(self, count: int) -> EnumLabels:
         """Return the labels that columns have after so many revisions."""

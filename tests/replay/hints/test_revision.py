@@ -144,6 +144,14 @@ def test_a_column_that_the_code_parses_holds_what_it_accepts(tmp_path: Path, cas
     hints = hints_of(tmp_path, f"{upgrade}\nname = 'task'")
 
     assert values_of(hints.before_upgrade("0"), "body", exclusive=True) == expected
+    assert values_of(hints.before_downgrade("0"), "body", exclusive=True) == expected
+
+
+@pytest.mark.parametrize("write", ["task.update().values(body=1)", "op.execute('UPDATE task SET id = 1, body = 2')"])
+def test_what_the_upgrade_parses_and_writes_holds_anything_after_it(tmp_path: Path, write: str) -> None:
+    hints = hints_of(tmp_path, f"int(row.body)\n{write}")
+
+    assert values_of(hints.before_upgrade("0"), "body", exclusive=True) == {"7", "12"}
     assert values_of(hints.before_downgrade("0"), "body", exclusive=True) == set()
 
 
