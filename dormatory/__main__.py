@@ -69,7 +69,7 @@ def _move(options: argparse.Namespace, project: Project, target: Target) -> Move
             case "downgrade":
                 return downgrade_database(project, target, options.to, progress, confirmed=options.confirm)
             case _:
-                return stamp_database(project, target, options.to)
+                return stamp_database(project, target, options.to, purge=options.purge)
 
 
 def _show_statements() -> None:
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to", default="head")
     parser.add_argument("--confirm")
     parser.add_argument("--backup", action="store_true")
+    parser.add_argument("--purge", action="store_true")
     parser.add_argument("--sql", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     return parser

@@ -25,7 +25,8 @@ class Status:
     """The position of a database in the history.
 
     `target` hides secrets. `unknown` are revisions that the checkout does not have; with one of them, `pending` is
-    empty because it cannot be computed. `drift` is None if the database does not exist.
+    empty because it cannot be computed. `overlapping` are current revisions that another one builds on: the version
+    table should not name them. `drift` is None if the database does not exist.
     """
 
     target: str
@@ -34,6 +35,7 @@ class Status:
     current: tuple[str, ...]
     heads: tuple[str, ...]
     unknown: tuple[str, ...]
+    overlapping: tuple[str, ...]
     pending: tuple[Revision, ...]
     drift: LiveDrift | None
 
@@ -60,6 +62,7 @@ def read_status(project: Project, target: Target) -> Status:
         current=current,
         heads=history.heads,
         unknown=unknown,
+        overlapping=history.overlapping(current),
         pending=() if unknown else history.pending(current),
         drift=drift,
     )

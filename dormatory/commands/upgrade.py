@@ -76,12 +76,12 @@ def downgrade_database(
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 
-def stamp_database(project: Project, target: Target, to: str) -> MoveResult:
-    """Write a revision into the database without running anything."""
+def stamp_database(project: Project, target: Target, to: str, *, purge: bool = False) -> MoveResult:
+    """Write a revision into the database without running anything; with `purge`, forget what was there first."""
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
 
     runner = Runner(project, target=target)
-    runner.stamp(to)
+    runner.stamp(to, purge=purge)
     return MoveResult(str(target), runner.current(), 1)
 
 

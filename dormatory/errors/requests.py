@@ -134,6 +134,18 @@ class DatabaseNotAtHeadError(DormatoryError):
         )
 
 
+class OverlappingRevisionsError(DormatoryError):
+    """The version table names a revision and another one that builds on it."""
+
+    def __init__(self, masked_url: str, overlapping: Sequence[str], others: Sequence[str]) -> None:
+        kept = " ".join(others)
+        super().__init__(
+            f"the version table of {masked_url} names {' and '.join((*overlapping, *others))}",
+            why=f"{kept} builds on {' and '.join(overlapping)}, and each branch is named once",
+            fix=f"write it again with: inv db.stamp --purge --to {kept}",
+        )
+
+
 class RevisionNotInCheckoutError(DormatoryError):
     """The database is at a revision that this checkout does not have."""
 

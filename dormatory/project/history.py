@@ -83,6 +83,11 @@ class History:
         """Return those of `current` that no file has: revisions of the database that this checkout lacks."""
         return tuple(sorted(set(current) - self.by_id.keys()))
 
+    def overlapping(self, current: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `current` that others of them build on: a version table names each branch once."""
+        given = set(current) & self.by_id.keys()
+        return tuple(sorted(name for name in given if any(name in self.ancestors(other) for other in given - {name})))
+
     def next_id(self) -> str:
         """Return the number after the highest, three digits wide; ids that are no numbers do not count."""
         numbers = [int(name) for name in self.by_id if name.isdecimal()]

@@ -98,6 +98,7 @@ def status_text(status: Status) -> str:
         ("current", current if status.exists else "none, the database does not exist yet"),
         ("head", ", ".join(status.heads)),
         *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
+        *((("overlap", _overlap(status)),) if status.overlapping else ()),
     ]
     drift = status.drift
     if drift is not None:
@@ -107,6 +108,11 @@ def status_text(status: Status) -> str:
     pending = [f"{item.id}  {item.title}" for item in status.pending]
     pending = pending or ["unknown" if status.unknown else "nothing"]
     return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
+
+
+def _overlap(status: Status) -> str:
+    kept = " ".join(name for name in status.current if name not in status.overlapping)
+    return f"{', '.join(status.overlapping)}: {kept} builds on it; correct with: inv db.stamp --purge --to {kept}"
 
 
 def status_json(status: Status) -> str:
@@ -119,6 +125,7 @@ def status_json(status: Status) -> str:
         "current": list(status.current),
         "heads": list(status.heads),
         "unknown": list(status.unknown),
+        "overlapping": list(status.overlapping),
         "drift": None
         if status.drift is None
         else {

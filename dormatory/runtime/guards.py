@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from dormatory.errors import (
     MultipleHeadsError,
+    OverlappingRevisionsError,
     RevisionNotInCheckoutError,
     TransactionEndedError,
     UnexpectedRevisionError,
@@ -48,6 +49,12 @@ def refuse_unknown_revisions(script: ScriptDirectory, heads: Iterable[str], targ
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := sorted(set(heads) - known):
         raise RevisionNotInCheckoutError(target_name, unknown)
+
+
+def refuse_overlapping_revisions(project: Project, heads: Sequence[str], target_name: str) -> None:
+    """Raise OverlappingRevisionsError if the version table names a revision and one that builds on it."""
+    if len(heads) > 1 and (overlapping := History.read(project).overlapping(heads)):
+        raise OverlappingRevisionsError(target_name, overlapping, sorted(set(heads) - set(overlapping)))
 
 
 def refuse_passed_revision(project: Project, to: str, heads: Sequence[str]) -> None:

@@ -117,9 +117,10 @@ class Runner:
 
         self._run_env(checked_steps, transaction_per_step=True, destination_rev="heads")
 
-    def stamp(self, to: str) -> None:
-        """Write a revision into the version table without running anything."""
-        self._run_env(lambda heads, _: self.script._stamp_revs(to, heads), destination_rev=to)  # noqa: SLF001  # as alembic.command does
+    def stamp(self, to: str, *, purge: bool = False) -> None:
+        """Write a revision into the version table without running anything; with `purge`, empty the table first."""
+        self.options.purge = purge  # env.py must not take the database for stamped
+        self._run_env(lambda heads, _: self.script._stamp_revs(to, heads), destination_rev=to, purge=purge)  # noqa: SLF001  # as alembic.command does
 
     def write_sql(self, span: str) -> None:
         """Write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
@@ -179,6 +180,7 @@ class Runner:
             context.on_version_apply_callbacks = (*context.on_version_apply_callbacks, record_heads)
             guards.refuse_broken_history(self.script, self.project)
             guards.refuse_unknown_revisions(self.script, heads, target)
+            guards.refuse_overlapping_revisions(self.project, heads, target)
             planned = [(step, _move_of(step)) for step in plan(self.script, heads)]
             progress(MovesPlanned(target, tuple(move for _, move in planned)))
             for step, move in planned:

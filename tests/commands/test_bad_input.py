@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from psycopg2 import sql
+from sqlalchemy import create_engine
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql.server import postmaster
@@ -304,6 +305,35 @@ class TestRevision:
         small_project.upgrade(url, "001")
         assert inv("db.upgrade", "--to", "001", url=url).code == 0
         assert inv("db.downgrade", "--to", "001", url=url).code == 0
+
+    @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+    def test_a_version_table_that_names_a_branch_twice_is_named_and_repaired(
+        self, small_project: SmallProject, inv: Inv, postgres_server: Server, backend: str
+    ) -> None:
+        small_project.write_table_revisions("a", "b", "c")
+        url = f"sqlite:///{small_project.root}/x.db"
+        if backend == "postgresql":
+            url = postgres_server.create_database().url.render()
+        small_project.upgrade(url, "002")
+        with create_engine(url).begin() as connection:
+            connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('001')")
+        status = inv("db.status", url=url)
+        assert "001: 002 builds on it; correct with: inv db.stamp --purge --to 002" in status.out
+        refused = inv("db.upgrade", url=url)
+        assert (refused.code, refused.out) == (2, "")
+        assert "names 001 and 002 (002 builds on 001, and each branch is named once)" in refused.err
+        assert inv("db.stamp", "--purge", "--to", "002", url=url).code == 0
+        assert inv("db.upgrade", url=url).code == 0
+
+    def test_a_revision_that_no_file_has_is_purged(self, small_project: SmallProject, inv: Inv) -> None:
+        small_project.write_table_revisions("a")
+        url = f"sqlite:///{small_project.root}/x.db"
+        small_project.upgrade(url)
+        with create_engine(url).begin() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'gone'")
+        assert inv("db.stamp", url=url).code == 2
+        assert inv("db.stamp", "--purge", url=url).code == 0
+        assert inv("db.current", url=url).out.startswith("001")
 
     def test_no_database_is_created_for_an_upgrade_that_cannot_begin(
         self, small_project: SmallProject, inv: Inv

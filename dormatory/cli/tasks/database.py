@@ -84,11 +84,16 @@ def downgrade(context: Context, to: str = "-1", confirm: str = "") -> int:
     return run_in_child(current_project(context), "downgrade", f"--to={to}", *permission)
 
 
-@task(help={"to": "revision to write; default: head"})
+@task(
+    help={
+        "to": "revision to write; default: head",
+        "purge": "empty the version table first, whatever it names",
+    }
+)
 @reported
-def stamp(context: Context, to: str = "head") -> int:
+def stamp(context: Context, to: str = "head", *, purge: bool = False) -> int:
     """Write a revision into the database without running anything."""
-    return run_in_child(current_project(context), "stamp", f"--to={to}")
+    return run_in_child(current_project(context), "stamp", f"--to={to}", *enabled_flags(purge=purge))
 
 
 @task
