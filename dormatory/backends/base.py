@@ -239,6 +239,10 @@ class Backend(ABC):
         Only settings that change what a migration does are copied.
         """
 
+    def is_same_value(self, connection: Connection, declared_type: str, one: str, other: str) -> bool:  # noqa: ARG002
+        """Return whether two constant expressions give a column of a type the same value; False if that is unknown."""
+        return False
+
     # Locks between migrations, and locks of others.
 
     def upgrade_lock(

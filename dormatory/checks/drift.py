@@ -11,14 +11,14 @@ from dormatory.checks.rule import Rule
 from dormatory.schema.changes import ColumnsReordered, CoverageChanged
 from dormatory.schema.describe import object_name
 from dormatory.schema.diff import diff
-from dormatory.system.text import name_list
+from dormatory.system.text import name_list, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
     from dormatory.recording.model import Comparison, LiveDrift
-    from dormatory.schema.snapshot import Table
+    from dormatory.schema.snapshot import Snapshot, Table
 
 DRIFT = Rule(
     "drift",
@@ -53,10 +53,17 @@ def check_drift(comparison: Comparison) -> Iterator[Finding]:
 
     What no model describes, such as a view that a revision made, is a note; so is another order of columns.
     """
-    missing = _missing_tables(comparison)
+    modelled = comparison.modelled
+    if modelled is None:
+        if comparison.migrated.tables:
+            yield _no_models()
+        return
+    if comparison.left_out:
+        yield _left_out(comparison)
+    missing = _missing_tables(comparison.migrated, modelled)
     if missing:
         yield _missing_models(comparison, missing)
-    yield from _drift_findings(comparison, missing)
+    yield from _drift_findings(comparison, modelled, missing)
 
 
 LIVE_DRIFT = Rule(
@@ -93,17 +100,56 @@ MODELS_MISSING = Rule(
 )
 
 
-def _missing_tables(comparison: Comparison) -> tuple[Table, ...]:
+NO_MODELS = Rule(
+    "no-models",
+    "drift",
+    Severity.NOTE,
+    meaning="env.py passes no models to Alembic",
+    why="Nothing can tell whether the history gives what the application needs.",
+    recipe="target_metadata = Base.metadata  # in env.py, and in context.configure(target_metadata=target_metadata)",
+)
+
+
+def _no_models() -> Finding:
+    return NO_MODELS.finding(
+        "env.py passes no target_metadata to Alembic, so the history is compared with no models",
+        "pass the metadata of the models to context.configure(), if the project has models",
+    )
+
+
+LEFT_OUT = Rule(
+    "left-out-by-env",
+    "drift",
+    Severity.NOTE,
+    meaning="env.py leaves out something that differs from the models",
+    why="Its include_object, include_name, compare_type or compare_server_default says so, as to autogenerate.",
+    recipe="""
+    def include_object(item, name, kind, reflected, compare_to):
+        return not (kind == "table" and name in TABLES_OF_OTHERS)
+    """,
+)
+
+
+def _left_out(comparison: Comparison) -> Finding:
+    items = comparison.left_out
+    return LEFT_OUT.finding(
+        f"env.py leaves {quantity(len(items), 'difference')} out of the comparison with the models: {name_list(items)}",
+        "nothing to do if that is right: autogenerate leaves them out as well",
+        backend=comparison.backend,
+    )
+
+
+def _missing_tables(migrated_schema: Snapshot, modelled_schema: Snapshot) -> tuple[Table, ...]:
     """Return the tables that the models do not describe, if these are most of the tables: an import may be missing."""
-    migrated = [table for table in comparison.migrated.tables if table.partition_bound is None]
-    modelled = {table.id for table in comparison.modelled.tables}
+    migrated = [table for table in migrated_schema.tables if table.partition_bound is None]
+    modelled = {table.id for table in modelled_schema.tables}
     missing = tuple(table for table in migrated if table.id not in modelled)
     return missing if 2 * len(missing) > len(migrated) else ()
 
 
 def _missing_models(comparison: Comparison, missing: tuple[Table, ...]) -> Finding:
     count = sum(table.partition_bound is None for table in comparison.migrated.tables)
-    described = f"{count - len(missing)} of the {count} tables" if comparison.modelled.tables else "none of the tables"
+    described = f"{count - len(missing)} of the {count} tables" if count > len(missing) else "none of the tables"
     return MODELS_MISSING.finding(
         f"the models describe {described} that the history makes; not {name_list(map(object_name, missing))}",
         "import every module with models before env.py passes their metadata to Alembic",
@@ -111,9 +157,9 @@ def _missing_models(comparison: Comparison, missing: tuple[Table, ...]) -> Findi
     )
 
 
-def _drift_findings(comparison: Comparison, missing: tuple[Table, ...]) -> Iterator[Finding]:
+def _drift_findings(comparison: Comparison, modelled: Snapshot, missing: tuple[Table, ...]) -> Iterator[Finding]:
     tables = tuple(table for table in comparison.migrated.tables if table not in missing)
-    for change in diff(replace(comparison.migrated, tables=tables), comparison.modelled):
+    for change in diff(replace(comparison.migrated, tables=tables), modelled):
         if is_consequence(change):
             continue
         if isinstance(change, ColumnsReordered):

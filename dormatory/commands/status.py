@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dormatory.backends.registry import backend_for
+from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DormatoryError, RevisionNotInCheckoutError
 from dormatory.project.history import History
 from dormatory.recording.model import LiveDrift
 from dormatory.runtime import scratch
+from dormatory.schema.alignment import Equivalence, align_spelling
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.project.script import Revision
+    from dormatory.schema.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,17 @@ def live_drift(project: Project, target: Target, history: History | None = None)
             for revision in current:
                 scratch.upgrade(project, expected, revision)
             planned = scratch.read_schema(expected, version_table)
+            live = _in_spelling_of(planned, live, expected)
     except DormatoryError as error:
         return LiveDrift(current, (), str(error))
     return LiveDrift(current, diff(planned, live))
+
+
+def _in_spelling_of(planned: Snapshot, live: Snapshot, expected: Target) -> Snapshot:
+    """Return the live schema with the spelling of the history where both mean the same, as for models."""
+    backend = backend_for(expected)
+    with backend.engine(expected, writing=True).connect() as connection:
+        is_same_value = partial(backend.is_same_value, connection)
+        return align_spelling(
+            live, planned, Equivalence(dialect_by_name(expected.backend_name), is_same_value=is_same_value)
+        )

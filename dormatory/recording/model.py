@@ -203,12 +203,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The schema at the head of the history, and the schema that the models describe."""
+    """The schema at the head of the history, and the schema that the models describe, None if env.py has no models.
+
+    `left_out` is what env.py leaves out of the comparison, and would differ: `modelled` has it as `migrated` has it.
+    """
 
     backend: str
     server: str
     migrated: Snapshot
-    modelled: Snapshot
+    modelled: Snapshot | None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,59 +2,121 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateSchema
 
 from dormatory.backends.introspection import read_snapshot
-from dormatory.backends.registry import backend_for
+from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import ModelsFailedError
 from dormatory.recording.model import Comparison
+from dormatory.runtime.env_filters import read_left_out
+from dormatory.runtime.model_facts import described_types, model_facts
+from dormatory.runtime.model_supplies import copy_supplies, without_supplies
 from dormatory.runtime.runner import Runner
 from dormatory.runtime.worker import call_in_worker
+from dormatory.schema.alignment import Equivalence, align_spelling
+from dormatory.schema.left_out import LeftOut, with_left_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import Connection, MetaData
+
     from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
+    from dormatory.runtime.model_facts import ModelFacts
     from dormatory.schema.snapshot import Snapshot
 
 
 def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target, version_table: str) -> Comparison:
-    """Create the models on a scratch database; return its schema and that of one to which the history was applied."""
-    with maker() as model_database:
-        create_model_schema(project, model_database)
-        by_models, server = _read_schema(model_database, version_table)
-    by_history, _ = _read_schema(migrated, version_table)
-    return Comparison(migrated.backend_name, server, by_history, by_models)
+    """Create the models on a scratch database; return its schema and that of one to which the history was applied.
 
-
-def create_model_schema(project: Project, target: Target) -> None:
-    """Create the tables of the project's metadata, and the namespaces that they are in, on an empty database.
-
-    Raises ModelsFailedError if the database refuses them.
+    What means the same is spelt the same in both, and what env.py leaves out is the same.
     """
-    call_in_worker(project, _create_model_schema, project, target)
+    backend = backend_for(migrated)
+    with backend.engine(migrated, writing=False).connect() as connection:
+        by_history, server = read_snapshot(connection, ignore=(version_table,)), backend.version(connection)
+    try:
+        with maker() as model_database:
+            facts = create_model_schema(project, model_database)
+            by_models = _aligned_schema(model_database, version_table, by_history, facts)
+    except ModelsFailedError:
+        if not backend.has_namespaces:
+            raise
+        with maker() as model_database:
+            supplies = copy_supplies(migrated, model_database, version_table)
+            facts = create_model_schema(project, model_database, has_supplies=True)
+            by_models = without_supplies(_aligned_schema(model_database, version_table, by_history, facts), supplies)
+    if not facts.is_known:
+        return Comparison(migrated.backend_name, server, by_history, None)
+    left_out = _tables_not_compared(by_history, facts)
+    if facts.has_filters and by_models != by_history:
+        left_out += read_left_out(project, migrated)
+    by_models, differing = with_left_out(by_models, by_history, left_out)
+    return Comparison(migrated.backend_name, server, by_history, by_models, tuple(map(str, differing)))
 
 
-def _create_model_schema(project: Project, target: Target) -> None:
-    backend = backend_for(target)
-    with backend.engine(target, writing=True).connect() as connection:
-        metadatas = Runner(project, target=target, connection=connection).environment().metadata
+def _aligned_schema(model_database: Target, version_table: str, by_history: Snapshot, facts: ModelFacts) -> Snapshot:
+    """Return the schema of the models in the spelling of the history."""
+    backend = backend_for(model_database)
+    with backend.engine(model_database, writing=True).connect() as connection:
+        equivalence = Equivalence(
+            dialect_by_name(model_database.backend_name),
+            facts.names,
+            facts.derived_lengths,
+            partial(backend.is_same_value, connection),
+        )
+        by_models = align_spelling(read_snapshot(connection, ignore=(version_table,)), by_history, equivalence)
         connection.rollback()
+    return by_models
+
+
+def _tables_not_compared(by_history: Snapshot, facts: ModelFacts) -> tuple[LeftOut, ...]:
+    """Return the tables in namespaces that Alembic does not compare without `include_schemas`."""
+    if facts.namespaces is None:
+        return ()
+    return tuple(LeftOut("table", table.id) for table in by_history.tables if table.namespace not in facts.namespaces)
+
+
+def create_model_schema(project: Project, target: Target, *, has_supplies: bool = False) -> ModelFacts:
+    """Create the tables of the project's metadata, and the namespaces that they are in; return facts of the models.
+
+    The database is empty, or holds what copy_supplies() gave it. Raises ModelsFailedError if it refuses the models.
+    """
+    return call_in_worker(project, _create_model_schema, project, target, has_supplies)
+
+
+def _create_model_schema(project: Project, target: Target, has_supplies: bool) -> ModelFacts:  # noqa: FBT001  # a worker gets positional arguments
+    backend = backend_for(target)
+    options: dict[str, Any] = {}
+
+    def keep_options(context: MigrationContext) -> None:
+        options.update(context.opts)
+
+    with backend.engine(target, writing=True).connect() as connection:
+        Runner(project, target=target, connection=connection).inspect(keep_options, loads_revisions=True)
+        connection.rollback()
+        given = options.get("target_metadata") or ()
+        metadatas = given if isinstance(given, (list, tuple)) else (given,)
         try:
-            for metadata in metadatas:
-                for name in filter(None, metadata._schemas if backend.has_namespaces else ()):  # noqa: SLF001  # MetaData has no public list of them
-                    connection.execute(CreateSchema(name, if_not_exists=True))
-                metadata.create_all(connection)
-            connection.commit()
+            for name in described_types(metadatas, connection.dialect) if has_supplies else ():
+                connection.exec_driver_sql(f"DROP TYPE IF EXISTS {name} CASCADE")  # the models make it themselves
+            _create_all(connection, metadatas, has_namespaces=backend.has_namespaces)
         except SQLAlchemyError as error:
             reason = next(iter(target.mask(str(getattr(error, "orig", None) or error)).splitlines()), "")
             raise ModelsFailedError(reason) from error
+        namespace = connection.dialect.default_schema_name if backend.has_namespaces else None
+        return model_facts(metadatas, options, connection.dialect, namespace)
 
 
-def _read_schema(target: Target, version_table: str) -> tuple[Snapshot, str]:
-    backend = backend_for(target)
-    with backend.engine(target, writing=False).connect() as connection:
-        return read_snapshot(connection, ignore=(version_table,)), backend.version(connection)
+def _create_all(connection: Connection, metadatas: Sequence[MetaData], *, has_namespaces: bool) -> None:
+    for metadata in metadatas:
+        for name in filter(None, metadata._schemas if has_namespaces else ()):  # noqa: SLF001  # MetaData has no public list of them
+            connection.execute(CreateSchema(name, if_not_exists=True))
+        metadata.create_all(connection)
+    connection.commit()

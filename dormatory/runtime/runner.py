@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -25,19 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from alembic.runtime.migration import MigrationContext, RevisionStep
-    from sqlalchemy import Connection, MetaData
+    from sqlalchemy import Connection
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.runtime.progress import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class AlembicEnvironment:
-    """What an env.py configures: the metadata of the models, and the version table."""
-
-    metadata: tuple[MetaData, ...]
-    version_table: str
 
 
 class Runner:
@@ -138,20 +129,26 @@ class Runner:
         self._run_env(read_heads, dont_mutate=True)
         return tuple(sorted(found))
 
-    def environment(self) -> AlembicEnvironment:
-        """Return what the project's env.py configures."""
-        found: list[MigrationContext] = []
+    def inspect(self, function: Callable[[MigrationContext], None], *, loads_revisions: bool = False) -> None:
+        """Call a function with Alembic's context inside env.py, while its connection is open; nothing is migrated.
 
-        def keep_context(_heads: tuple[str, ...], context: MigrationContext) -> list[Any]:
-            found.append(context)
+        With `loads_revisions` they are imported before, as for autogenerate: some models are imported by them alone.
+        """
+
+        def call(_heads: tuple[str, ...], context: MigrationContext) -> list[Any]:
+            if loads_revisions:
+                self.script.get_revisions("heads")
+            function(context)
             return []
 
-        self._run_env(keep_context, dont_mutate=True)
-        opts = found[0].opts
-        metadata = opts.get("target_metadata") or ()
-        several = metadata if isinstance(metadata, (list, tuple)) else (metadata,)
+        self._run_env(call, dont_mutate=True)
+
+    def version_table(self) -> str:
+        """Return the version table that the project's env.py configures, with its namespace if it has one."""
+        found: list[MigrationContext] = []
+        self.inspect(found.append)
         table, namespace = found[0].version_table, found[0].version_table_schema
-        return AlembicEnvironment(tuple(several), f"{namespace}.{table}" if namespace else table)
+        return f"{namespace}.{table}" if namespace else table
 
     def write_revision(self, message: str, *, autogenerate: bool) -> Path | None:
         """Write the next revision and return its file, or None if there was nothing to write."""

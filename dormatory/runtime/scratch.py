@@ -85,7 +85,7 @@ def _upgrade(project: Project, target: Target, revision: str) -> None:
 
 def _version_table(project: Project, target: Target) -> str:
     with backend_for(target).engine(target, writing=False).connect() as connection:
-        return Runner(project, target=target, connection=connection).environment().version_table
+        return Runner(project, target=target, connection=connection).version_table()
 
 
 def _current_revisions(project: Project, target: Target) -> tuple[str, ...]:

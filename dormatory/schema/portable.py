@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 from dormatory.sql.expression import portable_expression, portable_index_key
 from dormatory.sql.lexer import tokenize
+from dormatory.sql.meaning import stored_default, without_null_check
 from dormatory.sql.normal_form import NULL
-from dormatory.sql.types import NUMBER_FAMILIES, portable_type
+from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,11 +20,6 @@ if TYPE_CHECKING:
     from dormatory.sql.dialect import Dialect
     from dormatory.sql.normal_form import Node
 
-_TRUE_WORDS = frozenset({"1", "t", "true", "y", "yes", "on"})
-_STRICT_OPERATORS = frozenset(
-    {"=", "<>", "<", "<=", ">", ">=", "like", "ilike", "not like", "not ilike", "+", "-", "*", "/"}
-)
-_STRICT_FUNCTIONS = frozenset({"abs", "json_valid", "length", "lower", "round", "substr", "trim", "upper"})
 _DEFAULT_COLLATIONS = frozenset({"C", "POSIX", "ucs_basic", "default", "BINARY"})
 _INDEX_METHOD = re.compile(r"(?:UNIQUE )?USING (\w+) ")
 _TABLE_KINDS = {"partitioned table": "table"}
@@ -124,7 +118,7 @@ class _TableConverter:
             column.name.lower(),
             family,
             column.nullable,
-            None if default is None or has_sequence_default else _normal_default(default, family),
+            None if default is None or has_sequence_default else stored_default(default, family),
             self._is_autoincrement(column, has_sequence_default=has_sequence_default),
             self._expression(column.generated) if column.generated else None,
             collation,
@@ -189,51 +183,11 @@ class _TableConverter:
         return portable_expression(text, self._dialect, self._types)
 
 
-def without_null_check(node: Node) -> Node:
-    """Return a CHECK without `x IS NULL OR`: it passes for NULL anyway."""
-    if node[0] != "or" or len(node) != 3:  # noqa: PLR2004  # OR and its two sides
-        return node
-    for one, other in ((node[1], node[2]), (node[2], node[1])):
-        is_null = isinstance(one, tuple) and one[0] == "is" and one[2] == NULL
-        if is_null and isinstance(other, tuple) and _is_strict_in(other, one[1]):
-            return other
-    return node
-
-
-def _is_strict_in(node: Node | str, unknown: Node | str) -> bool:
-    """Return whether an expression is surely NULL when the given part of it is."""
-    if node == unknown or isinstance(node, str):
-        return node == unknown
-    if node[0] in {"in", "not in"}:
-        return _is_strict_in(node[1], unknown)
-    is_strict = node[0] in _STRICT_OPERATORS or (node[0] == "call" and node[1] in _STRICT_FUNCTIONS)
-    return is_strict and any(_is_strict_in(item, unknown) for item in node[1:])
-
-
 def _bare_type_name(declared: str, dialect: Dialect) -> str:
     """Return the name of a user-defined type without namespace and quotes, "" for an array: that is another type."""
     tokens = tokenize(declared, dialect)
     named = [token for token in tokens if token.is_name]
     return named[-1].text if named and not declared.endswith("]") else ""
-
-
-def _normal_default(node: Node, family: str) -> Node | None:
-    """Return a default as the column stores it: '0' and 0 are one number, false and 0 one boolean."""
-    if node == NULL:
-        return None
-    if node[0] not in {"string", "number"}:
-        return node
-    text = str(node[1])
-    if family == "boolean":
-        return ("number", "1" if text.lower() in _TRUE_WORDS else "0")
-    try:
-        if family in NUMBER_FAMILIES:
-            return ("number", f"{Decimal(text).normalize():f}")
-        if family == "json":
-            return ("string", json.dumps(json.loads(text), sort_keys=True))
-    except (InvalidOperation, ValueError):
-        pass  # no value of the type: compare the text
-    return ("string", text)
 
 
 def _reference_node(constraint: Constraint) -> Node:

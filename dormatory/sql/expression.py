@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dormatory.sql.cursor import SQLParseError, TokenCursor
 from dormatory.sql.lexer import Token, TokenKind, render, tokenize
@@ -18,6 +18,8 @@ from dormatory.sql.normal_form import (
     Node,
     call_node,
     cast_node,
+    exact_call_node,
+    exact_cast_node,
     logical_node,
     membership,
     negation,
@@ -26,7 +28,7 @@ from dormatory.sql.normal_form import (
 from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dormatory.sql.dialect import Dialect
 
@@ -55,24 +57,37 @@ _KEYWORD_NODES |= {"current_date": TODAY, "current_time": TIME_OF_DAY, "localtim
 _LOWEST_PRECEDENCE = 0
 
 
+class FormRules(NamedTuple):
+    """Which calls and which casts become equal nodes."""
+
+    call: Callable[[str, list[Node]], Node]
+    cast: Callable[..., Node]
+
+
+PORTABLE = FormRules(call_node, cast_node)  # what means the same to an application on two backends
+EXACT = FormRules(exact_call_node, exact_cast_node)  # what always gives the same value on one backend
+
+
 @lru_cache(maxsize=4096)
-def portable_expression(sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset()) -> Node:
+def portable_expression(
+    sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset(), rules: FormRules = PORTABLE
+) -> Node:
     """Return the portable form of an expression; one that cannot be parsed equals only the same text.
 
     `columns` are the names and portable types of the columns that it may name: `x` and `x = 1` mean the same if x is
     boolean, and a cast from one integer type to another changes nothing.
     """
-    node, rest = portable_index_key(sql, dialect, columns)
+    node, rest = portable_index_key(sql, dialect, columns, rules)
     return ("text", render(tokenize(sql, dialect), dialect)) if rest else node
 
 
 @lru_cache(maxsize=4096)
 def portable_index_key(
-    sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset()
+    sql: str, dialect: Dialect, columns: frozenset[tuple[str, str]] = frozenset(), rules: FormRules = PORTABLE
 ) -> tuple[Node, tuple[str, ...]]:
     """Return the expression at the beginning of a text, and the words after it, such as DESC in the key of an index."""
     tokens = tokenize(sql, dialect)
-    parser = _ExpressionParser(tokens, dialect, dict(columns))
+    parser = _ExpressionParser(tokens, dialect, dict(columns), rules)
     try:
         node = parser.parse_expression()
     except SQLParseError:
@@ -83,11 +98,11 @@ def portable_index_key(
 class _ExpressionParser(TokenCursor):
     """Parses an expression by the precedence of its operators, and simplifies it at the same time."""
 
-    __slots__ = ("_dialect", "_types")
+    __slots__ = ("_dialect", "_rules", "_types")
 
-    def __init__(self, tokens: Sequence[Token], dialect: Dialect, types: Mapping[str, str]) -> None:
+    def __init__(self, tokens: Sequence[Token], dialect: Dialect, types: Mapping[str, str], rules: FormRules) -> None:
         super().__init__(tokens)
-        self._dialect, self._types = dialect, types
+        self._dialect, self._types, self._rules = dialect, types, rules
 
     def parse_expression(self, floor: int = _LOWEST_PRECEDENCE) -> Node:
         """Return the longest expression whose operators bind more tightly than `floor`."""
@@ -149,7 +164,7 @@ class _ExpressionParser(TokenCursor):
             self.accept(side)
             items = self._parse_list(")") if self.accept("from") else self._parse_list(")")[::-1]
             return ("call", _FUNCTION_ALIASES[side], *items)
-        return call_node(_FUNCTION_ALIASES.get(name, name), self._parse_list(")"))
+        return self._rules.call(_FUNCTION_ALIASES.get(name, name), self._parse_list(")"))
 
     def _parse_case(self) -> Node:
         parts: list[Node | str] = [] if self.word == "when" else [self.parse_expression()]
@@ -167,7 +182,7 @@ class _ExpressionParser(TokenCursor):
             self.accept("::")
             return self._parse_cast(left)
         if word == "at" and self.accept("at", "time", "zone"):
-            return call_node("timezone", [self.parse_expression(_HIGHEST_PRECEDENCE), left])
+            return self._rules.call("timezone", [self.parse_expression(_HIGHEST_PRECEDENCE), left])
         if word == "collate" and self.accept("collate"):
             return ("collate", left, self.take().text.lower())
         if word in {"is", "isnull", "notnull", "in", "not", "between", "like", "ilike", "not like", "not ilike"}:
@@ -260,7 +275,7 @@ class _ExpressionParser(TokenCursor):
         if closing:
             self.expect(closing)
         to = portable_type(" ".join(words))
-        return inner if to == "integer" == self._type_of(inner) else cast_node(inner, to, is_array=is_array)
+        return inner if to == "integer" == self._type_of(inner) else self._rules.cast(inner, to, is_array=is_array)
 
     def _type_of(self, node: Node) -> str | None:
         return self._types.get(str(node[1])) if node[0] == "name" else None

@@ -19,7 +19,10 @@ ZERO: Node = ("number", "0")
 
 _OPPOSITES = {"=": "<>", "<": ">=", ">": "<=", "in": "not in", "is": "is not", "like": "not like", "ilike": "not ilike"}
 _OPPOSITES |= {opposite: word for word, opposite in _OPPOSITES.items()}
+_TRANSACTION_CLOCKS = frozenset({"now", "transaction_timestamp"})
 _CLOCK_FUNCTIONS = frozenset({"now", "transaction_timestamp", "statement_timestamp", "clock_timestamp"})
+_SQLITE_CLOCKS = {"datetime": NOW, "date": TODAY, "time": TIME_OF_DAY}
+_ROUNDING_TYPES = frozenset({"char", "date", "interval", "time", "timestamp"})  # a cast to one cuts some literals
 _RANDOM_FUNCTIONS = frozenset({"gen_random_uuid", "uuid_generate_v4", "uuidv4"})
 _SIXTEEN_BYTES: Node = ("call", "hex", ("call", "randomblob", ("number", "16")))
 
@@ -78,3 +81,29 @@ def call_node(name: str, items: list[Node]) -> Node:
         return RANDOM_KEY
     node: Node = ("call", name, *items)
     return RANDOM_KEY if node in {_SIXTEEN_BYTES, ("call", "lower", RANDOM_KEY)} else node
+
+
+def exact_cast_node(node: Node, to: str, *, is_array: bool) -> Node:
+    """Return a cast of one backend, or the operand itself if the value stays the same in every type of column."""
+    cast: Node = ("cast", node, to + "[]" * is_array)
+    if node in {NOW, TODAY, TIME_OF_DAY}:
+        return {"timestamp": node, "date": TODAY, "time": TIME_OF_DAY}.get(to, cast)
+    if "(" in to:
+        return cast
+    if to == "text" or node in {NULL, ("array",)}:
+        return node
+    if node[0] not in {"string", "number"} or is_array:
+        return node if node[0] == "string" else cast
+    if to in NUMBER_FAMILIES:
+        is_kept = to != "integer" or str(node[1]).strip().lstrip("+-").isdigit()
+        return ("number", str(node[1]).strip()) if is_kept else cast
+    return cast if to in _ROUNDING_TYPES else node
+
+
+def exact_call_node(name: str, items: list[Node]) -> Node:
+    """Return a call on one backend: only functions that always give the same are one node."""
+    if name in _TRANSACTION_CLOCKS and not items:
+        return NOW
+    if items == [("string", "now")] and name in _SQLITE_CLOCKS:
+        return _SQLITE_CLOCKS[name]
+    return ("call", name, *items)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dormatory.sql.dialect import Dialect
 
 _FAMILIES = {
     "integer": "int, int2, int4, int8, integer, smallint, mediumint, bigint, tinyint, serial, bigserial, smallserial",
@@ -31,6 +35,13 @@ _SUBSTITUTES = {
     "uuid": frozenset({"char(32)", "char(36)", "varchar(32)", "varchar(36)", "binary(16)"}),
     "interval": frozenset({"timestamp"}),  # SQLAlchemy stores it as a moment, counted from 1970
 }
+# The rules of SQLite, in their order; a type without any of these words has the affinity NUMERIC.
+_AFFINITIES = (
+    (("INT",), "INTEGER"),
+    (("CHAR", "CLOB", "TEXT"), "TEXT"),
+    (("BLOB",), "BLOB"),
+    (("REAL", "FLOA", "DOUB"), "REAL"),
+)
 
 
 @lru_cache(maxsize=4096)
@@ -56,3 +67,30 @@ def portable_type(declared: str) -> str:
 def is_equivalent_type(sqlite: str, postgresql: str) -> bool:
     """Return whether a portable type of SQLite and one of PostgreSQL are the same to an application."""
     return sqlite == postgresql or sqlite in _SUBSTITUTES.get(postgresql, ())
+
+
+def is_same_declared_type(one: str, other: str, dialect: Dialect) -> bool:
+    """Return whether two types of one backend, as declared, make the same column.
+
+    Where a column holds any value, a type is no more than an affinity (https://sqlite.org/datatype3.html) and a promise
+    to readers: they are the same if both agree, and a length counts where both have one.
+    """
+    if one == other or dialect.has_static_types:
+        return one == other
+    if _affinity(one) != _affinity(other):
+        return False
+    if portable_type(one) == portable_type(other):
+        return True
+    lengths = varchar_length(one), varchar_length(other)
+    return "" in lengths and None not in lengths
+
+
+def varchar_length(declared: str) -> str | None:
+    """Return the length of a VARCHAR, "" if it has none; None for another type."""
+    name, _, length = declared.lower().partition("(")
+    return length.rstrip(" )") if _FAMILY_BY_NAME.get(name.strip()) == "varchar" else None
+
+
+def _affinity(declared: str) -> str:
+    name = declared.upper()
+    return next((affinity for words, affinity in _AFFINITIES if any(word in name for word in words)), "NUMERIC")

@@ -169,6 +169,16 @@ def check_models(given: tuple[Snapshot, Snapshot]) -> Iterable[Finding]:
     return check_drift(Comparison("postgresql", "PostgreSQL 18.0", *given))
 
 
+def check_left_out(left_out: tuple[str, ...]) -> Iterable[Finding]:
+    """Compare equal schemas, of which env.py leaves something out."""
+    return check_drift(Comparison("postgresql", "PostgreSQL 18.0", BEFORE, BEFORE, left_out))
+
+
+def check_models_of_env(modelled: Snapshot | None) -> Iterable[Finding]:
+    """Compare a migrated schema with the models that env.py passes."""
+    return check_drift(Comparison("postgresql", "PostgreSQL 18.0", BEFORE, modelled))
+
+
 def check_live_database(changes: tuple[Change, ...]) -> Iterable[Finding]:
     """Check a live database with these differences from the history."""
     return check_live_drift(LiveDrift(("002",), changes), "postgresql")
@@ -202,6 +212,8 @@ SCHEMA: Mapping[str, RulePair] = {
     "outside-models": RulePair(
         check_models, (replace(BEFORE, views=(View("public", "v", "SELECT 1"),)), BEFORE), (MANY, BEFORE)
     ),
+    "left-out-by-env": RulePair(check_left_out, ("table celery_taskmeta",), ()),
+    "no-models": RulePair(check_models_of_env, None, BEFORE),
     "column-order": RulePair(check_models, (BEFORE, Snapshot(tables=(REORDERED, B))), (BEFORE, MANY)),
     "live-drift": RulePair(check_live_database, LEFTOVER, COLUMNS_MOVED),
     "parity": RulePair(check_backends, (WIDER, ()), (WIDER, (COMMENT,))),

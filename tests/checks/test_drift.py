@@ -167,7 +167,7 @@ def compare_schemas(case: Case, one: Target, other: Target) -> Comparison:
                 if statements.strip():
                     _execute(connection, statements)
             sides.append(read_snapshot(connection))
-    return Comparison(one.backend_name, "", *sides)
+    return Comparison(one.backend_name, "", sides[0], sides[1])
 
 
 def _execute(connection: Connection, script: str) -> None:
@@ -244,6 +244,7 @@ def test_live_drift_is_reported_with_the_revision_it_was_compared_at() -> None:
     case = Case("", ROOM, "", "ALTER TABLE room ADD COLUMN extra integer")
     with scratch_sqlite() as one, scratch_sqlite() as other:
         sides = compare_schemas(case, one, other)
+    assert sides.modelled is not None
     changes = diff(sides.migrated, sides.modelled)
     findings = list(check_live_drift(LiveDrift(("007",), changes), "sqlite"))
     assert [finding.message for finding in findings] == [

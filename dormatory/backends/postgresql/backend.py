@@ -168,6 +168,24 @@ class PostgreSQLBackend(Backend):
         """Execute many statements in the transaction of the connection."""
         open_cursor(connection).execute(text)
 
+    def is_same_value(self, connection: Connection, declared_type: str, one: str, other: str) -> bool:
+        """Let the server store both in a generated column, which refuses what is not immutable."""
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  # a backend loads without it
+
+        columns = (
+            f"{name} {declared_type} GENERATED ALWAYS AS ({it}) STORED" for name, it in (("a", one), ("b", other))
+        )
+        point = connection.begin_nested()
+        try:
+            connection.exec_driver_sql(f"CREATE TEMPORARY TABLE stored ({', '.join(columns)})")
+            connection.exec_driver_sql("INSERT INTO stored DEFAULT VALUES")
+            query = "SELECT a::text IS NOT DISTINCT FROM b::text FROM stored"  # as text: 'a' and 'A' are one citext
+            return bool(connection.exec_driver_sql(query).scalar())
+        except DBAPIError:
+            return False
+        finally:
+            point.rollback()
+
     def driver_module(self, driver: str) -> str:
         """Return the module; SQLAlchemy's default is psycopg 3 since its version 2.1, psycopg2 before."""
         import sqlalchemy  # noqa: PLC0415  # a backend loads without it

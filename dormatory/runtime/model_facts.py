@@ -1,0 +1,87 @@
+"""What the metadata of a project says, and a database created from it does not show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Enum
+from sqlalchemy.sql.schema import DEFAULT_NAMING_CONVENTION
+
+from dormatory.runtime.env_filters import has_filters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Dialect, MetaData, Table
+
+    from dormatory.schema.alignment import PartName
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Facts about the models of a project.
+
+    `is_known` is false if env.py passes no metadata. `names` and `derived_lengths` are those of Equivalence.
+    `namespaces` are those that Alembic compares, None for all; `has_filters` tells whether env.py has functions that
+    may leave out more.
+    """
+
+    is_known: bool
+    names: frozenset[PartName]
+    derived_lengths: frozenset[PartName]
+    namespaces: frozenset[str | None] | None
+    has_filters: bool
+
+
+def model_facts(
+    metadatas: Sequence[MetaData], options: dict[str, Any], dialect: Dialect, default_namespace: str | None
+) -> ModelFacts:
+    """Return the facts of the metadata and the options that env.py passes to Alembic."""
+    tables = {
+        (table.schema or default_namespace, table.name): table
+        for metadata in metadatas
+        for table in metadata.tables.values()
+    }
+    return ModelFacts(
+        is_known=bool(metadatas),
+        names=frozenset((key, name) for key, table in tables.items() for name in _chosen_names(table, dialect)),
+        derived_lengths=frozenset(
+            (key, column.name)
+            for key, table in tables.items()
+            for column in table.columns
+            if isinstance(column.type, Enum) or isinstance(getattr(column.type, "impl", None), Enum)
+        ),
+        namespaces=None
+        if options.get("include_schemas")
+        else frozenset({default_namespace, *(key[0] for key in tables)}),
+        has_filters=has_filters(options),
+    )
+
+
+def _chosen_names(table: Table, dialect: Dialect) -> Iterator[str]:
+    """Yield the names of constraints and indexes that the models or their naming convention give."""
+    preparer: Any = dialect.identifier_preparer
+    for constraint in table.constraints:
+        if constraint.name is not None and (name := preparer.format_constraint(constraint, _alembic_quote=False)):
+            yield name
+    for index in table.indexes:
+        is_chosen = table.metadata.naming_convention is not DEFAULT_NAMING_CONVENTION or not _is_conventional(index)
+        if is_chosen and index.name is not None:
+            yield preparer.format_constraint(index, _alembic_quote=False)
+
+
+def _is_conventional(index: Any) -> bool:
+    """Return whether SQLAlchemy made the name of an index by its own convention, for `index=True`."""
+    return type(index.name).__name__ == "conv"
+
+
+def described_types(metadatas: Sequence[MetaData], dialect: Dialect) -> tuple[str, ...]:
+    """Return the enumerations and domains that the models create, as SQL names them."""
+    found: dict[str, None] = {}
+    preparer: Any = dialect.identifier_preparer
+    for column in (column for metadata in metadatas for table in metadata.tables.values() for column in table.columns):
+        stored: Any = column.type.dialect_impl(dialect)
+        if getattr(stored, "create_type", False) and getattr(stored, "name", None):
+            found[preparer.format_type(stored)] = None
+    return tuple(found)
