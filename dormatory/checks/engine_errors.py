@@ -120,7 +120,9 @@ def engine_error_finding(error: DormatoryError, *, backend: str = "", root: Path
     if root is not None and location.path:
         location = replace(location, path=str(root / location.path))
     rule = _RULE_BY_ERROR[type(error)]
-    return rule.finding(f"{error.what} ({error.why})", error.fix, backend=backend, location=location)
+    # the name of a scratch database says nothing, and differs between two attempts
+    what = "env.py did not go to the database that it was given" if rule is WRONG_DATABASE else error.what
+    return rule.finding(f"{what} ({error.why})", error.fix, backend=backend, location=location)
 
 
 def broken_history_finding(error: BrokenHistoryError) -> Finding:
@@ -130,8 +132,5 @@ def broken_history_finding(error: BrokenHistoryError) -> Finding:
 
 def unsupported_backend_finding(backend: str, ini: Path) -> Finding:
     """Return the finding for a project that declares that it does not run on a backend."""
-    message, hint = (
-        f"this project does not support {backend}, so nothing was played there",
-        "its setting backends says so",
-    )
-    return BACKEND_NOT_SUPPORTED.finding(message, hint, backend=backend, location=Location(str(ini)))
+    message = f"nothing was played on {backend}: the setting backends does not name it"
+    return BACKEND_NOT_SUPPORTED.finding(message, "", backend=backend, location=Location(str(ini)))

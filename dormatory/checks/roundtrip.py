@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.drift import COLUMN_ORDER
+from dormatory.checks.failure_hints import failure_hint
 from dormatory.checks.finding import Severity
 from dormatory.checks.revision_files import NO_DOWNGRADE, NO_DOWNGRADES
 from dormatory.checks.rule import Rule
@@ -221,7 +222,8 @@ def _failure_finding(failure: Failure, direction: Direction, revision: Revision,
         hint = "name what creates the tables it starts from: baseline in [dormatory] of the ini file"
         return _finding(NO_PATH_FROM_EMPTY, revision, recording, message, hint, location=failure.location)
     rule, message = _FAILURE_RULES[direction], f"the {direction.value} failed: {failure.why}"
-    return _finding(rule, revision, recording, message, failure.fix, location=failure.location)
+    hint = failure_hint(failure, direction)
+    return _finding(rule, revision, recording, message, hint, location=failure.location)
 
 
 def _is_missing_downgrade(failure: Failure) -> bool:

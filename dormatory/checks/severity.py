@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
-from dormatory.errors import MissingProjectError
+from dormatory.errors import InvalidSettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,10 +37,10 @@ def apply_settings(findings: Iterable[Finding], settings: Settings, history: His
 
 
 def refuse_unknown_rules(settings: Settings, file: Path) -> None:
-    """Raise MissingProjectError for a rule or a severity in the settings that does not exist."""
+    """Raise InvalidSettingError for a rule or a severity in the settings that does not exist."""
     for rule, severity in settings.severities:
         if rule not in RULES:
-            raise MissingProjectError(file, f"severities names a rule {rule}, which there is not")
+            raise InvalidSettingError(file, f"severities names a rule {rule}, which there is not")
         if severity not in (*_SEVERITIES, OFF):
             known = ", ".join((*_SEVERITIES, OFF))
-            raise MissingProjectError(file, f"{severity} is no severity of {rule}; it may be {known}")
+            raise InvalidSettingError(file, f"{severity} is no severity of {rule}; it may be {known}")

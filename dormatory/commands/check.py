@@ -93,7 +93,7 @@ def check_project(
 ) -> tuple[Outcome, tuple[Recording, ...]]:
     """Check a project and return the outcome with the recordings of the replays; a broken history is not replayed.
 
-    Raises EmptyHistoryError, UnknownReferenceError, UnknownRevisionError, MissingProjectError if a setting names no
+    Raises EmptyHistoryError, UnknownReferenceError, UnknownRevisionError, InvalidSettingError if a setting names no
     rule, UnreadableAcceptedFileError, and the error of a backend that cannot run.
     """
     refuse_unknown_rules(project.settings, project.ini)

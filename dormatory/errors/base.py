@@ -21,7 +21,7 @@ class DormatoryError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the error pass from one process to another; of causes, only what a revision declares matters there."""
         cause = self.__cause__
-        kept_cause = NotImplementedError(str(cause)) if isinstance(cause, NotImplementedError) else None
+        kept_cause = NotImplementedError(str(cause)) if declares_no_way_back(cause) else None
         return _restore_error, (type(self), self.args, self.__dict__, kept_cause)
 
 
@@ -32,3 +32,14 @@ def _restore_error(
     error.__dict__.update(attributes)
     error.__cause__ = cause
     return error
+
+
+def declares_no_way_back(cause: BaseException | None) -> bool:
+    """Return whether an exception is the NotImplementedError of a revision; that of a library declares nothing."""
+    if not isinstance(cause, NotImplementedError):
+        return False
+    innermost = cause.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    module = innermost.tb_frame.f_globals.get("__name__", "") if innermost else ""
+    return module.partition(".")[0] not in {"alembic", "sqlalchemy"}

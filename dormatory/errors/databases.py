@@ -157,7 +157,8 @@ class WrongDatabaseError(DatabaseFailedError):
         super().__init__(
             f"env.py did not go to {masked_url}",
             why=why,
-            fix="name the variable it takes its URL from: url_variable in [dormatory] of the ini file",
+            fix="name the variable that holds its URL (url_variable in [dormatory] of the ini file), or let it use the "
+            'connection that Alembic hands it: context.config.attributes.get("connection")',
         )
 
 

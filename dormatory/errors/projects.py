@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dormatory.errors.base import DormatoryError
@@ -17,10 +18,18 @@ if TYPE_CHECKING:
 class MissingProjectError(DormatoryError):
     """There is no Alembic project at the configured place."""
 
-    def __init__(self, ini: Path, why: str) -> None:
+    def __init__(self, ini: Path, why: str, *, fix: str = "set ALEMBIC_CONFIG to the alembic.ini to use") -> None:
         self.ini = ini
+        super().__init__(f"{ini} is no Alembic configuration", why=why, fix=fix)
+
+
+class InvalidSettingError(DormatoryError):
+    """A setting of the project is unknown, or has a value that it cannot have."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        self.ini = file
         super().__init__(
-            f"{ini} is no Alembic configuration", why=why, fix="set ALEMBIC_CONFIG to the alembic.ini to use"
+            f"the settings in {file} are not usable", why=why, fix="correct it in the section dormatory of that file"
         )
 
 
@@ -81,9 +90,10 @@ class CircularModelsError(DormatoryError):
 
 
 class RevisionFailedError(DormatoryError):
-    """A revision raised an error."""
+    """A revision raised an error; `usual_fix` is for one of which nothing more is known."""
 
     is_failure = True
+    usual_fix = "nothing of it was kept; correct the revision or the rows, then run the command again"
 
     def __init__(self, location: Location, reason: str, *, fix: str) -> None:
         self.location = location
@@ -162,10 +172,13 @@ class EnvironmentFailedError(DormatoryError):
 
     def __init__(self, location: Location | None, reason: str) -> None:
         self.location = location or NOWHERE
+        missing = re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", reason)
         super().__init__(
             f"env.py failed at {location or 'env.py'}",
             why=reason,
-            fix="check that plain Alembic runs here: python -m alembic current",
+            fix=f"install what has the module {missing[1]}, or name its directory in prepend_sys_path"
+            if missing
+            else "check that plain Alembic runs here: python -m alembic current",
         )
 
 

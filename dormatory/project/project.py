@@ -64,7 +64,9 @@ class Project:
         options = _read_options(ini)
         location = options.get("script_location")
         if not location:
-            raise MissingProjectError(ini, "it names no script_location")
+            near = "%(here)s" if (ini.parent / "env.py").exists() else "%(here)s/alembic"
+            fix = f"add below [alembic]: script_location = {near}; or set ALEMBIC_CONFIG to another ini"
+            raise MissingProjectError(ini, "it names no script_location", fix=fix)
         prepended = _split_paths("prepend_sys_path", options)
         scripts = _resolve_location(location, ini.parent, prepended)
         if not scripts.is_dir():
@@ -114,7 +116,8 @@ def _read_options(ini: Path) -> dict[str, str]:
     except FileNotFoundError as error:
         raise MissingProjectError(ini, "there is no such file") from error
     except (OSError, UnicodeError, KeyError, configparser.Error, tomllib.TOMLDecodeError) as error:
-        raise MissingProjectError(ini, f"it does not read as a configuration: {error}".splitlines()[0]) from error
+        why = f"it does not read as a configuration: {error}".splitlines()[0]
+        raise MissingProjectError(ini, why, fix="correct that, or set ALEMBIC_CONFIG to another ini") from error
 
 
 def _expand(value: Any, ini: Path) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.names import BACKEND_NAMES, validate_backend_name
-from dormatory.errors import MissingProjectError
+from dormatory.errors import InvalidSettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,17 +66,17 @@ class Settings:
     def read(cls, ini: Path) -> Settings:
         """Return the settings in or next to an Alembic configuration; without any, the defaults.
 
-        Raises MissingProjectError for an unknown key, UnsupportedBackendError for an unknown backend.
+        Raises InvalidSettingError for an unknown key, UnsupportedBackendError for an unknown backend.
         """
         file, given = _read_section(ini)
         if unknown := sorted(given.keys() - set(cls.__slots__)):
-            raise MissingProjectError(
+            raise InvalidSettingError(
                 file, f"{SECTION} has no setting {unknown[0]}; it knows {', '.join(cls.__slots__)}"
             )
         try:
             found = cls(**{key: _parse_value(key, value) for key, value in given.items()})
         except ValueError as error:
-            raise MissingProjectError(file, str(error)) from error
+            raise InvalidSettingError(file, str(error)) from error
         for name in found.backends:
             validate_backend_name(name)
         return found
@@ -99,7 +99,7 @@ def _read_section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
             try:
                 return file, tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get(SECTION, {})
             except (UnicodeError, tomllib.TOMLDecodeError) as error:
-                raise MissingProjectError(
+                raise InvalidSettingError(
                     file, f"it does not read as a configuration: {error}".splitlines()[0]
                 ) from error
     return ini, {}

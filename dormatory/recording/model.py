@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from dormatory.errors.base import declares_no_way_back
 from dormatory.errors.location import NOWHERE, Location
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot
@@ -103,7 +104,7 @@ class Failure:
     @classmethod
     def from_error(cls, error: DormatoryError) -> Failure:
         """Return the error as a value, without secrets; the values of rows that a server quotes in it stay."""
-        declared = isinstance(error.__cause__, NotImplementedError)
+        declared = declares_no_way_back(error.__cause__)
         what, why = without_secrets(error.what), without_secrets(str(error.__cause__) if declared else error.why)
         location = getattr(error, "location", NOWHERE)
         return cls(type(error).__name__, what, shorten(why, _MAX_REASON_LENGTH), error.fix, location, declared)

@@ -19,7 +19,9 @@ from dormatory.errors import (
     RevisionImportError,
     TooManyStepsError,
     UnknownRevisionError,
+    WrongDatabaseError,
 )
+from dormatory.errors.base import declares_no_way_back
 from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.system.signals import TerminatedError
@@ -58,7 +60,7 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
     if isinstance(error, CommandError):
         return _command_error(error, project)
     if isinstance(error, DBAPIError) and target is not None:
-        return backend_for(target).explain(error, target)
+        return _database_error(error, target, project)
     return AlembicRefusedError(_first_line(error, target)) if isinstance(error, SQLAlchemyError) else None
 
 
@@ -100,9 +102,9 @@ def _first_line(error: BaseException, target: Target | None) -> str:
 def _suggested_fix(error: BaseException) -> str:
     if isinstance(error, StatementError) and "bind parameter" in str(error):
         return r"in raw SQL, escape a colon that is no parameter: \:"
-    if isinstance(error, NotImplementedError):
+    if declares_no_way_back(error):
         return "this revision has no way back: restore a backup instead"
-    return "nothing of it was kept; correct the revision or the rows, then run the command again"
+    return RevisionFailedError.usual_fix
 
 
 def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSummary | None:
@@ -112,6 +114,16 @@ def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSu
         return traceback.FrameSummary(error.filename or "", error.lineno or 1, "<module>")
     frames = traceback.extract_tb(error.__traceback__)
     return next((frame for frame in reversed(frames) if frame.filename.startswith(homes)), None)
+
+
+def _database_error(error: DBAPIError, target: Target, project: Project) -> DormatoryError:
+    """Return what a database answered; if env.py opened the connection, it was perhaps not the target that answered."""
+    file = None if project.has_our_environment else f"{project.script_location}/env.py"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    if error.statement is None and frames:
+        place = Location(frames[-1].filename.removeprefix(f"{project.root}/"), frames[-1].lineno or 0)
+        return WrongDatabaseError(str(target), f"it connects elsewhere at {place}, {_first_line(error, target)}")
+    return backend_for(target).explain(error, target)
 
 
 def _command_error(error: CommandError, project: Project) -> DormatoryError:

@@ -9,7 +9,7 @@ import pytest
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
-from dormatory.errors import MissingProjectError, UnknownRevisionError
+from dormatory.errors import InvalidSettingError, UnknownRevisionError
 from dormatory.project.history import History
 from dormatory.project.settings import Settings
 
@@ -84,6 +84,6 @@ def test_an_unknown_revision_in_since_is_refused() -> None:
     [(("drifd", "off"), "a rule drifd, which there is not"), (("drift", "bad"), "bad is no severity of drift")],
 )
 def test_unknown_rules_and_severities_are_refused(tmp_path: Path, pair: tuple[str, str], words: str) -> None:
-    with pytest.raises(MissingProjectError, match=words):
+    with pytest.raises(InvalidSettingError, match=words):
         refuse_unknown_rules(Settings(severities=(pair,)), tmp_path / "alembic.ini")
     refuse_unknown_rules(Settings(severities=(("drift", "off"),)), tmp_path / "alembic.ini")

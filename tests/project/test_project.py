@@ -14,18 +14,25 @@ if TYPE_CHECKING:
     from tests.conftest import SmallProject
 
 
+CORRECT_IT = "correct that, or set ALEMBIC_CONFIG to another ini"
+
+
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("content", "why", "fix"),
     [
-        (None, "there is no such file"),
-        ("[alembic]\n", "it names no script_location"),
-        ("script_location = x\n", "it does not read as a configuration: File contains no section headers."),
-        ("[other]\n", "it does not read as a configuration: 'alembic'"),
+        (None, "there is no such file", "set ALEMBIC_CONFIG to the alembic.ini to use"),
+        (
+            "[alembic]\n",
+            "it names no script_location",
+            "add below [alembic]: script_location = %(here)s/alembic; or set ALEMBIC_CONFIG to another ini",
+        ),
+        ("x = y\n", "it does not read as a configuration: File contains no section headers.", CORRECT_IT),
+        ("[other]\n", "it does not read as a configuration: 'alembic'", CORRECT_IT),
     ],
     ids=["missing", "no-location", "no-section", "another-section"],
 )
 def test_what_is_no_configuration_is_refused_in_one_line(
-    small_project: SmallProject, content: str | None, why: str
+    small_project: SmallProject, content: str | None, why: str, fix: str
 ) -> None:
     ini = small_project.root / "alembic.ini"
     ini.unlink()
@@ -33,9 +40,14 @@ def test_what_is_no_configuration_is_refused_in_one_line(
         ini.write_text(content)
     with pytest.raises(MissingProjectError) as raised:
         Project.locate(small_project.root, {})
-    assert str(raised.value) == (
-        f"{ini} is no Alembic configuration ({why}); set ALEMBIC_CONFIG to the alembic.ini to use"
-    )
+    assert str(raised.value) == f"{ini} is no Alembic configuration ({why}); {fix}"
+
+
+def test_the_directory_of_an_ini_next_to_env_py_is_proposed(small_project: SmallProject) -> None:
+    ini = small_project.root / "scripts" / "alembic.ini"
+    ini.write_text("[alembic]\n")
+    with pytest.raises(MissingProjectError, match=r"script_location = %\(here\)s;"):
+        Project.read(ini)
 
 
 def test_a_percent_sign_in_the_ini_is_no_interpolation(small_project: SmallProject) -> None:

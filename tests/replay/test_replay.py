@@ -321,6 +321,20 @@ class TestRecording:
         assert json_codec.to_json(json_codec.from_json(text)) == text
 
 
+def test_what_a_library_does_not_implement_is_no_declaration(small_project: SmallProject) -> None:
+    small_project.write_table_revisions("a")
+    small_project.write_revision(
+        "002",
+        'with op.batch_alter_table("a") as batch:\n    batch.create_unique_constraint("uq", ["id"])',
+        'op.drop_constraint("uq", "a")',
+    )
+    small_project.write_revision("003", "pass", 'raise NotImplementedError("erased")')
+    with scratch.databases("sqlite") as maker:
+        recording = replay_history(small_project.project, maker)
+    failures = {step.revision: leg.failure for step in recording.steps for leg in step.legs if leg.failure}
+    assert {name: failure.is_declared for name, failure in failures.items()} == {"002": False, "003": True}
+
+
 def test_a_revision_that_only_works_in_one_run_fails_and_does_not_hide_later_ones(
     small_project: SmallProject, postgres_server: throwaway.Server
 ) -> None:

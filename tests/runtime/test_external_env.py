@@ -16,7 +16,7 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.finding import Severity
 from dormatory.commands.check import CheckRequest, check_project
-from dormatory.errors import BaselineFailedError, EnvironmentFailedError, MissingProjectError, TransactionEndedError
+from dormatory.errors import BaselineFailedError, EnvironmentFailedError, InvalidSettingError, TransactionEndedError
 from dormatory.project.project import Project
 from dormatory.recording.model import Direction
 from dormatory.replay import remaining_routes, schedule
@@ -195,7 +195,7 @@ class TestUrlSource:
 
     def test_an_unknown_setting_is_refused(self, external_project: ExternalProject) -> None:
         external_project.ini("script_location = scripts", "[dormatory]", "url_varable = THEIR_URL")
-        with pytest.raises(MissingProjectError, match="dormatory has no setting url_varable"):
+        with pytest.raises(InvalidSettingError, match="dormatory has no setting url_varable"):
             _ = external_project.project
 
     @pytest.mark.usefixtures("in_this_process")

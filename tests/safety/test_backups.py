@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import BackupFailedError, MissingBackupError, MissingProjectError
+from dormatory.errors import BackupFailedError, InvalidSettingError, MissingBackupError
 from dormatory.report.messages import backup_lines
 from dormatory.safety import backups
 
@@ -191,7 +191,7 @@ class TestOrder:
     @pytest.mark.parametrize("number", [0, -1, "many", ""])
     def test_a_number_that_keeps_none_is_refused(self, small_project: SmallProject, number: object) -> None:
         limit_backups(small_project, number)
-        with pytest.raises(MissingProjectError, match="at least 1"):
+        with pytest.raises(InvalidSettingError, match="at least 1"):
             _ = small_project.project
 
 
