@@ -71,6 +71,12 @@ DANGLING_FOREIGN_KEYS = _rule(
     "The next check of the foreign keys fails.",
     "# delete or re-point the rows that refer first",
 )
+MISPLACED_VALUES = _rule(
+    LossKind.MISPLACED,
+    "a rebuilt table holds values in the wrong columns",
+    "INSERT INTO ... SELECT * goes by the order of the columns, and not by their names.",
+    'op.execute("INSERT INTO conn_new (id, login, extra) SELECT id, login, extra FROM conn")',
+)
 COUNTER_BEHIND = Rule(
     LossKind.COUNTER_BEHIND.value,
     "data",
@@ -92,7 +98,7 @@ _RULES = {
     rule.id: rule
     for rule in (
         *(ROWS_DELETED, ROWS_DUPLICATED, VALUES_CHANGED, VALUES_LOST, TRUNCATED, SHIFTED, REENCODED),
-        *(MAPPING_NOT_INVERTED, SPLIT_NOT_JOINED, DANGLING_FOREIGN_KEYS, COUNTER_BEHIND),
+        *(MAPPING_NOT_INVERTED, SPLIT_NOT_JOINED, DANGLING_FOREIGN_KEYS, MISPLACED_VALUES, COUNTER_BEHIND),
     )
 }
 
@@ -126,7 +132,7 @@ def _declaration(loss: Loss, revision: Revision, losses: Sequence[Loss]) -> str:
     One that names a lost column as `table.column` covers only what it names, as a column or a table; any other is free
     text about everything.
     """
-    if loss.kind is LossKind.COUNTER_BEHIND:  # which can be set right
+    if loss.kind in {LossKind.COUNTER_BEHIND, LossKind.MISPLACED}:  # nothing is lost by setting them right
         return ""
     text = revision.lossy
     named = any(_names(text, f"{it.table}.{it.column}") for it in losses if it.column)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _OFFSET_STEP = timedelta(minutes=15)  # what all offsets are multiples of
 _MAX_OFFSET = timedelta(hours=26)
+_BINARY_ERROR = Decimal("1e-5")  # of the shortest binary type, which keeps six digits
 _MAX_OFFSETS = 4  # summer and winter time of two zones
 
 
@@ -79,7 +80,9 @@ def _is_truncated(before: CellValue, after: CellValue) -> bool:
         whole, prefix = (before, after) if isinstance(before, bytes) else (before.rstrip(), str(after).rstrip())
         return len(prefix) < len(whole) and whole.startswith(prefix)  # type: ignore[arg-type]  # both are of one type
     one, other = as_number(before), as_number(after)
-    return one is not None and other is not None and one != other and other in _rounded_numbers(one)
+    if one is None or other is None or one == other:
+        return False
+    return other in _rounded_numbers(one) or _is_rounded_by_binary_type(one, other)
 
 
 def _truncated_datetimes(moment: datetime) -> list[datetime]:
@@ -99,6 +102,12 @@ def _rounded_numbers(value: Decimal) -> set[Decimal]:
     with suppress(ArithmeticError):
         return {value.quantize(Decimal(1).scaleb(-digits), mode) for digits in range(places) for mode in modes}
     return set()
+
+
+def _is_rounded_by_binary_type(before: Decimal, after: Decimal) -> bool:
+    """Return whether a number has come back with its first digits only, as from a REAL."""
+    digits, left = (len(it.normalize().as_tuple().digits) for it in (before, after))
+    return left < digits and abs(after - before) <= abs(before) * _BINARY_ERROR
 
 
 def _is_reencoded(before: CellValue, after: CellValue) -> bool:

@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dormatory.dataloss.moved_values import MoveTargets
-from dormatory.dataloss.values import canonical_form, display_form, is_same_value
+from dormatory.dataloss.values import canonical_form, display_form, is_same_json, is_same_value
 from dormatory.recording.model import Loss, LossKind
 from dormatory.schema.describe import object_name
+from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ class ColumnHistory:
         changed = [cell for cell in self.cells if not is_same_value(cell.before, cell.after)]
         if self._has_changed_type():  # which is a difference in structure
             changed = [it for it in changed if canonical_form(it.before) != canonical_form(it.after)]
-        return changed
+        return [it for it in changed if not is_same_json(it.before, it.after)]
 
     @cached_property
     def targets(self) -> MoveTargets:
@@ -116,8 +117,9 @@ class ColumnHistory:
     def _declaration(self, kind: LossKind, lost: Sequence[Cell]) -> str:
         """Return the line that declares the loss, for the top of the revision."""
         name = f"{object_name(self.upgrade.table)}.{self.name}"
-        lengths = {len(it.upgraded) for it in lost if isinstance(it.upgraded, str)}
-        if kind is LossKind.TRUNCATED and lengths:
+        lengths = {len(it.after) for it in lost if isinstance(it.after, str)}
+        family = portable_type(next(it.type for it in self.upgrade.table.columns if it.name == self.name))
+        if kind is LossKind.TRUNCATED and lengths and family.partition("(")[0] in _TEXT_FAMILIES:
             return f'lossy = "{name} is cut to {max(lengths)} characters"'
         return f'lossy = "{name} {_DECLARED_CHANGES.get(kind, "changes")}"'
 
@@ -143,6 +145,7 @@ class ColumnHistory:
         return old.get(self.name) != new.get(self.name)
 
 
+_TEXT_FAMILIES = frozenset({"char", "citext", "text", "varchar"})
 _DECLARED_CHANGES = {
     LossKind.VALUES_LOST: "loses its values",
     LossKind.TRUNCATED: "is rounded",

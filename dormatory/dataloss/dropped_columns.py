@@ -63,7 +63,8 @@ def _merged_cells(column: ColumnHistory, restorable: dict[int, str]) -> list[Cel
         for it in column.changed_cells
         if it.before is not None and it.after is not None and it.row_index not in restorable
     ]
-    return [] if column.is_rejoined(found) else found
+    is_split = not {"part", "parts", "whole"}.isdisjoint(restorable.values())
+    return [] if is_split and column.is_rejoined(found) else found
 
 
 def _kind(ways: set[str], lost: Sequence[Cell]) -> LossKind:

@@ -63,7 +63,8 @@ class _Change:
     @cached_property
     def direction(self) -> Direction:
         """The leg that has lost them."""
-        is_upgrade = self._is_lost_by_upgrade and self.is_made_by_upgrade
+        is_cut = self.kind is LossKind.TRUNCATED and self.column.has_type_changed_by_upgrade
+        is_upgrade = self.is_made_by_upgrade and (self._is_lost_by_upgrade or is_cut)
         return Direction.UPGRADE if is_upgrade else Direction.DOWNGRADE
 
     @cached_property
@@ -105,10 +106,14 @@ class _Change:
     @cached_property
     def origin(self) -> Origin | None:
         """The statement of the upgrade that sets the column, None if there is none."""
-        dataflow = self.column.upgrade.leg.dataflow
-        writes = [it.origin for it in dataflow.writes_to(self._table_name, self.name)]
-        rebuild = dataflow.inserts.get(self._table_name.lower()) if self._is_rebuilt else None
-        return dataflow.update_statement(self._table_name, self.name) or next(iter(writes), None) or rebuild
+        dataflow, table = self.column.upgrade.leg.dataflow, self._table_name
+        writes = (it.origin for it in dataflow.writes_to(table, self.name))
+        return (
+            dataflow.update_statement(table, self.name)
+            or next(writes, None)
+            or dataflow.retypes.get((table.lower(), self.name.lower()))
+            or (dataflow.inserts.get(table.lower()) if self._is_rebuilt else None)
+        )
 
     @property
     def _is_rebuilt(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.dataloss import values
 from dormatory.dataloss.matching import key_columns, projected_rows, projection
+from dormatory.dataloss.partitions import dropped_partition, rows_of_detached_partitions
 from dormatory.dataloss.renames import likely_table_rename
 from dormatory.recording.model import Direction, Loss, LossKind
 from dormatory.schema.describe import object_name
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
 
     from dormatory.dataloss.timeline import TableTransition, Timeline
-    from dormatory.schema.snapshot import TableId
+    from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.dataflow import Origin
 
 
@@ -30,7 +31,7 @@ def detect_lost_rows(timeline: Timeline) -> Iterator[Loss]:
     for transition in timeline.downgrade_transitions.values():
         if transition.table_after is not None:
             lost = timeline.filled_rows(transition) & set(transition.matching.lost)
-            yield from _filled_row_losses(transition, lost)
+            yield from _filled_row_losses(transition, lost - rows_of_detached_partitions(transition))
 
 
 def _lost_on_upgrade(timeline: Timeline, name: TableId, transition: TableTransition) -> Iterator[Loss]:
@@ -39,6 +40,10 @@ def _lost_on_upgrade(timeline: Timeline, name: TableId, transition: TableTransit
     overall = timeline.overall_transitions.get(name)
     if overall is not None:
         lost &= set(overall.matching.lost)
+    lost -= rows_of_detached_partitions(transition)
+    if lost and (partition := dropped_partition(transition)):
+        yield _dropped_partition(transition, lost, partition)
+        return
     moved = _moved_rows(transition, lost) if overall is not None else []
     if len(moved) * 2 > len(lost):
         yield _rows_deleted(transition, lost, Direction.DOWNGRADE, _Cause(_move_evidence(transition)))
@@ -51,7 +56,7 @@ def _lost_on_downgrade(timeline: Timeline, name: TableId, transition: TableTrans
     overall = timeline.overall_transitions.get(name)
     if overall is None:
         return
-    lost = set(overall.matching.lost) - set(transition.matching.lost)
+    lost = set(overall.matching.lost) - set(transition.matching.lost) - rows_of_detached_partitions(overall)
     if overall.delete_statement:  # rows equal to inserted ones cannot be told apart from them
         columns = transition.identifying_columns
         added_values = set(projected_rows(transition.rows_after, columns.values(), transition.matching.added))
@@ -75,6 +80,13 @@ def _lost_with_table(timeline: Timeline, name: TableId, transition: TableTransit
     lost = set(moved) & set(overall.matching.lost)
     if len(lost) * 2 > len(moved):
         yield _rows_deleted(transition, lost, Direction.DOWNGRADE, _Cause(_move_evidence(transition)))
+
+
+def _dropped_partition(transition: TableTransition, lost: Collection[int], partition: Table) -> Loss:
+    origin = transition.leg.dataflow.drops.get(partition.name.lower())
+    loss = _rows_deleted(transition, lost, Direction.UPGRADE, _Cause.of(origin) if origin else _Cause())
+    table = object_name(partition)
+    return replace(loss, kind=LossKind.DROPPED, table=table, example="", remedy=f'lossy = "{table}"')
 
 
 def _dropped_table(transition: TableTransition, lost: Collection[int]) -> Loss:

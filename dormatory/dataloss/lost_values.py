@@ -9,6 +9,7 @@ from dormatory.dataloss.column_history import ColumnHistory
 from dormatory.dataloss.dropped_columns import dropped_column_losses
 from dormatory.dataloss.kept_columns import kept_column_losses
 from dormatory.dataloss.matching import key_columns
+from dormatory.dataloss.misplaced_values import detect_misplaced_values
 from dormatory.dataloss.values import is_same_value
 from dormatory.recording.model import Loss
 from dormatory.schema.describe import object_name
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
 
 def detect_lost_values(timeline: Timeline) -> Iterator[Loss]:
     """Yield the losses of values, at most one for each column."""
+    for transitions in timeline.transitions.values():
+        for transition in transitions.values():
+            yield from detect_misplaced_values(transition)
     for name, overall in timeline.overall_transitions.items():
         upgrade = timeline.upgrade_transitions.get(name)
         if upgrade is None or overall.rows == overall.rows_after:
             continue
         for column in overall.column_names:
-            if not _is_unchanged(overall, column) and not _has_replaced_keys(timeline, overall, column):
+            if not (
+                _is_unchanged(overall, column)
+                or _has_replaced_keys(timeline, overall, column)
+                or _is_misplaced(timeline, upgrade, column)
+            ):
                 yield from _column_losses(timeline, ColumnHistory(upgrade, overall, column))
     for transition in timeline.downgrade_transitions.values():
         yield from _filled_value_losses(timeline, transition)
@@ -40,6 +48,14 @@ def _is_unchanged(overall: TableTransition, column: str) -> bool:
     before, after = overall.rows.rows, overall.rows_after.rows
     pairs = overall.matching.pairs
     return [before[one][old] for one, _ in pairs] == [after[two][new] for _, two in pairs]
+
+
+def _is_misplaced(timeline: Timeline, upgrade: TableTransition, column: str) -> bool:
+    """Return whether a leg has put the values of a column into another one, or those of another one into it."""
+    downgrade = timeline.downgrade_transitions.get(upgrade.table_after.id) if upgrade.table_after else None
+    name_after = upgrade.column_names.get(column, "")
+    moved = upgrade.misplaced_columns.items() | (downgrade.misplaced_columns.items() if downgrade else set())
+    return any({column, name_after} & {old, new} for old, new in moved)
 
 
 def _has_replaced_keys(timeline: Timeline, overall: TableTransition, column: str) -> bool:
@@ -71,6 +87,8 @@ def _filled_value_losses(timeline: Timeline, transition: TableTransition) -> Ite
     new = {column.name: column for column in transition.table_after.columns}
     for before, after in transition.column_names.items():
         one, other = old[before], new[after]
+        if before in transition.misplaced_columns or after in transition.misplaced_columns.values():
+            continue
         if (one.type, one.nullable) != (other.type, other.nullable) or transition.leg.dataflow.writes_to(
             transition.table_after.name, after
         ):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dormatory.dataloss.matching import (
     RowMatching,
     SchemaMapping,
+    canonical_column,
     complete_contents,
     compose_matchings,
     key_columns,
@@ -21,13 +22,15 @@ from dormatory.recording.model import Direction
 from dormatory.sql.dataflow import read_dataflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator, Sequence
 
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.model import RoundTrip
     from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.dataflow import Dataflow, Origin
     from dormatory.sql.dialect import Dialect
+
+_MIN_TELLING_VALUES = 2  # different ones in a column, to find them in another
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,37 @@ class TableTransition:
         key = key_columns(self.table)
         is_all_key = len(key) == len(self.rows.columns)
         return {old: new for old, new in self.column_names.items() if is_all_key or old not in key}
+
+    @cached_property
+    def misplaced_columns(self) -> dict[str, str]:
+        """The columns whose values are in another column after a rebuild of the table, and which one that is.
+
+        A statement that names both columns moves the values on purpose.
+        """
+        after = self.rows_after
+        if after is None or self.table.name.lower() not in self.leg.dataflow.drops:
+            return {}
+        pairs = self.matching.pairs
+        old = {name: self._values(self.rows, name, [it for it, _ in pairs]) for name in self.column_names}
+        new = {name: self._values(after, name, [it for _, it in pairs]) for name in self.column_names.values()}
+        found = {}
+        for name, values in old.items():
+            own = self.column_names[name]
+            if new[own] == values or len(set(values) - {None}) < _MIN_TELLING_VALUES:
+                continue
+            places = [other for other in new if other != own and new[other] == values]
+            if len(places) == 1 and not self._is_moved_on_purpose(name, places[0]):
+                found[name] = places[0]
+        return found
+
+    def _is_moved_on_purpose(self, old: str, new: str) -> bool:
+        table = self.table_after.name if self.table_after else ""
+        return any(old.lower() in write.reads for write in self.leg.dataflow.writes_to(table, new))
+
+    @staticmethod
+    def _values(rows: TableContents, name: str, places: Sequence[int]) -> list[Hashable]:
+        column = canonical_column(rows, name)
+        return [column[place] for place in places]
 
     @cached_property
     def new_constraints(self) -> NewConstraints | None:

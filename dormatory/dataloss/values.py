@@ -57,6 +57,12 @@ def is_same_value(one: CellValue, other: CellValue) -> bool:
     return type(one) is type(other) and one == other
 
 
+def is_same_json(one: CellValue, other: CellValue) -> bool:
+    """Return whether two texts or values are the same JSON object or array, in whatever form."""
+    parsed = [_parse_json(it) if isinstance(it, str) and it[:1] in {"{", "["} else it for it in (one, other)]
+    return isinstance(parsed[0], JsonValue) and parsed[0] == parsed[1]
+
+
 def canonical_form(value: CellValue) -> Hashable:
     """Return a form that is equal for equal values of different types: 7 and '7', UUIDs with and without dashes."""
     if isinstance(value, str):

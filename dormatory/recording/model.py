@@ -254,6 +254,7 @@ class LossKind(Enum):
     MAPPING_NOT_INVERTED = "mapping-not-inverted"
     SPLIT_NOT_JOINED = "split-not-joined"
     DANGLING = "dangling-foreign-keys"
+    MISPLACED = "values-misplaced"
     COUNTER_BEHIND = "counter-behind"
     DROPPED = "values-dropped"
 
@@ -293,21 +294,22 @@ class Loss:
         values = f"{self.count} of {self.of} {'value' if self.of == 1 else 'values'} of {where}"
         be = "is" if self.count == 1 else "are"
         match self.kind:
-            case LossKind.ROWS_DELETED:
-                return f"{rows} {be} gone after the {when}"
-            case LossKind.VALUES_LOST if not self.column:
-                return f"{rows} {be} lost after the {when}"
-            case LossKind.ROWS_DUPLICATED:
-                return f"{rows} {be} there twice after the {when}"
+            case LossKind.MISPLACED:
+                what = f"values of {where} are in the wrong columns"
             case LossKind.COUNTER_BEHIND:
-                return f"the counter of {where} is wrong after the {when}"
+                what = f"the counter of {where} is wrong"
             case LossKind.DANGLING:
-                return f"{values} {'names' if self.count == 1 else 'name'} no row after the {when}"
-        return f"{values} {be} {_CHANGE_WORDS[self.kind]} after the {when}"
+                what = f"{values} {'names' if self.count == 1 else 'name'} no row"
+            case _:
+                words = _CHANGE_WORDS[self.kind]
+                what = f"{values if self.column else rows} {be} {words}"
+        return f"{what} after the {when}"
 
 
 _LEG_NAMES = {direction: direction.value for direction in Direction}
 _CHANGE_WORDS = {
+    LossKind.ROWS_DELETED: "gone",
+    LossKind.ROWS_DUPLICATED: "there twice",
     LossKind.VALUES_CHANGED: "changed",
     LossKind.VALUES_LOST: "lost",
     LossKind.TRUNCATED: "cut off",

@@ -76,6 +76,7 @@ class Dataflow:
     inserts: dict[str, Origin] = field(default_factory=dict)  # by table, the last one
     drops: dict[str, Origin] = field(default_factory=dict)  # by table
     renames: dict[str, str] = field(default_factory=dict)  # table: its name at the end
+    retypes: dict[tuple[str, str], Origin] = field(default_factory=dict)  # by table and column
     literals: set[str] = field(default_factory=set)
 
     @property
@@ -247,8 +248,10 @@ class _StatementReader:
             return
         for action in split_at_commas(tokens[at:]):
             texts = [token.word for token in action]
-            if texts[:1] == ["alter"] and "using" in texts:
-                column = action[1 + (texts[1] == "column")].text.lower()
+            column = action[1 + (texts[1] == "column")].text.lower() if texts[:1] == ["alter"] else ""
+            if column and "type" in texts:
+                self.dataflow.retypes[table, column] = self._origin("ALTER TABLE")
+            if column and "using" in texts:
                 right = action[texts.index("using") + 1 :]
                 self._add_write(
                     ColumnWrite(

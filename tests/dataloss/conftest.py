@@ -37,7 +37,13 @@ class RevisionDatabase:
         return DatabaseState(schema, contents.read_rows(self.connection, schema))
 
     def round_trip(
-        self, before: Sequence[str], up: Sequence[str], down: Sequence[str], *, filled: Sequence[str] = ()
+        self,
+        before: Sequence[str],
+        up: Sequence[str],
+        down: Sequence[str],
+        *,
+        filled: Sequence[str] = (),
+        repeats: bool = True,
     ) -> RoundTrip:
         self.execute(*before)
         start = self.state()
@@ -45,7 +51,7 @@ class RevisionDatabase:
         self.execute(*filled)
         rows = self.state().contents
         downgrade, downgraded = self.execute(*down), self.state()
-        again = self.execute(*up)
+        again = self.execute(*up) if repeats else ()
         dialect = dialect_by_name(self.connection.dialect.name)
         return RoundTrip(dialect, start, upgrade, upgraded, rows, downgrade, downgraded, again, self.state())
 
