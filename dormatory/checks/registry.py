@@ -23,7 +23,19 @@ from dormatory.checks import (
     squawk,
     suppression,
 )
-from dormatory.checks.locks import duration, identifiers, indexes, names_in_use, partitions, rewrites, scans
+from dormatory.checks.locks import (
+    duration,
+    foreign_keys,
+    identifiers,
+    indexes,
+    names_in_use,
+    new_columns,
+    partitions,
+    rewrites,
+    scans,
+    table_settings,
+    whole_tables,
+)
 from dormatory.checks.rule import Rule
 from dormatory.checks.source import colons, imports, naming, portability, transaction_ends, transactions
 
@@ -36,7 +48,8 @@ _MODULES = (
     *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
     *(imports, naming, colons, transaction_ends, transactions, portability, source),
     *(roundtrip, recreated, privileges, data, drift, parity, dump),
-    *(indexes, scans, rewrites, names_in_use, partitions, duration, identifiers, squawk, sqlfluff),
+    *(indexes, scans, rewrites, names_in_use, partitions, duration, whole_tables, foreign_keys, new_columns),
+    *(table_settings, identifiers, squawk, sqlfluff),
 )
 FAMILIES: Mapping[str, str] = {
     "graph": "The revision graph, read from the files; no database, nothing imported.",

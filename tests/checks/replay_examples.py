@@ -38,7 +38,7 @@ from dormatory.recording.model import (
     Step,
 )
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded
-from dormatory.schema.snapshot import Column, Index, Snapshot, Table, View
+from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Snapshot, Table, View
 from tests.checks.file_examples import RulePair, revision_script
 
 if TYPE_CHECKING:
@@ -261,6 +261,18 @@ RENAMED = recorded_upgrade(statement(f"{ALTER} RENAME word TO term"), after=(A_W
 DROPPED = recorded_upgrade(statement(f"{ALTER} DROP COLUMN word"), after=(A_WITHOUT_WORD, B))
 ADDED = statement(f"{ALTER} ADD COLUMN level integer")
 
+REFERRING = statement(f"{ALTER} ADD CONSTRAINT k FOREIGN KEY (id) REFERENCES b (id) NOT VALID", "SHARE ROW EXCLUSIVE")
+KEY_TO_B = Constraint(
+    "FOREIGN KEY", "k", "FOREIGN KEY (id) REFERENCES b(id)", ("id",), None, Reference("public", "b", ("id",))
+)
+INDEX_OF_KEY = Index("ix_a_id", "(id)", keys=("id",))
+BIG_B = replace(B, columns=(Column("id", "bigint", nullable=False),))
+CREATE_C = statement("CREATE TABLE c (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY)", locks=())
+COUNTED_C = replace(
+    C,
+    columns=(Column("id", "integer", nullable=False, identity="ALWAYS"),),
+    constraints=(Constraint("PRIMARY KEY", "c_pkey", "PRIMARY KEY (id)", ("id",)),),
+)
 DETACH = "ALTER TABLE a DETACH PARTITION b"
 
 LOCKS: Mapping[str, RulePair] = {
@@ -325,6 +337,63 @@ LOCKS: Mapping[str, RulePair] = {
         check_statement_locks,
         recorded_upgrade(ADDED, statement("UPDATE a SET level = 1", "ROW EXCLUSIVE", scanned=("a",))),
         recorded_upgrade(ADDED, statement("UPDATE a SET level = 1", "ROW EXCLUSIVE", scanned=("a",), transaction=2)),
+    ),
+    "whole-table-write": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement("UPDATE a SET word = 'x'", "ROW EXCLUSIVE", rows=9)),
+        recorded_upgrade(statement("UPDATE a SET word = 'x' WHERE id < 1000", "ROW EXCLUSIVE", rows=9)),
+    ),
+    "altered-in-turn": RulePair(
+        check_statement_locks,
+        recorded_upgrade(
+            statement(f"{ALTER} ALTER id TYPE bigint", rewritten=("a",)),
+            statement(f"{ALTER} ALTER word TYPE integer USING length(word)", rewritten=("a",)),
+        ),
+        recorded_upgrade(
+            statement(f"{ALTER} ALTER id TYPE bigint, ALTER word TYPE integer USING length(word)", rewritten=("a",))
+        ),
+    ),
+    "foreign-key-not-indexed": RulePair(
+        check_statement_locks,
+        recorded_upgrade(REFERRING, after=(replace(A, constraints=(KEY_TO_B,)), B)),
+        recorded_upgrade(REFERRING, after=(replace(A, constraints=(KEY_TO_B,), indexes=(INDEX, INDEX_OF_KEY)), B)),
+    ),
+    "foreign-key-type-differs": RulePair(
+        check_statement_locks,
+        recorded_upgrade(REFERRING, after=(replace(A, constraints=(KEY_TO_B,)), BIG_B)),
+        recorded_upgrade(REFERRING, after=(replace(A, constraints=(KEY_TO_B,)), B)),
+    ),
+    "json-column": RulePair(
+        check_statement_locks,
+        recorded_upgrade(statement(f"{ALTER} ADD COLUMN data json"), after=tables_with_column(Column("data", "json"))),
+        recorded_upgrade(
+            statement(f"{ALTER} ADD COLUMN data jsonb"), after=tables_with_column(Column("data", "jsonb"))
+        ),
+    ),
+    "integer-key": RulePair(
+        check_statement_locks,
+        recorded_upgrade(CREATE_C, after=(A, B, COUNTED_C)),
+        recorded_upgrade(
+            CREATE_C, after=(A, B, replace(COUNTED_C, columns=(Column("id", "bigint", identity="ALWAYS"),)))
+        ),
+    ),
+    "replica-identity-full": RulePair(
+        check_statement_locks,
+        recorded_upgrade(
+            statement(f"{ALTER} REPLICA IDENTITY FULL"), after=(replace(A, options=("replica identity full",)), B)
+        ),
+        recorded_upgrade(statement(f"{ALTER} REPLICA IDENTITY DEFAULT")),
+    ),
+    "autovacuum-off": RulePair(
+        check_statement_locks,
+        recorded_upgrade(
+            statement(f"{ALTER} SET (autovacuum_enabled = false)"),
+            after=(replace(A, options=("autovacuum_enabled=false",)), B),
+        ),
+        recorded_upgrade(
+            statement(f"{ALTER} SET (autovacuum_enabled = true)"),
+            after=(replace(A, options=("autovacuum_enabled=true",)), B),
+        ),
     ),
     "identifier-too-long": RulePair(
         check_statement_locks,

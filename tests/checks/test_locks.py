@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Recording
 
 AUTOCOMMIT = "with op.get_context().autocommit_block():\n    "
-DELETE_ROWS = 'op.execute("DELETE FROM A")\n'
+DELETE_ROWS = 'op.execute("DELETE FROM A WHERE id IS NOT NULL")\n'
 TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")\n"
 ENV_IN_ONE_TRANSACTION = """
 from alembic import context
@@ -75,7 +75,9 @@ CASES = {
     "foreign key not valid": Case(
         'op.create_foreign_key("fk_A", "A", "B", ["size"], ["id"], postgresql_not_valid=True)'
     ),
-    "foreign key of a new column": Case(execute_call("ALTER TABLE A ADD COLUMN b_id integer REFERENCES B (id)")),
+    "foreign key of a new column": Case(
+        execute_call("ALTER TABLE A ADD COLUMN b_id integer REFERENCES B (id)"), ("foreign-key-not-indexed A",)
+    ),
     "foreign key validated in the same transaction": Case(
         DELETE_ROWS
         + execute_call("ALTER TABLE A ADD CONSTRAINT fk_A FOREIGN KEY (size) REFERENCES B (id) NOT VALID")
@@ -167,7 +169,41 @@ CASES = {
         'op.add_column("A", sa.Column("level", sa.Integer))\n' + execute_call("UPDATE A SET level = size"),
         ("backfill-with-ddl A",),
     ),
-    "rows alone": Case(execute_call("UPDATE A SET size = 1")),
+    "rows alone": Case(execute_call("UPDATE A SET size = 1 WHERE id > 0")),
+    "all rows": Case(execute_call("UPDATE A SET size = 1"), ("whole-table-write A",)),
+    "all rows deleted": Case(execute_call("DELETE FROM A"), ("whole-table-write A",)),
+    "rows of another table": Case(execute_call("UPDATE A SET word = B.word FROM B WHERE B.id = A.id")),
+    "rows of a new table": Case(
+        'op.create_table("A_new", sa.Column("id", sa.BigInteger))\n' + execute_call("UPDATE A_new SET id = 1")
+    ),
+    "index in a block": Case(
+        execute_call("DO $$ BEGIN EXECUTE 'CREATE INDEX ix_A_word ON A (word)'; END $$"),
+        ("index-not-concurrent ix_A_word",),
+    ),
+    "two rewrites": Case(
+        'op.alter_column("A", "size", type_=sa.BigInteger())\n'
+        'op.alter_column("A", "word", type_=sa.Integer(), postgresql_using="length(word)")',
+        ("table-rewrite A.size", "table-rewrite A.word", "altered-in-turn A"),
+    ),
+    "two columns": Case(
+        'op.add_column("A", sa.Column("one", sa.Integer))\nop.add_column("A", sa.Column("two", sa.Integer))'
+    ),
+    "replica identity": Case(execute_call("ALTER TABLE A REPLICA IDENTITY FULL"), ("replica-identity-full A",)),
+    "replica identity by key": Case(execute_call("ALTER TABLE A REPLICA IDENTITY DEFAULT")),
+    "no vacuum": Case(execute_call("ALTER TABLE A SET (autovacuum_enabled = false)"), ("autovacuum-off A",)),
+    "more vacuum": Case(execute_call("ALTER TABLE A SET (autovacuum_vacuum_scale_factor = 0.01)")),
+    "foreign key that cascades": Case(
+        execute_call("ALTER TABLE A ADD COLUMN b_id integer REFERENCES B (id) ON DELETE CASCADE"),
+        ("foreign-key-not-indexed A",),
+    ),
+    "foreign key that cascades, indexed": Case(
+        execute_call("ALTER TABLE A ADD COLUMN b_id integer REFERENCES B (id) ON DELETE CASCADE")
+        + f'\nop.get_bind()\n{AUTOCOMMIT}op.create_index("ix_A_b", "A", ["b_id"], postgresql_concurrently=True)'
+    ),
+    "foreign key of another type": Case(
+        execute_call("ALTER TABLE A ADD COLUMN b_id bigint UNIQUE REFERENCES B (id)"),
+        ("constraint-builds-index A.b_id", "foreign-key-type-differs A.b_id"),
+    ),
     "rows of a constant number": Case(
         'op.add_column("A", sa.Column("level", sa.Integer))\n'
         + execute_call("INSERT INTO B VALUES (999999999, 'x', 1)")
@@ -207,7 +243,8 @@ def with_table_names(text: str, number: int) -> str:
 
 
 def create_table_code(table: str) -> str:
-    columns = 'sa.Column("id", sa.Integer), sa.Column("word", sa.String(9)), sa.Column("size", sa.Integer)'
+    key = 'sa.Column("id", sa.Integer, autoincrement=False)'
+    columns = f'{key}, sa.Column("word", sa.String(9)), sa.Column("size", sa.Integer)'
     return (
         f'op.create_table("{table}", {columns}, sa.PrimaryKeyConstraint("id"))\n'
         f'op.create_index("ix_{table}_size", "{table}", ["size"])'
@@ -361,7 +398,38 @@ def test_a_lock_is_known_although_env_py_holds_it_since_an_earlier_revision(
     validated = next(each.message for each in found if each.rule == "constraint-validated-under-lock")
     assert "under SHARE ROW EXCLUSIVE on a and b: nobody can write to them" in validated
     (waiting,) = (each for each in found if each.rule == "no-lock-timeout")
-    assert (waiting.revision, "ACCESS EXCLUSIVE on a" in waiting.message) == ("005", True)
+    assert (waiting.revision, "SHARE ROW EXCLUSIVE on" in waiting.message) == ("003", True)
+
+
+def test_regretted_types_are_one_note_each_unless_a_later_revision_corrects_them(
+    small_project: SmallProject, postgres_server: throwaway.Server
+) -> None:
+    write_revision(
+        small_project,
+        1,
+        execute_call("CREATE TABLE a (id serial PRIMARY KEY, data json, more json)")
+        + "\n"
+        + execute_call("CREATE TABLE b (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, data jsonb)")
+        + "\n"
+        + execute_call("CREATE TABLE c (id bigserial PRIMARY KEY, word text)"),
+    )
+    write_revision(small_project, 2, execute_call("ALTER TABLE a ALTER more TYPE jsonb"))
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    found = {each.rule: each for each in check_locks(recording, History.read(small_project.project))}
+    assert found["json-column"].message == "a.data: json, not jsonb (type json)"
+    assert found["integer-key"].message == "a.id, b.id: a counter that ends early (type integer)"
+    assert found["integer-key"].severity is found["json-column"].severity is Severity.NOTE
+
+
+def test_a_renamed_schema_may_be_in_use(small_project: SmallProject, postgres_server: throwaway.Server) -> None:
+    tables = execute_call("CREATE SCHEMA old; CREATE SCHEMA bare; CREATE TABLE old.a (id bigint)")
+    write_revision(small_project, 1, tables)
+    write_revision(small_project, 2, execute_call('ALTER SCHEMA "old" RENAME TO new'))
+    write_revision(small_project, 3, execute_call("ALTER SCHEMA bare RENAME TO barer"))
+    recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
+    (found,) = check_locks(recording, History.read(small_project.project))
+    assert (found.rule, found.object, found.revision) == ("renamed-in-use", "old", "002")
+    assert found.message.startswith("the schema old is renamed to new, and with it a; programs of the last release")
 
 
 def test_a_label_that_is_renamed_may_be_in_use(small_project: SmallProject, postgres_server: throwaway.Server) -> None:

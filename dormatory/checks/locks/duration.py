@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
     from dormatory.recording.model import Lock
 
+_QUEUEING = frozenset({ACCESS_EXCLUSIVE, "SHARE ROW EXCLUSIVE"})
 _SET_LOCK_TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")"
 
 
@@ -24,9 +25,9 @@ NO_LOCK_TIMEOUT = Rule(
     "no-lock-timeout",
     "locks",
     Severity.WARNING,
-    meaning="a statement waits for ACCESS EXCLUSIVE without a lock_timeout",
-    why="""It may wait for ever for one long query, and everybody else queues behind it: a statement of one millisecond
-    becomes an outage.""",
+    meaning="a statement waits for ACCESS EXCLUSIVE or SHARE ROW EXCLUSIVE without a lock_timeout",
+    why="""It may wait for ever for one long query, or for one long transaction that has written, and everybody else
+    queues behind it: a statement of one millisecond becomes an outage.""",
     recipe="""
     op.execute("SET LOCAL lock_timeout = '5s'")
     """,
@@ -35,7 +36,9 @@ NO_LOCK_TIMEOUT = Rule(
 
 
 def missing_timeouts(upgrades: Sequence[Upgrade]) -> Iterator[Finding]:
-    """Report statements that wait for ACCESS EXCLUSIVE without a limit, the first one of each revision.
+    """Report statements that wait for a lock without a limit, the first one of each revision.
+
+    Others queue behind them at once: ACCESS EXCLUSIVE, and SHARE ROW EXCLUSIVE of a trigger or a foreign key.
 
     If no statement of the history has a limit, one note is enough: the role that upgrades the production database may
     have a limit that a scratch server does not show.
@@ -43,8 +46,9 @@ def missing_timeouts(upgrades: Sequence[Upgrade]) -> Iterator[Finding]:
     has_limit = any(executed.statement.lock_timeout for upgrade in upgrades for executed in upgrade.statements)
     for upgrade in upgrades:
         for executed in upgrade.statements:
-            lock = next((lock for lock in executed.acquired_locks() if lock.mode == ACCESS_EXCLUSIVE), None)
-            if lock is None or executed.statement.lock_timeout or not upgrade.has_kept(lock.table):
+            locks = (lock for lock in executed.acquired_locks() if lock.mode in _QUEUEING)
+            lock = next((it for it in locks if upgrade.has_kept(it.table)), None)
+            if lock is None or executed.statement.lock_timeout:
                 continue
             if has_limit:
                 message = f"no lock_timeout is in force under {lock_description(lock)}"

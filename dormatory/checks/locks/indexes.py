@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.recipes import autocommit_block, python_list
-from dormatory.checks.locks.upgrade import lock_description
+from dormatory.checks.locks.upgrade import full_name, lock_description
 from dormatory.checks.rule import Rule
 from dormatory.sql.operations import Operation, OperationKind
 
@@ -24,6 +24,7 @@ _CREATE_INDEX = re.compile(r"\b(CREATE\s+(?:UNIQUE\s+)?INDEX)\b", re.IGNORECASE)
 def index_changes(upgrade: Upgrade) -> Iterator[Finding]:
     """Report indexes that are built, rebuilt or dropped without CONCURRENTLY, also those of a constraint."""
     yield from _index_builds(upgrade)
+    yield from _hidden_index_builds(upgrade)
     yield from _index_drops(upgrade)
     yield from _index_rebuilds(upgrade)
     yield from _constraint_index_builds(upgrade)
@@ -50,6 +51,32 @@ def _index_builds(upgrade: Upgrade) -> Iterator[Finding]:
             message = f"{operation.name or 'an index'} is built under {lock}"
             hint = _concurrent_build_recipe(upgrade, executed, operation)
             yield upgrade.finding(INDEX_NOT_CONCURRENT, executed, message, hint, operation.name)
+
+
+def _hidden_index_builds(upgrade: Upgrade) -> Iterator[Finding]:
+    """Report indexes that are built within a DO block or a function: the statement's text does not show their names."""
+    named = {operation.name for _, operation in upgrade.all_operations()}
+    for table in upgrade.step.before.tables:
+        now = upgrade.table_after(full_name(table))
+        known = {index.name for index in table.indexes} | named
+        for index in (it for it in (now.indexes if now else ()) if it.name not in known):
+            executed = next(
+                (
+                    it
+                    for it in upgrade.statements
+                    if any(lock.table == full_name(table) and lock.mode == "SHARE" for lock in it.statement.locks)
+                    and {operation.kind for operation in it.operations} == {OperationKind.OTHER}
+                ),
+                None,
+            )
+            if executed is not None:
+                where = "in a DO block" if executed.statement.sql.upper().startswith("DO") else "by this statement"
+                lock = lock_description(executed.strongest_lock(full_name(table)))
+                message = f"{index.name} is built {where} under {lock}"
+                unique, rest = "UNIQUE " * index.unique, index.definition.removeprefix("UNIQUE ")
+                sql = f"CREATE {unique}INDEX CONCURRENTLY {index.name} ON {full_name(table)} {rest}"
+                hint = autocommit_block(f'op.execute("""{sql}""")', comment=_ALONE)
+                yield upgrade.finding(INDEX_NOT_CONCURRENT, executed, message, hint, index.name)
 
 
 def _concurrent_build_recipe(upgrade: Upgrade, executed: ExecutedStatement, operation: Operation) -> str:

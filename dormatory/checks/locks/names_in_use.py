@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
@@ -21,6 +22,9 @@ _THREE_RELEASES = """
 # release 3, when no program uses it any more:
 op.drop_column("employee", "salary")
 """
+_RENAME_SCHEMA = re.compile(
+    r"""\s*ALTER\s+SCHEMA\s+(?P<old>"[^"]+"|\w+)\s+RENAME\s+TO\s+(?P<new>"[^"]+"|\w+)""", re.IGNORECASE
+)
 _USED_BY_MODELS = "the models of the base reference use it"
 _DROP_LATER = "drop it one release after the last program that uses it:"
 _MAY_BE_USED = "programs of the last release may use it until they are gone"
@@ -50,7 +54,7 @@ RENAMED_IN_USE = Rule(
     "renamed-in-use",
     "locks",
     Severity.WARNING,
-    meaning="a table, column or label is renamed that the models of the base reference still use",
+    meaning="a table, schema, column or label is renamed that the models of the base reference still use",
     why="Old programs use the old name, new ones the new name, and both run during a deployment.",
     recipe=_THREE_RELEASES,
     replaces=("renaming-column", "renaming-table"),
@@ -79,7 +83,29 @@ def incompatible_changes(upgrade: Upgrade, used_columns: Mapping[str, Collection
             used = None if used_columns is None else used_columns.get(table.name, ())
             yield from _removed_columns(upgrade, table, now, used)
             yield from _required_columns(upgrade, table, now)
+    yield from _renamed_schemas(upgrade, used_columns)
     yield from _renamed_labels(upgrade, used_columns)
+
+
+def _renamed_schemas(upgrade: Upgrade, used_columns: Mapping[str, Collection[str]] | None) -> Iterator[Finding]:
+    """Report a schema that is renamed with tables in it."""
+    for executed in upgrade.statements:
+        found = _RENAME_SCHEMA.match(executed.statement.sql)
+        old = found["old"].strip('"') if found else ""
+        tables = [
+            table.name
+            for table in upgrade.step.before.tables
+            if table.namespace == old and (used_columns is None or table.name in used_columns)
+        ]
+        if found and tables:
+            new = found["new"].strip('"')
+            usage = _USED_BY_MODELS.replace("it", "them") if used_columns is not None else _MAY_BE_USED
+            message = f"the schema {old} is renamed to {new}, and with it {', '.join(tables)}; {usage}"
+            hint = "\n".join(
+                ["leave the old names until then:", f'op.execute("CREATE SCHEMA {old}")']
+                + [f'op.execute("CREATE VIEW {old}.{table} AS TABLE {new}.{table}")' for table in tables]
+            )
+            yield upgrade.finding(RENAMED_IN_USE, executed, message, hint, old)
 
 
 def _renamed_labels(upgrade: Upgrade, used_columns: Mapping[str, Collection[str]] | None) -> Iterator[Finding]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
 from dormatory.errors.location import Location
 from dormatory.recording.model import Direction, Lock
+from dormatory.sql.lexer import tokenize
 from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import Operation, OperationKind, parse_operations
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from dormatory.sql.dialect import Dialect
 
 ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+_DDL = re.compile(r"\s*(?:CREATE|ALTER|DO)\b", re.IGNORECASE)
 _BLOCKED_ACCESS = {
     "SHARE UPDATE EXCLUSIVE": "no other change of its structure can run",
     "SHARE": "nobody can write to it",
@@ -148,6 +151,15 @@ class Upgrade:
         """Return the table of this name after the upgrade, None where there is none or the upgrade failed."""
         tables = self.step.after.tables if self.step.after else ()
         return next((each for each in tables if full_name(each) == table), None)
+
+    def ddl_naming(self, *names: str) -> ExecutedStatement | None:
+        """Return the first statement of DDL that contains all these names."""
+        for executed in self.statements:
+            if _DDL.match(executed.statement.sql):
+                words = {token.text.lower() for token in tokenize(executed.statement.sql, self.dialect)}
+                if words >= {name.lower() for name in names}:
+                    return executed
+        return None
 
     def finding(  # the fields that every rule of locks fills
         self,
