@@ -137,6 +137,11 @@ class Counters(Protocol):
     def read_counters(self, connection: Connection) -> tuple[Counter, ...]:
         """Return the counters with their positions, once for each column that reads one, in a stable order."""
 
+    def restore_counters(
+        self, connection: Connection, tables: Collection[TableId], counters: Iterable[Counter]
+    ) -> None:
+        """Set the counters of tables to these positions; one that is not given, to where it is when a table is new."""
+
     def set_counter_code(self, counter: Counter, table: Table, column: str) -> str:
         """Return the line of a revision that sets a counter behind the highest key of a column."""
 

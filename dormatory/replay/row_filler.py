@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from dormatory.backends.counter import Counter
     from dormatory.backends.row_io import StoredRows
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.table_groups import TableGroup
@@ -38,7 +39,7 @@ class _Filling:
 
     tables: tuple[Table, ...]
     routines: tuple[str, ...]
-    seeds: tuple[StoredRows | None, ...] | None  # None: unknown
+    seeds: tuple[tuple[StoredRows | None, tuple[Counter, ...] | None], ...] | None  # None: unknown
     parent_keys: tuple[tuple[tuple[CellValue, ...], ...] | None, ...]
     hints: tuple[tuple[ColumnHint, ...], ...]
     with_extremes: bool
@@ -125,7 +126,7 @@ class RowFiller:
         return _Filling(
             group.tables,
             group.routines,
-            tuple(map(seeds.tables.get, group.ids)) if seeds else None,
+            tuple((seeds.tables.get(id_), seeds.counters.get(id_)) for id_ in group.ids) if seeds else None,
             tuple(map(self._keys, group.references)),
             hints,
             self.with_extremes,
@@ -147,11 +148,14 @@ class RowFiller:
         """Replace all rows of a group by its seed rows; return False if that is not possible."""
         if any(table.kind not in _EMPTIABLE_KINDS for table in group.tables):
             return False  # a trigger keeps the rows of a virtual table in step with those of another
-        with closing(backend_by_name(self._dialect.name).row_io.row_writer(connection)) as writer:
+        backend = backend_by_name(self._dialect.name)
+        with closing(backend.row_io.row_writer(connection)) as writer:
             try:
                 writer.replace_rows(group.ids, seeds.tables)
             except writer.error:
                 return False
+            counters = (counter for id_ in group.ids for counter in seeds.counters.get(id_, ()))
+            backend.counters.restore_counters(connection, group.ids, counters)
             changed = set(group.ids)
             if writer.foreign_keys_act:
                 changed.update(related_tables(group.ids, schema, self._dialect))

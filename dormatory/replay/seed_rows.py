@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeVar
 
 from dormatory.backends.registry import backend_by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from alembic.runtime.migration import RevisionStep
     from sqlalchemy import Connection
 
+    from dormatory.backends.counter import Counter
     from dormatory.backends.row_io import StoredRows
     from dormatory.replay.session import ReplaySession
     from dormatory.rows.fixtures import FixtureRows
     from dormatory.schema.snapshot import TableId
 
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
 
 @dataclass(frozen=True, slots=True)
 class SeedRows:
-    """The rows of a database to which revisions were only applied; a table that did not change is the same object."""
+    """The rows and counters of a database to which revisions were only applied.
+
+    A counter that more than one table reads is left out. What did not change is the same object.
+    """
 
     tables: Mapping[TableId, StoredRows]
+    counters: Mapping[TableId, tuple[Counter, ...]]
 
 
 def record_seed_rows(session: ReplaySession, fixtures: FixtureRows, revisions: Sequence[str]) -> tuple[SeedRows, ...]:
@@ -48,14 +58,28 @@ def record_seed_rows(session: ReplaySession, fixtures: FixtureRows, revisions: S
 
 
 def _read(connection: Connection, version_table: str, previous: SeedRows | None) -> SeedRows:
-    with closing(backend_by_name(connection.dialect.name).row_io.row_writer(connection)) as writer:
-        now = {
-            (namespace, name): rows
-            for (namespace, name), rows in writer.stored_rows().items()
+    backend = backend_by_name(connection.dialect.name)
+    with closing(backend.row_io.row_writer(connection)) as writer:
+        rows = {
+            (namespace, name): stored
+            for (namespace, name), stored in writer.stored_rows().items()
             if version_table not in {name, f"{namespace}.{name}"}
         }
-    if previous is not None:
-        now = {id_: old if (old := previous.tables.get(id_)) == rows else rows for id_, rows in now.items()}
-        if now == previous.tables:
-            return previous
-    return SeedRows(now)
+    counters: dict[TableId, tuple[Counter, ...]] = defaultdict(tuple)
+    for counter, *more in _by_id(backend.counters.read_counters(connection)):
+        if counter.table and not more:
+            counters[counter.table] += (counter,)
+    if previous is None:
+        return SeedRows(rows, dict(counters))
+    return SeedRows(_with_known(rows, previous.tables), _with_known(counters, previous.counters))
+
+
+def _by_id(counters: Iterable[Counter]) -> Iterator[list[Counter]]:
+    """Yield the readers of each counter."""
+    yield from (list(group) for _, group in groupby(counters, key=lambda it: it.id))
+
+
+def _with_known(now: Mapping[_K, _V], known: Mapping[_K, _V]) -> Mapping[_K, _V]:
+    """Return a mapping with the known objects for all values that are equal to them."""
+    found = {key: old if (old := known.get(key)) == value else value for key, value in now.items()}
+    return known if found == known else found

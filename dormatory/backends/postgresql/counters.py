@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from dormatory.backends.counter import Counter
 from dormatory.backends.driver import fetch_rows, open_cursor
 from dormatory.backends.postgresql.dialect import DIALECT
+from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from sqlalchemy import Connection
 
     from dormatory.schema.snapshot import Table, TableId
@@ -63,6 +66,20 @@ def read_counters(connection: Connection) -> tuple[Counter, ...]:
         )
         for namespace, name, increment, table_namespace, table, column in sequences
     )
+
+
+def restore_counters(
+    connection: Connection,
+    tables: Collection[TableId],  # noqa: ARG001  # a sequence is always given
+    counters: Iterable[Counter],
+) -> None:
+    """Set these sequences to these positions."""
+    calls = [
+        f"pg_catalog.setval({quote_literal(DIALECT.qualified_name(*it.id))}, {it.value}, {it.is_called})"
+        for it in counters
+    ]
+    if calls:
+        fetch_rows(open_cursor(connection), f"SELECT {', '.join(calls)}")
 
 
 def set_counter_code(counter: Counter, table: Table, column: str) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from dormatory.backends.counter import Counter
 from dormatory.backends.driver import fetch_rows, open_cursor
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from sqlalchemy import Connection
 
-    from dormatory.schema.snapshot import Table
+    from dormatory.schema.snapshot import Table, TableId
 
 _HAS_COUNTERS = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
 
@@ -26,6 +29,15 @@ def read_counters(connection: Connection) -> tuple[Counter, ...]:
         return ()
     found = fetch_rows(open_cursor(connection), "SELECT name, seq FROM sqlite_sequence ORDER BY name")
     return tuple(Counter((None, name), (None, name), None, int(value or 0)) for name, value in found)
+
+
+def restore_counters(connection: Connection, tables: Collection[TableId], counters: Iterable[Counter]) -> None:
+    """Set the counters of tables to these positions; those that are not given are forgotten."""
+    if not fetch_rows(open_cursor(connection), _HAS_COUNTERS):
+        return
+    with closing(open_cursor(connection)) as cursor:
+        cursor.executemany("DELETE FROM sqlite_sequence WHERE name = ?", [(name,) for _, name in tables])
+        cursor.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", [(it.id[1], it.value) for it in counters])
 
 
 def set_counter_code(counter: Counter, table: Table, column: str) -> str:  # noqa: ARG001  # the position is known
