@@ -50,7 +50,7 @@ class StraightDatabase:
         missing = revisions[len(self._applied) :]
         if not missing:
             return None
-        session = ReplaySession(self._project, self._target)
+        session = ReplaySession(self._project, self._target, is_scratch=True)
 
         def steps() -> Iterator[RevisionStep]:
             for revision in missing:
@@ -71,6 +71,6 @@ class StraightDatabase:
 
         They end early at a revision that fails: the rows after it are unknown.
         """
-        session = ReplaySession(self._project, self._target)
+        session = ReplaySession(self._project, self._target, is_scratch=True)
         with session.connect():
             return record_seed_rows(session, self._fixtures, revisions)

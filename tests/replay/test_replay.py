@@ -351,6 +351,21 @@ def test_a_revision_that_only_works_in_one_run_fails_and_does_not_hide_later_one
     assert recording.unreached == ()
 
 
+def test_rows_that_a_revision_leaves_without_a_parent_do_not_end_the_replay(
+    small_project: SmallProject, maker: ScratchMaker
+) -> None:
+    create = """
+        op.execute("CREATE TABLE a (id integer PRIMARY KEY)")
+        op.execute("CREATE TABLE b (id integer PRIMARY KEY, a_id integer NOT NULL REFERENCES a (id))")
+    """
+    small_project.write_revision("001", create, "op.drop_table('b'); op.drop_table('a')")
+    small_project.write_revision("002", "op.execute('DELETE FROM a WHERE id = 1002')")
+    small_project.write_revision("003", "op.add_column('a', sa.Column('x', sa.Integer))", "op.drop_column('a', 'x')")
+    recording = replay_history(small_project.project, maker)
+    assert [step.revision for step in recording.steps if not step.is_clean] == ["002"]
+    assert recording.unreached == ()
+
+
 def test_refused_downgrades_do_not_end_the_run(small_project: SmallProject, maker: ScratchMaker) -> None:
     opened = 0
 

@@ -57,8 +57,7 @@ class PostgreSQLSchemaTracker:
     def read(self, connection: Connection) -> SchemaReading:
         """Return the structure; all of it is read again where the changes since the last reading are unknown."""
         changes, self._changes = self._changes, None
-        known = self._cache.relations if self._cache else {}
-        filenodes = {oid: known[oid].filenode for oid in changes.locked_relations if oid in known} if changes else {}
+        before = {oid: self._storage(oid) for oid in changes.locked_relations} if changes else {}
         if not (changes and self._cache and self._refresh(connection, self._cache, changes)):
             self._cache = None
             with catalog_session(connection) as session:
@@ -68,12 +67,17 @@ class PostgreSQLSchemaTracker:
         if changes is None:
             return SchemaReading(self._snapshot_cache.snapshot)
         relations = self._cache.relations
-        rewritten = {
-            oid for oid in changes.locked_relations & relations.keys() if relations[oid].filenode != filenodes.get(oid)
-        }
+        rewritten = {oid for oid, storage in before.items() if oid in relations and self._storage(oid) != storage}
         written = (changes.written_relations | rewritten) & relations.keys()
         affected = frozenset((relations[oid].namespace, relations[oid].name) for oid in written)
         return SchemaReading(self._snapshot_cache.snapshot, affected)
+
+    def _storage(self, oid: int) -> object:
+        """Return what is different when a relation is rewritten, or a column is dropped and added again."""
+        cache = self._cache
+        if cache is None or oid not in cache.relations:
+            return None
+        return cache.relations[oid].filenode, [row[1] for row in cache.columns.get(oid, ())]
 
     def read_once(self, connection: Connection) -> Snapshot:
         """Return the structure, without preparing for a next reading."""
