@@ -75,3 +75,32 @@ def test_the_highest_keys_of_autoincrement_tables_are_read(sqlite: sa.Connection
     assert found == (Counter((None, "a"), (None, "a"), None, 41),)
     assert found[0].next_value == 42
     assert columns == {"a": ("id",), "b": ("id",)}
+
+
+def test_sequences_are_set_back(postgresql: sa.Connection) -> None:
+    before, _ = counters(
+        postgresql,
+        "CREATE TABLE a (id serial PRIMARY KEY)",
+        "CREATE TABLE b (id bigint GENERATED ALWAYS AS IDENTITY (START WITH 7))",
+        "INSERT INTO a DEFAULT VALUES",
+        "ALTER SEQUENCE b_id_seq RESTART WITH 500",
+    )
+    changed, _ = counters(postgresql, "INSERT INTO a DEFAULT VALUES", "INSERT INTO b DEFAULT VALUES")
+    assert changed != before
+    backend_by_name("postgresql").counters.restore_counters(postgresql, [("public", "a"), ("public", "b")], before)
+    assert counters(postgresql)[0] == before
+
+
+def test_autoincrement_counters_are_set_back_or_forgotten(sqlite: sa.Connection) -> None:
+    part = backend_by_name("sqlite").counters
+    part.restore_counters(sqlite, [(None, "a")], ())  # there is no table of counters yet
+    before, _ = counters(
+        sqlite,
+        "CREATE TABLE a (id integer PRIMARY KEY AUTOINCREMENT)",
+        "CREATE TABLE b (id integer PRIMARY KEY AUTOINCREMENT)",
+        "INSERT INTO a VALUES (5)",
+    )
+    changed, _ = counters(sqlite, "INSERT INTO a VALUES (9)", "INSERT INTO b VALUES (9)")
+    assert changed != before
+    part.restore_counters(sqlite, [(None, "a"), (None, "b")], before)
+    assert counters(sqlite)[0] == before
