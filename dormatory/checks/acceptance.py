@@ -17,6 +17,7 @@ from dormatory.checks.rule import Rule
 from dormatory.checks.suppression import UNSUPPRESSABLE_FAMILIES
 from dormatory.errors.location import Location
 from dormatory.project.accepted_file import AcceptedEntry
+from dormatory.system.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -77,7 +78,7 @@ def accepted_entries(
     times: Counter[tuple[AcceptedEntry, str]] = Counter()
     for found in acceptance.shown:
         if found.severity is not Severity.NOTE and rules[found.rule].family not in UNSUPPRESSABLE_FAMILIES:
-            entry = replace(_identity(found, root), message=_first_line(found.message))
+            entry = replace(_identity(found, root), message=first_line(found.message))
             times[entry, found.backend] += 1
             key = entry, times[entry, found.backend]  # the same finding twice on one backend needs two entries
             merged[key] = (*merged.get(key, ()), *([found.backend] if found.backend else []))
@@ -184,10 +185,6 @@ def _pair_by_message(findings: Mapping[int, str], entries: Mapping[int, str]) ->
     return pairs | dict(zip(unpaired, left, strict=False))
 
 
-def _first_line(message: str) -> str:
-    return message.partition("\n")[0]
-
-
 def _wording(message: str) -> str:
     """Return a message without its numbers: times and counts are others in each run."""
-    return re.sub(r"\d+", "0", _first_line(message))
+    return re.sub(r"\d+", "0", first_line(message))

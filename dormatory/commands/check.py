@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
 from dormatory.backends.registry import dialect_by_name
+from dormatory.checks.consequences import fold_consequences, join_backends
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
@@ -121,7 +122,7 @@ def check_project(
         found += sqlfluff_run.result()
     known = {(item.rule, item.revision) for item in found}  # a replay finds some of it again
     late = _evidence_findings(project, files, history, evidence, request)
-    found += [item for item in late if (item.rule, item.revision) not in known]
+    found += [item for item in join_backends(tuple(late)) if (item.rule, item.revision) not in known]
     if selected is not None:
         found = [item for item in found if not _is_outside_selection(item, selected)]
     # Comments come before settings: a comment on a rule that the settings turn off is still used.
@@ -222,7 +223,7 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
     trips = list(check_round_trip(item.recording, history)) if item.recording and "roundtrip" in families else []
     is_stopped = any(found.rule in _STOPPED_REPLAY_RULES for found in trips)
     yield from (found for found in item.problems if not (is_stopped and found.rule in _STOPPED_HEAD_RULES))
-    yield from trips
+    yield from fold_consequences(trips)
     if item.recording and "roundtrip" in families:
         yield from check_privileges(item.recording, history)
         yield from check_recreated(item.recording, history)

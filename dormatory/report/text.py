@@ -11,7 +11,7 @@ from dormatory.checks.finding import Severity
 from dormatory.report.folding import FoldedProblems, fold_problems
 from dormatory.report.grouping import accepted_problems, counts_by_severity, problems
 from dormatory.report.sanitize import sanitize_line
-from dormatory.system.text import name_list, quantity, shorten
+from dormatory.system.text import first_line, name_list, quantity, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,7 +126,7 @@ def _listed_lines(listed: Sequence[Problem]) -> Iterator[_Line]:
     if first.severity is Severity.NOTE:
         return
     for problem in listed[:_MAX_LISTED]:
-        message = shorten(problem.finding.message.partition("\n")[0], _MAX_SQL_WIDTH)
+        message = shorten(first_line(problem.finding.message), _MAX_SQL_WIDTH)
         place = str(problem.finding.location)
         yield (f"    - {message}", ""), (f" at {place}" if place else "", "faint")
     if len(listed) > _MAX_LISTED:

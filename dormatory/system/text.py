@@ -28,3 +28,8 @@ def name_list(names: Iterable[str], limit: int = 12) -> str:
 def shorten(text: str, limit: int) -> str:
     """Return at most `limit` characters of a text; an ellipsis stands for the rest."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def first_line(text: str) -> str:
+    """Return a text up to its first line break."""
+    return text.partition("\n")[0]

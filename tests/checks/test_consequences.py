@@ -1,0 +1,102 @@
+"""What follows from another finding is a line of it; what does not stays a finding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.checks.consequences import fold_consequences, join_backends
+from dormatory.checks.registry import RULES
+from dormatory.errors.location import Location
+
+if TYPE_CHECKING:
+    from dormatory.checks.finding import Finding
+
+
+def finding(rule: str, message: str, revision: str = "a3", object_name: str = "", backend: str = "sqlite") -> Finding:
+    location = Location("versions/a3.py", 7)
+    return RULES[rule].finding(
+        message, f"hint of {backend}", backend=backend, revision=revision, object_name=object_name, location=location
+    )
+
+
+DOWN = finding("downgrade-fails", "the downgrade failed: DataError: no such column: lid")
+UP = finding("upgrade-fails", "the upgrade failed: DataError: no such table: box")
+ENUM = finding("trace", "the downgrade leaves a trace: enum mood: added", object_name="enum mood")
+DOWN_ROUTE = "going all the way down on populated tables"
+FOLDED = {
+    "way-down": (
+        DOWN,
+        finding("way-down", f"{DOWN_ROUTE} fails at a3: DataError: no such column: lid"),
+        "so going all the way down stops here, too",
+    ),
+    "one run": (
+        UP,
+        finding("one-run-differs", "alembic upgrade heads in one run fails at a3: DataError: no such table: box"),
+        "so alembic upgrade heads stops here, too",
+    ),
+    "not played": (
+        UP,
+        finding("not-played", "not played because the upgrade of a3 failed before: a4, a5", revision="a4"),
+        "so a4, a5 could not be played",
+    ),
+    "type left": (
+        ENUM,
+        finding("second-upgrade-fails", 'the second upgrade failed: DuplicateObject: type "mood" already exists'),
+        'so the second upgrade failed: DuplicateObject: type "mood" already exists',
+    ),
+    "left again": (
+        ENUM,
+        finding("way-down", f"{DOWN_ROUTE} ends elsewhere than step by step: x", "a1", "enum mood"),
+        "",
+    ),
+}
+KEPT = {
+    "another revision": (DOWN, finding("way-down", f"{DOWN_ROUTE} fails at a2: DataError: x", revision="a2")),
+    "another error": (DOWN, finding("way-down", f"{DOWN_ROUTE} fails at a3: IntegrityError: x")),
+    "the other direction": (DOWN, finding("one-run-differs", "in one run fails at a3: DataError: x")),
+    "another object": (ENUM, finding("second-upgrade-fails", "the second upgrade failed: table box already exists")),
+    "another trace": (ENUM, finding("way-down", f"{DOWN_ROUTE} ends elsewhere: x", "a1", "table box")),
+    "another failure": (UP, finding("not-played", "not played because the upgrade of a1 failed before: a4", "a4")),
+}
+
+
+@pytest.mark.parametrize(("cause", "consequence", "line"), FOLDED.values(), ids=FOLDED)
+def test_a_consequence_is_a_line_of_its_cause(cause: Finding, consequence: Finding, line: str) -> None:
+    expected = replace(cause, message=f"{cause.message}\n{line}" if line else cause.message)
+    assert fold_consequences([consequence, cause]) == (expected,)
+
+
+@pytest.mark.parametrize(("first", "second"), KEPT.values(), ids=KEPT)
+def test_what_has_a_cause_of_its_own_stays(first: Finding, second: Finding) -> None:
+    assert fold_consequences([first, second]) == (first, second)
+
+
+@pytest.mark.parametrize("consequence", [consequence for _, consequence, _ in FOLDED.values()], ids=FOLDED)
+def test_without_its_cause_nothing_is_hidden(consequence: Finding) -> None:
+    assert fold_consequences([consequence]) == (consequence,)
+
+
+def test_one_failure_in_the_words_of_two_servers_is_one_finding() -> None:
+    other = replace(DOWN, backend="postgresql", message='the downgrade failed: column "lid"\nso more', hint="h")
+    first, second = join_backends([DOWN, other])
+    assert first == replace(second, backend="sqlite")
+    assert first.message == f'{DOWN.message}\non postgresql: the downgrade failed: column "lid"'
+    assert first.hint == DOWN.hint
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(DOWN, message="another"),
+        replace(DOWN, message="another", backend="postgresql", revision="a4"),
+        replace(DOWN, message="another", backend="postgresql", location=Location("versions/a3.py", 8)),
+        replace(ENUM, message="another", backend="postgresql"),
+    ],
+    ids=["same backend", "revision", "line", "rule"],
+)
+def test_different_failures_stay_apart(other: Finding) -> None:
+    first = ENUM if other.rule == ENUM.rule else DOWN
+    assert join_backends([first, other]) == (first, other)
