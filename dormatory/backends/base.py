@@ -196,6 +196,13 @@ class Backend(ABC):
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what a driver's error means to the user, without secrets."""
 
+    @abstractmethod
+    def is_content_error(self, error: BaseException) -> bool:
+        """Return whether a driver's error says that a text is not in the form that a function or a type reads.
+
+        The form of a number, a date or a boolean does not count: it is that of a whole column, not of a document.
+        """
+
     # Connections.
 
     @abstractmethod

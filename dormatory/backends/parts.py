@@ -55,6 +55,9 @@ class Checkpoint(Protocol):
         Only return False while somebody uses the database.
         """
 
+    def discard(self) -> None:
+        """Remove the copy."""
+
 
 class Scratch(Protocol):
     """Part `scratch`: empty databases for one run."""

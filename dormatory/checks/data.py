@@ -109,7 +109,7 @@ def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]
         revision = history.by_id[step.revision]
         for loss in step.losses:
             found = _loss_finding(loss, revision, recording.backend, _declaration(loss, revision, step.losses))
-            yield finding_on_extreme_rows(found) if step.is_extreme and not loss.is_narrowed else found
+            yield finding_on_extreme_rows(found) if loss.is_extreme and not loss.is_narrowed else found
         if step.drops and not (revision.lossy or revision.irreversible):
             yield _drops_finding(step.drops, revision, recording.backend)
 

@@ -18,6 +18,7 @@ from dormatory.checks import (
     recreated,
     revision_files,
     roundtrip,
+    row_failures,
     source,
     sqlfluff,
     squawk,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _MODULES = (
     *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
     *(imports, naming, colons, transaction_ends, transactions, portability, source),
-    *(roundtrip, recreated, privileges, data, drift, parity, dump),
+    *(roundtrip, row_failures, recreated, privileges, data, drift, parity, dump),
     *(indexes, scans, rewrites, names_in_use, partitions, duration, whole_tables, foreign_keys, new_columns),
     *(table_settings, identifiers, squawk, sqlfluff),
 )

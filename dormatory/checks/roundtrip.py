@@ -10,10 +10,11 @@ from dormatory.checks.drift import COLUMN_ORDER
 from dormatory.checks.failure_hints import failure_hint
 from dormatory.checks.finding import Severity
 from dormatory.checks.revision_files import NO_DOWNGRADE, NO_DOWNGRADES
+from dormatory.checks.revision_finding import revision_finding
+from dormatory.checks.row_failures import row_failure_finding
 from dormatory.checks.rule import Rule
 from dormatory.errors import MissingDowngradeError
-from dormatory.errors.location import NOWHERE, Location
-from dormatory.recording.model import Direction, RouteKind
+from dormatory.recording.model import Direction, RouteKind, RowKind
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded, PartAdded
 from dormatory.schema.snapshot import Enum, Index, Table
 
@@ -78,18 +79,6 @@ SECOND_UPGRADE_DIFFERS = Rule(
     meaning="a second upgrade gives another schema than the first",
     why="Two databases at the same revision are not the same.",
     recipe="# the downgrade undoes what the upgrade did, in the opposite order",
-)
-
-ROWS_REFUSED = Rule(
-    "rows-refused",
-    "roundtrip",
-    Severity.NOTE,
-    meaning="rows that may exist keep a constraint from being validated",
-    why="The validation fails, blocks nobody meanwhile, and can be repeated once the rows are corrected.",
-    recipe="""
-    op.execute("DELETE FROM stay WHERE room NOT IN (SELECT id FROM room)")  # in a revision before
-    op.execute("ALTER TABLE stay VALIDATE CONSTRAINT fk_stay_room")
-    """,
 )
 
 WAY_DOWN = Rule(
@@ -163,17 +152,17 @@ def check_round_trip(recording: Recording, history: History) -> Iterator[Finding
     if has_no_downgrades:
         message = "no revision of this history has a downgrade, so none was taken back"
         hint = "write downgrades, or set irreversible in each revision"
-        yield _finding(NO_DOWNGRADES, history.revisions[0], recording, message, hint)
+        yield revision_finding(NO_DOWNGRADES, history.revisions[0], recording.backend, message, hint)
     for step in recording.steps:
         yield from _step_findings(step, history.by_id[step.revision], recording, has_no_downgrades=has_no_downgrades)
     for route in recording.routes:
-        yield from _route_findings(route, history, recording)
+        yield from _route_findings(route, history, recording.backend)
     if recording.unreached:
         stopped = [route.stopped for route in recording.routes if route.stopped]
         last = recording.steps[-1].revision if recording.steps else stopped[-1]
         message = f"not played because the upgrade of {last} failed before: {', '.join(recording.unreached)}"
         revision = history.by_id[recording.unreached[0]]
-        yield _finding(NOT_PLAYED, revision, recording, message, "fix that revision first")
+        yield revision_finding(NOT_PLAYED, revision, recording.backend, message, "fix that revision first")
 
 
 def _step_findings(
@@ -181,17 +170,17 @@ def _step_findings(
 ) -> Iterator[Finding]:
     for leg in step.legs:
         if leg.failure and not (has_no_downgrades and _is_missing_downgrade(leg.failure)):
-            found = _failure_finding(leg.failure, leg.direction, revision, recording)
-            yield finding_on_extreme_rows(found) if step.is_extreme else found
+            yield _failure_finding(leg.failure, leg.direction, revision, recording.backend)
         for change in leg.trace:
-            yield _trace_finding(change, leg.direction, revision, recording)
-    if step.refused:
-        message = f"existing rows may keep it from ending: {step.refused.why}"
-        hint = "correct such rows in a revision before it; a validation blocks nobody meanwhile"
-        yield _finding(ROWS_REFUSED, revision, recording, message, hint, location=step.refused.location)
+            yield _trace_finding(change, leg.direction, revision, recording.backend)
+    for failed in step.row_failures:
+        found = row_failure_finding(failed, revision, recording.backend) or _failure_finding(
+            failed.failure, failed.direction, revision, recording.backend
+        )
+        yield finding_on_extreme_rows(found) if failed.kind is RowKind.EXTREME else found
     if revision.irreversible and len(step.legs) == len(Direction) and step.is_clean:
         message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
-        yield _finding(IRREVERSIBLE_IS_NOT, revision, recording, message, "remove the declaration")
+        yield revision_finding(IRREVERSIBLE_IS_NOT, revision, recording.backend, message, "remove the declaration")
 
 
 def finding_on_extreme_rows(found: Finding) -> Finding:
@@ -209,21 +198,21 @@ _FAILURE_RULES = {
 _MISSING_TABLE = re.compile(r"no such table|relation .* does not exist|NoSuchTableError")
 
 
-def _failure_finding(failure: Failure, direction: Direction, revision: Revision, recording: Recording) -> Finding:
+def _failure_finding(failure: Failure, direction: Direction, revision: Revision, backend: str) -> Finding:
     going_down = direction is Direction.DOWNGRADE
     if going_down and (failure.is_declared or revision.irreversible):
         reason = failure.why if failure.is_declared else revision.irreversible
         message = f"it declares that it has no way back: {reason or 'without a reason'}"
-        return _finding(IRREVERSIBLE, revision, recording, message, "a backup is the only way back")
+        return revision_finding(IRREVERSIBLE, revision, backend, message, "a backup is the only way back")
     if _is_missing_downgrade(failure):
-        return _finding(NO_DOWNGRADE, revision, recording, "it has no downgrade function", failure.fix)
+        return revision_finding(NO_DOWNGRADE, revision, backend, "it has no downgrade function", failure.fix)
     if direction is Direction.UPGRADE and not revision.parents and _MISSING_TABLE.search(failure.why):
         message = f"no path from empty: {failure.why}"
         hint = "name what creates the tables it starts from: baseline in [dormatory] of the ini file"
-        return _finding(NO_PATH_FROM_EMPTY, revision, recording, message, hint, location=failure.location)
+        return revision_finding(NO_PATH_FROM_EMPTY, revision, backend, message, hint, location=failure.location)
     rule, message = _FAILURE_RULES[direction], f"the {direction.value} failed: {failure.why}"
     hint = failure_hint(failure, direction)
-    return _finding(rule, revision, recording, message, hint, location=failure.location)
+    return revision_finding(rule, revision, backend, message, hint, location=failure.location)
 
 
 def _is_missing_downgrade(failure: Failure) -> bool:
@@ -258,28 +247,28 @@ _ROUTE_CHECKS = {
 }
 
 
-def _route_findings(route: Route, history: History, recording: Recording) -> Iterator[Finding]:
+def _route_findings(route: Route, history: History, backend: str) -> Iterator[Finding]:
     """Report a route through many revisions that failed, or that gives another schema than the round trips."""
     check = _ROUTE_CHECKS[route.kind]
     order = f" ({', '.join(route.revisions)})" if route.kind is RouteKind.OTHER_ORDER else ""
     revision = history.by_id[route.stopped or route.revisions[-1]]
     if route.failure:
         message = f"{check.description}{order} fails at {revision.id}: {route.failure.why}"
-        yield _finding(check.rule, revision, recording, message, check.hint, location=route.failure.location)
+        yield revision_finding(check.rule, revision, backend, message, check.hint, location=route.failure.location)
     for change in route.trace:
         if not isinstance(change, ColumnsReordered):
             message = f"{check.description}{order} ends elsewhere than step by step: {change}"
-            yield _finding(check.rule, revision, recording, message, check.hint, object_name=change.object)
+            yield revision_finding(check.rule, revision, backend, message, check.hint, object_name=change.object)
 
 
-def _trace_finding(change: Change, direction: Direction, revision: Revision, recording: Recording) -> Finding:
+def _trace_finding(change: Change, direction: Direction, revision: Revision, backend: str) -> Finding:
     if isinstance(change, ColumnsReordered):
         rule, hint = COLUMN_ORDER, "harmless unless something relies on positions"
         message = f"{change} after the {direction.value}"
     else:
         rule, hint = TRACE if direction is Direction.DOWNGRADE else SECOND_UPGRADE_DIFFERS, _trace_fix(change)
         message = f"the {direction.value} leaves a trace: {change}"
-    return _finding(rule, revision, recording, message, hint, object_name=change.object)
+    return revision_finding(rule, revision, backend, message, hint, object_name=change.object)
 
 
 def _trace_fix(change: Change) -> str:
@@ -292,21 +281,3 @@ def _trace_fix(change: Change) -> str:
         case PartAdded(within=table, part=Index(name=name)):
             return f'op.drop_index("{name}", table_name="{table}")'
     return "make the downgrade undo exactly what the upgrade did"
-
-
-def _finding(
-    rule: Rule,
-    revision: Revision,
-    recording: Recording,
-    message: str,
-    hint: str,
-    *,
-    location: Location = NOWHERE,
-    object_name: str = "",
-) -> Finding:
-    """Return a finding where something failed, or at the downgrade where nothing did."""
-    line = location.line or revision.downgrade_line or 1
-    location = revision.whole_path(Location(location.path or str(revision.path), line))
-    return rule.finding(
-        message, hint, backend=recording.backend, object_name=object_name, revision=revision.id, location=location
-    )

@@ -25,6 +25,7 @@ from dormatory.checks.privileges import check_privileges
 from dormatory.checks.recreated import check_recreated
 from dormatory.checks.registry import FAMILIES, RULES, RULES_REPLACED_IN_SQUAWK
 from dormatory.checks.roundtrip import check_round_trip
+from dormatory.checks.row_failures import check_assumptions
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.checks.sqlfluff import sql_snippets, sqlfluff_findings
@@ -212,6 +213,9 @@ def _evidence_findings(
         yield from _backend_findings(item, history, request.families)
         if item.recording and dialect_by_name(item.backend).has_lock_rules and "locks" in request.families:
             yield from _lock_findings(project, history, item.recording, request.base or request.since)
+    recordings = [item.recording for item in evidence if item.recording]
+    if "roundtrip" in request.families and {it.backend for it in recordings} == {*project.settings.backends}:
+        yield from check_assumptions(recordings, history)
     if "parity" in request.families:
         migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
         for first, second in combinations([name for name in BACKEND_NAMES if name in migrated], 2):

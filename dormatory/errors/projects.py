@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.errors.base import DormatoryError
+from dormatory.errors.failure_origin import FailureOrigin
 from dormatory.errors.location import NOWHERE
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ class RevisionFailedError(DormatoryError):
     is_failure = True
     usual_fix = "nothing of it was kept; correct the revision or the rows, then run the command again"
 
-    def __init__(self, location: Location, reason: str, *, fix: str) -> None:
-        self.location = location
+    def __init__(
+        self, location: Location, reason: str, *, fix: str, origin: FailureOrigin = FailureOrigin.STATEMENT
+    ) -> None:
+        self.location, self.origin = location, origin
         super().__init__(f"the revision failed at {location}", why=reason, fix=fix)
 
 

@@ -22,7 +22,8 @@ _ALEMBIC_NAMES = ("down_revision", "depends_on", "branch_labels")
 class Revision:
     """What one file declares: its id, what it builds on, its title and its promises.
 
-    `irreversible` and `lossy` give the reason, or are empty. `downgrade_line` is 0 if the file has no downgrade.
+    `irreversible`, `lossy` and `assumes` give the reason, or are empty. `downgrade_line` is 0 if the file has no
+    downgrade.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Revision:
     path: Path
     irreversible: str = ""
     lossy: str = ""
+    assumes: str = ""
     downgrade_line: int = 0
 
     def whole_path(self, location: Location) -> Location:
@@ -124,6 +126,7 @@ def revision_with(path: Path, tree: ast.Module, values: Mapping[str, object]) ->
         path=path,
         irreversible=_reason(values.get("irreversible")),
         lossy=_reason(values.get("lossy")),
+        assumes=_reason(values.get("assumes")),
         downgrade_line=function_line(tree, "downgrade"),
     )
 

@@ -7,7 +7,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from dormatory.errors.base import declares_no_way_back
+from dormatory.errors.failure_origin import FailureOrigin
 from dormatory.errors.location import NOWHERE, Location
+from dormatory.recording.offending_rows import OffendingRows
 from dormatory.schema.changes import Change
 from dormatory.schema.snapshot import Snapshot
 from dormatory.sql.lock_modes import LOCK_MODES
@@ -96,6 +98,7 @@ class Failure:
     fix: str
     location: Location = NOWHERE
     is_declared: bool = False
+    origin: FailureOrigin = FailureOrigin.STATEMENT
 
     def __str__(self) -> str:
         """Return one sentence, the same as that of the error."""
@@ -106,8 +109,9 @@ class Failure:
         """Return the error as a value, without secrets; the values of rows that a server quotes in it stay."""
         declared = declares_no_way_back(error.__cause__)
         what, why = without_secrets(error.what), without_secrets(str(error.__cause__) if declared else error.why)
-        location = getattr(error, "location", NOWHERE)
-        return cls(type(error).__name__, what, shorten(why, _MAX_REASON_LENGTH), error.fix, location, declared)
+        location, origin = getattr(error, "location", NOWHERE), getattr(error, "origin", FailureOrigin.STATEMENT)
+        why = shorten(why, _MAX_REASON_LENGTH)
+        return cls(type(error).__name__, what, why, error.fix, location, declared, origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ class Leg:
 
     `trace` is the difference from the expected structure: after the downgrade from that before the upgrade, after the
     second upgrade from that after the first. `failure` is the error that ended the leg early. `transaction_ends` are
-    the ends of transactions that the revision itself asked for, outside of an autocommit block.
+    the ends of transactions that the revision itself asked for, outside of an autocommit block. `offending_rows` are
+    those that it failed on.
     """
 
     direction: Direction
@@ -125,6 +130,7 @@ class Leg:
     trace: tuple[Change, ...] = ()
     failure: Failure | None = None
     transaction_ends: tuple[TransactionEnd, ...] = ()
+    offending_rows: OffendingRows | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -142,15 +148,35 @@ class Leg:
         return tuple(strongest[table] for table in sorted(strongest))
 
 
+class RowKind(Enum):
+    """The rows that a leg failed on, while it passes without them."""
+
+    EXTREME = "extreme values"
+    OLD = "rows that were there before the upgrade"
+    NEW = "rows that were added after the upgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class RowFailure:
+    """A leg that failed on some rows, and passes without them: whoever has such rows meets the failure.
+
+    `rows` says which ones, if that is known. `statement` is the last one before the failure, "" if there was none.
+    """
+
+    direction: Direction
+    failure: Failure
+    kind: RowKind
+    rows: OffendingRows | None = None
+    statement: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The round trip of one revision, as far as it got: the structure before and after it, and which rows it lost.
 
     `drops` are the columns and tables that it drops outright, with their values, and that come back empty.
-    `after` is None if the upgrade failed. `is_extreme` is true if the problem shows only with rows of extreme
-    values: with ordinary rows the same round trip is clean. `refused` is the error of an upgrade that
-    could not validate a constraint because of existing rows; the legs are then from a round trip with plainer rows, or
-    there are none.
+    `after` is None if the upgrade failed. Each leg is from a trip on the least plain rows with which it passes;
+    `row_failures` are its failures on other rows.
     """
 
     revision: str
@@ -158,19 +184,19 @@ class Step:
     before: Snapshot
     after: Snapshot | None = None
     losses: tuple[Loss, ...] = ()
-    is_extreme: bool = False
-    refused: Failure | None = None
+    row_failures: tuple[RowFailure, ...] = ()
     drops: tuple[Loss, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        """Whether every leg succeeded and left the expected structure and rows."""
-        return not self.losses and all(leg.is_clean for leg in self.legs)
+        """Whether every leg succeeded on all rows and left the expected structure and rows."""
+        return not self.losses and not self.row_failures and all(leg.is_clean for leg in self.legs)
 
     @property
     def has_clean_downgrade(self) -> bool:
-        """Whether the downgrade undid the revision completely."""
-        return any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self.legs)
+        """Whether the downgrade undid the revision completely, whatever the rows."""
+        is_undone = any(leg.direction is Direction.DOWNGRADE and leg.is_clean for leg in self.legs)
+        return is_undone and not self.row_failures
 
 
 class RouteKind(Enum):
@@ -265,8 +291,9 @@ class Loss:
 
     `column` is "" for whole rows. `is_stated` is true if the revision does it knowingly, such as by a DELETE on that
     table, although nothing declares the loss. `is_narrowed` is true if a narrower type or constraint did it, so that
-    extreme values count as any others. `line` is the line of the revision that did it, 0 where it is unknown. `example`
-    shows one value before and after; it is "" unless the rows were generated. `remedy` is what to write, as code.
+    extreme values count as any others. `is_extreme` is true if only extreme values are lost. `line` is the line of the
+    revision that did it, 0 where it is unknown. `example` shows one value before and after; it is "" unless the rows
+    were generated. `remedy` is what to write, as code.
     """
 
     kind: LossKind
@@ -281,6 +308,7 @@ class Loss:
     line: int = 0
     example: str = ""
     remedy: str = ""
+    is_extreme: bool = False
 
     def __str__(self) -> str:
         """Return one sentence for messages."""

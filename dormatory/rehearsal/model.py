@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dormatory.backends.replica import ReplicaInfo
     from dormatory.project.script import Revision
     from dormatory.recording.model import Direction, Recording
+    from dormatory.recording.offending_rows import OffendingRows
     from dormatory.rehearsal.forecast import Forecast
 
 
@@ -33,23 +34,6 @@ class Wait:
     user: str  # readers or writers
     direction: Direction
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class OffendingRows:
-    """Rows that a revision cannot be applied to: what they violate, how many there are, and how to find them.
-
-    `keys` are the first of them, as `id=7`, and empty if values must not be shown. `query` lists all of them, on the
-    structure before or after the revision's changes; "" if only the first one is known.
-    """
-
-    rule: str  # UNIQUE, NOT NULL, FOREIGN KEY, CHECK, or the type that a value does not fit
-    table: str
-    columns: tuple[str, ...]
-    count: int
-    keys: tuple[str, ...] = ()
-    key_names: tuple[str, ...] = ()
-    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, event
 
 from dormatory.backends.registry import backend_by_name
-from dormatory.rehearsal.model import OffendingRows
+from dormatory.replay.offending_rows import query_offending_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.engine import ExceptionContext
 
-    from dormatory.backends.violation import Violation
-
-MAX_SHOWN_KEYS = 10
+    from dormatory.recording.offending_rows import OffendingRows
 
 
 @dataclass(slots=True)
@@ -95,7 +93,7 @@ def find_offending_rows(
         raw: Any = connection.connection
         violation = find_violation(error, statement, raw)
         if violation:
-            found.append(_query_offending_rows(violation, raw, show_values=show_values))
+            found.append(query_offending_rows(violation, raw, show_values=show_values))
 
     failed_statement.counts.clear()
     failed_statement.on_repeat = collect
@@ -107,31 +105,4 @@ def dangling_rows(connection: Connection, *, show_values: bool) -> Iterator[Offe
     """Yield the rows that refer to missing rows, on a backend that does not check that itself."""
     raw: Any = connection.connection
     for violation in backend_by_name(connection.dialect.name).violations.find_dangling_rows(raw):
-        yield _query_offending_rows(violation, raw, show_values=show_values)
-
-
-def _query_offending_rows(violation: Violation, raw: Any, *, show_values: bool) -> OffendingRows:
-    """Count the rows that violate something, and read the keys of the first ones if they may be shown."""
-    rule, table, columns = violation.rule, violation.display_name, violation.columns
-    if not violation.condition:
-        return OffendingRows(rule, table, columns, 1)
-    names = (
-        *violation.key_columns,
-        *(name for name in columns if name not in violation.key_columns and violation.has_column(name)),
-    )
-    cursor = raw.cursor()
-    try:
-        cursor.execute(violation.count_query)
-        count = int(cursor.fetchone()[0])
-        keys: tuple[str, ...] = ()
-        if show_values:
-            cursor.execute(violation.keys_query(names, MAX_SHOWN_KEYS))
-            keys = tuple(
-                ", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True))
-                for row in cursor.fetchall()
-            )
-    finally:
-        cursor.close()
-    return OffendingRows(
-        rule, table, columns, count, keys, violation.key_columns, violation.keys_query(violation.key_columns)
-    )
+        yield query_offending_rows(violation, raw, show_values=show_values)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Loss
-    from dormatory.rehearsal.model import OffendingRows, Wait, WrittenRows
+    from dormatory.recording.offending_rows import OffendingRows
+    from dormatory.rehearsal.model import Wait, WrittenRows
     from dormatory.rehearsal.offending_rows import FailedStatement
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot, TableId

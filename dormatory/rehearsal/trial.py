@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Failure, Route, Step
-    from dormatory.rehearsal.model import OffendingRows, Wait, WrittenRows
+    from dormatory.recording.offending_rows import OffendingRows
+    from dormatory.rehearsal.model import Wait, WrittenRows
     from dormatory.schema.snapshot import Snapshot, TableId
 
 

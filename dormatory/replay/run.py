@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
-from dormatory.replay.fill_mode import FillMode, plainer_mode
+from dormatory.replay.attempt import FIRST_ATTEMPT, Attempt, next_attempt
 from dormatory.replay.hints.revision import RevisionHints
 from dormatory.replay.routes import downgrade_all, upgrade_all
 from dormatory.replay.row_filler import RowFiller
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class RunPlan:
     """What a run has to do: from a database in which `done` are applied, make the round trip of each one of `played`.
 
-    `fill_mode` says which rows the first of these is played with; the others have all kinds. A run that reaches the end
+    `attempt` says which rows the first of these is played with; the others have all kinds. A run that reaches the end
     of its segment goes all the way down again, except for the lowest `kept_count` revisions. `lowest_schema` is the
     structure that these leave, None for the one that the first trip begins with. `seed_rows` are the rows that a run
     over empty tables has before the first of `played` and after each, as far as they are known.
@@ -40,7 +40,7 @@ class RunPlan:
 
     done: tuple[str, ...]
     played: tuple[str, ...]
-    fill_mode: FillMode = FillMode.ALL
+    attempt: Attempt = FIRST_ATTEMPT
     reaches_end: bool = True
     kept_count: int = 0
     lowest_schema: Snapshot | None = None
@@ -104,16 +104,15 @@ class _Run:
     def _steps(self) -> Iterator[RevisionStep]:
         before = self._session.read_schema()
         for number, revision in enumerate(self._plan.played):
-            fill_mode = self._plan.fill_mode if number == 0 else FillMode.ALL
-            self._filler.with_extremes, self._filler.revision = fill_mode is FillMode.ALL, revision
+            attempt = self._plan.attempt if number == 0 else FIRST_ATTEMPT
+            self._filler.with_extremes, self._filler.revision = attempt.has_extremes, revision
             self._current = StepReplay(self._session, self._tracker, self._filler, revision, before)
             self._schemas_before.append(before)
-            is_filled = fill_mode is not FillMode.NONE
-            is_restored = yield from self._current.play(is_filled=is_filled, seeds=self._seed_rows(number))
+            is_restored = yield from self._current.play(attempt, self._seed_rows(number))
             step, after = self._current.step(), self._current.after
             self._clean_downgrades.append(step.has_clean_downgrade)
             self._on_step(step)
-            if not is_restored or after is None or plainer_mode(fill_mode, step):
+            if not is_restored or after is None or next_attempt(attempt, step):
                 return
             if self._seed_rows(number + 1) is None and self._fixtures.has_rows(revision):
                 with self._session.connection_between_steps() as connection:

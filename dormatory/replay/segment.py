@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dormatory.recording.model import Route, RouteKind
-from dormatory.replay.fill_mode import FillMode, merge_steps, plainer_mode
+from dormatory.replay.attempt import FIRST_ATTEMPT, merge_attempts, next_attempt
 from dormatory.replay.run import RunPlan, run_segment
 from dormatory.replay.straight import StraightDatabase
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Failure, Step
+    from dormatory.replay.attempt import Attempt
     from dormatory.replay.run import RunResult
     from dormatory.replay.seed_rows import SeedRows
     from dormatory.schema.snapshot import Snapshot
@@ -58,8 +59,8 @@ class Segment:
         self._order, self._chosen = order, chosen
         self._first, self._end = first, end
         self._next_index = first  # after the last final step
-        self._fill_mode = FillMode.ALL  # for the next revision
-        self._suspect: Step | None = None  # to be replayed with plainer rows
+        self._attempt = FIRST_ATTEMPT  # at the next revision
+        self._results: list[tuple[Attempt, Step]] = []  # of the attempts at it so far
         self._seed_rows: dict[int, SeedRows] = {}  # with so many revisions applied
         self._seeded: set[str] = set()
         self._is_finished = False
@@ -79,7 +80,7 @@ class Segment:
         return RunPlan(
             done=tuple(self._order[:start]),
             played=tuple(self._order[start:end]),
-            fill_mode=self._fill_mode,
+            attempt=self._attempt,
             reaches_end=end == self._end,
             kept_count=kept,
             lowest_schema=self.steps[self._order[kept]].before if kept < start else None,
@@ -96,12 +97,12 @@ class Segment:
         self._seed_rows |= enumerate(rows, start=len(plan.done))
 
     def accept(self, step: Step, on_step: Callable[[Step], None]) -> None:
-        """Take the result of a step; `on_step` receives it unless the step must be replayed with plainer rows."""
-        if mode := plainer_mode(self._fill_mode, step):
-            self._suspect, self._fill_mode = step, mode
-            return
-        self._finish(merge_steps(self._suspect, step) if self._suspect else step)
-        on_step(self.steps[step.revision])
+        """Take the result of an attempt; `on_step` receives that of all attempts at the revision after the last one."""
+        self._results.append((self._attempt, step))
+        if attempt := next_attempt(self._attempt, step):
+            self._attempt = attempt
+        else:
+            on_step(self._finish())
 
     def finish_run(self, plan: RunPlan, result: RunResult) -> None:
         """Record that a run has ended; the segment is finished if it got no further than the run before it."""
@@ -109,20 +110,23 @@ class Segment:
         self.unfilled |= dict(result.unfilled)
         self.routes += result.routes
         self.one_run_schema = result.one_run_schema or self.one_run_schema
-        self._is_finished = self._next_index <= len(plan.done) and self._fill_mode is plan.fill_mode
+        self._is_finished = self._next_index <= len(plan.done) and self._attempt is plan.attempt
 
     def block(self, plan: RunPlan, revision: str, failure: Failure) -> None:
         """Finish the segment: one of the plan's revisions to be applied first failed on empty tables."""
         self._is_finished = True
         self.blocked = Route(RouteKind.UP, plan.done, 0.0, stopped=revision, failure=failure)
-        if self._suspect:  # its first result is the final one
-            self._finish(self._suspect)
+        if self._results:
+            self._finish()
 
     def unreached_revisions(self) -> Iterator[str]:
         """Yield the chosen revisions that no run has reached."""
         yield from (name for name in self._order[self._next_index : self._end] if name in self._chosen)
 
-    def _finish(self, step: Step) -> None:
-        self._suspect, self._fill_mode = None, FillMode.ALL
+    def _finish(self) -> Step:
+        """Merge the attempts at a revision, and go on to the next one."""
+        step = merge_attempts(self._results)
+        self._attempt, self._results = FIRST_ATTEMPT, []
         self._next_index = self._order.index(step.revision) + 1
         self.steps[step.revision] = step
+        return step

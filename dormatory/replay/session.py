@@ -18,6 +18,7 @@ from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, DormatoryError, MissingUpgradeError
 from dormatory.errors.location import Location
 from dormatory.recording.model import Direction, Failure
+from dormatory.replay.offending_rows import find_offending_rows
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.runner import Runner
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.recording.model import Statement, TransactionEnd
+    from dormatory.recording.offending_rows import OffendingRows
     from dormatory.schema.snapshot import Snapshot, TableId
 
     Steps = Callable[[], Iterator[RevisionStep]]
@@ -93,6 +95,12 @@ class ReplaySession:
             self.seconds, self.statements = perf_counter() - self._began, self._recorder.stop()
             return self.failure_of(error)
         return None
+
+    def offending_rows(self) -> OffendingRows | None:
+        """Return the rows that the last recorded step failed on, None if it did not fail on a statement."""
+        failed = self._recorder.failed
+        self.connection.rollback()
+        return find_offending_rows(self.connection, failed) if failed else None
 
     def plain_steps(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:
         """Yield the steps of an upgrade as one plain run would make it, or of a downgrade; nothing is recorded."""

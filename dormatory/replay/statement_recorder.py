@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,21 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
     from dormatory.backends.tracer import StatementEffects
+    from dormatory.backends.violation import Violation
     from dormatory.project.project import Project
 
 
+@dataclass(frozen=True, slots=True)
+class StatementFailure:
+    """A statement, the error of its driver, and what rows violate, if the database can say that after the error."""
+
+    sql: str
+    error: BaseException
+    violation: Violation | None = None
+
+
 class StatementRecorder:
-    """Records the statements of one connection between `start` and `stop`."""
+    """Records the statements of one connection between `start` and `stop`; `failed` is the last one that failed."""
 
     def __init__(self, connection: Connection, project: Project, *, is_scratch: bool = False) -> None:
         self._connection = connection
@@ -38,6 +48,7 @@ class StatementRecorder:
         self._records: list[tuple[Statement, float, StatementEffects]] = []
         self._transactions = _TransactionCounter()
         self._is_recording = False
+        self.failed: StatementFailure | None = None
         self.transaction_ends: list[TransactionEnd] = []
         self._began, self._rows_written_before = 0.0, 0
         event.listen(connection, "before_cursor_execute", self._before_execute)
@@ -58,7 +69,7 @@ class StatementRecorder:
     def start(self) -> None:
         """Forget the recorded statements, and record from now on."""
         self._records, self._transactions = [], _TransactionCounter()
-        self.transaction_ends = []
+        self.transaction_ends, self.failed = [], None
         if self._tracer:
             self._tracer.start()
         self._is_recording = True
@@ -106,6 +117,17 @@ class StatementRecorder:
         """Record a statement that failed; after the error, the server has released its locks."""
         if self._is_recording and context.connection is self._connection and context.execution_context is not None:
             self._record(context.statement or "", context.parameters, perf_counter() - self._began, None)
+            self._record_failure(context)
+
+    def _record_failure(self, context: ExceptionContext) -> None:
+        error, sql, violation = context.original_exception, context.statement or "", None
+        find_violation = backend_by_name(self._connection.dialect.name).violations.find_violation
+        with (
+            self.pause(),
+            suppress(self._connection.dialect.loaded_dbapi.Error),
+        ):  # PostgreSQL reads no more until a rollback
+            violation = find_violation(error, sql, self._connection.connection)
+        self.failed = StatementFailure(sql, error, violation)
 
     def _record(self, sql: str, parameters: Any, seconds: float, rows: int | None) -> None:
         file, line = self._issuing_line()

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
 from dormatory.errors import MissingDowngradeError
+from dormatory.errors.failure_origin import FailureOrigin
 from dormatory.errors.location import Location
 from dormatory.recording.masking import mask_secrets
 from dormatory.recording.model import Direction, Failure, Leg, LossKind, Step
+from dormatory.replay.attempt import FIRST_ATTEMPT
+from dormatory.replay.offending_rows import delete_offending_rows
 from dormatory.schema.diff import diff, residue
 
 if TYPE_CHECKING:
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import RevisionStep
 
+    from dormatory.recording.offending_rows import OffendingRows
+    from dormatory.replay.attempt import Attempt
     from dormatory.replay.row_filler import RowFiller
     from dormatory.replay.row_tracker import RowTracker
     from dormatory.replay.seed_rows import SeedRows
@@ -25,26 +30,34 @@ if TYPE_CHECKING:
 
 
 class StepReplay:
-    """The round trip of one revision, as far as it was played; `after` is the structure after the first upgrade."""
+    """One attempt at the round trip of a revision, as far as it was played.
+
+    `after` is the structure after the first upgrade.
+    """
 
     def __init__(
         self, session: ReplaySession, tracker: RowTracker, filler: RowFiller, revision: str, before: Snapshot
     ) -> None:
         self._session, self._tracker, self._filler = session, tracker, filler
         self._revision, self._before = revision, before
+        self._attempt = FIRST_ATTEMPT
         self._legs: list[Leg] = []
         self._direction = Direction.UPGRADE
         self.after: Snapshot | None = None
 
-    def play(self, *, is_filled: bool, seeds: SeedRows | None) -> Generator[RevisionStep, None, bool]:
+    def play(self, attempt: Attempt, seeds: SeedRows | None) -> Generator[RevisionStep, None, bool]:
         """Play the legs; return whether everything is as the first upgrade left it.
 
         If a downgrade has not undone anything, the upgrade is not applied again: it would fail on what is still there.
         """
+        self._attempt = attempt
         with self._session.connection_between_steps(before_leg=True) as connection:
             self._tracker.read_unknown(connection, self._before)
-            if is_filled:
+            if not attempt.is_empty:
                 self._filler.prepare(connection, self._before, seeds)
+            if attempt.excluded:
+                delete_offending_rows(connection, self._before, attempt.excluded)
+                self._tracker.read(connection, self._before, None)
             self._tracker.begin_trip(self._before)
         yield from self._play_leg(Direction.UPGRADE)
         self.after = after = self._read_state()
@@ -55,7 +68,7 @@ class StepReplay:
             return True
         refused = yield from self._play_leg(Direction.DOWNGRADE)
         if refused:
-            self.fail(refused)
+            self._add_leg(failure=refused)
             yield from self._session.stamp_step(self._revision)
             return True
         downgraded = self._read_state()
@@ -70,7 +83,8 @@ class StepReplay:
 
     def fail(self, failure: Failure) -> None:
         """Add the current leg, which has failed."""
-        self._add_leg(failure=failure)
+        is_statement = failure.origin is FailureOrigin.STATEMENT
+        self._add_leg(failure=failure, offending_rows=self._session.offending_rows() if is_statement else None)
 
     def step(self) -> Step:
         """Return the trip as far as it has been played, with the rows it lost."""
@@ -89,12 +103,18 @@ class StepReplay:
         with session.connection_between_steps(before_leg=True) as connection:
             schema = session.read_schema_on(connection)
             self._tracker.record_leg(connection, schema, self._direction, session.statements, session.written_tables)
-            if self._direction is Direction.UPGRADE:
+            if self._direction is Direction.UPGRADE and self._attempt.adds_rows:
                 self._filler.fill_changed_tables(connection, schema)
         return schema
 
-    def _add_leg(self, trace: tuple[Change, ...] = (), failure: Failure | None = None) -> None:
+    def _add_leg(
+        self,
+        trace: tuple[Change, ...] = (),
+        failure: Failure | None = None,
+        offending_rows: OffendingRows | None = None,
+    ) -> None:
         """Add the current leg, without the secrets in its statements."""
         statements = mask_secrets(self._session.statements, dialect_by_name(self._session.target.backend_name))
         ends = self._session.transaction_ends
-        self._legs.append(Leg(self._direction, self._session.seconds, statements, trace, failure, ends))
+        seconds = self._session.seconds
+        self._legs.append(Leg(self._direction, seconds, statements, trace, failure, ends, offending_rows))

@@ -46,14 +46,29 @@ class StraightDatabase:
         return True
 
     def apply(self, revisions: tuple[str, ...]) -> tuple[str, Failure] | None:
-        """Apply what is missing of these revisions, and keep a copy; return the one that failed, with its failure."""
-        missing = revisions[len(self._applied) :]
-        if not missing:
+        """Apply what is missing of these revisions, and keep a copy; return the one that failed, with its failure.
+
+        Alembic remembers the types that it has created for as long as a run lasts. A history that needs that is applied
+        from the beginning, in one run.
+        """
+        blocked = self._apply(revisions[len(self._applied) :])
+        if blocked and self._applied:
+            self._checkpoint.discard()
+            self._applied = ()
+            if not self.begin_again():
+                return blocked
+            blocked = self._apply(revisions)
+        if not blocked and revisions != self._applied:
+            self._applied = revisions if self._checkpoint.save() else ()
+        return blocked
+
+    def _apply(self, revisions: tuple[str, ...]) -> tuple[str, Failure] | None:
+        if not revisions:
             return None
         session = ReplaySession(self._project, self._target, is_scratch=True)
 
         def steps() -> Iterator[RevisionStep]:
-            for revision in missing:
+            for revision in revisions:
                 yield from session.plain_steps((revision,))
                 if self._fixtures.has_rows(revision):
                     with session.connection_between_steps() as connection:
@@ -61,10 +76,7 @@ class StraightDatabase:
 
         with session.connect():
             failure = session.run(steps)
-        if failure:
-            return session.revision, failure
-        self._applied = revisions if self._checkpoint.save() else ()
-        return None
+        return (session.revision, failure) if failure else None
 
     def read_seed_rows(self, revisions: tuple[str, ...]) -> tuple[SeedRows, ...]:
         """Apply more revisions, and return the rows before the first and after each; then begin again.

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from dormatory.backends.replica import ReplicaInfo
     from dormatory.recording.model import Leg, Step
+    from dormatory.recording.offending_rows import OffendingRows
     from dormatory.rehearsal.forecast import Forecast
-    from dormatory.rehearsal.model import OffendingRows, Rehearsal, RevisionObservations, Wait, WrittenRows
+    from dormatory.rehearsal.model import Rehearsal, RevisionObservations, Wait, WrittenRows
 
 _LABEL_WIDTH = 10  # characters
 _DIRECTION_WORDS = {Direction.UPGRADE: "up", Direction.DOWNGRADE: "down", Direction.SECOND_UPGRADE: "again"}

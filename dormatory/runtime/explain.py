@@ -24,6 +24,7 @@ from dormatory.errors import (
 from dormatory.errors.base import declares_no_way_back
 from dormatory.errors.location import Location
 from dormatory.project.history import History
+from dormatory.runtime.error_origin import error_origin
 from dormatory.system.signals import TerminatedError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
     if target and isinstance(error, DBAPIError) and any(part in str(error.orig) for part in _SYSTEM_FAILURE_TEXTS):
         return backend_for(target).explain(error, target)
     if frame := _revision_frame(error, project):
-        return _revision_error(error, frame, project, _first_line(error, target))
+        return _revision_error(error, frame, project, target)
     if isinstance(error, CommandError):
         return _command_error(error, project)
     if isinstance(error, DBAPIError) and target is not None:
@@ -79,15 +80,17 @@ def _earlier_errors(error: BaseException) -> Iterator[BaseException]:
 
 
 def _revision_error(
-    error: BaseException, frame: traceback.FrameSummary, project: Project, message: str
+    error: BaseException, frame: traceback.FrameSummary, project: Project, target: Target | None
 ) -> DormatoryError:
+    message = _first_line(error, target)
     location = Location(frame.filename.removeprefix(f"{project.root}/"), frame.lineno or 0)
     if frame.name == "<module>":
         return RevisionImportError(location, message)
     if isinstance(error, CommandError) and "--sql mode" in message:
         fix = "inv db.upgrade --verbose shows the SQL that it runs"
         return RevisionFailedError(location, "it reads the database, and --sql has none", fix=fix)
-    return RevisionFailedError(location, message, fix=_suggested_fix(error))
+    origin = error_origin(error, project, target)
+    return RevisionFailedError(location, message, fix=_suggested_fix(error), origin=origin)
 
 
 def _first_line(error: BaseException, target: Target | None) -> str:

@@ -17,8 +17,10 @@ from dormatory.checks.parity_comments import ParityComment
 from dormatory.checks.privileges import check_privileges
 from dormatory.checks.recreated import check_recreated
 from dormatory.checks.roundtrip import check_round_trip
+from dormatory.checks.row_failures import check_assumptions
 from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.checks.squawk import executed_ddl, squawk_findings
+from dormatory.errors.failure_origin import FailureOrigin
 from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.project.script import Revision
@@ -34,6 +36,8 @@ from dormatory.recording.model import (
     Recording,
     Route,
     RouteKind,
+    RowFailure,
+    RowKind,
     Statement,
     Step,
 )
@@ -86,6 +90,23 @@ def recorded_history(step: Step, *, revision: Revision = SECOND, **more: Any) ->
     return Recording("postgresql", "PostgreSQL 18.0", (step,), **more), History((FIRST, revision))
 
 
+def on_rows(
+    direction: Direction = UP,
+    *,
+    kind: RowKind = RowKind.OLD,
+    origin: FailureOrigin = FailureOrigin.STATEMENT,
+    statement: str = "",
+) -> Step:
+    """Return a trip that fails on some rows only."""
+    failed = RowFailure(direction, replace(failure(), origin=origin), kind, statement=statement)
+    return replace(step(), row_failures=(failed,))
+
+
+def check_assumed(given: tuple[Recording, History]) -> Iterable[Finding]:
+    """Check what revisions assume."""
+    return check_assumptions([given[0]], given[1])
+
+
 def check_trip(given: tuple[Recording, History]) -> Iterable[Finding]:
     """Check a round trip."""
     return check_round_trip(*given)
@@ -112,8 +133,29 @@ ROUND_TRIP: Mapping[str, RulePair] = {
     "second-upgrade-differs": RulePair(
         check_trip, recorded_history(step(again=LEFTOVER)), recorded_history(step(again=COLUMNS_MOVED))
     ),
+    "upgrade-fails-on-rows": RulePair(
+        check_trip, recorded_history(on_rows()), recorded_history(on_rows(kind=RowKind.EXTREME))
+    ),
+    "downgrade-fails-on-rows": RulePair(
+        check_trip,
+        recorded_history(on_rows(Direction.DOWNGRADE, kind=RowKind.NEW)),
+        recorded_history(on_rows(Direction.DOWNGRADE)),
+    ),
+    "guard": RulePair(
+        check_trip, recorded_history(on_rows(origin=FailureOrigin.GUARD)), recorded_history(step(up=failure()))
+    ),
+    "fails-on-content": RulePair(
+        check_trip, recorded_history(on_rows(origin=FailureOrigin.CONTENT)), recorded_history(on_rows())
+    ),
     "rows-refused": RulePair(
-        check_trip, recorded_history(replace(step(), refused=failure())), recorded_history(step())
+        check_trip,
+        recorded_history(on_rows(statement="ALTER TABLE a VALIDATE CONSTRAINT c")),
+        recorded_history(on_rows()),
+    ),
+    "assumes-unneeded": RulePair(
+        check_assumed,
+        recorded_history(step(), revision=replace(SECOND, assumes="nobody shares a phone")),
+        recorded_history(on_rows(), revision=replace(SECOND, assumes="nobody shares a phone")),
     ),
     "way-down": RulePair(
         check_trip, history_with_route(RouteKind.DOWN, LEFTOVER), history_with_route(RouteKind.DOWN, COLUMNS_MOVED)

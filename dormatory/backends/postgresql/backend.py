@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 # The parts of a URL that say where a database is: never its user or a secret.
 _ADDRESS_OPTIONS = ("host", "hostaddr", "port", "service")
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_INVALID_TEXT_CODE = "22P02"
+_CONTENT_CODES = frozenset({"22030", "22032", "22033", "22034", "22035", "2200M", "2200N", "2200S", "2200T", "2203A"})
+_PLAIN_TYPES = ("integer", "bigint", "smallint", "numeric", "real", "double precision", "boolean", "money", "oid")
 _CREATE_SCRIPT = r"""
 CREATE DATABASE :"name";
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user
@@ -110,6 +114,12 @@ class PostgreSQLBackend(Backend):
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what the server or libpq reported, and what to do."""
         return explain_postgresql_error(error, target)
+
+    def is_content_error(self, error: BaseException) -> bool:
+        """Return whether a text is no JSON, no XML, no label of an enumeration, ..."""
+        code = str(getattr(getattr(error, "diag", error), "sqlstate", "") or "")
+        is_plain = any(f"type {name}" in str(error) or f'type "{name}"' in str(error) for name in _PLAIN_TYPES)
+        return code in _CONTENT_CODES or (code == _INVALID_TEXT_CODE and not is_plain)
 
     def engine(self, target: Target, *, writing: bool, wait_seconds: float = 0) -> Engine:  # noqa: ARG002  # transactions are the server's
         """Return an engine that opens one connection at a time and gives up on a silent server."""

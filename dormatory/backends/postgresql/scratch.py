@@ -58,9 +58,8 @@ class _DatabaseCheckpoint:
     def save(self) -> bool:
         """Drop the last copy and make another one."""
         name = self._target.database
+        self.discard()
         with self._administration() as cursor:
-            self._drop(cursor, self._copy)
-            self._template = "template0"
             try:
                 self._create(cursor, self._copy, template=name)
             except errors.ObjectInUse:
@@ -87,6 +86,12 @@ class _DatabaseCheckpoint:
                 copy_settings(self._settings, connection, name)
                 connection.commit()
         return True
+
+    def discard(self) -> None:
+        """Drop the copy."""
+        self._template, self._settings = "template0", ()
+        with self._administration() as cursor:
+            self._drop(cursor, self._copy)
 
     @contextlib.contextmanager
     def _administration(self) -> Iterator[Any]:

@@ -112,6 +112,10 @@ class SQLiteBackend(Backend):
         """Return what SQLite or the file system reported about this file, and what to do."""
         return explain_sqlite_error(error, target)
 
+    def is_content_error(self, error: BaseException) -> bool:
+        """Return whether a text is no JSON."""
+        return "malformed JSON" in str(error)
+
     def engine(self, target: Target, *, writing: bool, wait_seconds: float = _WRITE_LOCK_WAIT_SECONDS) -> Engine:
         """Return an engine whose transactions SQLAlchemy alone begins and ends."""
         from dormatory.backends.sqlite.engine import sqlite_engine  # noqa: PLC0415  # loads SQLAlchemy

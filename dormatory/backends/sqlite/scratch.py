@@ -50,7 +50,7 @@ class _FileCheckpoint:
         path = self._target.path
         if is_open_here(path):
             return False
-        self._copy.unlink(missing_ok=True)
+        self.discard()
         if is_existing_file(self._target):
             with closing(sqlite_connection(path)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -67,3 +67,7 @@ class _FileCheckpoint:
         if self._copy.exists():
             shutil.copyfile(self._copy, path)
         return True
+
+    def discard(self) -> None:
+        """Remove the copied file."""
+        self._copy.unlink(missing_ok=True)
