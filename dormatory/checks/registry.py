@@ -23,6 +23,7 @@ from dormatory.checks import (
     sqlfluff,
     squawk,
     suppression,
+    traces,
 )
 from dormatory.checks.locks import (
     duration,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _MODULES = (
     *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
     *(imports, naming, colons, transaction_ends, transactions, portability, source),
-    *(roundtrip, row_failures, recreated, privileges, data, drift, parity, dump),
+    *(roundtrip, traces, row_failures, recreated, privileges, data, drift, parity, dump),
     *(indexes, scans, rewrites, names_in_use, partitions, duration, whole_tables, foreign_keys, new_columns),
     *(table_settings, identifiers, squawk, sqlfluff),
 )

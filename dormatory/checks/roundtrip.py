@@ -6,17 +6,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dormatory.checks.drift import COLUMN_ORDER
 from dormatory.checks.failure_hints import failure_hint
 from dormatory.checks.finding import Severity
 from dormatory.checks.revision_files import NO_DOWNGRADE, NO_DOWNGRADES
 from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.row_failures import row_failure_finding
 from dormatory.checks.rule import Rule
+from dormatory.checks.traces import is_explained_by_trace, trace_findings
 from dormatory.errors import MissingDowngradeError
 from dormatory.recording.model import Direction, RouteKind, RowKind
-from dormatory.schema.changes import ColumnsReordered, ObjectAdded, PartAdded
-from dormatory.schema.snapshot import Enum, Index, Table
+from dormatory.schema.changes import ColumnsReordered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from dormatory.project.history import History
     from dormatory.project.script import Revision
     from dormatory.recording.model import Failure, Recording, Route, Step
-    from dormatory.schema.changes import Change
 
 UPGRADE_FAILS = Rule(
     "upgrade-fails",
@@ -61,24 +59,6 @@ SECOND_UPGRADE_FAILS = Rule(
     meaning="an upgrade fails after a downgrade",
     why="The downgrade left something behind that the upgrade creates again.",
     recipe='sa.Enum(name="grade").drop(op.get_bind(), checkfirst=False)  # in the downgrade: Alembic drops no type',
-)
-
-TRACE = Rule(
-    "trace",
-    "roundtrip",
-    Severity.ERROR,
-    meaning="a downgrade leaves something behind, or takes too much",
-    why="The schema after it is not the one before the upgrade.",
-    recipe="# the downgrade undoes what the upgrade did, in the opposite order",
-)
-
-SECOND_UPGRADE_DIFFERS = Rule(
-    "second-upgrade-differs",
-    "roundtrip",
-    Severity.ERROR,
-    meaning="a second upgrade gives another schema than the first",
-    why="Two databases at the same revision are not the same.",
-    recipe="# the downgrade undoes what the upgrade did, in the opposite order",
 )
 
 WAY_DOWN = Rule(
@@ -169,10 +149,10 @@ def _step_findings(
     step: Step, revision: Revision, recording: Recording, *, has_no_downgrades: bool
 ) -> Iterator[Finding]:
     for leg in step.legs:
-        if leg.failure and not (has_no_downgrades and _is_missing_downgrade(leg.failure)):
+        is_said = (has_no_downgrades and _is_missing_downgrade(leg.failure)) or is_explained_by_trace(step, leg)
+        if leg.failure and not is_said:
             yield _failure_finding(leg.failure, leg.direction, revision, recording.backend)
-        for change in leg.trace:
-            yield _trace_finding(change, leg.direction, revision, recording.backend)
+        yield from trace_findings(step, leg, revision, recording.backend)
     for failed in step.row_failures:
         found = row_failure_finding(failed, revision, recording.backend) or _failure_finding(
             failed.failure, failed.direction, revision, recording.backend
@@ -215,8 +195,8 @@ def _failure_finding(failure: Failure, direction: Direction, revision: Revision,
     return revision_finding(rule, revision, backend, message, hint, location=failure.location)
 
 
-def _is_missing_downgrade(failure: Failure) -> bool:
-    return failure.kind == MissingDowngradeError.__name__
+def _is_missing_downgrade(failure: Failure | None) -> bool:
+    return failure is not None and failure.kind == MissingDowngradeError.__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,25 +239,3 @@ def _route_findings(route: Route, history: History, backend: str) -> Iterator[Fi
         if not isinstance(change, ColumnsReordered):
             message = f"{check.description}{order} ends elsewhere than step by step: {change}"
             yield revision_finding(check.rule, revision, backend, message, check.hint, object_name=change.object)
-
-
-def _trace_finding(change: Change, direction: Direction, revision: Revision, backend: str) -> Finding:
-    if isinstance(change, ColumnsReordered):
-        rule, hint = COLUMN_ORDER, "harmless unless something relies on positions"
-        message = f"{change} after the {direction.value}"
-    else:
-        rule, hint = TRACE if direction is Direction.DOWNGRADE else SECOND_UPGRADE_DIFFERS, _trace_fix(change)
-        message = f"the {direction.value} leaves a trace: {change}"
-    return revision_finding(rule, revision, backend, message, hint, object_name=change.object)
-
-
-def _trace_fix(change: Change) -> str:
-    """Return what the downgrade lacks, as the line to write where it is one line."""
-    match change:
-        case ObjectAdded(value=Enum(name=name)):
-            return f'Alembic never drops a type: sa.Enum(name="{name}").drop(op.get_bind(), checkfirst=False)'
-        case ObjectAdded(value=Table(name=name)):
-            return f'op.drop_table("{name}")'
-        case PartAdded(within=table, part=Index(name=name)):
-            return f'op.drop_index("{name}", table_name="{table}")'
-    return "make the downgrade undo exactly what the upgrade did"

@@ -105,7 +105,8 @@ def _losses(results: Sequence[tuple[Attempt, Step]]) -> Iterator[Loss]:
     for attempt, step in results:
         for loss in step.losses if attempt.has_extremes else ():
             if _loss_key(loss) not in plain:
-                passed = (_leg(it, loss.direction) for other, it in results if not other.has_extremes)
+                filled = (it for other, it in results if not other.has_extremes and not other.is_empty)
+                passed = (_leg(it, loss.direction) for it in filled)
                 is_extreme = any(leg is not None and leg.failure is None for leg in passed)
                 yield replace(loss, is_extreme=is_extreme)
     yield from plain.values()

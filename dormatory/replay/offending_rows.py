@@ -25,7 +25,7 @@ MAX_SHOWN_KEYS = 10
 _MAX_DEPTH = 4  # of tables that refer to each other
 
 
-def find_offending_rows(connection: Connection, failed: StatementFailure) -> OffendingRows | None:
+def offending_rows_of(connection: Connection, failed: StatementFailure) -> OffendingRows | None:
     """Return the rows that a statement failed on, None if that is unknown.
 
     The connection sees the database as it was before the leg; without a query, the rows cannot be found there.

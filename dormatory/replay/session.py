@@ -18,7 +18,7 @@ from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, DormatoryError, MissingUpgradeError
 from dormatory.errors.location import Location
 from dormatory.recording.model import Direction, Failure
-from dormatory.replay.offending_rows import find_offending_rows
+from dormatory.replay.offending_rows import offending_rows_of
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.runner import Runner
@@ -100,7 +100,7 @@ class ReplaySession:
         """Return the rows that the last recorded step failed on, None if it did not fail on a statement."""
         failed = self._recorder.failed
         self.connection.rollback()
-        return find_offending_rows(self.connection, failed) if failed else None
+        return offending_rows_of(self.connection, failed) if failed else None
 
     def plain_steps(self, revisions: Iterable[str], *, up: bool = True) -> Iterator[RevisionStep]:
         """Yield the steps of an upgrade as one plain run would make it, or of a downgrade; nothing is recorded."""
