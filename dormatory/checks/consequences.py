@@ -10,10 +10,9 @@ from dormatory.checks.roundtrip import (
     BRANCH_ORDER,
     NOT_PLAYED,
     ONE_RUN_DIFFERS,
-    SECOND_UPGRADE_FAILS,
-    TRACE,
     WAY_DOWN,
 )
+from dormatory.checks.traces import TRACE
 from dormatory.system.text import first_line
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ _CAUSES = {
 def fold_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return the findings of one backend without those that follow from others; a cause says what follows from it.
 
-    The second upgrade fails because of what a downgrade left; a route through many revisions stops where one of them
-    fails by itself, and ends elsewhere where one of them left something.
+    A route through many revisions stops where one of them fails by itself, and ends elsewhere where one of them left
+    something.
     """
     folded: set[Finding] = set()
     lines: defaultdict[Finding, list[str]] = defaultdict(list)
@@ -48,10 +47,7 @@ def fold_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _causes_of(found: Finding, findings: Sequence[Finding]) -> Iterator[tuple[Finding, str]]:
     """Yield each finding that a finding follows from, and what the cause says of it."""
-    if found.rule == SECOND_UPGRADE_FAILS.id:
-        left = (other for other in findings if other.rule == TRACE.id and other.revision == found.revision)
-        yield from ((other, f"so {found.message}") for other in left if _name_of(other) in found.message)
-    elif found.rule in _CAUSES:
+    if found.rule in _CAUSES:
         yield from _causes_of_route(found, findings)
     elif found.rule == NOT_PLAYED.id:
         failed = found.message.partition("the upgrade of ")[2].partition(" ")[0]
@@ -66,17 +62,12 @@ def _causes_of_route(found: Finding, findings: Sequence[Finding]) -> Iterator[tu
     for other in findings:
         if error and error in other.message and _is_failure(other, found.revision, rule):
             yield other, line
-        if not error and other.rule == TRACE.id and found.object and other.object == found.object:
+        if not error and other.rule == TRACE.id and found.object and found.object in other.message:
             yield other, ""
 
 
 def _is_failure(found: Finding, revision: str, rule: str) -> bool:
     return found.revision == revision and found.rule.startswith(rule)
-
-
-def _name_of(found: Finding) -> str:
-    """Return the name in the object of a finding, without the kind before it."""
-    return found.object.rpartition(" ")[2]
 
 
 def join_backends(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -109,7 +109,9 @@ def _change_list(changes: Collection[Change]) -> str:
 
 def _second_upgrade_failure(step: Step, leg: Leg) -> str:
     failed = [it.failure for it in step.legs if it.failure and it.direction is Direction.SECOND_UPGRADE]
-    return f"; so the second upgrade fails: {failed[0].why}" if failed and leg.direction is Direction.DOWNGRADE else ""
+    return (
+        f"; the second upgrade then fails: {failed[0].why}" if failed and leg.direction is Direction.DOWNGRADE else ""
+    )
 
 
 def _fixes(changes: Collection[Change]) -> str:

@@ -42,11 +42,6 @@ FOLDED = {
         finding("not-played", "not played because the upgrade of a3 failed before: a4, a5", revision="a4"),
         "so a4, a5 could not be played",
     ),
-    "type left": (
-        ENUM,
-        finding("second-upgrade-fails", 'the second upgrade failed: DuplicateObject: type "mood" already exists'),
-        'so the second upgrade failed: DuplicateObject: type "mood" already exists',
-    ),
     "left again": (
         ENUM,
         finding("way-down", f"{DOWN_ROUTE} ends elsewhere than step by step: x", "a1", "enum mood"),
@@ -57,7 +52,6 @@ KEPT = {
     "another revision": (DOWN, finding("way-down", f"{DOWN_ROUTE} fails at a2: DataError: x", revision="a2")),
     "another error": (DOWN, finding("way-down", f"{DOWN_ROUTE} fails at a3: IntegrityError: x")),
     "the other direction": (DOWN, finding("one-run-differs", "in one run fails at a3: DataError: x")),
-    "another object": (ENUM, finding("second-upgrade-fails", "the second upgrade failed: table box already exists")),
     "another trace": (ENUM, finding("way-down", f"{DOWN_ROUTE} ends elsewhere: x", "a1", "table box")),
     "another failure": (UP, finding("not-played", "not played because the upgrade of a1 failed before: a4", "a4")),
 }

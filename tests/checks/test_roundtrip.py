@@ -57,7 +57,7 @@ def test_a_leftover_enum_type_is_reported_with_the_line_that_drops_it(
     small_project.write_revision("001", f'op.create_table("room", {column})', 'op.drop_table("room")')
     recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
     (first, *_) = check_round_trip(recording, History.read(small_project.project))
-    assert first.message.startswith("the downgrade leaves a trace: enum mood: added; so the second upgrade fails: ")
+    assert first.message.startswith("the downgrade leaves a trace: enum mood: added; the second upgrade then fails: ")
     assert 'sa.Enum(name="mood").drop(op.get_bind(), checkfirst=False)' in first.hint
 
 
