@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.upgrade import Upgrade, full_name
-from dormatory.checks.lost_parts import lost_dependents, lost_with_container
+from dormatory.checks.lost_parts import LostPart, lost_dependents, lost_with_container
 from dormatory.checks.rule import Rule
-from dormatory.sql.lexer import tokenize
 from dormatory.sql.names import BATCH_TABLE_PREFIX
 from dormatory.sql.operations import OperationKind
+from dormatory.sql.split import executed_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dormatory.checks.finding import Finding
     from dormatory.checks.locks.upgrade import ExecutedStatement
-    from dormatory.checks.lost_parts import LostPart
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
     from dormatory.schema.snapshot import Snapshot
@@ -38,20 +37,44 @@ NOT_RECREATED = Rule(
     op.execute("GRANT SELECT ON score TO reader")
     """,
 )
-_PURPOSEFUL = re.compile(r"\s*(DROP|ALTER|COMMENT|REVOKE)\b", re.IGNORECASE)
+_PURPOSEFUL = frozenset({"drop", "alter", "comment", "revoke"})
 
 
 def check_recreated(recording: Recording, history: History) -> Iterator[Finding]:
     """Report what the upgrades of a recording lost with an object that they dropped and created again."""
     if not recording.steps:  # then it names no backend
         return
-    dialect = dialect_by_name(recording.backend)
+    dialect, owners = dialect_by_name(recording.backend), dict[str, LostPart]()
     for step in recording.steps:
         if step.after is not None:
-            yield from _lost_parts(Upgrade.of(step, history.by_id[step.revision], dialect), step.before, step.after)
+            upgrade = Upgrade.of(step, history.by_id[step.revision], dialect)
+            given = _given_owners(upgrade)
+            earlier = {name: owner for name, owner in owners.items() if name not in given}
+            yield from _lost_parts(upgrade, step.before, step.after, earlier)
+            owners |= given
 
 
-def _lost_parts(upgrade: Upgrade, before: Snapshot, after: Snapshot) -> Iterator[Finding]:
+_OWNER = re.compile(
+    r"""(?:^|;)\s*(?P<sql>ALTER\s+(?P<kind>(?:MATERIALIZED\s+|FOREIGN\s+)?\w+)\s+(?:IF\s+EXISTS\s+)?(?P<name>[\w.]+)\s*(?:\([^)]*\)\s*)?
+    OWNER\s+TO\s+(?P<role>"[^"]+"|\w+))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def _given_owners(upgrade: Upgrade) -> dict[str, LostPart]:
+    """Return what an upgrade gave to another owner, by name; a snapshot holds no owners, they differ by server."""
+    found: dict[str, LostPart] = {}
+    for executed in upgrade.statements:
+        for match in _OWNER.finditer(executed.statement.sql):
+            if not match["role"].upper().startswith(("CURRENT_", "SESSION_")):
+                name = match["name"].lower().removeprefix("public.")
+                found[name] = LostPart(f"owner {match['role']}", match["sql"])
+    return found
+
+
+def _lost_parts(
+    upgrade: Upgrade, before: Snapshot, after: Snapshot, owners: Mapping[str, LostPart]
+) -> Iterator[Finding]:
     recreated = _recreated_objects(upgrade, before, after)
     if not recreated:
         return
@@ -62,7 +85,7 @@ def _lost_parts(upgrade: Upgrade, before: Snapshot, after: Snapshot) -> Iterator
         is_batch = _is_batch(upgrade, name)
         lost = [
             part
-            for part in (*container, *dependents)
+            for part in (*container, *dependents, *([owners[name]] if name in owners else []))
             if not part.purposes & purposes and not (is_batch and part.is_reflected)
         ]
         if lost:
@@ -103,10 +126,11 @@ def _labels(schema: Snapshot) -> dict[str, str]:
 def _purposes(upgrade: Upgrade) -> frozenset[tuple[str, str]]:
     """Return the verb of each statement that drops or changes something on purpose, with each name in it."""
     return frozenset(
-        (match[1].upper(), token.text.lower())
+        (tokens[0].word.upper(), token.text.lower())
         for executed in upgrade.statements
-        if (match := _PURPOSEFUL.match(executed.statement.sql))
-        for token in tokenize(executed.statement.sql, upgrade.dialect)
+        for tokens in executed_statements(executed.statement.sql, upgrade.dialect)
+        if tokens and tokens[0].word in _PURPOSEFUL
+        for token in tokens
         if token.is_name
     )
 

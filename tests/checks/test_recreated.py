@@ -68,6 +68,18 @@ POSTGRESQL = {
         None,
         "",
     ),
+    "owner": (
+        f"{VIEW}; ALTER VIEW v OWNER TO pg_monitor",
+        f"DROP VIEW v; {VIEW}",
+        "view v: owner pg_monitor",
+        "ALTER VIEW v OWNER TO pg_monitor",
+    ),
+    "owner given again": (
+        f"{VIEW}; ALTER VIEW v OWNER TO pg_monitor",
+        f"DROP VIEW v; {VIEW}; ALTER VIEW v OWNER TO pg_monitor",
+        None,
+        "",
+    ),
     "option of a view": (
         "CREATE VIEW v WITH (security_barrier = true) AS SELECT id FROM a",
         "DROP VIEW v; CREATE VIEW v AS SELECT id FROM a",

@@ -55,7 +55,12 @@ _ORDINARY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _QUERY = re.compile(LEADING_COMMENTS + r"(?:SELECT|WITH)\b", re.IGNORECASE)
-_SYSTEM_FUNCTION = re.compile(r"\b(?:set_config|pg_\w+|lo_\w+|dblink\w*)\s*\(", re.IGNORECASE)
+# Not those that only read the catalogs: SQLAlchemy's own queries are full of them.
+_SYSTEM_FUNCTION = re.compile(
+    r"""\b(?:set_config|dblink\w*|lo_(?:import|export)|pg_(?:cancel|create|drop|logical|ls|promote|read|reload|replication
+        |rotate|stat_file|switch|terminate)\w*)\s*\(""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _ROW_SECURITY = re.compile(r"\bROW\s+LEVEL\s+SECURITY\b", re.IGNORECASE)
 # These cannot run in a transaction, so they cannot be undone.
 _NEVER_IN_TRANSACTION = re.compile(
