@@ -14,7 +14,8 @@ class Counter:
     """A counter and its position: the key given last if `is_called`, else the one that comes next.
 
     `id` is the namespace and name of the sequence; SQLite's counters have the names of their tables. `column` is the
-    column that takes its keys from it, None where the backend's structure does not say which or nothing does.
+    column that takes its keys from it, None where the backend's structure does not say which or nothing does. With
+    `never_repeats`, the keys of deleted rows must not come again either: that is what AUTOINCREMENT is for.
     """
 
     id: TableId
@@ -23,6 +24,7 @@ class Counter:
     value: int
     is_called: bool = True
     increment: int = 1
+    never_repeats: bool = False
 
     @property
     def next_value(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
@@ -11,6 +10,7 @@ from dormatory.checks.roundtrip import finding_on_extreme_rows
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
 from dormatory.recording.model import LossKind
+from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Loss, Recording
+    from dormatory.recording.model import Loss, Recording, Step
 
 _LOSSY = 'lossy = "guest.name is cut to 50 characters"  # at the top of the revision, where it cannot be otherwise'
 
@@ -108,7 +108,7 @@ def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]
     for step in recording.steps:
         revision = history.by_id[step.revision]
         for loss in step.losses:
-            found = _loss_finding(loss, revision, recording.backend, _declaration(loss, revision, step.losses))
+            found = _loss_finding(loss, revision, recording.backend, _declaration(loss, revision, step))
             yield finding_on_extreme_rows(found) if loss.is_extreme and not loss.is_narrowed else found
         if step.drops and not (revision.lossy or revision.irreversible):
             yield _drops_finding(step.drops, revision, recording.backend)
@@ -126,22 +126,25 @@ def _loss_finding(loss: Loss, revision: Revision, backend: str, declared: str) -
     )
 
 
-def _declaration(loss: Loss, revision: Revision, losses: Sequence[Loss]) -> str:
+def _declaration(loss: Loss, revision: Revision, step: Step) -> str:
     """Return the declaration that covers a loss, "" if none does.
 
-    One that names a lost column as `table.column` covers only what it names, as a column or a table; any other is free
-    text about everything.
+    One that names a column as `table.column` covers only what it names, as a column or a table; any other is free text
+    about everything.
     """
     if loss.kind in {LossKind.COUNTER_BEHIND, LossKind.MISPLACED}:  # nothing is lost by setting them right
         return ""
     text = revision.lossy
-    named = any(_names(text, f"{it.table}.{it.column}") for it in losses if it.column)
-    covers = not named or any(map(partial(_names, text), (f"{loss.table}.{loss.column}", loss.table)))
+    tables = [*step.before.tables, *(step.after.tables if step.after else ())] if "." in text else []
+    mentioned = [it for it in tables if f"{object_name(it)}.".lower() in text.lower()]
+    named = any(_names(text, f"{object_name(it)}.{column.name}") for it in mentioned for column in it.columns)
+    covers = not named or _names(text, f"{loss.table}.{loss.column}") or _names(text, loss.table)
     return text if text and covers else revision.irreversible
 
 
 def _names(text: str, name: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.]*\w)", text, re.IGNORECASE) is not None
+    """Return whether a text names a table or a column, and not only a longer name that begins or ends so."""
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w|\.\w)", text, re.IGNORECASE) is not None
 
 
 def _hint(loss: Loss) -> str:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dormatory.dataloss.moved_values import MoveTargets
-from dormatory.dataloss.values import canonical_form, display_form, is_same_json, is_same_value
+from dormatory.dataloss.values import canonical_form, example_of, is_same_json, is_same_value
 from dormatory.recording.model import Loss, LossKind
 from dormatory.schema.describe import object_name
 from dormatory.sql.types import portable_type
@@ -104,7 +104,7 @@ class ColumnHistory:
         return Loss(
             kind, direction, object_name(self.upgrade.table), self.name, len(lost), len(self.cells),
             "; ".join(filter(None, texts)), line=origin.line if origin else 0,
-            example=f"such as {display_form(example.before)} → {display_form(example.after)}",
+            example=example_of(example.before, example.after),
             remedy=self._declaration(kind, lost),
         )  # fmt: skip
 

@@ -79,7 +79,7 @@ def _set_back_counter(
     if former is not None:
         if former.is_behind(former.highest):
             return
-        if column.is_behind(former.highest):
+        if column.counter.never_repeats and column.is_behind(former.highest):
             highest = former.highest
     if not column.is_behind(highest):
         return

@@ -10,8 +10,8 @@ from dormatory.dataloss.dropped_columns import dropped_column_losses
 from dormatory.dataloss.kept_columns import kept_column_losses
 from dormatory.dataloss.matching import key_columns
 from dormatory.dataloss.misplaced_values import detect_misplaced_values
-from dormatory.dataloss.values import is_same_value
-from dormatory.recording.model import Loss
+from dormatory.dataloss.values import canonical_form, example_of, is_same_value
+from dormatory.recording.model import Direction, Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:
@@ -36,8 +36,36 @@ def detect_lost_values(timeline: Timeline) -> Iterator[Loss]:
                 or _is_misplaced(timeline, upgrade, column)
             ):
                 yield from _column_losses(timeline, ColumnHistory(upgrade, overall, column))
+    if Direction.DOWNGRADE not in timeline.legs:
+        for transition in timeline.upgrade_transitions.values():
+            yield from _values_cut_by_upgrade(transition)
     for transition in timeline.downgrade_transitions.values():
         yield from _filled_value_losses(timeline, transition)
+
+
+def _values_cut_by_upgrade(transition: TableTransition) -> Iterator[Loss]:
+    """Yield the columns that the upgrade cut or rounded, where the downgrade failed and nothing came back at all."""
+    after, table_after = transition.rows_after, transition.table_after
+    if after is None or table_after is None:
+        return
+    old = {column.name: column.type for column in transition.table.columns}
+    new = {column.name: column.type for column in table_after.columns}
+    for name, name_after in transition.column_names.items():
+        if old[name] == new[name_after] or name_after not in after.columns:
+            continue
+        places = transition.rows.columns.index(name), after.columns.index(name_after)
+        pairs = [(transition.rows.rows[a][places[0]], after.rows[b][places[1]]) for a, b in transition.matching.pairs]
+        changed = [pair for pair in pairs if canonical_form(pair[0]) != canonical_form(pair[1])]
+        if changed and all(loss_kind([pair]) is LossKind.TRUNCATED for pair in changed):
+            table, origin = (
+                object_name(transition.table),
+                transition.leg.dataflow.retypes.get((table_after.name.lower(), name_after.lower())),
+            )
+            yield Loss(
+                LossKind.TRUNCATED, Direction.UPGRADE, table, name, len(changed), len(pairs), str(origin or ""),
+                is_narrowed=not any(isinstance(one, float) for one, _ in changed), line=origin.line if origin else 0,
+                example=example_of(*changed[0]), remedy=f'lossy = "{table}.{name} is cut or rounded"',
+            )  # fmt: skip
 
 
 def _is_unchanged(overall: TableTransition, column: str) -> bool:

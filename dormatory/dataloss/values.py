@@ -104,6 +104,14 @@ def display_form(value: CellValue) -> str:
     return repr(short) if isinstance(value, str) else short
 
 
+def example_of(before: CellValue, after: CellValue) -> str:
+    """Return a value before and after, for messages; of texts that are too long their lengths."""
+    texts = [it for it in (before, after) if isinstance(it, str)]
+    if len(texts) == len((before, after)) and min(map(len, texts)) >= _MAX_SHOWN_LENGTH:
+        return f"such as a text of {len(texts[0])} characters → {len(texts[1])} characters"
+    return f"such as {display_form(before)} → {display_form(after)}"
+
+
 def as_number(value: CellValue) -> Decimal | None:
     """Return the number that a value is, or that its text contains, else None."""
     if isinstance(value, int | float | Decimal):

@@ -329,7 +329,8 @@ class Loss:
             case LossKind.DANGLING:
                 what = f"{values} {'names' if self.count == 1 else 'name'} no row"
             case _:
-                words = _CHANGE_WORDS[self.kind]
+                is_merged = (self.kind, self.direction) == (LossKind.MAPPING_NOT_INVERTED, Direction.UPGRADE)
+                words = "replaced by others" if is_merged else _CHANGE_WORDS[self.kind]
                 what = f"{values if self.column else rows} {be} {words}"
         return f"{what} after the {when}"
 

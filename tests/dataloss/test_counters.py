@@ -83,6 +83,10 @@ class TestSequences:
         (loss,) = counter_losses(postgresql, [KIND, APPLICATION_ROWS], ["ALTER SEQUENCE kind_id_seq RESTART"])
         assert "the next key is 1, and rows have had keys up to 3" in str(loss)
 
+    def test_a_counter_may_be_set_to_the_highest_key_that_is_left(self, postgresql: RevisionDatabase) -> None:
+        up = ["DELETE FROM kind WHERE id = 3", "SELECT setval('kind_id_seq', (SELECT max(id) FROM kind))"]
+        assert counter_losses(postgresql, [KIND, APPLICATION_ROWS], up) == []
+
     def test_a_table_that_is_emptied_may_start_anew(self, postgresql: RevisionDatabase) -> None:
         truncate = "TRUNCATE kind RESTART IDENTITY"
         assert counter_losses(postgresql, [KIND, APPLICATION_ROWS], [truncate]) == []

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
 from dormatory.dataloss.detect import detect_losses
+from dormatory.dataloss.model import RoundTrip
 from dormatory.recording.model import Direction, LossKind
 
 if TYPE_CHECKING:
@@ -67,6 +69,15 @@ def test_values_that_only_extremes_show_count_where_the_type_is_narrower(
     )
     (loss,) = detect_losses(trip)
     assert loss.is_narrowed
+
+
+def test_values_are_rounded_though_the_downgrade_fails(postgresql: RevisionDatabase) -> None:
+    rows = "INSERT INTO t VALUES (1, 9999999999999999.9999), (2, 1.5)"
+    postgresql.execute("CREATE TABLE t (id integer PRIMARY KEY, x numeric(20,4))", rows)
+    before = postgresql.state()
+    upgrade = postgresql.execute("ALTER TABLE t ALTER COLUMN x TYPE float")
+    (loss,) = detect_losses(RoundTrip(POSTGRESQL, before, upgrade, postgresql.state()))
+    assert (loss.kind, loss.count, loss.is_narrowed, loss.line) == (LossKind.TRUNCATED, 1, True, 1)
 
 
 def test_extreme_floats_are_no_values_that_somebody_wrote(postgresql: RevisionDatabase) -> None:

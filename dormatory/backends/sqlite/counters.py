@@ -28,7 +28,9 @@ def read_counters(connection: Connection) -> tuple[Counter, ...]:
     if not fetch_rows(open_cursor(connection), _HAS_COUNTERS):
         return ()
     found = fetch_rows(open_cursor(connection), "SELECT name, seq FROM sqlite_sequence ORDER BY name")
-    return tuple(Counter((None, name), (None, name), None, int(value or 0)) for name, value in found)
+    return tuple(
+        Counter((None, name), (None, name), None, int(value or 0), never_repeats=True) for name, value in found
+    )
 
 
 def restore_counters(connection: Connection, tables: Collection[TableId], counters: Iterable[Counter]) -> None:

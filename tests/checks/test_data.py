@@ -1,0 +1,82 @@
+"""Losses become findings: which are errors, what `lossy` covers, and where they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.checks.data import check_data_loss
+from dormatory.checks.finding import Severity
+from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.schema.snapshot import Column, Snapshot, Table
+from tests.checks.replay_examples import SECOND, recorded_history, step
+
+if TYPE_CHECKING:
+    from dormatory.checks.finding import Finding
+
+GUESTS = Snapshot(
+    (Table(None, "guest", columns=(Column("name", "text"), Column("mail", "text"), Column("size", "int"))),)
+)
+NAME = Loss(LossKind.TRUNCATED, Direction.UPGRADE, "guest", "name", 1, 2, "UPDATE in line 7", line=7)
+MAIL = Loss(LossKind.REENCODED, Direction.UPGRADE, "guest", "mail", 1, 2)
+ROWS = Loss(LossKind.ROWS_DELETED, Direction.UPGRADE, "guest", "", 1, 2)
+
+
+def findings(*losses: Loss, lossy: str = "", drops: tuple[Loss, ...] = (), is_extreme: bool = False) -> list[Finding]:
+    played = replace(step(), before=GUESTS, after=GUESTS, losses=losses, drops=drops)
+    return list(check_data_loss(*recorded_history(played, revision=replace(SECOND, lossy=lossy))))
+
+
+@pytest.mark.parametrize(
+    ("lossy", "noted"),
+    [
+        ("", set()),
+        ("whatever is too long", {"truncated", "reencoded", "rows-deleted"}),
+        ("guest.name is cut to 50 characters", {"truncated"}),
+        ("guest.name is cut. guest.mail is lower.", {"truncated", "reencoded"}),
+        ("guest.name, and guest rows that are alike", {"truncated", "reencoded", "rows-deleted"}),
+        ("guest.size is rounded", set()),
+        ("see example.com, names are cut", {"truncated", "reencoded", "rows-deleted"}),
+        ("guest.names", {"truncated", "reencoded", "rows-deleted"}),
+    ],
+)
+def test_a_declaration_that_names_columns_covers_only_what_it_names(lossy: str, noted: set[str]) -> None:
+    found = findings(NAME, MAIL, ROWS, lossy=lossy)
+    assert {it.rule for it in found if it.severity is Severity.NOTE} == noted
+    assert {it.rule for it in found if it.severity is Severity.ERROR} == {
+        "truncated",
+        "reencoded",
+        "rows-deleted",
+    } - noted
+
+
+@pytest.mark.parametrize("kind", [LossKind.COUNTER_BEHIND, LossKind.MISPLACED])
+def test_a_declaration_does_not_cover_what_can_be_set_right(kind: LossKind) -> None:
+    (found,) = findings(replace(NAME, kind=kind, remedy="op.execute(...)"), lossy="the lot")
+    assert (found.severity, found.hint) == (Severity.ERROR, "write: op.execute(...)")
+
+
+@pytest.mark.parametrize("is_narrowed", [False, True])
+def test_extreme_values_are_a_warning_unless_a_narrower_type_cuts_them(*, is_narrowed: bool) -> None:
+    (found,) = findings(replace(NAME, is_narrowed=is_narrowed, is_extreme=True))
+    assert (found.severity is Severity.ERROR) == is_narrowed
+
+
+def test_a_finding_stands_at_the_line_of_the_statement_and_says_what_to_declare() -> None:
+    (found,) = findings(replace(NAME, example="such as 'abc' → 'ab'", remedy='lossy = "guest.name is cut"'))
+    assert found.location.line == 7
+    assert found.message == (
+        "1 of 2 values of guest.name is cut off after the upgrade (such as 'abc' → 'ab'; UPDATE in line 7)"
+    )
+    assert found.hint == 'carry it over, or declare it at the top of the revision: lossy = "guest.name is cut"'
+
+
+@pytest.mark.parametrize("lossy", ["", "the sizes"])
+def test_plain_drops_are_one_note_that_says_what_to_declare(lossy: str) -> None:
+    size = Loss(LossKind.DROPPED, Direction.UPGRADE, "guest", "size", 2, 2)
+    found = findings(drops=(size, replace(size, table="room", column="")), lossy=lossy)
+    assert [(it.rule, it.severity) for it in found] == [("values-dropped", Severity.NOTE)] * (not lossy)
+    if found:
+        assert found[0].hint.endswith('lossy = "guest.size, table room"')
