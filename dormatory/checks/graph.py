@@ -82,14 +82,17 @@ def check_graph(scripts: Sequence[Script], *, backends: Collection[str] = BACKEN
         yield from unreadable_revision(script)
     for script, first in graph.duplicates:
         message = f"{first.path.name} claims revision {revision_of(script).id}, too"
-        hint = "give the newer one the next free number"
+        hint = (
+            f'give one of them another id, in revision = "..." and in its name: {script.path.name} or {first.path.name}'
+        )
         yield finding_in(script, DUPLICATE_ID, message, hint, name="revision")
     for script, parent in graph.missing_parents:
         message, hint = f"it builds on {parent}, which no file has", "restore that file, or correct the name"
         yield finding_in(script, MISSING_PARENT, message, hint, name="down_revision")
     for cycle in graph.cycles:
         message = f"revisions {' → '.join([*cycle, cycle[0]])} form a cycle"
-        yield finding_in(graph.scripts[cycle[0]], CYCLE, message, "correct their down_revision", name="down_revision")
+        hint = "let one of them build on an older revision: down_revision = ..."
+        yield finding_in(graph.scripts[cycle[0]], CYCLE, message, hint, name="down_revision")
     for name in graph.unreachable:
         message, hint = "no way leads here from the empty database", "fix the revisions that it builds on"
         yield finding_in(graph.scripts[name], UNREACHABLE_REVISION, message, hint)
@@ -105,5 +108,6 @@ def _several_heads(graph: RevisionGraph) -> Finding:
     if graph.has_labelled_heads:
         message, hint = f"{message}, each of a branch with a label of its own", "upgrade with: alembic upgrade heads"
         return finding_in(script, SEVERAL_HEADS, message, hint, severity=Severity.NOTE)
-    hint = f"re-parent the newer one, or join them with: alembic merge {' '.join(heads)}"
+    parents = f'down_revision = "{heads[0]}" in {script.path.name}, or the other way round'
+    hint = f'{parents}; or join them: alembic merge -m "Join {" and ".join(heads)}" {" ".join(heads)}'
     return finding_in(script, SEVERAL_HEADS, message, hint)

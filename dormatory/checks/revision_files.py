@@ -38,7 +38,7 @@ def unreadable_revision(script: Script) -> Iterator[Finding]:
     if script.tree is None:
         location = Location(str(script.path), script.line)
         message = f"it does not parse: {script.problem}"
-        yield UNREADABLE_REVISION.finding(message, "correct the file", location=location)
+        yield UNREADABLE_REVISION.finding(message, f"correct line {script.line}", location=location)
     elif script.revision is None:
         line = function_line(script.tree, "revision")
         message = (
@@ -106,17 +106,25 @@ def check_revision_files(scripts: Sequence[Script], backends: Collection[str]) -
     for script in scripts:
         revision = revision_of(script)
         if has_downgrades and not revision.downgrade_line and not revision.irreversible:
-            hint = "write it, or declare: irreversible = ..."
+            hint = 'write def downgrade(), or declare at the top of the file: irreversible = "why there is no way back"'
             yield finding_in(script, NO_DOWNGRADE, "it has no downgrade function", hint)
         yield from _empty_upgrade(script)
         if len(revision.id) > MAX_ID_LENGTH:
             message = f"its id has {len(revision.id)} characters, the version table holds {MAX_ID_LENGTH}"
             is_refused = any(dialect_by_name(name).limits_text_length for name in backends)
             severity = None if is_refused else Severity.NOTE
-            yield finding_in(script, ID_TOO_LONG, message, "choose a shorter one", severity=severity, name="revision")
+            yield finding_in(
+                script,
+                ID_TOO_LONG,
+                message,
+                f"choose one of at most {MAX_ID_LENGTH} characters",
+                severity=severity,
+                name="revision",
+            )
         if not _has_id_in_name(script) and (names_agree or script.path.stem.partition("_")[0] in ids):
             message = f"the file is called {script.path.name}, its revision {revision.id}"
-            yield finding_in(script, FILE_NAME, message, "rename one of them", name="revision")
+            hint = f'give the file a name with {revision.id} in it, or correct revision = "{revision.id}"'
+            yield finding_in(script, FILE_NAME, message, hint, name="revision")
 
 
 EMPTY_REVISION = Rule(

@@ -74,7 +74,7 @@ class ModelImportError(DormatoryError):
         super().__init__(
             f"the models in {self.chain[-1]} do not import{through}",
             why=why,
-            fix="correct the module: what does not import is not in the metadata",
+            fix=_missing_module_fix(why) or "correct the module: what does not import is not in the metadata",
         )
 
 
@@ -146,7 +146,8 @@ class RevisionImportError(DormatoryError):
 
     def __init__(self, location: Location, reason: str) -> None:
         self.location = location
-        super().__init__(f"{location} cannot be imported", why=reason, fix="correct the revision file")
+        fix = _missing_module_fix(reason) or "correct that line"
+        super().__init__(f"{location} cannot be imported", why=reason, fix=fix)
 
 
 class FixtureFailedError(DormatoryError):
@@ -175,13 +176,10 @@ class EnvironmentFailedError(DormatoryError):
 
     def __init__(self, location: Location | None, reason: str) -> None:
         self.location = location or NOWHERE
-        missing = re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", reason)
         super().__init__(
             f"env.py failed at {location or 'env.py'}",
             why=reason,
-            fix=f"install what has the module {missing[1]}, or name its directory in prepend_sys_path"
-            if missing
-            else "check that plain Alembic runs here: python -m alembic current",
+            fix=_missing_module_fix(reason) or "check that plain Alembic runs here: python -m alembic current",
         )
 
 
@@ -205,3 +203,9 @@ class ModelsFailedError(DormatoryError):
             why=reason,
             fix="correct them; a baseline can create what they need beforehand, see MIGRATIONS.md",
         )
+
+
+def _missing_module_fix(reason: str) -> str:
+    """Return what to do about a module that is not installed; "" for another reason."""
+    missing = re.search(r"No module named '([\w.]+)'", reason)
+    return f"install what has the module {missing[1]}, or name its directory in prepend_sys_path" if missing else ""

@@ -388,15 +388,19 @@ class TestHistory:
             )
 
     @pytest.mark.parametrize(
-        ("line", "reason"),
+        ("line", "reason", "fix"),
         [
-            ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
-            ("def oops(:", "SyntaxError: invalid syntax (002_x.py, line 8)"),
+            (
+                "import no_such_module",
+                "ModuleNotFoundError: No module named 'no_such_module'",
+                "install what has the module no_such_module, or name its directory in prepend_sys_path",
+            ),
+            ("def oops(:", "SyntaxError: invalid syntax (002_x.py, line 8)", "correct that line"),
         ],
         ids=["import", "syntax"],
     )
     def test_a_revision_that_cannot_be_imported_is_named_with_its_line(
-        self, small_project: SmallProject, inv: Inv, line: str, reason: str
+        self, small_project: SmallProject, inv: Inv, line: str, reason: str, fix: str
     ) -> None:
         self.create_tables(small_project)
         small_project.write_revision("002", extra=line)
@@ -405,7 +409,7 @@ class TestHistory:
                 small_project,
                 inv,
                 task,
-                f"scripts/versions/002_x.py:8 cannot be imported ({reason}); correct the revision file",
+                f"scripts/versions/002_x.py:8 cannot be imported ({reason}); {fix}",
             )
 
     def test_a_parent_that_no_file_has_is_named(self, small_project: SmallProject, inv: Inv) -> None:
