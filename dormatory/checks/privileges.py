@@ -34,6 +34,7 @@ NEEDS_SUPERUSER = Rule(
     op.execute("ALTER TABLE pen DISABLE TRIGGER USER")  # instead of ALL: its foreign keys stay
     op.execute("CREATE EXTENSION IF NOT EXISTS postgis")  # does nothing where the administrator has installed it
     """,
+    replaces=("ban-alter-system-options",),
 )
 _HINTS = (
     (

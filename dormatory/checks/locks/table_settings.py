@@ -22,6 +22,7 @@ REPLICA_IDENTITY_FULL = Rule(
     why="""Each UPDATE and DELETE writes the whole old row to the log, and a subscriber without a fitting index reads
     its whole table for each.""",
     recipe='op.execute("ALTER TABLE stay REPLICA IDENTITY USING INDEX stay_key")',
+    replaces=("ban-replica-identity",),
 )
 
 AUTOVACUUM_OFF = Rule(

@@ -40,8 +40,8 @@ def whole_table_writes(upgrade: Upgrade, reported_lines: Collection[int]) -> Ite
     for executed, operation in upgrade.operations(OperationKind.WRITE):
         statement = executed.statement
         is_whole = operation.name in {"update", "delete"} and not _has_condition(executed, upgrade)
-        if is_whole and statement.rows and statement.line not in reported_lines:
-            rows = "" if statement.rows < 0 else f" ({statement.rows} here)"
+        if is_whole and statement.line not in reported_lines:
+            rows = f" ({statement.rows} here)" if statement.rows > 0 else ""
             message = f"{operation.name.upper()} of all rows of {operation.table}{rows} in one statement"
             hint = "in batches:\n" + autocommit_block("while op.get_bind().execute(batch_of_a_thousand).rowcount: ...")
             yield upgrade.finding(WHOLE_TABLE_WRITE, executed, message, hint, operation.table)
