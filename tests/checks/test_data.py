@@ -24,7 +24,7 @@ MAIL = Loss(LossKind.REENCODED, Direction.UPGRADE, "guest", "mail", 1, 2)
 ROWS = Loss(LossKind.ROWS_DELETED, Direction.UPGRADE, "guest", "", 1, 2)
 
 
-def findings(*losses: Loss, lossy: str = "", drops: tuple[Loss, ...] = (), is_extreme: bool = False) -> list[Finding]:
+def findings(*losses: Loss, lossy: str = "", drops: tuple[Loss, ...] = ()) -> list[Finding]:
     played = replace(step(), before=GUESTS, after=GUESTS, losses=losses, drops=drops)
     return list(check_data_loss(*recorded_history(played, revision=replace(SECOND, lossy=lossy))))
 
