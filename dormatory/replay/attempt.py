@@ -113,7 +113,8 @@ def _losses(results: Sequence[tuple[Attempt, Step]]) -> Iterator[Loss]:
 
 
 def _loss_key(loss: Loss) -> tuple[object, ...]:
-    return loss.kind, loss.direction, loss.table, loss.column
+    """Return what two attempts name alike; what happened to most values of a column depends on the rows."""
+    return loss.table, loss.column or (loss.kind, loss.direction)
 
 
 def _leg(step: Step, direction: Direction) -> Leg | None:
