@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dormatory.report.grouping import Problem
 
 _MAX_IN_FULL = 20
-_MAX_OF_ONE_RULE = {Severity.ERROR: 3, Severity.WARNING: 3, Severity.NOTE: 1}
+_MAX_OF_ONE_KIND = {Severity.ERROR: 3, Severity.WARNING: 1, Severity.NOTE: 1}
+_SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +27,29 @@ class FoldedProblems:
 
 
 def fold_problems(found: Sequence[Problem]) -> FoldedProblems:
-    """Choose the first problems of each rule to be shown in full, of every rule one before the second of any.
+    """Choose the first problems of each kind to be shown in full: errors first, of every kind one before the second.
 
-    A group is not folded for the sake of one problem, which takes no more room than the line about it.
+    A kind is not folded for the sake of one problem, which takes no more room than the line about it.
     """
-    times: Counter[tuple[str, Severity]] = Counter()
+    times: Counter[tuple[str, ...]] = Counter()
     total = Counter(_kind(problem) for problem in found)
-    turn = dict[int, int]()  # the position of a problem, and how many of its kind stand before it
+    ranks = dict[int, tuple[int, int]]()  # of a position: the severity, and how many of its kind stand before it
     for position, problem in enumerate(found):
-        limit = _MAX_OF_ONE_RULE[problem.finding.severity]
-        if times[_kind(problem)] < (limit if total[_kind(problem)] > limit + 1 else limit + 1):
-            turn[position] = times[_kind(problem)]
-        times[_kind(problem)] += 1
-    # a stable sort: in each turn, the worst stay first
-    chosen = set(sorted(turn, key=lambda position: turn[position])[:_MAX_IN_FULL])
+        kind, severity = _kind(problem), problem.finding.severity
+        limit = _MAX_OF_ONE_KIND[severity]
+        if times[kind] < (limit if total[kind] > limit + 1 else limit + 1):
+            ranks[position] = _SEVERITY_RANKS[severity], times[kind]
+        times[kind] += 1
+    chosen = set(sorted(ranks, key=ranks.__getitem__)[:_MAX_IN_FULL])
     groups: dict[tuple[str, Severity], list[Problem]] = {}
     for position, problem in enumerate(found):
         if position not in chosen:
-            groups.setdefault(_kind(problem), []).append(problem)
+            groups.setdefault((problem.finding.rule, problem.finding.severity), []).append(problem)
     in_full = tuple(problem for position, problem in enumerate(found) if position in chosen)
     return FoldedProblems(in_full, tuple(map(tuple, groups.values())))
 
 
-def _kind(problem: Problem) -> tuple[str, Severity]:
-    return problem.finding.rule, problem.finding.severity
+def _kind(problem: Problem) -> tuple[str, ...]:
+    """Return what problems have in common that are alike; two revisions that fail do so for two reasons."""
+    found = problem.finding
+    return found.rule, found.severity.value, found.revision if "-fails" in found.rule else ""

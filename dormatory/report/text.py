@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dormatory.report.grouping import Problem
 
 _MAX_SQL_LINES, _MAX_SQL_WIDTH = 4, 160
-_MAX_LISTED = 5
+_MAX_LISTED = {Severity.ERROR: 20, Severity.WARNING: 5, Severity.NOTE: 0}
 _STYLES = {
     "error": "bold red",
     "warning": "bold yellow",
@@ -123,16 +123,15 @@ def _listed_lines(listed: Sequence[Problem]) -> Iterator[_Line]:
     """Yield a rule with the number of its further problems, and what the first of them are."""
     first = listed[0].finding
     yield ("  ", ""), (f"{first.severity.value}[{first.rule}]", first.severity.value), (f" {len(listed)} more", "")
-    if first.severity is Severity.NOTE:
-        return
-    for problem in listed[:_MAX_LISTED]:
+    limit = _MAX_LISTED[first.severity]
+    for problem in listed[:limit]:
         message = shorten(first_line(problem.finding.message), _MAX_SQL_WIDTH)
         place = str(problem.finding.location)
         yield (f"    - {message}", ""), (f" at {place}" if place else "", "faint")
-    if len(listed) > _MAX_LISTED:
-        revisions = dict.fromkeys(problem.finding.revision for problem in listed[_MAX_LISTED:])
+    if limit and listed[limit:]:
+        revisions = dict.fromkeys(problem.finding.revision for problem in listed[limit:])
         names = name_list([revision for revision in revisions if revision])
-        yield ((f"    and {len(listed) - _MAX_LISTED} more{f', in {names}' if names else ''}", ""),)
+        yield ((f"    and {len(listed) - limit} more{f', in {names}' if names else ''}", ""),)
 
 
 def _problem_lines(problem: Problem) -> Iterator[_Line]:

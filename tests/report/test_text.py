@@ -107,24 +107,39 @@ def indexes(number: int, severity: Severity = Severity.WARNING) -> tuple[Finding
 
 
 class TestFolding:
-    def test_of_many_findings_of_one_rule_three_are_in_full_and_the_others_listed(self) -> None:
+    def test_of_many_warnings_of_one_rule_one_is_in_full_and_the_others_listed(self) -> None:
         shown = findings_text(outcome_with(*indexes(10)), ROOT)
 
-        assert shown.count("fix: build it concurrently") == 3
+        assert shown.count("fix: build it concurrently") == 1
         assert (
             "more like these, in full with --verbose\n"
-            "  warning[slow-index] 7 more\n"
+            "  warning[slow-index] 9 more\n"
+            "    - ix_2 is built at 002.py:7\n"
+            "    - ix_3 is built at 003.py:7\n"
             "    - ix_4 is built at 004.py:7\n"
             "    - ix_5 is built at 005.py:7\n"
             "    - ix_6 is built at 006.py:7\n"
-            "    - ix_7 is built at 007.py:7\n"
-            "    - ix_8 is built at 008.py:7\n"
-            "    and 2 more, in 009, 010\n"
+            "    and 4 more, in 007, 008, 009, 010\n"
         ) in shown
         assert shown.endswith("10 warnings on SQLite 3.40.1, PostgreSQL 18.6\n")
 
+    def test_of_many_errors_of_one_rule_three_are_in_full_and_all_others_listed(self) -> None:
+        shown = findings_text(outcome_with(*indexes(15, Severity.ERROR)), ROOT)
+
+        assert shown.count("fix: build it concurrently") == 3
+        assert shown.count("\n    - ix_") == 12
+
     def test_one_more_than_is_shown_is_shown_as_well(self) -> None:
-        assert findings_text(outcome_with(*indexes(4)), ROOT).count("fix: build it concurrently") == 4
+        assert findings_text(outcome_with(*indexes(2)), ROOT).count("fix: build it concurrently") == 2
+
+    def test_each_failing_revision_is_in_full_before_any_warning(self) -> None:
+        failures = [replace(found, rule="upgrade-fails") for found in indexes(18, Severity.ERROR)]
+        warnings = [replace(found, rule=f"rule-{rule}") for rule in range(5) for found in indexes(4)]
+
+        shown = findings_text(outcome_with(*warnings, *failures), ROOT)
+
+        assert shown.count("error[upgrade-fails] ix_") == 18
+        assert shown.count("fix:") == 20
 
     def test_of_notes_one_is_shown_and_the_others_are_counted(self) -> None:
         shown = findings_text(outcome_with(*indexes(30, Severity.NOTE)), ROOT)
@@ -133,12 +148,12 @@ class TestFolding:
         assert "  note[slow-index] 29 more\n\n" in shown
 
     def test_at_most_twenty_are_in_full_and_every_rule_is_among_them(self) -> None:
-        many = [replace(found, rule=f"rule-{rule}") for rule in range(12) for found in indexes(5)]
+        many = [replace(found, rule=f"rule-{rule}") for rule in range(12) for found in indexes(5, Severity.ERROR)]
 
         shown = findings_text(outcome_with(*many), ROOT)
 
         assert shown.count("fix:") == 20
-        assert all(f"warning[rule-{rule}] ix_1 is built" in shown for rule in range(12))
+        assert all(f"error[rule-{rule}] ix_1 is built" in shown for rule in range(12))
 
     def test_everything_is_in_full_where_that_is_asked_for(self) -> None:
         shown = findings_text(outcome_with(*indexes(10)), ROOT, verbose=True)
