@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.outside_models import is_consequence, is_outside_models
 from dormatory.checks.rule import Rule
-from dormatory.schema.changes import ColumnsReordered, CoverageChanged
+from dormatory.schema.changes import ColumnAltered, ColumnsReordered, CoverageChanged
 from dormatory.schema.describe import object_name
 from dormatory.schema.diff import diff
 from dormatory.system.text import name_list, quantity
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     from dormatory.checks.finding import Finding
     from dormatory.recording.model import Comparison, LiveDrift
+    from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot, Table
+
+_MANY_COLUMNS = 4  # columns with the same change are one finding
 
 DRIFT = Rule(
     "drift",
@@ -157,18 +161,72 @@ def _missing_models(comparison: Comparison, missing: tuple[Table, ...]) -> Findi
     )
 
 
+DEFAULT_NOT_IN_MODELS = Rule(
+    "default-not-in-models",
+    "drift",
+    Severity.WARNING,
+    meaning="columns have a default that the models do not give",
+    why="It was needed for old rows, most likely. Rows that others insert get it; those of the application never do.",
+    recipe='op.alter_column("run", "status", server_default=None)  # or server_default=... in the model',
+)
+
+
 def _drift_findings(comparison: Comparison, modelled: Snapshot, missing: tuple[Table, ...]) -> Iterator[Finding]:
     tables = tuple(table for table in comparison.migrated.tables if table not in missing)
-    for change in diff(replace(comparison.migrated, tables=tables), modelled):
-        if is_consequence(change):
+    changes = [it for it in diff(replace(comparison.migrated, tables=tables), modelled) if not is_consequence(it)]
+    kept_defaults = [it for it in changes if _is_kept_default(it)]
+    if kept_defaults:
+        names = [it.object.removeprefix("column ") for it in kept_defaults]
+        yield DEFAULT_NOT_IN_MODELS.finding(
+            f"the history gives {quantity(len(names), 'column')} a default that the models do not: {name_list(names)}",
+            "drop the default in a revision, or give it to the model as server_default",
+            backend=comparison.backend,
+            object_name=kept_defaults[0].object if len(names) == 1 else "",
+        )
+    same = Counter(map(_column_change, changes))
+    reported = set[object]()
+    for change in changes:
+        cause = _column_change(change)
+        if _is_kept_default(change) or (cause is not None and cause in reported):
             continue
-        if isinstance(change, ColumnsReordered):
-            rule = COLUMN_ORDER
-            hint = "harmless unless something relies on positions; a rebuild of the table would restore the order"
-        elif is_outside_models(change):
-            rule = OUTSIDE_MODELS
-            hint = "no model describes it, so only the committed dump shows when it changes"
-        else:
-            rule, hint = DRIFT, 'write the missing migration with: inv db.revision --message "..."'
+        is_repeated = cause is not None and same[cause] >= _MANY_COLUMNS
+        reported |= {cause} if is_repeated else set()
+        yield _change_finding(change, comparison.backend, _columns_with(cause, changes) if is_repeated else ())
+
+
+def _is_kept_default(change: Change) -> bool:
+    """Return whether only the history has a default, other than the number of a sequence."""
+    match change:
+        case ColumnAltered(attribute="default", before=str(before), after=None):
+            return not before.startswith("nextval(")
+    return False
+
+
+def _column_change(change: Change) -> object:
+    """Return what happened to a column, without its name; None for other changes."""
+    match change:
+        case ColumnAltered(attribute=attribute, before=before, after=after):
+            return attribute, before, after
+    return None
+
+
+def _columns_with(cause: object, changes: list[Change]) -> tuple[str, ...]:
+    return tuple(it.object.removeprefix("column ") for it in changes if _column_change(it) == cause)
+
+
+def _change_finding(change: Change, backend: str, columns: tuple[str, ...]) -> Finding:
+    """Return the finding for one change, or for the same change of many `columns`."""
+    if isinstance(change, ColumnsReordered):
+        rule = COLUMN_ORDER
+        hint = "harmless unless something relies on positions; a rebuild of the table would restore the order"
+    elif is_outside_models(change):
+        rule = OUTSIDE_MODELS
+        hint = "no model describes it, so only the committed dump shows when it changes"
+    else:
+        rule, hint = DRIFT, 'write the missing migration with: inv db.revision --message "..."'
+    if columns:
+        what = str(change).partition(": ")[2]
+        message = f"{len(columns)} columns: {what} (migrations → models): {name_list(columns)}"
+    else:
         message = f"{change} (migrations → models)"
-        yield rule.finding(message, hint, backend=comparison.backend, object_name=change.object)
+    return rule.finding(message, hint, backend=backend, object_name="" if columns else change.object)

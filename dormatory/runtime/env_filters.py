@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate import produce_migrations
+from alembic.operations import ops
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors import EnvironmentFailedError
@@ -14,7 +15,7 @@ from dormatory.runtime.worker import call_in_worker
 from dormatory.schema.left_out import LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from alembic.runtime.migration import MigrationContext
 
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import TableId
 
 _FILTERS = ("include_object", "include_name")
+_DIRECTIVES = "process_revision_directives"
 _COMPARISONS = {"compare_type": "type", "compare_server_default": "default"}
 
 
 def has_filters(options: dict[str, Any]) -> bool:
     """Return whether env.py configures a function that may leave something out."""
-    return any(callable(options.get(name)) for name in (*_FILTERS, *_COMPARISONS))
+    return any(callable(options.get(name)) for name in (*_FILTERS, *_COMPARISONS, _DIRECTIVES))
 
 
 def read_left_out(project: Project, target: Target) -> tuple[LeftOut, ...]:
@@ -64,14 +66,46 @@ class _FilterRecorder:
         for name in _COMPARISONS:
             if callable(given.get(name)):  # Alembic keeps these two on the context
                 setattr(context, f"_user_{name}", self._with_recording(name, given[name]))
-        produce_migrations(context, given["target_metadata"])
+        script = produce_migrations(context, given["target_metadata"])
+        if callable(given.get(_DIRECTIVES)):
+            self._record_removed_operations(context, script, given[_DIRECTIVES])
 
-    def _with_recording(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _record_removed_operations(
+        self, context: MigrationContext, script: ops.MigrationScript, function: Callable[..., Any]
+    ) -> None:
+        """Let env.py edit the operations that autogenerate would write, and keep what it takes out."""
+        before = list(_operations(script))
+        directives = [script]
+        self._guarded(_DIRECTIVES, function)(context, context.get_current_heads(), directives)
+        kept = {id(it) for directive in directives for it in _operations(directive)}
+        for operation in before:
+            if id(operation) not in kept and (found := self._removed(operation)):
+                self.left_out.append(found)
+
+    def _removed(self, operation: Any) -> LeftOut | None:
+        """Return what an operation is about; None for one without a name that the schema has."""
+        kind, name = _subject(operation)
+        if not kind or not (name or kind == "table"):
+            return None
+        table_name = getattr(operation, "table_name", "") or getattr(operation, "source_table", "")
+        return LeftOut(kind, (getattr(operation, "schema", None) or self._default_namespace, table_name), name)
+
+    def _guarded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function; the error that it raises names it."""
+
         def call(*arguments: Any) -> Any:
             try:
-                answer = function(*arguments)
+                return function(*arguments)
             except Exception as error:
                 raise self._failure(name, error) from error
+
+        return call
+
+    def _with_recording(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        guarded = self._guarded(name, function)
+
+        def call(*arguments: Any) -> Any:
+            answer = guarded(*arguments)
             if name == "include_object" and not answer:
                 self._record_object(*arguments)
             elif name == "include_name" and not answer:
@@ -102,6 +136,33 @@ class _FilterRecorder:
     def _failure(self, name: str, error: Exception) -> Exception:
         found = environment_failure(error, self._project, self._target)
         return EnvironmentFailedError(found.location, f"its {name} raised {found.why}") if found else error
+
+
+def _operations(script: ops.MigrationScript) -> Iterator[ops.MigrateOperation]:
+    """Yield the operations of the upgrade, those of one table one by one."""
+    pending = list[Any](script.upgrade_ops_list)
+    while pending:
+        found = pending.pop(0)
+        if isinstance(found, ops.OpContainer):
+            pending.extend(found.ops)
+        else:
+            yield found
+
+
+def _subject(operation: Any) -> tuple[str, str]:
+    """Return the kind and the name of what an operation creates, drops or changes."""
+    match operation:
+        case ops.CreateTableOp() | ops.DropTableOp():
+            return "table", ""
+        case ops.AddColumnOp() | ops.DropColumnOp():
+            return "column", getattr(operation, "column_name", "") or operation.column.name
+        case ops.AlterColumnOp():
+            return "attributes", operation.column_name
+        case ops.CreateIndexOp() | ops.DropIndexOp():
+            return "index", operation.index_name or ""
+        case ops.DropConstraintOp() | ops.AddConstraintOp():
+            return "constraint", operation.constraint_name or ""
+    return "", ""
 
 
 def _kind(kind: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Enum
-from sqlalchemy.sql.schema import DEFAULT_NAMING_CONVENTION
+from sqlalchemy.sql.base import _NONE_NAME  # a CHECK of an enumeration has it, which only a convention can name
+from sqlalchemy.sql.elements import conv
 
 from dormatory.runtime.env_filters import has_filters
 
@@ -60,20 +61,12 @@ def model_facts(
 
 
 def _chosen_names(table: Table, dialect: Dialect) -> Iterator[str]:
-    """Yield the names of constraints and indexes that the models or their naming convention give."""
+    """Yield the names of constraints and indexes that the models give, other than by a naming convention."""
     preparer: Any = dialect.identifier_preparer
-    for constraint in table.constraints:
-        if constraint.name is not None and (name := preparer.format_constraint(constraint, _alembic_quote=False)):
-            yield name
-    for index in table.indexes:
-        is_chosen = table.metadata.naming_convention is not DEFAULT_NAMING_CONVENTION or not _is_conventional(index)
-        if is_chosen and index.name is not None:
-            yield preparer.format_constraint(index, _alembic_quote=False)
-
-
-def _is_conventional(index: Any) -> bool:
-    """Return whether SQLAlchemy made the name of an index by its own convention, for `index=True`."""
-    return type(index.name).__name__ == "conv"
+    parts: list[Any] = [*table.constraints, *table.indexes]
+    for part in parts:
+        if part.name is not None and part.name is not _NONE_NAME and not isinstance(part.name, conv):
+            yield preparer.format_constraint(part, _alembic_quote=False)
 
 
 def described_types(metadatas: Sequence[MetaData], dialect: Dialect) -> tuple[str, ...]:

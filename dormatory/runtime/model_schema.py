@@ -69,7 +69,8 @@ def _aligned_schema(model_database: Target, version_table: str, by_history: Snap
             dialect_by_name(model_database.backend_name),
             facts.names,
             facts.derived_lengths,
-            partial(backend.is_same_value, connection),
+            accepts_unlimited=True,
+            is_same_value=partial(backend.is_same_value, connection),
         )
         by_models = align_spelling(read_snapshot(connection, ignore=(version_table,)), by_history, equivalence)
         connection.rollback()

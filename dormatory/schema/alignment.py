@@ -12,7 +12,7 @@ from dormatory.sql.types import is_same_declared_type, portable_type, varchar_le
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table, TableId
+    from dormatory.schema.snapshot import Column, Constraint, Index, Sequence, Snapshot, Table, TableId
     from dormatory.sql.dialect import Dialect
 
 PartName: TypeAlias = "tuple[TableId, str]"
@@ -27,13 +27,15 @@ class Equivalence:
     """What decides whether two spellings mean the same.
 
     `names` are the constraints and indexes whose names somebody chose, None for all. `derived_lengths` are columns
-    whose models give no length: it is that of the longest value of an enumeration. `is_same_value` asks a server
-    whether two defaults give the same value in a column of a type.
+    whose models give no length: it is that of the longest value of an enumeration. With `accepts_unlimited`, a text
+    without a limit is the same as one with a limit: it holds all of its values. `is_same_value` asks a server whether
+    two defaults give the same value in a column of a type.
     """
 
     dialect: Dialect
     names: Collection[PartName] | None = None
     derived_lengths: Collection[PartName] = ()
+    accepts_unlimited: bool = False
     is_same_value: Callable[[str, str, str], bool] = _never
 
 
@@ -52,13 +54,25 @@ def align_spelling(given: Snapshot, reference: Snapshot, equivalence: Equivalenc
         else table
         for table in given.tables
     )
+    old_types, new_types = (_column_types(schema) for schema in (reference, given))
+    same_type = {owner for owner in owners if owner and old_types.get(owner) == new_types.get(owner)}
     sequences = tuple(
-        replace(sequence, namespace=owned[sequence.owner].namespace, name=owned[sequence.owner].name)
+        _with_owned(sequence, owned[sequence.owner], has_same_type=sequence.owner in same_type)
         if sequence.owner in owned
         else sequence
         for sequence in given.sequences
     )
     return replace(given, tables=tables, sequences=sequences)
+
+
+def _with_owned(sequence: Sequence, other: Sequence, *, has_same_type: bool) -> Sequence:
+    """Return the sequence of a column with the name of its counterpart; its type follows a type that differs."""
+    found = replace(sequence, namespace=other.namespace, name=other.name)
+    return found if has_same_type else replace(found, type=other.type, maximum=other.maximum)
+
+
+def _column_types(schema: Snapshot) -> dict[str, str]:
+    return {f"{it.namespace}.{it.name}.{column.name}": column.type for it in schema.tables for column in it.columns}
 
 
 class _TableAlignment:
@@ -91,7 +105,9 @@ class _TableAlignment:
         return column
 
     def _is_same_type(self, column: Column, other: Column) -> bool:
-        if (self._given.id, column.name) in self._equivalence.derived_lengths and _is_wider(other.type, column.type):
+        is_derived = (self._given.id, column.name) in self._equivalence.derived_lengths
+        is_unlimited = self._equivalence.accepts_unlimited and varchar_length(other.type) == ""
+        if (is_derived or is_unlimited) and _is_wider(other.type, column.type):
             return True
         return is_same_declared_type(column.type, other.type, self._dialect)
 
@@ -113,7 +129,10 @@ class _TableAlignment:
         return name is not None and (names is None or (self._given.id, name) in names)
 
     def _constraints(self) -> Iterator[Constraint]:
-        """Yield the constraints in the spelling, and the unnamed ones with the names, of their counterparts."""
+        """Yield the constraints in the spelling, and the unnamed ones with the names, of their counterparts.
+
+        A UNIQUE over the columns of the primary key says nothing, and PostgreSQL drops it from a CREATE TABLE.
+        """
         left = list(self._reference.constraints)
         rest: list[Constraint] = []
         for constraint in self._given.constraints:
@@ -126,7 +145,9 @@ class _TableAlignment:
                 left.remove(same)
                 yield replace(same, comment=constraint.comment)
         for constraint in rest:
-            yield self._with_name_of_counterpart(constraint, left)
+            if not _repeats_key(constraint, self._given):
+                yield self._with_name_of_counterpart(constraint, left)
+        yield from (constraint for constraint in left if _repeats_key(constraint, self._given))
 
     def _with_name_of_counterpart(self, constraint: Constraint, left: list[Constraint]) -> Constraint:
         """Return a constraint that differs; an unnamed one with the name of the one that was meant, if it is clear."""
@@ -175,6 +196,10 @@ class _TableAlignment:
             [portable_index_key(key, self._dialect, self._types, EXACT) for key in it.keys] for it in (one, other)
         )
         return keys == other_keys and self._meaning(one.predicate or "") == self._meaning(other.predicate or "")
+
+
+def _repeats_key(constraint: Constraint, table: Table) -> bool:
+    return constraint.kind == "UNIQUE" and constraint.columns == table.primary_key
 
 
 def _is_wider(one: str, other: str) -> bool:

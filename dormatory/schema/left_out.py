@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """One object, or the `type` or the `default` of a column, that env.py leaves out; `name` is "" for a table."""
+    """One object, or attributes of a column, that env.py leaves out; `name` is "" for a table."""
 
-    kind: str  # table, column, index, constraint, type, default
+    kind: str  # table, column, index, constraint; type, default or attributes of a column
     table: TableId
     name: str = ""
 
@@ -25,7 +25,7 @@ class LeftOut:
         table = name if namespace in {None, "public"} else f"{namespace}.{name}"
         if self.kind in {"table", "column"}:
             return f"{self.kind} {table}{f'.{self.name}' if self.name else ''}"
-        preposition = "of" if self.kind in {"type", "default"} else "on"
+        preposition = "of" if self.kind in {"type", "default", "attributes"} else "on"
         return f"{self.kind} {self.name} on {table}" if preposition == "on" else f"{self.kind} of {table}.{self.name}"
 
 
@@ -72,7 +72,12 @@ def _with_part(table: Table, other: Table, item: LeftOut) -> Table:
 
 
 def _with_attribute(column: Column, other: Column, kind: str) -> Column:
-    return replace(column, type=other.type) if kind == "type" else replace(column, default=other.default)
+    match kind:
+        case "type":
+            return replace(column, type=other.type)
+        case "default":
+            return replace(column, default=other.default)
+    return other
 
 
 def _with_named(parts: Sequence[Any], others: Sequence[Any], name: str) -> tuple[Any, ...]:

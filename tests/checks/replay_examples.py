@@ -247,6 +247,7 @@ COMMENT = ParityComment(("a.word",), True, "it has its reason", "002", Location(
 WIDER = (A.columns[0], replace(A.columns[1], nullable=False))
 REORDERED = replace(A, columns=A.columns[::-1])
 MANY = Snapshot(tables=(A, B, C))
+WITH_DEFAULT = replace(BEFORE, tables=(replace(A, columns=(A.columns[0], replace(A.columns[1], default="'x'"))), B))
 
 SCHEMA: Mapping[str, RulePair] = {
     "drift": RulePair(check_models, (BEFORE, Snapshot(tables=(A, B, C))), (BEFORE, BEFORE)),
@@ -254,6 +255,7 @@ SCHEMA: Mapping[str, RulePair] = {
     "outside-models": RulePair(
         check_models, (replace(BEFORE, views=(View("public", "v", "SELECT 1"),)), BEFORE), (MANY, BEFORE)
     ),
+    "default-not-in-models": RulePair(check_models, (WITH_DEFAULT, BEFORE), (BEFORE, WITH_DEFAULT)),
     "left-out-by-env": RulePair(check_left_out, ("table celery_taskmeta",), ()),
     "no-models": RulePair(check_models_of_env, None, BEFORE),
     "column-order": RulePair(check_models, (BEFORE, Snapshot(tables=(REORDERED, B))), (BEFORE, MANY)),

@@ -236,6 +236,16 @@ def test_a_described_table_is_compared_where_most_models_are_missing() -> None:
     assert findings[1].object == "column c.n"
 
 
+def test_the_same_change_of_many_columns_is_one_finding() -> None:
+    columns = [", ".join(f"c{n} {declared}" for n in range(5)) for declared in ("integer", "text")]
+    case = Case("", "", *(f"CREATE TABLE r ({them})" for them in columns))
+    with scratch_sqlite() as one, scratch_sqlite() as other:
+        findings = list(check_drift(compare_schemas(case, one, other)))
+    assert [it.message for it in findings] == [
+        "5 columns: type INTEGER → TEXT (migrations → models): r.c0, r.c1, r.c2, r.c3, r.c4"
+    ]
+
+
 def test_an_empty_project_has_no_drift() -> None:
     assert list(check_drift(Comparison("sqlite", "", Snapshot(), Snapshot()))) == []
 

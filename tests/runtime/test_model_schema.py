@@ -147,6 +147,18 @@ LEFT_OUT = {
 }
 
 
+EXPAND = """
+def keep(context, revision, directives):
+    for operations in directives[0].upgrade_ops.ops:
+        operations.ops = [it for it in operations.ops if getattr(it, "column_name", "") != "old"]
+"""
+LEFT_OUT["operations"] = Setup(
+    upgrade=ROOM_TABLE + '\nop.add_column("room", sa.Column("old", sa.Text))',
+    functions=EXPAND,
+    options="process_revision_directives=keep",
+)
+
+
 @pytest.mark.parametrize("backend", BOTH)
 @pytest.mark.parametrize("setup", LEFT_OUT.values(), ids=LEFT_OUT)
 def test_what_env_leaves_out_is_one_note(setup: Setup, backend: str, tmp_path: Path, drift_findings: FindDrift) -> None:
@@ -197,6 +209,33 @@ def test_models_that_only_a_revision_imports_are_loaded(tmp_path: Path) -> None:
     revision = tmp_path / "scripts" / "versions" / "a1.py"
     revision.write_text("import late\n" + revision.read_text())
     assert _compare(project, scratch_sqlite) == []
+
+
+CONVENTION = 'naming_convention={"uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}'
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_a_naming_convention_gives_no_name(backend: str, tmp_path: Path, drift_findings: FindDrift) -> None:
+    models = ROOM.replace("String(9))", "String(9), unique=True)")
+    upgrade = ROOM_TABLE.replace("String(9))", "String(9)), sa.UniqueConstraint('label', name='theirs')")
+    assert rules(drift_findings(tmp_path, backend, Setup(models, upgrade, metadata=CONVENTION))) == []
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_a_unique_constraint_on_the_key_says_nothing(backend: str, tmp_path: Path, drift_findings: FindDrift) -> None:
+    unique = 'with op.batch_alter_table("room") as batch:\n    batch.create_unique_constraint("uq", ["id"])'
+    models = ROOM.replace("primary_key=True", "primary_key=True, unique=True")
+    assert rules(drift_findings(tmp_path / "a", backend, Setup(models, f"{ROOM_TABLE}\n{unique}"))) == []
+    assert rules(drift_findings(tmp_path / "b", backend, Setup(models))) == []
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_defaults_for_old_rows_are_one_warning(backend: str, tmp_path: Path, drift_findings: FindDrift) -> None:
+    with_default = "sa.String(9), server_default='x'"
+    upgrade = ROOM_TABLE.replace("sa.String(9)", with_default)
+    assert rules(drift_findings(tmp_path / "a", backend, Setup(upgrade=upgrade))) == ["default-not-in-models"]
+    models = ROOM.replace("sa.String(9)", with_default)
+    assert rules(drift_findings(tmp_path / "b", backend, Setup(models))) == ["drift"]
 
 
 NAMES = {
