@@ -250,6 +250,10 @@ class Backend(ABC):
         """Return whether two constant expressions give a column of a type the same value; False if that is unknown."""
         return False
 
+    def extension_indexes(self, connection: Connection) -> frozenset[str]:  # noqa: ARG002
+        """Return the names of the indexes that use an access method or an operator class of an extension."""
+        return frozenset()
+
     # Locks between migrations, and locks of others.
 
     def upgrade_lock(

@@ -191,7 +191,7 @@ def _drift_findings(comparison: Comparison, modelled: Snapshot, missing: tuple[T
             continue
         is_repeated = cause is not None and same[cause] >= _MANY_COLUMNS
         reported |= {cause} if is_repeated else set()
-        yield _change_finding(change, comparison.backend, _columns_with(cause, changes) if is_repeated else ())
+        yield _change_finding(change, comparison, _columns_with(cause, changes) if is_repeated else ())
 
 
 def _is_kept_default(change: Change) -> bool:
@@ -214,12 +214,12 @@ def _columns_with(cause: object, changes: list[Change]) -> tuple[str, ...]:
     return tuple(it.object.removeprefix("column ") for it in changes if _column_change(it) == cause)
 
 
-def _change_finding(change: Change, backend: str, columns: tuple[str, ...]) -> Finding:
+def _change_finding(change: Change, comparison: Comparison, columns: tuple[str, ...]) -> Finding:
     """Return the finding for one change, or for the same change of many `columns`."""
     if isinstance(change, ColumnsReordered):
         rule = COLUMN_ORDER
         hint = "harmless unless something relies on positions; a rebuild of the table would restore the order"
-    elif is_outside_models(change):
+    elif is_outside_models(change, comparison.extension_indexes):
         rule = OUTSIDE_MODELS
         hint = "no model describes it, so only the committed dump shows when it changes"
     else:
@@ -229,4 +229,4 @@ def _change_finding(change: Change, backend: str, columns: tuple[str, ...]) -> F
         message = f"{len(columns)} columns: {what} (migrations → models): {name_list(columns)}"
     else:
         message = f"{change} (migrations → models)"
-    return rule.finding(message, hint, backend=backend, object_name="" if columns else change.object)
+    return rule.finding(message, hint, backend=comparison.backend, object_name="" if columns else change.object)

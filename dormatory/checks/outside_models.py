@@ -35,6 +35,8 @@ from dormatory.schema.snapshot import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dormatory.schema.changes import Change
     from dormatory.schema.describe import Part
 
@@ -67,17 +69,21 @@ def is_consequence(change: Change) -> bool:
     return False
 
 
-def is_outside_models(change: Change) -> bool:
-    """Return whether only the history has something, and models say nothing about it."""
+def is_outside_models(change: Change, extension_indexes: Collection[str] = ()) -> bool:
+    """Return whether only the history has something, and models say nothing about it.
+
+    An index that an extension makes possible is among it: no other database accepts it, so models leave it out.
+    """
     match change:
         case ObjectRemoved(value=Table() as table):
             return table.partition_bound is not None or table.kind not in _TABLE_KINDS
+        case PartRemoved(part=Index() as index):
+            return index.name in extension_indexes and not index.unique
         case ObjectRemoved(value=found) | PartRemoved(part=found):
             return isinstance(found, _OBJECTS)
-        case ObjectAltered(attribute="options", before=before) if set(_words(before)) & _OPTIONS_OF_MODELS:
-            return False
         case ObjectAltered(attribute=attribute, after=after) | ColumnAltered(attribute=attribute, after=after):
-            return after in _DEFAULT_ATTRIBUTES.get(attribute, ())
+            limits_rows = attribute == "options" and bool(set(_words(change.before)) & _OPTIONS_OF_MODELS)
+            return after in _DEFAULT_ATTRIBUTES.get(attribute, ()) and not limits_rows
         case PartAltered(before=before, after=after):
             return _without_storage(before) == after
     return False

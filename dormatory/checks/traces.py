@@ -11,7 +11,7 @@ from dormatory.checks.rule import Rule
 from dormatory.recording.model import Direction
 from dormatory.schema.changes import ColumnAdded, ColumnRemoved, ColumnsReordered, ObjectAdded, ObjectRemoved, PartAdded
 from dormatory.schema.diff import diff
-from dormatory.schema.snapshot import Enum, Index, Sequence, Table
+from dormatory.schema.snapshot import Enum, Extension, Index, Sequence, Table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -49,11 +49,25 @@ def trace_findings(step: Step, leg: Leg, revision: Revision, backend: str) -> It
         message, hint = f"{change} after the {leg.direction.value}", "harmless unless something relies on positions"
         yield revision_finding(COLUMN_ORDER, revision, backend, message, hint, object_name=change.object)
     changes = [it for it in leg.trace if not isinstance(it, ColumnsReordered)]
+    if shared := [it for it in changes if leg.direction is Direction.DOWNGRADE and _is_shared_extension(it, step)]:
+        changes = [it for it in changes if it not in shared]
+        message = f"the downgrade drops what was there before the upgrade: {_change_list(shared)}"
+        hint = "the upgrade creates it again; leave the extension where other programs use it"
+        yield revision_finding(TRACE, revision, backend, message, hint, severity=Severity.NOTE)
     if causes := [it for it in changes if not _is_consequence(it, changes)] or changes:
         rule = TRACE if leg.direction is Direction.DOWNGRADE else SECOND_UPGRADE_DIFFERS
         message = f"{_verdict(step, leg)}: {_change_list(causes)}{_second_upgrade_failure(step, leg)}"
         name = causes[0].object if len(causes) == 1 else ""
         yield revision_finding(rule, revision, backend, message, _fixes(causes), object_name=name)
+
+
+def _is_shared_extension(change: Change, step: Step) -> bool:
+    """Return whether an extension that the downgrade dropped is there again after a clean second upgrade.
+
+    A revision that says CREATE EXTENSION IF NOT EXISTS cannot know whether it was there before.
+    """
+    is_restored = any(it.direction is Direction.SECOND_UPGRADE and it.is_clean for it in step.legs)
+    return is_restored and isinstance(change, ObjectRemoved) and isinstance(change.value, Extension)
 
 
 def is_explained_by_trace(step: Step, leg: Leg) -> bool:

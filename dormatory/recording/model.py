@@ -233,6 +233,7 @@ class Comparison:
     """The schema at the head of the history, and the schema that the models describe, None if env.py has no models.
 
     `left_out` is what env.py leaves out of the comparison, and would differ: `modelled` has it as `migrated` has it.
+    `extension_indexes` are indexes of the history that an extension makes possible.
     """
 
     backend: str
@@ -240,6 +241,7 @@ class Comparison:
     migrated: Snapshot
     modelled: Snapshot | None
     left_out: tuple[str, ...] = ()
+    extension_indexes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 _FILTERS = ("include_object", "include_name")
 _DIRECTIVES = "process_revision_directives"
 _COMPARISONS = {"compare_type": "type", "compare_server_default": "default"}
+# The kind of what an operation is about, and its attribute with the name.
+_SUBJECTS: tuple[tuple[tuple[type, ...], str, str], ...] = (
+    ((ops.CreateTableOp, ops.DropTableOp), "table", ""),
+    ((ops.AddColumnOp, ops.DropColumnOp), "column", "column_name"),
+    ((ops.AlterColumnOp,), "attributes", "column_name"),
+    ((ops.CreateIndexOp, ops.DropIndexOp), "index", "index_name"),
+    ((ops.AddConstraintOp, ops.DropConstraintOp), "constraint", "constraint_name"),
+)
 
 
 def has_filters(options: dict[str, Any]) -> bool:
@@ -76,13 +84,13 @@ class _FilterRecorder:
         """Let env.py edit the operations that autogenerate would write, and keep what it takes out."""
         before = list(_operations(script))
         directives = [script]
-        self._guarded(_DIRECTIVES, function)(context, context.get_current_heads(), directives)
+        self._naming_errors(_DIRECTIVES, function)(context, context.get_current_heads(), directives)
         kept = {id(it) for directive in directives for it in _operations(directive)}
         for operation in before:
-            if id(operation) not in kept and (found := self._removed(operation)):
+            if id(operation) not in kept and (found := self._subject_of(operation)):
                 self.left_out.append(found)
 
-    def _removed(self, operation: Any) -> LeftOut | None:
+    def _subject_of(self, operation: Any) -> LeftOut | None:
         """Return what an operation is about; None for one without a name that the schema has."""
         kind, name = _subject(operation)
         if not kind or not (name or kind == "table"):
@@ -90,7 +98,7 @@ class _FilterRecorder:
         table_name = getattr(operation, "table_name", "") or getattr(operation, "source_table", "")
         return LeftOut(kind, (getattr(operation, "schema", None) or self._default_namespace, table_name), name)
 
-    def _guarded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _naming_errors(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function; the error that it raises names it."""
 
         def call(*arguments: Any) -> Any:
@@ -102,7 +110,7 @@ class _FilterRecorder:
         return call
 
     def _with_recording(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        guarded = self._guarded(name, function)
+        guarded = self._naming_errors(name, function)
 
         def call(*arguments: Any) -> Any:
             answer = guarded(*arguments)
@@ -151,18 +159,11 @@ def _operations(script: ops.MigrationScript) -> Iterator[ops.MigrateOperation]:
 
 def _subject(operation: Any) -> tuple[str, str]:
     """Return the kind and the name of what an operation creates, drops or changes."""
-    match operation:
-        case ops.CreateTableOp() | ops.DropTableOp():
-            return "table", ""
-        case ops.AddColumnOp() | ops.DropColumnOp():
-            return "column", getattr(operation, "column_name", "") or operation.column.name
-        case ops.AlterColumnOp():
-            return "attributes", operation.column_name
-        case ops.CreateIndexOp() | ops.DropIndexOp():
-            return "index", operation.index_name or ""
-        case ops.DropConstraintOp() | ops.AddConstraintOp():
-            return "constraint", operation.constraint_name or ""
-    return "", ""
+    found, attribute = next(((kind, it) for types, kind, it in _SUBJECTS if isinstance(operation, types)), ("", ""))
+    name = (
+        operation.column.name if isinstance(operation, ops.AddColumnOp) else getattr(operation, attribute or "_", None)
+    )
+    return found, str(name or "")
 
 
 def _kind(kind: str) -> str:

@@ -41,6 +41,7 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
     backend = backend_for(migrated)
     with backend.engine(migrated, writing=False).connect() as connection:
         by_history, server = read_snapshot(connection, ignore=(version_table,)), backend.version(connection)
+        extension_indexes = backend.extension_indexes(connection)
     try:
         with maker() as model_database:
             facts = create_model_schema(project, model_database)
@@ -58,7 +59,9 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
     if facts.has_filters and by_models != by_history:
         left_out += read_left_out(project, migrated)
     by_models, differing = with_left_out(by_models, by_history, left_out)
-    return Comparison(migrated.backend_name, server, by_history, by_models, tuple(map(str, differing)))
+    return Comparison(
+        migrated.backend_name, server, by_history, by_models, tuple(map(str, differing)), extension_indexes
+    )
 
 
 def _aligned_schema(model_database: Target, version_table: str, by_history: Snapshot, facts: ModelFacts) -> Snapshot:

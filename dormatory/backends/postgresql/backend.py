@@ -56,6 +56,15 @@ SELECT current_user,
  WHERE datname = current_database()
 """
 
+_EXTENSION_INDEXES_QUERY = """
+SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE EXISTS (
+    SELECT FROM pg_depend d WHERE d.deptype = 'e' AND (
+        d.classid = 'pg_am'::regclass AND d.objid = c.relam
+        OR d.classid = 'pg_opclass'::regclass AND d.objid = ANY (i.indclass::oid[])
+    )
+)
+"""
+
 
 class PostgreSQLBackend(Backend):
     """A database on a server."""
@@ -195,6 +204,10 @@ class PostgreSQLBackend(Backend):
             return False
         finally:
             point.rollback()
+
+    def extension_indexes(self, connection: Connection) -> frozenset[str]:
+        """Ask which objects belong to an extension (deptype e)."""
+        return frozenset(connection.exec_driver_sql(_EXTENSION_INDEXES_QUERY).scalars())
 
     def driver_module(self, driver: str) -> str:
         """Return the module; SQLAlchemy's default is psycopg 3 since its version 2.1, psycopg2 before."""
