@@ -224,6 +224,10 @@ class Backend(ABC):
     def identity(self, connection: Connection) -> tuple[str, str]:
         """Return what distinguishes the connected database from all others: its server, and its name or path there."""
 
+    def set_time_zone(self, connection: Connection, zone: str) -> str:  # noqa: ARG002  # a backend without such a setting
+        """Let the session show times in a zone, and return the one it had; "" where sessions have none."""
+        return ""
+
     @abstractmethod
     def execute_script(self, connection: Connection, text: str) -> None:
         """Execute many statements in one text, which SQLAlchemy cannot do."""

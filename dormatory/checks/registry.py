@@ -11,6 +11,7 @@ from dormatory.checks import (
     drift,
     dump,
     engine_errors,
+    environment,
     graph,
     integrity,
     parity,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _MODULES = (
     *(graph, revision_files, branch_conflicts, engine_errors, integrity, suppression, acceptance),
     *(imports, naming, colons, transaction_ends, transactions, portability, source),
-    *(roundtrip, traces, row_failures, recreated, privileges, data, drift, parity, dump),
+    *(roundtrip, traces, row_failures, environment, recreated, privileges, data, drift, parity, dump),
     *(indexes, scans, rewrites, names_in_use, partitions, duration, whole_tables, foreign_keys, new_columns),
     *(table_settings, identifiers, squawk, sqlfluff),
 )

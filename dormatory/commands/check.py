@@ -15,6 +15,7 @@ from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
 from dormatory.checks.engine_errors import broken_history_finding
+from dormatory.checks.environment import check_environment
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
 from dormatory.checks.locks import IN_USE_RULES, check_locks
@@ -231,6 +232,7 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
     if item.recording and "roundtrip" in families:
         yield from check_privileges(item.recording, history)
         yield from check_recreated(item.recording, history)
+        yield from check_environment(item.recording, history)
     if item.comparison and "drift" in families:
         yield from check_drift(item.comparison)
     if item.dump:

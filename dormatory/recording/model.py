@@ -171,12 +171,25 @@ class RowFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentDependence:
+    """What an upgrade makes differently with another time zone, locale, user or order of sets.
+
+    `object` is its name in findings, `what` it is in a sentence; `line` is that of the statement, 0 if unknown.
+    """
+
+    object: str
+    what: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The round trip of one revision, as far as it got: the structure before and after it, and which rows it lost.
 
     `drops` are the columns and tables that it drops outright, with their values, and that come back empty.
     `after` is None if the upgrade failed. Each leg is from a trip on the least plain rows with which it passes;
-    `row_failures` are its failures on other rows.
+    `row_failures` are its failures on other rows. `dependences` are what the upgrade makes differently in another
+    environment.
     """
 
     revision: str
@@ -186,6 +199,7 @@ class Step:
     losses: tuple[Loss, ...] = ()
     row_failures: tuple[RowFailure, ...] = ()
     drops: tuple[Loss, ...] = ()
+    dependences: tuple[EnvironmentDependence, ...] = ()
 
     @property
     def is_clean(self) -> bool:

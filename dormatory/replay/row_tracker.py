@@ -91,10 +91,14 @@ class RowTracker:
 
         `written` are the tables whose rows the leg wrote, as the database reports them; None for any table.
         """
-        ids = None if written is None else altered_tables(self._schema, schema, self._dialect).union(written)
-        self.read(connection, schema, ids)
+        self.read_after_leg(connection, schema, written)
         self._statements[direction] = statements
         self._states[direction] = self._current_state()
+
+    def read_after_leg(self, connection: Connection, schema: Snapshot, written: Collection[TableId] | None) -> None:
+        """Read the tables whose rows a leg may have changed; `written` as for `record_leg`."""
+        ids = None if written is None else altered_tables(self._schema, schema, self._dialect).union(written)
+        self.read(connection, schema, ids)
 
     def record_fill(self) -> None:
         """Remember the rows after more were added between the upgrade and the downgrade."""

@@ -26,6 +26,7 @@ from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+    from types import ModuleType
 
     from alembic.runtime.migration import MigrationContext, RevisionStep
     from alembic.script import ScriptDirectory
@@ -167,6 +168,21 @@ class ReplaySession:
     def revision_file(self, revision: str) -> str:
         """Return the revision's file."""
         return str(self._revision_script(revision).path)
+
+    def module(self, revision: str) -> ModuleType:
+        """Return the module of a revision."""
+        module: ModuleType = self._revision_script(revision).module
+        return module
+
+    def set_time_zone(self, zone: str) -> str:
+        """Let the connection of env.py show times in a zone, and return the one it had; "" where it has none."""
+        connection = self._env_connection()
+        is_open = connection.in_transaction()
+        with self._recorder.pause():
+            before = self._backend.set_time_zone(connection, zone) if zone else ""
+        if not is_open:
+            connection.commit()
+        return before
 
     def read_schema(self) -> Snapshot:
         """Return the structure, without the version table, and note which tables' rows may have changed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
@@ -11,7 +13,9 @@ from dormatory.errors.location import Location
 from dormatory.recording.masking import mask_secrets
 from dormatory.recording.model import Direction, Failure, Leg, LossKind, Step
 from dormatory.replay.attempt import FIRST_ATTEMPT
+from dormatory.replay.environment_trial import EnvironmentTrial
 from dormatory.replay.offending_rows import delete_offending_rows
+from dormatory.replay.other_environment import may_depend_on_environment
 from dormatory.schema.diff import diff, residue
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from alembic.runtime.migration import RevisionStep
 
+    from dormatory.recording.model import EnvironmentDependence
     from dormatory.recording.offending_rows import OffendingRows
     from dormatory.replay.attempt import Attempt
     from dormatory.replay.row_filler import RowFiller
@@ -43,6 +48,9 @@ class StepReplay:
         self._attempt = FIRST_ATTEMPT
         self._legs: list[Leg] = []
         self._direction = Direction.UPGRADE
+        self._file = Path(session.revision_file(revision))
+        self._trial: EnvironmentTrial | None = None
+        self._dependences: tuple[EnvironmentDependence, ...] = ()
         self.after: Snapshot | None = None
 
     def play(self, attempt: Attempt, seeds: SeedRows | None) -> Generator[RevisionStep, None, bool]:
@@ -79,10 +87,15 @@ class StepReplay:
         yield from self._play_leg(Direction.SECOND_UPGRADE)
         trace = diff(after, self._read_state())
         self._add_leg(trace)
+        if not trace and may_depend_on_environment(self._file, self._session.statements):
+            self._trial = EnvironmentTrial(self._session, self._tracker, self._revision, after)
+            self._dependences = yield from self._trial.play()
         return not trace
 
     def fail(self, failure: Failure) -> None:
         """Add the current leg, which has failed."""
+        if self._trial and self._trial.is_running:
+            failure = replace(failure, what=f"with another time zone, locale and user, {failure.what}")
         is_statement = failure.origin is FailureOrigin.STATEMENT
         self._add_leg(failure=failure, offending_rows=self._session.offending_rows() if is_statement else None)
 
@@ -91,7 +104,15 @@ class StepReplay:
         found = self._tracker.losses()
         drops = tuple(loss for loss in found if loss.kind is LossKind.DROPPED)
         losses = tuple(loss for loss in found if loss.kind is not LossKind.DROPPED)
-        return Step(self._revision, tuple(self._legs), self._before, self.after, losses, drops=drops)
+        return Step(
+            self._revision,
+            tuple(self._legs),
+            self._before,
+            self.after,
+            losses,
+            drops=drops,
+            dependences=self._dependences,
+        )
 
     def _play_leg(self, direction: Direction) -> Generator[RevisionStep, None, Failure | None]:
         self._direction = direction

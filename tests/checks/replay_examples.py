@@ -10,6 +10,7 @@ from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift, check_live_drift
 from dormatory.checks.dump import check_dump
 from dormatory.checks.engine_errors import unsupported_backend_finding
+from dormatory.checks.environment import check_environment
 from dormatory.checks.finding import LinterMessage
 from dormatory.checks.locks import check_locks
 from dormatory.checks.parity import check_parity
@@ -27,6 +28,7 @@ from dormatory.project.script import Revision
 from dormatory.recording.model import (
     Comparison,
     Direction,
+    EnvironmentDependence,
     Failure,
     Leg,
     LiveDrift,
@@ -504,4 +506,25 @@ PLAYED_SOURCE: Mapping[str, RulePair] = {
     "pragma-foreign-keys": RulePair(check_pragma, (True, True), (False, False)),
 }
 
-PAIRS_OF_RECORDINGS: Mapping[str, RulePair] = {**PLAYED_SOURCE, **ROUND_TRIP, **PRIVILEGES, **DATA, **SCHEMA, **LOCKS}
+
+def check_other_environment(dependences: tuple[EnvironmentDependence, ...]) -> Iterable[Finding]:
+    """Check a revision whose upgrade makes this differently in another environment."""
+    step = Step("002", (Leg(UP, 0.1),), BEFORE, BEFORE, dependences=dependences)
+    return check_environment(*recorded_history(step))
+
+
+ENVIRONMENT: Mapping[str, RulePair] = {
+    "depends-on-environment": RulePair(
+        check_other_environment, (EnvironmentDependence("column a.word", "the values of a.word", 7),), ()
+    ),
+}
+
+PAIRS_OF_RECORDINGS: Mapping[str, RulePair] = {
+    **PLAYED_SOURCE,
+    **ENVIRONMENT,
+    **ROUND_TRIP,
+    **PRIVILEGES,
+    **DATA,
+    **SCHEMA,
+    **LOCKS,
+}

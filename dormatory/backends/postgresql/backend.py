@@ -14,6 +14,7 @@ from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING, MAINTENANCE_DATABASES
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
+from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,12 @@ class PostgreSQLBackend(Backend):
         query = "SELECT pg_postmaster_start_time()::text, current_database()::text"
         server, name = connection.exec_driver_sql(query).one()
         return str(server), str(name)
+
+    def set_time_zone(self, connection: Connection, zone: str) -> str:
+        """Set TimeZone for the session."""
+        before = str(connection.exec_driver_sql("SHOW TimeZone").scalar_one())
+        connection.exec_driver_sql(f"SET TimeZone = {quote_literal(zone)}")
+        return before
 
     def execute_script(self, connection: Connection, text: str) -> None:
         """Execute many statements in the transaction of the connection."""

@@ -1,0 +1,46 @@
+"""Checks that an upgrade does the same on every machine: pure, over what a replay in another environment has shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.checks.finding import Severity
+from dormatory.checks.rule import Rule
+from dormatory.errors.location import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.checks.finding import Finding
+    from dormatory.project.history import History
+    from dormatory.recording.model import Recording
+
+DEPENDS_ON_ENVIRONMENT = Rule(
+    "depends-on-environment",
+    "roundtrip",
+    Severity.ERROR,
+    meaning="an upgrade gives other values or another schema on another machine",
+    why="""The time zone, the locale, the user or the order of a set decides what it writes: two databases at the same
+    revision are not the same, and a repetition is none. What changes from moment to moment anyway, such as now() or a
+    random key in a new column, is not meant.""",
+    recipe="""
+    postgresql_using="starts_at AT TIME ZONE 'UTC'"  # the zone in the statement, not in the session
+    datetime.fromtimestamp(seconds, tz=UTC)          # in Python
+    for name in sorted({"a", "b"}):                  # an order of its own
+    """,
+)
+
+
+def check_environment(recording: Recording, history: History) -> Iterator[Finding]:
+    """Report what the upgrade of a revision makes differently with another time zone, locale, user or order of sets."""
+    for step in recording.steps:
+        revision = history.by_id[step.revision]
+        for found in step.dependences:
+            yield DEPENDS_ON_ENVIRONMENT.finding(
+                f"another time zone, locale, user or order of sets changes what the upgrade makes: {found.what}",
+                "name the zone, the format or the order in the revision itself",
+                backend=recording.backend,
+                object_name=found.object,
+                revision=revision.id,
+                location=Location(str(revision.path), found.line or 1),
+            )

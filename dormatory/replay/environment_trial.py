@@ -1,0 +1,121 @@
+"""Plays the upgrade of a revision in another environment, and says which values and objects depend on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dormatory.recording.model import Direction, EnvironmentDependence
+from dormatory.replay.other_environment import OTHER_TIME_ZONE, moves_values, other_environment
+from dormatory.schema.diff import diff
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Mapping
+
+    from alembic.runtime.migration import RevisionStep
+
+    from dormatory.dataloss.contents import TableContents
+    from dormatory.dataloss.values import CellValue
+    from dormatory.recording.model import Statement
+    from dormatory.replay.row_tracker import RowTracker
+    from dormatory.replay.session import ReplaySession
+    from dormatory.schema.changes import Change
+    from dormatory.schema.snapshot import Snapshot, TableId
+
+    Rows = Mapping[TableId, TableContents]
+
+
+class EnvironmentTrial:
+    """One revision, after its round trip: it is applied, with this structure, and its downgrade works.
+
+    `is_running` while a leg is played: a failure then is one of the trial.
+    """
+
+    def __init__(self, session: ReplaySession, tracker: RowTracker, revision: str, applied: Snapshot) -> None:
+        self._session, self._tracker, self._revision, self._applied = session, tracker, revision, applied
+        self.is_running = False
+
+    def play(self) -> Generator[RevisionStep, None, tuple[EnvironmentDependence, ...]]:
+        """Take the revision back and apply it elsewhere, then here again if anything differs.
+
+        What also differs here depends on nothing but the moment: a clock, or chance.
+        """
+        here = dict(self._tracker.rows)
+        self.is_running = True
+        schema = yield from self._play_again(is_elsewhere=True)
+        statements = self._session.statements
+        changes = diff(self._applied, schema)
+        columns = {*_differing_columns(here, self._tracker.rows)}
+        if changes or columns:
+            schema = yield from self._play_again(is_elsewhere=False)
+            columns -= {*_differing_columns(here, self._tracker.rows)}
+            changes = () if diff(self._applied, schema) else changes
+        self.is_running = False
+        return (
+            *(_changed_object(change, statements) for change in changes),
+            *(_changed_values(table, column, statements) for (_, table), column in sorted(columns, key=repr)),
+        )
+
+    def _play_again(self, *, is_elsewhere: bool) -> Generator[RevisionStep, None, Snapshot]:
+        yield from self._session.recorded_step(self._revision, Direction.DOWNGRADE)
+        self._read()
+        if is_elsewhere:
+            zone = self._session.set_time_zone(OTHER_TIME_ZONE)
+            with other_environment(self._session.module(self._revision)):
+                yield from self._session.recorded_step(self._revision, Direction.SECOND_UPGRADE)
+            self._session.set_time_zone(zone)
+        else:
+            yield from self._session.recorded_step(self._revision, Direction.SECOND_UPGRADE)
+        return self._read()
+
+    def _read(self) -> Snapshot:
+        with self._session.connection_between_steps(before_leg=True) as connection:
+            schema = self._session.read_schema_on(connection)
+            written = self._session.written_tables
+            self._tracker.read_after_leg(connection, schema, written)
+        return schema
+
+
+def _changed_object(change: Change, statements: Iterable[Statement]) -> EnvironmentDependence:
+    return EnvironmentDependence(change.object, str(change), _line(statements, change.object.rpartition(" ")[2]))
+
+
+def _changed_values(table: str, column: str, statements: Iterable[Statement]) -> EnvironmentDependence:
+    if not column:
+        return EnvironmentDependence(f"table {table}", f"the number of rows of {table}", _line(statements, table))
+    line = _line(statements, table, column)
+    return EnvironmentDependence(f"column {table}.{column}", f"the values of {table}.{column}", line)
+
+
+def _line(statements: Iterable[Statement], *words: str) -> int:
+    """Return the line whose statement has most of these words, and one that moves values before any other."""
+    found = [(sum(word in it.sql for word in words), moves_values(it.sql), it.line) for it in statements if it.line]
+    return max(found, default=(0, False, 0), key=lambda it: it[:2])[2]
+
+
+def _differing_columns(before: Rows, after: Rows) -> Iterator[tuple[TableId, str]]:
+    """Yield the columns that hold other values, and, without a column, the tables with more or fewer rows."""
+    for id_ in before.keys() & after.keys():
+        one, other = before[id_], after[id_]
+        if one is other:
+            continue
+        if len(one.rows) != len(other.rows):
+            yield id_, ""
+            continue
+        for column in one.columns:
+            old, new = _values(one, column), _values(other, column)
+            if Counter(old) != Counter(new) and not all(map(_is_today, old + new)):
+                yield id_, column
+
+
+def _values(table: TableContents, column: str) -> list[CellValue]:
+    place = table.columns.index(column) if column in table.columns else None
+    return [] if place is None else [row[place] for row in table.rows]
+
+
+def _is_today(value: object) -> bool:
+    """Return whether a value is a date or a time of these days, somewhere: what a revision writes as its own time."""
+    today = datetime.now(UTC).date()
+    days = {f"{today + timedelta(days=step)}" for step in (-1, 0, 1)}
+    return value is None or str(value)[:10] in days
