@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.backends.row_io import driver_message
-from dormatory.rows.hinted_plan import hints_for, with_hints
+from dormatory.rows.hinted_plan import hints_for, with_hints, without_shown_values
 from dormatory.rows.insert_order import insert_order
 from dormatory.rows.inserter import RowInserter
 from dormatory.rows.planner import plan_table
@@ -215,6 +215,7 @@ class _Filler:
     def _fill_table(self, plan: TablePlan, reserved: ReservedKeys | None = None) -> None:
         """Insert the rows of one table."""
         count, existing_rows = (0, []) if self._is_empty(plan.id) else self._store.existing_rows(plan)
+        plan = without_shown_values(plan, existing_rows)
         reserved_keys = (reserved or {}).get(plan.id, ())
         factory = RowFactory(
             plan,

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,6 +48,24 @@ def with_hints(plan: TablePlan, hints: Sequence[ColumnHint]) -> TablePlan:
         for column in plan.columns
     )
     return replace(plan, columns=columns)
+
+
+def without_shown_values(plan: TablePlan, rows: Sequence[Mapping[str, Any]]) -> TablePlan:
+    """Return a plan without the known values that rows hold already: code that looks one up expects to find one row."""
+    if not rows:
+        return plan
+    return replace(plan, columns=tuple(_without_shown_values(column, rows) for column in plan.columns))
+
+
+def _without_shown_values(column: ColumnPlan, rows: Sequence[Mapping[str, Any]]) -> ColumnPlan:
+    shown = {row.get(column.lower_name) for row in rows}.intersection(column.known)
+    if column.enumerated or not shown:
+        return column
+    plausible, extreme, known = (
+        tuple(value for value in values if value not in shown)
+        for values in (column.plausible, column.extreme, column.known)
+    )
+    return replace(column, plausible=plausible, extreme=extreme, known=known)
 
 
 def _is_column_of_others(hint: ColumnHint, schema: Snapshot) -> bool:

@@ -50,11 +50,11 @@ class RowStore:
         return self._writer.savepoint()
 
     def existing_rows(self, plan: TablePlan) -> tuple[int, list[dict[str, Any]]]:
-        """Return how many rows a table holds, and of each the columns that its unique keys read."""
+        """Return how many rows a table holds, and of each the columns of unique keys and those with known values."""
         key_columns = {
             word for key in plan.unique_keys for word in key.columns | evaluate.referenced_columns(key.predicate)
         }
-        columns = [column for column in plan.columns if column.lower_name in key_columns]
+        columns = [column for column in plan.columns if column.lower_name in key_columns or column.known]
         if not columns:
             return self._writer.count(plan.id), []
         rows = self._writer.values(plan.id, [(column.name, column.column_type.family) for column in columns])

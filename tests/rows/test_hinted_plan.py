@@ -88,6 +88,17 @@ def test_a_unique_column_shows_each_hinted_value_once(connection: Connection) ->
     assert kinds > {"a", "b", "c"}
 
 
+def test_a_value_that_a_row_holds_already_is_not_repeated(connection: Connection) -> None:
+    connection.exec_driver_sql(TABLE)
+    connection.exec_driver_sql("INSERT INTO task (id, kind, body) VALUES (5, 'admin', 'x')")
+
+    fill(connection, read_snapshot(connection), hints=[ColumnHint("kind", TASK, ("admin", "guest"))])
+
+    kinds = connection.exec_driver_sql("SELECT kind FROM task").scalars().all()
+    assert kinds.count("admin") == 1
+    assert "guest" in kinds
+
+
 def test_a_check_decides_before_a_hint(connection: Connection) -> None:
     table = "CREATE TABLE task (id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('x', 'y')), size TEXT)"
     hints = [ColumnHint("kind", TASK, ("a", "x"), is_exclusive=True)]
