@@ -149,11 +149,11 @@ def _names(text: str, name: str) -> bool:
 
 def _hint(loss: Loss) -> str:
     """Return what to write; only `lossy` goes to the top of the revision."""
-    if loss.remedy.startswith("lossy"):
-        return f"carry it over, or declare it at the top of the revision: {loss.remedy}"
-    return (
-        f"write: {loss.remedy}" if loss.remedy else f"carry it over, or declare it at the top of the revision: {_LOSSY}"
-    )
+    if loss.remedy and not loss.remedy.startswith("lossy"):
+        return f"write: {loss.remedy}"
+    name = f"{loss.table}.{loss.column}" if loss.column else loss.table
+    declaration = loss.remedy or f'lossy = "{name}: why that is right"'
+    return f"carry it over, or declare it at the top of the revision: {declaration}"
 
 
 def _drops_finding(drops: Sequence[Loss], revision: Revision, backend: str) -> Finding:

@@ -10,7 +10,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dormatory.dataloss.values import JsonValue, as_number, canonical_form
+from dormatory.dataloss.values import JsonValue, as_number, as_text, canonical_form
 from dormatory.recording.model import LossKind
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def _is_truncated(before: CellValue, after: CellValue) -> bool:
     if isinstance(before, datetime):
         if isinstance(after, datetime):
             return after.replace(tzinfo=None) in _truncated_datetimes(before.replace(tzinfo=None))
-        return isinstance(after, str) and bool(after) and before.isoformat(" ").startswith(after)
+        text = as_text(after)  # a number as well: CAST('2024-07-06' AS INTEGER) is 2024
+        return bool(text) and before.isoformat(" ").startswith(text)
     if isinstance(before, str | bytes) and type(before) is type(after):
         whole, prefix = (before, after) if isinstance(before, bytes) else (before.rstrip(), str(after).rstrip())
         return len(prefix) < len(whole) and whole.startswith(prefix)  # type: ignore[arg-type]  # both are of one type

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dormatory.dataloss.column_history import Cell, ColumnHistory
     from dormatory.recording.model import Loss
 
+_MAX_NAMED_TARGETS = 3  # columns; a statement may read a value into more, most of them by chance
+
 
 def dropped_column_losses(column: ColumnHistory) -> Iterator[Loss]:
     """Yield a loss if values that the upgrade has copied do not come back, or are mapped to others.
@@ -84,4 +86,4 @@ def _evidence(column: ColumnHistory) -> str:
 def _targets(column: ColumnHistory) -> list[str]:
     table = column.upgrade.table_after.name if column.upgrade.table_after else ""
     names = [f"{table}.{name}" for name in column.targets.same_table_columns]
-    return sorted(names + [".".join(place) for place in column.targets.other_table_columns])
+    return sorted(names + [".".join(place) for place in column.targets.other_table_columns])[:_MAX_NAMED_TARGETS]

@@ -33,7 +33,8 @@ class SchemaMapping:
     What only looks like a rename is none: a column that is dropped while a similar one is added holds other values.
     """
 
-    def __init__(self, after: Snapshot, dataflow: Dataflow) -> None:
+    def __init__(self, before: Snapshot, after: Snapshot, dataflow: Dataflow) -> None:
+        self._before = {table.id: table for table in before.tables}
         self._after = {table.id: table for table in after.tables}
         self._dataflow = dataflow
 
@@ -44,7 +45,14 @@ class SchemaMapping:
             new = (it for it in self._after.values() if it.name.lower() == last and it.namespace == table.namespace)
             if (found := next(new, None)) is not None:
                 return found
-        return self._after.get(table.id)
+        return None if self._is_replaced(table) else self._after.get(table.id)
+
+    def _is_replaced(self, table: Table) -> bool:
+        """Return whether a table was dropped, and another one that was there before has its name now."""
+        name = table.name.lower()
+        former = {old for old, new in self._dataflow.renames.items() if new == name != old}
+        others = (it.name.lower() for it in self._before.values() if it.namespace == table.namespace)
+        return name in self._dataflow.drops and not former.isdisjoint(others)
 
     def column_names(self, table: Table) -> dict[str, str]:
         """Return the columns of a table with their names after the leg, without those that were dropped."""

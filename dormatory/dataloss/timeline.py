@@ -192,7 +192,7 @@ class Timeline:
         leg = self.legs.get(direction)
         if leg is None:
             return
-        mapping = SchemaMapping(leg.after.schema, leg.dataflow)
+        mapping = SchemaMapping(leg.before.schema, leg.after.schema, leg.dataflow)
         for table in leg.before.schema.tables:
             rows = complete_contents(leg.before.contents, table)
             if rows is None or table.id in self.unchanged_tables:

@@ -99,7 +99,7 @@ def display_form(value: CellValue) -> str:
     """Return a value as messages show it, shortened."""
     if value is None:
         return "NULL"
-    text = as_text(value)
+    text = json.dumps(_plain_json(value.parsed), ensure_ascii=False) if isinstance(value, JsonValue) else as_text(value)
     short = text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[: _MAX_SHOWN_LENGTH - 1]}…"
     return repr(short) if isinstance(value, str) else short
 
@@ -205,6 +205,20 @@ def _hashable_json(parsed: Any) -> Hashable:
     if isinstance(parsed, list):
         return ("array", *map(_hashable_json, parsed))
     return ("boolean", parsed) if isinstance(parsed, bool) else parsed  # True is 1 to Python
+
+
+def _plain_json(parsed: Any) -> Any:
+    """Return what `_hashable_json` was made of."""
+    match parsed:
+        case ("object", *entries):
+            return {key: _plain_json(value) for key, value in entries}
+        case ("array", *items):
+            return [_plain_json(item) for item in items]
+        case ("boolean", truth):
+            return truth
+        case Decimal():
+            return int(parsed) if parsed == parsed.to_integral_value() else float(parsed)
+    return parsed
 
 
 _JSON_DECODER = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal)

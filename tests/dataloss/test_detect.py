@@ -417,6 +417,13 @@ class TestRows:
         found = database.losses([PEOPLE, INSERT_THREE_PEOPLE], up, ["ALTER TABLE persons RENAME TO people"])
         assert found == [(LossKind.ROWS_DELETED, Direction.UPGRADE, "people")]
 
+    def test_a_table_that_takes_the_name_of_another_is_not_that_one(self, database: RevisionDatabase) -> None:
+        up = ["ALTER TABLE people RENAME TO people_old", "CREATE TABLE people (id integer PRIMARY KEY, data text)",
+              "INSERT INTO people (id, data) VALUES (1, 'x')"]  # fmt: skip
+        down = ["DROP TABLE people", "ALTER TABLE people_old RENAME TO people"]
+        row = "INSERT INTO people (id, data) VALUES (2, 'y')"
+        assert database.losses([PEOPLE, INSERT_THREE_PEOPLE], up, down, filled=[row]) == []
+
     def test_a_key_may_be_replaced_by_one_of_another_type(self, postgresql: RevisionDatabase) -> None:
         up = [
             "ALTER TABLE people DROP COLUMN id",
