@@ -6,13 +6,17 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import (
     BRANCH_ORDER,
     NOT_PLAYED,
     ONE_RUN_DIFFERS,
     WAY_DOWN,
 )
+from dormatory.checks.source.transaction_ends import TRANSACTION_ENDED
+from dormatory.checks.squawk import SQUAWK
 from dormatory.checks.traces import TRACE
+from dormatory.errors import TransactionEndedError
 from dormatory.system.text import first_line
 
 if TYPE_CHECKING:
@@ -84,3 +88,25 @@ def join_backends(findings: Sequence[Finding]) -> tuple[Finding, ...]:
             message = "\n".join((first.message, *words))
             joined |= {found: replace(found, message=message, hint=first.hint) for found in group}
     return tuple(joined.get(found, found) for found in findings)
+
+
+def without_repetitions(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings without those that another one says better.
+
+    A failure because the revision ended its transaction is said at the line that ended it; a note of squawk on a
+    statement that a rule of ours judges adds nothing.
+    """
+    errors = {(found.rule, found.revision) for found in findings if found.severity is Severity.ERROR}
+    judged = {
+        (found.revision, found.location.line)
+        for found in findings
+        if found.severity is not Severity.NOTE and found.rule != SQUAWK.id
+    }
+
+    def is_repetition(found: Finding) -> bool:
+        if found.rule == SQUAWK.id:
+            return found.severity is Severity.NOTE and (found.revision, found.location.line) in judged
+        is_end = "-fails" in found.rule and TransactionEndedError.reason in found.message
+        return is_end and (TRANSACTION_ENDED.id, found.revision) in errors
+
+    return tuple(found for found in findings if not is_repetition(found))

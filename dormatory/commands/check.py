@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
 from dormatory.backends.registry import dialect_by_name
-from dormatory.checks.consequences import fold_consequences, join_backends
+from dormatory.checks.consequences import fold_consequences, join_backends, without_repetitions
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
@@ -124,7 +124,9 @@ def check_project(
         found += sqlfluff_run.result()
     known = {(item.rule, item.revision) for item in found}  # a replay finds some of it again
     late = _evidence_findings(project, files, history, evidence, request)
-    found += [item for item in join_backends(tuple(late)) if (item.rule, item.revision) not in known]
+    found += [
+        item for item in without_repetitions(join_backends(tuple(late))) if (item.rule, item.revision) not in known
+    ]
     if selected is not None:
         found = [item for item in found if not _is_outside_selection(item, selected)]
     # Comments come before settings: a comment on a rule that the settings turn off is still used.

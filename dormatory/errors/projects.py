@@ -107,12 +107,13 @@ class TransactionEndedError(DormatoryError):
     """A revision committed or rolled back by itself; its changes and the version table may disagree."""
 
     is_failure = True
+    reason = "a commit() or rollback() in it separates its changes from its entry in the version table"
 
     def __init__(self, revision: str) -> None:
         self.revision = revision
         super().__init__(
             f"revision {revision} ended its transaction by itself",
-            why="a commit() or rollback() in it separates its changes from its entry in the version table",
+            why=self.reason,
             fix="check what took effect, then use op.get_context().autocommit_block() in place of that call",
         )
 

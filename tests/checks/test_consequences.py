@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.consequences import fold_consequences, join_backends
+from dormatory.checks.consequences import fold_consequences, join_backends, without_repetitions
+from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
+from dormatory.errors import TransactionEndedError
 from dormatory.errors.location import Location
 
 if TYPE_CHECKING:
@@ -94,3 +96,27 @@ def test_one_failure_in_the_words_of_two_servers_is_one_finding() -> None:
 def test_different_failures_stay_apart(other: Finding) -> None:
     first = ENUM if other.rule == ENUM.rule else DOWN
     assert join_backends([first, other]) == (first, other)
+
+
+class TestRepetitions:
+    ended = finding("transaction-ended", "commit() ends the transaction that the revision runs in")
+    failed = finding("upgrade-fails", f"the upgrade failed: {TransactionEndedError.reason}")
+    dropped = finding("not-recreated", "view v is dropped and created again, without what it had")
+    noted = replace(finding("squawk", "Dropping a view may break clients"), severity=Severity.NOTE)
+
+    def test_a_failure_is_said_where_the_transaction_was_ended(self) -> None:
+        assert without_repetitions([self.failed, self.ended]) == (self.ended,)
+
+    def test_it_stays_where_nothing_else_says_it(self) -> None:
+        quiet = replace(self.ended, severity=Severity.NOTE)
+        elsewhere = replace(self.ended, revision="a1")
+        for findings in ([self.failed], [self.failed, quiet], [self.failed, elsewhere], [UP, self.ended]):
+            assert without_repetitions(findings) == tuple(findings)
+
+    def test_a_note_of_squawk_is_left_out_where_a_rule_judges_the_line(self) -> None:
+        assert without_repetitions([self.noted, self.dropped]) == (self.dropped,)
+
+    def test_a_warning_of_squawk_and_one_on_another_line_stay(self) -> None:
+        loud = replace(self.noted, severity=Severity.WARNING)
+        below = replace(self.noted, location=Location("versions/a3.py", 8))
+        assert without_repetitions([loud, below, self.dropped]) == (loud, below, self.dropped)
