@@ -114,7 +114,8 @@ def _run_baseline(project: Project, target: Target) -> None:
                 _call(project, name, connection)
             connection.commit()
         except Exception as error:
-            reason = next(iter(target.mask(str(error)).splitlines()), "")
+            first, *rest = [*target.mask(str(error)).splitlines(), ""]
+            reason = " ".join([first, *(line for line in rest[:1] if line.startswith("LINE "))])  # of the file
             raise BaselineFailedError(name, f"{type(error).__name__}: {reason}") from error
 
 
