@@ -131,7 +131,8 @@ class TestExitCodes:
 class TestAccepting:
     def test_what_is_accepted_is_hidden_and_what_is_new_is_shown(self, broken: SmallProject, inv: Inv) -> None:
         accepting = inv(*WITHOUT_DATABASE, "--accept", "--reason", "in production", "--strict")
-        assert (accepting.code, accepting.err) == (0, "")
+        file = broken.root / "scripts" / "accepted.toml"
+        assert (accepting.code, accepting.err) == (0, f"{file} written\n")
         assert accepting.out == "no findings, no database was asked (2 accepted)\n"
         broken.write_revision("004", 'op.create_index(None, "a", ["id"])', 'op.drop_index("ix")')
         later = inv(*WITHOUT_DATABASE, "--strict")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from invoke.tasks import task
@@ -54,6 +55,7 @@ def check(
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.check import CheckRequest, check_project, selected_families
     from dormatory.commands.check_live import check_live_database
+    from dormatory.project.accepted_file import accepted_path
     from dormatory.report.explain import rule_explanation
     from dormatory.report.progress import show_progress
 
@@ -73,6 +75,8 @@ def check(
             with show_progress() as progress:
                 outcome, _recordings = check_project(project, request, progress)
     report.write(outcome)
+    if accept:
+        print(f"{accepted_path(project)} written", file=sys.stderr)
     return findings_exit_code(has_findings=outcome.is_failed)
 
 
