@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -37,37 +38,46 @@ class EnvironmentTrial:
         self.is_running = False
 
     def play(self) -> Generator[RevisionStep, None, tuple[EnvironmentDependence, ...]]:
-        """Take the revision back and apply it elsewhere, then here again if anything differs.
+        """Take the revision back and apply it, first here, then elsewhere, and return what differs only elsewhere.
 
         What also differs here depends on nothing but the moment: a clock, or chance.
         """
-        here = dict(self._tracker.rows)
         self.is_running = True
-        schema = yield from self._play_again(is_elsewhere=True)
+        applied = dict(self._tracker.rows)
+        yield from self._downgrade()
+        yield from self._upgrade()
+        here = dict(self._tracker.rows)
+        passing = {*_differing_columns(applied, here)}
+        yield from self._downgrade()
+        with self._elsewhere():
+            schema = yield from self._upgrade()
         statements = self._session.statements
         changes = diff(self._applied, schema)
-        columns = {*_differing_columns(here, self._tracker.rows)}
+        columns = {*_differing_columns(here, self._tracker.rows)} - passing
         if changes or columns:
-            schema = yield from self._play_again(is_elsewhere=False)
-            columns -= {*_differing_columns(here, self._tracker.rows)}
-            changes = () if diff(self._applied, schema) else changes
+            with self._elsewhere():  # takes back what was made there
+                yield from self._downgrade()
+            yield from self._upgrade()
         self.is_running = False
         return (
             *(_changed_object(change, statements) for change in changes),
             *(_changed_values(table, column, statements) for (_, table), column in sorted(columns, key=repr)),
         )
 
-    def _play_again(self, *, is_elsewhere: bool) -> Generator[RevisionStep, None, Snapshot]:
+    def _downgrade(self) -> Generator[RevisionStep, None, None]:
         yield from self._session.recorded_step(self._revision, Direction.DOWNGRADE)
         self._read()
-        if is_elsewhere:
-            zone = self._session.set_time_zone(OTHER_TIME_ZONE)
-            with other_environment(self._session.module(self._revision)):
-                yield from self._session.recorded_step(self._revision, Direction.SECOND_UPGRADE)
-            self._session.set_time_zone(zone)
-        else:
-            yield from self._session.recorded_step(self._revision, Direction.SECOND_UPGRADE)
+
+    def _upgrade(self) -> Generator[RevisionStep, None, Snapshot]:
+        yield from self._session.recorded_step(self._revision, Direction.SECOND_UPGRADE)
         return self._read()
+
+    @contextmanager
+    def _elsewhere(self) -> Iterator[None]:
+        zone = self._session.set_time_zone(OTHER_TIME_ZONE)
+        with other_environment(self._session.module(self._revision)):
+            yield
+        self._session.set_time_zone(zone)
 
     def _read(self) -> Snapshot:
         with self._session.connection_between_steps(before_leg=True) as connection:

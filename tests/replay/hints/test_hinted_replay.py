@@ -38,8 +38,9 @@ def replay(project: SmallProject, maker: ScratchMaker, upgrade: str, downgrade: 
 
 
 def failures(recording: Recording, revision: str) -> list[str]:
-    steps = (step for step in recording.steps if step.revision == revision)
-    return [str(leg.failure) for step in steps for leg in step.legs if leg.failure]
+    (step,) = (step for step in recording.steps if step.revision == revision)
+    in_legs = [str(leg.failure) for leg in step.legs if leg.failure]
+    return in_legs + [str(it.failure) for it in step.row_failures]
 
 
 @pytest.mark.parametrize(
