@@ -20,8 +20,10 @@ def detect_misplaced_values(transition: TableTransition) -> Iterator[Loss]:
         return
     origin = transition.leg.dataflow.inserts.get(table.name.lower())
     places = ", ".join(f"those of {old} are in {new}" for old, new in sorted(moved.items()))
-    names = ", ".join(transition.column_names.values())
-    code = f"INSERT INTO ... ({names}) SELECT {', '.join(transition.column_names)} FROM {table.name}"  # noqa: S608  # shown
+    names = transition.column_names
+    kept = [it.name for it in transition.table.columns if it.name in names]
+    new_names = ", ".join(names[it] for it in kept)
+    code = f"INSERT INTO ... ({new_names}) SELECT {', '.join(kept)} FROM {table.name}"  # noqa: S608  # shown
     yield Loss(
         LossKind.MISPLACED, transition.leg.direction, object_name(table), "", len(moved), len(transition.column_names),
         f"{places}; {origin}" if origin else places, line=origin.line if origin else 0,
