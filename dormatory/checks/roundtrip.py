@@ -151,7 +151,8 @@ def _step_findings(
     for leg in step.legs:
         is_said = (has_no_downgrades and _is_missing_downgrade(leg.failure)) or is_explained_by_trace(step, leg)
         if leg.failure and not is_said:
-            yield _failure_finding(leg.failure, leg.direction, revision, recording.backend)
+            found = _failure_finding(leg.failure, leg.direction, revision, recording.backend)
+            yield _finding_with_one_run(found, recording) if found.rule == UPGRADE_FAILS.id else found
         yield from trace_findings(step, leg, revision, recording.backend)
     for failed in step.row_failures:
         found = row_failure_finding(failed, revision, recording.backend) or _failure_finding(
@@ -161,6 +162,17 @@ def _step_findings(
     if revision.irreversible and len(step.legs) == len(Direction) and step.is_clean:
         message = f"it is declared irreversible ({revision.irreversible}), and can be taken back"
         yield revision_finding(IRREVERSIBLE_IS_NOT, revision, recording.backend, message, "remove the declaration")
+
+
+def _finding_with_one_run(found: Finding, recording: Recording) -> Finding:
+    """Return the finding of an upgrade that fails, and say so if one run of the whole history passes there."""
+    routes = (it for it in recording.routes if it.kind is RouteKind.UP and not it.failure)
+    order = next((it.revisions for it in routes if found.revision in it.revisions), ())
+    if not order:
+        return found
+    before = order[order.index(found.revision) - 1] if found.revision != order[0] else "base"
+    where = f"it fails where an earlier run ended at {before}, and passes in one run from base"
+    return replace(found, message=f"{found.message}; {where}")
 
 
 def finding_on_extreme_rows(found: Finding) -> Finding:

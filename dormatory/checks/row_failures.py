@@ -133,7 +133,7 @@ def check_assumptions(recordings: Sequence[Recording], history: History) -> Iter
 
 
 def _on_rows(found: RowFailure) -> str:
-    where = f"where {described_rows(found.rows)}" if found.rows else "on rows that the schema allows"
+    where = f"where {described_rows(found.rows)}" if found.rows else f"on rows that the schema allows{_reading(found)}"
     after = "as the upgraded schema allows, " if found.kind is RowKind.NEW else ""
     return f"fails {where}, {after}and passes without such rows: {found.failure.why}"
 

@@ -103,6 +103,21 @@ class RevisionFailedError(DormatoryError):
         super().__init__(f"the revision failed at {location}", why=reason, fix=fix)
 
 
+class SwallowedErrorError(DormatoryError):
+    """A revision caught the error of a statement and went on, in a transaction that accepts nothing any more."""
+
+    is_failure = True
+
+    def __init__(self, location: Location, reason: str) -> None:
+        self.location = location
+        first_line = reason.partition("\n")[0]
+        super().__init__(
+            f"the revision went on after a statement that failed at {location}",
+            why=f"it catches the error, after which the transaction accepts nothing any more: {first_line}",
+            fix="let the error pass, or keep the statement apart: with op.get_bind().begin_nested(): ...",
+        )
+
+
 class TransactionEndedError(DormatoryError):
     """A revision committed or rolled back by itself; its changes and the version table may disagree."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.backends.violation import Violation
-    from dormatory.replay.statement_recorder import StatementFailure
+    from dormatory.errors.location import Location
     from dormatory.schema.snapshot import Snapshot
     from dormatory.sql.dialect import Dialect
 
@@ -25,10 +25,22 @@ MAX_SHOWN_KEYS = 10
 _MAX_DEPTH = 4  # of tables that refer to each other
 
 
+@dataclass(frozen=True, slots=True)
+class StatementFailure:
+    """A statement, the error of its driver, and what rows violate it, if the database can say that after the error."""
+
+    sql: str
+    error: BaseException
+    location: Location
+    violation: Violation | None = None
+    rows: OffendingRows | None = None
+
+
 def offending_rows_of(connection: Connection, failed: StatementFailure) -> OffendingRows | None:
     """Return the rows that a statement failed on, None if that is unknown.
 
-    The connection sees the database as it was before the leg; without a query, the rows cannot be found there.
+    The connection sees the database as it was before the leg. Where the rows are not there, because one transaction
+    holds all legs, they are those that the failed statement met.
     """
     raw: Any = connection.connection
     driver_error: type[Exception] = connection.dialect.loaded_dbapi.Error
@@ -47,7 +59,7 @@ def offending_rows_of(connection: Connection, failed: StatementFailure) -> Offen
     if violation is None:
         return None
     unknown = OffendingRows(violation.rule, violation.display_name, violation.columns, 0)
-    return found if found and found.count else unknown
+    return next((rows for rows in (found, failed.rows) if rows and rows.count), unknown)
 
 
 def delete_offending_rows(connection: Connection, schema: Snapshot, offending: Sequence[OffendingRows]) -> None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import DanglingRowsError, DormatoryError, MissingUpgradeError
+from dormatory.errors import DanglingRowsError, DormatoryError, MissingUpgradeError, SwallowedErrorError
 from dormatory.errors.location import Location
 from dormatory.recording.model import Direction, Failure
 from dormatory.replay.offending_rows import offending_rows_of
@@ -136,6 +137,7 @@ class ReplaySession:
                 if step.is_upgrade or self._recorder.stop():
                     raise
                 refused.append(error)
+            self._refuse_aborted_transaction(connection)
             if is_whole and connection.in_transaction():
                 with self._recorder.pause():
                     self._schema_tracker.end(connection)
@@ -149,6 +151,19 @@ class ReplaySession:
             known.__cause__ = refused[0]
             return Failure.from_error(known)
         return None
+
+    def _refuse_aborted_transaction(self, connection: Connection) -> None:
+        """Raise SwallowedErrorError if a statement failed, the revision went on, and the transaction is of no use."""
+        failed = self._recorder.failed
+        if failed is None or not connection.in_transaction():
+            return
+        try:
+            with self._recorder.pause():
+                connection.exec_driver_sql("SELECT 1")
+        except DBAPIError:
+            raise SwallowedErrorError(
+                failed.location, f"{type(failed.error).__name__}: {failed.error}"
+            ) from failed.error
 
     def stamp_step(self, revision: str) -> Iterator[RevisionStep]:
         """Stamp a revision as applied, without running it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from dormatory.backends.registry import backend_by_name
 from dormatory.backends.tracer import NO_EFFECTS
 from dormatory.errors.location import Location
 from dormatory.recording.model import Lock, Statement, TransactionEnd
+from dormatory.replay.offending_rows import StatementFailure, query_offending_rows
 from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:
@@ -23,17 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
     from dormatory.backends.tracer import StatementEffects
-    from dormatory.backends.violation import Violation
     from dormatory.project.project import Project
-
-
-@dataclass(frozen=True, slots=True)
-class StatementFailure:
-    """A statement, the error of its driver, and what rows violate, if the database can say that after the error."""
-
-    sql: str
-    error: BaseException
-    violation: Violation | None = None
 
 
 class StatementRecorder:
@@ -120,14 +111,15 @@ class StatementRecorder:
             self._record_failure(context)
 
     def _record_failure(self, context: ExceptionContext) -> None:
-        error, sql, violation = context.original_exception, context.statement or "", None
+        error, sql = context.original_exception, context.statement or ""
+        violation, rows = None, None
         find_violation = backend_by_name(self._connection.dialect.name).violations.find_violation
-        with (
-            self.pause(),
-            suppress(self._connection.dialect.loaded_dbapi.Error),
-        ):  # PostgreSQL reads no more until a rollback
+        # PostgreSQL reads nothing more until a rollback.
+        with self.pause(), suppress(self._connection.dialect.loaded_dbapi.Error):
             violation = find_violation(error, sql, self._connection.connection)
-        self.failed = StatementFailure(sql, error, violation)
+            if violation:
+                rows = query_offending_rows(violation, self._connection.connection, show_values=False)
+        self.failed = StatementFailure(sql, error, Location(*self._issuing_line()), violation, rows)
 
     def _record(self, sql: str, parameters: Any, seconds: float, rows: int | None) -> None:
         file, line = self._issuing_line()
