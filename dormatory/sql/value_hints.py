@@ -136,7 +136,7 @@ def _columns_in(tokens: Sequence[Token]) -> list[str]:
     following = [*(token.word for token in tokens[1:]), ""]
     return [
         token.text.lower()
-        for token, word in zip(tokens, following, strict=True)
+        for token, word in zip(tokens, following, strict=False)  # without tokens, the one "" follows nothing
         if token.is_name and word not in {"(", "."} and token.word not in _NO_NAMES
     ]
 

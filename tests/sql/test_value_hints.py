@@ -20,6 +20,8 @@ COMPARED = {
     "a default": ("SET kind = coalesce(sort, 'none')", {("sort", "none")}),
     "nothing": ("INSERT INTO t (kind) VALUES ('a')", set()),
     "an unfinished text": ("'a' IN ( '", set()),
+    "a call of nothing": ("SELECT json_array(), now(), json_extract()", set()),
+    "a call that does not end": ("SELECT json_extract(", set()),
 }
 READ_AS_JSON = {
     "a key": ("WHERE payload ->> 'size' = '1'", {("size",)}),
