@@ -64,6 +64,7 @@ def check_drift(comparison: Comparison) -> Iterator[Finding]:
         return
     if comparison.left_out:
         yield _left_out(comparison)
+    yield from _unimported_models(comparison)
     missing = _missing_tables(comparison.migrated, modelled)
     if missing:
         yield _missing_models(comparison, missing)
@@ -102,6 +103,26 @@ MODELS_MISSING = Rule(
     why="A module with models is not imported. Autogenerate would propose to drop the tables.",
     recipe="from app import models  # every module with models, in env.py, before the metadata is used",
 )
+
+
+MODELS_NOT_IMPORTED = Rule(
+    "models-not-imported",
+    "drift",
+    Severity.WARNING,
+    meaning="a file describes tables of the models, and nothing imports it",
+    why="The metadata knows a table only once its module is imported. Autogenerate neither makes it nor keeps it.",
+    recipe="from app import billing  # in env.py, before the metadata is used",
+)
+
+
+def _unimported_models(comparison: Comparison) -> Iterator[Finding]:
+    for file in comparison.unimported:
+        yield MODELS_NOT_IMPORTED.finding(
+            f"{file.path} describes {name_list(file.described)} and is not imported: the comparison does not know it",
+            f"import it before env.py passes the metadata to Alembic: {file.import_statement}",
+            backend=comparison.backend,
+            object_name=file.path,
+        )
 
 
 NO_MODELS = Rule(

@@ -243,11 +243,25 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class UnimportedModels:
+    """A file that describes tables of the models and was not imported.
+
+    `path` is relative to the project's root. `described` are its tables and classes, such as `table invoice`;
+    `import_statement` imports them.
+    """
+
+    path: str
+    described: tuple[str, ...]
+    import_statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """The schema at the head of the history, and the schema that the models describe, None if env.py has no models.
 
     `left_out` is what env.py leaves out of the comparison, and would differ: `modelled` has it as `migrated` has it.
-    `extension_indexes` are indexes of the history that an extension makes possible.
+    `extension_indexes` are indexes of the history that an extension makes possible. `unimported` are files whose models
+    are missing in `modelled`.
     """
 
     backend: str
@@ -256,6 +270,7 @@ class Comparison:
     modelled: Snapshot | None
     left_out: tuple[str, ...] = ()
     extension_indexes: frozenset[str] = frozenset()
+    unimported: tuple[UnimportedModels, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

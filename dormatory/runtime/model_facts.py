@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Dialect, MetaData, Table
 
+    from dormatory.recording.model import UnimportedModels
     from dormatory.schema.alignment import PartName
 
 
@@ -25,7 +26,7 @@ class ModelFacts:
 
     `is_known` is false if env.py passes no metadata. `names` and `derived_lengths` are those of Equivalence.
     `namespaces` are those that Alembic compares, None for all; `has_filters` tells whether env.py has functions that
-    may leave out more.
+    may leave out more. `unimported` are files with models that the metadata does not know.
     """
 
     is_known: bool
@@ -33,6 +34,7 @@ class ModelFacts:
     derived_lengths: frozenset[PartName]
     namespaces: frozenset[str | None] | None
     has_filters: bool
+    unimported: tuple[UnimportedModels, ...] = ()
 
 
 def model_facts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from dormatory.runtime.env_filters import read_left_out
 from dormatory.runtime.model_facts import described_types, model_facts
 from dormatory.runtime.model_supplies import copy_supplies, without_supplies
 from dormatory.runtime.runner import Runner
+from dormatory.runtime.unimported_models import unimported_models
 from dormatory.runtime.worker import call_in_worker
 from dormatory.schema.alignment import Equivalence, align_spelling
 from dormatory.schema.left_out import LeftOut, with_left_out
@@ -60,7 +62,13 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
         left_out += read_left_out(project, migrated)
     by_models, differing = with_left_out(by_models, by_history, left_out)
     return Comparison(
-        migrated.backend_name, server, by_history, by_models, tuple(map(str, differing)), extension_indexes
+        migrated.backend_name,
+        server,
+        by_history,
+        by_models,
+        tuple(map(str, differing)),
+        extension_indexes,
+        facts.unimported,
     )
 
 
@@ -115,7 +123,9 @@ def _create_model_schema(project: Project, target: Target, has_supplies: bool) -
             reason = next(iter(target.mask(str(getattr(error, "orig", None) or error)).splitlines()), "")
             raise ModelsFailedError(reason) from error
         namespace = connection.dialect.default_schema_name if backend.has_namespaces else None
-        return model_facts(metadatas, options, connection.dialect, namespace)
+        facts = model_facts(metadatas, options, connection.dialect, namespace)
+        migrations = (project.script_location, *project.version_locations)
+        return replace(facts, unimported=unimported_models(metadatas, project.root, migrations))
 
 
 def _create_all(connection: Connection, metadatas: Sequence[MetaData], *, has_namespaces: bool) -> None:

@@ -42,6 +42,7 @@ from dormatory.recording.model import (
     RowKind,
     Statement,
     Step,
+    UnimportedModels,
 )
 from dormatory.schema.changes import ColumnsReordered, ObjectAdded
 from dormatory.schema.snapshot import Column, Constraint, Index, Reference, Snapshot, Table, View
@@ -218,6 +219,11 @@ def check_left_out(left_out: tuple[str, ...]) -> Iterable[Finding]:
     return check_drift(Comparison("postgresql", "PostgreSQL 18.0", BEFORE, BEFORE, left_out))
 
 
+def check_unimported(files: tuple[UnimportedModels, ...]) -> Iterable[Finding]:
+    """Compare equal schemas, with models that nothing imports."""
+    return check_drift(Comparison("postgresql", "PostgreSQL 18.0", BEFORE, BEFORE, unimported=files))
+
+
 def check_models_of_env(modelled: Snapshot | None) -> Iterable[Finding]:
     """Compare a migrated schema with the models that env.py passes."""
     return check_drift(Comparison("postgresql", "PostgreSQL 18.0", BEFORE, modelled))
@@ -249,6 +255,7 @@ COMMENT = ParityComment(("a.word",), True, "it has its reason", "002", Location(
 WIDER = (A.columns[0], replace(A.columns[1], nullable=False))
 REORDERED = replace(A, columns=A.columns[::-1])
 MANY = Snapshot(tables=(A, B, C))
+UNIMPORTED = UnimportedModels("app/billing.py", ("table invoice",), "from app import billing")
 WITH_DEFAULT = replace(BEFORE, tables=(replace(A, columns=(A.columns[0], replace(A.columns[1], default="'x'"))), B))
 
 SCHEMA: Mapping[str, RulePair] = {
@@ -259,6 +266,7 @@ SCHEMA: Mapping[str, RulePair] = {
     ),
     "default-not-in-models": RulePair(check_models, (WITH_DEFAULT, BEFORE), (BEFORE, WITH_DEFAULT)),
     "left-out-by-env": RulePair(check_left_out, ("table celery_taskmeta",), ()),
+    "models-not-imported": RulePair(check_unimported, (UNIMPORTED,), ()),
     "no-models": RulePair(check_models_of_env, None, BEFORE),
     "column-order": RulePair(check_models, (BEFORE, Snapshot(tables=(REORDERED, B))), (BEFORE, MANY)),
     "live-drift": RulePair(check_live_database, LEFTOVER, COLUMNS_MOVED),

@@ -206,6 +206,7 @@ def test_models_that_only_a_revision_imports_are_loaded(tmp_path: Path) -> None:
     tmp_path.joinpath("base.py").write_text("import sqlalchemy as sa\nmetadata = sa.MetaData()\n")
     tmp_path.joinpath("late.py").write_text(f"import sqlalchemy as sa\nfrom base import metadata\n{ROOM}\n")
     project = write_project(tmp_path, Setup("from base import metadata"))
+    assert rules(_compare(project, scratch_sqlite)) == ["models-not-imported", "models-missing"]
     revision = tmp_path / "scripts" / "versions" / "a1.py"
     revision.write_text("import late\n" + revision.read_text())
     assert _compare(project, scratch_sqlite) == []
