@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
-    from dormatory.recording.model import Comparison, LiveDrift
+    from dormatory.recording.model import ChangesByHand, Comparison
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot, Table
 
@@ -71,22 +71,23 @@ def check_drift(comparison: Comparison) -> Iterator[Finding]:
     yield from _drift_findings(comparison, modelled, missing)
 
 
-LIVE_DRIFT = Rule(
-    "live-drift",
+CHANGED_BY_HAND = Rule(
+    "changed-by-hand",
     "drift",
     Severity.ERROR,
     meaning="a database is not what the history gives at its revision",
     why="Somebody changed it by hand. The next revision runs on a schema that was never tested.",
     recipe='inv db.revision --message "Make by migration what was made by hand"',
+    former_ids=("live-drift",),
 )
 
 
-def check_live_drift(found: LiveDrift, backend: str) -> Iterator[Finding]:
+def check_changes_by_hand(found: ChangesByHand, backend: str) -> Iterator[Finding]:
     """Report each difference between a live database and the history at the database's own revision."""
     for change in found.changes:
         if isinstance(change, CoverageChanged):
             continue  # the object itself is reported
-        rule = COLUMN_ORDER if isinstance(change, ColumnsReordered) else LIVE_DRIFT
+        rule = COLUMN_ORDER if isinstance(change, ColumnsReordered) else CHANGED_BY_HAND
         yield rule.finding(
             f"{change} (history at {', '.join(found.revisions) or 'base'} → database)",
             "somebody changed it by hand: take the change back, or write the migration that makes it",

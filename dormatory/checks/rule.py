@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import cleandoc
+from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Finding, Severity
 from dormatory.errors.location import NOWHERE, Location
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,7 @@ class Rule:
 
     `meaning` is a clause without a capital, `why` one or more sentences, `recipe` code in Alembic terms or commands.
     `replaces` names rules of squawk that this rule decides better, because it measures what the server did.
+    `former_ids` are ids that it had before: settings, comments and accepted.toml may still say them.
     """
 
     id: str
@@ -24,6 +29,7 @@ class Rule:
     why: str
     recipe: str
     replaces: tuple[str, ...] = ()
+    former_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Remove the indentation of the source code from the texts."""
@@ -47,3 +53,8 @@ class Rule:
         return Finding(
             self.id, severity or self.severity, message, hint, backend, object_name, revision, location, end_line, sql
         )
+
+
+def current_rule_id(name: str, rules: Mapping[str, Rule]) -> str:
+    """Return the present id of a rule that is named by a former one; any other name as it is."""
+    return next((rule.id for rule in rules.values() if name in rule.former_ids), name)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.checks.rule import Rule
+from dormatory.checks.rule import Rule, current_rule_id
 from dormatory.checks.source.statement_lines import is_docstring, statement_lines
 from dormatory.errors.location import Location
 
@@ -60,7 +60,7 @@ def apply_suppressions(
     `rules` are all rules by id. `families` and `revisions` are those that were checked, None for all: a comment about
     others is not reported as unused.
     """
-    comments = {str(script.path): tuple(_suppressions_in(script)) for script in scripts}
+    comments = {str(script.path): tuple(_suppressions_in(script, rules)) for script in scripts}
     kept: list[Finding] = []
     used = set[_Suppression]()
     count = 0
@@ -118,7 +118,7 @@ def _unused_suppression(
     yield rule.finding(message, hint, revision=revision, location=item.location)
 
 
-def _suppressions_in(script: Script) -> Iterator[_Suppression]:
+def _suppressions_in(script: Script, rules: Mapping[str, Rule]) -> Iterator[_Suppression]:
     """Yield the suppressions in the comments of a file."""
     if script.tree is None or b"db-check" not in script.source:
         return
@@ -135,8 +135,9 @@ def _suppressions_in(script: Script) -> Iterator[_Suppression]:
         else:
             below = min((number for number in code if number > line), default=line)
             lines = statement_lines(script.tree, below)
-        for rule in found["rules"].split(","):
-            yield _Suppression(rule.strip(), found["reason"].strip(), Location(str(script.path), line), lines)
+        for name in found["rules"].split(","):
+            rule = current_rule_id(name.strip(), rules)
+            yield _Suppression(rule, found["reason"].strip(), Location(str(script.path), line), lines)
 
 
 _TOKENS_WITHOUT_CODE = frozenset(

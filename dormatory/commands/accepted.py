@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.acceptance import CheckedScope, accepted_entries, check_acceptance, divide_findings
 from dormatory.checks.registry import RULES
+from dormatory.checks.rule import current_rule_id
 from dormatory.project.accepted_file import accepted_path, read_accepted, write_accepted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
     from dormatory.checks.acceptance import AcceptedFinding
     from dormatory.checks.finding import Finding
     from dormatory.commands.evidence import Evidence
+    from dormatory.project.accepted_file import AcceptedEntry
     from dormatory.project.project import Project
 
 _FAMILIES_WITH_EVIDENCE = frozenset({"roundtrip", "data", "locks", "drift", "parity", "dump"})
@@ -29,11 +33,16 @@ def apply_accepted_file(
     UnreadableAcceptedFileError, UnwritableFileError.
     """
     path = accepted_path(project)
-    acceptance = divide_findings(findings, read_accepted(path), project.root, RULES)
+    acceptance = divide_findings(findings, _entries(path), project.root, RULES)
     if reason is not None:
         write_accepted(path, accepted_entries(acceptance, scope, project.root, RULES, reason))
-        acceptance = divide_findings(findings, read_accepted(path), project.root, RULES)
+        acceptance = divide_findings(findings, _entries(path), project.root, RULES)
     return (*acceptance.shown, *check_acceptance(acceptance, scope, path, RULES)), acceptance.accepted
+
+
+def _entries(path: Path) -> tuple[AcceptedEntry, ...]:
+    """Return the entries of the file; one that names a rule by a former id is about the rule all the same."""
+    return tuple(replace(entry, rule=current_rule_id(entry.rule, RULES)) for entry in read_accepted(path))
 
 
 def checked_scope(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
-from dormatory.checks.drift import check_live_drift
+from dormatory.checks.drift import check_changes_by_hand
 from dormatory.checks.outcome import CheckedServer, Outcome
-from dormatory.commands.status import live_drift
+from dormatory.commands.status import changes_by_hand
 from dormatory.errors import ComparisonFailedError
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ def check_live_database(project: Project) -> Outcome:
     """Compare the target with the history; raises ComparisonFailedError where they cannot be compared."""
     target = project.target()
     backend = backend_for(target)
-    found = live_drift(project, target)
+    found = changes_by_hand(project, target)
     if found.problem:
         raise ComparisonFailedError(str(target), found.problem)
     with backend.engine(target, writing=False).connect() as connection:
         server = CheckedServer(target.backend_name, backend.version(connection))
-    return Outcome(tuple(check_live_drift(found, target.backend_name)), (server,), configuration=project.ini)
+    return Outcome(tuple(check_changes_by_hand(found, target.backend_name)), (server,), configuration=project.ini)

@@ -1,4 +1,4 @@
-"""The position of a database in the history: current, pending and unknown revisions, and drift."""
+"""The position of a database in the history: current, pending and unknown revisions, and what was changed by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DormatoryError, RevisionNotInCheckoutError
 from dormatory.project.history import History
-from dormatory.recording.model import LiveDrift
+from dormatory.recording.model import ChangesByHand
 from dormatory.runtime import scratch
 from dormatory.schema.alignment import Equivalence, align_spelling
 from dormatory.schema.diff import diff
@@ -29,7 +29,7 @@ class Status:
 
     `target` hides secrets. `unknown` are revisions that the checkout does not have; with one of them, `pending` is
     empty because it cannot be computed. `overlapping` are current revisions that another one builds on: the version
-    table should not name them. `drift` is None if the database does not exist.
+    table should not name them. `by_hand` is None if the database does not exist.
     """
 
     target: str
@@ -40,7 +40,7 @@ class Status:
     unknown: tuple[str, ...]
     overlapping: tuple[str, ...]
     pending: tuple[Revision, ...]
-    drift: LiveDrift | None
+    by_hand: ChangesByHand | None
 
 
 def read_status(project: Project, target: Target) -> Status:
@@ -48,15 +48,15 @@ def read_status(project: Project, target: Target) -> Status:
     history = History.read(project)
     backend = backend_for(target)
     server = "-"
-    drift: LiveDrift | None = None
+    by_hand: ChangesByHand | None = None
     if exists := backend.exists(target):
-        drift = live_drift(project, target, history)
+        by_hand = changes_by_hand(project, target, history)
         try:
             with backend.engine(target, writing=False).connect() as connection:
                 server = backend.version(connection)
         except SQLAlchemyError as error:
             raise backend.explain(error, target) from error
-    current = drift.revisions if drift else ()
+    current = by_hand.revisions if by_hand else ()
     unknown = history.unknown(current)
     return Status(
         target=str(target),
@@ -67,7 +67,7 @@ def read_status(project: Project, target: Target) -> Status:
         unknown=unknown,
         overlapping=history.overlapping(current),
         pending=() if unknown else history.pending(current),
-        drift=drift,
+        by_hand=by_hand,
     )
 
 
@@ -80,10 +80,10 @@ def read_current(project: Project) -> tuple[History, tuple[str, ...]]:
     return history, current
 
 
-def live_drift(project: Project, target: Target, history: History | None = None) -> LiveDrift:
-    """Compare a database with the history at the database's own revision; pending revisions are no drift.
+def changes_by_hand(project: Project, target: Target, history: History | None = None) -> ChangesByHand:
+    """Compare a database with the history at the database's own revision; pending revisions are no difference.
 
-    It only reads, and holds the upgrade lock meanwhile, so that a running deployment is not reported as drift. A
+    It only reads, and holds the upgrade lock meanwhile, so that a running deployment is not reported. A
     `history` that was read before is not read again. Raises DatabaseFailedError if the target cannot be read; if the
     history cannot be replayed, `problem` says why.
     """
@@ -92,7 +92,7 @@ def live_drift(project: Project, target: Target, history: History | None = None)
         current = scratch.current_revisions(project, target)
         live = scratch.read_schema(target, version_table)
     if unknown := (history or History.read(project)).unknown(current):
-        return LiveDrift(current, (), f"revision {', '.join(unknown)} is not in this checkout")
+        return ChangesByHand(current, (), f"revision {', '.join(unknown)} is not in this checkout")
     try:
         with scratch.databases(target.backend_name) as maker, maker() as expected:
             for revision in current:
@@ -100,8 +100,8 @@ def live_drift(project: Project, target: Target, history: History | None = None)
             planned = scratch.read_schema(expected, version_table)
             live = _in_spelling_of(planned, live, expected)
     except DormatoryError as error:
-        return LiveDrift(current, (), str(error))
-    return LiveDrift(current, diff(planned, live))
+        return ChangesByHand(current, (), str(error))
+    return ChangesByHand(current, diff(planned, live))
 
 
 def _in_spelling_of(planned: Snapshot, live: Snapshot, expected: Target) -> Snapshot:

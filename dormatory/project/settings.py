@@ -81,10 +81,6 @@ class Settings:
             validate_backend_name(name)
         return found
 
-    def severity_of(self, rule: str) -> str:
-        """Return the severity that the project gives a rule, or `off`; "" if the rule keeps its own."""
-        return dict(self.severities).get(rule, "")
-
 
 def _read_section(ini: Path) -> tuple[Path, Mapping[str, Any]]:
     """Return the file with the section, and the section: of the ini file, or of the nearest pyproject.toml."""

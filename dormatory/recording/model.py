@@ -290,7 +290,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveDrift:
+class ChangesByHand:
     """The difference between the schema of the history and the actual one; `problem` is why they were not compared."""
 
     revisions: tuple[str, ...]

@@ -100,11 +100,11 @@ def status_text(status: Status) -> str:
         *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
         *((("overlap", _overlap(status)),) if status.overlapping else ()),
     ]
-    drift = status.drift
-    if drift is not None:
-        count = quantity(len(drift.changes), "difference")
-        difference = f"{count} from the history, see: inv db.check --live" if drift.changes else "none"
-        rows.append(("drift", f"not compared: {drift.problem}" if drift.problem else difference))
+    by_hand = status.by_hand
+    if by_hand is not None:
+        count = quantity(len(by_hand.changes), "difference")
+        difference = f"{count} from the history, see: inv db.check --live" if by_hand.changes else "none"
+        rows.append(("by hand", f"not compared: {by_hand.problem}" if by_hand.problem else difference))
     pending = [f"{item.id}  {item.title}" for item in status.pending]
     pending = pending or ["unknown" if status.unknown else "nothing"]
     return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
@@ -126,11 +126,11 @@ def status_json(status: Status) -> str:
         "heads": list(status.heads),
         "unknown": list(status.unknown),
         "overlapping": list(status.overlapping),
-        "drift": None
-        if status.drift is None
+        "drift": None  # the key is older than the words "by hand"
+        if status.by_hand is None
         else {
-            "problem": status.drift.problem,
-            "changes": [str(change) for change in status.drift.changes],
+            "problem": status.by_hand.problem,
+            "changes": [str(change) for change in status.by_hand.changes],
         },
         "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dormatory.checks.data import check_data_loss
-from dormatory.checks.drift import check_drift, check_live_drift
+from dormatory.checks.drift import check_changes_by_hand, check_drift
 from dormatory.checks.dump import check_dump
 from dormatory.checks.engine_errors import unsupported_backend_finding
 from dormatory.checks.environment import check_environment
@@ -26,12 +26,12 @@ from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.project.script import Revision
 from dormatory.recording.model import (
+    ChangesByHand,
     Comparison,
     Direction,
     EnvironmentDependence,
     Failure,
     Leg,
-    LiveDrift,
     Lock,
     Loss,
     LossKind,
@@ -231,7 +231,7 @@ def check_models_of_env(modelled: Snapshot | None) -> Iterable[Finding]:
 
 def check_live_database(changes: tuple[Change, ...]) -> Iterable[Finding]:
     """Check a live database with these differences from the history."""
-    return check_live_drift(LiveDrift(("002",), changes), "postgresql")
+    return check_changes_by_hand(ChangesByHand(("002",), changes), "postgresql")
 
 
 def check_backends(given: tuple[tuple[Column, ...], tuple[ParityComment, ...]]) -> Iterable[Finding]:
@@ -269,7 +269,7 @@ SCHEMA: Mapping[str, RulePair] = {
     "models-not-imported": RulePair(check_unimported, (UNIMPORTED,), ()),
     "no-models": RulePair(check_models_of_env, None, BEFORE),
     "column-order": RulePair(check_models, (BEFORE, Snapshot(tables=(REORDERED, B))), (BEFORE, MANY)),
-    "live-drift": RulePair(check_live_database, LEFTOVER, COLUMNS_MOVED),
+    "changed-by-hand": RulePair(check_live_database, LEFTOVER, COLUMNS_MOVED),
     "parity": RulePair(check_backends, (WIDER, ()), (WIDER, (COMMENT,))),
     "parity-declaration": RulePair(check_backends, (A.columns, (COMMENT,)), (WIDER, (COMMENT,))),
     "stale-dump": RulePair(check_committed_dump, "CREATE TABLE b ();\n", "CREATE TABLE a ();\n"),

@@ -10,9 +10,9 @@ from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
-from dormatory.checks.drift import check_drift, check_live_drift
+from dormatory.checks.drift import check_changes_by_hand, check_drift
 from dormatory.checks.finding import Finding, Severity
-from dormatory.recording.model import Comparison, LiveDrift
+from dormatory.recording.model import ChangesByHand, Comparison
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Snapshot
 
@@ -250,13 +250,13 @@ def test_an_empty_project_has_no_drift() -> None:
     assert list(check_drift(Comparison("sqlite", "", Snapshot(), Snapshot()))) == []
 
 
-def test_live_drift_is_reported_with_the_revision_it_was_compared_at() -> None:
+def test_a_change_by_hand_is_reported_with_the_revision_it_was_compared_at() -> None:
     case = Case("", ROOM, "", "ALTER TABLE room ADD COLUMN extra integer")
     with scratch_sqlite() as one, scratch_sqlite() as other:
         sides = compare_schemas(case, one, other)
     assert sides.modelled is not None
     changes = diff(sides.migrated, sides.modelled)
-    findings = list(check_live_drift(LiveDrift(("007",), changes), "sqlite"))
+    findings = list(check_changes_by_hand(ChangesByHand(("007",), changes), "sqlite"))
     assert [finding.message for finding in findings] == [
         "column room.extra: added (INTEGER, NULL) (history at 007 → database)"
     ]

@@ -10,9 +10,10 @@ import pytest
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import FAMILIES, RULES, RULES_REPLACED_IN_SQUAWK, collect_rules
-from dormatory.checks.rule import Rule
+from dormatory.checks.rule import Rule, current_rule_id
 from dormatory.recording.model import LossKind
 from dormatory.report import rules_manual
+from dormatory.report.explain import rule_explanation
 from dormatory.report.manual_url import MANUAL_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,17 @@ def test_findings_are_made_from_a_rule_alone(path: Path) -> None:
 
 def test_a_finding_has_the_id_of_its_rule() -> None:
     assert {name: rule.finding("m", "h").rule for name, rule in RULES.items()} == {name: name for name in RULES}
+
+
+def test_a_former_id_means_one_rule() -> None:
+    former = [name for rule in RULES.values() for name in rule.former_ids]
+    assert len({*former, *RULES}) == len(former) + len(RULES)
+    assert [current_rule_id(name, RULES) for name in ("live-drift", "drift", "dirft")] == [
+        "changed-by-hand",
+        "drift",
+        "dirft",
+    ]
+    assert rule_explanation("live-drift") == rule_explanation("changed-by-hand")
 
 
 def test_every_kind_of_loss_is_a_rule() -> None:

@@ -56,6 +56,13 @@ def test_a_severity_is_what_the_project_says() -> None:
     ]
 
 
+def test_a_rule_may_be_named_by_a_former_id(tmp_path: Path) -> None:
+    settings = Settings(severities=(("live-drift", "note"),))
+    refuse_unknown_rules(settings, tmp_path / "alembic.ini")
+    (found,) = apply_settings([RULES["changed-by-hand"].finding("m", "h")], settings, EMPTY)
+    assert found.severity is Severity.NOTE
+
+
 def test_style_rules_do_not_apply_to_revisions_before_since(small_project: SmallProject) -> None:
     small_project.write_table_revisions("a", "b", "c")
     history = History.read(small_project.project)

@@ -52,6 +52,11 @@ def test_it_hides_nothing_elsewhere_and_is_unused(place: str, line: int) -> None
     assert rules_left(line, **{place: f"{IGNORE} it is tiny"}) == (["create-all", "suppression-unused"], 0)
 
 
+def test_a_former_name_of_a_rule_hides_it() -> None:
+    comment = "# db-check: ignore[live-drift] until the next release"
+    assert rules_left(CALL, "changed-by-hand", first=comment) == ([], 1)
+
+
 def test_a_comment_without_a_reason_hides_nothing() -> None:
     assert rules_left(CALL, first=IGNORE) == (["create-all", "suppression-without-reason"], 0)
 

@@ -1,4 +1,4 @@
-"""Live drift: a database changed by hand is distinguished from one with pending revisions, on both backends."""
+"""A database changed by hand is distinguished from one with pending revisions, on both backends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.registry import backend_for
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands.check_live import check_live_database
-from dormatory.commands.status import live_drift, read_status
+from dormatory.commands.status import changes_by_hand, read_status
 from dormatory.errors import ComparisonFailedError, ProgramMissingError
 from dormatory.report.messages import status_text
 from dormatory.runtime import scratch
@@ -52,24 +52,24 @@ def execute_by_hand(target: Target, statement: str) -> None:
 
 def test_a_database_that_the_history_made_has_no_drift(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
-    assert live_drift(history.project, target).changes == ()
+    assert changes_by_hand(history.project, target).changes == ()
 
 
 def test_pending_revisions_are_no_drift(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "002")
-    found = live_drift(history.project, target)
+    found = changes_by_hand(history.project, target)
     assert (found.revisions, found.changes, found.problem) == (("002",), (), "")
 
 
 def test_an_empty_database_has_no_drift(history: SmallProject, target: Target) -> None:
     backend_for(target).engine(target, writing=True).connect().close()
-    assert live_drift(history.project, target).changes == ()
+    assert changes_by_hand(history.project, target).changes == ()
 
 
 def test_a_change_by_hand_is_found_at_the_revision_of_the_database(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "002")
     execute_by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
-    found = live_drift(history.project, target)
+    found = changes_by_hand(history.project, target)
     assert [change.object for change in found.changes] == ["column bed.extra"]
 
 
@@ -78,7 +78,7 @@ def test_the_comparison_changes_nothing(history: SmallProject, target: Target) -
     execute_by_hand(target, "CREATE TABLE extra (id integer)")
     with backend_for(target).engine(target, writing=False).connect() as connection:
         before = read_snapshot(connection)
-    live_drift(history.project, target)
+    changes_by_hand(history.project, target)
     with backend_for(target).engine(target, writing=False).connect() as connection:
         assert read_snapshot(connection) == before
 
@@ -86,7 +86,7 @@ def test_the_comparison_changes_nothing(history: SmallProject, target: Target) -
 def test_a_revision_that_this_checkout_lacks_is_not_compared(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
     (history.versions / "003_x.py").unlink()
-    assert live_drift(history.project, target).problem == "revision 003 is not in this checkout"
+    assert changes_by_hand(history.project, target).problem == "revision 003 is not in this checkout"
 
 
 def test_a_comparison_that_fails_is_an_error_and_never_no_drift(
@@ -111,7 +111,7 @@ def test_without_a_server_the_status_shows_that_nothing_was_compared(
 
         monkeypatch.setattr(programs, "server_binaries", raise_missing_initdb)
         shown = status_text(read_status(history.project, target))
-    assert "drift    not compared: initdb was not found (looked in nowhere)" in shown
+    assert "by hand  not compared: initdb was not found (looked in nowhere)" in shown
 
 
 def test_the_comparison_waits_for_a_running_migration(history: SmallProject, postgres_server: throwaway.Server) -> None:
@@ -119,7 +119,7 @@ def test_the_comparison_waits_for_a_running_migration(history: SmallProject, pos
         scratch.upgrade(history.project, target, "heads")
         backend = backend_for(target)
         found = []
-        comparison = threading.Thread(target=lambda: found.append(live_drift(history.project, target)))
+        comparison = threading.Thread(target=lambda: found.append(changes_by_hand(history.project, target)))
         with backend.upgrade_lock(target, "alembic_version"):
             execute_by_hand(target, "CREATE TABLE half_way (id integer)")
             comparison.start()
@@ -132,9 +132,9 @@ def test_the_comparison_waits_for_a_running_migration(history: SmallProject, pos
 
 def test_status_shows_the_number_of_differences(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
-    assert "drift    none" in status_text(read_status(history.project, target))
+    assert "by hand  none" in status_text(read_status(history.project, target))
     execute_by_hand(target, "CREATE TABLE extra (id integer)")
     execute_by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
-    assert "drift    2 differences from the history, see: inv db.check --live" in status_text(
+    assert "by hand  2 differences from the history, see: inv db.check --live" in status_text(
         read_status(history.project, target)
     )
