@@ -24,8 +24,10 @@ class CodeColumns:
 
     def __init__(self, code: CodeBindings, dialect: Dialect) -> None:
         self._code = code
+        self._names_by_bound_name: dict[str, list[str]] = {}
         self._selects: list[list[str]] = []  # the labels of what each SELECT returns
         self._selects = list(self._selected_labels(dialect))
+        self._names_by_bound_name.clear()  # they were read without these labels
 
     def _selected_labels(self, dialect: Dialect) -> Iterator[list[str]]:
         for node in self._code.nodes:
@@ -68,11 +70,15 @@ class CodeColumns:
         return self._all_names((*owner, *call.args), depth)
 
     def _names_bound_to(self, name: str, depth: int) -> list[str]:
+        """Return what a name stands for; nothing more for a name that stands for itself."""
         if self._code.is_code(name):
             return []
-        bindings = self._code.bindings_of(name)
-        found = [it for bound in bindings for it in self._names_of_binding(bound, depth)]
-        return found or ([] if name in self._code.constants else [name.lower()])
+        if name not in self._names_by_bound_name:
+            self._names_by_bound_name[name] = []
+            bindings = self._code.bindings_of(name)
+            found = list(dict.fromkeys(it for bound in bindings for it in self._names_of_binding(bound, depth)))
+            self._names_by_bound_name[name] = found or ([] if name in self._code.constants else [name.lower()])
+        return self._names_by_bound_name[name]
 
     def _names_of_binding(self, binding: Binding, depth: int) -> list[str]:
         if binding.place is not None:

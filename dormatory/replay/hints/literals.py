@@ -27,6 +27,8 @@ class CodeLiterals:
 
     def __init__(self, code: CodeBindings) -> None:
         self._code = code
+        self._values_by_name: dict[str, list[HintValue]] = {}
+        self._elements_by_name: dict[str, list[ast.expr]] = {}
         self._parameters = self._values_of_parameters()
 
     def _values_of_parameters(self) -> dict[str, list[HintValue]]:
@@ -74,8 +76,17 @@ class CodeLiterals:
             case ast.Attribute():
                 return self._all_values(self._members(node), depth)
             case ast.Name(id=name):
-                return [value for bound in self._code.bindings_of(name) for value in self._bound_values(bound, depth)]
+                return self._values_of_name(name, depth)
         return self.keys(node, depth)
+
+    def _values_of_name(self, name: str, depth: int) -> list[HintValue]:
+        """Return the values of all that is bound to a name; nothing more for a name that stands for itself."""
+        if name not in self._values_by_name:
+            self._values_by_name[name] = []
+            bindings = self._code.bindings_of(name)
+            found = (value for bound in bindings for value in self._bound_values(bound, depth))
+            self._values_by_name[name] = list(dict.fromkeys(found))
+        return self._values_by_name[name]
 
     def _all_values(self, nodes: Iterable[ast.expr], depth: int) -> list[HintValue]:
         return [value for node in nodes for value in self.values(node, depth + 1)]
@@ -99,9 +110,15 @@ class CodeLiterals:
             case ast.Call(args=[first, *_]) if self._code.called_name(node).rpartition(".")[2] in _COPIES:
                 return self._elements(first, depth + 1)
             case ast.Name(id=name):
-                bound = [it.value for it in self._code.bindings_of(name) if not it.is_element and it.place is None]
-                return [item for value in bound for item in self._elements(value, depth + 1)]
+                return self._elements_of_name(name, depth)
         return _mapping_elements(self._mapping(node, depth + 1), "keys")
+
+    def _elements_of_name(self, name: str, depth: int) -> Sequence[ast.expr]:
+        if name not in self._elements_by_name:
+            self._elements_by_name[name] = []
+            bound = [it.value for it in self._code.bindings_of(name) if not it.is_element and it.place is None]
+            self._elements_by_name[name] = [item for value in bound for item in self._elements(value, depth + 1)]
+        return self._elements_by_name[name]
 
     def _mapping(self, node: ast.expr, depth: int) -> ast.Dict | None:
         if isinstance(node, ast.Dict) or depth > _MAX_DEPTH:
