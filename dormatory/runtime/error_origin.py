@@ -51,7 +51,8 @@ def _is_raised_by_project(error: BaseException, project: Project) -> bool:
         return False
     file = Path(frames[-1].filename)
     homes = (project.root, project.script_location, *project.version_locations)
-    if any(part in _INSTALLED for part in file.parts) or not any(file.is_relative_to(home) for home in homes):
+    inside = (file.relative_to(home).parts for home in homes if file.is_relative_to(home))
+    if all(any(part in _INSTALLED for part in parts) for parts in inside):  # a project may be installed itself
         return False
     try:
         tree = ast.parse(file.read_bytes())
