@@ -73,6 +73,8 @@ class StraightDatabase:
                 if self._fixtures.has_rows(revision):
                     with session.connection_between_steps() as connection:
                         self._fixtures.add(connection, revision)
+            with session.connection_between_steps():
+                pass  # commits the entry of a last revision that has ended its own transaction
 
         with session.connect():
             failure = session.run(steps)

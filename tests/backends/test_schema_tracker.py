@@ -56,7 +56,7 @@ def run_and_read(tracker: SchemaTracker, connection: sa.Connection, *statements:
         ("delete from parent where id = 1", {"parent", "child"}),
         ("select * from parent", set()),
         ("insert into version values (1)", set()),
-        ("alter table parent add extra int", set()),
+        ("alter table parent add extra int", {"parent"}),
         ("alter table parent alter label type text using upper(label)", {"parent"}),
         ("truncate parent cascade", {"parent", "child"}),
         ("create table fresh as select 1 as one", {"fresh"}),

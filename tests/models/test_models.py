@@ -126,7 +126,7 @@ class TestDiscovery:
         assert str(caught.value) == (
             "the models in house.stairs do not import, imported by house.attic"
             " (ModuleNotFoundError: No module named 'nowhere_at_all');"
-            " correct the module: what does not import is not in the metadata"
+            " install what has the module nowhere_at_all, or name its directory in prepend_sys_path"
         )
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
