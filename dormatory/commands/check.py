@@ -18,7 +18,7 @@ from dormatory.checks.engine_errors import broken_history_finding
 from dormatory.checks.environment import check_environment
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
-from dormatory.checks.locks import IN_USE_RULES, check_locks
+from dormatory.checks.locks import DROPPED_IN_USE_RULES, IN_USE_RULES, check_locks
 from dormatory.checks.outcome import CheckedServer, Outcome, unchecked_parts
 from dormatory.checks.parity import check_parity
 from dormatory.checks.parity_comments import parity_comments
@@ -130,7 +130,8 @@ def check_project(
     if selected is not None:
         found = [item for item in found if not _is_outside_selection(item, selected)]
     # Comments come before settings: a comment on a rule that the settings turn off is still used.
-    scope = checked_scope(request.families, evidence, selected, () if request.base or request.since else IN_USE_RULES)
+    unknown = () if request.base or request.since else DROPPED_IN_USE_RULES
+    scope = checked_scope(request.families, evidence, selected, unknown)
     visible, suppressed = apply_suppressions(found, files, RULES, families=scope.all_families, revisions=selected)
     findings = tuple(apply_settings(visible, project.settings, None if graph.has_problems else history))
     shown, accepted = apply_accepted_file(project, findings, scope, request.accepting_reason)
@@ -247,11 +248,11 @@ def _lock_findings(project: Project, history: History, recording: Recording, ref
     """Yield what the statements of a replay would block; squawk reads them, too.
 
     The models at the git reference are what the running programs still use: without a reference, nothing is said of
-    names in use. They are slow to read, and are needed only where a column or table was dropped or renamed.
+    what is dropped. They are slow to read, and are needed only where a column or table was dropped or renamed.
     """
     found = list(check_locks(recording, history))
     if not reference:
-        found = [item for item in found if item.rule not in IN_USE_RULES]
+        found = [item for item in found if item.rule not in DROPPED_IN_USE_RULES]
     elif any(item.rule in IN_USE_RULES for item in found):
         found = list(check_locks(recording, history, used_columns=published_columns(project, reference)))
     yield from found

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import Draft4Validator
 
-from dormatory.checks.locks import IN_USE_RULES
+from dormatory.checks.locks import DROPPED_IN_USE_RULES
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.published_models import published_columns
@@ -342,7 +342,7 @@ def test_names_that_published_models_use_are_reported(small_project: SmallProjec
     assert (found.object, found.revision) == ("a.used", "002")
     assert found.message == "a.used is dropped; the models of the base reference use it"
     without_base, _ = check_project(small_project.project, CheckRequest(("postgresql",), frozenset({"locks"})))
-    assert {item.rule for item in without_base.findings} & IN_USE_RULES == set()
+    assert {item.rule for item in without_base.findings} & DROPPED_IN_USE_RULES == set()
     assert small_project.git("status", "--short").split() == ["M", "scripts/env.py", "??", "scripts/versions/002_x.py"]
 
 

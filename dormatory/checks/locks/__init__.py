@@ -8,7 +8,7 @@ from dormatory.checks.locks.duration import backfills_under_lock, missing_timeou
 from dormatory.checks.locks.foreign_keys import differing_foreign_key_types, unindexed_foreign_keys
 from dormatory.checks.locks.identifiers import long_identifiers
 from dormatory.checks.locks.indexes import index_changes
-from dormatory.checks.locks.names_in_use import IN_USE_RULES, incompatible_changes
+from dormatory.checks.locks.names_in_use import DROPPED_IN_USE_RULES, IN_USE_RULES, incompatible_changes
 from dormatory.checks.locks.new_columns import regretted_types
 from dormatory.checks.locks.partitions import partition_detaches
 from dormatory.checks.locks.rewrites import table_rewrites
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dormatory.project.history import History
     from dormatory.recording.model import Recording
 
-__all__ = ["IN_USE_RULES", "check_locks"]
+__all__ = ["DROPPED_IN_USE_RULES", "IN_USE_RULES", "check_locks"]
 
 _CHECKS = (index_changes, validations_under_lock, table_rewrites, backfills_under_lock, partition_detaches)
 _ADVICE = (differing_foreign_key_types, costly_settings, repeated_passes)

@@ -54,14 +54,16 @@ RENAMED_IN_USE = Rule(
     "renamed-in-use",
     "locks",
     Severity.WARNING,
-    meaning="a table, schema, column or label is renamed that the models of the base reference still use",
+    meaning="a table, schema, column or label is renamed that programs may still use under its old name",
     why="Old programs use the old name, new ones the new name, and both run during a deployment.",
     recipe=_THREE_RELEASES,
     replaces=("renaming-column", "renaming-table"),
 )
 
 
-IN_USE_RULES = frozenset({rule.id for rule in (TABLE_IN_USE_DROPPED, COLUMN_IN_USE_DROPPED, RENAMED_IN_USE)})
+# Whether a dropped thing is still in use, only a base reference shows; a rename breaks whatever says the old name.
+DROPPED_IN_USE_RULES = frozenset({TABLE_IN_USE_DROPPED.id, COLUMN_IN_USE_DROPPED.id})
+IN_USE_RULES = DROPPED_IN_USE_RULES | {RENAMED_IN_USE.id}
 
 
 def incompatible_changes(upgrade: Upgrade, used_columns: Mapping[str, Collection[str]] | None) -> Iterator[Finding]:
