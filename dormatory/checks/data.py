@@ -9,7 +9,7 @@ from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import finding_on_extreme_rows
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
-from dormatory.recording.model import LossKind
+from dormatory.recording.loss import LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Loss, Recording, Step
+    from dormatory.recording.loss import Loss
+    from dormatory.recording.model import Recording, Step
 
 _LOSSY = 'lossy = "guest.name is cut to 50 characters"  # at the top of the revision, where it cannot be otherwise'
 

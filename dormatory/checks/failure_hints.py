@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.errors import RevisionFailedError
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 
 if TYPE_CHECKING:
-    from dormatory.recording.model import Failure
+    from dormatory.recording.leg import Failure
 
 _NAME = r"""["'`]?(?P<name>[\w.$]+)["'`]?"""
 _OBJECT = rf"(?:relation|table|index|view|constraint) {_NAME}"

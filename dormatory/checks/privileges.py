@@ -10,7 +10,7 @@ from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.finding import Severity
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 from dormatory.sql.operations import OperationKind, parse_operations
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Recording, Statement, Step
+    from dormatory.recording.leg import Statement
+    from dormatory.recording.model import Recording, Step
     from dormatory.sql.dialect import Dialect
 
 NEEDS_SUPERUSER = Rule(

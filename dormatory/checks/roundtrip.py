@@ -14,7 +14,8 @@ from dormatory.checks.row_failures import row_failure_finding
 from dormatory.checks.rule import Rule
 from dormatory.checks.traces import is_explained_by_trace, trace_findings
 from dormatory.errors import MissingDowngradeError
-from dormatory.recording.model import Direction, RouteKind, RowKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import RouteKind, RowKind
 from dormatory.schema.changes import ColumnsReordered
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Failure, Recording, Route, Step
+    from dormatory.recording.leg import Failure
+    from dormatory.recording.model import Recording, Route, Step
 
 UPGRADE_FAILS = Rule(
     "upgrade-fails",

@@ -9,7 +9,8 @@ from dormatory.checks.finding import Severity
 from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.rule import Rule
 from dormatory.errors.failure_origin import FailureOrigin
-from dormatory.recording.model import Direction, RowKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import RowKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from dormatory.checks.drift import COLUMN_ORDER
 from dormatory.checks.finding import Severity
 from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.rule import Rule
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 from dormatory.schema.changes import ColumnAdded, ColumnRemoved, ColumnsReordered, ObjectAdded, ObjectRemoved, PartAdded
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Enum, Extension, Index, Sequence, Table
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from dormatory.checks.finding import Finding
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Leg, Step
+    from dormatory.recording.leg import Leg
+    from dormatory.recording.model import Step
     from dormatory.schema.changes import Change
 
 TRACE = Rule(

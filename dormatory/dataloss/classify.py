@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dormatory.dataloss.values import JsonValue, as_number, as_text, canonical_form
-from dormatory.recording.model import LossKind
+from dormatory.recording.loss import LossKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

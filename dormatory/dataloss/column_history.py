@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.dataloss.moved_values import MoveTargets
 from dormatory.dataloss.values import canonical_form, example_of, is_same_json, is_same_value
-from dormatory.recording.model import Loss, LossKind
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
 from dormatory.sql.types import portable_type
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.timeline import TableTransition
     from dormatory.dataloss.values import CellValue
-    from dormatory.recording.model import Direction
+    from dormatory.recording.leg import Direction
     from dormatory.sql.dataflow import Origin
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_by_name
-from dormatory.recording.model import Loss, LossKind
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.dataloss.new_constraints import parent_keys
 from dormatory.dataloss.values import canonical_form
-from dormatory.recording.model import Loss, LossKind
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from dormatory.dataloss.duplicated_rows import detect_duplicated_rows
 from dormatory.dataloss.lost_rows import detect_lost_rows
 from dormatory.dataloss.lost_values import detect_lost_values
 from dormatory.dataloss.timeline import Timeline
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.dataloss.model import RoundTrip
-    from dormatory.recording.model import Loss
+    from dormatory.recording.loss import Loss
 
 
 def detect_losses(round_trip: RoundTrip) -> tuple[Loss, ...]:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from dormatory.dataloss.classify import loss_kind
 from dormatory.dataloss.renames import likely_column_rename
-from dormatory.recording.model import Direction, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.dataloss.column_history import Cell, ColumnHistory
-    from dormatory.recording.model import Loss
+    from dormatory.recording.loss import Loss
 
 _MAX_NAMED_TARGETS = 3  # columns; a statement may read a value into more, most of them by chance
 

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dormatory.dataloss.matching import canonical_column, key_columns, projected_rows, projection
-from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:

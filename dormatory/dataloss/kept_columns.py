@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from dormatory.dataloss.classify import is_at_dst_change, loss_kind
 from dormatory.dataloss.matching import projection
 from dormatory.dataloss.values import as_number, canonical_form
-from dormatory.recording.model import Direction, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import LossKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Sequence
 
     from dormatory.dataloss.column_history import Cell, ColumnHistory
-    from dormatory.recording.model import Loss
+    from dormatory.recording.loss import Loss
     from dormatory.sql.dataflow import Origin
 
 _LOST_AT_ONCE = frozenset({LossKind.TRUNCATED, LossKind.REENCODED, LossKind.VALUES_LOST})

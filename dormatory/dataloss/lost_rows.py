@@ -9,7 +9,8 @@ from dormatory.dataloss import values
 from dormatory.dataloss.matching import key_columns, projected_rows, projection
 from dormatory.dataloss.partitions import dropped_partition, rows_of_detached_partitions
 from dormatory.dataloss.renames import likely_table_rename
-from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:

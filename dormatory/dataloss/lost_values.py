@@ -11,7 +11,8 @@ from dormatory.dataloss.kept_columns import kept_column_losses
 from dormatory.dataloss.matching import key_columns
 from dormatory.dataloss.misplaced_values import detect_misplaced_values
 from dormatory.dataloss.values import canonical_form, example_of, is_same_value
-from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:

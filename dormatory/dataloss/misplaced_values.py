@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.recording.model import Loss, LossKind
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
 
 if TYPE_CHECKING:

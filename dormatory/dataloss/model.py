@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dormatory.dataloss.contents import Contents
-    from dormatory.recording.model import Statement
+    from dormatory.recording.leg import Statement
     from dormatory.schema.snapshot import Snapshot, TableId
     from dormatory.sql.dialect import Dialect
 

@@ -18,7 +18,7 @@ from dormatory.dataloss.matching import (
 )
 from dormatory.dataloss.model import DatabaseState
 from dormatory.dataloss.new_constraints import NewConstraints
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 from dormatory.sql.dataflow import read_dataflow
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dormatory.sql.masking import without_sql_secrets, without_values
 
 if TYPE_CHECKING:
-    from dormatory.recording.model import Statement
+    from dormatory.recording.leg import Statement
     from dormatory.schema.snapshot import Snapshot, Table, View
     from dormatory.sql.dialect import Dialect
 

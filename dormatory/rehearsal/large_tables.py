@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
 from dormatory.dataloss.contents import has_own_rows
-from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.rehearsal.row_counts import count_rows
 from dormatory.schema.describe import object_name
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dormatory.backends.replica import ReplicaInfo
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Direction, Recording
+    from dormatory.recording.leg import Direction
+    from dormatory.recording.model import Recording
     from dormatory.recording.offending_rows import OffendingRows
     from dormatory.rehearsal.forecast import Forecast
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.parts import ProbeAttempt
     from dormatory.backends.url import Target
-    from dormatory.recording.model import Direction
+    from dormatory.recording.leg import Direction
 
 _PAUSE_SECONDS = 0.002
 _THREAD_TIMEOUT_SECONDS = 5.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dormatory.errors.location import NOWHERE
-from dormatory.recording.model import Failure
+from dormatory.recording.leg import Failure
 from dormatory.sql.masking import without_row_values
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DatabaseFailedError, RevisionNotInCheckoutError
 from dormatory.project.history import History
-from dormatory.recording.model import Direction, Recording, Route, RouteKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import Recording, Route, RouteKind
 from dormatory.rehearsal.forecast import Measurement, forecast
 from dormatory.rehearsal.model import Rehearsal, RevisionObservations
 from dormatory.rehearsal.row_counts import largest_table_rows

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DanglingRowsError, MissingDowngradeError
 from dormatory.errors.location import Location
+from dormatory.recording.leg import Direction, Failure, Leg
+from dormatory.recording.loss import LossKind
 from dormatory.recording.masking import mask_statements
-from dormatory.recording.model import Direction, Failure, Leg, LossKind, Step
+from dormatory.recording.model import Step
 from dormatory.rehearsal.large_tables import large_table_losses
 from dormatory.rehearsal.offending_rows import dangling_rows, find_offending_rows
 from dormatory.rehearsal.row_counts import written_rows
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from dormatory.backends.parts import WriteCounters
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Loss
+    from dormatory.recording.loss import Loss
     from dormatory.recording.offending_rows import OffendingRows
     from dormatory.rehearsal.model import Wait, WrittenRows
     from dormatory.rehearsal.offending_rows import FailedStatement

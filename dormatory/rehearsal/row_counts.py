@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.parts import WriteCounters
     from dormatory.backends.url import Target
-    from dormatory.recording.model import Statement
+    from dormatory.recording.leg import Statement
     from dormatory.schema.snapshot import Snapshot, Table, TableId
     from dormatory.sql.dialect import Dialect
     from dormatory.sql.lexer import Token

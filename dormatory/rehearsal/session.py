@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Direction, Failure, Leg
+    from dormatory.recording.leg import Direction, Failure, Leg
     from dormatory.rehearsal.model import Wait
 
 _WEAKEST_BLOCKING_RANK = LOCK_MODES.index("ROW EXCLUSIVE")  # weaker locks let readers and writers work

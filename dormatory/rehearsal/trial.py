@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 from dormatory.rehearsal.forecast import Measurement
 from dormatory.rehearsal.offending_rows import record_failed_statement
 from dormatory.rehearsal.round_trip import CloneRoundTrip
@@ -19,7 +19,8 @@ from dormatory.replay.session import ReplaySession
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Failure, Route, Step
+    from dormatory.recording.leg import Failure
+    from dormatory.recording.model import Route, Step
     from dormatory.recording.offending_rows import OffendingRows
     from dormatory.rehearsal.model import Wait, WrittenRows
     from dormatory.schema.snapshot import Snapshot, TableId

@@ -7,12 +7,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dormatory.errors import MissingDowngradeError
-from dormatory.recording.model import Direction, RowFailure, RowKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import RowFailure, RowKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dormatory.recording.model import Failure, Leg, Loss, Step
+    from dormatory.recording.leg import Failure, Leg
+    from dormatory.recording.loss import Loss
+    from dormatory.recording.model import Step
     from dormatory.recording.offending_rows import OffendingRows
 
 _MAX_EXCLUSIONS = 3  # a revision that fails on more kinds of rows is played on empty tables

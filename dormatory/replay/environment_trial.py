@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dormatory.recording.model import Direction, EnvironmentDependence
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import EnvironmentDependence
 from dormatory.replay.other_environment import OTHER_TIME_ZONE, moves_values, other_environment
 from dormatory.schema.diff import diff
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.values import CellValue
-    from dormatory.recording.model import Statement
+    from dormatory.recording.leg import Statement
     from dormatory.replay.row_tracker import RowTracker
     from dormatory.replay.session import ReplaySession
     from dormatory.schema.changes import Change

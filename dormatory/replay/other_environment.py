@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
 
-    from dormatory.recording.model import Statement
+    from dormatory.recording.leg import Statement
 
 OTHER_TIME_ZONE = "Pacific/Chatham"  # more than half a day from UTC, and by three quarters of an hour
 _VARIABLES = {

@@ -10,7 +10,7 @@ from dormatory.dataloss.affected_tables import altered_tables, differing_tables,
 from dormatory.dataloss.contents import DEFAULT_ROW_LIMIT, Contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 from dormatory.schema.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from dormatory.dataloss.contents import TableContents
-    from dormatory.recording.model import Loss, Statement
+    from dormatory.recording.leg import Statement
+    from dormatory.recording.loss import Loss
     from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.dialect import Dialect
 

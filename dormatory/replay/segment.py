@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Failure, Step
+    from dormatory.recording.leg import Failure
+    from dormatory.recording.model import Step
     from dormatory.replay.attempt import Attempt
     from dormatory.replay.run import RunResult
     from dormatory.replay.seed_rows import SeedRows

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DanglingRowsError, DormatoryError, MissingUpgradeError, SwallowedErrorError
 from dormatory.errors.location import Location
-from dormatory.recording.model import Direction, Failure
+from dormatory.recording.leg import Direction, Failure
 from dormatory.replay.offending_rows import offending_rows_of
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.explain import explain_error
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Statement, TransactionEnd
+    from dormatory.recording.leg import Statement, TransactionEnd
     from dormatory.recording.offending_rows import OffendingRows
     from dormatory.schema.snapshot import Snapshot, TableId
 

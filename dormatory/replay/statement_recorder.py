@@ -13,7 +13,7 @@ from sqlalchemy import event
 from dormatory.backends.registry import backend_by_name
 from dormatory.backends.tracer import NO_EFFECTS
 from dormatory.errors.location import Location
-from dormatory.recording.model import Lock, Statement, TransactionEnd
+from dormatory.recording.leg import Lock, Statement, TransactionEnd
 from dormatory.replay.offending_rows import StatementFailure, query_offending_rows
 from dormatory.sql.masking import without_row_values
 

@@ -10,8 +10,10 @@ from dormatory.backends.registry import dialect_by_name
 from dormatory.errors import MissingDowngradeError
 from dormatory.errors.failure_origin import FailureOrigin
 from dormatory.errors.location import Location
+from dormatory.recording.leg import Direction, Failure, Leg
+from dormatory.recording.loss import LossKind
 from dormatory.recording.masking import mask_secrets
-from dormatory.recording.model import Direction, Failure, Leg, LossKind, Step
+from dormatory.recording.model import Step
 from dormatory.replay.attempt import FIRST_ATTEMPT
 from dormatory.replay.environment_trial import EnvironmentTrial
 from dormatory.replay.offending_rows import delete_offending_rows

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-    from dormatory.recording.model import Failure
+    from dormatory.recording.leg import Failure
     from dormatory.replay.seed_rows import SeedRows
 
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.checks.finding import Finding
-    from dormatory.recording.model import Leg, Recording, Step
+    from dormatory.recording.leg import Leg
+    from dormatory.recording.model import Recording, Step
 
 
 def failed_step_lines(findings: Sequence[Finding], recordings: Sequence[Recording]) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_by_name
-from dormatory.recording.model import Direction, RouteKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import RouteKind
 from dormatory.report.sanitize import sanitize_line
 from dormatory.sql.names import BATCH_TABLE_PREFIX
 from dormatory.system.text import quantity
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dormatory.backends.replica import ReplicaInfo
-    from dormatory.recording.model import Leg, Step
+    from dormatory.recording.leg import Leg
+    from dormatory.recording.model import Step
     from dormatory.recording.offending_rows import OffendingRows
     from dormatory.rehearsal.forecast import Forecast
     from dormatory.rehearsal.model import Rehearsal, RevisionObservations, Wait, WrittenRows

@@ -25,22 +25,17 @@ from dormatory.errors.failure_origin import FailureOrigin
 from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.project.script import Revision
+from dormatory.recording.leg import Direction, Failure, Leg, Lock, Statement
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.recording.model import (
     ChangesByHand,
     Comparison,
-    Direction,
     EnvironmentDependence,
-    Failure,
-    Leg,
-    Lock,
-    Loss,
-    LossKind,
     Recording,
     Route,
     RouteKind,
     RowFailure,
     RowKind,
-    Statement,
     Step,
     UnimportedModels,
 )

@@ -9,7 +9,8 @@ import pytest
 
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.finding import Severity
-from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.snapshot import Column, Snapshot, Table
 from tests.checks.replay_examples import SECOND, recorded_history, step
 

@@ -6,7 +6,7 @@ import pytest
 
 from dormatory.checks.failure_hints import failure_hint
 from dormatory.errors import RevisionFailedError
-from dormatory.recording.model import Direction, Failure
+from dormatory.recording.leg import Direction, Failure
 
 UP, DOWN, AGAIN = Direction
 

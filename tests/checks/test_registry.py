@@ -11,7 +11,7 @@ import pytest
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import FAMILIES, RULES, RULES_REPLACED_IN_SQUAWK, collect_rules
 from dormatory.checks.rule import Rule, current_rule_id
-from dormatory.recording.model import LossKind
+from dormatory.recording.loss import LossKind
 from dormatory.report import rules_manual
 from dormatory.report.explain import rule_explanation
 from dormatory.report.manual_url import MANUAL_FILE

@@ -14,7 +14,8 @@ from dormatory.checks.source import ApplicationModules, check_source
 from dormatory.project.project import Project
 from dormatory.project.revision_files import read_scripts
 from dormatory.project.script import Script
-from dormatory.recording.model import Direction, Leg, Recording, Statement, Step
+from dormatory.recording.leg import Direction, Leg, Statement
+from dormatory.recording.model import Recording, Step
 from dormatory.schema.snapshot import Snapshot
 
 if TYPE_CHECKING:

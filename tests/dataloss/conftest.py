@@ -12,7 +12,8 @@ from dormatory.backends.registry import dialect_by_name
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
-from dormatory.recording.model import Direction, LossKind, Statement
+from dormatory.recording.leg import Direction, Statement
+from dormatory.recording.loss import LossKind
 from tests.scratch import BACKENDS, scratch_connection
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.dataloss.detect import detect_losses
-from dormatory.recording.model import Direction, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import LossKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dormatory.recording.model import Loss
+    from dormatory.recording.loss import Loss
     from tests.dataloss.conftest import RevisionDatabase
 
 KIND = "CREATE TABLE kind (id serial PRIMARY KEY, word text)"

@@ -9,7 +9,8 @@ import pytest
 from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import RoundTrip
-from dormatory.recording.model import Direction, Loss, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import Loss, LossKind
 
 if TYPE_CHECKING:
     from tests.dataloss.conftest import RevisionDatabase

@@ -9,7 +9,8 @@ import pytest
 from dormatory.backends.postgresql.dialect import DIALECT as POSTGRESQL
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import RoundTrip
-from dormatory.recording.model import Direction, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import LossKind
 
 if TYPE_CHECKING:
     from tests.dataloss.conftest import RevisionDatabase

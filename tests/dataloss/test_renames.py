@@ -8,10 +8,11 @@ import pytest
 
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.renames import is_similar_name
-from dormatory.recording.model import Direction, LossKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import LossKind
 
 if TYPE_CHECKING:
-    from dormatory.recording.model import Loss
+    from dormatory.recording.loss import Loss
     from tests.dataloss.conftest import RevisionDatabase
 
 COLUMNS = "id integer PRIMARY KEY, mail varchar(80) NOT NULL, code integer, last integer, room_id integer"

@@ -9,7 +9,7 @@ import pytest
 from dormatory.backends.row_io import CellForm
 from dormatory.dataloss.classify import loss_kind
 from dormatory.dataloss.values import CellValue, cell_reader, display_form, example_of
-from dormatory.recording.model import LossKind
+from dormatory.recording.loss import LossKind
 
 
 @pytest.mark.parametrize(

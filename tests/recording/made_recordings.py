@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dormatory.recording.model import Direction, Leg, Recording, Statement, Step
+from dormatory.recording.leg import Direction, Leg, Statement
+from dormatory.recording.model import Recording, Step
 from dormatory.schema.changes import ColumnAdded
 from dormatory.schema.snapshot import Column, Constraint, Snapshot, Table
 

@@ -18,7 +18,8 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.errors import UnreadableRecordingError
 from dormatory.recording import json_codec
-from dormatory.recording.model import Leg, Recording, Statement, Step
+from dormatory.recording.leg import Leg, Statement
+from dormatory.recording.model import Recording, Step
 from dormatory.replay.replay import replay_history
 from dormatory.schema import changes, snapshot
 from dormatory.schema.changes import Change, ObjectAltered

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dormatory.backends.sqlite.dialect import DIALECT as SQLITE
+from dormatory.recording.leg import Statement
 from dormatory.recording.masking import mask_secrets, mask_statements
-from dormatory.recording.model import Statement
 from dormatory.schema.snapshot import Column, Snapshot, Table
 
 

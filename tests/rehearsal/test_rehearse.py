@@ -27,7 +27,7 @@ from dormatory.errors import (
 )
 from dormatory.project.history import History
 from dormatory.recording import json_codec
-from dormatory.recording.model import Direction, Recording
+from dormatory.recording.leg import Direction
 from dormatory.rehearsal.rehearse import RehearsalRequest, rehearse
 from dormatory.runtime import scratch
 from tests.scratch import BACKENDS, scratch_maker
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dormatory.backends.replica import ReplicaSource
     from dormatory.backends.url import Target
     from dormatory.checks.outcome import Outcome
+    from dormatory.recording.model import Recording
     from dormatory.rehearsal.model import Rehearsal
     from tests.conftest import Inv, SmallProject
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dormatory.recording.model import Direction, Recording
+    from dormatory.recording.leg import Direction
+    from dormatory.recording.model import Recording
 
 
 def unclean_legs(recording: Recording) -> list[tuple[str, Direction]]:

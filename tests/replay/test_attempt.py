@@ -8,7 +8,9 @@ import pytest
 
 from dormatory.errors import MissingDowngradeError, RevisionFailedError
 from dormatory.errors.location import Location
-from dormatory.recording.model import Direction, Failure, Leg, Loss, LossKind, RowFailure, RowKind, Step
+from dormatory.recording.leg import Direction, Failure, Leg
+from dormatory.recording.loss import Loss, LossKind
+from dormatory.recording.model import RowFailure, RowKind, Step
 from dormatory.recording.offending_rows import OffendingRows
 from dormatory.replay.attempt import FIRST_ATTEMPT, Attempt, merge_attempts, next_attempt
 from dormatory.schema.changes import ObjectAdded

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.recording import json_codec
-from dormatory.recording.model import Direction, Recording, RouteKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import Recording, RouteKind
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
 from tests.replay.recordings import unclean_legs
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
-    from dormatory.recording.model import Route, Statement
+    from dormatory.recording.leg import Statement
+    from dormatory.recording.model import Route
     from tests.conftest import SmallProject
 
 

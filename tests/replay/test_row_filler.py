@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from dormatory.recording.model import Direction, LossKind, RowKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.loss import LossKind
+from dormatory.recording.model import RowKind
 from dormatory.replay.replay import replay_history
 from dormatory.replay.row_tracker import RowTracker
 from dormatory.replay.session import ReplaySession
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import RevisionStep
 
     from dormatory.backends.parts import ScratchMaker
-    from dormatory.recording.model import Failure, Recording, Step
+    from dormatory.recording.leg import Failure
+    from dormatory.recording.model import Recording, Step
     from dormatory.schema.snapshot import Snapshot
     from tests.conftest import SmallProject
 

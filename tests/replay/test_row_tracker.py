@@ -11,7 +11,7 @@ from dormatory.backends.registry import dialect_by_name
 from dormatory.dataloss import contents
 from dormatory.dataloss.detect import detect_losses
 from dormatory.dataloss.model import DatabaseState, RoundTrip
-from dormatory.recording.model import Direction, Statement
+from dormatory.recording.leg import Direction, Statement
 from dormatory.replay.row_filler import RowFiller
 from dormatory.replay.row_tracker import RowTracker
 from tests.scratch import BACKENDS, scratch_connection
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from dormatory.dataloss.contents import Contents
-    from dormatory.recording.model import Loss
+    from dormatory.recording.loss import Loss
     from dormatory.schema.snapshot import Snapshot
 
 OWNERS = "CREATE TABLE owners (id integer PRIMARY KEY, name varchar(40) NOT NULL)"

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.errors import EnvironmentFailedError
-from dormatory.recording.model import Direction, RouteKind
+from dormatory.recording.leg import Direction
+from dormatory.recording.model import RouteKind
 from dormatory.replay import replay
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch

@@ -16,7 +16,7 @@ from tests.scratch import BACKENDS, scratch_maker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dormatory.recording.model import Statement
+    from dormatory.recording.leg import Statement
     from tests.conftest import SmallProject
 
 UPGRADE = """

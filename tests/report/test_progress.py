@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.recording.model import Direction, Leg, Step
+from dormatory.recording.leg import Direction, Leg
+from dormatory.recording.model import Step
 from dormatory.report.progress import show_progress
 from dormatory.runtime.progress import (
     Move,

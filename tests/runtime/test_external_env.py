@@ -18,7 +18,7 @@ from dormatory.checks.finding import Severity
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.errors import BaselineFailedError, EnvironmentFailedError, InvalidSettingError, TransactionEndedError
 from dormatory.project.project import Project
-from dormatory.recording.model import Direction
+from dormatory.recording.leg import Direction
 from dormatory.replay import remaining_routes, schedule
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch

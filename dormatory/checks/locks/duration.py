@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.finding import Finding
     from dormatory.checks.locks.upgrade import ExecutedStatement, Upgrade
-    from dormatory.recording.model import Lock
+    from dormatory.recording.leg import Lock
 
 _QUEUEING = frozenset({ACCESS_EXCLUSIVE, "SHARE ROW EXCLUSIVE"})
 _SET_LOCK_TIMEOUT = "op.execute(\"SET LOCAL lock_timeout = '5s'\")"

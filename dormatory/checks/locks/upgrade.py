@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import dialect_by_name
 from dormatory.errors.location import Location
-from dormatory.recording.model import Direction, Lock
+from dormatory.recording.leg import Direction, Lock
 from dormatory.sql.lexer import tokenize
 from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import Operation, OperationKind, parse_operations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from dormatory.checks.rule import Rule
     from dormatory.project.history import History
     from dormatory.project.script import Revision
-    from dormatory.recording.model import Leg, Recording, Statement, Step
+    from dormatory.recording.leg import Leg, Statement
+    from dormatory.recording.model import Recording, Step
     from dormatory.schema.snapshot import Enum, Function, Sequence, Snapshot, Table, View
     from dormatory.sql.dialect import Dialect
 

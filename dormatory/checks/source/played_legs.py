@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from dormatory.checks.source.call_sites import CallSite
     from dormatory.checks.source.revision import RevisionSource
-    from dormatory.recording.model import Leg, Recording, Statement
+    from dormatory.recording.leg import Leg, Statement
+    from dormatory.recording.model import Recording
 
 
 @dataclass(frozen=True, slots=True)

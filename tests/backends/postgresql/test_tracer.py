@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.url import Target
-    from dormatory.recording.model import Statement
+    from dormatory.recording.leg import Statement
     from tests.conftest import SmallProject
 
 TABLES = """
