@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.errors import ProgramFailedError
-from dormatory.project.script import revision_with
+from dormatory.project.script import DECLARED_NAMES, revision_with
 from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ _READER_PROGRAM = Path(__file__).with_name("revision_reader.py")
 
 def import_revisions(project: Project, scripts: Sequence[Script]) -> Mapping[Path, Revision]:
     """Return the revisions of files by their paths; a file that cannot be imported, or assigns none, is left out."""
-    command = [sys.executable, "-P", str(_READER_PROGRAM), str(project.ini), *(str(item.path) for item in scripts)]
+    files = [str(item.path) for item in scripts]
+    command = [sys.executable, "-P", str(_READER_PROGRAM), str(project.ini), ",".join(DECLARED_NAMES), *files]
     try:
         output = run_program(command, env=os.environ, cwd=project.root).stdout
     except ProgramFailedError:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from dormatory.errors.location import Location
 
 _ALEMBIC_NAMES = ("down_revision", "depends_on", "branch_labels")
+_REASON_NAMES = ("irreversible", "lossy", "assumes")
+DECLARED_NAMES = ("revision", *_ALEMBIC_NAMES, *_REASON_NAMES)
+"""The names whose values a file declares to Alembic and to this workflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +127,7 @@ def revision_with(path: Path, tree: ast.Module, values: Mapping[str, object]) ->
         title=description.partition("\n")[0].strip(),
         description=description,
         path=path,
-        irreversible=_reason(values.get("irreversible")),
-        lossy=_reason(values.get("lossy")),
-        assumes=_reason(values.get("assumes")),
+        **{name: _reason(values.get(name)) for name in _REASON_NAMES},
         downgrade_line=function_line(tree, "downgrade"),
     )
 

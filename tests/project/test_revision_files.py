@@ -49,6 +49,14 @@ def test_a_revision_is_read_however_it_is_written(small_project: SmallProject, l
     assert (script.revision.id, script.revision.parents) == ("002", ("001",))
 
 
+def test_the_reasons_of_a_computed_revision_are_read_too(small_project: SmallProject) -> None:
+    file = small_project.write_revision("001")
+    file.write_text("revision = str('001')\ndown_revision = None\nlossy = 'a'\nassumes = 'b'\nirreversible = 'c'\n")
+    (script,) = read_scripts(small_project.project)
+    assert script.revision is not None
+    assert (script.revision.lossy, script.revision.assumes, script.revision.irreversible) == ("a", "b", "c")
+
+
 def test_a_computed_parent_never_passes_for_none(small_project: SmallProject) -> None:
     file = small_project.write_revision("001")
     file.write_text("revision = '001'\ndown_revision = missing()\n")
