@@ -116,7 +116,7 @@ def _differing_columns(before: Rows, after: Rows) -> Iterator[tuple[TableId, str
             continue
         for column in one.columns:
             old, new = _values(one, column), _values(other, column)
-            if Counter(old) != Counter(new) and not all(map(_is_today, old + new)):
+            if Counter(old) != Counter(new) and not _are_of_today(old + new):
                 yield id_, column
 
 
@@ -125,8 +125,8 @@ def _values(table: TableContents, column: str) -> list[CellValue]:
     return [] if place is None else [row[place] for row in table.rows]
 
 
-def _is_today(value: object) -> bool:
-    """Return whether a value is a date or a time of these days, somewhere: what a revision writes as its own time."""
+def _are_of_today(values: Iterable[CellValue]) -> bool:
+    """Return whether values are dates or times of these days, somewhere: what a revision writes as its own time."""
     today = datetime.now(UTC).date()
     days = {f"{today + timedelta(days=step)}" for step in (-1, 0, 1)}
-    return value is None or str(value)[:10] in days
+    return all(value is None or str(value)[:10] in days for value in values)

@@ -70,11 +70,9 @@ class StraightDatabase:
         def steps() -> Iterator[RevisionStep]:
             for revision in revisions:
                 yield from session.plain_steps((revision,))
-                if self._fixtures.has_rows(revision):
-                    with session.connection_between_steps() as connection:
-                        self._fixtures.add(connection, revision)
-            with session.connection_between_steps():
-                pass  # commits the entry of a last revision that has ended its own transaction
+                # This also commits the entry of a revision that has ended its own transaction.
+                with session.connection_between_steps() as connection:
+                    self._fixtures.add(connection, revision)
 
         with session.connect():
             failure = session.run(steps)

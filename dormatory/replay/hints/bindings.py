@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from dormatory.checks.source.resolver import NameResolver
 
+MAX_NAME_DEPTH = 8  # of names that stand for names
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:

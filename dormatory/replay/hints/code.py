@@ -31,6 +31,7 @@ _BEGINNINGS, _ENDS = frozenset({"startswith", "removeprefix"}), frozenset({"ends
 _LISTS = frozenset({"in_", "notin_", "not_in", "is_"})
 _REGEX_FUNCTIONS = frozenset({"re.match", "re.search", "re.fullmatch", "re.sub", "re.split", "re.findall"})
 _LIKE = frozenset({"like", "ilike", "notlike", "not_like"})
+_METHODS = _PARTS_OF_TEXT | _BEGINNINGS | _ENDS | _LISTS | _LIKE | {"get"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,8 @@ class _CodeReader:
 
     def _read_call(self, call: ast.Call) -> None:
         name = self._code.called_name(call)
-        arguments = [*call.args, *(word.value for word in call.keywords)]
-        known = [value for argument in arguments for value in self._literals.values(argument)]
         if isinstance(call.func, ast.Attribute):
-            self._read_method(call.func, call, known)
+            self._read_method(call.func, call)
         if name in _REGEX_FUNCTIONS:
             columns = {column for argument in call.args[1:] for column in self._columns.names(argument)}
             self._add_matching(columns, "~", self._literals.values(call.args[0]))
@@ -129,9 +128,13 @@ class _CodeReader:
         if call.args:
             self._read_parser(name, call)
 
-    def _read_method(self, method: ast.Attribute, call: ast.Call, known: list[HintValue]) -> None:
+    def _read_method(self, method: ast.Attribute, call: ast.Call) -> None:
         """Read a call of a method of a column, or of a mapping with a column as the key."""
+        if method.attr not in _METHODS:
+            return
         columns = self._columns.names(method.value)
+        arguments = [*call.args, *(word.value for word in call.keywords)]
+        known = [value for argument in arguments for value in self._literals.values(argument)]
         texts = [value for value in known if isinstance(value, str)]
         if method.attr in _PARTS_OF_TEXT:
             self._add(columns, [f"one{text}two" for text in texts[:1]], is_part=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from dormatory.replay.hints.bindings import MAX_NAME_DEPTH
 from dormatory.sql.clauses import clause_end, column_label, select_bodies
 from dormatory.sql.lexer import tokenize
 from dormatory.sql.nesting import split_at_commas
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from dormatory.replay.hints.bindings import Binding, CodeBindings
     from dormatory.sql.dialect import Dialect
 
-_MAX_DEPTH = 8  # of names that stand for names
 _NO_COLUMNS = frozenset({"c", "columns", "dialect", "connection", "metadata"})
 
 
@@ -39,7 +39,7 @@ class CodeColumns:
 
     def names(self, node: ast.expr, depth: int = 0) -> list[str]:  # noqa: PLR0911  # one for each kind of expression
         """Return the names of columns, in small letters; a name that is not known to be anything else may be one."""
-        if depth > _MAX_DEPTH:
+        if depth > MAX_NAME_DEPTH:
             return []
         match node:
             case ast.Attribute(value=value, attr=attr):

@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from dormatory.replay.hints.bindings import MAX_NAME_DEPTH
 from dormatory.replay.hints.json_samples import ANY_KEY, ELEMENT
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from dormatory.replay.hints.bindings import Binding, CodeBindings
     from dormatory.replay.hints.literals import CodeLiterals
     from dormatory.sql.value_hints import JSONPath
-
-_MAX_DEPTH = 8  # of names that stand for names
 
 
 class DocumentPaths:
@@ -47,7 +46,7 @@ class DocumentPaths:
         """Return where in the document that `root` parses an expression points, None if it points elsewhere."""
         if node is root:
             return ()
-        if depth > _MAX_DEPTH:
+        if depth > MAX_NAME_DEPTH:
             return None
         inner: ast.expr | None = None
         step: JSONPath = ()

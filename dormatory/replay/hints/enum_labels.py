@@ -31,7 +31,6 @@ def enum_labels(resolver: NameResolver, function: str, *, described_only: bool =
 class _EnumReader:
     def __init__(self, resolver: NameResolver, code: CodeBindings) -> None:
         self._resolver, self._code, self._literals = resolver, code, CodeLiterals(code)
-        self._classes = {node.name: node for node in resolver.nodes if isinstance(node, ast.ClassDef)}
 
     def read(self, *, described_only: bool) -> Iterator[tuple[tuple[str, str], tuple[str, ...] | None]]:
         calls = [node for node in self._code.nodes if isinstance(node, ast.Call)]
@@ -101,8 +100,8 @@ class _EnumReader:
         items = [it.value if isinstance(it, ast.Starred) else it for it in value.args]
         has_values = any(word.arg == "values_callable" for word in value.keywords)
         owner = getattr(items[0], "attr", getattr(items[0], "id", "")) if items else ""
-        if owner in self._classes:
-            return tuple(self._members(self._classes[owner], has_values=has_values))
+        if owner in self._code.classes:
+            return tuple(self._members(self._code.classes[owner], has_values=has_values))
         return tuple(str(it) for item in items for it in self._literals.values(item))
 
     def _members(self, enumeration: ast.ClassDef, *, has_values: bool) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from dormatory.checks.source.resolver import UNKNOWN_TEXT
+from dormatory.replay.hints.bindings import MAX_NAME_DEPTH
 from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from dormatory.replay.hints.bindings import Binding, CodeBindings
     from dormatory.sql.value_hints import HintValue
 
-_MAX_DEPTH = 8  # of names that stand for names
 _MAX_TEXTS = 12  # of one text with placeholders
 _PLACEHOLDER = re.compile(r"(?<![:\w]):(\w+)\b|%\((\w+)\)s")
 _COPIES = frozenset({"set", "frozenset", "tuple", "list", "sorted", "reversed", "literal"})
@@ -64,7 +64,7 @@ class CodeLiterals:
 
     def values(self, node: ast.expr, depth: int = 0) -> list[HintValue]:  # noqa: PLR0911  # one for each kind
         """Return the texts and numbers that an expression stands for or lists; the keys of a mapping."""
-        if depth > _MAX_DEPTH:
+        if depth > MAX_NAME_DEPTH:
             return []
         match node:
             case ast.Constant(value=str() | int() as value) if not isinstance(value, bool):
@@ -100,7 +100,7 @@ class CodeLiterals:
 
     def _elements(self, node: ast.expr, depth: int) -> Sequence[ast.expr]:
         """Return what a loop over an expression yields, as far as the code lists it."""
-        if depth > _MAX_DEPTH:
+        if depth > MAX_NAME_DEPTH:
             return []
         match node:
             case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
@@ -121,7 +121,7 @@ class CodeLiterals:
         return self._elements_by_name[name]
 
     def _mapping(self, node: ast.expr, depth: int) -> ast.Dict | None:
-        if isinstance(node, ast.Dict) or depth > _MAX_DEPTH:
+        if isinstance(node, ast.Dict) or depth > MAX_NAME_DEPTH:
             return node if isinstance(node, ast.Dict) else None
         values = [it.value for it in self._code.bindings_of(node.id)] if isinstance(node, ast.Name) else []
         return next((found for value in values if (found := self._mapping(value, depth + 1))), None)
