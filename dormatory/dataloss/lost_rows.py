@@ -85,7 +85,7 @@ def _lost_with_table(timeline: Timeline, name: TableId, transition: TableTransit
 
 def _dropped_partition(transition: TableTransition, lost: Collection[int], partition: Table) -> Loss:
     origin = transition.leg.dataflow.drops.get(partition.name.lower())
-    loss = _rows_deleted(transition, lost, Direction.UPGRADE, _Cause.of(origin) if origin else _Cause())
+    loss = _rows_deleted(transition, lost, Direction.UPGRADE, _Cause.of(origin))
     table = object_name(partition)
     return replace(loss, kind=LossKind.DROPPED, table=table, example="", remedy=f'lossy = "{table}"')
 
@@ -94,7 +94,7 @@ def _dropped_table(transition: TableTransition, lost: Collection[int]) -> Loss:
     """Return the loss of a table that was dropped with its rows, or that was renamed in this way, it seems."""
     table, origin = transition.table, transition.leg.dataflow.drops.get(transition.table.name.lower())
     rename = likely_table_rename(transition.leg, table)
-    loss = _rows_deleted(transition, lost, Direction.UPGRADE, _Cause.of(origin) if origin else _Cause())
+    loss = _rows_deleted(transition, lost, Direction.UPGRADE, _Cause.of(origin))
     if rename is None:
         return replace(loss, kind=LossKind.DROPPED, example="", remedy=f'lossy = "{loss.table}"')
     evidence = f"renamed to {rename.new_name}, it seems: it is dropped, and {rename.new_name} is created with"
@@ -121,7 +121,10 @@ def _filled_row_losses(transition: TableTransition, lost: Collection[int]) -> It
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """What has deleted rows, and whether a statement says so; `kept` is the key of which one row each is left."""
+    """What has deleted rows, and whether a statement says so.
+
+    `kept` is a key: of the rows with the same one, one is left.
+    """
 
     evidence: str = ""
     line: int = 0
@@ -129,9 +132,9 @@ class _Cause:
     kept: str = ""
 
     @classmethod
-    def of(cls, origin: Origin, evidence: str = "{}", *, is_stated: bool = False, kept: str = "") -> _Cause:
-        """Return a statement as the cause; braces in `evidence` stand for it."""
-        return cls(evidence.format(origin), origin.line, is_stated, kept)
+    def of(cls, origin: Origin | None, evidence: str = "", *, is_stated: bool = False, kept: str = "") -> _Cause:
+        """Return a statement as the cause, and as the evidence unless one is given; an unknown cause for None."""
+        return cls(evidence or str(origin), origin.line, is_stated, kept) if origin else cls()
 
 
 def _rows_deleted(transition: TableTransition, lost: Collection[int], direction: Direction, cause: _Cause) -> Loss:
@@ -157,14 +160,14 @@ def _cause(transition: TableTransition, lost: Sequence[int], direction: Directio
     if kept := next(filter(None, shared_keys), ""):
         origin = deletion or _insert_statement(transition)
         evidence = f"of those with the same {kept} one is left"
-        return _Cause.of(origin, f"{evidence}; {{}}", kept=kept) if origin else _Cause(evidence, kept=kept)
+        return _Cause.of(origin, f"{evidence}; {origin}", kept=kept) if origin else _Cause(evidence, kept=kept)
     if deletion and constraints and all(constraints.shared_key(it, even_if_none_kept=True) for it in lost):
-        return _Cause.of(deletion, "{} has kept none of those that were alike")
+        return _Cause.of(deletion, f"{deletion} has kept none of those that were alike")
     if deletion:
         return _Cause.of(deletion, is_stated=True)
     # Rows that refer to rows which the upgrade itself inserted must be deleted with them; older rows need not.
     if parent_deletion := _parent_deletion(transition, lost):
-        return _Cause.of(parent_deletion, "follows {}", is_stated=direction is not Direction.UPGRADE)
+        return _Cause.of(parent_deletion, f"follows {parent_deletion}", is_stated=direction is not Direction.UPGRADE)
     return _drop_cause(transition)
 
 
@@ -192,9 +195,9 @@ def _drop_cause(transition: TableTransition) -> _Cause:
     parents = [it.references.table for it in transition.table.constraints if it.references]
     for parent in parents:
         if parent != transition.table.name and (statement := drops.get(parent.lower())):
-            return _Cause.of(statement, f"{{}} deletes what refers to {parent}")
+            return _Cause.of(statement, f"{statement} deletes what refers to {parent}")
     origin = _insert_statement(transition) or drops.get(transition.table.name.lower())
-    return _Cause.of(origin) if origin else _Cause()
+    return _Cause.of(origin)
 
 
 def _insert_statement(transition: TableTransition) -> Origin | None:

@@ -311,6 +311,13 @@ class TestRows:
         assert (loss.kind, loss.count, loss.is_stated, loss.line) == (LossKind.ROWS_DELETED, 1, False, 1)
         assert loss.remedy == 'lossy = "all rows of people but one with the same email"'
 
+    def test_a_unique_key_may_have_braces(self, database: RevisionDatabase) -> None:
+        key = "replace(email, '{0}', '')"
+        keep = f"DELETE FROM people WHERE id NOT IN (SELECT min(id) FROM people GROUP BY {key})"
+        up = [keep, f"CREATE UNIQUE INDEX u ON people ({key})"]
+        (loss,) = detect_losses(database.round_trip([PEOPLE, self.TWINS], up, ["DROP INDEX u"]))
+        assert loss.evidence.endswith("one is left; DELETE in line 1")
+
     @pytest.mark.parametrize(
         "select",
         [
@@ -343,20 +350,24 @@ class TestRows:
         (loss,) = detect_losses(database.round_trip([PEOPLE, self.TWINS], up, ["DROP INDEX u"]))
         assert (loss.count, loss.is_stated) == (2, False)
 
-    def test_children_deleted_by_a_rebuild_of_their_parent_are_lost(self, sqlite: RevisionDatabase) -> None:
+    @pytest.mark.parametrize("owners", ["owners", "{owners}"])
+    def test_children_deleted_by_a_rebuild_of_their_parent_are_lost(
+        self, sqlite: RevisionDatabase, owners: str
+    ) -> None:
         driver = sqlite.connection.connection.dbapi_connection
         assert driver is not None
         driver.execute("PRAGMA foreign_keys = ON")  # in no transaction: in one it does nothing
         rebuild = [
             "CREATE TABLE tmp (id integer PRIMARY KEY, name varchar(80) NOT NULL)",
-            "INSERT INTO tmp (id, name) SELECT owners.id, owners.name FROM owners",
-            "DROP TABLE owners",
-            "ALTER TABLE tmp RENAME TO owners",
+            f'INSERT INTO tmp (id, name) SELECT o.id, o.name FROM "{owners}" AS o',
+            f'DROP TABLE "{owners}"',
+            f'ALTER TABLE tmp RENAME TO "{owners}"',
         ]
-        (loss,) = detect_losses(sqlite.round_trip(OWNERS_AND_PETS, rebuild, rebuild))
+        before = [statement.replace("owners", f'"{owners}"') for statement in OWNERS_AND_PETS]
+        (loss,) = detect_losses(sqlite.round_trip(before, rebuild, rebuild))
         assert str(loss) == (
             "3 of 3 rows of pets are gone after the upgrade "
-            "(such as id 1; DROP TABLE in line 3 deletes what refers to owners)"
+            f"(such as id 1; DROP TABLE in line 3 deletes what refers to {owners})"
         )
 
     def test_rows_that_a_rebuild_leaves_behind_are_lost(self, database: RevisionDatabase) -> None:
