@@ -105,7 +105,8 @@ def test_what_cannot_be_tried_in_a_transaction_is_known_from_its_text(
     write_revision(small_project, "001", block + execute_call("ALTER SYSTEM RESET work_mem"))
     write_revision(small_project, "002", block + execute_call("ALTER ROLE CURRENT_USER SUPERUSER"))
     write_revision(small_project, "003", block + execute_call("CREATE EXTENSION IF NOT EXISTS plpgsql"))
-    assert [each.revision for each in played_findings(small_project, postgres_server)] == ["001", "002"]
+    write_revision(small_project, "004", block + execute_call("/* of two\\nlines */ ALTER SYSTEM RESET work_mem"))
+    assert [each.revision for each in played_findings(small_project, postgres_server)] == ["001", "002", "004"]
 
 
 @pytest.mark.parametrize(

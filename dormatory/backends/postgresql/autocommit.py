@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.postgresql.relations import Relation, RelationSurvey
 
-LEADING_COMMENTS = r"(?>\s+|--[^\n]*\n|/\*.*?\*/)*+"
+LEADING_COMMENTS = r"(?>\s+|--[^\n]*\n|/\*(?s:.*?)\*/)*+"
 _CREATE = re.compile(LEADING_COMMENTS + r"CREATE\b", re.IGNORECASE | re.DOTALL)
 _CONCURRENTLY = re.compile(r"\bCONCURRENTLY\b", re.IGNORECASE)
 
