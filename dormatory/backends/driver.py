@@ -36,6 +36,11 @@ def fetch_rows(cursor: Any, query: str, *parameters: Any) -> Sequence[Any]:
     return rows
 
 
+def sql_state(error: BaseException | None) -> str:
+    """Return the SQLSTATE of a driver's error, "" if it has none; psycopg2 calls it pgcode."""
+    return str(getattr(error, "pgcode", None) or getattr(error, "sqlstate", None) or "")
+
+
 @contextlib.contextmanager
 def raw_connection(engine: Engine, explain: Callable[[BaseException], DormatoryError]) -> Iterator[Any]:
     """Open a connection of the driver, and close it at the end: what was not committed is rolled back.

@@ -47,12 +47,12 @@ class Checkpoint(Protocol):
     """
 
     def save(self) -> bool:
-        """Copy the database in place of the last copy, and return True; only return False while somebody uses it."""
+        """Copy the database in place of the last copy, and return True; return False only while somebody uses it."""
 
     def restore(self) -> bool:
         """Replace the database by the last copy, or by an empty one if there is none, and return True.
 
-        Only return False while somebody uses the database.
+        Return False only while somebody uses the database.
         """
 
     def discard(self) -> None:
@@ -143,7 +143,7 @@ class Counters(Protocol):
     def restore_counters(
         self, connection: Connection, tables: Collection[TableId], counters: Iterable[Counter]
     ) -> None:
-        """Set the counters of tables to these positions; one that is not given, to where it is when a table is new."""
+        """Set the counters of tables to these positions; one that is not given starts again."""
 
     def set_counter_code(self, counter: Counter, table: Table, column: str) -> str:
         """Return the line of a revision that sets a counter behind the highest key of a column."""

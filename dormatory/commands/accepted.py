@@ -9,6 +9,7 @@ from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.acceptance import CheckedScope, accepted_entries, check_acceptance, divide_findings
 from dormatory.checks.registry import RULES
 from dormatory.checks.rule import current_rule_id
+from dormatory.commands.evidence import REPLAY_FAMILIES, SCHEMA_FAMILIES
 from dormatory.project.accepted_file import accepted_path, read_accepted, write_accepted
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dormatory.project.accepted_file import AcceptedEntry
     from dormatory.project.project import Project
 
-_FAMILIES_WITH_EVIDENCE = frozenset({"roundtrip", "data", "locks", "drift", "parity", "dump"})
+_FAMILIES_WITH_EVIDENCE = REPLAY_FAMILIES | SCHEMA_FAMILIES | {"dump"}
 
 
 def apply_accepted_file(

@@ -35,7 +35,7 @@ from dormatory.checks.suppression import apply_suppressions
 from dormatory.commands import linters
 from dormatory.commands.accepted import apply_accepted_file, checked_scope
 from dormatory.commands.collect import collect_evidence
-from dormatory.commands.evidence import EvidenceRequest
+from dormatory.commands.evidence import REPLAY_FAMILIES, SCHEMA_FAMILIES, EvidenceRequest
 from dormatory.errors import BrokenHistoryError, EmptyHistoryError, UnknownFamilyError
 from dormatory.project.checksums import read_checksums
 from dormatory.project.graph import RevisionGraph
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Recording, Step
     from dormatory.runtime.progress import Progress
 
-_REPLAY_FAMILIES = frozenset({"roundtrip", "data", "locks"})
-_SCHEMA_FAMILIES = frozenset({"drift", "parity"})
 _REVISION_FAMILIES = frozenset({"integrity", "source", "roundtrip", "data", "locks", "sql"})  # limited by --since
 # What stops a replay also stops the upgrade to the head, and is reported once.
 _STOPPED_REPLAY_RULES = frozenset({"upgrade-fails", "one-run-differs"})
@@ -189,8 +187,8 @@ def _needed_evidence(
     history: History, request: CheckRequest, selected: Collection[str] | None
 ) -> EvidenceRequest | None:
     """Return what the families need, or None if they need no database."""
-    needs_schema = bool(_SCHEMA_FAMILIES & request.families)
-    needs_replay = bool(_REPLAY_FAMILIES & request.families) and (selected is None or bool(selected))
+    needs_schema = bool(SCHEMA_FAMILIES & request.families)
+    needs_replay = bool(REPLAY_FAMILIES & request.families) and (selected is None or bool(selected))
     needs_dump = "dump" in request.families
     if not (needs_schema or needs_dump or needs_replay):
         return None
@@ -205,19 +203,19 @@ def _evidence_findings(
     project: Project, files: Sequence[Script], history: History, evidence: Sequence[Evidence], request: CheckRequest
 ) -> Iterator[Finding]:
     """Run the checks that read evidence; the source rules are among them because recordings make them more exact."""
+    recordings = [item.recording for item in evidence if item.recording]
     if "source" in request.families:
         yield from check_source(
             files,
             ApplicationModules.of(project),
             backends=[name for name in project.settings.backends if name in request.backends],
             large_tables=project.settings.large_tables,
-            recordings=[item.recording for item in evidence if item.recording],
+            recordings=recordings,
         )
     for item in evidence:
         yield from _backend_findings(item, history, request.families)
         if item.recording and dialect_by_name(item.backend).has_lock_rules and "locks" in request.families:
             yield from _lock_findings(project, history, item.recording, request.base or request.since)
-    recordings = [item.recording for item in evidence if item.recording]
     if "roundtrip" in request.families and {it.backend for it in recordings} == {*project.settings.backends}:
         yield from check_assumptions(recordings, history)
     if "parity" in request.families:

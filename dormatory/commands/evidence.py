@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Comparison, Recording
 
 
+# The families of rules that need a replay, and those that need the schema at head.
+REPLAY_FAMILIES = frozenset({"roundtrip", "data", "locks"})
+SCHEMA_FAMILIES = frozenset({"drift", "parity"})
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceRequest:
     """What to collect; `revisions` are those that make a round trip, None for all; `history`, if it was read before."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dormatory.project.script import parse_source
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
@@ -117,7 +119,7 @@ def _upgrade_in_other_order(module: ModuleType) -> Any:
     if not file.is_file():
         return None
     transformer = _SetsAsCalls()
-    tree = transformer.visit(ast.parse(file.read_bytes(), filename=str(file)))
+    tree = transformer.visit(parse_source(file, file.read_bytes()))
     if not transformer.is_needed:
         return None
     names = {"__name__": module.__name__, "__file__": str(file), "set": _OtherSet, "frozenset": _OtherFrozenSet}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
+from dormatory.report.grouping import SEVERITY_RANKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 _MAX_IN_FULL = 20
 _MAX_OF_ONE_KIND = {Severity.ERROR: 3, Severity.WARNING: 1, Severity.NOTE: 1}
-_SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def fold_problems(found: Sequence[Problem]) -> FoldedProblems:
         kind, severity = _kind(problem), problem.finding.severity
         limit = _MAX_OF_ONE_KIND[severity]
         if times[kind] < (limit if total[kind] > limit + 1 else limit + 1):
-            ranks[position] = _SEVERITY_RANKS[severity], times[kind]
+            ranks[position] = SEVERITY_RANKS[severity], times[kind]
         times[kind] += 1
     chosen = set(sorted(ranks, key=ranks.__getitem__)[:_MAX_IN_FULL])
     groups: dict[tuple[str, Severity], list[Problem]] = {}

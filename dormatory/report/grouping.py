@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     _Entered = tuple[Finding, AcceptedEntry | None]  # a finding, and the entry that accepts it
 
-_SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+SEVERITY_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ def accepted_problems(outcome: Outcome, base: Path) -> tuple[Problem, ...]:
     return tuple(problem for problem in _all_problems(outcome, base) if problem.entry is not None)
 
 
+def accepted_count(outcome: Outcome) -> int:
+    """Return how many problems are accepted."""
+    return sum(group[0][1] is not None for group in _groups_across_backends(outcome))
+
+
 def _all_problems(outcome: Outcome, base: Path) -> Iterator[Problem]:
     """Yield all problems; that one of them is accepted does not change the fingerprints of the others."""
     relative = cache(partial(relative_path, base=base))
@@ -63,7 +68,7 @@ def _all_problems(outcome: Outcome, base: Path) -> Iterator[Problem]:
     def order(group: Sequence[_Entered]) -> tuple[int, int, str, int, int]:
         first = group[0][0]
         where, location = position.get(first.revision, len(position)) if first.revision else -1, first.location
-        return _SEVERITY_RANKS[first.severity], where, relative(location.path), location.line, location.column
+        return SEVERITY_RANKS[first.severity], where, relative(location.path), location.line, location.column
 
     seen: Counter[tuple[str, str, str]] = Counter()
     for group in sorted(_groups_across_backends(outcome), key=order):

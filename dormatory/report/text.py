@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.report.folding import FoldedProblems, fold_problems
-from dormatory.report.grouping import accepted_problems, counts_by_severity, problems
+from dormatory.report.grouping import accepted_count, counts_by_severity, problems
 from dormatory.report.sanitize import sanitize_line
 from dormatory.system.text import first_line, name_list, quantity, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
     from dormatory.report.grouping import Problem
@@ -51,7 +51,7 @@ def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
     """Return in one line how much was found, on which servers, what is hidden, and what was not looked at."""
     names = ", ".join(sanitize_line(server.name) for server in outcome.servers)
     where = f" on {names}" if names else ", no database was asked"
-    hidden = {"suppressed": outcome.suppressed, "accepted": len(accepted_problems(outcome, Path()))}
+    hidden = {"suppressed": outcome.suppressed, "accepted": accepted_count(outcome)}
     counts = ", ".join(f"{number} {word}" for word, number in hidden.items() if number)
     unchecked = Counter(noun for noun, _ in dict.fromkeys((item.noun, item.name) for item in outcome.unchecked))
     gaps = " and ".join(quantity(number, noun) for noun, number in unchecked.items())

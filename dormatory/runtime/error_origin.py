@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dormatory.backends.registry import backend_for
 from dormatory.errors.failure_origin import FailureOrigin
+from dormatory.project.script import parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,8 @@ _INSTALLED = ("site-packages", "dist-packages")
 def error_origin(error: BaseException, project: Project, target: Target | None) -> FailureOrigin:
     """Return what raised an error of a revision.
 
-    An exception that a revision raises because a statement failed is not a guard: the statement has failed. Neither is
-    one about NULL where a value is expected content that only generated rows have: the schema allows that NULL.
+    An exception that a revision raises because a statement failed is not a guard: the statement has failed. An error
+    about NULL where a value is expected counts as one of a statement: the schema allows that NULL.
     """
     if database_error := next((it for it in _chain(error) if isinstance(it, DBAPIError)), None):
         is_content = target is not None and backend_for(target).is_content_error(database_error.orig or database_error)
@@ -55,7 +56,7 @@ def _is_raised_by_project(error: BaseException, project: Project) -> bool:
     if all(any(part in _INSTALLED for part in parts) for parts in inside):  # a project may be installed itself
         return False
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = parse_source(file, file.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return False
     kinds = (ast.Raise, ast.Assert) if isinstance(error, AssertionError) else (ast.Raise,)

@@ -83,7 +83,7 @@ def _revision_error(
     error: BaseException, frame: traceback.FrameSummary, project: Project, target: Target | None
 ) -> DormatoryError:
     message = _first_line(error, target)
-    location = Location(frame.filename.removeprefix(f"{project.root}/"), frame.lineno or 0)
+    location = _place(frame, project)
     if frame.name == "<module>":
         return RevisionImportError(location, message)
     if isinstance(error, CommandError) and "--sql mode" in message:
@@ -119,12 +119,16 @@ def _revision_frame(error: BaseException, project: Project) -> traceback.FrameSu
     return next((frame for frame in reversed(frames) if frame.filename.startswith(homes)), None)
 
 
+def _place(frame: traceback.FrameSummary, project: Project) -> Location:
+    return Location(frame.filename.removeprefix(f"{project.root}/"), frame.lineno or 0)
+
+
 def _database_error(error: DBAPIError, target: Target, project: Project) -> DormatoryError:
     """Return what a database answered; if env.py opened the connection, it was perhaps not the target that answered."""
     file = None if project.has_our_environment else f"{project.script_location}/env.py"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     if error.statement is None and frames:
-        place = Location(frames[-1].filename.removeprefix(f"{project.root}/"), frames[-1].lineno or 0)
+        place = _place(frames[-1], project)
         return WrongDatabaseError(str(target), f"it connects elsewhere at {place}, {_first_line(error, target)}")
     return backend_for(target).explain(error, target)
 

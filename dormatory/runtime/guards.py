@@ -58,7 +58,7 @@ def refuse_overlapping_revisions(project: Project, heads: Sequence[str], target_
 
 
 def refuse_passed_revision(project: Project, to: str, heads: Sequence[str]) -> None:
-    """Raise WrongDirectionError if a database at `heads` has passed a revision, so that an upgrade to it is none."""
+    """Raise WrongDirectionError if a database at `heads` has passed a revision: an upgrade to it does nothing."""
     history = History.read(project)
     passed = _revision_named(history, to)
     if to == "base" or (passed and any(passed in history.ancestors(head) for head in heads)):
@@ -69,7 +69,7 @@ def refuse_unreached_revision(project: Project, to: str, heads: Sequence[str]) -
     """Raise WrongDirectionError if a database at `heads` has not reached a revision."""
     history = History.read(project)
     ahead = _revision_named(history, to)
-    if ahead and all(ahead != head and ahead not in history.ancestors(head) for head in heads):
+    if any(revision.id == ahead for revision in history.pending(heads)):
         raise WrongDirectionError("downgrade", to, heads)
 
 

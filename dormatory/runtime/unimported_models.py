@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData, Table
 
+from dormatory.project.script import parse_source
 from dormatory.recording.model import UnimportedModels
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _described_tables(file: Path, module_name: _ModuleName, metadatas: Sequence[
     if not any(word in source for word in (b"__tablename__", b"Table(", b"table=True", b"primary_key=True")):
         return
     try:
-        tree = ast.parse(source)
+        tree = parse_source(file, source)
     except (SyntaxError, ValueError):
         return
     names, classes = _imported_values(tree, module_name), dict[str, ast.ClassDef]()

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.base import Backend, DatabaseSummary
-from dormatory.backends.driver import open_cursor
+from dormatory.backends.driver import open_cursor, sql_state
 from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import SessionMonitor
 from dormatory.backends.postgresql.connection import postgresql_connection
@@ -127,7 +127,7 @@ class PostgreSQLBackend(Backend):
 
     def is_content_error(self, error: BaseException) -> bool:
         """Return whether a text is no JSON, no XML, no label of an enumeration, ..."""
-        code = str(getattr(getattr(error, "diag", error), "sqlstate", "") or "")
+        code = sql_state(error)
         is_plain = any(f"type {name}" in str(error) or f'type "{name}"' in str(error) for name in _PLAIN_TYPES)
         return code in _CONTENT_CODES or (code == _INVALID_TEXT_CODE and not is_plain)
 

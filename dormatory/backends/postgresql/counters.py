@@ -84,9 +84,9 @@ def restore_counters(
 
 def set_counter_code(counter: Counter, table: Table, column: str) -> str:
     """Return the statement that sets a sequence to the highest key of a column."""
-    sequence, pick = _short_name(counter.id).replace("'", "''"), "max" if counter.increment > 0 else "min"
+    sequence, pick = quote_literal(_short_name(counter.id)), "max" if counter.increment > 0 else "min"
     highest = f"SELECT {pick}({DIALECT.quote_identifier(column)}) FROM {_short_name(table.id)}"  # noqa: S608  # quoted
-    statement = f"SELECT setval('{sequence}', ({highest}))"  # quoted
+    statement = f"SELECT setval({sequence}, ({highest}))"  # quoted
     return f"op.execute({statement!r})"
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
+from dormatory.backends.driver import sql_state
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,8 +55,7 @@ class SessionLockTimeout:
         """Return whether an error means that a lock was not granted in time."""
         if not isinstance(error, DBAPIError):
             return False
-        code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
-        return bool(code == _LOCK_NOT_AVAILABLE)
+        return sql_state(error.orig) == _LOCK_NOT_AVAILABLE
 
     @property
     def blocker(self) -> Blocker | None:

@@ -97,9 +97,12 @@ class OwnerTrials:
         """
         if _ROW_SECURITY.search(sql):
             self._has_forced_row_security = None
+        may_be_refused = is_privileged(sql)
+        if not may_be_refused and self._has_forced_row_security is False:
+            return None  # most statements; the others are parsed
         kinds = {operation.kind for operation in parse_operations(sql, DIALECT)}
         is_write = OperationKind.WRITE in kinds and self._reads_row_security()
-        if not (is_write or (kinds & _TRIED_KINDS and is_privileged(sql))) or not self._owns_as_superuser():
+        if not (is_write or (may_be_refused and kinds & _TRIED_KINDS)) or not self._owns_as_superuser():
             return None
         if found := _NEVER_IN_TRANSACTION.match(sql):
             return OwnerTrial(f"permission denied to {' '.join(found['verb'].lower().split())}")
@@ -113,8 +116,7 @@ class OwnerTrials:
             self._execute(_BECOME_OWNER)
             rows = self._execute(sql, parameters)
         except Exception as error:  # noqa: BLE001  # of any driver; the statement itself follows and shows it
-            refused = getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
-            is_refusal = refused == _INSUFFICIENT_PRIVILEGE or is_write
+            is_refusal = driver.sql_state(error) == _INSUFFICIENT_PRIVILEGE or is_write
             return OwnerTrial(_first_line(error)) if is_refusal else None
         else:
             return OwnerTrial(rows=rows) if is_write else None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import errors, sql
 
 from dormatory.backends.postgresql.database_settings import copy_settings
-from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.backends.postgresql.server import postmaster, throwaway
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ class _DatabaseCheckpoint:
         self._target, self._copy = target, f"{target.database}_copy"
         self._template = "template0"
         self._settings: tuple[str, ...] = ()
-        self._roles: set[str] = set()
         with self._administration() as cursor:
             self._roles = _names(cursor, _ROLES)
 
@@ -81,10 +79,7 @@ class _DatabaseCheckpoint:
                 with contextlib.suppress(errors.DependentObjectsStillExist):
                     cursor.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
             self._create(cursor, name, template=self._template)
-        if self._settings:
-            with postgresql_driver_connection(self._target) as connection:
-                copy_settings(self._settings, connection, name)
-                connection.commit()
+            copy_settings(self._settings, cursor.connection, name)
         return True
 
     def discard(self) -> None:
@@ -99,9 +94,7 @@ class _DatabaseCheckpoint:
             yield connection.cursor()
 
     def _create(self, cursor: Any, name: str, *, template: str) -> None:
-        strategy = throwaway.copy_strategy(cursor.connection.server_version // 10000)
-        statement = f"CREATE DATABASE {{}} TEMPLATE {{}}{strategy}"
-        cursor.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(template)))
+        cursor.execute(throwaway.creation(name, template, cursor.connection.server_version // 10000))
 
     def _drop(self, cursor: Any, name: str) -> None:
         cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))

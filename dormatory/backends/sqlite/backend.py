@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.queries import DANGLING_ROWS_QUERY, LEFTOVER_TABLES_QUERY
-from dormatory.backends.sqlite.connection import is_existing_file, side_files, sqlite_connection
+from dormatory.backends.sqlite.connection import USER_TABLES_QUERY, is_existing_file, side_files, sqlite_connection
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.errors import (
     DanglingRowsError,
@@ -86,8 +86,7 @@ class SQLiteBackend(Backend):
             raise MissingDatabaseError(str(target))
         try:
             with contextlib.closing(sqlite_connection(target.path)) as connection:
-                query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-                tables = [name.replace('"', '""') for (name,) in connection.execute(query)]
+                tables = [name.replace('"', '""') for (name,) in connection.execute(USER_TABLES_QUERY)]
                 rows = sum(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables)  # noqa: S608  # quoted above
         except sqlite3.Error as error:
             raise self.explain(error, target) from error

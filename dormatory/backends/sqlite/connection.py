@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
 
+USER_TABLES_QUERY = r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
 _SIDE_FILE_SUFFIXES = ("-journal", "-wal", "-shm")
 
 

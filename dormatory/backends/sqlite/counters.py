@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.counter import Counter
 from dormatory.backends.driver import fetch_rows, open_cursor
+from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -44,8 +45,7 @@ def restore_counters(connection: Connection, tables: Collection[TableId], counte
 
 def set_counter_code(counter: Counter, table: Table, column: str) -> str:  # noqa: ARG001  # the position is known
     """Return the statement that sets a counter to the highest key that rows had."""
-    name = table.name.replace("'", "''")
-    statement = f"UPDATE sqlite_sequence SET seq = {counter.value} WHERE name = '{name}'"  # noqa: S608  # quoted
+    statement = f"UPDATE sqlite_sequence SET seq = {counter.value} WHERE name = {quote_literal(table.name)}"  # noqa: S608  # quoted
     return f"op.execute({statement!r})"
 
 

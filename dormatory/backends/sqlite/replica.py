@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 from contextlib import closing, contextmanager
 from time import perf_counter
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from dormatory.backends.replica import ReplicaInfo
 from dormatory.backends.sqlite import sampling
 from dormatory.backends.sqlite.connection import (
+    USER_TABLES_QUERY,
     disable_driver_transactions,
     is_existing_file,
     side_files,
@@ -19,7 +19,7 @@ from dormatory.backends.sqlite.connection import (
 )
 from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
-from dormatory.backends.sqlite.scratch import scratch_sqlite
+from dormatory.backends.sqlite.scratch import copy_file, scratch_sqlite
 from dormatory.errors import MissingDatabaseError, TargetModifiedError
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
 _PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is noticed
-_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
 @contextmanager
@@ -84,9 +83,7 @@ class SQLiteReplicaSource:
     def clone_replica(self, replica: Target) -> Iterator[Target]:
         """Copy the file itself, after its journal was emptied into it."""
         with scratch_sqlite() as clone:
-            with closing(sqlite_connection(replica.path, wait_seconds=_WAIT_SECONDS)) as connection:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            shutil.copyfile(replica.path, clone.path)
+            copy_file(replica.path, clone.path, wait_seconds=_WAIT_SECONDS)
             yield clone
 
     @contextmanager
@@ -163,6 +160,6 @@ def _checksum(path: Path) -> str:
 
 def _table_and_row_counts(path: Path) -> tuple[int, int]:
     with closing(sqlite_connection(path, wait_seconds=_WAIT_SECONDS)) as connection:
-        names = [DIALECT.quote_identifier(name) for (name,) in connection.execute(_TABLES)]
+        names = [DIALECT.quote_identifier(name) for (name,) in connection.execute(USER_TABLES_QUERY)]
         counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names]  # noqa: S608  # quoted
     return len(names), sum(counts)

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.row_io import CellForm, RowWriter, StoredRows
+from dormatory.backends.sqlite.connection import USER_TABLES_QUERY
 from dormatory.backends.sqlite.dialect import DIALECT
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _FAILED_CONSTRAINT = re.compile(r"constraint failed: (?!index )(.*)|in \w+ column (.*)", re.DOTALL)
 
-_TABLES = r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
 _TRIGGERS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) IN ({}) ORDER BY rowid"
 _GENERATED = (2, 3)  # `hidden` of PRAGMA table_xinfo
 
@@ -77,7 +77,7 @@ class SQLiteRowWriter(RowWriter):
     def stored_rows(self) -> dict[TableId, StoredRows]:
         """Return the rows of all tables that hold any."""
         found: dict[TableId, StoredRows] = {}
-        for (name,) in self._query(_TABLES):
+        for (name,) in self._query(USER_TABLES_QUERY):
             quoted = DIALECT.quote_identifier(name)
             with suppress(self.error):  # a virtual table whose module is missing
                 if self._query(f"SELECT 1 FROM {quoted} LIMIT 1"):  # noqa: S608  # quoted

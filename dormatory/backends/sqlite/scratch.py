@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from dormatory.backends.database_url import DatabaseURL
@@ -17,6 +16,7 @@ from dormatory.system.open_files import is_open_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dormatory.backends.parts import Checkpoint, ScratchMaker
 
@@ -32,6 +32,13 @@ def scratch_sqlite() -> Iterator[Target]:
     """Provide the name of a new SQLite file in a private directory, which is removed at the end."""
     with signals.raise_on_termination(), scratch_directory() as home:
         yield Target(DatabaseURL(DRIVER_NAME, database=str(home / "scratch.db")), DRIVER_NAME)
+
+
+def copy_file(source: Path, copy: Path, *, wait_seconds: float = 0) -> None:
+    """Copy a file that nobody writes to, after its journal was emptied into it."""
+    with contextlib.closing(sqlite_connection(source, wait_seconds=wait_seconds)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copyfile(source, copy)
 
 
 def checkpoint(target: Target) -> Checkpoint:
@@ -52,9 +59,7 @@ class _FileCheckpoint:
             return False
         self.discard()
         if is_existing_file(self._target):
-            with closing(sqlite_connection(path)) as connection:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            shutil.copyfile(path, self._copy)
+            copy_file(path, self._copy)
         return True
 
     def restore(self) -> bool:

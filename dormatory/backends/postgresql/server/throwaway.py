@@ -53,9 +53,7 @@ class Server:
                 why=f"PostgreSQL cuts names at {_MAX_NAME_BYTES} bytes",
                 fix="choose a shorter name",
             )
-        statement = f"CREATE DATABASE {{}} TEMPLATE {{}}{copy_strategy(self.major_version)}"
-        names = sql.Identifier(name), sql.Identifier(template or "template0")
-        self._execute(sql.SQL(statement).format(*names))
+        self._execute(creation(name, template or "template0", self.major_version))
         return self.database(name)
 
     def drop_database(self, name: str) -> None:
@@ -67,12 +65,14 @@ class Server:
             connection.cursor().execute(statement)
 
 
-def copy_strategy(major_version: int) -> str:
-    """Return the option with which CREATE DATABASE copies files.
+def creation(name: str, template: str, major_version: int) -> sql.Composed:
+    """Return the statement that makes a database from a template, by copying files.
 
     Without fsync that takes less than half the time of writing them to the WAL.
     """
-    return " STRATEGY file_copy" if major_version >= _STRATEGY_SINCE_MAJOR else ""
+    strategy = " STRATEGY file_copy" if major_version >= _STRATEGY_SINCE_MAJOR else ""
+    names = sql.Identifier(name), sql.Identifier(template)
+    return sql.SQL(f"CREATE DATABASE {{}} TEMPLATE {{}}{strategy}").format(*names)
 
 
 @contextlib.contextmanager
