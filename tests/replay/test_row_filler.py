@@ -16,7 +16,7 @@ from dormatory.replay.session import ReplaySession
 from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     from alembic.runtime.migration import RevisionStep
 
@@ -251,43 +251,41 @@ SQLITE_HISTORIES: Histories = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def check_same_rows(
+    small_project: SmallProject, maker: ScratchMaker, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Sequence[SQLRevision]], None]:
+    """Return a function that writes a history and asserts that its revisions meet the same rows in every replay."""
+
+    def check(history: Sequence[SQLRevision]) -> None:
+        write_sql(small_project, *history)
+        assert_same_rows(small_project, maker, monkeypatch)
+
+    return check
+
+
 class TestSameRows:
     """The rows before a trip depend on the structure and the seed rows only."""
 
     @pytest.mark.parametrize("history", HISTORIES.values(), ids=list(HISTORIES))
     def test_on_both_backends(
-        self,
-        small_project: SmallProject,
-        maker: ScratchMaker,
-        monkeypatch: pytest.MonkeyPatch,
-        history: Sequence[SQLRevision],
+        self, check_same_rows: Callable[[Sequence[SQLRevision]], None], history: Sequence[SQLRevision]
     ) -> None:
-        write_sql(small_project, *history)
-        assert_same_rows(small_project, maker, monkeypatch)
+        check_same_rows(history)
 
     @ON_POSTGRESQL_ONLY
     @pytest.mark.parametrize("history", POSTGRESQL_HISTORIES.values(), ids=list(POSTGRESQL_HISTORIES))
     def test_on_postgresql(
-        self,
-        small_project: SmallProject,
-        maker: ScratchMaker,
-        monkeypatch: pytest.MonkeyPatch,
-        history: Sequence[SQLRevision],
+        self, check_same_rows: Callable[[Sequence[SQLRevision]], None], history: Sequence[SQLRevision]
     ) -> None:
-        write_sql(small_project, *history)
-        assert_same_rows(small_project, maker, monkeypatch)
+        check_same_rows(history)
 
     @ON_SQLITE_ONLY
     @pytest.mark.parametrize("history", SQLITE_HISTORIES.values(), ids=list(SQLITE_HISTORIES))
     def test_on_sqlite(
-        self,
-        small_project: SmallProject,
-        maker: ScratchMaker,
-        monkeypatch: pytest.MonkeyPatch,
-        history: Sequence[SQLRevision],
+        self, check_same_rows: Callable[[Sequence[SQLRevision]], None], history: Sequence[SQLRevision]
     ) -> None:
-        write_sql(small_project, *history)
-        assert_same_rows(small_project, maker, monkeypatch)
+        check_same_rows(history)
 
     def test_the_projects_own_rows_are_among_them(
         self, small_project: SmallProject, maker: ScratchMaker, monkeypatch: pytest.MonkeyPatch
