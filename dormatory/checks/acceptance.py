@@ -157,7 +157,7 @@ def _is_stale(entry: AcceptedEntry, scope: CheckedScope, rules: Mapping[str, Rul
 
 def _stale_finding(entry: AcceptedEntry, path: Path, rules: Mapping[str, Rule]) -> Finding:
     place = f"revision {entry.revision}" if entry.revision else entry.file or "the project"
-    what, hint = f"{entry.rule} of {entry.object} in {place}" if entry.object else f"{entry.rule} in {place}", ""
+    what = f"{entry.rule} of {entry.object} in {place}" if entry.object else f"{entry.rule} in {place}"
     message = f"{what} is accepted, and not found any more"
     hint = f"remove this entry from {path.name}"
     if entry.rule not in rules:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
+from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.roundtrip import finding_on_extreme_rows
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
 
 _LOSSY = 'lossy = "guest.name is cut to 50 characters"  # at the top of the revision, where it cannot be otherwise'
 
+_MILDER_WHERE_KNOWN = """It is a warning where the revision does it knowingly, such as by a DELETE, and a note where
+    `lossy` names it."""
+
 
 def _rule(kind: LossKind, meaning: str, why: str, recipe: str = _LOSSY) -> Rule:
-    why = f"{why} Where the revision knows what it does, it is a warning, and a note if `lossy` names it."
+    why = f"{why} {_MILDER_WHERE_KNOWN}"
     return Rule(kind.value, "data", Severity.ERROR, meaning, why, recipe)
 
 
@@ -33,7 +37,7 @@ ROWS_DELETED = _rule(
     LossKind.ROWS_DELETED,
     "rows are gone from a table that stays",
     """Nothing in the schema made them go, or a new uniqueness did: DISTINCT, GROUP BY, INSERT OR IGNORE and ON CONFLICT
-    DO NOTHING leave rows behind without a word.""",
+    DO NOTHING leave rows behind without an error.""",
 )
 ROWS_DUPLICATED = _rule(
     LossKind.ROWS_DUPLICATED, "rows are there twice", "An upgrade inserts again what its downgrade does not delete."
@@ -116,14 +120,15 @@ def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]
 
 
 def _loss_finding(loss: Loss, revision: Revision, backend: str, declared: str) -> Finding:
-    return _RULES[loss.kind.value].finding(
+    return revision_finding(
+        _RULES[loss.kind.value],
+        revision,
+        backend,
         f"{loss}, as it declares: {declared}" if declared else str(loss),
         "" if declared else _hint(loss),
-        severity=Severity.NOTE if declared else Severity.WARNING if loss.is_stated else None,
-        backend=backend,
+        location=Location(line=loss.line),
         object_name=f"column {loss.table}.{loss.column}" if loss.column else f"table {loss.table}",
-        revision=revision.id,
-        location=Location(str(revision.path), loss.line or revision.downgrade_line or 1),
+        severity=Severity.NOTE if declared else Severity.WARNING if loss.is_stated else None,
     )
 
 
@@ -159,10 +164,7 @@ def _hint(loss: Loss) -> str:
 
 def _drops_finding(drops: Sequence[Loss], revision: Revision, backend: str) -> Finding:
     names = [f"{it.table}.{it.column}" if it.column else f"table {it.table}" for it in drops]
-    return VALUES_DROPPED.finding(
-        f"it drops {' and '.join(names)} with all values, and the downgrade brings back none of them",
-        f'if that is meant, declare it at the top of the revision: lossy = "{", ".join(names)}"',
-        backend=backend,
-        revision=revision.id,
-        location=Location(str(revision.path), drops[0].line or 1),
-    )
+    message = f"it drops {' and '.join(names)} with all values, and the downgrade brings back none of them"
+    hint = f'if that is meant, declare it at the top of the revision: lossy = "{", ".join(names)}"'
+    place = Location(line=drops[0].line or 1)
+    return revision_finding(VALUES_DROPPED, revision, backend, message, hint, location=place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from dormatory.schema.diff import diff
 from dormatory.system.text import name_list, quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dormatory.checks.finding import Finding
     from dormatory.recording.model import ChangesByHand, Comparison
@@ -205,15 +205,17 @@ def _drift_findings(comparison: Comparison, modelled: Snapshot, missing: tuple[T
             backend=comparison.backend,
             object_name=kept_defaults[0].object if len(names) == 1 else "",
         )
-    same = Counter(map(_column_change, changes))
-    reported = set[object]()
+    alike: defaultdict[object, list[Change]] = defaultdict(list)
     for change in changes:
-        cause = _column_change(change)
-        if _is_kept_default(change) or (cause is not None and cause in reported):
+        alike[_column_change(change)].append(change)
+    for change in changes:
+        group = alike[_column_change(change)]
+        if _is_kept_default(change):
             continue
-        is_repeated = cause is not None and same[cause] >= _MANY_COLUMNS
-        reported |= {cause} if is_repeated else set()
-        yield _change_finding(change, comparison, _columns_with(cause, changes) if is_repeated else ())
+        if len(group) < _MANY_COLUMNS:
+            yield _change_finding(change, comparison, ())
+        elif change is group[0]:
+            yield _change_finding(change, comparison, [it.object.removeprefix("column ") for it in group])
 
 
 def _is_kept_default(change: Change) -> bool:
@@ -225,18 +227,14 @@ def _is_kept_default(change: Change) -> bool:
 
 
 def _column_change(change: Change) -> object:
-    """Return what happened to a column, without its name; None for other changes."""
+    """Return what happened to a column, without its name; for other changes what no other change has."""
     match change:
         case ColumnAltered(attribute=attribute, before=before, after=after):
             return attribute, before, after
-    return None
+    return id(change)
 
 
-def _columns_with(cause: object, changes: list[Change]) -> tuple[str, ...]:
-    return tuple(it.object.removeprefix("column ") for it in changes if _column_change(it) == cause)
-
-
-def _change_finding(change: Change, comparison: Comparison, columns: tuple[str, ...]) -> Finding:
+def _change_finding(change: Change, comparison: Comparison, columns: Sequence[str]) -> Finding:
     """Return the finding for one change, or for the same change of many `columns`."""
     if isinstance(change, ColumnsReordered):
         rule = COLUMN_ORDER

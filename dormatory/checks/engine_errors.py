@@ -96,7 +96,7 @@ NOT_CHECKED = Rule(
     "graph",
     Severity.ERROR,
     meaning="the check ended early, with an error",
-    why="Nothing is known about what it did not get to.",
+    why="What comes after the error was not checked.",
     recipe="inv db.status  # does the project read, can its databases be reached?",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
+from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
 
@@ -21,8 +22,8 @@ DEPENDS_ON_ENVIRONMENT = Rule(
     Severity.ERROR,
     meaning="an upgrade gives other values or another schema on another machine",
     why="""The time zone, the locale, the user or the order of a set decides what it writes: two databases at the same
-    revision are not the same, and a repetition is none. What changes from moment to moment anyway, such as now() or a
-    random key in a new column, is not meant.""",
+    revision are not the same, and a repeated run gives something else. What changes from moment to moment anyway, such
+    as now() or a random key in a new column, is not reported.""",
     recipe="""
     postgresql_using="starts_at AT TIME ZONE 'UTC'"  # the zone in the statement, not in the session
     datetime.fromtimestamp(seconds, tz=UTC)          # in Python
@@ -36,11 +37,12 @@ def check_environment(recording: Recording, history: History) -> Iterator[Findin
     for step in recording.steps:
         revision = history.by_id[step.revision]
         for found in step.dependences:
-            yield DEPENDS_ON_ENVIRONMENT.finding(
+            yield revision_finding(
+                DEPENDS_ON_ENVIRONMENT,
+                revision,
+                recording.backend,
                 f"another time zone, locale, user or order of sets changes what the upgrade makes: {found.what}",
                 "name the zone, the format or the order in the revision itself",
-                backend=recording.backend,
+                location=Location(line=found.line or 1),
                 object_name=found.object,
-                revision=revision.id,
-                location=Location(str(revision.path), found.line or 1),
             )

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from dormatory.checks.locks.recipes import index_statement
 from dormatory.checks.locks.upgrade import full_name
 from dormatory.schema.describe import object_kind
 from dormatory.schema.snapshot import Constraint, Index, Policy, Table, View
+from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -49,7 +51,7 @@ def lost_with_container(before: Snapshot, after: Snapshot, name: str) -> Iterato
 
 
 def lost_dependents(before: Snapshot, after: Snapshot, name: str, recreated: Collection[str]) -> Iterator[LostPart]:
-    """Yield what hung on an object of this name from elsewhere: it is gone although its own place is still there.
+    """Yield what depended on an object of this name without being a part of it, and is gone.
 
     That is what DROP ... CASCADE takes along: views, foreign keys, triggers that call a function.
     """
@@ -75,9 +77,13 @@ def lost_dependents(before: Snapshot, after: Snapshot, name: str, recreated: Col
                     yield LostPart(label, _remedy(part, within), _drop_purposes(part.name))
 
 
+def containers(schema: Snapshot) -> tuple[Container, ...]:
+    """Return the tables, views, functions and sequences of a schema."""
+    return (*schema.tables, *schema.views, *schema.functions, *schema.sequences)
+
+
 def _container(schema: Snapshot, name: str) -> Container | None:
-    every: tuple[Container, ...] = (*schema.tables, *schema.views, *schema.functions, *schema.sequences)
-    return next((it for it in every if full_name(it) == name), None)
+    return next((it for it in containers(schema) if full_name(it) == name), None)
 
 
 def _lost_members(old: Table | View, new: Table | View) -> Iterator[LostPart]:
@@ -112,8 +118,7 @@ def _remedy(part: LostObject, within: str) -> str:
     """Return the statement that creates a part again, "" where the snapshot does not hold all of it."""
     match part:
         case Index():
-            unique = "UNIQUE " if part.unique else ""
-            return f"CREATE {unique}INDEX {part.name} ON {within} {part.definition.removeprefix('UNIQUE ')}"
+            return index_statement(part, within)
         case Constraint():
             return f"ALTER TABLE {within} ADD CONSTRAINT {part.name} {part.definition}"
         case Policy():
@@ -141,12 +146,14 @@ def _lost_column_comments(old: Table | View, new: Table | View) -> Iterator[Lost
     columns = {column.name: column for column in new.columns}
     for column in old.columns:
         now, place = columns.get(column.name), f"{full_name(old)}.{column.name}"
-        if now is not None and column.comment and not now.comment:
-            remedy = f"COMMENT ON COLUMN {place} IS '{_escape_quotes(column.comment)}'"
+        if now is None:
+            continue
+        if column.comment and not now.comment:
+            remedy = f"COMMENT ON COLUMN {place} IS {quote_literal(column.comment)}"
             purposes = frozenset({("COMMENT", column.name.lower())})
             yield LostPart(f"comment of {column.name}", remedy, purposes, is_reflected=True)
-        for grant in column.grants if now is not None else ():
-            if now is not None and grant not in now.grants:
+        for grant in column.grants:
+            if grant not in now.grants:
                 purposes = frozenset({("REVOKE", old.name.lower())})
                 yield LostPart(f"{grant} on {column.name}", "", purposes)
 
@@ -154,7 +161,7 @@ def _lost_column_comments(old: Table | View, new: Table | View) -> Iterator[Lost
 def _lost_comment_and_grants(old: Container, new: Container, name: str) -> Iterator[LostPart]:
     kind = "TABLE" if isinstance(old, Table) else object_kind(old).upper()
     if old.comment and not new.comment:
-        remedy = f"COMMENT ON {kind} {name} IS '{_escape_quotes(old.comment)}'"
+        remedy = f"COMMENT ON {kind} {name} IS {quote_literal(old.comment)}"
         yield LostPart("comment", remedy, frozenset({("COMMENT", old.name.lower())}), is_reflected=True)
     target = name if isinstance(old, Table | View) else f"{kind} {name}"
     for grant in old.grants:
@@ -173,7 +180,3 @@ def _drop_purposes(name: str) -> frozenset[tuple[str, str]]:
 def _mentions(definition: str | None, name: str) -> bool:
     words = {word.strip('"').lower() for word in _WORD.findall(definition or "")}
     return name.lower() in words
-
-
-def _escape_quotes(text: str) -> str:
-    return text.replace("'", "''")

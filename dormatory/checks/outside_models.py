@@ -15,24 +15,7 @@ from dormatory.schema.changes import (
     PartAltered,
     PartRemoved,
 )
-from dormatory.schema.snapshot import (
-    Composite,
-    Constraint,
-    Domain,
-    Enum,
-    Extension,
-    Function,
-    Index,
-    Namespace,
-    Other,
-    Policy,
-    Range,
-    RewriteRule,
-    Sequence,
-    Table,
-    Trigger,
-    View,
-)
+from dormatory.schema.snapshot import Constraint, Index, Sequence, Table, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -40,8 +23,6 @@ if TYPE_CHECKING:
     from dormatory.schema.changes import Change
     from dormatory.schema.describe import Part
 
-# Models describe these only through DDL events, and an enumeration only with a column that has it.
-_OBJECTS = (View, Function, Trigger, RewriteRule, Policy, Composite, Domain, Enum, Range, Extension, Namespace, Other)
 # Attributes that models leave at the server's default, with that default.
 _DEFAULT_ATTRIBUTES: dict[str, tuple[object, ...]] = {
     "grants": ((),),
@@ -80,7 +61,8 @@ def is_outside_models(change: Change, extension_indexes: Collection[str] = ()) -
         case PartRemoved(part=Index() as index):
             return index.name in extension_indexes and not index.unique
         case ObjectRemoved(value=found) | PartRemoved(part=found):
-            return isinstance(found, _OBJECTS)
+            # Models describe the others only through DDL events, and an enumeration only with a column that has it.
+            return not isinstance(found, Sequence | Constraint)
         case ObjectAltered(attribute=attribute, after=after) | ColumnAltered(attribute=attribute, after=after):
             limits_rows = attribute == "options" and bool(set(_words(change.before)) & _OPTIONS_OF_MODELS)
             return after in _DEFAULT_ATTRIBUTES.get(attribute, ()) and not limits_rows

@@ -60,11 +60,8 @@ _OTHER_HINT = "have it done by the administrator before the upgrade, and let the
 
 def check_privileges(recording: Recording, history: History) -> Iterator[Finding]:
     """Report what the server refused to an owner who is no superuser, and rows that row security hid from him."""
-    if not recording.steps:  # then it names no backend
-        return
-    dialect = dialect_by_name(recording.backend)
     for step in recording.steps:
-        tried = _TriedStep(step, history.by_id[step.revision], dialect)
+        tried = _TriedStep(step, history.by_id[step.revision], dialect_by_name(recording.backend))
         yield from _refused_statements(tried)
         yield from _hidden_rows(tried)
 
@@ -129,7 +126,7 @@ ROWS_HIDDEN_BY_POLICY = Rule(
     Severity.WARNING,
     meaning="row level security hides rows from the owner who changes or deletes them",
     why="""FORCE ROW LEVEL SECURITY holds for the owner of the table, too: an UPDATE or DELETE of the revision leaves
-    the hidden rows as they are, without a word. The statement was tried as an owner who is no superuser.""",
+    the hidden rows as they are, without an error. The statement was tried as an owner who is no superuser.""",
     recipe="""
     op.execute("ALTER TABLE document NO FORCE ROW LEVEL SECURITY")
     op.execute("UPDATE document SET state = 'new'")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.upgrade import Upgrade, full_name
-from dormatory.checks.lost_parts import LostPart, lost_dependents, lost_with_container
+from dormatory.checks.lost_parts import LostPart, containers, lost_dependents, lost_with_container
 from dormatory.checks.rule import Rule
+from dormatory.schema.describe import object_kind
 from dormatory.sql.names import BATCH_TABLE_PREFIX
 from dormatory.sql.operations import OperationKind
 from dormatory.sql.split import executed_statements
@@ -42,12 +43,10 @@ _PURPOSEFUL = frozenset({"drop", "alter", "comment", "revoke"})
 
 def check_recreated(recording: Recording, history: History) -> Iterator[Finding]:
     """Report what the upgrades of a recording lost with an object that they dropped and created again."""
-    if not recording.steps:  # then it names no backend
-        return
-    dialect, owners = dialect_by_name(recording.backend), dict[str, LostPart]()
+    owners: dict[str, LostPart] = {}
     for step in recording.steps:
         if step.after is not None:
-            upgrade = Upgrade.of(step, history.by_id[step.revision], dialect)
+            upgrade = Upgrade.of(step, history.by_id[step.revision], dialect_by_name(recording.backend))
             given = _given_owners(upgrade)
             earlier = {name: owner for name, owner in owners.items() if name not in given}
             yield from _lost_parts(upgrade, step.before, step.after, earlier)
@@ -103,24 +102,22 @@ def _recipe(lost: list[LostPart]) -> str:
 
 def _recreated_objects(upgrade: Upgrade, before: Snapshot, after: Snapshot) -> dict[str, tuple[ExecutedStatement, str]]:
     """Return by name what was dropped and exists again, with the statement that dropped it last and its label."""
-    labels = _labels(before)
-    kept = labels.keys() & _labels(after).keys()
-    return {
-        name: (executed, labels[name])
+    dropped = {
+        operation.table or operation.name: executed
         for executed, operation in upgrade.all_operations()
         if operation.kind in {OperationKind.DROP_TABLE, OperationKind.DROP_OBJECT}
         and operation.object_type not in {"TRIGGER", "POLICY", "RULE", "STATISTICS"}  # parts, which are not containers
-        and (name := operation.table or operation.name) in kept
     }
+    if not dropped:
+        return {}
+    labels = _labels(before)
+    kept = labels.keys() & _labels(after).keys()
+    return {name: (executed, labels[name]) for name, executed in dropped.items() if name in kept}
 
 
 def _labels(schema: Snapshot) -> dict[str, str]:
     """Return tables, views, functions and sequences by name, each with its kind and name."""
-    found = {full_name(table): "table" for table in schema.tables}
-    found |= {full_name(view): view.kind for view in schema.views}
-    found |= {full_name(function): function.kind for function in schema.functions}
-    found |= {full_name(sequence): "sequence" for sequence in schema.sequences}
-    return {name: f"{kind} {name}" for name, kind in found.items()}
+    return {full_name(it): f"{object_kind(it)} {full_name(it)}" for it in containers(schema)}
 
 
 def _purposes(upgrade: Upgrade) -> frozenset[tuple[str, str]]:

@@ -99,7 +99,7 @@ def row_failure_finding(found: RowFailure, revision: Revision, backend: str) -> 
     severity: Severity | None = None
     if found.failure.origin is FailureOrigin.GUARD:
         rule, message = GUARD, f"{leg} refuses some rows: {why}; it was played without such rows"
-        hint = "nothing to do, if its words say how to correct the rows"
+        hint = "nothing to do, if its message says how to correct the rows"
     elif found.statement and _VALIDATE_CONSTRAINT.search(found.statement):
         rule, message = ROWS_REFUSED, f"existing rows may keep it from ending: {why}"
         hint = "correct such rows in a revision before it; a validation blocks nobody meanwhile"
@@ -134,12 +134,12 @@ def check_assumptions(recordings: Sequence[Recording], history: History) -> Iter
 
 
 def _on_rows(found: RowFailure) -> str:
-    where = f"where {described_rows(found.rows)}" if found.rows else f"on rows that the schema allows{_reading(found)}"
+    where = f"where {_described_rows(found.rows)}" if found.rows else f"on rows that the schema allows{_reading(found)}"
     after = "as the upgraded schema allows, " if found.kind is RowKind.NEW else ""
     return f"fails {where}, {after}and passes without such rows: {found.failure.why}"
 
 
-def described_rows(rows: OffendingRows) -> str:
+def _described_rows(rows: OffendingRows) -> str:
     """Return what offending rows have in common, as a clause."""
     columns, table = " and ".join(rows.columns), rows.table
     if rows.rule == "NOT NULL":

@@ -82,13 +82,13 @@ def _is_consequence(change: Change, others: Collection[Change]) -> bool:
     """Return whether a change follows from another one: the sequence of a column comes, goes and is renamed with it."""
     match change:
         case ObjectAdded(value=Sequence(owner=str(owner))) | ObjectRemoved(value=Sequence(owner=str(owner))):
-            tables = {table_id(it) for it in others}
-            columns = {column_id(it) for it in others}
+            tables = {_table_id(it) for it in others}
+            columns = {_column_id(it) for it in others}
             return owner.rpartition(".")[0] in tables or owner in columns or _is_renamed(owner, others)
     return False
 
 
-def table_id(change: Change) -> str:
+def _table_id(change: Change) -> str:
     """Return the table that came or went, as an owner is written; "" for any other change."""
     match change:
         case ObjectAdded(value=Table() as table) | ObjectRemoved(value=Table() as table):
@@ -96,7 +96,7 @@ def table_id(change: Change) -> str:
     return ""
 
 
-def column_id(change: Change) -> str:
+def _column_id(change: Change) -> str:
     """Return the column that came or went, as an owner is written; "" for any other change."""
     match change:
         case ColumnAdded(within=table, column=column) | ColumnRemoved(within=table, column=column):
@@ -105,7 +105,7 @@ def column_id(change: Change) -> str:
 
 
 def _is_renamed(owner: str, others: Collection[Change]) -> bool:
-    """Return whether a column lost a sequence and got another one, and that is not all."""
+    """Return whether a column lost a sequence and got another one, among other changes."""
     kinds = {type(it) for it in others if getattr(getattr(it, "value", None), "owner", None) == owner}
     return kinds == {ObjectAdded, ObjectRemoved} and len(others) > len(kinds)
 

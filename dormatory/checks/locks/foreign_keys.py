@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks.recipes import autocommit_block, python_list
-from dormatory.checks.locks.upgrade import full_name
+from dormatory.checks.locks.upgrade import full_name, schema_at_head
 from dormatory.checks.rule import Rule
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def unindexed_foreign_keys(upgrades: Sequence[Upgrade]) -> Iterator[Finding]:
 
     Those that are notes are one note together, at the first of them.
     """
-    head = next((it.step.after for it in reversed(upgrades) if it.step.after), None)
+    head = schema_at_head(upgrades)
     unindexed = [
         (upgrade, table, constraint)
         for upgrade in upgrades
@@ -88,7 +88,7 @@ def _index_recipe(table: Table, constraint: Constraint) -> str:
 def _added_foreign_keys(upgrade: Upgrade) -> Iterator[tuple[Table, Constraint]]:
     """Yield the foreign keys that a table has after the upgrade and had not before, under any name."""
     before = {full_name(table): table for table in upgrade.step.before.tables}
-    for table in upgrade.step.after.tables if upgrade.step.after else ():
+    for table in upgrade.tables_after:
         old = before.get(full_name(table))
         known = {(it.columns, it.references) for it in (old.constraints if old else ())}
         for constraint in table.constraints:
@@ -122,7 +122,7 @@ _TEXTS = frozenset({"text", "character varying"})
 
 def differing_foreign_key_types(upgrade: Upgrade) -> Iterator[Finding]:
     """Report new foreign keys whose columns have other types than those they refer to; lengths do not matter."""
-    tables = {table.id: table for table in (upgrade.step.after.tables if upgrade.step.after else ())}
+    tables = {table.id: table for table in upgrade.tables_after}
     for table, constraint in _added_foreign_keys(upgrade):
         target = tables.get(constraint.references.table_id) if constraint.references else None
         if target is None or constraint.references is None:
@@ -131,8 +131,7 @@ def differing_foreign_key_types(upgrade: Upgrade) -> Iterator[Finding]:
         target_types = {column.name: column.type for column in target.columns}
         for name, other in zip(constraint.columns, constraint.references.columns, strict=False):
             own, wanted = types.get(name, ""), target_types.get(other, "")
-            executed = upgrade.ddl_naming(table.name, name)
-            if executed is not None and _plain_type(own) != _plain_type(wanted):
+            if _plain_type(own) != _plain_type(wanted) and (executed := upgrade.ddl_naming(table.name, name)):
                 message = f"{full_name(table)}.{name} is {own}, and {full_name(target)}.{other}, its target, {wanted}"
                 hint = f"give {name} the type of its target: {wanted}"
                 yield upgrade.finding(FOREIGN_KEY_TYPE_DIFFERS, executed, message, hint, f"{full_name(table)}.{name}")

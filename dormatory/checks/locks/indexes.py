@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.checks.locks.recipes import autocommit_block, python_list
+from dormatory.checks.locks.recipes import autocommit_block, index_statement, python_list
 from dormatory.checks.locks.upgrade import full_name, lock_description
 from dormatory.checks.rule import Rule
 from dormatory.sql.operations import Operation, OperationKind
@@ -55,28 +55,24 @@ def _index_builds(upgrade: Upgrade) -> Iterator[Finding]:
 
 def _hidden_index_builds(upgrade: Upgrade) -> Iterator[Finding]:
     """Report indexes that are built within a DO block or a function: the statement's text does not show their names."""
+    hidden = [it for it in upgrade.statements if {each.kind for each in it.operations} == {OperationKind.OTHER}]
+    if not hidden:
+        return
     named = {operation.name for _, operation in upgrade.all_operations()}
+    tables_after = {full_name(table): table for table in upgrade.tables_after}
     for table in upgrade.step.before.tables:
-        now = upgrade.table_after(full_name(table))
+        name, now = full_name(table), tables_after.get(full_name(table))
+        locking = (it for it in hidden if (name, "SHARE") in {(lock.table, lock.mode) for lock in it.statement.locks})
+        executed = next(locking, None)
+        if now is None or executed is None:
+            continue
         known = {index.name for index in table.indexes} | named
-        for index in (it for it in (now.indexes if now else ()) if it.name not in known):
-            executed = next(
-                (
-                    it
-                    for it in upgrade.statements
-                    if any(lock.table == full_name(table) and lock.mode == "SHARE" for lock in it.statement.locks)
-                    and {operation.kind for operation in it.operations} == {OperationKind.OTHER}
-                ),
-                None,
-            )
-            if executed is not None:
-                where = "in a DO block" if executed.statement.sql.upper().startswith("DO") else "by this statement"
-                lock = lock_description(executed.strongest_lock(full_name(table)))
-                message = f"{index.name} is built {where} under {lock}"
-                unique, rest = "UNIQUE " * index.unique, index.definition.removeprefix("UNIQUE ")
-                sql = f"CREATE {unique}INDEX CONCURRENTLY {index.name} ON {full_name(table)} {rest}"
-                hint = autocommit_block(f'op.execute("""{sql}""")', comment=_ALONE)
-                yield upgrade.finding(INDEX_NOT_CONCURRENT, executed, message, hint, index.name)
+        for index in (it for it in now.indexes if it.name not in known):
+            where = "in a DO block" if executed.statement.sql.upper().startswith("DO") else "by this statement"
+            message = f"{index.name} is built {where} under {lock_description(executed.strongest_lock(name))}"
+            sql = index_statement(index, name, "INDEX CONCURRENTLY")
+            hint = autocommit_block(f'op.execute("""{sql}""")', comment=_ALONE)
+            yield upgrade.finding(INDEX_NOT_CONCURRENT, executed, message, hint, index.name)
 
 
 def _concurrent_build_recipe(upgrade: Upgrade, executed: ExecutedStatement, operation: Operation) -> str:

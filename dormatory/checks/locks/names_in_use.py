@@ -73,18 +73,16 @@ def incompatible_changes(upgrade: Upgrade, used_columns: Mapping[str, Collection
     """
     if upgrade.step.after is None:
         return
-    relations = {full_name(table) for table in upgrade.step.after.tables} | {
-        view.name for view in upgrade.step.after.views
-    }
+    tables_after = {full_name(table): table for table in upgrade.tables_after}
+    views = {view.name for view in upgrade.step.after.views}
     for table in upgrade.step.before.tables:
         name = full_name(table)
-        if name not in relations:
-            if used_columns is None or table.name in used_columns:
-                yield from _removed_table(upgrade, name, _USED_BY_MODELS if used_columns else _MAY_BE_USED)
-        elif now := upgrade.table_after(name):
+        if now := tables_after.get(name):
             used = None if used_columns is None else used_columns.get(table.name, ())
             yield from _removed_columns(upgrade, table, now, used)
             yield from _required_columns(upgrade, table, now)
+        elif name not in views and (used_columns is None or table.name in used_columns):
+            yield from _removed_table(upgrade, name, _USED_BY_MODELS if used_columns else _MAY_BE_USED)
     yield from _renamed_schemas(upgrade, used_columns)
     yield from _renamed_labels(upgrade, used_columns)
 
@@ -104,7 +102,7 @@ def _renamed_schemas(upgrade: Upgrade, used_columns: Mapping[str, Collection[str
             usage = _USED_BY_MODELS.replace("it", "them") if used_columns is not None else _MAY_BE_USED
             message = f"the schema {old} is renamed to {new}, and with it {', '.join(tables)}; {usage}"
             hint = "\n".join(
-                ["leave the old names until then:", f'op.execute("CREATE SCHEMA {old}")']
+                ["keep the old names as views until no program uses them:", f'op.execute("CREATE SCHEMA {old}")']
                 + [f'op.execute("CREATE VIEW {old}.{table} AS TABLE {new}.{table}")' for table in tables]
             )
             yield upgrade.finding(RENAMED_IN_USE, executed, message, hint, old)
@@ -145,7 +143,8 @@ def _removed_table(upgrade: Upgrade, name: str, usage: str) -> Iterator[Finding]
         yield upgrade.finding(TABLE_IN_USE_DROPPED, executed, f"{name} is dropped; {usage}", hint, name)
     else:
         message = f"{name} is renamed to {operation.new_name}; {usage}"
-        hint = f'leave the old name until then:\nop.execute("CREATE VIEW {name} AS TABLE {operation.new_name}")'
+        hint = "keep the old name as a view until no program uses it:\n"
+        hint += f'op.execute("CREATE VIEW {name} AS TABLE {operation.new_name}")'
         yield upgrade.finding(RENAMED_IN_USE, executed, message, hint, name)
 
 

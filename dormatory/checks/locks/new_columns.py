@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.checks.locks.upgrade import full_name
+from dormatory.checks.locks.upgrade import full_name, schema_at_head
 from dormatory.checks.rule import Rule
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ JSON_COLUMN = Rule(
     Severity.NOTE,
     meaning="a new column is json, not jsonb",
     why="""json has no equality: SELECT DISTINCT, GROUP BY and UNION fail on it. It cannot be indexed by its contents,
-    and is parsed anew each time it is read.""",
+    and is parsed again each time it is read.""",
     recipe='sa.JSON().with_variant(postgresql.JSONB(), "postgresql")',
 )
 
@@ -51,12 +51,11 @@ class _NewColumn:
 
 def regretted_types(upgrades: Sequence[Upgrade]) -> Iterator[Finding]:
     """Report new columns of json, and new keys that are counters of type integer, that are so at the head, too."""
-    head = next((it.step.after for it in reversed(upgrades) if it.step.after), None)
+    head = schema_at_head(upgrades)
     types_at_head = {(t.id, column.name): column.type for t in (head.tables if head else ()) for column in t.columns}
     new = [it for it in _new_columns(upgrades) if types_at_head.get((it.table.id, it.column.name)) == it.column.type]
     json = [it for it in new if it.column.type in {"json", "json[]"}]
-    hint = 'sa.JSON().with_variant(postgresql.JSONB(), "postgresql")'
-    yield from _one_note_on_columns(JSON_COLUMN, json, "json, not jsonb", hint)
+    yield from _one_note_on_columns(JSON_COLUMN, json, "json, not jsonb", JSON_COLUMN.recipe)
     keys = [it for it in new if it.column.type in {"integer", "smallint"} and _is_counted_key(it)]
     yield from _one_note_on_columns(INTEGER_KEY, keys, "a counter that ends early", "sa.BigInteger()")
 
@@ -64,7 +63,7 @@ def regretted_types(upgrades: Sequence[Upgrade]) -> Iterator[Finding]:
 def _new_columns(upgrades: Sequence[Upgrade]) -> Iterator[_NewColumn]:
     for upgrade in upgrades:
         before = {(table.id, column.name) for table in upgrade.step.before.tables for column in table.columns}
-        for table in upgrade.step.after.tables if upgrade.step.after else ():
+        for table in upgrade.tables_after:
             for column in table.columns:
                 if (table.id, column.name) not in before:
                     yield _NewColumn(upgrade, table, column)

@@ -30,7 +30,7 @@ AUTOVACUUM_OFF = Rule(
     "locks",
     Severity.NOTE,
     meaning="autovacuum is switched off for a table",
-    why="Dead rows stay, and statistics get old, until somebody remembers to vacuum it by hand.",
+    why="Dead rows stay, and statistics get old, until somebody runs VACUUM by hand.",
     recipe='op.execute("ALTER TABLE stay SET (autovacuum_vacuum_scale_factor = 0.01)")  # more often instead',
 )
 _OFF = frozenset({"autovacuum_enabled=false", "autovacuum_enabled=off", "autovacuum_enabled=0"})
@@ -39,7 +39,7 @@ _OFF = frozenset({"autovacuum_enabled=false", "autovacuum_enabled=off", "autovac
 def costly_settings(upgrade: Upgrade) -> Iterator[Finding]:
     """Report tables that have such a setting after the upgrade, and had not before."""
     before = {full_name(table): set(table.options) for table in upgrade.step.before.tables}
-    for table in upgrade.step.after.tables if upgrade.step.after else ():
+    for table in upgrade.tables_after:
         name, added = full_name(table), set(table.options) - before.get(full_name(table), set())
         if "replica identity full" in added and (executed := upgrade.ddl_naming(table.name, "identity")):
             message = f"each UPDATE and DELETE of {name} writes the whole old row to the log"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import dialect_by_name
 from dormatory.errors.location import Location
 from dormatory.recording.leg import Direction, Lock
-from dormatory.sql.lexer import tokenize
+from dormatory.sql.lexer import tokenize_statement
 from dormatory.sql.lock_modes import LOCK_MODES
 from dormatory.sql.operations import Operation, OperationKind, parse_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Reversible
 
     from dormatory.checks.finding import Finding, Severity
     from dormatory.checks.rule import Rule
@@ -89,7 +89,10 @@ _ONLINE_KINDS = {OperationKind.CREATE_INDEX, OperationKind.DROP_INDEX, Operation
 
 
 def _documented_lock_mode(operation: Operation) -> str:
-    """Return the mode that https://www.postgresql.org/docs/current/sql-altertable.html and its kin name."""
+    """Return the mode that an operation needs by the page of its statement in the manual.
+
+    See https://www.postgresql.org/docs/current/sql-altertable.html and the pages of other statements.
+    """
     match operation:
         case Operation(kind=OperationKind.ADD_CONSTRAINT, object_type="FOREIGN KEY"):
             return "SHARE ROW EXCLUSIVE"
@@ -127,6 +130,11 @@ class Upgrade:
             held[statement.transaction] = before | {lock.table: lock for lock in it.acquired_locks()}
         return cls(revision, step, dialect, tuple(statements))
 
+    @property
+    def tables_after(self) -> tuple[Table, ...]:
+        """The tables after the upgrade, none where it failed."""
+        return self.step.after.tables if self.step.after else ()
+
     def operations(self, *kinds: OperationKind) -> Iterator[tuple[ExecutedStatement, Operation]]:
         """Yield the operations of some kinds on tables that existed before and still exist afterwards."""
         for executed, operation in self.all_operations():
@@ -148,16 +156,11 @@ class Upgrade:
         """Return a table as it was before the upgrade."""
         return next(each for each in self.step.before.tables if full_name(each) == table)
 
-    def table_after(self, table: str) -> Table | None:
-        """Return the table of this name after the upgrade, None where there is none or the upgrade failed."""
-        tables = self.step.after.tables if self.step.after else ()
-        return next((each for each in tables if full_name(each) == table), None)
-
     def ddl_naming(self, *names: str) -> ExecutedStatement | None:
         """Return the first statement of DDL that contains all these names."""
         for executed in self.statements:
             if _DDL.match(executed.statement.sql):
-                words = {token.text.lower() for token in tokenize(executed.statement.sql, self.dialect)}
+                words = {token.text.lower() for token in tokenize_statement(executed.statement.sql, self.dialect)}
                 if words >= {name.lower() for name in names}:
                     return executed
         return None
@@ -194,6 +197,11 @@ def recorded_upgrades(recording: Recording, history: History) -> tuple[Upgrade, 
     if not dialect.has_lock_rules:
         return ()
     return tuple(Upgrade.of(step, history.by_id[step.revision], dialect) for step in recording.steps)
+
+
+def schema_at_head(upgrades: Reversible[Upgrade]) -> Snapshot | None:
+    """Return the schema after the last upgrade that passed, None where none did."""
+    return next((it.step.after for it in reversed(upgrades) if it.step.after), None)
 
 
 def _has_failed(legs: list[Leg], statement: Statement, issued: list[Statement]) -> bool:

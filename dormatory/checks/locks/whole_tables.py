@@ -8,7 +8,7 @@ from dormatory.checks.finding import Severity
 from dormatory.checks.locks.recipes import autocommit_block
 from dormatory.checks.locks.upgrade import full_name
 from dormatory.checks.rule import Rule
-from dormatory.sql.lexer import tokenize
+from dormatory.sql.lexer import tokenize_statement
 from dormatory.sql.nesting import top_level
 from dormatory.sql.operations import OperationKind
 
@@ -48,7 +48,7 @@ def whole_table_writes(upgrade: Upgrade, reported_lines: Collection[int]) -> Ite
 
 
 def _has_condition(executed: ExecutedStatement, upgrade: Upgrade) -> bool:
-    words = {token.word for token in top_level(tokenize(executed.statement.sql, upgrade.dialect))}
+    words = {token.word for token in top_level(tokenize_statement(executed.statement.sql, upgrade.dialect))}
     return bool(words & {"where", "using", "from"} - ({"from"} if "delete" in words else set()))
 
 

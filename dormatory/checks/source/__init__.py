@@ -58,7 +58,7 @@ def check_source(
             *foreign_key_switches(source, played),
             *transaction_problems(source, large_tables, played),
             *dialect_only_calls(source, played),
-            *dead_branches(source, recordings),
+            *dead_branches(source, played),
             *_short_title(source),
         )
         # Several paths may lead to one line.

@@ -180,7 +180,7 @@ def _import_finding(source: RevisionSource, imported: _ImportedModule, applicati
     else:
         message = f"it imports {imported}, which may have changed when the revision runs again"
         lines = [str(line) for line in dict.fromkeys(use.lineno for use in uses)]
-        message += f": used in line {lines[0]}{f' and {len(lines) - 1} more' if lines[1:] else ''}"
+        message += f": used in line {name_list(lines, limit=1)}"
         hint = "copy what this revision needs into it"
     return source.finding(
         APPLICATION_IMPORT, imported.statement, message, hint, severity=severity, object_name=imported.name

@@ -15,13 +15,12 @@ from dormatory.checks.source.revision import CallKind, call_kind, executed_sql
 from dormatory.checks.source.sql_text import sql_without_literals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
     from dormatory.checks.source.call_sites import CallSite
     from dormatory.checks.source.played_legs import PlayedLegs
     from dormatory.checks.source.revision import RevisionSource
-    from dormatory.recording.model import Recording
 
 _MODIFIERS = r"(?:OR\s+REPLACE\s+)?(?:TEMP(?:ORARY)?\s+|UNLOGGED\s+|MATERIALIZED\s+)?"
 _UNSUPPORTED_SQL = {
@@ -189,7 +188,7 @@ DEAD_BRANCH = Rule(
 )
 
 
-def dead_branches(source: RevisionSource, recordings: Sequence[Recording]) -> Iterator[Finding]:
+def dead_branches(source: RevisionSource, played: PlayedLegs) -> Iterator[Finding]:
     """Report branches for unknown dialects, for dialects that are not played, and branches that no replay took."""
     for name, node in source.call_site_finder.guards.named_dialects.items():
         if name not in _KNOWN_DIALECTS:
@@ -209,10 +208,10 @@ def dead_branches(source: RevisionSource, recordings: Sequence[Recording]) -> It
                 message = "this branch runs on no backend that is played here"
                 hint = "make sure that it works there, or remove it"
                 yield source.finding(DEAD_BRANCH, branch, message, hint, severity=Severity.NOTE, end_line=0)
-    yield from _untaken_branches(source, recordings)
+    yield from _untaken_branches(source, played)
 
 
-def _untaken_branches(source: RevisionSource, recordings: Sequence[Recording]) -> Iterator[Finding]:
+def _untaken_branches(source: RevisionSource, played: PlayedLegs) -> Iterator[Finding]:
     """Report branches for one backend of which no line was executed in a successful replay on that backend."""
     taken: dict[tuple[ast.AST, frozenset[str]], bool] = {}  # an if has an arm for each backend
     for site in source.call_sites:
@@ -224,15 +223,7 @@ def _untaken_branches(source: RevisionSource, recordings: Sequence[Recording]) -
             or site.is_uncertain
         ):
             continue
-        legs = [
-            leg
-            for recording in recordings
-            if recording.backend in backends
-            for step in recording.steps
-            if step.revision == source.revision.id
-            for leg in step.legs
-            if site.direction in leg.direction.value
-        ]
+        legs = [leg for name, leg in played.legs if name in backends and site.direction in leg.direction.value]
         if legs and all(leg.failure is None for leg in legs):
             first, last = _statement_lines(source, site)
             path = str(source.revision.path)  # a statement has it relative to the project

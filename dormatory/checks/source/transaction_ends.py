@@ -131,7 +131,7 @@ PRAGMA_FOREIGN_KEYS = Rule(
 def foreign_key_switches(source: RevisionSource, played: PlayedLegs) -> Iterator[Finding]:
     """Report PRAGMAs that SQLite ignored, and foreign keys that stay switched.
 
-    Nothing is said of a revision that was not played: it depends on its env.py and driver what a transaction contains.
+    Nothing is said of a revision that was not played: what a transaction contains depends on its env.py and driver.
     """
     for direction in DIRECTIONS:
         sites = [
