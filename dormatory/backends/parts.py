@@ -33,11 +33,26 @@ class Backup(Protocol):
         The database is not changed. Raises MissingDatabaseError, BackupFailedError.
         """
 
-    def restore_backup(self, target: Target, file: Path) -> None:
-        """Replace the database by a backup, all of it or nothing; its mark (development or production) stays.
+    def replacement(self, target: Target, *, wait_seconds: float = 0) -> AbstractContextManager[Replacement]:
+        """Prepare to replace the database, which a backup within the block precedes.
+
+        A database that cannot be replaced is refused before anything is done. Where the backend can, it keeps other
+        writers out until the block ends, so that the backup lacks nothing; it waits for one that is writing now at
+        most `wait_seconds`. Raises DatabaseFailedError.
+        """
+
+
+class Replacement(Protocol):
+    """A database that is about to be replaced, all of it or nothing; its mark (development or production) stays."""
+
+    def restore(self, file: Path) -> None:
+        """Put a backup in its place.
 
         Raises NotABackupError for a file that does not hold a backup of this kind of database, DatabaseFailedError.
         """
+
+    def clear(self) -> None:
+        """Put an empty database in its place; raises DatabaseFailedError."""
 
 
 class Checkpoint(Protocol):

@@ -21,8 +21,10 @@ def recreate_database(project: Project, progress: Progress, *, confirmed: str) -
     target = project.target()
     backend = backend_for(target)
     Runner(project, target=target).check_upgrade_path()
-    if backend.exists(target):
-        summary = safeguard.authorize(target, action="reset", confirmed=confirmed)
+    if not backend.exists(target):
+        backend.create(target)
+        return
+    summary = safeguard.authorize(target, action="reset", confirmed=confirmed)
+    with backend.backup.replacement(target, wait_seconds=project.settings.lock_wait) as replacement:
         safeguard.secure("reset", project, target, summary, progress)
-        backend.drop(target)
-    backend.create(target)
+        replacement.clear()

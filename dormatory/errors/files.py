@@ -59,6 +59,18 @@ class DatabaseInUseError(DatabaseFailedError):
         )
 
 
+class HardLinksError(DatabaseFailedError):
+    """An SQLite file has several names, and a new file would take only one of them."""
+
+    def __init__(self, masked_url: str, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"{masked_url} cannot be replaced",
+            why=f"the file has other names, hard links, that would keep the old one; names here: {', '.join(names)}",
+            fix="remove all names but one, or make them symbolic links, then run the command again",
+        )
+
+
 class DumpNotWrittenError(DormatoryError):
     """A file of the dump could not be replaced; the old one is unchanged."""
 

@@ -82,7 +82,8 @@ def back_up_and_restore(
     if not file.is_file():
         raise NotABackupError(str(file), "there is no such file")
     backend = backend_for(target)
-    if backend.exists(target):
-        summary = authorize(target, action=action, confirmed=confirmed)
-        secure(action, project, target, summary, progress, protected=file)
-    backend.backup.restore_backup(target, file)
+    summary = authorize(target, action=action, confirmed=confirmed) if backend.exists(target) else None
+    with backend.backup.replacement(target, wait_seconds=project.settings.lock_wait) as replacement:
+        if summary:
+            secure(action, project, target, summary, progress, protected=file)
+        replacement.restore(file)

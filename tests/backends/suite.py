@@ -63,6 +63,12 @@ def create_filled_database(target: Target) -> Target:
     return target
 
 
+def restore(target: Target, file: Path) -> None:
+    """Put a backup in the place of a database."""
+    with backend_for(target).backup.replacement(target) as replacement:
+        replacement.restore(file)
+
+
 def directory_listing(file: Path) -> list[str]:
     return sorted(path.name for path in file.parent.iterdir())
 
@@ -241,7 +247,7 @@ class TestBackups:
         before = rows(target)
         backend.backup.write_backup(target, file)
         execute(target, "DELETE FROM room WHERE id > 1", "CREATE TABLE later (id int)", "DROP TABLE room")
-        backend.backup.restore_backup(target, file)
+        restore(target, file)
         assert rows(target) == before == [(1, "é🐘"), (2, None), (3, "")]
         assert backend.summary(target).tables == 1
         assert backend.summary(target).environment == "development"
@@ -258,7 +264,7 @@ class TestBackups:
         backend.drop(target)
         with pytest.raises(MissingDatabaseError):
             backend.backup.write_backup(target, tmp_path / "another")
-        backend.backup.restore_backup(target, file)
+        restore(target, file)
         assert len(rows(target)) == 3
 
     @pytest.mark.parametrize("content", [b"", b"buy milk\n" * 900, b"SQLite format 3\0" + b"x" * 5000], ids=len)
@@ -268,7 +274,7 @@ class TestBackups:
         file = tmp_path / "copy"
         file.write_bytes(content)
         with pytest.raises(NotABackupError, match="cannot be restored"):
-            backend_for(target).backup.restore_backup(target, file)
+            restore(target, file)
         assert len(rows(target)) == 3
 
     def test_a_truncated_backup_is_refused_and_changes_nothing(self, target: Target, tmp_path: Path) -> None:
@@ -277,7 +283,7 @@ class TestBackups:
         backend.backup.write_backup(target, file)
         os.truncate(file, file.stat().st_size * 2 // 3)
         with pytest.raises((NotABackupError, DatabaseFailedError)):
-            backend.backup.restore_backup(target, file)
+            restore(target, file)
         assert len(rows(target)) == 899
 
     def test_a_backup_that_cannot_be_written_is_an_error_and_leaves_the_database(

@@ -26,11 +26,13 @@ from dormatory.errors import (
     BackupFailedError,
     DatabaseFailedError,
     DatabaseInUseError,
+    DatabaseLockedError,
+    HardLinksError,
     LeftoverJournalError,
     NotABackupError,
 )
 from dormatory.system import atomic_file
-from tests.backends.suite import create_filled_database, directory_listing, execute, limit_file_size, rows
+from tests.backends.suite import create_filled_database, directory_listing, execute, limit_file_size, restore, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,8 +115,8 @@ class TestSQLite:
             writer.execute(f"PRAGMA journal_mode = {mode}")
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("DELETE FROM room")
-            with pytest.raises(DatabaseFailedError, match="database is locked"):
-                backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
+            with pytest.raises(DatabaseLockedError, match="is being changed by somebody else"):
+                restore(sqlite, tmp_path / "copy")
             writer.execute("COMMIT")
         assert rows(sqlite) == []
         assert [name for name in directory_listing(sqlite.path) if name.startswith(".")] == []
@@ -133,7 +135,7 @@ class TestSQLite:
             other.stdout.readline()
             assert backend_for(sqlite).summary(sqlite).sessions == 1
             with pytest.raises(DatabaseInUseError) as raised:
-                backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
+                restore(sqlite, tmp_path / "copy")
             other.stdin.close()
         assert raised.value.processes[0].startswith(f"pid {other.pid} (")
 
@@ -141,7 +143,7 @@ class TestSQLite:
         backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as idle:  # our own process is not searched
             idle.execute("SELECT * FROM room").fetchall()
-            backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
+            restore(sqlite, tmp_path / "copy")
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 idle.execute("INSERT INTO room VALUES (4, 'lost')")
         assert len(rows(sqlite)) == 3
@@ -159,7 +161,7 @@ class TestSQLite:
         for name, content in kept.items():  # as a killed program leaves them: the closing removes those of WAL
             (sqlite.path.parent / name).write_bytes(content)
         assert len(kept) > 1
-        backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
+        restore(sqlite, tmp_path / "copy")
         assert (directory_listing(sqlite.path), len(rows(sqlite))) == (["x.db"], 3)
 
     def test_nothing_is_restored_next_to_the_journal_of_another_database(self, sqlite: Target, tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ class TestSQLite:
         backend_for(sqlite).drop(sqlite)
         sqlite.path.with_name("x.db-wal").write_bytes(b"rows of another database")
         with pytest.raises(LeftoverJournalError):
-            backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
+            restore(sqlite, tmp_path / "copy")
         assert directory_listing(sqlite.path) == ["x.db-wal"]
 
     def test_a_link_stays_a_link_and_the_mode_stays(self, sqlite: Target, tmp_path: Path) -> None:
@@ -176,12 +178,89 @@ class TestSQLite:
         linked.path.symlink_to(sqlite.path)
         backend_for(linked).backup.write_backup(linked, tmp_path / "copy")
         execute(sqlite, "DELETE FROM room")
-        backend_for(linked).backup.restore_backup(linked, tmp_path / "copy")
+        restore(linked, tmp_path / "copy")
         assert (linked.path.is_symlink(), sqlite.path.stat().st_mode & 0o777, len(rows(sqlite))) == (True, 0o640, 3)
+
+    def test_an_emptied_database_keeps_its_link_and_its_mode(self, sqlite: Target, tmp_path: Path) -> None:
+        sqlite.path.chmod(0o640)
+        linked = sqlite.with_database(str(tmp_path / "link.db"))
+        linked.path.symlink_to(sqlite.path)
+        clear(linked)
+        assert (linked.path.is_symlink(), sqlite.path.stat().st_mode & 0o777, sqlite.path.stat().st_size) == (
+            True,
+            0o640,
+            0,
+        )
+        assert directory_listing(sqlite.path) == ["x.db"]
+
+    def test_a_file_with_two_names_is_not_replaced(self, sqlite: Target, tmp_path: Path) -> None:
+        backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
+        sqlite.path.with_name("second.db").hardlink_to(sqlite.path)
+        with pytest.raises(HardLinksError, match=r"names here: second\.db, x\.db"):
+            clear(sqlite)
+        with pytest.raises(HardLinksError):
+            restore(sqlite, tmp_path / "copy")
+        assert (len(rows(sqlite)), directory_listing(sqlite.path)) == (3, ["second.db", "x.db"])
+
+    @pytest.mark.parametrize("mode", ["delete", "wal"])
+    def test_no_row_is_committed_between_the_backup_and_the_swap(
+        self, sqlite: Target, tmp_path: Path, mode: str
+    ) -> None:
+        execute(sqlite, f"PRAGMA journal_mode = {mode}")
+        backend = backend_for(sqlite)
+        with backend.backup.replacement(sqlite) as replacement:
+            backend.backup.write_backup(sqlite, tmp_path / "copy")
+            with (
+                closing(sqlite3.connect(sqlite.path, timeout=0, isolation_level=None)) as writer,
+                pytest.raises(sqlite3.OperationalError, match="locked"),
+            ):
+                writer.execute("INSERT INTO room VALUES (4, 'in no backup')")
+            replacement.clear()
+        assert sqlite.path.stat().st_size == 0
+
+    def test_a_writer_who_waits_meanwhile_gets_an_error_and_loses_nothing(self, sqlite: Target) -> None:
+        backend, errors = backend_for(sqlite), list[str]()
+
+        def write() -> None:
+            with closing(sqlite3.connect(sqlite.path, timeout=20, isolation_level=None)) as writer:
+                is_waiting.set()
+                try:
+                    writer.execute("INSERT INTO room VALUES (4, 'too late')")
+                except sqlite3.OperationalError as error:
+                    errors.append(str(error))
+
+        is_waiting, thread = threading.Event(), threading.Thread(target=write)
+        with backend.backup.replacement(sqlite) as replacement:
+            thread.start()
+            assert is_waiting.wait(10)
+            time.sleep(0.2)  # until it waits, which nothing outside can see
+            replacement.clear()
+        thread.join()
+        assert errors == ["attempt to write a readonly database"]
+
+    @pytest.mark.parametrize("mode", ["delete", "wal", "persist"])
+    def test_a_replacement_that_does_not_happen_leaves_the_file_as_it_was(self, sqlite: Target, mode: str) -> None:
+        execute(sqlite, f"PRAGMA journal_mode = {mode}")
+        with pytest.raises(ZeroDivisionError), backend_for(sqlite).backup.replacement(sqlite):
+            raise ZeroDivisionError
+        with closing(sqlite3.connect(sqlite.path)) as connection:
+            found = connection.execute("PRAGMA journal_mode").fetchone()
+        assert (found == ("wal",), len(rows(sqlite))) == (mode == "wal", 3)
+
+    def test_a_writer_who_ends_in_time_is_waited_for(self, sqlite: Target, caplog: pytest.LogCaptureFixture) -> None:
+        with closing(sqlite3.connect(sqlite.path, isolation_level=None, check_same_thread=False)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("INSERT INTO room VALUES (4, 'in time')")
+            timer = threading.Timer(0.3, writer.execute, ["COMMIT"])
+            timer.start()
+            with backend_for(sqlite).backup.replacement(sqlite, wait_seconds=20):
+                assert len(rows(sqlite)) == 4
+            timer.join()
+        assert "waiting at most 20 s" in caplog.messages[0]
 
     def test_the_database_itself_is_refused_as_its_backup(self, sqlite: Target) -> None:
         with pytest.raises(NotABackupError, match="it is the database itself"):
-            backend_for(sqlite).backup.restore_backup(sqlite, sqlite.path)
+            restore(sqlite, sqlite.path)
         assert len(rows(sqlite)) == 3
 
     def test_without_room_for_the_restored_file_the_old_one_stays(self, sqlite: Target, tmp_path: Path) -> None:
@@ -190,7 +269,7 @@ class TestSQLite:
         execute(sqlite, "DELETE FROM room WHERE id > 1")
         before = sqlite.path.read_bytes()
         with limit_file_size(40_000), pytest.raises(DatabaseFailedError):
-            backend_for(sqlite).backup.restore_backup(sqlite, tmp_path / "copy")
+            restore(sqlite, tmp_path / "copy")
         assert (sqlite.path.read_bytes() == before, directory_listing(sqlite.path)) == (True, ["x.db"])
 
 
@@ -208,7 +287,7 @@ class TestPostgreSQL:
         administer(maintenance, *(sql.SQL(change).format(name=name, role=role) for change in changes))
         before = database_properties(postgresql)
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
-        backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
+        restore(postgresql, tmp_path / "copy")
         after = database_properties(postgresql)
         administer(maintenance, *(sql.SQL(text).format(name=name, role=role) for text in CLEANUP_STATEMENTS))
         assert after == before
@@ -221,11 +300,11 @@ class TestPostgreSQL:
         backend = backend_for(production)
         backend.backup.write_backup(postgresql, tmp_path / "of-development")
         backend.backup.write_backup(production, tmp_path / "of-production")
-        backend.backup.restore_backup(postgresql, tmp_path / "of-production")
-        backend.backup.restore_backup(production, tmp_path / "of-development")
+        restore(postgresql, tmp_path / "of-production")
+        restore(production, tmp_path / "of-development")
         found = [(backend.summary(one).environment, len(rows(one))) for one in (postgresql, production)]
         backend.drop(production)
-        backend.backup.restore_backup(production, tmp_path / "of-development")
+        restore(production, tmp_path / "of-development")
         again = backend.summary(production).environment
         backend.drop(production)
         assert (found, again) == ([("development", 0), ("production", 3)], "production")
@@ -241,11 +320,11 @@ class TestPostgreSQL:
         create_filled_database(own)
         backend.backup.write_backup(own, tmp_path / "copy")
         execute(own, "DELETE FROM room")
-        backend.backup.restore_backup(own, tmp_path / "copy")
+        restore(own, tmp_path / "copy")
         found = (len(rows(own)), backend.summary(own).environment)
         foreign = postgresql.with_parts(username=user)
         with pytest.raises(DatabaseFailedError, match="cannot be replaced"):
-            backend.backup.restore_backup(foreign, tmp_path / "copy")
+            restore(foreign, tmp_path / "copy")
         backend.drop(own)
         administer(maintenance, sql.SQL("DROP ROLE {}").format(sql.Identifier(user)))
         assert found == (3, "development")
@@ -257,7 +336,7 @@ class TestPostgreSQL:
         execute(postgresql, "CREATE ROLE gone", "ALTER TABLE room OWNER TO gone", "GRANT SELECT ON room TO gone")
         backend.backup.write_backup(postgresql, tmp_path / "copy")
         execute(postgresql, "DROP OWNED BY gone", "DROP ROLE gone")
-        backend.backup.restore_backup(postgresql, tmp_path / "copy")
+        restore(postgresql, tmp_path / "copy")
         assert len(rows(postgresql)) == 3
         assert caplog.messages == ['this server has no role "gone": owners and rights are not restored']
         assert leftover_databases(server) == []
@@ -270,7 +349,7 @@ class TestPostgreSQL:
         pool.start()
         assert connected_once.wait(10)
         try:
-            backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
+            restore(postgresql, tmp_path / "copy")
         finally:
             ending.set()
             pool.join()
@@ -287,7 +366,7 @@ class TestPostgreSQL:
         (tmp_path / "copy").write_bytes(content.replace(b"RETURN 1", b"RETURN x"))
         execute(postgresql, "DELETE FROM room WHERE id = 1")
         with pytest.raises(DatabaseFailedError, match=r'was not restored .*"x" does not exist'):
-            backend.backup.restore_backup(postgresql, tmp_path / "copy")
+            restore(postgresql, tmp_path / "copy")
         assert (len(rows(postgresql)), leftover_databases(server)) == (2, [])
 
     def test_what_a_killed_restore_left_is_removed_by_the_next(
@@ -299,7 +378,7 @@ class TestPostgreSQL:
         mark = sql.Literal(backup._LEFTOVER_COMMENT + postgresql.database)
         administer(maintenance, sql.SQL("CREATE DATABASE {}").format(left))
         administer(maintenance, sql.SQL("COMMENT ON DATABASE {} IS {}").format(left, mark))
-        backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
+        restore(postgresql, tmp_path / "copy")
         assert leftover_databases(server) == []
 
     def test_a_second_restore_at_the_same_time_is_refused(
@@ -310,7 +389,7 @@ class TestPostgreSQL:
         with backend_for(other).driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
             backup._drop_leftovers(cursor, postgresql)
             with pytest.raises(DatabaseFailedError, match="is being restored"):
-                backend_for(postgresql).backup.restore_backup(postgresql, tmp_path / "copy")
+                restore(postgresql, tmp_path / "copy")
 
     def test_waiting_for_a_locked_table_has_a_limit(
         self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -331,6 +410,11 @@ SELECT ARRAY(SELECT a::text FROM unnest(d.datacl) a ORDER BY 1), d.datconnlimit,
        ARRAY(SELECT s.setrole || s.setconfig::text FROM pg_db_role_setting s WHERE s.setdatabase = d.oid ORDER BY 1)
   FROM pg_database d WHERE d.datname = current_database()
 """
+
+
+def clear(target: Target) -> None:
+    with backend_for(target).backup.replacement(target) as replacement:
+        replacement.clear()
 
 
 def database_properties(target: Target) -> list[tuple[Any, ...]]:

@@ -15,6 +15,7 @@ from psycopg2 import errors, sql
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql import properties
+from dormatory.backends.postgresql.backend import BACKEND
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import MAINTENANCE_DATABASES
@@ -68,6 +69,28 @@ def write_backup(target: Target, file: Path) -> None:
     except OSError as error:
         reason, fix = f"{file.parent}: {error.strerror}", "check owner, mode and free space there"
         raise BackupFailedError(str(target), reason, fix=fix) from error
+
+
+@contextlib.contextmanager
+def replacement(target: Target, *, wait_seconds: float = 0) -> Iterator[PostgreSQLReplacement]:  # noqa: ARG001  # other sessions are ended
+    """Let the database be replaced within the block."""
+    yield PostgreSQLReplacement(target)
+
+
+class PostgreSQLReplacement:
+    """A database that is about to be replaced."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def restore(self, file: Path) -> None:
+        """Put a backup in the database's place."""
+        restore_backup(self._target, file)
+
+    def clear(self) -> None:
+        """Put an empty database in its place."""
+        BACKEND.drop(self._target)
+        BACKEND.create(self._target)
 
 
 def restore_backup(target: Target, file: Path) -> None:

@@ -53,9 +53,10 @@ class SQLiteBackend(Backend):
         Not next to a journal of an earlier one: SQLite would replay that into the new file.
         """
         try:
-            if not target.path.exists() and (leftover := next(filter(Path.exists, side_files(target.path)), None)):
+            path = target.path.resolve()
+            if not path.exists() and (leftover := next(filter(Path.exists, side_files(path)), None)):
                 raise LeftoverJournalError(leftover)
-            target.path.open("ab").close()
+            path.open("ab").close()
         except OSError as error:
             raise self.explain(error, target) from error
 
@@ -64,7 +65,7 @@ class SQLiteBackend(Backend):
 
         SQLite would take a side file left behind for the next file's own and damage that file.
         """
-        path = target.path
+        path = target.path.resolve()  # a link stays a link
         if not self.exists(target):
             return
         with contextlib.closing(sqlite_connection(path)) as connection:

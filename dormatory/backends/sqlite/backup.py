@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.connection import is_existing_file, side_files, sqlite_connection
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
+from dormatory.backends.sqlite.write_lock import execute_unlocked
 from dormatory.errors import (
     BackupFailedError,
     DatabaseInUseError,
+    HardLinksError,
     LeftoverJournalError,
     MissingDatabaseError,
     NotABackupError,
@@ -20,6 +22,7 @@ from dormatory.system.atomic_file import mode_for, move_into_place, partial_file
 from dormatory.system.open_files import processes_using
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dormatory.backends.url import Target
@@ -47,40 +50,88 @@ def write_backup(target: Target, file: Path) -> None:
         raise BackupFailedError(str(target), reason, fix=explain_sqlite_error(error, target).fix) from error
 
 
-def restore_backup(target: Target, file: Path) -> None:
-    """Put a copy of `file` in the database's place, at once and whole, unless another program is using it.
+@contextlib.contextmanager
+def replacement(target: Target, *, wait_seconds: float = 0) -> Iterator[SQLiteReplacement]:
+    """Keep writers out of the file until the block ends, and let it be replaced in there.
 
-    A program that opens the database while it is exchanged cannot harm it: SQLite writes to no file that has lost its
-    name. Raises NotABackupError, DatabaseInUseError, LeftoverJournalError, DatabaseFailedError.
+    A program that opens the file meanwhile cannot lose a row in it: SQLite writes to no file that has lost its name.
+    Raises DatabaseInUseError, HardLinksError, LeftoverJournalError, DatabaseLockedError, DatabaseFailedError.
     """
     path = target.path.resolve()  # a link stays a link
-    if file.exists() and path.exists() and file.samefile(path):
-        raise NotABackupError(str(file), "it is the database itself")
+    if not is_existing_file(target):
+        if leftover := next(filter(os.path.exists, side_files(path)), None):
+            raise LeftoverJournalError(leftover)
+        yield SQLiteReplacement(target, path)
+        return
+    found = SQLiteReplacement(target, path)
+    found.refuse_users()
     try:
-        with partial_file(path) as part:
-            _copy_backup(file, part)
-            _copy_mode_and_owner(part, path)
-            if is_existing_file(target):
-                _replace_database_file(target, path, part)
-            elif leftover := next(filter(os.path.exists, side_files(path)), None):
-                raise LeftoverJournalError(leftover)
-            else:
-                move_into_place(part, path)
+        connection = sqlite_connection(path)
+        with contextlib.closing(connection), _no_writers(connection, target, wait_seconds, found):
+            yield found
     except (sqlite3.Error, OSError) as error:
         raise explain_sqlite_error(error, target) from error
 
 
-def _replace_database_file(target: Target, path: Path, part: Path) -> None:
-    """Replace a file that no other process uses, and that none can begin to use meanwhile."""
-    if others := processes_using(path):
-        raise DatabaseInUseError(str(target), others)
-    with contextlib.closing(sqlite_connection(path)) as connection:
-        # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
-        connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute("BEGIN EXCLUSIVE")
-        for leftover in side_files(path):  # of the old file; next to the new one they would be replayed into it
+class SQLiteReplacement:
+    """A file that is about to be replaced; another one, built beside it, takes its name in one step."""
+
+    def __init__(self, target: Target, path: Path) -> None:
+        self._target, self._path = target, path
+        self.is_replaced = False
+
+    def restore(self, file: Path) -> None:
+        """Put a copy of a backup in the file's place; raises NotABackupError, DatabaseInUseError."""
+        if file.exists() and self._path.exists() and file.samefile(self._path):
+            raise NotABackupError(str(file), "it is the database itself")
+        with partial_file(self._path) as part:
+            _copy_backup(file, part)
+            self._move_into_place(part)
+
+    def clear(self) -> None:
+        """Put an empty file, which is an empty database, in the file's place; raises DatabaseInUseError."""
+        with partial_file(self._path) as part:
+            self._move_into_place(part)
+
+    def refuse_users(self) -> None:
+        """Raise DatabaseInUseError for programs that have the file open, HardLinksError for a file of several names."""
+        if others := processes_using(self._path):
+            raise DatabaseInUseError(str(self._target), others)
+        if self._path.stat().st_nlink > 1:
+            raise HardLinksError(str(self._target), _names_of(self._path))
+
+    def _move_into_place(self, part: Path) -> None:
+        _copy_mode_and_owner(part, self._path)
+        if self._path.exists():
+            self.refuse_users()
+        self.is_replaced = True
+        for leftover in side_files(self._path):  # of the old file; next to the new one they would be replayed into it
             leftover.unlink(missing_ok=True)
-        move_into_place(part, path)
+        move_into_place(part, self._path)
+
+
+@contextlib.contextmanager
+def _no_writers(
+    connection: sqlite3.Connection, target: Target, wait_seconds: float, replacement: SQLiteReplacement
+) -> Iterator[None]:
+    """Hold the write lock; a file that was not replaced is left in its journal mode."""
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
+    execute_unlocked(connection, "PRAGMA journal_mode = DELETE", target, wait_seconds)
+    try:
+        execute_unlocked(connection, "BEGIN IMMEDIATE", target, wait_seconds)
+        yield
+    finally:
+        if not replacement.is_replaced:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+
+
+def _names_of(path: Path) -> list[str]:
+    """Return the names of a file in its directory; hard links may have others elsewhere."""
+    status = path.stat()
+    return sorted(entry.name for entry in os.scandir(path.parent) if entry.inode() == status.st_ino)
 
 
 def _copy_backup(file: Path, part: Path) -> None:

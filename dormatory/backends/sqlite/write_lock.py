@@ -9,8 +9,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError
-
 from dormatory.errors import DatabaseLockedError
 
 if TYPE_CHECKING:
@@ -26,11 +24,24 @@ _LOG = logging.getLogger("dormatory")
 def begin_immediate(driver: Any, target: Target, wait_seconds: float) -> None:
     """Begin the transaction that keeps other writers out, waiting for them at most `wait_seconds`.
 
-    SQLite's own wait shows no message. Raises DatabaseLockedError when another writer holds the file too long.
+    Raises DatabaseLockedError when another writer holds the file too long.
+    """
+    try:
+        execute_unlocked(driver, "BEGIN IMMEDIATE", target, wait_seconds)
+    except sqlite3.Error as error:
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415  # an engine is there, so SQLAlchemy is loaded
+
+        raise DBAPIError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would raise it
+
+
+def execute_unlocked(driver: sqlite3.Connection, statement: str, target: Target, wait_seconds: float) -> None:
+    """Execute a statement as soon as no other connection locks the file, waiting at most `wait_seconds`.
+
+    SQLite's own wait shows no message. Raises DatabaseLockedError.
     """
     began, has_warned = monotonic(), False
     driver.execute("PRAGMA busy_timeout = 0")
-    while not _try_begin(driver):
+    while not _try(driver, statement):
         if monotonic() - began >= wait_seconds:
             raise DatabaseLockedError(
                 str(target), _holder_description(target.path), wait_seconds, fix="wait for it to end, or end it"
@@ -47,12 +58,12 @@ def begin_immediate(driver: Any, target: Target, wait_seconds: float) -> None:
     driver.execute(f"PRAGMA busy_timeout = {wait_seconds * 1000:.0f}")  # for the commit, which readers may delay
 
 
-def _try_begin(driver: sqlite3.Connection) -> bool:
+def _try(driver: sqlite3.Connection, statement: str) -> bool:
     try:
-        driver.execute("BEGIN IMMEDIATE")
+        driver.execute(statement)
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK != sqlite3.SQLITE_BUSY:
-            raise DBAPIError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would raise it
+            raise
         return False
     return True
 
