@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dormatory.checks.drift import DEFAULT_NOT_IN_MODELS, DRIFT
 from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import (
     BRANCH_ORDER,
@@ -13,11 +14,12 @@ from dormatory.checks.roundtrip import (
     ONE_RUN_DIFFERS,
     WAY_DOWN,
 )
+from dormatory.checks.source.imports import APPLICATION_IMPORT
 from dormatory.checks.source.transaction_ends import TRANSACTION_ENDED
 from dormatory.checks.squawk import SQUAWK
-from dormatory.checks.traces import TRACE
+from dormatory.checks.traces import SECOND_UPGRADE_DIFFERS, TRACE
 from dormatory.errors import TransactionEndedError
-from dormatory.system.text import first_line
+from dormatory.system.text import first_line, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +32,8 @@ _CAUSES = {
     ONE_RUN_DIFFERS.id: ("upgrade-fails", "so alembic upgrade heads stops here, too"),
     BRANCH_ORDER.id: ("upgrade-fails", "so applying the branches in another order stops here, too"),
 }
+# Besides failures, what each backend says of one thing in its own words.
+_RULES_SAID_BY_BACKENDS = frozenset({DRIFT.id, DEFAULT_NOT_IN_MODELS.id, TRACE.id, SECOND_UPGRADE_DIFFERS.id})
 
 
 def fold_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -75,19 +79,63 @@ def _is_failure(found: Finding, revision: str, rule: str) -> bool:
 
 
 def join_backends(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Give the same failure on several backends one message and one hint: each server has words of its own for it."""
+    """Give what several backends say of one thing the same message and hint: each server has words of its own for it.
+
+    Joined are failures of a revision, what a downgrade leaves, and a difference of one object from the models.
+    """
     groups: defaultdict[tuple[object, ...], list[Finding]] = defaultdict(list)
     for found in findings:
-        key = (found.rule, found.severity, found.revision, found.location, found.object)
-        groups[key if "-fails" in found.rule and found.revision and found.backend else (id(found),)].append(found)
+        key = (found.rule, found.severity, found.revision, found.location, found.object, _aspect(found))
+        groups[key if _is_said_by_backends(found) else (id(found),)].append(found)
     joined: dict[Finding, Finding] = {}
     for group in groups.values():
         if len({found.backend for found in group}) == len(group) > 1 and len({found.message for found in group}) > 1:
             first, *others = group
             words = (f"on {other.backend}: {first_line(other.message)}" for other in others)
             message = "\n".join((first.message, *words))
-            joined |= {found: replace(found, message=message, hint=first.hint) for found in group}
+            joined |= {found: replace(found, message=message, hint=_joined_hint(group)) for found in group}
     return tuple(joined.get(found, found) for found in findings)
+
+
+def _is_said_by_backends(found: Finding) -> bool:
+    """Return whether a finding is about the same thing as that of another backend which has its rule and place."""
+    if not found.backend or found.rule not in _RULES_SAID_BY_BACKENDS:
+        return bool(found.backend and found.revision) and "-fails" in found.rule
+    return bool(found.revision or found.object)
+
+
+def _aspect(found: Finding) -> str:
+    """Return in which way a column differs, as it may do in several; "" for a failure."""
+    is_failure = found.rule not in _RULES_SAID_BY_BACKENDS
+    return "" if is_failure else found.message.removeprefix(f"{found.object}: ").partition(" ")[0]
+
+
+def _joined_hint(group: Sequence[Finding]) -> str:
+    """Return what to do about findings of several backends: of a failure once, of structure what each one needs."""
+    first, *others = group
+    if first.rule not in _RULES_SAID_BY_BACKENDS:
+        return first.hint
+    more = (f"on {other.backend}: {other.hint}" for other in others if other.hint != first.hint)
+    return "\n".join((first.hint, *more))
+
+
+def join_imports(findings: Sequence[Finding], order: Sequence[str]) -> tuple[Finding, ...]:
+    """Return what revisions import from one module of the application as one finding, at the first in the `order`.
+
+    That the module may change is one thing to decide. An error stays at each revision, which has to be written anew.
+    """
+    position = {revision: number for number, revision in enumerate(order)}
+    groups: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for found in findings:
+        if found.rule == APPLICATION_IMPORT.id and found.severity is not Severity.ERROR:
+            groups[found.object, found.hint].append(found)
+    joined: dict[Finding, Finding | None] = {}
+    for group in groups.values():
+        first, *others = sorted(group, key=lambda found: position.get(found.revision, len(position)))
+        if revisions := [name for name in dict.fromkeys(it.revision for it in others) if name != first.revision]:
+            line = f"the same in {quantity(len(revisions), 'more revision')}: {', '.join(revisions)}"
+            joined |= dict.fromkeys(others) | {first: replace(first, message=f"{first.message}\n{line}")}
+    return tuple(shown for found in findings if (shown := joined.get(found, found)) is not None)
 
 
 def without_repetitions(findings: Sequence[Finding]) -> tuple[Finding, ...]:

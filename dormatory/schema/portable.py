@@ -102,7 +102,7 @@ class _TableConverter:
             _TABLE_KINDS.get(table.kind, table.kind),
             tuple(self._column(column) for column in table.columns),
             tuple(sorted(column.lower() for column in self._primary_key.columns)) if self._primary_key else (),
-            (*self._constraints(), *map(self._index, table.indexes)),
+            tuple(part for part in (*self._constraints(), *map(self._index, table.indexes)) if not self._is_key(part)),
             tuple(trigger.name.lower() for trigger in table.triggers),
             has_unread_constraints=table.kind == "table" and table.definition is not None,
         )
@@ -154,6 +154,11 @@ class _TableConverter:
             elif constraint.kind == "EXCLUDE":
                 yield PortablePart("exclusion", constraint.name, ("text", text), columns, text)
 
+    def _is_key(self, part: PortablePart) -> bool:
+        """Return whether a part says what the primary key says; PostgreSQL makes one of the two."""
+        key = sorted(column.lower() for column in self._primary_key.columns) if self._primary_key else []
+        return bool(key) and part.meaning[:3] == ("unique", tuple(("name", column) for column in key), NULL)
+
     def _index(self, index: Index) -> PortablePart:
         """Return an index; a unique one has the meaning of a UNIQUE constraint. How it is stored does not count."""
         keys = [self._index_key(key) for key in index.keys]
@@ -161,6 +166,8 @@ class _TableConverter:
         columns = tuple(sorted({name for key in keys for name in _column_names(key)}))
         if index.unique:
             special = ("NULLS NOT DISTINCT",) if "NULLS NOT DISTINCT" in index.definition else ()
+            if not special and predicate in [("is not", key, NULL) for key in keys]:
+                predicate = NULL  # a row with a NULL in its key is unique anyway
             meaning: Node = ("unique", tuple(sorted(keys, key=repr)), predicate, special)
             return PortablePart("unique", index.name, meaning, columns, index.definition)
         method = _INDEX_METHOD.match(index.definition)

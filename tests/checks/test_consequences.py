@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.consequences import fold_consequences, join_backends, without_repetitions
+from dormatory.checks.consequences import fold_consequences, join_backends, join_imports, without_repetitions
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
 from dormatory.errors import TransactionEndedError
@@ -27,6 +27,7 @@ def finding(rule: str, message: str, revision: str = "a3", object_name: str = ""
 DOWN = finding("downgrade-fails", "the downgrade failed: DataError: no such column: lid")
 UP = finding("upgrade-fails", "the upgrade failed: DataError: no such table: box")
 ENUM = finding("trace", "the downgrade leaves a trace: enum mood: added", object_name="enum mood")
+ROUTE = finding("one-run-differs", "alembic upgrade heads in one run ends elsewhere", object_name="table box")
 DOWN_ROUTE = "going all the way down on populated tables"
 FOLDED = {
     "way-down": (
@@ -89,13 +90,67 @@ def test_one_failure_in_the_words_of_two_servers_is_one_finding() -> None:
         replace(DOWN, message="another"),
         replace(DOWN, message="another", backend="postgresql", revision="a4"),
         replace(DOWN, message="another", backend="postgresql", location=Location("versions/a3.py", 8)),
-        replace(ENUM, message="another", backend="postgresql"),
+        replace(ROUTE, message="another", backend="postgresql"),
     ],
     ids=["same backend", "revision", "line", "rule"],
 )
 def test_different_failures_stay_apart(other: Finding) -> None:
-    first = ENUM if other.rule == ENUM.rule else DOWN
+    first = ROUTE if other.rule == ROUTE.rule else DOWN
     assert join_backends([first, other]) == (first, other)
+
+
+@pytest.mark.parametrize("rule", ["drift", "default-not-in-models", "trace", "second-upgrade-differs"])
+def test_one_difference_in_the_words_of_two_servers_is_one_finding(rule: str) -> None:
+    mine = finding(rule, "column box.lid: type DATETIME → DATE", object_name="column box.lid")
+    theirs = replace(mine, message="column box.lid: type timestamp → date", backend="postgresql", hint="drop the type")
+    first, second = join_backends([mine, theirs])
+    assert first == replace(second, backend="sqlite")
+    assert first.message == f"{mine.message}\non postgresql: {theirs.message}"
+    assert first.hint == f"{mine.hint}\non postgresql: drop the type"
+
+
+def test_each_aspect_of_a_column_is_joined_with_the_same_aspect() -> None:
+    words = {"sqlite": ("type DATETIME", "default none"), "postgresql": ("default now()", "type timestamp")}
+    found = [
+        finding("drift", f"column box.at: {word}", "", "column box.at", backend)
+        for backend, said in words.items()
+        for word in said
+    ]
+    kind, default, default_again, kind_again = (it.message for it in join_backends(found))
+    assert kind == kind_again == "column box.at: type DATETIME\non postgresql: column box.at: type timestamp"
+    assert default == default_again == "column box.at: default none\non postgresql: column box.at: default now()"
+
+
+def test_differences_of_the_project_without_an_object_stay_apart() -> None:
+    mine = finding("drift", "4 columns: type REAL → TEXT: a, b, c, d", revision="")
+    theirs = replace(mine, message="5 columns: type real → text: a, b, c, d, e", backend="postgresql")
+    assert join_backends([mine, theirs]) == (mine, theirs)
+
+
+class TestImports:
+    first = replace(
+        finding("application-import", "it imports lids", "a1", "shop"), backend="", severity=Severity.WARNING
+    )
+    second = replace(first, revision="a2", message="it imports boxes")
+    third = replace(first, revision="a3")
+
+    def test_one_module_in_many_revisions_is_one_finding_at_the_first(self) -> None:
+        joined = join_imports([self.third, self.second, UP, self.first], ["a1", "a2", "a3"])
+        more = "the same in 2 more revisions: a2, a3"
+        assert joined == (UP, replace(self.first, message=f"it imports lids\n{more}"))
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            replace(second, severity=Severity.ERROR),
+            replace(second, object="store"),
+            replace(second, hint="remove the import"),
+            replace(first, message="it imports boxes"),
+        ],
+        ids=["error", "module", "hint", "the same revision"],
+    )
+    def test_others_stay_apart(self, other: Finding) -> None:
+        assert join_imports([self.first, other], ["a1", "a2"]) == (self.first, other)
 
 
 class TestRepetitions:

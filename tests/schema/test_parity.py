@@ -206,6 +206,13 @@ EQUAL_CASES = [
     Case(
         "unique index or constraint", [T, "CREATE UNIQUE INDEX x ON t (b, c)"], [T, "ALTER TABLE t ADD UNIQUE (c, b)"]
     ),
+    Case("unique as the primary key", [f"{KEYED[:-1]}, UNIQUE (a))"], [KEYED]),
+    Case("the primary key as a unique index", [KEYED], [KEYED, "CREATE UNIQUE INDEX x ON t (a)"]),
+    Case(
+        "unique where it is not NULL",
+        [T, "CREATE UNIQUE INDEX x ON t (b, c)"],
+        [T, "CREATE UNIQUE INDEX x ON t (b, c) WHERE c IS NOT NULL"],
+    ),
     Case("namespace", [T], ["CREATE SCHEMA app", T.replace("t (", "app.t (")]),
     Case(
         "partitions",
@@ -327,6 +334,18 @@ DIFFERENT_CASES = [
         [T, "CREATE UNIQUE INDEX u ON t (b)"],
         [T, "CREATE UNIQUE INDEX u ON t (b) NULLS NOT DISTINCT"],
         ["unique u on t: UNIQUE (b) on SQLite, UNIQUE (b) NULLS NOT DISTINCT on PostgreSQL"],
+    ),
+    Case(
+        "unique where another column is not NULL",
+        [T, "CREATE UNIQUE INDEX u ON t (b)"],
+        [T, "CREATE UNIQUE INDEX u ON t (b) WHERE c IS NOT NULL"],
+        ["unique u on t: UNIQUE (b) on SQLite, UNIQUE (b) WHERE c IS NOT NULL on PostgreSQL"],
+    ),
+    Case(
+        "unique with more than the primary key",
+        [f"{KEYED[:-1]}, UNIQUE (a, b))"],
+        [KEYED],
+        ["table t: only on SQLite (UNIQUE (a, b))"],
     ),
     Case(
         "uniqueness of an index",
