@@ -61,6 +61,9 @@ BATCH = 'with op.batch_alter_table("a") as b:\n    '
 EXTENSION = 'op.execute("CREATE EXTENSION x")'
 BLOCK = "with op.get_context().autocommit_block():\n    "
 
+TRY = "from sqlalchemy.orm import Session\nsession = Session(op.get_bind())\ntry:\n    session.flush()\n"
+UNDONE = f"{TRY}except Exception:\n    session.rollback()\n    raise"
+
 FIRES: dict[str, tuple[str, str]] = {
     # id of the case: (rule, upgrade)
     "create_all": ("create-all", "import shop\nshop.Base.metadata.create_all(op.get_bind())"),
@@ -93,6 +96,20 @@ FIRES: dict[str, tuple[str, str]] = {
     "colon in a CHECK": ("unescaped-colon", "op.create_table('a', sa.CheckConstraint(\"b <> ':x'\", name='c'))"),
     "commit": ("transaction-ended", "op.get_bind().commit()"),
     "rollback of a variable": ("transaction-ended", "bind = op.get_bind()\nbind.rollback()"),
+    "rollback in a handler that goes on": ("transaction-ended", f"{TRY}except Exception:\n    session.rollback()"),
+    "rollback, and an exception that is caught": (
+        "transaction-ended",
+        f"try:\n{textwrap.indent(UNDONE, '    ')}\nexcept Exception:\n    print('never mind')",
+    ),
+    "rollback, and perhaps an exception": (
+        "transaction-ended",
+        f"{TRY}except Exception:\n    session.rollback()\n    if session.new:\n        return\n    raise",
+    ),
+    "commit before an exception": ("transaction-ended", "bind = op.get_bind()\nbind.commit()\nraise RuntimeError('x')"),
+    "rollback by a helper that is called twice": (
+        "transaction-ended",
+        f"{TRY}except Exception:\n    undo()\n    raise\ndef undo():\n    op.get_bind().rollback()\nundo()",
+    ),
     "commit in SQL": ("transaction-ended", 'op.execute("COMMIT")'),
     "begin in SQL": ("transaction-ended", 'op.execute("-- now\\nBEGIN;")'),
     "concurrently": ("concurrently-in-transaction", 'op.create_index("i", "a", ["b"], postgresql_concurrently=True)'),
@@ -146,6 +163,19 @@ SILENT: dict[str, str] = {
     "driver's own SQL": "op.get_bind().exec_driver_sql(\"UPDATE a SET b = ':c'\")",
     "colon next to an unknown part": "for c in 'xy':\n    op.execute(f\"UPDATE a SET b = '{c}:d'\")",
     "savepoint": "with op.get_bind().begin_nested() as point:\n    op.drop_table('a')\n    point.rollback()",
+    "rollback before an exception": UNDONE,
+    "rollback before an exception of its own": (
+        f"{TRY}except ValueError as error:\n    if session.is_active:\n        session.rollback()\n"
+        "    print(error)\n    raise RuntimeError('not migrated') from error\nfinally:\n    session.close()"
+    ),
+    "rollback where rows do not fit": (
+        "bind = op.get_bind()\nif bind.scalar(sa.text('SELECT count(*) FROM a')):\n"
+        "    bind.rollback()\n    raise ValueError('empty a first')"
+    ),
+    "rollback in SQL before an exception": (
+        "try:\n    op.drop_table('a')\nexcept Exception:\n    op.execute('ROLLBACK')\n    raise"
+    ),
+    "rollback by a helper": f"{TRY}except Exception:\n    undo()\n    raise\ndef undo():\n    op.get_bind().rollback()",
     "trigger": 'op.execute("CREATE TRIGGER t AFTER UPDATE ON a BEGIN DELETE FROM b; END")',
     "rollback to a savepoint": 'op.execute("ROLLBACK TO SAVEPOINT a")',
     "block alone": BLOCK + 'op.create_index("i", "a", ["b"], postgresql_concurrently=True)',

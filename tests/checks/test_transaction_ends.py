@@ -61,6 +61,14 @@ def played_findings(
         (f'if op.get_bind().dialect.name == "mysql":\n    op.execute("COMMIT")\n{INSERT}', []),
         (f"{INSERT}if sa.inspect(op.get_bind()).has_table('never'):\n    op.get_bind().commit()", []),
         (f"{INSERT}with op.get_bind().begin_nested() as part:\n    part.rollback()", []),
+        (f"{SESSION}try:\n    1 / 0\nexcept ArithmeticError:\n    session.rollback()\n    raise", []),
+        (
+            (
+                f"def undo():\n    op.get_bind().rollback()\n    raise ValueError('rows')\n{INSERT}"
+                "try:\n    undo()\nexcept ValueError:\n    print('never mind')"
+            ),
+            ["rollback() rolls back"],
+        ),
     ],
     ids=[
         "session rolled back",
@@ -70,6 +78,8 @@ def played_findings(
         "other dialect",
         "never taken",
         "savepoint",
+        "rolled back and raised",
+        "raised and caught by the caller",
     ],
 )
 def test_only_what_ended_the_transaction_in_a_replay_is_reported(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dormatory.checks.finding import Severity
 from dormatory.checks.rule import Rule
 from dormatory.checks.source.call_sites import DIRECTIONS
+from dormatory.checks.source.raising import always_raises_after
 from dormatory.checks.source.revision import executed_sql
 from dormatory.checks.source.sql_text import sql_without_literals
 
@@ -23,6 +24,7 @@ _TRANSACTION_STATEMENT = re.compile(
     r"(?:^|;)\s*(?:COMMIT|END|ABORT|BEGIN|START\s+TRANSACTION|ROLLBACK(?!\s+(?:\w+\s+)?TO\b))\b\s*(?:\w+\s*)*(?:;|$)",
     re.IGNORECASE,
 )
+_ROLLBACK = re.compile(r"^[\s;]*(?:ROLLBACK|ABORT)\b[^;]*;?\s*$", re.IGNORECASE)
 _BEGIN = re.compile(r"^[\s;]*(?:BEGIN|START)\b[^;]*;?\s*$", re.IGNORECASE)
 _ROUTINE = re.compile(r"\b(?:TRIGGER|FUNCTION|PROCEDURE)\b|^\s*DO\b", re.IGNORECASE)
 _REVISION_CONNECTION = re.compile(r"get_bind\(\)|get_context\(\)|\.connection\b|(^|\.)(bind|conn|connection)\b")
@@ -36,7 +38,7 @@ TRANSACTION_ENDED = Rule(
     meaning="a revision commits or rolls back by itself",
     why="""The transaction is Alembic's, and holds the entry in the version table, too. Ended early, the revision is
     half applied, or applied and not written down. Where the revision was played, only what really ended a transaction
-    is reported.""",
+    is reported; a rollback before an exception that stops the revision is none.""",
     recipe="""
     with op.get_context().autocommit_block():  # alone in its revision
         op.execute("ALTER TYPE grade ADD VALUE 'top'")
@@ -52,10 +54,17 @@ def ended_transactions(source: RevisionSource, played: PlayedLegs) -> Iterator[F
     for site in source.call_sites:
         if not site.dialects & source.backends:
             continue
+        has_passed = played.has_passed(site)
+        if not has_passed and _is_rollback(source, site) and always_raises_after(source.resolver, site.call):
+            continue  # the exception has Alembic roll back just the same
         measured = tuple(_measured_end(source, site, played))
         yield from measured
-        if not measured and not played.has_passed(site):
+        if not measured and not has_passed:
             yield from _expected_end(source, site)
+
+
+def _is_rollback(source: RevisionSource, site: CallSite) -> bool:
+    return site.short_name == "rollback" or bool(_ROLLBACK.match(executed_sql(site, source.resolver) or ""))
 
 
 def _measured_end(source: RevisionSource, site: CallSite, played: PlayedLegs) -> Iterator[Finding]:
