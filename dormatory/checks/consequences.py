@@ -15,6 +15,7 @@ from dormatory.checks.roundtrip import (
     WAY_DOWN,
 )
 from dormatory.checks.source.imports import APPLICATION_IMPORT
+from dormatory.checks.source.portability import DEAD_BRANCH
 from dormatory.checks.source.transaction_ends import TRANSACTION_ENDED
 from dormatory.checks.squawk import SQUAWK
 from dormatory.checks.traces import SECOND_UPGRADE_DIFFERS, TRACE
@@ -34,6 +35,11 @@ _CAUSES = {
 }
 # Besides failures, what each backend says of one thing in its own words.
 _RULES_SAID_BY_BACKENDS = frozenset({DRIFT.id, DEFAULT_NOT_IN_MODELS.id, TRACE.id, SECOND_UPGRADE_DIFFERS.id})
+
+_SAID_ONCE = {
+    *((APPLICATION_IMPORT.id, severity) for severity in (Severity.WARNING, Severity.NOTE)),
+    (DEAD_BRANCH.id, Severity.NOTE),
+}
 
 
 def fold_consequences(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -119,16 +125,17 @@ def _joined_hint(group: Sequence[Finding]) -> str:
     return "\n".join((first.hint, *more))
 
 
-def join_imports(findings: Sequence[Finding], order: Sequence[str]) -> tuple[Finding, ...]:
-    """Return what revisions import from one module of the application as one finding, at the first in the `order`.
+def join_revisions(findings: Sequence[Finding], order: Sequence[str]) -> tuple[Finding, ...]:
+    """Return what is one decision for the project as one finding, at the first in the `order` of revisions.
 
-    That the module may change is one thing to decide. An error stays at each revision, which has to be written anew.
+    Such are what revisions import from one module of the application, and a dialect that is not played. An error stays
+    at each revision, which has to be written anew.
     """
     position = {revision: number for number, revision in enumerate(order)}
-    groups: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str, str], list[Finding]] = defaultdict(list)
     for found in findings:
-        if found.rule == APPLICATION_IMPORT.id and found.severity is not Severity.ERROR:
-            groups[found.object, found.hint].append(found)
+        if (found.rule, found.severity) in _SAID_ONCE:
+            groups[found.rule, found.object, found.hint].append(found)
     joined: dict[Finding, Finding | None] = {}
     for group in groups.values():
         first, *others = sorted(group, key=lambda found: position.get(found.revision, len(position)))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dormatory.schema.changes import Change
     from dormatory.schema.snapshot import Snapshot, Table
 
-_MANY_COLUMNS = 4  # columns with the same change are one finding
+_MANY = 4  # columns with the same change are one finding, and so are tables with another order of columns
 
 DRIFT = Rule(
     "drift",
@@ -50,6 +50,7 @@ COLUMN_ORDER = Rule(
     why="Harmless unless something relies on positions, such as INSERT without a list of columns.",
     recipe='op.batch_alter_table("tag", recreate="always", partial_reordering=[("id", "word")])',
 )
+_ORDER_HINT = "harmless unless something relies on positions; a rebuild of the table would restore the order"
 
 
 def check_drift(comparison: Comparison) -> Iterator[Finding]:
@@ -205,14 +206,21 @@ def _drift_findings(comparison: Comparison, modelled: Snapshot, missing: tuple[T
             backend=comparison.backend,
             object_name=kept_defaults[0].object if len(names) == 1 else "",
         )
+    reordered = [it.within for it in changes if isinstance(it, ColumnsReordered)]
+    if len(reordered) >= _MANY:
+        yield COLUMN_ORDER.finding(
+            f"{len(reordered)} tables have their columns in another order than in the models: {name_list(reordered)}",
+            _ORDER_HINT,
+            backend=comparison.backend,
+        )
     alike: defaultdict[object, list[Change]] = defaultdict(list)
     for change in changes:
         alike[_column_change(change)].append(change)
     for change in changes:
         group = alike[_column_change(change)]
-        if _is_kept_default(change):
+        if _is_kept_default(change) or (isinstance(change, ColumnsReordered) and len(reordered) >= _MANY):
             continue
-        if len(group) < _MANY_COLUMNS:
+        if len(group) < _MANY:
             yield _change_finding(change, comparison, ())
         elif change is group[0]:
             yield _change_finding(change, comparison, [it.object.removeprefix("column ") for it in group])
@@ -238,7 +246,7 @@ def _change_finding(change: Change, comparison: Comparison, columns: Sequence[st
     """Return the finding for one change, or for the same change of many `columns`."""
     if isinstance(change, ColumnsReordered):
         rule = COLUMN_ORDER
-        hint = "harmless unless something relies on positions; a rebuild of the table would restore the order"
+        hint = _ORDER_HINT
     elif is_outside_models(change, comparison.extension_indexes):
         rule = OUTSIDE_MODELS
         hint = "no model describes it, so only the committed dump shows when it changes"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
 from dormatory.backends.registry import dialect_by_name
-from dormatory.checks.consequences import fold_consequences, join_backends, join_imports, without_repetitions
+from dormatory.checks.consequences import fold_consequences, join_backends, join_revisions, without_repetitions
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
@@ -137,7 +137,7 @@ def check_project(
     gaps = tuple(gap for item in evidence if item.recording for gap in unchecked_parts(item.recording))
     names = tuple(item.id for item in history.revisions if selected is None or item.id in selected)
     outcome = Outcome(
-        join_imports(shown, names),
+        join_revisions(shown, names),
         servers,
         names,
         suppressed,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.checks.consequences import fold_consequences, join_backends, join_imports, without_repetitions
+from dormatory.checks.consequences import fold_consequences, join_backends, join_revisions, without_repetitions
 from dormatory.checks.finding import Severity
 from dormatory.checks.registry import RULES
 from dormatory.errors import TransactionEndedError
@@ -127,7 +127,7 @@ def test_differences_of_the_project_without_an_object_stay_apart() -> None:
     assert join_backends([mine, theirs]) == (mine, theirs)
 
 
-class TestImports:
+class TestRevisions:
     first = replace(
         finding("application-import", "it imports lids", "a1", "shop"), backend="", severity=Severity.WARNING
     )
@@ -135,7 +135,7 @@ class TestImports:
     third = replace(first, revision="a3")
 
     def test_one_module_in_many_revisions_is_one_finding_at_the_first(self) -> None:
-        joined = join_imports([self.third, self.second, UP, self.first], ["a1", "a2", "a3"])
+        joined = join_revisions([self.third, self.second, UP, self.first], ["a1", "a2", "a3"])
         more = "the same in 2 more revisions: a2, a3"
         assert joined == (UP, replace(self.first, message=f"it imports lids\n{more}"))
 
@@ -145,12 +145,19 @@ class TestImports:
             replace(second, severity=Severity.ERROR),
             replace(second, object="store"),
             replace(second, hint="remove the import"),
+            replace(second, rule="message-too-short"),
             replace(first, message="it imports boxes"),
         ],
-        ids=["error", "module", "hint", "the same revision"],
+        ids=["error", "module", "hint", "rule", "the same revision"],
     )
     def test_others_stay_apart(self, other: Finding) -> None:
-        assert join_imports([self.first, other], ["a1", "a2"]) == (self.first, other)
+        assert join_revisions([self.first, other], ["a1", "a2"]) == (self.first, other)
+
+    def test_a_dialect_that_is_not_played_is_one_note_and_a_branch_that_did_not_run_stays(self) -> None:
+        played = finding("dead-branch", "no line of it ran", "a2", "mysql", "")
+        first, second = (replace(played, severity=Severity.NOTE, revision=name) for name in ("a1", "a2"))
+        joined = replace(first, message=f"{first.message}\nthe same in 1 more revision: a2")
+        assert join_revisions([first, second, played], ["a1", "a2"]) == (joined, played)
 
 
 class TestRepetitions:

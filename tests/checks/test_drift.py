@@ -246,6 +246,17 @@ def test_the_same_change_of_many_columns_is_one_finding() -> None:
     ]
 
 
+@pytest.mark.parametrize(("count", "expected"), [(3, 3), (4, 1)])
+def test_another_order_of_columns_in_many_tables_is_one_note(count: int, expected: int) -> None:
+    orders = ["; ".join(f"CREATE TABLE r{n} ({columns})" for n in range(count)) for columns in ("a int, b", "b, a int")]
+    with scratch_sqlite() as one, scratch_sqlite() as other:
+        findings = list(check_drift(compare_schemas(Case("", "", *orders), one, other)))
+    assert [it.rule for it in findings] == ["column-order"] * expected
+    if expected == 1:
+        what = "4 tables have their columns in another order than in the models: r0, r1, r2, r3"
+        assert findings[0].message == what
+
+
 def test_an_empty_project_has_no_drift() -> None:
     assert list(check_drift(Comparison("sqlite", "", Snapshot(), Snapshot()))) == []
 

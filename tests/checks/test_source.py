@@ -357,6 +357,20 @@ def test_notes_are_worth_knowing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("guard", "dialects"), [('== "mysql"', "mysql"), ('in ("oracle", "mysql")', "mysql, oracle"), ("not in KNOWN", "")]
+)
+def test_a_branch_names_the_dialect_that_is_not_played(guard: str, dialects: str) -> None:
+    upgrade = f"""
+    KNOWN = ("sqlite", "postgresql", "mysql")
+    if op.get_bind().dialect.name {guard}:
+        op.drop_table("a")
+    """
+    (found,) = check_source([revision_script(upgrade)], APPLICATION)
+    dialects = dialects or "another dialect"
+    assert (found.object, found.message) == (dialects, f"this branch is for {dialects}, which is not played here")
+
+
+@pytest.mark.parametrize(
     ("title", "expected"),
     [("Tags", 1), ("", 1), ("Add tags", 0), ("add_tag_colours", 0), ("drop-tags.", 0), ("tags_", 1)],
 )

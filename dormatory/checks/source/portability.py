@@ -13,6 +13,7 @@ from dormatory.checks.rule import Rule
 from dormatory.checks.source.resolver import argument, is_true, keyword_argument
 from dormatory.checks.source.revision import CallKind, call_kind, executed_sql
 from dormatory.checks.source.sql_text import sql_without_literals
+from dormatory.system.text import name_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,9 +206,12 @@ def dead_branches(source: RevisionSource, played: PlayedLegs) -> Iterator[Findin
             branch = _enclosing_branch(source, site)
             if branch not in seen:
                 seen.add(branch)
-                message = "this branch runs on no backend that is played here"
+                dialect = name_list(sorted(site.dialects & named)) or "another dialect"
+                message = f"this branch is for {dialect}, which is not played here"
                 hint = "make sure that it works there, or remove it"
-                yield source.finding(DEAD_BRANCH, branch, message, hint, severity=Severity.NOTE, end_line=0)
+                yield source.finding(
+                    DEAD_BRANCH, branch, message, hint, severity=Severity.NOTE, object_name=dialect, end_line=0
+                )
     yield from _untaken_branches(source, played)
 
 
