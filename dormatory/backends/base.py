@@ -284,6 +284,9 @@ class Backend(ABC):
         """Let a connection wait at most `seconds` for each lock; by default None: there are no locks."""
         return contextlib.nullcontext()
 
+    def refuse_damage(self, target: Target, *, wait_seconds: float = 0) -> None:  # noqa: B027
+        """Raise DamagedDatabaseError for a file whose pages contradict each other; by default there is no file."""
+
     # What a migration must not begin with or leave behind; by default there is nothing to find.
 
     def refuse_leftovers(self, connection: Connection) -> None:  # noqa: B027

@@ -18,6 +18,7 @@ def check_live_database(project: Project) -> Outcome:
     """Compare the target with the history; raises ComparisonFailedError where they cannot be compared."""
     target = project.target()
     backend = backend_for(target)
+    backend.refuse_damage(target, wait_seconds=project.settings.lock_wait)
     found = changes_by_hand(project, target)
     if found.problem:
         raise ComparisonFailedError(str(target), found.problem)

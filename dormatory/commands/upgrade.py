@@ -49,6 +49,7 @@ def upgrade_database(
     revision = "+".join(runner.current()) if needs_backup else ""
 
     def prepare(_first: Move) -> None:
+        backend.refuse_damage(target)
         if needs_backup:
             back_up(project, target, progress, revision=revision)
 

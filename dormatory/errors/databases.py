@@ -46,6 +46,17 @@ class MissingDatabaseError(DatabaseFailedError):
         )
 
 
+class DamagedDatabaseError(DatabaseFailedError):
+    """The file of a database is damaged: what is read from it may be wrong."""
+
+    def __init__(self, masked_url: str, problem: str) -> None:
+        super().__init__(
+            f"{masked_url} is damaged",
+            why=problem,
+            fix="move the file away, then put a backup in its place with: inv db.undo (inv db.backups lists them all)",
+        )
+
+
 class LeftoverJournalError(DatabaseFailedError):
     """A journal of a removed database lies at the path of a new SQLite file."""
 

@@ -159,6 +159,12 @@ class SQLiteBackend(Backend):
         driver: Any = connection.connection.driver_connection
         driver.execute(f"PRAGMA foreign_keys = {foreign_keys_are_enforced(target):d}")
 
+    def refuse_damage(self, target: Target, *, wait_seconds: float = 0) -> None:
+        """Raise DamagedDatabaseError where SQLite's quick_check finds something; it reads all pages once."""
+        from dormatory.backends.sqlite.integrity import refuse_damaged_file  # noqa: PLC0415  # an upgrade with nothing to do needs none
+
+        refuse_damaged_file(target, wait_seconds=wait_seconds)
+
     def refuse_leftovers(self, connection: Connection) -> None:
         """Raise LeftoverTableError for a batch rebuild's temporary table that another tool left behind."""
         if leftover := connection.exec_driver_sql(LEFTOVER_TABLES_QUERY).scalars().first():

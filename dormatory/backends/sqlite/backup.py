@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.connection import is_existing_file, side_files, sqlite_connection
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
+from dormatory.backends.sqlite.integrity import find_damage_in_copy
 from dormatory.backends.sqlite.write_lock import execute_unlocked
 from dormatory.errors import (
     BackupFailedError,
@@ -42,8 +43,9 @@ def write_backup(target: Target, file: Path) -> None:
     try:
         with partial_file(file) as part:
             _copy_database(target.path, part)
-            if problem := _integrity_error(part):
-                raise BackupFailedError(str(target), problem, fix="move the damaged file away by hand")
+            if problem := find_damage_in_copy(part):
+                fix = "move the file away, then run the command again"
+                raise BackupFailedError(str(target), f"it is damaged: {problem}", fix=fix)
             move_into_place(part, file)
     except (sqlite3.Error, OSError) as error:
         reason = f"{file.parent}: {error.strerror}" if isinstance(error, OSError) else str(error)
@@ -144,13 +146,13 @@ def _copy_backup(file: Path, part: Path) -> None:
         raise NotABackupError(str(file), error.strerror or str(error)) from error
     try:
         _copy_database(file, part)
-        problem = _integrity_error(part)
+        problem = find_damage_in_copy(part)
     except sqlite3.OperationalError:  # the disk, or a lock
         raise
     except sqlite3.DatabaseError as error:
         raise NotABackupError(str(file), str(error)) from error
     if problem:
-        raise NotABackupError(str(file), problem)
+        raise NotABackupError(str(file), f"it is damaged: {problem}")
 
 
 def _copy_database(source: Path, part: Path) -> None:
@@ -169,14 +171,6 @@ def _refuse_locked(status: int, _remaining: int, _total: int) -> None:
     """Raise if SQLite is blocked by a lock: Python's driver would retry without end."""
     if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         raise sqlite3.OperationalError("database is locked")
-
-
-def _integrity_error(file: Path) -> str:
-    """Return the first error in a file, or ""; the file is read without a lock and without a journal."""
-    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
-        (result,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    return "" if result == "ok" else f"it is damaged: {' '.join(result.split())}"
 
 
 def _copy_mode_and_owner(part: Path, path: Path) -> None:

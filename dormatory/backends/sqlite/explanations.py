@@ -17,7 +17,7 @@ _EXPLANATIONS = (
     ("disk is full", "there is no room left for it", "free some space and run the command again"),
     ("disk I/O error", "there is no room left, or the disk is failing", "free some space and run the command again"),
     ("database is locked", "another program is writing to it", "end that program, then try again"),
-    ("malformed", "the file is damaged", "restore it from a backup"),
+    ("malformed", "the file is damaged", "move it away, then put a backup in its place with: inv db.undo"),
     ("No such file", "its directory is not there", "create the directory, or correct DATABASE_URL"),
     ("Not a directory", "its path leads through a file", "correct DATABASE_URL"),
     ("Is a directory", "the path names a directory", "name a file in DATABASE_URL"),

@@ -19,6 +19,7 @@ from dormatory.backends.sqlite.connection import (
 )
 from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
+from dormatory.backends.sqlite.integrity import refuse_damaged_copy
 from dormatory.backends.sqlite.scratch import copy_file, scratch_sqlite
 from dormatory.errors import MissingDatabaseError, TargetModifiedError
 
@@ -73,6 +74,7 @@ class SQLiteReplicaSource:
                 source.backup(new, pages=_PAGES_PER_STEP, sleep=0)
                 mode = source.execute("PRAGMA journal_mode").fetchone()[0]
                 new.execute(f"PRAGMA journal_mode = {mode if mode == 'wal' else 'delete'}")
+            refuse_damaged_copy(self._target, replica.path)
             kept = sampling.reduce_to_sample(replica.path, sample, whole_table=version_table) if sample else ()
             tables, rows = _table_and_row_counts(replica.path)
             version = f"SQLite {sqlite3.sqlite_version}"
