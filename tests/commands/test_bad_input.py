@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from psycopg2 import sql
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql.server import postmaster
@@ -315,7 +315,7 @@ class TestRevision:
         if backend == "postgresql":
             url = postgres_server.create_database().url.render()
         small_project.upgrade(url, "002")
-        with create_engine(url).begin() as connection:
+        with create_engine(url, poolclass=NullPool).begin() as connection:
             connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('001')")
         status = inv("db.status", url=url)
         assert "001: 002 builds on it; correct with: inv db.stamp --purge --to 002" in status.out
@@ -329,7 +329,7 @@ class TestRevision:
         small_project.write_table_revisions("a")
         url = f"sqlite:///{small_project.root}/x.db"
         small_project.upgrade(url)
-        with create_engine(url).begin() as connection:
+        with create_engine(url, poolclass=NullPool).begin() as connection:
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'gone'")
         assert inv("db.stamp", url=url).code == 2
         assert inv("db.stamp", "--purge", url=url).code == 0
