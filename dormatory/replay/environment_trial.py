@@ -13,7 +13,7 @@ from dormatory.replay.other_environment import OTHER_TIME_ZONE, moves_values, ot
 from dormatory.schema.diff import diff
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 
     from alembic.runtime.migration import RevisionStep
 
@@ -48,13 +48,13 @@ class EnvironmentTrial:
         yield from self._downgrade()
         yield from self._upgrade()
         here = dict(self._tracker.rows)
-        passing = {*_differing_columns(applied, here)}
+        passing = {*_differing_columns(applied, here, ())}
         yield from self._downgrade()
         with self._elsewhere():
             schema = yield from self._upgrade()
         statements = self._session.statements
         changes = diff(self._applied, schema)
-        columns = {*_differing_columns(here, self._tracker.rows)} - passing
+        columns = {*_differing_columns(here, self._tracker.rows, passing)}
         if changes or columns:
             with self._elsewhere():  # takes back what was made there
                 yield from self._downgrade()
@@ -105,28 +105,38 @@ def _line(statements: Iterable[Statement], *words: str) -> int:
     return max(found, default=(0, False, 0), key=lambda it: it[:2])[2]
 
 
-def _differing_columns(before: Rows, after: Rows) -> Iterator[tuple[TableId, str]]:
-    """Yield the columns that hold other values, and, without a column, the tables with more or fewer rows."""
+def _differing_columns(
+    before: Rows, after: Rows, ignored: Collection[tuple[TableId, str]]
+) -> Iterator[tuple[TableId, str]]:
+    """Yield the columns that hold other values, and, without a column, the tables with more or fewer rows.
+
+    Where each column holds the same values in other rows, such as numbers given in another order, it is the first one.
+    """
     for id_ in before.keys() & after.keys():
         one, other = before[id_], after[id_]
-        if one is other:
+        if one is other or (id_, "") in ignored:
             continue
         if len(one.rows) != len(other.rows):
             yield id_, ""
             continue
-        for column in one.columns:
-            old, new = _values(one, column), _values(other, column)
-            if Counter(old) != Counter(new) and not _are_of_today(old + new):
-                yield id_, column
+        columns = [name for name in one.columns if (id_, name) not in ignored and name in other.columns]
+        differing = [name for name in columns if _row_counts(one, [name]) != _row_counts(other, [name])]
+        lasting = [
+            name for name in differing if not _are_of_today([*_row_counts(one, [name]), *_row_counts(other, [name])])
+        ]
+        equal = [name for name in columns if name not in differing]
+        if not lasting and _row_counts(one, equal) != _row_counts(other, equal):
+            lasting = equal[:1]
+        yield from ((id_, name) for name in lasting)
 
 
-def _values(table: TableContents, column: str) -> list[CellValue]:
-    place = table.columns.index(column) if column in table.columns else None
-    return [] if place is None else [row[place] for row in table.rows]
+def _row_counts(table: TableContents, columns: Sequence[str]) -> Counter[tuple[CellValue, ...]]:
+    places = [table.columns.index(name) for name in columns]
+    return Counter(tuple(row[place] for place in places) for row in table.rows)
 
 
-def _are_of_today(values: Iterable[CellValue]) -> bool:
+def _are_of_today(rows: Iterable[tuple[CellValue, ...]]) -> bool:
     """Return whether values are dates or times of these days, somewhere: what a revision writes as its own time."""
     today = datetime.now(UTC).date()
     days = {f"{today + timedelta(days=step)}" for step in (-1, 0, 1)}
-    return all(value is None or str(value)[:10] in days for value in values)
+    return all(value is None or str(value)[:10] in days for row in rows for value in row)

@@ -77,6 +77,20 @@ def test_values_of_the_moment_and_fixed_ones_are_left_alone(
     assert dependences(small_project, maker, ADD + BACKFILL.format(value=INDEPENDENT[case]), DROP) == ()
 
 
+@pytest.mark.parametrize(("names", "found"), [("{'a', 'b', 'c'}", ["column lot_kind.id"]), ("['a', 'b', 'c']", [])])
+def test_numbers_given_in_the_order_of_a_set_are_found(
+    small_project: SmallProject, maker: ScratchMaker, names: str, found: list[str]
+) -> None:
+    create = "op.create_table('lot_kind', sa.Column('id', sa.Integer, primary_key=True), sa.Column('name', sa.Text))"
+    insert = "INSERT INTO lot_kind (id, name) VALUES (:id, :name)"
+    values = f"[dict(id=id, name=name) for id, name in enumerate({names}, 1)]"
+    fill = f"op.get_bind().execute(sa.text({insert!r}), {values})"
+
+    assert [
+        it.object for it in dependences(small_project, maker, f"{create}\n{fill}", "op.drop_table('lot_kind')")
+    ] == found
+
+
 def test_an_index_named_by_a_hash_is_found(small_project: SmallProject, maker: ScratchMaker) -> None:
     create = "op.create_index(f'ix_{abs(hash(\"lot\"))}', 'lot', ['seconds'])"
     drop = "op.drop_index(sa.inspect(op.get_bind()).get_indexes('lot')[0]['name'], 'lot')"
