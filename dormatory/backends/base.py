@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -227,6 +228,13 @@ class Backend(ABC):
     def set_time_zone(self, connection: Connection, zone: str) -> str:  # noqa: ARG002  # a backend without such a setting
         """Let the session show times in a zone, and return the one it had; "" where sessions have none."""
         return ""
+
+    def search_path(self, connection: Connection) -> tuple[str, ...]:  # noqa: ARG002  # a backend without namespaces
+        """Return the namespaces in which the session looks for unqualified names, in order; () if there are none."""
+        return ()
+
+    def set_search_path(self, connection: Connection, namespaces: Sequence[str]) -> None:  # noqa: B027
+        """Let the session look in these namespaces, and create in the first; by default nothing happens."""
 
     @abstractmethod
     def execute_script(self, connection: Connection, text: str) -> None:

@@ -242,6 +242,7 @@ class ReplaySession:
         self._schema_tracker = self._backend.introspection.schema_tracker((self.version_table,))
         if context.connection is not None and context.connection is not self.connection:  # env.py opened its own
             self._recorder = StatementRecorder(context.connection, self.project, is_scratch=self._is_scratch)
+            self._backend.set_search_path(self.connection, self._backend.search_path(context.connection))
         if not self.project.has_our_environment:
             with self.connection_between_steps() as connection:
                 self._backend.apply_connect_listeners(connection, self.target)

@@ -35,6 +35,22 @@ if TYPE_CHECKING:
 _PACKAGE_DIRECTORY = f"{Path(__file__).resolve().parents[1]}/"
 
 
+class _Pass:
+    """One of the times that env.py configures Alembic: its options, and what its migrations did.
+
+    `search_path` is that of its connection when they began; `applied_heads` is None if they wrote no revision.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.search_path: tuple[str, ...] = ()
+        self.applied_heads: set[str] | None = None
+
+    def record_heads(self, *, heads: set[str], **_: Any) -> None:
+        """Keep the heads that Alembic writes."""
+        self.applied_heads = set(heads)
+
+
 class _ConfigureInterceptor:
     """Replaces Alembic's configure(): checks where env.py connected before Alembic does anything there."""
 
@@ -49,31 +65,38 @@ class _ConfigureInterceptor:
         self._environment, self._configure = environment, environment.configure
         self._target, self._transaction_per_step = target, transaction_per_step
         self._lock_version_table = lock_version_table
-        self.is_configured = False
-        self.applied_heads: set[str] | None = None
-        self.options: dict[str, Any] = {}
+        self.passes: list[_Pass] = []
         environment.configure = self.configure  # type: ignore[method-assign,assignment]  # env.py's proxy is tied to the class
 
     def configure(self, connection: Connection | None = None, **options: Any) -> None:
-        """Refuse a connection to any other database; keep the options and the heads that Alembic writes."""
+        """Refuse a connection to any other database; begin a pass."""
         if connection is not None and not self._environment.is_offline_mode():
             _refuse_other_database(connection, self._target)
-        self.is_configured = True
-        self.options = dict(options)
+        self.passes.append(_Pass(dict(options)))
         theirs = options.pop("on_version_apply", None) or ()
         options["on_version_apply"] = (
             *(theirs if isinstance(theirs, (list, tuple, set)) else (theirs,)),
-            self._record_heads,
+            self.passes[-1].record_heads,
         )
         if self._transaction_per_step:
             options["transaction_per_migration"] = True
         self._configure(connection, **options)
         context = self._environment.get_context()
+        if not self._environment.is_offline_mode():
+            context._migrations_fn = self._with_search_path(context._migrations_fn)  # type: ignore[arg-type]  # noqa: SLF001  # the only place before the first step
         namespace = context.version_table_schema
         self._lock_version_table(f"{namespace}.{context.version_table}" if namespace else context.version_table)
 
-    def _record_heads(self, *, heads: set[str], **_: Any) -> None:
-        self.applied_heads = set(heads)
+    def _with_search_path(self, steps_of: Callable[..., Any]) -> Callable[..., Any]:
+        """Keep where unqualified names lead when the steps begin: env.py may set that after configure()."""
+        current = self.passes[-1]
+
+        def steps(heads: tuple[str, ...], context: MigrationContext) -> Any:
+            if context.connection is not None:
+                current.search_path = backend_for(self._target).search_path(context.connection)
+            return steps_of(heads, context)
+
+        return steps
 
 
 def run_external_env(
@@ -113,7 +136,7 @@ def run_external_env(
                 try:
                     _run_env(script, project)
                 except (AttributeError, TypeError, ArgumentError) as error:
-                    if offer is None or interceptor.is_configured or not _is_about_connection(error):
+                    if offer is None or interceptor.passes or not _is_about_connection(error):
                         raise
                     connection.rollback()
                     continue
@@ -127,11 +150,14 @@ def _confirm_run(connection: Connection, target: Target, interceptor: _Configure
     """Commit what env.py left uncommitted, and require that it configured Alembic and that the heads are there."""
     if connection.in_transaction():
         connection.commit()
-    if not interceptor.is_configured:
+    if not interceptor.passes:
         raise EnvironmentFailedError(None, "it ended without calling context.configure()")
-    if interceptor.applied_heads is not None:
-        with backend_for(target).engine(target, writing=False).connect() as second:
-            guards.refuse_other_heads(second, interceptor.applied_heads, interceptor.options)
+    backend = backend_for(target)
+    for one in interceptor.passes:
+        if one.applied_heads is not None:
+            with backend.engine(target, writing=False).connect() as second:
+                backend.set_search_path(second, one.search_path)
+                guards.refuse_other_heads(second, one.applied_heads, one.options)
 
 
 def _version_table_lock(stack: contextlib.ExitStack, target: Target, wait_seconds: float) -> Callable[[str], None]:

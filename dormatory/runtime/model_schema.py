@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import Connection, MetaData
 
+    from dormatory.backends.base import Backend
     from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
@@ -106,9 +107,12 @@ def create_model_schema(project: Project, target: Target, *, has_supplies: bool 
 def _create_model_schema(project: Project, target: Target, has_supplies: bool) -> ModelFacts:  # noqa: FBT001  # a worker gets positional arguments
     backend = backend_for(target)
     options: dict[str, Any] = {}
+    namespaces: list[str] = []
 
     def keep_options(context: MigrationContext) -> None:
         options.update(context.opts)
+        if context.connection is not None:
+            namespaces[:] = backend.search_path(context.connection)
 
     with backend.engine(target, writing=True).connect() as connection:
         Runner(project, target=target, connection=connection).inspect(keep_options, loads_revisions=True)
@@ -118,19 +122,24 @@ def _create_model_schema(project: Project, target: Target, has_supplies: bool) -
         try:
             for name in described_types(metadatas, connection.dialect) if has_supplies else ():
                 connection.exec_driver_sql(f"DROP TYPE IF EXISTS {name} CASCADE")  # the models make it themselves
-            _create_all(connection, metadatas, has_namespaces=backend.has_namespaces)
+            _create_all(connection, metadatas, backend, namespaces)
         except SQLAlchemyError as error:
             reason = next(iter(target.mask(str(getattr(error, "orig", None) or error)).splitlines()), "")
             raise ModelsFailedError(reason) from error
-        namespace = connection.dialect.default_schema_name if backend.has_namespaces else None
+        namespace = next(iter(namespaces), None)
         facts = model_facts(metadatas, options, connection.dialect, namespace)
         migrations = (project.script_location, *project.version_locations)
         return replace(facts, unimported=unimported_models(metadatas, project.root, migrations))
 
 
-def _create_all(connection: Connection, metadatas: Sequence[MetaData], *, has_namespaces: bool) -> None:
+def _create_all(
+    connection: Connection, metadatas: Sequence[MetaData], backend: Backend, search_path: Sequence[str]
+) -> None:
+    """Create the tables where env.py's connection would create them, and the namespaces that they are in."""
+    schemas = {name for metadata in metadatas for name in metadata._schemas if name}  # noqa: SLF001  # MetaData has no public list of them
+    for name in sorted({*schemas, *search_path}) if backend.has_namespaces else ():
+        connection.execute(CreateSchema(name, if_not_exists=True))
+    backend.set_search_path(connection, search_path)
     for metadata in metadatas:
-        for name in filter(None, metadata._schemas if has_namespaces else ()):  # noqa: SLF001  # MetaData has no public list of them
-            connection.execute(CreateSchema(name, if_not_exists=True))
         metadata.create_all(connection)
     connection.commit()

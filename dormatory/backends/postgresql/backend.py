@@ -10,6 +10,7 @@ from dormatory.backends.driver import open_cursor, sql_state
 from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import SessionMonitor
 from dormatory.backends.postgresql.connection import postgresql_connection
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.explanations import explain_postgresql_error
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING, MAINTENANCE_DATABASES
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
@@ -17,7 +18,7 @@ from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingData
 from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -189,6 +190,17 @@ class PostgreSQLBackend(Backend):
         before = str(connection.exec_driver_sql("SHOW TimeZone").scalar_one())
         connection.exec_driver_sql(f"SET TimeZone = {quote_literal(zone)}")
         return before
+
+    def search_path(self, connection: Connection) -> tuple[str, ...]:
+        """Return the namespaces of search_path that exist."""
+        return tuple(connection.exec_driver_sql("SELECT unnest(current_schemas(false))::text").scalars())
+
+    def set_search_path(self, connection: Connection, namespaces: Sequence[str]) -> None:
+        """Set search_path for the session, and tell SQLAlchemy, which leaves out the name of the first."""
+        if namespaces:
+            path = ", ".join(map(DIALECT.quote_identifier, namespaces))
+            connection.exec_driver_sql(f"SET search_path TO {path}")
+            connection.dialect.default_schema_name = namespaces[0]
 
     def execute_script(self, connection: Connection, text: str) -> None:
         """Execute many statements in the transaction of the connection."""
