@@ -228,7 +228,7 @@ def _evidence_findings(
     if "parity" in request.families:
         migrated = {item.backend: item.comparison.migrated for item in evidence if item.comparison}
         for first, second in combinations([name for name in BACKEND_NAMES if name in migrated], 2):
-            yield from check_parity(migrated[first], migrated[second], parity_comments(files, history))
+            yield from check_parity(migrated[first], migrated[second], parity_comments(files, history), files)
 
 
 def _backend_findings(item: Evidence, history: History, families: Collection[str]) -> Iterator[Finding]:

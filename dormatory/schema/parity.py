@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dormatory.sql.normal_form import Node
 
 _MAX_CHARACTERS = 100
+_ANY = "any"  # values that nothing restricts
 _CHARACTER_TYPES = frozenset({"text", "varchar", "char"})
 
 
@@ -33,6 +34,11 @@ class ParityDifference:
     aspect: str  # type, default, check, ...; "" where the object itself is missing
     sqlite: str | None
     postgresql: str | None
+
+    @property
+    def is_unchecked_enumeration(self) -> bool:
+        """Whether a column takes the values of an enumeration on PostgreSQL, and any text on SQLite."""
+        return self.aspect == "values" and self.sqlite == _ANY
 
     def __str__(self) -> str:
         """Return the difference as one sentence."""
@@ -123,7 +129,7 @@ def _differing_aspects(
     if not _is_same_type(sqlite, postgresql, parts):
         yield "type", sqlite_source.type or "none", postgresql_source.type
     elif postgresql.values is not None and (values := _allowed_values(sqlite.name, parts)) != set(postgresql.values):
-        yield "values", ", ".join(sorted(values)) or "any", ", ".join(sorted(postgresql.values))
+        yield "values", ", ".join(sorted(values)) or _ANY, ", ".join(sorted(postgresql.values))
     if sqlite.nullable != postgresql.nullable:
         yield "nullability", _nullability(sqlite), _nullability(postgresql)
     if sqlite.generated != postgresql.generated:

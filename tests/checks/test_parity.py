@@ -19,7 +19,8 @@ from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.project.revision_files import read_scripts
 from dormatory.runtime import scratch
-from dormatory.schema.snapshot import Column, Constraint, Index, Snapshot, Table
+from dormatory.schema.snapshot import Column, Constraint, Enum, Index, Snapshot, Table
+from tests.checks.file_examples import revision_script
 
 if TYPE_CHECKING:
     from dormatory.backends.parts import ScratchMaker
@@ -132,6 +133,54 @@ def test_a_comment_that_names_nothing_is_reported() -> None:
     (found,) = check_parity(*snapshots(Column("tags", "text")), (parity_comment(explicit=False),))
 
     assert found.message.startswith("a parity comment names nothing that has a name, where")
+
+
+GUARDED = """
+if op.get_bind().dialect.name == "postgresql":
+    op.create_index("ix_tags", "docs", ["tags"], postgresql_using="gin")
+"""
+
+
+def test_what_a_revision_makes_for_one_backend_is_a_note_at_its_line() -> None:
+    script = revision_script("a1", upgrade=GUARDED)
+
+    (found,) = check_parity(*snapshots(Column("tags", "text"), TAGS), (), [script])
+
+    assert (found.severity, found.revision, found.location) == (Severity.NOTE, "a1", Location("versions/a1_step.py", 8))
+    assert (
+        found.message
+        == "index ix_tags on docs: only on PostgreSQL (USING gin (tags)); the revision asks for the dialect"
+    )
+
+
+def test_a_difference_that_no_revision_asked_for_stays_a_warning() -> None:
+    script = revision_script("a1", upgrade=GUARDED.replace("ix_tags", "ix_other"))
+
+    (found,) = check_parity(*snapshots(Column("tags", "text"), TAGS), (), [script])
+
+    assert found.severity is Severity.WARNING
+
+
+def enumerations(*columns: str) -> tuple[Snapshot, Snapshot]:
+    """Return two snapshots of a table with columns of an enumeration that SQLite does not check."""
+    sqlite = Table(None, "docs", columns=tuple(Column(name, "VARCHAR(5)") for name in columns))
+    postgresql = Table("public", "docs", columns=tuple(Column(name, "mood") for name in columns))
+    return Snapshot(tables=(sqlite,)), Snapshot(tables=(postgresql,), enums=(Enum("public", "mood", ("ok", "sad")),))
+
+
+def test_enumerations_without_a_check_are_one_finding() -> None:
+    (found,) = check_parity(*enumerations("a", "b", "c"), ())
+
+    what = "3 columns take only the values of an enumeration on PostgreSQL, and any text on SQLite"
+    assert found.message == f"{what}: docs.a, docs.b, docs.c"
+    assert found.hint.endswith("# parity: docs.a, docs.b, docs.c: ...")
+    assert found_differences(enumerations("a", "b", "c"), parity_comment("docs.a", "docs.b", "docs.c")) == []
+
+
+def test_one_enumeration_shows_its_values() -> None:
+    (found,) = check_parity(*enumerations("a", "b"), (parity_comment("docs.b"),))
+
+    assert found.message == "column docs.a: values any on SQLite, ok, sad on PostgreSQL"
 
 
 def snapshot_at_head(maker: ScratchMaker) -> Snapshot:
