@@ -146,7 +146,7 @@ def join_revisions(findings: Sequence[Finding], order: Sequence[str]) -> tuple[F
 
 
 def without_repetitions(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return the findings without those that another one says better.
+    """Return the findings without those that another one says, too, or better.
 
     A failure because the revision ended its transaction is said at the line that ended it; a note of squawk on a
     statement that a rule of ours judges adds nothing.
@@ -164,4 +164,4 @@ def without_repetitions(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         is_end = "-fails" in found.rule and TransactionEndedError.reason in found.message
         return is_end and (TRANSACTION_ENDED.id, found.revision) in errors
 
-    return tuple(found for found in findings if not is_repetition(found))
+    return tuple(found for found in dict.fromkeys(findings) if not is_repetition(found))

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from dormatory.dataloss.matching import projection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dormatory.dataloss.timeline import TableTransition
     from dormatory.schema.snapshot import Table
 
@@ -37,12 +35,12 @@ def dropped_partition(transition: TableTransition) -> Table | None:
     return next((table for table in _partitions(transition) if table.name.lower() in drops), None)
 
 
-def _partitions(transition: TableTransition) -> Iterator[Table]:
-    """Yield the partitions of a table before a leg, on all levels."""
-    names = {transition.table.name}
-    for table in transition.leg.before.schema.tables:
-        if table.partition_bound is not None and any(
-            it.rpartition(".")[2].strip('"') in names for it in table.inherits
-        ):
-            names.add(table.name)
-            yield table
+def _partitions(transition: TableTransition) -> list[Table]:
+    """Return the partitions of a table before a leg, on all levels, each after the table that it is a part of."""
+    rest = [table for table in transition.leg.before.schema.tables if table.partition_bound is not None]
+    names, found = {transition.table.name}, list[Table]()
+    while parts := [it for it in rest if any(name.rpartition(".")[2].strip('"') in names for name in it.inherits)]:
+        found += parts
+        rest = [it for it in rest if it not in parts]
+        names |= {it.name for it in parts}
+    return found

@@ -201,7 +201,12 @@ class Timeline:
             rows_after = complete_contents(leg.after.contents, table_after)
             if table_after is not None and rows_after is None:  # too many rows to compare
                 continue
-            column_names = {old: new for old, new in mapping.column_names(table).items() if old in rows.columns}
+            names_after = rows_after.columns if rows_after else ()  # without columns that are generated now
+            column_names = {
+                old: new
+                for old, new in mapping.column_names(table).items()
+                if old in rows.columns and new in names_after
+            }
             yield table.id, TableTransition(leg, table, rows, table_after, rows_after, column_names)
 
     def _composed_matching(self, overall: TableTransition) -> RowMatching | None:

@@ -182,3 +182,8 @@ class TestRepetitions:
         loud = replace(self.noted, severity=Severity.WARNING)
         below = replace(self.noted, location=Location("versions/a3.py", 8))
         assert without_repetitions([loud, below, self.dropped]) == (loud, below, self.dropped)
+
+
+def test_what_both_backends_say_in_the_same_words_without_naming_one_is_said_once() -> None:
+    found = finding("no-models", "env.py passes no target_metadata to Alembic", backend="")
+    assert without_repetitions((found, replace(found))) == (found,)

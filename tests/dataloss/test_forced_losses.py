@@ -156,6 +156,17 @@ class TestMisplacedValues:
         up = self.rebuild(self.SWAPPED, f"({columns}) SELECT {columns} FROM conn")
         assert detect_losses(database.round_trip(self.BEFORE, up, [])) == ()
 
+    def test_a_column_that_a_rebuild_computes_from_then_on_is_dropped(self, database: RevisionDatabase) -> None:
+        computed = (
+            "id integer, extra varchar(9), login varchar(9) GENERATED ALWAYS AS (extra || '!') STORED, port integer"
+        )
+        plain = "id integer, extra varchar(9), login varchar(9), port integer"
+        up = self.rebuild(computed, "(id, extra, port) SELECT id, extra, port FROM conn")
+        down = self.rebuild(plain, "SELECT * FROM conn")
+        before = [f"CREATE TABLE conn ({plain})", "INSERT INTO conn VALUES (1, 'x', 'ann', 5), (2, 'y', 'bob', 6)"]
+        (loss,) = detect_losses(database.round_trip(before, up, down))
+        assert (loss.kind, loss.table, loss.column) == (LossKind.DROPPED, "conn", "login")
+
     def test_columns_that_are_swapped_on_purpose_are_right(self, database: RevisionDatabase) -> None:
         swap = "UPDATE conn SET login = extra, extra = login"
         assert detect_losses(database.round_trip(self.BEFORE, [swap], [swap])) == ()
@@ -189,3 +200,13 @@ class TestPartitions:
         up = [self.DETACH, "DELETE FROM log_1 WHERE id = 2"]
         (loss,) = detect_losses(postgresql.round_trip(self.BEFORE, up, [self.ATTACH]))
         assert (loss.kind, loss.count) == (LossKind.ROWS_DELETED, 1)
+
+    def test_partitions_of_a_detached_partition_take_their_rows_along(self, postgresql: RevisionDatabase) -> None:
+        before = (
+            "CREATE TABLE log (id integer, word text) PARTITION BY RANGE (id)",
+            "CREATE TABLE b_log PARTITION OF log FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (id)",
+            "CREATE TABLE a_log PARTITION OF b_log FOR VALUES FROM (0) TO (5)",  # read before its parent
+            "INSERT INTO log VALUES (1, 'a'), (2, 'b')",
+        )
+        back = "ALTER TABLE log ATTACH PARTITION b_log FOR VALUES FROM (0) TO (10)"
+        assert detect_losses(postgresql.round_trip(before, ["ALTER TABLE log DETACH PARTITION b_log"], [back])) == ()
