@@ -33,8 +33,8 @@ PARITY = Rule(
     "parity",
     Severity.WARNING,
     meaning="the two backends differ, and no revision says why",
-    why="""What is tested on one does not hold on the other. It is a note where a revision asks for the dialect, or gives
-    a type a variant.""",
+    why="""What is tested on one does not hold on the other. It is a note where a revision asks for the dialect, or
+    gives a type a variant.""",
     recipe="""
     # parity: ix_attributes_value: GIN has no SQLite counterpart
     """,

@@ -38,7 +38,8 @@ def dropped_partition(transition: TableTransition) -> Table | None:
 def _partitions(transition: TableTransition) -> list[Table]:
     """Return the partitions of a table before a leg, on all levels, each after the table that it is a part of."""
     rest = [table for table in transition.leg.before.schema.tables if table.partition_bound is not None]
-    names, found = {transition.table.name}, list[Table]()
+    found: list[Table] = []
+    names = {transition.table.name}
     while parts := [it for it in rest if any(name.rpartition(".")[2].strip('"') in names for name in it.inherits)]:
         found += parts
         rest = [it for it in rest if it not in parts]
