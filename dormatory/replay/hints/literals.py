@@ -29,6 +29,7 @@ class CodeLiterals:
         self._code = code
         self._values_by_name: dict[str, list[HintValue]] = {}
         self._elements_by_name: dict[str, list[ast.expr]] = {}
+        self._mappings_by_name: dict[str, ast.Dict | None] = {}
         self._parameters = self._values_of_parameters()
 
     def _values_of_parameters(self) -> dict[str, list[HintValue]]:
@@ -121,10 +122,14 @@ class CodeLiterals:
         return self._elements_by_name[name]
 
     def _mapping(self, node: ast.expr, depth: int) -> ast.Dict | None:
-        if isinstance(node, ast.Dict) or depth > MAX_NAME_DEPTH:
+        if not isinstance(node, ast.Name) or depth > MAX_NAME_DEPTH:
             return node if isinstance(node, ast.Dict) else None
-        values = [it.value for it in self._code.bindings_of(node.id)] if isinstance(node, ast.Name) else []
-        return next((found for value in values if (found := self._mapping(value, depth + 1))), None)
+        if node.id not in self._mappings_by_name:
+            self._mappings_by_name[node.id] = None
+            values = [it.value for it in self._code.bindings_of(node.id)]
+            found = (mapping for value in values if (mapping := self._mapping(value, depth + 1)))
+            self._mappings_by_name[node.id] = next(found, None)
+        return self._mappings_by_name[node.id]
 
     def _members(self, node: ast.Attribute) -> list[ast.expr]:
         """Return the value of a member of a class in the file, such as Status.OPEN or Status.OPEN.value."""
