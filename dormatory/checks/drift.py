@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -238,8 +239,13 @@ def _column_change(change: Change) -> object:
     """Return what happened to a column, without its name; for other changes what no other change has."""
     match change:
         case ColumnAltered(attribute=attribute, before=before, after=after):
-            return attribute, before, after
+            return attribute, _without_sequence(before), _without_sequence(after)
     return id(change)
+
+
+def _without_sequence(value: object) -> object:
+    """Return a default without the name of the sequence that numbers a column."""
+    return "nextval(...)" if isinstance(value, str) and value.startswith("nextval(") else value
 
 
 def _change_finding(change: Change, comparison: Comparison, columns: Sequence[str]) -> Finding:
@@ -253,7 +259,7 @@ def _change_finding(change: Change, comparison: Comparison, columns: Sequence[st
     else:
         rule, hint = DRIFT, 'write the missing migration with: inv db.revision --message "..."'
     if columns:
-        what = str(change).partition(": ")[2]
+        what = re.sub(r"nextval\('[^']*'::regclass\)", "nextval(...)", str(change).partition(": ")[2])
         message = f"{len(columns)} columns: {what} (migrations → models): {name_list(columns)}"
     else:
         message = f"{change} (migrations → models)"

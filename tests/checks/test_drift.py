@@ -246,6 +246,18 @@ def test_the_same_change_of_many_columns_is_one_finding() -> None:
     ]
 
 
+def test_columns_that_only_the_history_numbers_are_one_finding(postgres_server: throwaway.Server) -> None:
+    keys = ["; ".join(f"CREATE TABLE r{n} (id {kind} PRIMARY KEY)" for n in range(4)) for kind in ("serial", "integer")]
+    with (
+        throwaway.scratch_postgresql(postgres_server) as one,
+        throwaway.scratch_postgresql(postgres_server) as other,
+    ):
+        findings = list(check_drift(compare_schemas(Case("", "", *keys), one, other)))
+    assert [it.message for it in findings] == [
+        "4 columns: default nextval(...) → none (migrations → models): r0.id, r1.id, r2.id, r3.id"
+    ]
+
+
 @pytest.mark.parametrize(("count", "expected"), [(3, 3), (4, 1)])
 def test_another_order_of_columns_in_many_tables_is_one_note(count: int, expected: int) -> None:
     orders = ["; ".join(f"CREATE TABLE r{n} ({columns})" for n in range(count)) for columns in ("a int, b", "b, a int")]
