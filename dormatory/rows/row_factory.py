@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dormatory.rows.condition_repair import changes_to_meet
 from dormatory.rows.turns import (
     FIRST_EXTREME_ROW,
     KEY_SHARING_ROWS,
@@ -109,14 +110,31 @@ class RowFactory:
         for attempt in range(_MAX_ATTEMPTS):
             typed = self._with_defaults(row)
             keys = self._used_keys.keys_of(typed)
-            violating = self._violating_columns(row, typed, keys)
-            if not violating:
+            violating = self._violating_columns(row, keys)
+            unmet = next((it for it in self.plan.conditions if is_surely_false(it, typed)), None)
+            random = Random(f"{self.plan.table.name}:{self._existing_count}:{row_index}:{repetition}:{attempt}")  # noqa: S311  # the same each time
+            if violating:
+                is_changed = self._change_columns(row, violating, random)
+            elif unmet:
+                columns = (self._columns_by_name.get(word) for word in sorted(referenced_columns(unmet)))
+                options = {column.lower_name: self._possible_values(column) for column in columns if column}
+                changes = changes_to_meet(unmet, typed, options, random)
+                row, is_changed = row | changes, bool(changes)
+            else:
                 self._used_keys.add(keys)
                 return row
-            random = Random(f"{self.plan.table.name}:{self._existing_count}:{row_index}:{repetition}:{attempt}")  # noqa: S311  # the same each time
-            if not self._change_columns(row, violating, random):
+            if not is_changed:
                 return None
         return None
+
+    def _possible_values(self, column: ColumnPlan) -> list[GeneratedValue]:
+        """Return values with which a column may meet a condition."""
+        links = [link for link in self.plan.foreign_keys if column in link.columns]
+        found = [key[0] for key in self.parent_keys.get(links[0], ()) if len(key) == 1] if links else []
+        if not links:
+            found += [next(self._new_values[column.lower_name], None)]
+            found += () if self._needs_new_value(column) else column.plausible
+        return [value for value in (None, *found) if value is not None or column.nullable]
 
     def _draft_row(self, row_index: int, total: int) -> GeneratedRow | None:
         if row_index == total - 1 and self._first_row is not None:
@@ -239,16 +257,11 @@ class RowFactory:
             extreme = column.extreme if self._rejected and draw > _EXTREME_ABOVE else ()
             row[word] = random.choice(extreme or column.plausible)
 
-    def _violating_columns(
-        self, row: GeneratedRow, typed: Mapping[str, Any], keys: Mapping[UniqueKey, tuple[Any, ...]]
-    ) -> frozenset[str]:
-        """Return the columns because of which a row will surely be refused; none if it may be accepted."""
+    def _violating_columns(self, row: GeneratedRow, keys: Mapping[UniqueKey, tuple[Any, ...]]) -> frozenset[str]:
+        """Return the columns because of which a row will surely be refused, whatever its conditions say."""
         for word, value in row.items():
             if value is None and word in self._not_null_columns:
                 return frozenset({word})
-        for condition in self.plan.conditions:
-            if is_surely_false(condition, typed):
-                return frozenset(referenced_columns(condition) & self._columns_by_name.keys())
         for columns, values in self._rejected:
             if values == {word: row[word] for word in columns if word in row} and columns:
                 return columns
@@ -270,12 +283,7 @@ class RowFactory:
 
     def _with_defaults(self, row: GeneratedRow) -> dict[str, Any]:
         """Return a row with its defaults, as conditions are evaluated for it."""
-        if len(row) == len(self._columns):
-            return row
-        return {
-            **row,
-            **{column.lower_name: column.default for column in self._columns if column.lower_name not in row},
-        }
+        return row | {it.lower_name: it.default for it in self._columns if it.lower_name not in row}
 
 
 def _is_compatible(

@@ -214,6 +214,24 @@ class TestPlausibleRows:
         assert set(column_values(connection, "n")) == {10, 20, 30, None}
         assert set(column_values(connection, "o")) == {"a", "b", None}
 
+    def test_columns_that_exclude_or_require_one_another_are_filled_in_every_allowed_way(
+        self, connection: Connection
+    ) -> None:
+        execute_script(
+            connection,
+            "CREATE TABLE host (id INTEGER PRIMARY KEY);\n"
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, way VARCHAR(9) NOT NULL CHECK (way IN ('door', 'lift', 'stairs')),"
+            " card VARCHAR(20), pin VARCHAR(20) UNIQUE, host_id INTEGER REFERENCES host (id), steps INTEGER,"
+            " CHECK ((card IS NULL) <> (host_id IS NULL)), CHECK ((card IS NULL) = (pin IS NULL)),"
+            " CHECK (way <> 'lift' OR (card IS NOT NULL AND steps IS NULL)),"
+            " CHECK (way = 'stairs' OR steps IS NULL), CHECK (way <> 'stairs' OR steps IS NOT NULL));\n",
+        )
+        fill(connection, read_snapshot(connection))
+        rows = connection.execute(text("SELECT way, card IS NULL, steps IS NULL FROM t"))
+        shown = {(way, bool(card), bool(steps)) for way, card, steps in rows}
+        assert {way for way, _, _ in shown} == {"door", "lift", "stairs"}
+        assert {card for _, card, _ in shown} == {True, False}
+
     def test_a_column_that_looks_like_a_foreign_key_holds_matching_and_dangling_values(
         self, connection: Connection
     ) -> None:
