@@ -43,7 +43,8 @@ class DatabaseSummary:
     """What a database holds and who uses it: what a destructive command shows before it acts.
 
     `environment` is what the database is marked as: development, or production where it has no mark. `rows` are
-    counted on SQLite and estimated from the statistics on PostgreSQL; `sessions` are those of others.
+    counted on SQLite and estimated from the statistics on PostgreSQL, which know nothing of `uncounted_tables`;
+    `sessions` are those of others.
     """
 
     server: str
@@ -53,6 +54,7 @@ class DatabaseSummary:
     tables: int
     rows: int
     sessions: int
+    uncounted_tables: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,10 @@ class Backend(ABC):
     @abstractmethod
     def drop(self, target: Target) -> None:
         """Remove the database and everything that belongs to it; a missing one is no error."""
+
+    @abstractmethod
+    def incarnation(self, target: Target) -> str:
+        """Return what becomes another text when another database takes this one's place; "" for a missing one."""
 
     @abstractmethod
     def summary(self, target: Target) -> DatabaseSummary:

@@ -45,6 +45,10 @@ class Backup(Protocol):
 class Replacement(Protocol):
     """A database that is about to be replaced, all of it or nothing; its mark (development or production) stays."""
 
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What goes with the database and is in no backup, a sentence each."""
+
     def restore(self, file: Path) -> None:
         """Put a backup in its place.
 

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.backends.registry import backend_for
 from dormatory.runtime.runner import Runner
 from dormatory.safety import safeguard
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dormatory.project.project import Project
     from dormatory.runtime.progress import Progress
 
 
-def recreate_database(project: Project, progress: Progress, *, confirmed: str) -> None:
-    """Back the database up, drop it and create it; nothing happens if it could not be upgraded afterwards.
+def recreate_database(project: Project, progress: Progress, *, confirmed: str) -> Path | None:
+    """Replace the database by an empty one, and return its backup; nothing happens if that could not be upgraded.
 
-    Raises ProtectedDatabaseError without permission.
+    None where there was no database, or no table in it. Raises ProtectedDatabaseError without permission.
     """
     target = project.target()
-    backend = backend_for(target)
     Runner(project, target=target).check_upgrade_path()
-    if not backend.exists(target):
-        backend.create(target)
-        return
-    summary = safeguard.authorize(target, action="reset", confirmed=confirmed)
-    with backend.backup.replacement(target, wait_seconds=project.settings.lock_wait) as replacement:
-        safeguard.secure("reset", project, target, summary, progress)
-        replacement.clear()
+    return safeguard.replace("reset", project, target, progress, lambda it: it.clear(), confirmed=confirmed)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dormatory.errors import DormatoryError, NotABackupError
 from dormatory.runtime import scratch
+from dormatory.safety import safeguard
 from dormatory.safety.backups import latest_backup, resolve_backup
-from dormatory.safety.safeguard import back_up_and_restore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A database that a backup replaced, and the revisions it is at; `target` hides secrets."""
+    """A database that a backup replaced, and its revisions, or why they are unknown; `target` hides secrets."""
 
     target: str
     file: Path
     revisions: tuple[str, ...]
+    problem: str = ""
 
 
 def restore_database(project: Project, name: str, progress: Progress, *, confirmed: str) -> Restored:
@@ -37,6 +39,13 @@ def restore_latest(project: Project, progress: Progress, *, confirmed: str) -> R
 
 
 def _restore(project: Project, file: Path, progress: Progress, *, action: str, confirmed: str) -> Restored:
+    if not file.is_file():
+        raise NotABackupError(str(file), "there is no such file")
     target = project.target()
-    back_up_and_restore(project, target, file, progress, action=action, confirmed=confirmed)
-    return Restored(str(target), file, scratch.current_revisions(project, target))
+    safeguard.replace(
+        action, project, target, progress, lambda it: it.restore(file), confirmed=confirmed, protected=file
+    )
+    try:
+        return Restored(str(target), file, scratch.current_revisions(project, target))
+    except DormatoryError as error:  # the database has been replaced all the same
+        return Restored(str(target), file, (), f"its revision cannot be read: {error}")

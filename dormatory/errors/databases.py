@@ -57,6 +57,46 @@ class DamagedDatabaseError(DatabaseFailedError):
         )
 
 
+class HalfDroppedDatabaseError(DatabaseFailedError):
+    """Somebody began to drop the database and was interrupted; nothing of it can be read, it can only be removed."""
+
+    def __init__(self, masked_url: str) -> None:
+        super().__init__(
+            f"{masked_url} is half dropped",
+            why="a DROP DATABASE was interrupted; the server keeps the name, and lets nobody in",
+            fix="inv db.reset creates it anew and empty, inv db.undo puts its last backup there",
+        )
+
+
+class StandbyError(DatabaseFailedError):
+    """The server is a copy of another one, and only that one can be written to."""
+
+    def __init__(self, masked_url: str) -> None:
+        super().__init__(
+            f"{masked_url} cannot be written to",
+            why="its server is a standby, a read-only copy of another server",
+            fix="name the primary server in DATABASE_URL",
+        )
+
+
+class ReadOnlyDefaultError(DatabaseFailedError):
+    """A setting makes every transaction read-only."""
+
+    def __init__(self, masked_url: str, place: str, fix: str) -> None:
+        super().__init__(
+            f"{masked_url} cannot be written to",
+            why=f"transactions are read-only by default: default_transaction_read_only is on for {place}",
+            fix=f"if that is not meant to protect it: {fix}",
+        )
+
+
+class IrreplaceableDatabaseError(DatabaseFailedError):
+    """The database cannot be replaced as things are; this was found out before anything was changed."""
+
+    def __init__(self, masked_url: str, why: str, *, fix: str) -> None:
+        super().__init__(f"{masked_url} cannot be replaced", why=why, fix=f"nothing was changed; {fix}")
+
+
 class LeftoverJournalError(DatabaseFailedError):
     """A journal of a removed database lies at the path of a new SQLite file."""
 
@@ -150,13 +190,13 @@ class LockTimeoutError(DatabaseFailedError):
         )
 
 
-class TransactionPoolerError(DatabaseFailedError):
-    """The URL leads to a transaction pooler and not to the server itself."""
+class PoolerError(DatabaseFailedError):
+    """The URL leads to a connection pooler and not to the server itself."""
 
     def __init__(self, masked_url: str) -> None:
         super().__init__(
-            f"{masked_url} is reached through a transaction pooler",
-            why="the lock against a second migration would be left in somebody else's session",
+            f"{masked_url} is reached through a pooler",
+            why="locks and settings of this command would be left in a session that others use",
             fix="give the server's own address in DATABASE_URL",
         )
 

@@ -9,6 +9,7 @@ from dormatory.errors.databases import DatabaseFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 class DatabaseNotEmptyError(DormatoryError):
@@ -27,6 +28,17 @@ class BackupFailedError(DatabaseFailedError):
 
     def __init__(self, masked_url: str, why: str, *, fix: str) -> None:
         super().__init__(f"{masked_url} was not backed up", why=why, fix=f"nothing was changed; {fix}")
+
+
+class HalfReplacedError(DatabaseFailedError):
+    """A database could not be replaced, and is no longer what it was; `error` is what went wrong."""
+
+    def __init__(self, error: DormatoryError, masked_url: str, file: Path) -> None:
+        super().__init__(
+            error.what,
+            why=error.why,
+            fix=f"{masked_url} is no longer what it was; put its backup {file} back: inv db.undo",
+        )
 
 
 class NotABackupError(DormatoryError):

@@ -41,7 +41,12 @@ def move_result_line(result: MoveResult) -> str:
 def restored_lines(restored: Restored) -> Iterator[str]:
     """Yield the backup that replaced a database, and the position that the database is at now."""
     yield f"{restored.target} restored from {restored.file}"
-    yield _position_line(restored.target, restored.revisions)
+    yield restored.problem or _position_line(restored.target, restored.revisions)
+
+
+def emptied_line(target: object, backup: Path) -> str:
+    """Return what to do where a reset emptied a database, and the upgrade after it failed."""
+    return f"{target} was emptied before that; to put its backup {backup} back: inv db.undo"
 
 
 def _position_line(target: str, revisions: Sequence[str]) -> str:

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
 from dormatory.backends.registry import backend_by_name, backend_for
-from dormatory.errors import BackupFailedError, DormatoryError, MissingBackupError
+from dormatory.errors import BackupFailedError, DormatoryError, HalfReplacedError, MissingBackupError
 from dormatory.runtime import scratch
+from dormatory.system import signals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.backends.base import Backend
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
@@ -33,7 +37,8 @@ class StoredBackup:
     """A file that holds a database as it was.
 
     `key` distinguishes databases of the same name. `number` counts the backups of one database: their order does not
-    depend on the clock, which `taken_at` comes from.
+    depend on the clock, which `taken_at` comes from. `incarnation` is that of a database which a command was going to
+    replace; it is empty once that was done, and for every other backup.
     """
 
     file: Path
@@ -42,6 +47,12 @@ class StoredBackup:
     taken_at: datetime
     revision: str
     size_bytes: int
+    incarnation: str = ""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it was made for a replacement that is not known to have happened."""
+        return bool(self.incarnation)
 
     @property
     def database(self) -> str:
@@ -62,37 +73,50 @@ def existing_backups(project: Project) -> tuple[StoredBackup, ...]:
 
 
 def latest_backup(project: Project, target: Target) -> StoredBackup:
-    """Return the newest backup of a database; raises MissingBackupError."""
-    own = [backup for backup in existing_backups(project) if backup.key == _database_key(target)]
-    if not own:
-        raise MissingBackupError(str(target), str(backup_directory(project)))
-    return own[0]
+    """Return the newest backup of a database that counts; raises MissingBackupError.
+
+    One that was made for a replacement counts once the database was replaced. A run that was killed could not write
+    that down: whether it has replaced the database is seen now.
+    """
+    own = _backups_of(project, target)
+    now = backend_for(target).incarnation(target) if any(backup.is_pending for backup in own) else ""
+    for backup in own:
+        if not backup.is_pending or backup.incarnation != now:
+            return backup
+    raise MissingBackupError(str(target), str(backup_directory(project)))
 
 
-def create_backup(project: Project, target: Target, revision: str = "", *, protected: Path | None = None) -> Path:
-    """Back a database up, remove the oldest of its backups but never `protected`, and return the new one's file.
+def create_backup(project: Project, target: Target, revision: str = "") -> Path:
+    """Back a database up, remove the oldest of its backups, and return the new one's file.
 
     Without `revision`, it is read from the database. Raises BackupFailedError and what the backend raises.
     """
-    backend = backend_for(target)
-    name = _file_name_part(revision or _current_revision(project, target))
-    try:
-        home = _prepare_directory(backup_directory(project))
-        file = _reserve_file(home, _database_key(target), name, backend.backup_suffix)
-    except OSError as error:
-        reason = f"{error.filename or backup_directory(project)}: {error.strerror}"
-        raise BackupFailedError(str(target), reason, fix="check owner, mode and free space there") from error
-    try:
-        backend.backup.write_backup(target, file)
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
-    own = [backup for backup in existing_backups(project) if backup.key == _database_key(target)]
-    for old in own[project.settings.backups :]:
-        if old.file != protected:
-            with contextlib.suppress(OSError):  # too many backups are no reason to fail
-                old.file.unlink()
+    file = _write_backup(project, target, revision)
+    _remove_oldest(project, target)
     return file
+
+
+@contextlib.contextmanager
+def backup_before_replacement(project: Project, target: Target, *, protected: Path | None = None) -> Iterator[Path]:
+    """Back up a database that the block replaces, and provide the file.
+
+    The backup counts, and the oldest ones but `protected` are removed, once the database was replaced. Where the block
+    fails before, the file is removed; where that cannot be found out, it stays, and `latest_backup` looks again. Raises
+    BackupFailedError and what the backend raises.
+    """
+    backend = backend_for(target)
+    before = backend.incarnation(target)
+    file = _write_backup(project, target, incarnation=before)
+    try:
+        yield file
+    except BaseException as error:
+        with signals.defer_signals():
+            is_gone = _settle(file, backend, target, before)
+        if is_gone and isinstance(error, DormatoryError):
+            raise HalfReplacedError(error, str(target), file) from error
+        raise
+    _pending_mark(file).unlink(missing_ok=True)
+    _remove_oldest(project, target, protected=protected)
 
 
 def resolve_backup(project: Project, name: str) -> Path:
@@ -100,6 +124,59 @@ def resolve_backup(project: Project, name: str) -> Path:
     given = Path(name).expanduser().absolute()
     ours = backup_directory(project) / name
     return ours if not given.exists() and ours.is_file() else given
+
+
+def _write_backup(project: Project, target: Target, revision: str = "", *, incarnation: str = "") -> Path:
+    backend = backend_for(target)
+    name = _file_name_part(revision or _current_revision(project, target))
+    try:
+        home = _prepare_directory(backup_directory(project))
+        file = _reserve_file(home, _database_key(target), name, backend.backup_suffix)
+        if incarnation:
+            _pending_mark(file).write_text(incarnation)
+    except OSError as error:
+        reason = f"{error.filename or backup_directory(project)}: {error.strerror}"
+        raise BackupFailedError(str(target), reason, fix="check owner, mode and free space there") from error
+    try:
+        backend.backup.write_backup(target, file)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        _pending_mark(file).unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _settle(file: Path, backend: Backend, target: Target, before: str) -> bool:
+    """Keep a backup if its database is gone or replaced, remove it if not, and return whether it is gone."""
+    try:
+        is_gone = backend.incarnation(target) != before
+    except DormatoryError:  # the server cannot be reached; the next db.undo looks again
+        return False
+    if not is_gone:
+        file.unlink(missing_ok=True)
+    _pending_mark(file).unlink(missing_ok=True)
+    return is_gone
+
+
+def _pending_mark(file: Path) -> Path:
+    """Return the file next to a backup that says which database it was made to replace, until that has happened."""
+    return file.with_name(f"{file.name}.pending")
+
+
+def _remove_oldest(project: Project, target: Target, *, protected: Path | None = None) -> None:
+    """Remove the oldest backups of a database, separately those that count and those that do not."""
+    own = _backups_of(project, target)
+    for is_pending in (False, True):
+        for old in [backup for backup in own if backup.is_pending == is_pending][project.settings.backups :]:
+            if old.file != protected:
+                with contextlib.suppress(OSError):  # too many backups are no reason to fail
+                    old.file.unlink()
+                    _pending_mark(old.file).unlink(missing_ok=True)
+
+
+def _backups_of(project: Project, target: Target) -> list[StoredBackup]:
+    """Return the finished backups of a database, the newest first."""
+    return [backup for backup in existing_backups(project) if backup.key == _database_key(target)]
 
 
 def _backups_in(directory: Path) -> list[StoredBackup]:
@@ -110,8 +187,16 @@ def _backups_in(directory: Path) -> list[StoredBackup]:
         if match and file.suffix in suffixes:
             taken = datetime.strptime(match["taken"], _TIMESTAMP_FORMAT).replace(tzinfo=UTC)
             key = f"{match['label']}-{match['digest']}"
-            found.append(StoredBackup(file, key, int(match["number"]), taken, match["revision"], file.stat().st_size))
+            size, incarnation = file.stat().st_size, _planned_incarnation(file)
+            found.append(StoredBackup(file, key, int(match["number"]), taken, match["revision"], size, incarnation))
     return found
+
+
+def _planned_incarnation(file: Path) -> str:
+    """Return which database a backup was made to replace, or "" if that has happened, or was never planned."""
+    with contextlib.suppress(OSError):
+        return _pending_mark(file).read_text()
+    return ""
 
 
 def _prepare_directory(directory: Path) -> Path:

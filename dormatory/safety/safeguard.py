@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import NotABackupError
+from dormatory.errors import HalfDroppedDatabaseError
 from dormatory.runtime.progress import Notice
 from dormatory.safety import backups, protection
 from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dormatory.backends.base import DatabaseSummary
+    from dormatory.backends.parts import Replacement
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.runtime.progress import Progress
@@ -38,14 +40,7 @@ def authorize(target: Target, *, action: str, confirmed: str | None) -> Database
 
 
 def secure(
-    action: str,
-    project: Project,
-    target: Target,
-    summary: DatabaseSummary,
-    progress: Progress,
-    *,
-    revision: str = "",
-    protected: Path | None = None,
+    action: str, project: Project, target: Target, summary: DatabaseSummary, progress: Progress, *, revision: str = ""
 ) -> None:
     """Announce what is at stake, and back it up; a database without tables needs no backup.
 
@@ -53,37 +48,64 @@ def secure(
     """
     announce_action(action, target, summary, progress)
     if summary.tables:
-        back_up(project, target, progress, revision=revision, protected=protected)
+        back_up(project, target, progress, revision=revision)
 
 
 def announce_action(action: str, target: Target, summary: DatabaseSummary, progress: Progress) -> None:
     """Announce what a destructive action is about to destroy."""
-    sizes = ((summary.tables, "table"), (summary.rows, "row"), (summary.sessions, "open session"))
-    content = ", ".join(quantity(count, noun) for count, noun in sizes)
+    rows = [quantity(summary.rows, "row")] if summary.rows or not summary.uncounted_tables else []
+    if summary.uncounted_tables:
+        rows.append(f"{quantity(summary.uncounted_tables, 'table')} whose rows were not counted")
+    content = ", ".join((quantity(summary.tables, "table"), *rows, quantity(summary.sessions, "open session")))
     database = f"{summary.environment} database on {summary.server}, user {summary.user}"
     progress(Notice(f"{_ACTION_LABELS[action]} {target}: {database}; {content}"))
 
 
-def back_up(
-    project: Project, target: Target, progress: Progress, *, revision: str = "", protected: Path | None = None
-) -> None:
-    """Make a backup and announce its file; `protected` is a backup that is not removed to make room."""
-    file = backups.create_backup(project, target, revision, protected=protected)
-    progress(Notice(f"backup of {target}: {file}"))
+def back_up(project: Project, target: Target, progress: Progress, *, revision: str = "") -> None:
+    """Make a backup and announce its file."""
+    _announce_backup(target, backups.create_backup(project, target, revision), progress)
 
 
-def back_up_and_restore(
-    project: Project, target: Target, file: Path, progress: Progress, *, action: str, confirmed: str | None
-) -> None:
-    """Back the database up, then replace it by an earlier backup.
+def replace(
+    action: str,
+    project: Project,
+    target: Target,
+    progress: Progress,
+    act: Callable[[Replacement], None],
+    *,
+    confirmed: str,
+    protected: Path | None = None,
+) -> Path | None:
+    """Let `act` replace the database after a backup, and return that; None where there was nothing to back up.
 
-    Raises NotABackupError, ProtectedDatabaseError, BackupFailedError, or the backend's error.
+    Raises ProtectedDatabaseError, BackupFailedError, and the backend's error; then the database is as it was, unless
+    the error names its backup.
     """
-    if not file.is_file():
-        raise NotABackupError(str(file), "there is no such file")
     backend = backend_for(target)
-    summary = authorize(target, action=action, confirmed=confirmed) if backend.exists(target) else None
+    summary = _replaced_content(action, target, progress, confirmed=confirmed)
     with backend.backup.replacement(target, wait_seconds=project.settings.lock_wait) as replacement:
         if summary:
-            secure(action, project, target, summary, progress, protected=file)
-        replacement.restore(file)
+            announce_action(action, target, summary, progress)
+        for loss in replacement.losses:
+            progress(Notice(loss))
+        if not summary or not summary.tables:
+            act(replacement)
+            return None
+        with backups.backup_before_replacement(project, target, protected=protected) as file:
+            _announce_backup(target, file, progress)
+            act(replacement)
+        return file
+
+
+def _replaced_content(action: str, target: Target, progress: Progress, *, confirmed: str) -> DatabaseSummary | None:
+    """Return what a replacement would destroy, None for nothing; raises ProtectedDatabaseError without permission."""
+    try:
+        exists = backend_for(target).exists(target)
+    except HalfDroppedDatabaseError:
+        progress(Notice(f"{target} is half dropped: nothing of it is left that could be backed up"))
+        return None
+    return authorize(target, action=action, confirmed=confirmed) if exists else None
+
+
+def _announce_backup(target: Target, file: Path, progress: Progress) -> None:
+    progress(Notice(f"backup of {target}: {file}"))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg2 import sql
 
-from dormatory.backends.postgresql import backup
+from dormatory.backends.postgresql import backup, new_database
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import (
@@ -374,10 +374,9 @@ class TestPostgreSQL:
     ) -> None:
         maintenance = server.database("postgres")
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
-        left = sql.Identifier(f"dormatory_{secrets.token_hex(4)}")
-        mark = sql.Literal(backup._LEFTOVER_COMMENT + postgresql.database)
-        administer(maintenance, sql.SQL("CREATE DATABASE {}").format(left))
-        administer(maintenance, sql.SQL("COMMENT ON DATABASE {} IS {}").format(left, mark))
+        name = f"{new_database._name_prefix(postgresql)}{secrets.token_hex(4)}"
+        for left in (name, f"{name}_old"):  # killed at once behind CREATE DATABASE, and between two renames
+            administer(maintenance, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(left)))
         restore(postgresql, tmp_path / "copy")
         assert leftover_databases(server) == []
 
@@ -387,8 +386,8 @@ class TestPostgreSQL:
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         other = server.database("postgres")
         with backend_for(other).driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
-            backup._drop_leftovers(cursor, postgresql)
-            with pytest.raises(DatabaseFailedError, match="is being restored"):
+            new_database.drop_leftovers(cursor, postgresql)
+            with pytest.raises(DatabaseFailedError, match="is being replaced"):
                 restore(postgresql, tmp_path / "copy")
 
     def test_waiting_for_a_locked_table_has_a_limit(

@@ -175,7 +175,11 @@ class TestOrder:
     def test_the_backup_being_restored_is_not_deleted(self, small_project: SmallProject, target: Target) -> None:
         limit_backups(small_project, 1)
         first = backups.create_backup(small_project.project, target)
-        second = backups.create_backup(small_project.project, target, protected=first)
+        with (
+            backend_for(target).backup.replacement(target) as replacement,
+            backups.backup_before_replacement(small_project.project, target, protected=first) as second,
+        ):
+            replacement.restore(first)
         assert {backup.file for backup in backups.existing_backups(small_project.project)} == {first, second}
         third = backups.create_backup(small_project.project, target)
         assert [backup.file for backup in backups.existing_backups(small_project.project)] == [third]

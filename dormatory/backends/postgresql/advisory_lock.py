@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2.sql import SQL, Identifier
 
-from dormatory.errors import DatabaseLockedError, TransactionPoolerError
+from dormatory.backends.postgresql.connection import has_dedicated_session, lift_timeouts
+from dormatory.errors import DatabaseLockedError, PoolerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def hold_upgrade_lock(
 
     The lock is tried again and again, never waited for: a session blocked in pg_advisory_lock() holds a
     snapshot, and CREATE INDEX CONCURRENTLY in the migration ahead would wait for that snapshot forever.
-    Raises TransactionPoolerError where the lock could stay in another client's session, DatabaseLockedError when
+    Raises PoolerError where the lock could stay in another client's session, DatabaseLockedError when
     another session keeps it too long.
     """
     connection.autocommit = True
@@ -52,7 +53,8 @@ def hold_upgrade_lock(
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
     with connection.cursor() as cursor:
         if not has_dedicated_session(connection):
-            raise TransactionPoolerError(masked_url)
+            raise PoolerError(masked_url)
+        lift_timeouts(connection)  # the holder is idle for as long as the migration lasts
         began, has_warned = monotonic(), False
         while not _fetch_value(cursor, "SELECT pg_try_advisory_lock(%s)", key):
             holder = _holder_description(cursor, key, version_table)
@@ -69,18 +71,7 @@ def hold_upgrade_lock(
             _release(connection, cursor, key)
             raise
         if not _release(connection, cursor, key):
-            raise TransactionPoolerError(masked_url)
-
-
-def has_dedicated_session(connection: Any) -> bool:
-    """Return whether the statements of one psycopg2 connection reach one session of the server.
-
-    The server sends its process id at the start of a session; a transaction pooler sends an invented one,
-    and gives each transaction to any free session.
-    """
-    with connection.cursor() as cursor:
-        pids = {connection.info.backend_pid, *(_fetch_value(cursor, "SELECT pg_backend_pid()") for _ in range(2))}
-    return len(pids) == 1
+            raise PoolerError(masked_url)
 
 
 def _release(connection: Any, cursor: Any, key: int) -> bool:

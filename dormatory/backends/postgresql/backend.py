@@ -9,10 +9,10 @@ from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.driver import open_cursor, sql_state
 from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import SessionMonitor
-from dormatory.backends.postgresql.connection import postgresql_connection
+from dormatory.backends.postgresql.connection import has_dedicated_session, postgresql_connection
 from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.explanations import explain_postgresql_error
-from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING, MAINTENANCE_DATABASES
+from dormatory.backends.postgresql.markers import IS_DEVELOPMENT, MAINTENANCE_DATABASES
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
 from dormatory.sql.literals import quote_literal
@@ -34,6 +34,7 @@ _INVALID_TEXT_CODE = "22P02"
 _CONTENT_CODES = frozenset({"22030", "22032", "22033", "22034", "22035", "2200M", "2200N", "2200S", "2200T", "2203A"})
 _PLAIN_TYPES = ("integer", "bigint", "smallint", "numeric", "real", "double precision", "boolean", "money", "oid")
 _CREATE_SCRIPT = r"""
+SET statement_timeout = 0;
 CREATE DATABASE :"name";
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user
 \gset
@@ -43,20 +44,20 @@ ALTER DATABASE :"name" SET dormatory.environment = 'development';
 COMMENT ON DATABASE :"name" IS 'dormatory: development';
 \endif
 """
+_DROP_SCRIPT = 'SET statement_timeout = 0;\nDROP DATABASE IF EXISTS :"name" WITH (FORCE);\n'
 
-_SUMMARY_QUERY = """
-SELECT current_user,
-       CASE WHEN shobj_description(d.oid, 'pg_database') = %(comment)s
-              OR EXISTS (SELECT FROM pg_db_role_setting s
-                          WHERE s.setdatabase = d.oid AND s.setrole = 0 AND %(setting)s = ANY (s.setconfig))
-            THEN 'development' ELSE 'production' END,
+# A table that has pages and no known row was filled since the statistics were lost, by a restore or a crash.
+_SUMMARY_QUERY = rf"""
+SELECT current_user, CASE WHEN {IS_DEVELOPMENT} THEN 'development' ELSE 'production' END,
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'),
+         WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'),
        (SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables),
+       (SELECT count(*) FROM pg_stat_user_tables t
+         WHERE n_live_tup = 0 AND n_dead_tup = 0 AND pg_relation_size(t.relid) > 0),
        (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid AND pid <> pg_backend_pid())
   FROM pg_database d
  WHERE datname = current_database()
-"""
+"""  # noqa: S608  # our own constant
 
 _EXTENSION_INDEXES_QUERY = """
 SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE EXISTS (
@@ -99,16 +100,25 @@ class PostgreSQLBackend(Backend):
 
     def drop(self, target: Target) -> None:
         """Drop the database and end the sessions in it at the same moment, before they can reconnect."""
-        self._run_maintenance_script(target, 'DROP DATABASE IF EXISTS :"name" WITH (FORCE);\n')
+        self._run_maintenance_script(target, _DROP_SCRIPT)
+
+    def incarnation(self, target: Target) -> str:
+        """Return the database's number in the catalog: another one that takes its name has another number."""
+        from dormatory.backends.postgresql.maintenance import maintenance_connection  # noqa: PLC0415  # rarely needed
+
+        with maintenance_connection(target) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT oid::text FROM pg_database WHERE datname = %s", (target.database,))
+            found = cursor.fetchone()
+        return found[0] if found else ""
 
     def summary(self, target: Target) -> DatabaseSummary:
         """Query the server for the mark, the size and the sessions of the database."""
         with postgresql_connection(target) as connection, connection.cursor() as cursor:
-            cursor.execute(_SUMMARY_QUERY, {"comment": DEVELOPMENT_COMMENT, "setting": DEVELOPMENT_SETTING})
-            user, environment, tables, rows, sessions = cursor.fetchone()
+            cursor.execute(_SUMMARY_QUERY)
+            user, environment, tables, rows, uncounted, sessions = cursor.fetchone()
             where = connection.info.host or "local socket"
             server = f"PostgreSQL {_version_text(connection.server_version)} at {where}:{connection.info.port}"
-        return DatabaseSummary(server, target.database, user, environment, tables, int(rows), sessions)
+        return DatabaseSummary(server, target.database, user, environment, tables, int(rows), sessions, uncounted)
 
     def location(self, target: Target) -> tuple[str, str]:
         """Return the database's name, and the server's address with it."""
@@ -163,11 +173,11 @@ class PostgreSQLBackend(Backend):
             yield SessionMonitor(connection)
 
     def has_dedicated_session(self, connection: Connection) -> bool:
-        """Return whether there is no transaction pooler between this process and the server."""
+        """Return whether there is no pooler between this process and the server."""
         driver: Any = connection.connection.dbapi_connection
         driver.autocommit = True  # within a transaction even a pooler stays with one session
         try:
-            return advisory_lock.has_dedicated_session(driver)
+            return has_dedicated_session(driver)
         finally:
             driver.autocommit = False
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 CONNECTION_DEFAULTS = {"application_name": "dormatory", "connect_timeout": str(CONNECT_TIMEOUT_SECONDS)}
 
+# idle_session_timeout exists since PostgreSQL 14, transaction_timeout since 17.
+_LIFT_TIMEOUTS = """
+SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN (
+    'statement_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
+
 
 @contextlib.contextmanager
 def postgresql_connection(target: Target) -> Iterator[Any]:
@@ -29,11 +35,39 @@ def postgresql_connection(target: Target) -> Iterator[Any]:
     except psycopg2.Error as error:
         raise explain_postgresql_error(error, target) from error
     try:
-        yield connection
-    except psycopg2.Error as error:
-        raise explain_postgresql_error(error, target) from error
+        with explained_errors(target):
+            yield connection
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def explained_errors(target: Target) -> Iterator[None]:
+    """Raise what an error of psycopg2 in the block means."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise explain_postgresql_error(error, target) from error
+
+
+def has_dedicated_session(connection: Any) -> bool:
+    """Return whether the statements of one psycopg2 connection reach one session of the server; it is in autocommit.
+
+    The server sends its process id at the start of a session; a pooler sends an invented one, and in transaction mode
+    it gives each transaction to any free session.
+    """
+    pids = {connection.info.backend_pid}
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute("SELECT pg_backend_pid()")
+            pids.add(cursor.fetchone()[0])
+    return len(pids) == 1
+
+
+def lift_timeouts(connection: Any) -> None:
+    """Free a session in autocommit from the time-outs that its role or its database sets."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LIFT_TIMEOUTS)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.errors import DatabaseFailedError, MalformedURLError, MissingDatabaseError
+from dormatory.backends.driver import sql_state
+from dormatory.errors import (
+    DatabaseFailedError,
+    HalfDroppedDatabaseError,
+    MalformedURLError,
+    MissingDatabaseError,
+)
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
@@ -12,6 +18,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 10
 _MISSING_DATABASE_TEXTS = ("does not exist", "3D000")
+_INVALID_DATABASE_TEXT = "cannot connect to invalid database"  # of a DROP DATABASE that was interrupted
 
 # What libpq's messages mean, and what to do: (part of the message, why, what next).
 _EXPLANATIONS = (
@@ -31,30 +38,70 @@ _EXPLANATIONS = (
     ("server does not support SSL", "sslmode asks for what it cannot do", "correct sslmode in DATABASE_URL"),
 )
 
-# What to do about errors that contain their own reason: (part of the message, what next).
+# What to do about an error that contains its own reason, by SQLSTATE: its text depends on the server's language.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_MISSING_RIGHT_FIX = "connect as the owner, or have the right granted"
+_ENDED_SESSION_FIX = "somebody ended the session, or the server was stopped; try again"
+_IDLE_FIX = "{} of the role or the database ended the session; raise it there"
+_STATE_FIXES = {
+    "42501": _MISSING_RIGHT_FIX,  # insufficient_privilege
+    "57P01": _ENDED_SESSION_FIX,  # admin_shutdown
+    "57P02": "the server crashed; try again when it has recovered",  # crash_shutdown
+    "57P03": "wait until the server lets sessions in, then try again",  # cannot_connect_now
+    "57P05": _IDLE_FIX.format("idle_session_timeout"),
+    "25P03": _IDLE_FIX.format("idle_in_transaction_session_timeout"),
+    "25P04": _IDLE_FIX.format("transaction_timeout"),
+    "55P03": "another session keeps a lock; try again when it has ended",  # lock_not_available
+    "53100": "free some space on the server, then try again",  # disk_full
+    "53200": "the server has no memory left; see its log, then try again",  # out_of_memory
+    "58030": "the server's disk failed; see its log",  # io_error
+}
+# The same by a part of the text, where the driver or a program keeps no SQLSTATE, or it does not say enough.
 _FIXES = (
-    ("permission denied", "connect as the owner, or have the right granted"),
     ("row-level security", "connect as the owner, or as a user with BYPASSRLS: all rows are wanted"),
-    ("must be owner", "connect as the owner"),
-    ("No space left on device", "free some space on the server, then try again"),
-    ("already exists", "see whether another tool has made it"),
+    ("due to statement timeout", "statement_timeout of the role or the database is too short; raise it there"),
+    ("due to idle-session timeout", _STATE_FIXES["57P05"]),
+    ("due to idle-in-transaction timeout", _STATE_FIXES["25P03"]),
+    ("due to transaction timeout", _STATE_FIXES["25P04"]),
+    ("due to lock timeout", _STATE_FIXES["55P03"]),
+    ("terminating connection", _ENDED_SESSION_FIX),
     ("server closed the connection", "see the server's log: it ended, or somebody ended the session"),
-    ("due to lock timeout", "another session keeps a lock; try again when it has ended"),
-    ("terminating connection", "somebody ended the session; try again"),
+    ("connection already closed", "see the server's log: it ended, or somebody ended the session"),
+    ("must be owner", "connect as the owner"),
+    ("permission denied", _MISSING_RIGHT_FIX),
+    ("already exists", "see whether another tool has made it"),
+    ("No space left on device", _STATE_FIXES["53100"]),
 )
+_READ_ONLY_STATE = "25006"
+_READ_ONLY_FIX = "it is a standby, or default_transaction_read_only is on: name a server and a role that may write"
 
 
 def explain_postgresql_error(error: BaseException, target: Target) -> DormatoryError:
-    """Return what the server or libpq reported, and what to do."""
+    """Return what the server or libpq reported, and what to do.
+
+    It is recognised in the original text: a user, a password and a database may have one name, which is then masked.
+    """
     cause = getattr(error, "orig", None) or error
-    lines = [line.strip() for line in target.mask(str(cause)).splitlines() if line.strip()]
-    message = lines[0] if lines else type(cause).__name__
-    if any(part in message for part in _MISSING_DATABASE_TEXTS) and f'database "{target.database}"' in message:
-        return MissingDatabaseError(str(target))
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
+    message = lines[0]
+    if f'database "{target.database}"' in message:
+        if any(part in message for part in _MISSING_DATABASE_TEXTS):
+            return MissingDatabaseError(str(target))
+        if _INVALID_DATABASE_TEXT in message:
+            return HalfDroppedDatabaseError(str(target))
     for part, why, fix in _EXPLANATIONS:
         if any(part in line for line in lines):
             return DatabaseFailedError(f"cannot reach {target}", why=why, fix=fix)
     if message.startswith("invalid "):
-        return MalformedURLError(message, fix="correct that value")
-    fix = next((fix for part, fix in _FIXES if part in message), "see the server's log, then try again")
-    return DatabaseFailedError(f"{target} failed", why=message, fix=fix)
+        return MalformedURLError(target.mask(message), fix="correct that value")
+    fix = environment_fix(error) or "see the server's log, then try again"
+    return DatabaseFailedError(f"{target} failed", why=target.mask(message), fix=fix)
+
+
+def environment_fix(error: BaseException) -> str:
+    """Return what to do about a failure that is due to the server, the role or a setting; "" for any other."""
+    cause = getattr(error, "orig", None) or error
+    if sql_state(cause) == _READ_ONLY_STATE:
+        return _READ_ONLY_FIX
+    by_text = next((fix for part, fix in _FIXES if part in str(cause)), "")
+    return by_text or _STATE_FIXES.get(sql_state(cause), "")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.backends.postgresql import advisory_lock
-from dormatory.backends.postgresql.connection import postgresql_connection
+from dormatory.backends.postgresql.connection import has_dedicated_session, postgresql_connection
 from dormatory.backends.queries import INVALID_INDEXES_QUERY, VERSIONS_QUERY
 from dormatory.errors import DormatoryError
 
@@ -16,11 +15,11 @@ _STATE_QUERY = f"SELECT ARRAY({VERSIONS_QUERY}), ARRAY({INVALID_INDEXES_QUERY})"
 
 
 def is_in_order_at(target: Target, revision: str) -> bool:
-    """Return whether the database is at the revision, without an invalid index or a transaction pooler before it."""
+    """Return whether the database is at the revision, without an invalid index or a pooler before it."""
     try:
         with postgresql_connection(target) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(_STATE_QUERY)
-            return cursor.fetchone() == ([revision], []) and advisory_lock.has_dedicated_session(connection)
+            return cursor.fetchone() == ([revision], []) and has_dedicated_session(connection)
     except DormatoryError:
         return False

@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT, DEVELOPMENT_SETTING
-from dormatory.errors import DatabaseFailedError
+from dormatory.backends.postgresql.markers import DEVELOPMENT_SETTING, marked_comment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from dormatory.backends.url import Target
 
 # Their values are lists of quoted names, which a literal would turn into one name.
 _LIST_SETTINGS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 _DEFAULT_TABLESPACE = "pg_default"  # template0's
 
+_INVALID_LIMIT = -2  # the connection limit of a database whose DROP DATABASE was interrupted
+
 # Which columns describe the locale depends on the server's version, so the whole row is taken.
 _PROPERTIES_QUERY = """
 SELECT to_jsonb(d), pg_encoding_to_char(d.encoding), t.spcname, pg_get_userbyid(d.datdba),
-       pg_has_role(d.datdba, 'MEMBER'), shobj_description(d.oid, 'pg_database'),
-       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+       shobj_description(d.oid, 'pg_database'), (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+       EXISTS (SELECT FROM pg_database u WHERE u.datname = 'template1' AND to_jsonb(u) @> jsonb_build_object(
+           'encoding', d.encoding, 'datcollate', d.datcollate, 'datctype', d.datctype,
+           'datlocprovider', to_jsonb(d) -> 'datlocprovider', 'datlocale', to_jsonb(d) -> 'datlocale'))
   FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace
  WHERE d.datname = %s
 """
@@ -49,40 +50,39 @@ SELECT r.rolname, a.privilege_type, a.is_grantable
 class DatabaseProperties:
     """A database as the statements that make another one like it.
 
-    `creation_options` follow CREATE DATABASE and its name. Each setting belongs to a role, or to all for None; so does
-    each privilege. `privileges` is None if none was ever granted or revoked.
+    `creation_options` follow CREATE DATABASE, its name and its template. Each setting belongs to a role, or to all for
+    None; so does each privilege. `privileges` is None if none was ever granted or revoked. `is_like_template` says
+    whether template1, with what an administrator has put there, can be the template; template0 always can.
+    `is_half_dropped` is a database that can only be dropped.
     """
 
     creation_options: sql.Composable
     comment: str | None
     settings: tuple[tuple[str | None, str, str], ...]
     privileges: tuple[tuple[str | None, str, bool], ...] | None
+    is_like_template: bool
+    is_half_dropped: bool
 
 
-def read_properties(cursor: Any, target: Target) -> DatabaseProperties | None:
-    """Return the properties of a database, or None if it does not exist; the cursor may be in any database.
-
-    Raises DatabaseFailedError for a database that is not ours to replace.
-    """
-    cursor.execute(_PROPERTIES_QUERY, (target.database,))
+def read_properties(cursor: Any, name: str) -> DatabaseProperties | None:
+    """Return the properties of a database, or None if it does not exist; the cursor may be in any database."""
+    cursor.execute(_PROPERTIES_QUERY, (name,))
     if (found := cursor.fetchone()) is None:
         return None
-    row, encoding, tablespace, owner, is_ours, comment, is_superuser = found
-    if not is_ours:
-        raise DatabaseFailedError(
-            f"{target} cannot be replaced", why=f"it belongs to {owner}", fix="connect as its owner"
-        )
-    cursor.execute(_SETTINGS_QUERY, (target.database,))
+    row, encoding, tablespace, owner, comment, is_superuser, is_like_template = found
+    cursor.execute(_SETTINGS_QUERY, (name,))
     settings = tuple((role, *item.split("=", 1)) for role, item in cursor.fetchall())
     if not is_superuser:  # this user cannot store the mark as a setting, but as a comment
-        name, value = DEVELOPMENT_SETTING.split("=")
-        comment = DEVELOPMENT_COMMENT if (None, name, value) in settings else comment
-        settings = tuple(setting for setting in settings if setting[1] != name)
+        mark, value = DEVELOPMENT_SETTING.split("=")
+        comment = marked_comment(comment) if (None, mark, value) in settings else comment
+        settings = tuple(setting for setting in settings if setting[1] != mark)
     privileges: tuple[Any, ...] | None = None
     if row["datacl"] is not None:
-        cursor.execute(_PRIVILEGES_QUERY, (target.database,))
+        cursor.execute(_PRIVILEGES_QUERY, (name,))
         privileges = tuple(cursor.fetchall())
-    return DatabaseProperties(_creation_options(row, encoding, tablespace, owner), comment, settings, privileges)
+    options = _creation_options(row, encoding, tablespace, owner)
+    is_half_dropped = row["datconnlimit"] == _INVALID_LIMIT
+    return DatabaseProperties(options, comment, settings, privileges, is_like_template, is_half_dropped)
 
 
 def property_statements(new_name: str, properties: DatabaseProperties) -> Iterator[sql.Composable]:
@@ -115,11 +115,12 @@ def _creation_options(row: dict[str, Any], encoding: str, tablespace: str, owner
         texts |= {"ICU_LOCALE": locale} | ({"ICU_RULES": row["daticurules"]} if row.get("daticurules") else {})
     elif provider == "b":
         texts["BUILTIN_LOCALE"] = locale
-    parts: list[sql.Composable] = [sql.SQL("TEMPLATE template0")]
+    parts: list[sql.Composable] = []
     parts += [sql.SQL("LOCALE_PROVIDER {}").format(sql.SQL(provider_names[provider]))] if provider else []
     parts += [sql.SQL("{} {}").format(sql.SQL(key), sql.Literal(value)) for key, value in texts.items()]
     if tablespace != _DEFAULT_TABLESPACE:  # naming it needs a right that leaving it out does not
         parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(tablespace)))
     parts.append(sql.SQL("OWNER {}").format(sql.Identifier(owner)))
-    parts.append(sql.SQL("CONNECTION LIMIT {}").format(sql.Literal(row["datconnlimit"])))
+    limit = -1 if row["datconnlimit"] == _INVALID_LIMIT else row["datconnlimit"]
+    parts.append(sql.SQL("CONNECTION LIMIT {}").format(sql.Literal(limit)))
     return sql.SQL(" ").join(parts)

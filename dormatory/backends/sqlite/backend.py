@@ -79,6 +79,14 @@ class SQLiteBackend(Backend):
             except (sqlite3.Error, OSError) as error:
                 raise self.explain(error, target) from error
 
+    def incarnation(self, target: Target) -> str:
+        """Return the number of the file, and when it was created, where the system knows that."""
+        try:
+            state = target.path.stat()
+        except OSError:
+            return ""
+        return f"{state.st_dev}-{state.st_ino}-{getattr(state, 'st_birthtime', 0)}"
+
     def summary(self, target: Target) -> DatabaseSummary:
         """Count the tables and rows of the file, and the other processes that have it open."""
         from dormatory.system.open_files import processes_using  # noqa: PLC0415  # an upgrade with nothing to do needs none

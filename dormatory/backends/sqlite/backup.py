@@ -78,6 +78,8 @@ def replacement(target: Target, *, wait_seconds: float = 0) -> Iterator[SQLiteRe
 class SQLiteReplacement:
     """A file that is about to be replaced; another one, built beside it, takes its name in one step."""
 
+    losses = ()  # a backup holds all of a file
+
     def __init__(self, target: Target, path: Path) -> None:
         self._target, self._path = target, path
         self.is_replaced = False

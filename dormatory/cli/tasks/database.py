@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from invoke.tasks import task
@@ -128,12 +129,16 @@ def status(context: Context, *, json: bool = False, exit_code: bool = False) -> 
 def reset(context: Context, confirm: str = "") -> int:
     """Destroy the database, create it again and upgrade it."""
     from dormatory.commands.reset import recreate_database
+    from dormatory.report.messages import emptied_line
     from dormatory.report.progress import show_progress
 
     project = current_project(context)
     with show_progress() as progress:
-        recreate_database(project, progress, confirmed=confirm)
-    return run_in_child(project, "upgrade")
+        backup = recreate_database(project, progress, confirmed=confirm)
+    code = run_in_child(project, "upgrade")
+    if code and backup:
+        print(emptied_line(project.target(), backup), file=sys.stderr)
+    return code
 
 
 @task
