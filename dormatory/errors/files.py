@@ -35,9 +35,9 @@ class HalfReplacedError(DatabaseFailedError):
 
     def __init__(self, error: DormatoryError, masked_url: str, file: Path) -> None:
         super().__init__(
-            error.what,
-            why=error.why,
-            fix=f"{masked_url} is no longer what it was; put its backup {file} back: inv db.undo",
+            f"{masked_url} is no longer what it was",
+            why=f"it was being replaced when something failed: {error.what}, {error.why}",
+            fix=f"put its backup {file} back: inv db.undo",
         )
 
 
