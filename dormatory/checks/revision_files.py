@@ -133,7 +133,7 @@ EMPTY_REVISION = Rule(
     Severity.WARNING,
     meaning="the upgrade of a revision does nothing",
     why="""Usually autogenerate was run against a database that had the change already. A merge of branches, a branch
-    label and a depends_on alone are meant to be empty.""",
+    label and a depends_on alone are meant to be empty; an upgrade with a comment that gives the reason is a note.""",
     recipe="""
     inv db.revision --message "Add user table"  # compares with a scratch database at head
     """,
@@ -153,9 +153,18 @@ def _empty_upgrade(script: Script) -> Iterator[Finding]:
         return
     is_intended = len(revision.parents) > 1 or revision.labels or revision.depends_on
     if not is_intended and all(_is_no_op(node) for node in function.body):
-        severity = None if revision.parents else Severity.NOTE  # the project starts from tables made elsewhere
+        # Without a parent, the project starts from tables made elsewhere.
+        is_explained = not revision.parents or _has_own_comment(script, function)
+        severity = Severity.NOTE if is_explained else None
         message, hint = "its upgrade does nothing", "write what its title says, or remove it"
         yield finding_in(script, EMPTY_REVISION, message, hint, severity=severity, line=function.lineno)
+
+
+def _has_own_comment(script: Script, function: ast.FunctionDef) -> bool:
+    """Return whether somebody wrote a comment into a function that has no code: not Alembic, and not to remember it."""
+    lines = script.source.decode(errors="replace").splitlines()[function.lineno : function.end_lineno]
+    comments = [comment.strip() for _, mark, comment in (line.partition("#") for line in lines) if mark]
+    return any(comment and not comment.startswith(("###", "TODO", "FIXME", "XXX")) for comment in comments)
 
 
 def _is_no_op(node: ast.stmt) -> bool:

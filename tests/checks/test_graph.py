@@ -155,9 +155,27 @@ def test_parents_may_be_shortened_or_labels() -> None:
         ),
         ([revision_script("001"), revision_script("002", "001", upgrade="pass", extra='branch_labels = ("x",)')], None),
         ([revision_script("001"), revision_script("002", "001", upgrade="print()")], None),
+        (
+            [revision_script("001"), revision_script("002", "001", upgrade="# 003 drops it again\n    pass")],
+            Severity.NOTE,
+        ),
+        (
+            [revision_script("001"), revision_script("002", "001", upgrade="pass  # 003 does it")],
+            Severity.NOTE,
+        ),
+        (
+            [revision_script("001"), revision_script("002", "001", upgrade="# TODO: it\n    pass")],
+            Severity.WARNING,
+        ),
+        (
+            [revision_script("001"), revision_script("002", "001", upgrade="# ### commands by Alembic ###\n    pass")],
+            Severity.WARNING,
+        ),
     ],
 )
-def test_an_empty_upgrade_is_intended_at_a_base_or_a_merge(files: list[Script], expected: Severity | None) -> None:
+def test_an_empty_upgrade_is_intended_at_a_base_a_merge_or_with_a_reason(
+    files: list[Script], expected: Severity | None
+) -> None:
     assert [found.severity for found in check_graph(files)] == ([expected] if expected else [])
 
 
