@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dormatory.checks.finding import Severity
 from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.roundtrip import finding_on_extreme_rows
+from dormatory.checks.row_failures import ROWS_REFUSED, ROWS_REFUSED_HINT
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
 from dormatory.recording.loss import LossKind
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOSSY = 'lossy = "guest.name is cut to 50 characters"  # at the top of the revision, where it cannot be otherwise'
 
+_NOT_VALID = re.compile(r"\bNOT\s+VALID\b", re.IGNORECASE)
 _MILDER_WHERE_KNOWN = """It is a warning where the revision does it knowingly, such as by a DELETE, and a note where
     `lossy` names it."""
 
@@ -113,10 +115,22 @@ def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]
     for step in recording.steps:
         revision = history.by_id[step.revision]
         for loss in step.losses:
+            if loss.kind is LossKind.DANGLING and loss.is_stated:
+                yield _unvalidated_key_finding(loss, revision, recording.backend, step)
+                continue
             found = _loss_finding(loss, revision, recording.backend, _declaration(loss, revision, step))
             yield finding_on_extreme_rows(found) if loss.is_extreme and not loss.is_narrowed else found
         if step.drops and not (revision.lossy or revision.irreversible):
             yield _drops_finding(step.drops, revision, recording.backend)
+
+
+def _unvalidated_key_finding(loss: Loss, revision: Revision, backend: str, step: Step) -> Finding:
+    """Return what is said of a NOT VALID key, which its validation would say in the same revision."""
+    rows = f"{loss.count} of {loss.of} values of {loss.table}.{loss.column} name no row ({loss.evidence})"
+    message = f"existing rows may keep it from being validated: {rows}"
+    statements = (it for leg in step.legs for it in leg.statements if leg.direction is loss.direction)
+    line = next((it.line for it in statements if it.line and _NOT_VALID.search(it.sql)), 0)
+    return revision_finding(ROWS_REFUSED, revision, backend, message, ROWS_REFUSED_HINT, location=Location(line=line))
 
 
 def _loss_finding(loss: Loss, revision: Revision, backend: str, declared: str) -> Finding:

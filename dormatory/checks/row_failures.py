@@ -78,6 +78,8 @@ ROWS_REFUSED = Rule(
     """,
 )
 
+ROWS_REFUSED_HINT = "correct such rows in a revision before it; a validation blocks nobody meanwhile"
+
 ASSUMES_UNNEEDED = Rule(
     "assumes-unneeded",
     "roundtrip",
@@ -102,7 +104,7 @@ def row_failure_finding(found: RowFailure, revision: Revision, backend: str) -> 
         hint = "nothing to do, if its message says how to correct the rows"
     elif found.statement and _VALIDATE_CONSTRAINT.search(found.statement):
         rule, message = ROWS_REFUSED, f"existing rows may keep it from ending: {why}"
-        hint = "correct such rows in a revision before it; a validation blocks nobody meanwhile"
+        hint = ROWS_REFUSED_HINT
     elif found.failure.origin is FailureOrigin.CONTENT:
         rule, message = FAILS_ON_CONTENT, f"{leg} fails on text that generated rows hold: {why}{_reading(found)}"
         hint = "skip or correct such a value in the revision, or write in it why there is none: assumes"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.checks.data import check_data_loss
+from dormatory.checks.finding import Severity
 from dormatory.checks.registry import FAMILIES, RULES
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.row_failures import check_assumptions
@@ -103,3 +104,27 @@ def test_the_check_and_the_round_trip_say_the_same(faulty: SmallProject) -> None
         return words((it for it in found if RULES[it.rule].family in ROUND_TRIP), {it.revision for it in found})
 
     assert findings(frozenset(FAMILIES)) == findings(ROUND_TRIP) != []
+
+
+@pytest.mark.parametrize("is_separate", [False, True], ids=["in-one-revision", "in-two-revisions"])
+def test_a_key_that_is_validated_later_is_judged_as_one_validated_at_once(
+    small_project: SmallProject, request: pytest.FixtureRequest, *, is_separate: bool
+) -> None:
+    tables = """
+    op.create_table("room", sa.Column("id", sa.Integer, primary_key=True))
+    op.create_table("stay", sa.Column("id", sa.Integer, primary_key=True), sa.Column("room", sa.Integer))
+    """
+    key = "FOREIGN KEY (room) REFERENCES room (id) NOT VALID"
+    add = f'op.execute("ALTER TABLE stay ADD CONSTRAINT fk_stay {key}")'
+    validate = 'op.execute("ALTER TABLE stay VALIDATE CONSTRAINT fk_stay")'
+    drop = 'op.execute("ALTER TABLE stay DROP CONSTRAINT fk_stay")'
+    small_project.write_revision("001", tables, 'op.drop_table("stay")\nop.drop_table("room")')
+    small_project.write_revision("002", add if is_separate else f"{add}\n{validate}", drop)
+    small_project.write_revision("003", validate if is_separate else "pass")
+
+    recording = replay_history(small_project.project, scratch_maker("postgresql", request))
+    history = History.read(small_project.project)
+    (found,) = (*check_round_trip(recording, history), *check_data_loss(recording, history))
+
+    assert (found.rule, found.severity, found.revision) == ("rows-refused", Severity.NOTE, "002")
+    assert "fk_stay" in found.message
