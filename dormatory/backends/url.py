@@ -36,6 +36,9 @@ class URLRules(Protocol):
     def normalize_url(self, url: DatabaseURL, root: Path, /) -> DatabaseURL:
         """Return the URL in the one form that the rest of the workflow reads; raises MalformedURLError."""
 
+    def driver_url(self, url: DatabaseURL, /) -> DatabaseURL:
+        """Return a URL in that form as SQLAlchemy and the application take it."""
+
     def client_variables(self, url: DatabaseURL, /) -> dict[str, str]:
         """Return the environment variables that lead the backend's own client programs to the database."""
 
@@ -66,7 +69,13 @@ class Target:
         scheme, plus, driver = url.drivername.partition("+")
         name = validate_backend_name(_SCHEME_ALIASES.get(scheme, scheme))
         rules = _rules_of(name)
-        return cls(rules.normalize_url(url.set(drivername=rules.DRIVER_NAME), root), f"{name}{plus}{driver}")
+        try:
+            normalized = rules.normalize_url(url.set(drivername=rules.DRIVER_NAME), root)
+        except MalformedURLError:
+            if url.password and "@" in text.partition("?")[2]:  # what looks like an unknown option is of the password
+                raise _unescaped_password_error(text) from None
+            raise
+        return cls(normalized, f"{name}{plus}{driver}")
 
     def __str__(self) -> str:
         query = {key: MASK if key in _SECRET_OPTIONS else value for key, value in self.url.query.items()}
@@ -93,7 +102,7 @@ class Target:
 
     def sqlalchemy_url(self) -> URL:
         """Return the URL for SQLAlchemy, which this call loads."""
-        return self.url.for_sqlalchemy()
+        return _rules_of(self.backend_name).driver_url(self.url).for_sqlalchemy()
 
     def with_parts(self, **parts: Any) -> Target:
         """Return a target whose URL has other parts, such as `database` or `username`."""
@@ -119,8 +128,9 @@ class Target:
         """
         redirecting = self.redirecting_variables()
         child = {key: value for key, value in base.items() if key not in redirecting}
-        child[URL_VARIABLE] = self.url.set(drivername=self.driver).render()
-        return child | _rules_of(self.backend_name).client_variables(self.url)
+        rules = _rules_of(self.backend_name)
+        child[URL_VARIABLE] = rules.driver_url(self.url).set(drivername=self.driver).render()
+        return child | rules.client_variables(self.url)
 
     def redirecting_variables(self) -> tuple[str, ...]:
         """Return the variables that would lead driver and programs to another database than the URL names."""
@@ -148,14 +158,38 @@ def _any_encoding_pattern(character: str) -> str:
 def _parse_url(text: str) -> DatabaseURL:
     if not text.strip():
         raise MalformedURLError("it is set but empty", fix=f"unset it to use {DEFAULT_URL}, or give a URL")
+    if _is_password_cut(text):
+        raise _unescaped_password_error(text)
     try:
         url = DatabaseURL.parse(_move_hosts_to_query(text.strip()))
     except ValueError:
         # The cause would repeat the URL, password included.
         raise MalformedURLError("it does not read as a URL") from None
     if url.host and "@" in url.host:
-        raise MalformedURLError("user name or password holds an unescaped @", fix="write it percent-encoded: %40")
+        raise _unescaped_password_error(text)
     return url
+
+
+def _is_password_cut(text: str) -> bool:
+    """Return whether a URL divides in more than one way, so that the end of a password would be taken for another part.
+
+    In `u:p@ss/w@host/name` it would be the database. An @ is ordinary in the value of an option, and in a path.
+    """
+    _, _, rest = text.partition("://")
+    before_options, _, options = rest.partition("?")
+    is_cut_by_options = "@" in re.sub(r"(^|&)[^=&@]+=[^&]*", "", options)
+    user, _, tail = (rest if is_cut_by_options else before_options).partition(":")
+    return "/" not in user and tail.count("@") > 1
+
+
+def _unescaped_password_error(text: str) -> MalformedURLError:
+    """Return an error that shows nothing behind the user's name."""
+    scheme, _, rest = text.strip().partition("://")
+    user = re.split("[:/@?]", rest, maxsplit=1)[0]
+    return MalformedURLError(
+        f"there is more than one @ behind {scheme}://{user}:",
+        fix="in the password write @ as %40, : as %3A, / as %2F, ? as %3F and # as %23",
+    )
 
 
 def _move_hosts_to_query(text: str) -> str:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class MalformedURLError(DormatoryError):
     """DATABASE_URL does not name a database; its text is never repeated, it may hold a password."""
 
-    def __init__(self, why: str, *, fix: str = "expected dialect://user:password@host:port/name") -> None:
+    def __init__(self, why: str, *, fix: str = "") -> None:
+        escaped = "write @ : / ? # in the password as %40 %3A %2F %3F %23"
+        fix = fix or f"expected dialect://user:password@host:port/name; {escaped}"
         super().__init__("DATABASE_URL is not usable", why=why, fix=fix)
 
 
@@ -43,6 +45,19 @@ class MissingDatabaseError(DatabaseFailedError):
     def __init__(self, masked_url: str) -> None:
         super().__init__(
             f"{masked_url} does not exist", why="it was not created yet", fix="create it with: inv db.create"
+        )
+
+
+class ReadOnlyURLError(DatabaseFailedError):
+    """The URL itself says that the database may not be changed."""
+
+    is_failure = False
+
+    def __init__(self, masked_url: str, option: str) -> None:
+        super().__init__(
+            f"{masked_url} was not changed",
+            why=f"DATABASE_URL opens it with {option}, for reading only",
+            fix=f"leave {option} out of DATABASE_URL to change it",
         )
 
 

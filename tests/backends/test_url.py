@@ -63,6 +63,30 @@ class TestSpelling:
     def test_a_relative_file_lies_below_the_project(self, text: str, path: str) -> None:
         assert parse(text).path == Path(path)
 
+    @pytest.mark.parametrize(
+        ("text", "path", "query"),
+        [
+            ("sqlite:///file:dorm.db?mode=ro&uri=true", "/project/dorm.db", {"mode": "ro"}),
+            ("sqlite:///file:/var/a%2520b.db?nolock=1&uri=true", "/var/a b.db", {"nolock": "1"}),
+            ("sqlite:///file:///var/dorm.db?immutable=1&uri=true", "/var/dorm.db", {"immutable": "1"}),
+            ("sqlite:///file://localhost/var/dorm.db?uri=true", "/var/dorm.db", {}),
+            ("sqlite:///dorm.db?mode=ro&timeout=3", "/project/dorm.db", {"mode": "ro", "timeout": "3"}),
+        ],
+    )
+    def test_options_of_a_file_are_read_in_both_spellings(self, text: str, path: str, query: dict[str, str]) -> None:
+        target = parse(text)
+        assert (target.path, target.url.query) == (Path(path), query)
+        assert parse(target.environment({})["DATABASE_URL"]) == target
+
+    @pytest.mark.parametrize("text", ["sqlite:///x.db?mode=memory", "sqlite:///file::memory:?cache=shared&uri=true"])
+    def test_a_database_in_memory_is_refused_in_both_spellings(self, text: str) -> None:
+        with pytest.raises(MalformedURLError, match="in memory"):
+            parse(text)
+
+    def test_an_unknown_option_of_sqlite_is_named(self) -> None:
+        with pytest.raises(MalformedURLError, match="SQLite knows no option modus"):
+            parse("sqlite:///x.db?modus=ro")
+
     def test_an_unset_variable_means_the_development_database(self, small_project: SmallProject) -> None:
         assert small_project.project.target({}).path == small_project.root / "dormatory.db"
 
@@ -73,6 +97,45 @@ class TestSpelling:
         with pytest.raises(MalformedURLError) as raised:
             parse(text)
         assert not raised.value.is_failure
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "postgresql://dorm:canary@canary@h/n",
+            "postgresql://dorm:x@canary/canary@h/n",
+            "postgresql://dorm:x@canary:canary@h/n",
+            "postgresql://dorm:x@canary?canary@h/n",
+            "postgresql://dorm:x@h?canary=1@h/n",
+            "postgresql://dorm:x?canary=1@canary@h/n",
+            "postgresql+asyncpg://dorm:x@one,canary@h/n",
+        ],
+    )
+    def test_an_unescaped_password_is_not_shown_and_what_to_escape_is(self, text: str) -> None:
+        with pytest.raises(MalformedURLError) as raised:
+            parse(text)
+        assert str(raised.value) == (
+            f"DATABASE_URL is not usable (there is more than one @ behind {text.partition('://')[0]}://dorm:); "
+            "in the password write @ as %40, : as %3A, / as %2F, ? as %3F and # as %23"
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "password"),
+        [
+            ("postgresql://dorm:a/b@h/n", "a/b"),
+            ("postgresql://dorm:a:b@h/n", "a:b"),
+            ("postgresql://dorm:a?b@h/n", "a?b"),
+            ("postgresql://dorm:a#b@h/n", "a#b"),
+            ("postgresql://dorm:a@h/n?options=-c%20x=a@b", "a"),
+        ],
+    )
+    def test_a_password_that_divides_in_one_way_only_is_read(self, text: str, password: str) -> None:
+        target = parse(text)
+        assert (target.url.password, target.url.host, target.database) == (password, "h", "n")
+        assert "canary" not in str(target)
+
+    @pytest.mark.parametrize("text", ["sqlite:///d@x/f@b.db", "sqlite:////a:b@c/d@e.db", "postgresql://h/n@x"])
+    def test_an_at_sign_is_ordinary_in_a_name(self, text: str) -> None:
+        assert parse(text).url.password is None
 
     @pytest.mark.parametrize("name", ["mysql", "oracle+oracledb", "mssql", "cockroachdb"])
     def test_another_kind_of_database_is_named(self, name: str) -> None:

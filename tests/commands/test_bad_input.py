@@ -49,13 +49,15 @@ class TestURL:
             pytest.param(
                 "canary",
                 "DATABASE_URL is not usable (it does not read as a URL); "
-                "expected dialect://user:password@host:port/name",
+                "expected dialect://user:password@host:port/name; "
+                "write @ : / ? # in the password as %40 %3A %2F %3F %23",
                 id="no-url",
             ),
             pytest.param(
                 "postgresql://u:canary@h:port/x",
                 "DATABASE_URL is not usable (it does not read as a URL); "
-                "expected dialect://user:password@host:port/name",
+                "expected dialect://user:password@host:port/name; "
+                "write @ : / ? # in the password as %40 %3A %2F %3F %23",
                 id="port-is-no-number",
             ),
             pytest.param(
@@ -65,8 +67,8 @@ class TestURL:
             ),
             pytest.param(
                 "postgresql://u:can@ary@h/x",
-                "DATABASE_URL is not usable (user name or password holds an unescaped @); "
-                "write it percent-encoded: %40",
+                "DATABASE_URL is not usable (there is more than one @ behind postgresql://u:); "
+                "in the password write @ as %40, : as %3A, / as %2F, ? as %3F and # as %23",
                 id="unescaped-at",
             ),
             pytest.param(

@@ -59,6 +59,11 @@ def normalize_url(url: DatabaseURL, _root: Path) -> DatabaseURL:
     return url.set(query=query)
 
 
+def driver_url(url: DatabaseURL) -> DatabaseURL:
+    """Return the URL itself: SQLAlchemy takes it as it is."""
+    return url
+
+
 def libpq_settings(url: DatabaseURL) -> dict[str, str]:
     """Return the keywords that libpq connects with, as SQLAlchemy passes them to psycopg2."""
     parts = {

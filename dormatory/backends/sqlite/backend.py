@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.queries import DANGLING_ROWS_QUERY, LEFTOVER_TABLES_QUERY
-from dormatory.backends.sqlite.connection import USER_TABLES_QUERY, is_existing_file, side_files, sqlite_connection
+from dormatory.backends.sqlite.connection import (
+    USER_TABLES_QUERY,
+    is_existing_file,
+    refuse_read_only,
+    side_files,
+    target_connection,
+)
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
+from dormatory.backends.sqlite.url import driver_url, file_uri
 from dormatory.errors import (
     DanglingRowsError,
     LeftoverJournalError,
@@ -52,6 +59,7 @@ class SQLiteBackend(Backend):
 
         Not next to a journal of an earlier one: SQLite would replay that into the new file.
         """
+        refuse_read_only(target)
         try:
             path = target.path.resolve()
             if not path.exists() and (leftover := next(filter(Path.exists, side_files(path)), None)):
@@ -65,10 +73,11 @@ class SQLiteBackend(Backend):
 
         SQLite would take a side file left behind for the next file's own and damage that file.
         """
+        refuse_read_only(target)
         path = target.path.resolve()  # a link stays a link
         if not self.exists(target):
             return
-        with contextlib.closing(sqlite_connection(path)) as connection:
+        with contextlib.closing(target_connection(target)) as connection:
             try:
                 # Out of WAL first: only the last connection may leave it, and readers of WAL hold no lock.
                 connection.execute("PRAGMA journal_mode = DELETE")
@@ -94,7 +103,7 @@ class SQLiteBackend(Backend):
         if not self.exists(target):
             raise MissingDatabaseError(str(target))
         try:
-            with contextlib.closing(sqlite_connection(target.path)) as connection:
+            with contextlib.closing(target_connection(target)) as connection:
                 tables = [name.replace('"', '""') for (name,) in connection.execute(USER_TABLES_QUERY)]
                 rows = sum(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables)  # noqa: S608  # quoted above
         except sqlite3.Error as error:
@@ -110,11 +119,13 @@ class SQLiteBackend(Backend):
         """Return the sqlite3 program on this file, else Python's own shell, else the one in this package."""
         from dormatory.backends import programs  # noqa: PLC0415  # an upgrade with nothing to do needs none
 
+        has_options = driver_url(target.url) is not target.url
+        file = file_uri(target.url) if has_options else target.database
         try:
-            return [str(programs.find_client("sqlite3")), target.database]
+            return [str(programs.find_client("sqlite3")), file]
         except ProgramMissingError:
-            module = "sqlite3" if sys.version_info >= (3, 12) else "dormatory.backends.sqlite.shell"
-            return [sys.executable, "-m", module, target.database]
+            is_ours = has_options or sys.version_info < (3, 12)  # Python's own takes no options
+            return [sys.executable, "-m", "dormatory.backends.sqlite.shell" if is_ours else "sqlite3", file]
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what SQLite or the file system reported about this file, and what to do."""

@@ -7,7 +7,13 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING
 
-from dormatory.backends.sqlite.connection import is_existing_file, side_files, sqlite_connection
+from dormatory.backends.sqlite.connection import (
+    is_existing_file,
+    refuse_read_only,
+    side_files,
+    sqlite_connection,
+    target_connection,
+)
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.backends.sqlite.integrity import find_damage_in_copy
 from dormatory.backends.sqlite.write_lock import execute_unlocked
@@ -42,7 +48,7 @@ def write_backup(target: Target, file: Path) -> None:
         raise MissingDatabaseError(str(target))
     try:
         with partial_file(file) as part:
-            _copy_database(target.path, part)
+            _copy_database(target_connection(target, wait_seconds=_WAIT_SECONDS), part)
             if problem := find_damage_in_copy(part):
                 fix = "move the file away, then run the command again"
                 raise BackupFailedError(str(target), f"it is damaged: {problem}", fix=fix)
@@ -59,6 +65,7 @@ def replacement(target: Target, *, wait_seconds: float = 0) -> Iterator[SQLiteRe
     A program that opens the file meanwhile cannot lose a row in it: SQLite writes to no file that has lost its name.
     Raises DatabaseInUseError, HardLinksError, LeftoverJournalError, DatabaseLockedError, DatabaseFailedError.
     """
+    refuse_read_only(target)
     path = target.path.resolve()  # a link stays a link
     if not is_existing_file(target):
         if leftover := next(filter(os.path.exists, side_files(path)), None):
@@ -68,7 +75,7 @@ def replacement(target: Target, *, wait_seconds: float = 0) -> Iterator[SQLiteRe
     found = SQLiteReplacement(target, path)
     found.refuse_users()
     try:
-        connection = sqlite_connection(path)
+        connection = target_connection(target)
         with contextlib.closing(connection), _no_writers(connection, target, wait_seconds, found):
             yield found
     except (sqlite3.Error, OSError) as error:
@@ -147,7 +154,7 @@ def _copy_backup(file: Path, part: Path) -> None:
     except OSError as error:
         raise NotABackupError(str(file), error.strerror or str(error)) from error
     try:
-        _copy_database(file, part)
+        _copy_database(sqlite_connection(file, wait_seconds=_WAIT_SECONDS), part)
         problem = find_damage_in_copy(part)
     except sqlite3.OperationalError:  # the disk, or a lock
         raise
@@ -157,16 +164,13 @@ def _copy_backup(file: Path, part: Path) -> None:
         raise NotABackupError(str(file), f"it is damaged: {problem}")
 
 
-def _copy_database(source: Path, part: Path) -> None:
-    """Copy a database as it is at one moment into an empty file."""
-    with (
-        contextlib.closing(sqlite_connection(source, wait_seconds=_WAIT_SECONDS)) as old,
-        contextlib.closing(sqlite_connection(part)) as new,
-    ):
+def _copy_database(source: sqlite3.Connection, part: Path) -> None:
+    """Copy a database as it is at one moment into an empty file, and close the connection to it."""
+    with contextlib.closing(source), contextlib.closing(sqlite_connection(part)) as new:
         # One transaction for the whole copy: a write between two portions would make SQLite start again each time.
-        old.execute("BEGIN")
-        old.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        old.backup(new, pages=_PAGES_PER_STEP, progress=_refuse_locked, sleep=0)
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        source.backup(new, pages=_PAGES_PER_STEP, progress=_refuse_locked, sleep=0)
 
 
 def _refuse_locked(status: int, _remaining: int, _total: int) -> None:

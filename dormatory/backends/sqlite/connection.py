@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
+from dormatory.backends.sqlite.url import file_uri, read_only_option
+from dormatory.errors import ReadOnlyURLError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +27,12 @@ def is_existing_file(target: Target) -> bool:
         raise explain_sqlite_error(error, target) from error
 
 
+def refuse_read_only(target: Target) -> None:
+    """Raise ReadOnlyURLError for a URL with an option such as mode=ro."""
+    if option := read_only_option(target.url):
+        raise ReadOnlyURLError(str(target), option)
+
+
 def disable_driver_transactions(driver: sqlite3.Connection) -> None:
     """Stop Python's driver from beginning or committing anything by itself.
 
@@ -40,6 +48,13 @@ def disable_driver_transactions(driver: sqlite3.Connection) -> None:
 def side_files(path: Path) -> list[Path]:
     """Return the names of the files that SQLite puts next to its own."""
     return [path.with_name(path.name + suffix) for suffix in _SIDE_FILE_SUFFIXES]
+
+
+def target_connection(target: Target, *, wait_seconds: float = 0) -> sqlite3.Connection:
+    """Open the file of a target as its URL says, by default without waiting for a lock; it is never created."""
+    connection = sqlite3.connect(file_uri(target.url), uri=True, timeout=wait_seconds)
+    disable_driver_transactions(connection)
+    return connection
 
 
 def sqlite_connection(path: Path, *, wait_seconds: float = 0) -> sqlite3.Connection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.errors import DatabaseFailedError
+from dormatory.backends.sqlite.url import read_only_option
+from dormatory.errors import DatabaseFailedError, ReadOnlyURLError
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
@@ -31,6 +32,8 @@ _EXPLANATIONS = (
 def explain_sqlite_error(error: BaseException, target: Target) -> DatabaseFailedError:
     """Return what SQLite or the file system reported about this file, and what to do."""
     message = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
+    if "readonly database" in message and (option := read_only_option(target.url)):
+        return ReadOnlyURLError(str(target), option)
     for part, why, fix in _EXPLANATIONS:
         if part in message:
             return DatabaseFailedError(f"{target}: {message}", why=why, fix=fix)

@@ -7,7 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from dormatory.backends.queries import DANGLING_ROWS_QUERY, LEFTOVER_TABLES_QUERY, VERSIONS_QUERY
-from dormatory.backends.sqlite.connection import sqlite_connection
+from dormatory.backends.sqlite.connection import target_connection
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def is_in_order_at(target: Target, revision: str) -> bool:
     """Return whether the file is at the revision, without a left-over table or a dangling row."""
     try:
-        with contextlib.closing(sqlite_connection(target.path)) as connection:
+        with contextlib.closing(target_connection(target)) as connection:
             connection.execute("BEGIN")
             versions, *problems = [
                 connection.execute(query).fetchall()

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
-from dormatory.backends.sqlite.connection import sqlite_connection
+from dormatory.backends.sqlite.connection import target_connection
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.backends.sqlite.write_lock import execute_unlocked
 from dormatory.errors import DamagedDatabaseError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def refuse_damaged_file(target: Target, *, wait_seconds: float = 0) -> None:
     """Raise DamagedDatabaseError for a damaged file, DatabaseLockedError for one that cannot be read in time."""
     try:
-        with contextlib.closing(sqlite_connection(target.path)) as connection:
+        with contextlib.closing(target_connection(target)) as connection:
             execute_unlocked(connection, "SELECT 1 FROM sqlite_schema", target, wait_seconds)
             problem = find_damage(connection, "quick_check")
     except sqlite3.OperationalError as error:

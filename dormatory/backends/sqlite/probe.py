@@ -7,7 +7,7 @@ import sqlite3
 from time import sleep
 from typing import TYPE_CHECKING
 
-from dormatory.backends.sqlite.connection import sqlite_connection
+from dormatory.backends.sqlite.connection import target_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ def split_by_limit(_tables: Sequence[str]) -> tuple[Sequence[str], Sequence[str]
 @contextlib.contextmanager
 def open_probe(target: Target, _table: str, *, writes: bool) -> Iterator[Callable[[], bool | None]]:
     """Provide a function that tries the file once and returns False when it is locked."""
-    with contextlib.closing(sqlite_connection(target.path)) as connection:
+    with contextlib.closing(target_connection(target)) as connection:
 
         def attempt() -> bool | None:
             # SQLite's own waiting would sleep for up to a tenth of a second at a time.

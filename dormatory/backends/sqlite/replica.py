@@ -12,10 +12,10 @@ from dormatory.backends.replica import ReplicaInfo
 from dormatory.backends.sqlite import sampling
 from dormatory.backends.sqlite.connection import (
     USER_TABLES_QUERY,
-    disable_driver_transactions,
     is_existing_file,
     side_files,
     sqlite_connection,
+    target_connection,
 )
 from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
@@ -113,7 +113,7 @@ class SQLiteReplicaSource:
         alone = _is_wal(path) and not any(map(_exists, side_files(path)))
         before = _file_state(path)
         try:
-            with closing(_connect_read_only(path, "&immutable=1" if alone else "")) as connection:
+            with closing(_connect_read_only(self._target, is_immutable=alone)) as connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise explain_sqlite_error(error, self._target) from error
@@ -130,11 +130,11 @@ class SQLiteReplicaSource:
             raise explain_sqlite_error(error, self._target) from error
 
 
-def _connect_read_only(path: Path, options: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro{options}"
-    connection = sqlite3.connect(uri, uri=True, timeout=_WAIT_SECONDS)
-    disable_driver_transactions(connection)
-    return connection
+def _connect_read_only(target: Target, *, is_immutable: bool) -> sqlite3.Connection:
+    """Open the file for reading, with the other options of its URL."""
+    options = {"mode": "ro"} | ({"immutable": "1"} if is_immutable else {})
+    query = {**target.url.query, **options}
+    return target_connection(target.with_parts(query=query), wait_seconds=_WAIT_SECONDS)
 
 
 def _file_state(path: Path) -> tuple[int, int, bool]:

@@ -17,7 +17,7 @@ _PROMPT, _CONTINUATION_PROMPT = "sqlite> ", "   ...> "
 def run_shell(path: str) -> int:
     """Read statements from standard input until it ends, and print their rows, columns divided by `|`."""
     code = 0
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None, uri=path.startswith("file:"))) as connection:
         for statement in _read_statements():
             if statement.strip() in (".quit", ".exit"):
                 break
