@@ -164,6 +164,9 @@ class Counters(Protocol):
     ) -> None:
         """Set the counters of tables to these positions; one that is not given starts again."""
 
+    def may_set_counters(self, sql: str) -> bool:
+        """Return whether a statement seems to set a counter itself, and not by the rows that it inserts."""
+
     def set_counter_code(self, counter: Counter, table: Table, column: str) -> str:
         """Return the line of a revision that sets a counter behind the highest key of a column."""
 

@@ -83,14 +83,15 @@ def _set_back_counter(
             highest = former.highest
     if not column.is_behind(highest):
         return
-    name = table.name.lower()
+    part, name = backend_by_name(leg.dialect.name).counters, table.name.lower()
     origin = leg.dataflow.inserts.get(name) or leg.dataflow.drops.get(name)
+    setting = next((it.line for it in leg.statements if name in it.sql.lower() and part.may_set_counters(it.sql)), 0)
     texts = (f"the next key is {column.counter.next_value}, and rows have had keys up to {highest}", str(origin or ""))
     counter = former.counter if former else column.counter
     yield Loss(
         LossKind.COUNTER_BEHIND, leg.direction, object_name(table), column.name, 1, 1, "; ".join(filter(None, texts)),
-        line=origin.line if origin else 0,
-        remedy=backend_by_name(leg.dialect.name).counters.set_counter_code(counter, table, column.name),
+        line=origin.line if origin else setting,
+        remedy=part.set_counter_code(counter, table, column.name),
     )  # fmt: skip
 
 

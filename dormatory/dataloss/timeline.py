@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.model import RoundTrip
+    from dormatory.recording.leg import Statement
     from dormatory.schema.snapshot import Table, TableId
     from dormatory.sql.dataflow import Dataflow, Origin
     from dormatory.sql.dialect import Dialect
@@ -42,6 +43,7 @@ class TimelineLeg:
     after: DatabaseState
     dataflow: Dataflow
     dialect: Dialect
+    statements: tuple[Statement, ...]
 
 
 @dataclass(frozen=True)
@@ -253,8 +255,9 @@ def _played_legs(trip: RoundTrip) -> Iterator[TimelineLeg]:
     for direction, before, after, statements in legs:
         if before is not None and after is not None:
             # Statements without a line are Alembic's own.
-            texts = tuple((it.sql, it.file, it.line) for it in statements if it.line)
-            yield TimelineLeg(direction, before, after, read_dataflow(texts, trip.dialect), trip.dialect)
+            own = tuple(it for it in statements if it.line)
+            dataflow = read_dataflow(tuple((it.sql, it.file, it.line) for it in own), trip.dialect)
+            yield TimelineLeg(direction, before, after, dataflow, trip.dialect, own)
 
 
 def _state_before_downgrade(round_trip: RoundTrip) -> DatabaseState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dormatory.backends.registry import backend_by_name
 from dormatory.dataloss import contents
 from dormatory.dataloss.affected_tables import altered_tables, differing_tables, related_tables, tables_by_id
 from dormatory.dataloss.contents import DEFAULT_ROW_LIMIT, Contents
@@ -14,7 +15,7 @@ from dormatory.recording.leg import Direction
 from dormatory.schema.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlalchemy import Connection
 
@@ -92,9 +93,17 @@ class RowTracker:
 
         `written` are the tables whose rows the leg wrote, as the database reports them; None for any table.
         """
+        if written is not None:
+            written = {*written, *self._tables_with_set_counters(schema, statements)}
         self.read_after_leg(connection, schema, written)
         self._statements[direction] = statements
         self._states[direction] = self._current_state()
+
+    def _tables_with_set_counters(self, schema: Snapshot, statements: Iterable[Statement]) -> Iterator[TableId]:
+        """Yield the tables with counters if a statement sets one: no row tells that."""
+        part = backend_by_name(self._dialect.name).counters
+        if any(part.may_set_counters(it.sql) for it in statements):
+            yield from (table.id for table in schema.tables if part.numbered_columns(table))
 
     def read_after_leg(self, connection: Connection, schema: Snapshot, written: Collection[TableId] | None) -> None:
         """Read the tables whose rows a leg may have changed; `written` as for `record_leg`."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.recording import json_codec
 from dormatory.recording.leg import Direction
+from dormatory.recording.loss import LossKind
 from dormatory.recording.model import Recording, RouteKind
 from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
@@ -386,3 +387,19 @@ def test_refused_downgrades_do_not_end_the_run(small_project: SmallProject, make
 
 def statements(recording: Recording) -> list[Statement]:
     return [statement for step in recording.steps for leg in step.legs for statement in leg.statements]
+
+
+@pytest.mark.parametrize(
+    ("backend", "statement"),
+    [("sqlite", "UPDATE sqlite_sequence SET seq = 0"), ("postgresql", "SELECT setval('t_id_seq', 1, false)")],
+)
+def test_a_revision_that_only_sets_a_counter_back_is_found(
+    small_project: SmallProject, request: pytest.FixtureRequest, backend: str, statement: str
+) -> None:
+    create = 'op.create_table("t", sa.Column("id", sa.Integer, primary_key=True), sqlite_autoincrement=True)'
+    small_project.write_revision("001", create, 'op.drop_table("t")')
+    file = small_project.write_revision("002", f"op.execute({statement!r})")
+    recording = replay_history(small_project.project, scratch_maker(backend, request))
+    (loss,) = recording.steps[1].losses
+    assert (loss.kind, loss.table, loss.direction) == (LossKind.COUNTER_BEHIND, "t", Direction.UPGRADE)
+    assert statement in file.read_text().splitlines()[loss.line - 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dormatory.backends.counter import Counter
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from dormatory.schema.snapshot import Table, TableId
 
+_SETS_SEQUENCES = re.compile(r"\bsetval\s*\(|\bSEQUENCE\b|\bRESTART\b", re.IGNORECASE)
 # A sequence belongs to the column of serial and identity; any other default may read one, too.
 _SEQUENCES = """
 SELECT n.nspname::text, c.relname::text, s.seqincrement, m.nspname::text, r.relname::text, a.attname::text
@@ -80,6 +82,11 @@ def restore_counters(
     ]
     if calls:
         fetch_rows(open_cursor(connection), f"SELECT {', '.join(calls)}")
+
+
+def may_set_counters(sql: str) -> bool:
+    """Return whether a statement names what sets a sequence."""
+    return _SETS_SEQUENCES.search(sql) is not None
 
 
 def set_counter_code(counter: Counter, table: Table, column: str) -> str:

@@ -43,6 +43,11 @@ def restore_counters(connection: Connection, tables: Collection[TableId], counte
         cursor.executemany("INSERT INTO sqlite_sequence VALUES (?, ?)", [(it.id[1], it.value) for it in counters])
 
 
+def may_set_counters(sql: str) -> bool:
+    """Return whether a statement writes to SQLite's own table of counters, or reads it."""
+    return "sqlite_sequence" in sql.lower()
+
+
 def set_counter_code(counter: Counter, table: Table, column: str) -> str:  # noqa: ARG001  # the position is known
     """Return the statement that sets a counter to the highest key that rows had."""
     statement = f"UPDATE sqlite_sequence SET seq = {counter.value} WHERE name = {quote_literal(table.name)}"  # noqa: S608  # quoted
