@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
 
+from dormatory.backends.postgresql import new_database
 from dormatory.backends.registry import backend_for
+from dormatory.errors import DatabaseFailedError
 from dormatory.safety import backups
 
 if TYPE_CHECKING:
@@ -164,6 +166,112 @@ class TestUndo:
         database.execute("DROP TABLE alembic_version")
         reset = database.inv("db.reset")
         assert (reset.code, "backup of" in reset.err, len(database.backup_files())) == (0, False, 1)
+
+
+class TestUnfinished:
+    """A backup made for a replacement counts, and removes older ones, only once something was replaced."""
+
+    def test_refused_undos_leave_the_backup_that_matters(self, database: Database) -> None:
+        with (database.project.root / "alembic.ini").open("a") as settings:
+            settings.write("[dormatory]\nbackups = 2\n")
+        assert database.inv("db.backup").code == 0
+        (file,) = database.backup_files()
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        database.execute("DELETE FROM word")
+        for _ in range(3):
+            assert database.inv("db.undo").code in {2, 3}
+            assert database.backup_files() == [file]
+        file.write_bytes(whole)
+        assert (database.inv("db.undo").code, database.rows()) == (0, ROWS)
+        assert (database.inv("db.undo").code, database.rows()) == (0, [])
+
+    def test_an_undo_that_was_killed_before_it_replaced_anything_does_not_count(self, database: Database) -> None:
+        assert database.inv("db.backup").code == 0
+        database.execute("DELETE FROM word")
+        with killed_after_backup(database):
+            undo = database.inv("db.undo")
+        assert (undo.code, database.rows()) == (0, ROWS)
+
+    def test_one_that_was_killed_behind_the_replacement_counts(self, database: Database) -> None:
+        assert database.inv("db.backup").code == 0
+        (first,) = database.backup_files()
+        database.execute("DELETE FROM word WHERE id > 1")
+        with killed_after_backup(database):
+            with backend_for(database.target).backup.replacement(database.target) as replacement:
+                replacement.restore(first)
+            assert database.rows() == ROWS
+            undo = database.inv("db.undo")
+        assert (undo.code, database.rows()) == (0, ROWS[:1])
+
+    def test_a_reset_whose_upgrade_fails_says_how_to_go_back(self, database: Database) -> None:
+        database.project.write_revision("003", "raise ValueError('not on this machine')")
+        reset = database.inv("db.reset")
+        assert (reset.code, reset.err.splitlines()[-1]) == (
+            3,
+            (
+                f"{database.target} was emptied before that; "
+                f"to put its backup {database.backup_files()[0]} back: inv db.undo"
+            ),
+        )
+        assert (database.inv("db.undo").code, database.rows()) == (0, ROWS)
+
+    def test_a_failure_behind_the_replacement_names_the_backup(
+        self, unmarked: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        confirm = f"--confirm={unmarked.target.database}"
+        with monkeypatch.context() as patch:
+            patch.setattr(new_database.NewDatabase, "_drop_replaced", raise_lost_connection)
+            reset = unmarked.inv("db.reset", confirm)
+        assert (reset.code, reset.err.splitlines()[-1]) == (
+            3,
+            (
+                f"error: {unmarked.target} is no longer what it was (it was being replaced when something failed: "
+                f"{unmarked.target} failed, the server closed the connection); "
+                f"put its backup {unmarked.backup_files()[0]} back: inv db.undo"
+            ),
+        )
+        assert (unmarked.inv("db.undo", confirm).code, unmarked.rows()) == (0, ROWS)
+
+    def test_an_old_database_that_cannot_be_dropped_is_named_and_no_failure(
+        self, unmarked: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        confirm = f"--confirm={unmarked.target.database}"
+        assert unmarked.inv("db.backup").code == 0
+        unmarked.execute("DELETE FROM word")
+        drop, dropped = new_database.NewDatabase._drop, list[str]()
+
+        def drop_before_creation(it: new_database.NewDatabase) -> None:
+            dropped.append(it.name)
+            if len(dropped) > 1:
+                message = "database is being accessed by other users"
+                raise psycopg2.errors.ObjectInUse(message)
+            drop(it)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(new_database.NewDatabase, "_drop", drop_before_creation)
+            undo = unmarked.inv("db.undo", confirm)
+        assert (undo.code, unmarked.rows()) == (0, ROWS)
+        (warning,) = caplog.messages
+        assert warning.startswith(f"{unmarked.target} was replaced; the old one is left as dormatory_")
+        left = warning.partition(" left as ")[2].split()[0]
+        left_over = unmarked.target.with_database(left)
+        assert backend_for(left_over).exists(left_over)
+        assert unmarked.inv("db.undo", confirm).code == 0
+        assert not backend_for(left_over).exists(left_over)
+
+
+@contextmanager
+def killed_after_backup(database: Database) -> Iterator[None]:
+    """Be, within the block, after a command that was killed behind its backup: nothing of it was cleared up."""
+    with ExitStack() as killed:
+        killed.enter_context(backups.backup_before_replacement(database.project.project, database.target))
+        yield
+
+
+def raise_lost_connection(database: new_database.NewDatabase) -> None:
+    why = "the server closed the connection"
+    raise DatabaseFailedError(f"{database.target} failed", why=why, fix="try again")
 
 
 class TestUpgrade:

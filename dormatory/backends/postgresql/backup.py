@@ -76,9 +76,7 @@ class PostgreSQLReplacement:
     @property
     def losses(self) -> tuple[str, ...]:
         """Its replication slots."""
-        return tuple(
-            f"its logical replication slot {slot} goes with it: no backup holds one" for slot in self._new.slots
-        )
+        return tuple(f"its logical replication slot {slot} goes with it, in no backup" for slot in self._new.slots)
 
     def restore(self, file: Path) -> None:
         """Put a backup in its place; without an old one, it is not marked, so it counts as production."""

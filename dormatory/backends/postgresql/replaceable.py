@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _quoted = DIALECT.quote_identifier
 
+_MAX_SHOWN_SESSIONS = 3
+
 # A new database can be in the default tablespace without a right on it.
 _RIGHTS_QUERY = """
 SELECT d.datistemplate, pg_get_userbyid(d.datdba), pg_has_role(d.datdba, 'USAGE'), r.rolname,
@@ -40,7 +42,7 @@ SELECT a.pid, a.usename, coalesce(nullif(a.application_name, ''), 'an unnamed pr
   FROM pg_stat_activity a JOIN pg_roles o ON o.oid = a.usesysid
  WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND NOT pg_has_role(a.usesysid, 'USAGE')
    AND (o.rolsuper OR NOT pg_has_role('pg_signal_backend', 'USAGE'))
- ORDER BY o.rolsuper DESC, a.backend_start LIMIT 1
+ ORDER BY o.rolsuper DESC, a.backend_start
 """
 
 
@@ -98,12 +100,14 @@ def _refuse_users(cursor: Any, target: Target) -> list[str]:
         why = f"pid {active[1]} receives its changes through the replication slot {active[0]}"
         raise refused(why, fix="end that subscriber first")
     cursor.execute(_FOREIGN_SESSIONS_QUERY, (target.database,))
-    if found := cursor.fetchone():
-        pid, role, program, is_superuser, user = found
-        right = "only a superuser may end it" if is_superuser else f"{user} lacks the right to end it"
-        grant = "connect as a superuser" if is_superuser else f"GRANT pg_signal_backend TO {_quoted(user)}"
-        why = f"a session is in it, pid {pid}, role {role}, {program}, and {right}"
-        raise refused(why, fix=f"end that program, or: {grant}")
+    if sessions := cursor.fetchall():
+        shown = [f"pid {pid}, role {role}, {program}" for pid, role, program, *_ in sessions[:_MAX_SHOWN_SESSIONS]]
+        more = [f"{len(sessions) - len(shown)} more"] if len(sessions) > len(shown) else []
+        *_, needs_superuser, user = sessions[0]
+        right = "only a superuser may end" if needs_superuser else f"{user} lacks the right to end"
+        grant = "connect as a superuser" if needs_superuser else f"GRANT pg_signal_backend TO {_quoted(user)}"
+        why = f"sessions are in it that {right}: {'; '.join(shown + more)}"
+        raise refused(why, fix=f"end these programs, or: {grant}")
     return [name for name, _ in slots]
 
 
