@@ -53,7 +53,8 @@ class _CodeReader:
 
     def __init__(self, resolver: NameResolver, function: str, dialect: Dialect) -> None:
         self._code, self._dialect = CodeBindings(resolver, function), dialect
-        self._columns, self._literals = CodeColumns(self._code, dialect), CodeLiterals(self._code)
+        self._literals = CodeLiterals(self._code)
+        self._columns = CodeColumns(self._code, self._literals, dialect)
         self._documents = DocumentPaths(self._code, self._literals)
         self._values: defaultdict[str, dict[HintValue, None]] = defaultdict(dict)
         self._compared: set[str] = set()  # columns with values that the code compares whole values with

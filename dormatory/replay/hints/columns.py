@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dormatory.replay.hints.bindings import Binding, CodeBindings
+    from dormatory.replay.hints.literals import CodeLiterals
     from dormatory.sql.dialect import Dialect
 
 _NO_COLUMNS = frozenset({"c", "columns", "dialect", "connection", "metadata"})
@@ -22,8 +23,8 @@ _NO_COLUMNS = frozenset({"c", "columns", "dialect", "connection", "metadata"})
 class CodeColumns:
     """The columns that some code names: attributes and keys of rows, places in what it selects."""
 
-    def __init__(self, code: CodeBindings, dialect: Dialect) -> None:
-        self._code = code
+    def __init__(self, code: CodeBindings, literals: CodeLiterals, dialect: Dialect) -> None:
+        self._code, self._literals = code, literals
         self._names_by_bound_name: dict[str, list[str]] = {}
         self._selects: list[list[str]] = []  # the labels of what each SELECT returns
         self._selects = list(self._selected_labels(dialect))
@@ -48,6 +49,8 @@ class CodeColumns:
                 return [key.lower()]
             case ast.Subscript(slice=ast.Constant(value=int(place))):
                 return [labels[place] for labels in self._selects if place < len(labels) and labels[place]]
+            case ast.Subscript(slice=ast.Name() as key) if texts := self._literals.texts_of(key):
+                return [text.lower() for text in texts]
             case ast.Name(id=name):
                 return self._names_bound_to(name, depth)
             case ast.Call():

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from dormatory.replay.hints.json_samples import ANY_KEY, ELEMENT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from dormatory.replay.hints.bindings import Binding, CodeBindings
     from dormatory.replay.hints.literals import CodeLiterals
     from dormatory.sql.value_hints import JSONPath
 
-    _Paths = dict[ast.expr, JSONPath | None]  # where expressions point that are known
+    _Paths = Sequence[JSONPath]  # none for what points elsewhere
+    _KnownPaths = dict[ast.expr, _Paths]
 
 
 class DocumentPaths:
@@ -26,69 +29,68 @@ class DocumentPaths:
         """Return the places that the code reads in a parsed document, each with the literals it is compared with."""
         found: defaultdict[JSONPath, list[str | int]] = defaultdict(list)
         found[()] = []
-        known: _Paths = {root: ()}
+        known: _KnownPaths = {root: [()]}
         for node in self._code.nodes:
-            path = self._path(node, known) if isinstance(node, ast.expr) else None
-            if path is not None:
+            for path in self._paths(node, known) if isinstance(node, ast.expr) else ():
                 found[path] += []
             match node:
                 case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() | ast.In() | ast.NotIn()], comparators=[right]):
-                    if (path := self._path(left, known)) is not None:
+                    for path in self._paths(left, known):
                         found[path] += [value for value in self._literals.values(right) if not isinstance(value, bytes)]
-                    elif (path := self._path(right, known)) is not None and isinstance(left, ast.Constant):
-                        found[*path, str(left.value)] += []
+                    if isinstance(left, ast.Constant):
+                        for path in self._paths(right, known):
+                            found[*path, str(left.value)] += []
                 case ast.Call(func=ast.Attribute(value=value, attr="append" | "extend" | "remove")):
-                    if (path := self._path(value, known)) is not None:
+                    for path in self._paths(value, known):
                         found[*path, ELEMENT] += []
         return found
 
-    def _path(self, node: ast.expr, known: _Paths) -> JSONPath | None:
-        """Return where in a document an expression points, None if it points elsewhere.
+    def _paths(self, node: ast.expr, known: _KnownPaths) -> _Paths:
+        """Return where in a document an expression points: in several places, if a key is one of several texts.
 
         Each expression is read once: names may be bound many times, and in terms of each other.
         """
         if node not in known:
-            known[node] = None  # what leads back to itself leads nowhere
-            known[node] = self._read_path(node, known)
+            known[node] = ()  # what leads back to itself leads nowhere
+            known[node] = self._read_paths(node, known)
         return known[node]
 
-    def _read_path(self, node: ast.expr, known: _Paths) -> JSONPath | None:
-        inner: ast.expr | None = None
-        step: JSONPath = ()
+    def _read_paths(self, node: ast.expr, known: _KnownPaths) -> _Paths:
         match node:
-            case ast.Subscript(value=inner, slice=ast.Constant(value=str(key))):
-                step = (key,)
             case ast.Subscript(value=inner, slice=ast.Constant(value=int())):
-                step = (ELEMENT,)
-            case ast.Call(
-                func=ast.Attribute(value=inner, attr="get" | "pop" | "setdefault"),
-                args=[ast.Constant(value=str(key)), *_],
+                return self._paths_below(inner, [ELEMENT], known)
+            case (
+                ast.Subscript(value=inner, slice=key)
+                | ast.Call(func=ast.Attribute(value=inner, attr="get" | "pop" | "setdefault"), args=[key, *_])
             ):
-                step = (key,)
+                return self._paths_below(inner, self._literals.texts_of(key), known)
             case ast.BoolOp(values=[inner, *_]) | ast.IfExp(body=inner):
-                pass
+                return self._paths(inner, known)
             case ast.Call(func=ast.Name(id=name)):
-                returned = (self._path(it, known) for it in self._code.return_values(name))
-                return next((path for path in returned if path is not None), None)
+                return _first(self._paths(it, known) for it in self._code.return_values(name))
             case ast.Name(id=name):
-                found = (self._bound_path(it, known) for it in self._code.bindings_of(name))
-                return next((path for path in found if path is not None), None)
-        before = self._path(inner, known) if inner is not None else None
-        return None if before is None else (*before, *step)
+                return _first(self._bound_paths(it, known) for it in self._code.bindings_of(name))
+        return ()
 
-    def _bound_path(self, binding: Binding, known: _Paths) -> JSONPath | None:
+    def _paths_below(self, inner: ast.expr, steps: Sequence[str], known: _KnownPaths) -> _Paths:
+        return [(*path, step) for path in self._paths(inner, known) for step in steps] if steps else ()
+
+    def _bound_paths(self, binding: Binding, known: _KnownPaths) -> _Paths:
         value, step = binding.value, ELEMENT
         if not binding.is_element:
-            return self._path(value, known) if binding.place is None else None
+            return self._paths(value, known) if binding.place is None else ()
         if (
             isinstance(value, ast.Call)
             and isinstance(value.func, ast.Attribute)
             and value.func.attr in {"items", "values"}
         ):
             if value.func.attr == "items" and binding.place != 1:
-                return None
+                return ()
             value, step = value.func.value, ANY_KEY
         elif binding.place is not None:
-            return None
-        before = self._path(value, known)
-        return None if before is None else (*before, step)
+            return ()
+        return self._paths_below(value, [step], known)
+
+
+def _first(found: Iterable[_Paths]) -> _Paths:
+    return next((paths for paths in found if paths), ())

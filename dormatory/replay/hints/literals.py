@@ -58,6 +58,10 @@ class CodeLiterals:
             [_fill_places(text, given, bound, number) for number in range(min(total, _MAX_TEXTS))] if total else [text]
         )
 
+    def texts_of(self, node: ast.expr) -> list[str]:
+        """Return the texts that an expression stands for or lists."""
+        return [value for value in self.values(node) if isinstance(value, str)]
+
     def keys(self, node: ast.expr, depth: int = 0) -> list[HintValue]:
         """Return the keys of a mapping that the code lists, nothing for any other expression."""
         mapping = self._mapping(node, depth)

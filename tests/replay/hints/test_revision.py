@@ -82,13 +82,28 @@ PARSED: dict[str, tuple[str, set[HintValue]]] = {
     "json": ("for row in rows:\n    json.loads(row.body)['size']['height']", {json.dumps({"size": {"height": "7"}})}),
     "json of a variable": (
         "data = parsed(row.body)\nfor item in data.get('items', []):\n    item['name']",
-        {json.dumps({"items": [{"name": "7"}] * 2})},
+        {json.dumps({"items": [{"name": "7"}, {"name": "12"}]})},
     ),
     "json whose kinds differ": (
         "data = json.loads(row.body)\nif data['type'] == 'a':\n    pass",
         {json.dumps({"type": "7"}), json.dumps({"type": "a"})},
     ),
-    "a list of json": ("[it['id'] for it in json.loads(row.body)]", {json.dumps([{"id": "7"}] * 2)}),
+    "a list of json": ("[it['id'] for it in json.loads(row.body)]", {json.dumps([{"id": "7"}, {"id": "12"}])}),
+    "json with keys that are listed": (
+        (
+            "data = json.loads(row.body)\nfor key in ['read', 'write']:\n"
+            "    for name in data.get(key, {}).get('names', []):\n        print(name)"
+        ),
+        {json.dumps({key: {"names": ["7", "12"]} for key in ("read", "write")})},
+    ),
+    "json in a column that a helper is told": (
+        (
+            "def convert(table, column):\n    t = sa.table(table, sa.column(column))\n"
+            "    for id_, raw in bind.execute(sa.select(t.c.id, t.c[column])):\n        json.loads(raw)\n"
+            "convert('task', 'body')"
+        ),
+        {json.dumps("7")},
+    ),
     "packed json": (
         "json.loads(gzip.decompress(base64.b64decode(row.body)).decode())['a']",
         {base64.b64encode(gzip.compress(b'{"a": "7"}', mtime=0))},
