@@ -10,7 +10,7 @@ from dormatory.checks.failure_hints import failure_hint
 from dormatory.checks.finding import Severity
 from dormatory.checks.revision_files import NO_DOWNGRADE, NO_DOWNGRADES
 from dormatory.checks.revision_finding import revision_finding
-from dormatory.checks.row_failures import row_failure_finding
+from dormatory.checks.row_failures import is_repeated_on_rows, row_failure_finding
 from dormatory.checks.rule import Rule
 from dormatory.checks.traces import is_explained_by_trace, trace_findings
 from dormatory.errors import MissingDowngradeError
@@ -152,11 +152,11 @@ def _step_findings(
 ) -> Iterator[Finding]:
     for leg in step.legs:
         is_said = (has_no_downgrades and _is_missing_downgrade(leg.failure)) or is_explained_by_trace(step, leg)
-        if leg.failure and not is_said:
+        if leg.failure and not is_said and not is_repeated_on_rows(step, leg.direction, leg.failure):
             found = _failure_finding(leg.failure, leg.direction, revision, recording.backend)
             yield _finding_with_one_run(found, recording) if found.rule == UPGRADE_FAILS.id else found
         yield from trace_findings(step, leg, revision, recording.backend)
-    for failed in step.row_failures:
+    for failed in (it for it in step.row_failures if not is_repeated_on_rows(step, it.direction, it.failure)):
         found = row_failure_finding(failed, revision, recording.backend) or _failure_finding(
             failed.failure, failed.direction, revision, recording.backend
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
     from dormatory.project.script import Revision
+    from dormatory.recording.leg import Failure
     from dormatory.recording.model import Recording, RowFailure, Step
     from dormatory.recording.offending_rows import OffendingRows
 
@@ -122,6 +123,12 @@ def row_failure_finding(found: RowFailure, revision: Revision, backend: str) -> 
     return revision_finding(rule, revision, backend, message, hint, location=location, severity=severity)
 
 
+def is_repeated_on_rows(step: Step, direction: Direction, failure: Failure) -> bool:
+    """Return whether a second upgrade fails as the first one did on the rows that were then left out."""
+    first = {(it.failure.why, it.failure.location) for it in step.row_failures if it.direction is Direction.UPGRADE}
+    return direction is Direction.SECOND_UPGRADE and (failure.why, failure.location) in first
+
+
 def check_assumptions(recordings: Sequence[Recording], history: History) -> Iterator[Finding]:
     """Report revisions that assume something about their rows, and fail on none of any backend that was played."""
     played: dict[str, list[tuple[Step, str]]] = {}
@@ -161,6 +168,9 @@ def _described_rows(rows: OffendingRows) -> str:
 
 
 def _upgrade_hint(rows: OffendingRows | None) -> str:
+    if rows and rows.rule == "NOT NULL" and rows.condition == "TRUE":
+        name = rows.columns[0] if rows.columns else "the column"
+        return f"give {name} a server_default, or add it nullable, fill it, and make it NOT NULL then"
     find = f"find such rows in your database with {rows.query}; " if rows and rows.query else ""
     return f'{find}correct them in the revision before this statement, or write why there are none: assumes = "..."'
 

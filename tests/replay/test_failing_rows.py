@@ -60,6 +60,17 @@ def test_a_column_that_must_not_be_null_any_more_is_named(small_project: SmallPr
     assert "fails where note of member is NULL" in failed.message
 
 
+def test_a_column_that_no_row_gets_is_one_finding_and_names_the_default_to_give(
+    small_project: SmallProject, maker: ScratchMaker
+) -> None:
+    up = "op.add_column('member', sa.Column('grade', sa.Integer, nullable=False))"
+    (failed,) = play(small_project, maker, up, "op.drop_column('member', 'grade')").values()
+
+    assert failed.rule == "upgrade-fails-on-rows"
+    assert "fails where member has a row, which gets no grade" in failed.message
+    assert failed.hint.startswith("give grade a server_default")
+
+
 def test_a_downgrade_that_fails_on_new_rows_only_is_a_warning(small_project: SmallProject, maker: ScratchMaker) -> None:
     member = MEMBER.replace("sa.Text", "sa.Text, nullable=False")
     up, down = alter("note", nullable=True), alter("note", nullable=False)
