@@ -204,6 +204,14 @@ class Backend(ABC):
         """Return what a driver's error means to the user, without secrets."""
 
     @abstractmethod
+    def is_system_failure(self, error: BaseException) -> bool:
+        """Return whether a driver's error is one of the server, the disk or a setting, which no revision can avoid."""
+
+    def role_fix(self, error: BaseException) -> str:  # noqa: ARG002  # a backend without roles
+        """Return what to do where the role lacks a right that a revision needs, "" for any other error."""
+        return ""
+
+    @abstractmethod
     def is_content_error(self, error: BaseException) -> bool:
         """Return whether a driver's error says that a text is not in the form that a function or a type reads.
 

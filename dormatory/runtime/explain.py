@@ -34,13 +34,6 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
 
 
-# Failures of the system, which no revision can avoid.
-_SYSTEM_FAILURE_TEXTS = (
-    "disk is full", "disk I/O error", "No space left on device", "readonly database", "database is locked",
-    "server closed the connection", "terminating connection",
-)  # fmt: skip
-
-
 def explain_error(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
     """Return the error in the user's words, or None if it is a programming error outside of revisions.
 
@@ -54,7 +47,7 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
     for known in (error, error.__cause__):
         if isinstance(known, DormatoryError):
             return known
-    if target and isinstance(error, DBAPIError) and any(part in str(error.orig) for part in _SYSTEM_FAILURE_TEXTS):
+    if target and isinstance(error, DBAPIError) and backend_for(target).is_system_failure(error):
         return backend_for(target).explain(error, target)
     if frame := _revision_frame(error, project):
         return _revision_error(error, frame, project, target)
@@ -90,7 +83,7 @@ def _revision_error(
         fix = "inv db.upgrade --verbose shows the SQL that it runs"
         return RevisionFailedError(location, "it reads the database, and --sql has none", fix=fix)
     origin = error_origin(error, project, target)
-    return RevisionFailedError(location, message, fix=_suggested_fix(error), origin=origin)
+    return RevisionFailedError(location, message, fix=_suggested_fix(error, target), origin=origin)
 
 
 def _first_line(error: BaseException, target: Target | None) -> str:
@@ -102,7 +95,9 @@ def _first_line(error: BaseException, target: Target | None) -> str:
     return first if isinstance(cause, NotImplementedError) else f"{type(cause).__name__}: {first}"
 
 
-def _suggested_fix(error: BaseException) -> str:
+def _suggested_fix(error: BaseException, target: Target | None) -> str:
+    if target and isinstance(error, DBAPIError) and (fix := backend_for(target).role_fix(error)):
+        return f"nothing of it was kept; {fix}"
     if isinstance(error, StatementError) and "bind parameter" in str(error):
         return r"in raw SQL, escape a colon that is no parameter: \:"
     if declares_no_way_back(error):

@@ -11,7 +11,14 @@ from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import SessionMonitor
 from dormatory.backends.postgresql.connection import has_dedicated_session, postgresql_connection
 from dormatory.backends.postgresql.dialect import DIALECT
-from dormatory.backends.postgresql.explanations import explain_postgresql_error
+from dormatory.backends.postgresql.explanations import (
+    ended_session_error,
+    explain_postgresql_error,
+    failure_fix,
+    is_missing_right,
+    is_system_failure,
+    is_unexplained,
+)
 from dormatory.backends.postgresql.markers import IS_DEVELOPMENT, MAINTENANCE_DATABASES
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
@@ -133,8 +140,23 @@ class PostgreSQLBackend(Backend):
         return [str(programs.find_client("psql"))]
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
-        """Return what the server or libpq reported, and what to do."""
-        return explain_postgresql_error(error, target)
+        """Return what the server or libpq reported, and what to do; the server is asked for what it did not say."""
+        explained = explain_postgresql_error(error, target)
+        if not is_unexplained(error):
+            return explained
+        from dormatory.backends.postgresql.maintenance import unwritable_error  # noqa: PLC0415  # rarely needed
+
+        with contextlib.suppress(DatabaseFailedError), postgresql_connection(target) as connection:
+            return unwritable_error(connection, target) or ended_session_error(target)
+        return explained
+
+    def is_system_failure(self, error: BaseException) -> bool:
+        """Return whether the server, the connection or a setting failed."""
+        return is_system_failure(error)
+
+    def role_fix(self, error: BaseException) -> str:
+        """Return what to do where the role has no right, or too little time."""
+        return failure_fix(error) if is_missing_right(error) else ""
 
     def is_content_error(self, error: BaseException) -> bool:
         """Return whether a text is no JSON, no XML, no label of an enumeration, ..."""

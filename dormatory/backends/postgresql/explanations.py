@@ -72,8 +72,13 @@ _FIXES = (
     ("already exists", "see whether another tool has made it"),
     ("No space left on device", _STATE_FIXES["53100"]),
 )
-_READ_ONLY_STATE = "25006"
 _READ_ONLY_FIX = "it is a standby, or default_transaction_read_only is on: name a server and a role that may write"
+
+_READ_ONLY_STATE = "25006"  # read_only_sql_transaction
+# Classes and codes of failures that no revision can avoid: the connection, resources, an operator, the system.
+_SYSTEM_CLASSES = ("08", "53", "57P", "58")
+_SYSTEM_STATES = frozenset({_READ_ONLY_STATE, "25P03", "25P04"})
+_SYSTEM_TEXTS = ("server closed the connection", "terminating connection", "connection already closed")
 
 
 def explain_postgresql_error(error: BaseException, target: Target) -> DormatoryError:
@@ -94,14 +99,43 @@ def explain_postgresql_error(error: BaseException, target: Target) -> DormatoryE
             return DatabaseFailedError(f"cannot reach {target}", why=why, fix=fix)
     if message.startswith("invalid "):
         return MalformedURLError(target.mask(message), fix="correct that value")
-    fix = environment_fix(error) or "see the server's log, then try again"
+    fix = failure_fix(error) or "see the server's log, then try again"
     return DatabaseFailedError(f"{target} failed", why=target.mask(message), fix=fix)
 
 
-def environment_fix(error: BaseException) -> str:
-    """Return what to do about a failure that is due to the server, the role or a setting; "" for any other."""
+def failure_fix(error: BaseException) -> str:
+    """Return what to do about an error that contains its own reason; "" if that is not known."""
     cause = getattr(error, "orig", None) or error
     if sql_state(cause) == _READ_ONLY_STATE:
         return _READ_ONLY_FIX
     by_text = next((fix for part, fix in _FIXES if part in str(cause)), "")
     return by_text or _STATE_FIXES.get(sql_state(cause), "")
+
+
+def is_unexplained(error: BaseException) -> bool:
+    """Return whether a new session can tell more: why nothing can be written, or that the server is still there."""
+    cause = getattr(error, "orig", None) or error
+    return sql_state(cause) == _READ_ONLY_STATE or "server closed the connection" in str(cause)
+
+
+def ended_session_error(target: Target) -> DatabaseFailedError:
+    """Return the error for a session that has ended on a server that goes on."""
+    why = "its session was ended, by somebody or by a time-out of the role; the server goes on"
+    return DatabaseFailedError(f"{target} failed", why=why, fix="see who did it in the server's log, then try again")
+
+
+def is_system_failure(error: BaseException) -> bool:
+    """Return whether a failure is one of the server, the connection or a setting, whatever was executed."""
+    cause = getattr(error, "orig", None) or error
+    state = sql_state(cause)
+    return (
+        state.startswith(_SYSTEM_CLASSES)
+        or state in _SYSTEM_STATES
+        or any(part in str(cause) for part in _SYSTEM_TEXTS)
+    )
+
+
+def is_missing_right(error: BaseException) -> bool:
+    """Return whether the role may not do something, or not for so long."""
+    cause = getattr(error, "orig", None) or error
+    return sql_state(cause) == "42501" or "due to statement timeout" in str(cause)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _WRITE_LOCK_WAIT_SECONDS = 60.0
 _MAX_SHOWN_ROWS = 3
+_SYSTEM_FAILURE_TEXTS = ("disk is full", "disk I/O error", "readonly database", "database is locked")
 
 
 class SQLiteBackend(Backend):
@@ -130,6 +131,10 @@ class SQLiteBackend(Backend):
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what SQLite or the file system reported about this file, and what to do."""
         return explain_sqlite_error(error, target)
+
+    def is_system_failure(self, error: BaseException) -> bool:
+        """Return whether the disk, the file's mode or another writer is in the way."""
+        return any(part in str(getattr(error, "orig", None) or error) for part in _SYSTEM_FAILURE_TEXTS)
 
     def is_content_error(self, error: BaseException) -> bool:
         """Return whether a text is no JSON."""

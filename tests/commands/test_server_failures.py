@@ -1,0 +1,131 @@
+"""What a server, a role or a setting does to a command is named as such, and the revision is not blamed for it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.backends.postgresql.server import postmaster
+from dormatory.backends.registry import backend_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dormatory.backends.postgresql.server.throwaway import Server
+    from dormatory.backends.url import Target
+    from tests.conftest import Inv, SmallProject
+
+SLEEP = "op.execute('SELECT pg_sleep(0.8)')"
+
+
+@pytest.fixture
+def owned(postgres_server: Server) -> Iterator[Target]:
+    """A development database of a role that has user, password and database of one name."""
+    name = f"dorm_{secrets.token_hex(4)}"
+    administer(postgres_server, f"CREATE ROLE {name} LOGIN CREATEDB PASSWORD '{name}'")
+    target = postgres_server.database(name).with_parts(username=name, password=name)
+    backend_for(target).create(target)
+    yield target
+    backend_for(target).drop(target.with_parts(username=postmaster.SUPERUSER))
+
+
+def administer(server: Server, *statements: str) -> None:
+    target = server.database("postgres")
+    with backend_for(target).driver_connection(target, writing=True) as driver, driver.cursor() as cursor:
+        driver.autocommit = True
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def test_a_missing_database_is_created_where_user_password_and_database_have_one_name(
+    small_project: SmallProject, inv: Inv, owned: Target
+) -> None:
+    small_project.write_table_revisions("a")
+    backend_for(owned).drop(owned)
+    assert inv("db.current", url=owned.url).err == (
+        f"error: {owned} does not exist (it was not created yet); create it with: inv db.create\n"
+    )
+    assert inv("db.upgrade", url=owned.url).code == 0
+    assert inv("db.reset", url=owned.url).code == 0
+
+
+@pytest.mark.parametrize(
+    "setting", ["statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"]
+)
+def test_time_outs_of_the_role_do_not_end_the_sessions_that_keep_the_lock_and_the_exchange(
+    small_project: SmallProject, inv: Inv, postgres_server: Server, owned: Target, setting: str
+) -> None:
+    small_project.write_table_revisions("a")
+    small_project.write_revision("002", "op.execute('SET statement_timeout = 0')\n" + SLEEP)
+    administer(postgres_server, f"ALTER ROLE {owned.database} SET {setting} = '500ms'")
+    assert inv("db.upgrade", url=owned.url).out == f"{owned} is at 002\n"
+    assert inv("db.reset", url=owned.url).code == 0
+    assert inv("db.undo", url=owned.url).code == 0
+
+
+def test_a_statement_timeout_is_named_with_the_place_to_raise_it(
+    small_project: SmallProject, inv: Inv, postgres_server: Server, owned: Target
+) -> None:
+    small_project.write_revision("001", SLEEP)
+    administer(postgres_server, f"ALTER ROLE {owned.database} SET statement_timeout = '100ms'")
+    ended = inv("db.upgrade", url=owned.url)
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        3,
+        (
+            "error: the revision failed at scripts/versions/001_x.py:11 "
+            "(QueryCanceled: canceling statement due to statement timeout); nothing of it was kept; "
+            "statement_timeout of the role or the database is too short; raise it there"
+        ),
+    )
+
+
+def test_a_missing_right_is_named(small_project: SmallProject, inv: Inv, owned: Target) -> None:
+    small_project.write_revision("001", "op.execute('CREATE ROLE app')")
+    ended = inv("db.upgrade", url=owned.url)
+    assert ended.err.splitlines()[-1] == (
+        "error: the revision failed at scripts/versions/001_x.py:11 "
+        "(InsufficientPrivilege: permission denied to create role); nothing of it was kept; "
+        "connect as the owner, or have the right granted"
+    )
+
+
+def test_an_ended_session_is_named(small_project: SmallProject, inv: Inv, owned: Target) -> None:
+    small_project.write_revision("001", "op.execute('SELECT pg_terminate_backend(pg_backend_pid())')")
+    ended = inv("db.upgrade", url=owned.url)
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        3,
+        (
+            f"error: {owned} failed (its session was ended, by somebody or by a time-out of the role; "
+            "the server goes on); see who did it in the server's log, then try again"
+        ),
+    )
+
+
+def test_a_read_only_default_is_named_with_its_place(
+    small_project: SmallProject, inv: Inv, postgres_server: Server, owned: Target
+) -> None:
+    small_project.write_table_revisions("a")
+    administer(postgres_server, f"ALTER ROLE {owned.database} SET default_transaction_read_only = on")
+    expected = (
+        f"error: {owned} cannot be written to (transactions are read-only by default: "
+        f"default_transaction_read_only is on for the role {owned.database}); if that is not meant to protect it: "
+        f"ALTER ROLE {owned.database} RESET default_transaction_read_only"
+    )
+    for task in ("db.upgrade", "db.reset"):
+        ended = inv(task, url=owned.url)
+        assert (ended.code, ended.err.splitlines()[-1]) == (3, expected)
+
+
+def test_rows_that_the_statistics_do_not_know_are_not_said_to_be_none(
+    small_project: SmallProject, inv: Inv, owned: Target
+) -> None:
+    small_project.write_table_revisions("a", "b")
+    small_project.write_revision("003", "op.execute('INSERT INTO a VALUES (1)')")
+    assert inv("db.upgrade", url=owned.url).code == 0
+    with backend_for(owned).driver_connection(owned.with_parts(username="postgres"), writing=True) as driver:
+        driver.cursor().execute("SELECT pg_stat_reset()")  # as a crash does
+        driver.commit()
+    announced = inv("db.reset", url=owned.url).err.splitlines()[0]
+    assert announced.endswith("; 3 tables, 2 tables whose rows were not counted, 0 open sessions")
