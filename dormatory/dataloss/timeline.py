@@ -86,12 +86,13 @@ class TableTransition:
         pairs = self.matching.pairs
         old = {name: self._values(self.rows, name, [it for it, _ in pairs]) for name in self.column_names}
         new = {name: self._values(after, name, [it for _, it in pairs]) for name in self.column_names.values()}
+        kept = {self.column_names[name] for name, values in old.items() if new[self.column_names[name]] == values}
         found = {}
         for name, values in old.items():
             own = self.column_names[name]
-            if new[own] == values or len(set(values) - {None}) < _MIN_TELLING_VALUES:
+            if own in kept or len(set(values) - {None}) < _MIN_TELLING_VALUES:
                 continue
-            places = [other for other in new if other != own and new[other] == values]
+            places = [other for other in new if other != own and new[other] == values and other not in kept]
             if len(places) == 1 and not self._is_moved_on_purpose(name, places[0]):
                 found[name] = places[0]
         return found

@@ -32,7 +32,7 @@ def downgrade_all(session: ReplaySession, revisions: tuple[str, ...], expected: 
 
     def steps() -> Iterator[RevisionStep]:
         yield from session.plain_steps(revisions, up=False)
-        trace.extend(diff(expected, session.read_schema()))
+        trace.extend(diff(expected, session.spelled_as(expected, session.read_schema())))
 
     failure = session.run(steps)
     return Route(RouteKind.DOWN, revisions, perf_counter() - began, tuple(trace), session.revision, failure)
@@ -97,7 +97,7 @@ def replay_other_order(
         trace.extend(diff(ends[1], session.read_schema()))
         if ends[0]:
             yield from session.plain_steps(reversed(order), up=False)
-            trace.extend(diff(ends[0], session.read_schema()))
+            trace.extend(diff(ends[0], session.spelled_as(ends[0], session.read_schema())))
 
     with session.connect():
         failure = session.run(steps)

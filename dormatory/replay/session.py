@@ -15,7 +15,7 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from dormatory.backends.registry import backend_for
+from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DanglingRowsError, DormatoryError, MissingUpgradeError, SwallowedErrorError
 from dormatory.errors.location import Location
 from dormatory.recording.leg import Direction, Failure
@@ -23,6 +23,7 @@ from dormatory.replay.offending_rows import offending_rows_of
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.runner import Runner
+from dormatory.schema.alignment import Equivalence, align_spelling
 from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
@@ -209,6 +210,10 @@ class ReplaySession:
         reading = self._schema_tracker.read(connection)
         self.written_tables = reading.affected_tables if self._collected_tables is None else self._collected_tables
         return reading.snapshot
+
+    def spelled_as(self, expected: Snapshot, schema: Snapshot) -> Snapshot:
+        """Return a structure in the spelling of the expected one: DEFAULT '0' and 0 are the same in a number."""
+        return align_spelling(schema, expected, Equivalence(dialect_by_name(self.target.backend_name)))
 
     @contextmanager
     def connection_between_steps(self, *, before_leg: bool = False) -> Iterator[Connection]:

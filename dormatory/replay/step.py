@@ -82,17 +82,18 @@ class StepReplay:
             yield from self._session.stamp_step(self._revision)
             return True
         downgraded = self._read_state()
-        self._add_leg(residue(self._before, downgraded))
+        self._add_leg(residue(self._before, self._session.spelled_as(self._before, downgraded)))
         if downgraded != self._before and not diff(after, downgraded):
             yield from self._session.stamp_step(self._revision)
             return True
         yield from self._play_leg(Direction.SECOND_UPGRADE)
-        trace = diff(after, self._read_state())
-        self._add_leg(trace)
-        if not trace and may_depend_on_environment(self._file, self._session.statements):
+        repeated = self._read_state()
+        is_restored = repeated == after
+        self._add_leg(diff(after, self._session.spelled_as(after, repeated)))
+        if is_restored and may_depend_on_environment(self._file, self._session.statements):
             self._trial = EnvironmentTrial(self._session, self._tracker, self._revision, after)
             self._dependences = yield from self._trial.play()
-        return not trace
+        return is_restored
 
     def fail(self, failure: Failure) -> None:
         """Add the current leg, which has failed."""

@@ -167,6 +167,13 @@ class TestMisplacedValues:
         (loss,) = detect_losses(database.round_trip(before, up, down))
         assert (loss.kind, loss.table, loss.column) == (LossKind.DROPPED, "conn", "login")
 
+    def test_a_flag_that_is_negated_is_not_in_another_flag_like_it(self, database: RevisionDatabase) -> None:
+        columns = "id integer PRIMARY KEY, is_active integer, is_paused integer"
+        before = [f"CREATE TABLE conn ({columns})", "INSERT INTO conn VALUES (1, 1, 1), (2, 0, 0), (3, 1, 1)"]
+        negate = "UPDATE conn SET is_active = 1 - is_active"
+        up = [*self.rebuild(columns, "SELECT * FROM conn"), negate]
+        assert detect_losses(database.round_trip(before, up, [negate])) == ()
+
     def test_columns_that_are_swapped_on_purpose_are_right(self, database: RevisionDatabase) -> None:
         swap = "UPDATE conn SET login = extra, extra = login"
         assert detect_losses(database.round_trip(self.BEFORE, [swap], [swap])) == ()

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.recording import json_codec
 from dormatory.recording.leg import Direction
 from dormatory.recording.loss import LossKind
@@ -99,6 +100,20 @@ class TestForgottenLines:
         small_project.write_revision("004", "op.execute('ALTER TABLE b RENAME CONSTRAINT ck TO positive')", "pass")
         recording = replay_history(small_project.project, lambda: throwaway.scratch_postgresql(postgres_server))
         assert "positive" in trace_text(recording, "004")
+
+    @pytest.mark.parametrize(("default", "clean"), [("'-1'", True), ("-1", True), ("1", False), ("'x'", False)])
+    def test_a_default_that_comes_back_in_another_spelling_is_no_trace(
+        self, small_project: SmallProject, default: str, *, clean: bool
+    ) -> None:
+        table = "id integer PRIMARY KEY, place integer DEFAULT '-1', done boolean DEFAULT false"
+        small_project.write_revision("001", f'op.execute("CREATE TABLE a ({table})")', "op.drop_table('a')")
+        names = ("place", "done")
+        drop = "\n".join(f"op.drop_column('a', '{name}')" for name in names)
+        add = [f'op.execute("ALTER TABLE a ADD COLUMN {it}")' for it in (f"place integer DEFAULT {default}",)]
+        add.append("op.execute(\"ALTER TABLE a ADD COLUMN done boolean DEFAULT '0'\")")
+        small_project.write_revision("002", drop, "\n".join(add))
+        recording = replay_history(small_project.project, scratch_sqlite)
+        assert (("002", Direction.DOWNGRADE) not in unclean_legs(recording)) is clean
 
     def test_an_enum_type_that_survives_its_table_is_in_the_trace(
         self, small_project: SmallProject, postgres_server: throwaway.Server
