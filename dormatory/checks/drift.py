@@ -67,6 +67,9 @@ def check_drift(comparison: Comparison) -> Iterator[Finding]:
     if comparison.left_out:
         yield _left_out(comparison)
     yield from _unimported_models(comparison)
+    for text in comparison.uncreatable:
+        message = f"the models cannot be created on an empty database: {text}; they are compared without it"
+        yield MODELS_FAIL.finding(message, "correct it in the models", backend=comparison.backend)
     missing = _missing_tables(comparison.migrated, modelled)
     if missing:
         yield _missing_models(comparison, missing)
@@ -96,6 +99,16 @@ def check_changes_by_hand(found: ChangesByHand, backend: str) -> Iterator[Findin
             backend=backend,
             object_name=change.object,
         )
+
+
+MODELS_FAIL = Rule(
+    "models-fail",
+    "drift",
+    Severity.ERROR,
+    meaning="the models cannot be created on an empty database",
+    why="What cannot be created is not compared.",
+    recipe='baseline = "baseline.sql"  # what they need and only a migration makes',
+)
 
 
 MODELS_MISSING = Rule(

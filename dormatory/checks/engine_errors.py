@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dormatory.checks.drift import MODELS_FAIL
 from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import UPGRADE_FAILS
 from dormatory.checks.rule import Rule
@@ -80,15 +81,6 @@ BASELINE_FAILS = Rule(
     meaning="what fills the empty database first does not run",
     why="Nothing can be played.",
     recipe='baseline = "baseline.sql"',
-)
-
-MODELS_FAIL = Rule(
-    "models-fail",
-    "drift",
-    Severity.ERROR,
-    meaning="the models cannot be created on an empty database",
-    why="Nothing can be compared.",
-    recipe='baseline = "baseline.sql"  # what they need and only a migration makes',
 )
 
 NOT_CHECKED = Rule(

@@ -26,7 +26,8 @@ class ModelFacts:
 
     `is_known` is false if env.py passes no metadata. `names` and `derived_lengths` are those of Equivalence.
     `namespaces` are those that Alembic compares, None for all; `has_filters` tells whether env.py has functions that
-    may leave out more. `unimported` are files with models that the metadata does not know.
+    may leave out more. `unimported` are files with models that the metadata does not know, `uncreatable` is what no
+    database can create.
     """
 
     is_known: bool
@@ -35,6 +36,7 @@ class ModelFacts:
     namespaces: frozenset[str | None] | None
     has_filters: bool
     unimported: tuple[UnimportedModels, ...] = ()
+    uncreatable: tuple[str, ...] = ()
 
 
 def model_facts(

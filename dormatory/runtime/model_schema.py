@@ -17,10 +17,12 @@ from dormatory.runtime.env_filters import read_left_out
 from dormatory.runtime.model_facts import described_types, model_facts
 from dormatory.runtime.model_supplies import copy_supplies, without_supplies
 from dormatory.runtime.runner import Runner
+from dormatory.runtime.uncreatable import remove_uncreatable
 from dormatory.runtime.unimported_models import unimported_models
 from dormatory.runtime.worker import call_in_worker
 from dormatory.schema.alignment import Equivalence, align_spelling
 from dormatory.schema.left_out import LeftOut, with_left_out
+from dormatory.system.text import first_line, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
     from dormatory.runtime.model_facts import ModelFacts
     from dormatory.schema.snapshot import Snapshot
+
+_MAX_STATEMENT_LENGTH = 120
 
 
 def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target, version_table: str) -> Comparison:
@@ -70,6 +74,7 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
         tuple(map(str, differing)),
         extension_indexes,
         facts.unimported,
+        facts.uncreatable,
     )
 
 
@@ -119,17 +124,20 @@ def _create_model_schema(project: Project, target: Target, has_supplies: bool) -
         connection.rollback()
         given = options.get("target_metadata") or ()
         metadatas = given if isinstance(given, (list, tuple)) else (given,)
+        uncreatable = remove_uncreatable(metadatas)
         try:
             for name in described_types(metadatas, connection.dialect) if has_supplies else ():
                 connection.exec_driver_sql(f"DROP TYPE IF EXISTS {name} CASCADE")  # the models make it themselves
             _create_all(connection, metadatas, backend, namespaces)
         except SQLAlchemyError as error:
-            reason = next(iter(target.mask(str(getattr(error, "orig", None) or error)).splitlines()), "")
-            raise ModelsFailedError(reason) from error
+            reason = first_line(target.mask(str(getattr(error, "orig", None) or error)))
+            statement = shorten(" ".join((getattr(error, "statement", None) or "").split()), _MAX_STATEMENT_LENGTH)
+            raise ModelsFailedError(f"{reason}, at: {statement}" if statement else reason) from error
         namespace = next(iter(namespaces), None)
         facts = model_facts(metadatas, options, connection.dialect, namespace)
         migrations = (project.script_location, *project.version_locations)
-        return replace(facts, unimported=unimported_models(metadatas, project.root, migrations))
+        unimported = unimported_models(metadatas, project.root, migrations)
+        return replace(facts, unimported=unimported, uncreatable=uncreatable)
 
 
 def _create_all(

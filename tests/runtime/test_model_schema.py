@@ -11,7 +11,7 @@ import pytest
 from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.checks.drift import check_drift
-from dormatory.errors import EnvironmentFailedError
+from dormatory.errors import EnvironmentFailedError, ModelsFailedError
 from dormatory.project.project import Project
 from dormatory.runtime import env_filters, model_schema, scratch
 
@@ -210,6 +210,33 @@ def test_models_that_only_a_revision_imports_are_loaded(tmp_path: Path) -> None:
     revision = tmp_path / "scripts" / "versions" / "a1.py"
     revision.write_text("import late\n" + revision.read_text())
     assert _compare(project, scratch_sqlite) == []
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_an_index_without_columns_is_named_and_hides_nothing(
+    backend: str, tmp_path: Path, drift_findings: FindDrift
+) -> None:
+    models = ROOM.replace("String(9))", "String(19)), sa.Index('ix_room')")
+    found = drift_findings(tmp_path, backend, Setup(models))
+    assert rules(found) == ["models-fail", "drift"]
+    assert "index ix_room of room has no columns" in found[0].message
+    assert "19" in found[1].message
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_a_constraint_that_a_revision_adds_to_a_model_by_the_way_is_none_of_the_model(
+    backend: str, tmp_path: Path, drift_findings: FindDrift
+) -> None:
+    check = "sa.CheckConstraint(room.c.label.in_([{}]), name='label_known')"
+    models = f"room = {ROOM}\n{check.format('chr(97), chr(98)')}\n{check.format('chr(97)')}"
+    upgrade = ROOM_TABLE.replace("String(9))", "String(9)), sa.CheckConstraint(\"label IN ('a', 'b')\", 'label_known')")
+    assert rules(drift_findings(tmp_path, backend, Setup(models, upgrade))) == []
+
+
+def test_a_failure_of_the_models_names_the_statement(tmp_path: Path, drift_findings: FindDrift) -> None:
+    models = ROOM.replace("String(9))", "String(9)), sa.Index('ix_room', sa.text('nothing(label)'))")
+    with pytest.raises(ModelsFailedError, match=r"near "nothing": syntax error, at: CREATE INDEX ix_room ON room"):
+        drift_findings(tmp_path, "sqlite", Setup(models))
 
 
 CONVENTION = 'naming_convention={"uq": "uq_%(table_name)s_%(column_0_name)s", "pk": "pk_%(table_name)s"}'

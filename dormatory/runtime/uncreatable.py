@@ -1,0 +1,38 @@
+"""Takes out of models what no database can create, so that all the rest can be compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import MetaData, Table
+
+
+def remove_uncreatable(metadatas: Sequence[MetaData]) -> tuple[str, ...]:
+    """Remove indexes without columns, and constraints whose name the table has already; return what is to be reported.
+
+    Repeated constraints are not: one over a column of a model joins its table by itself, as in a revision that lists
+    the constraints of a table for a batch. Alembic, which imports all revisions, has both; the first is the model's.
+    """
+    tables = [table for metadata in metadatas for table in metadata.tables.values()]
+    for table in tables:
+        _remove_repeated_constraints(table)
+    return tuple(text for table in tables for text in _remove_empty_indexes(table))
+
+
+def _remove_repeated_constraints(table: Table) -> None:
+    seen = set[str]()
+    constraints: list[Any] = [*table.constraints]
+    for constraint in sorted(constraints, key=lambda it: it._creation_order):  # noqa: SLF001  # a set has no order
+        name = str(constraint.name or "")
+        if name and name in seen:
+            table.constraints.discard(constraint)
+        seen.add(name)
+
+
+def _remove_empty_indexes(table: Table) -> Iterator[str]:
+    for index in [it for it in table.indexes if not it.expressions]:
+        table.indexes.discard(index)
+        yield f"index {index.name} of {table.fullname} has no columns"
