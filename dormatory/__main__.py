@@ -31,8 +31,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
         with convert_errors(debug=bool(os.environ.get(DEBUG_VARIABLE))):
             _run_command(options)
     except EarlyExitError as ended:
-        is_told_by_task = ended.code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}  # it gets the signal, too
-        if ended.message and not is_told_by_task:
+        if ended.message:
             print(ended.message, file=sys.stderr)
         return ended.code
     return ExitCode.SUCCESS

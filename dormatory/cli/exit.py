@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from dormatory.errors import DormatoryError
-from dormatory.system.signals import TerminatedError, raise_on_signals
+from dormatory.system.signals import TerminatedError, interruption_note, raise_on_signals, stop_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +58,8 @@ def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()
         with raise_on_signals():
             yield
             sys.stdout.flush()
+            with interruption_note(lambda: "it came too late: the command has done all that it should"):
+                stop_if_interrupted()
     except passthrough:
         raise
     except BrokenPipeError:  # the reader has all that it wanted, as in `inv db.history | head -1`
@@ -65,10 +67,10 @@ def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()
         raise EarlyExitError(ExitCode.OUTPUT_CLOSED, "") from None
     except DormatoryError as error:
         raise EarlyExitError(error_exit_code(error), f"error: {error}") from error
-    except KeyboardInterrupt:
-        raise EarlyExitError(ExitCode.INTERRUPTED, "interrupted") from None
-    except TerminatedError:
-        raise EarlyExitError(ExitCode.TERMINATED, "terminated") from None
+    except KeyboardInterrupt as signal:
+        raise EarlyExitError(ExitCode.INTERRUPTED, _with_note("interrupted", signal)) from None
+    except TerminatedError as signal:
+        raise EarlyExitError(ExitCode.TERMINATED, _with_note("terminated", signal)) from None
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise _crash(error, debug=debug) from error
@@ -77,6 +79,12 @@ def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()
         raise EarlyExitError(ExitCode.FAILED, what) from error
     except Exception as error:  # a crash must not look like a finding
         raise _crash(error, debug=debug) from error
+
+
+def _with_note(word: str, signal: BaseException) -> str:
+    """Return what happened, and the innermost note: the state of the database, and what to do next."""
+    notes = getattr(signal, "__notes__", ())
+    return f"{word}: {notes[0]}" if notes else word
 
 
 def _crash(error: Exception, *, debug: bool) -> EarlyExitError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dormatory.runtime.fast_path import reached_head
+from dormatory.system.signals import interruption_note, stop_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.runtime.progress import Event, Move, Progress
+    from dormatory.runtime.runner import Runner
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def upgrade_database(
             back_up(project, target, progress, revision=revision)
 
     moves = _PlannedMoves(progress, prepare)
-    runner.upgrade(to, moves.receive)
+    with interruption_note(lambda: _interrupted_position(runner, moves, f"inv db.upgrade{_option(to, 'head')}")):
+        runner.upgrade(to, moves.receive)
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 
@@ -73,16 +76,19 @@ def downgrade_database(
         safeguard.secure("downgrade", project, target, summary, progress, revision=first.revision)
 
     moves = _PlannedMoves(progress, prepare)
-    runner.downgrade(to, moves.receive)
+    with interruption_note(lambda: _interrupted_position(runner, moves, "inv db.downgrade --to REVISION")):
+        runner.downgrade(to, moves.receive)
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 
 def stamp_database(project: Project, target: Target, to: str, *, purge: bool = False) -> MoveResult:
     """Write a revision into the database without running anything; with `purge`, forget what was there first."""
+    from dormatory.runtime.progress import ignore_progress  # noqa: PLC0415
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
 
-    runner = Runner(project, target=target)
-    runner.stamp(to, purge=purge)
+    runner, moves = Runner(project, target=target), _PlannedMoves(ignore_progress, lambda _: None)
+    with interruption_note(lambda: _interrupted_position(runner, moves, f"inv db.stamp --to {to}")):
+        runner.stamp(to, purge=purge)
     return MoveResult(str(target), runner.current(), 1)
 
 
@@ -99,11 +105,44 @@ class _PlannedMoves:
     def __init__(self, progress: Progress, prepare: Callable[[Move], None]) -> None:
         self._progress, self._prepare = progress, prepare
         self.count = 0
+        self.running: Move | None = None
 
     def receive(self, event: Event) -> None:
-        from dormatory.runtime.progress import MovesPlanned  # noqa: PLC0415
+        from dormatory.runtime.progress import MoveFinished, MovesPlanned, MoveStarted  # noqa: PLC0415
 
         self._progress(event)
-        if isinstance(event, MovesPlanned) and event.moves:
-            self.count = len(event.moves)
-            self._prepare(event.moves[0])
+        stop_if_interrupted()
+        match event:
+            case MovesPlanned(_, moves) if moves:
+                self.count = len(moves)
+                self._prepare(moves[0])
+                stop_if_interrupted()
+            case MoveStarted(move):
+                self.running = move
+            case MoveFinished():
+                self.running = None
+
+
+def _option(to: str, default: str) -> str:
+    return "" if to == default else f" --to {to}"
+
+
+def _interrupted_position(runner: Runner, moves: _PlannedMoves, command: str) -> str:
+    """Return where an interrupted command left the database, read from it, and the command that goes on."""
+    from dormatory.errors import DormatoryError  # noqa: PLC0415
+
+    target = str(runner.target)
+    try:
+        position = f"{target} is at {' and '.join(runner.current()) or 'base'}"
+    except DormatoryError:
+        return f"{target} cannot be read now; see where it is with inv db.status, then go on with: {command}"
+    kept = "nothing of another revision was kept"
+    if moves.running and "autocommit_block" in _source_of(runner, moves.running):
+        kept = f"what revision {moves.running.revision} did in autocommit_block() is kept"
+    return f"{position}, {kept}; go on with: {command}"
+
+
+def _source_of(runner: Runner, move: Move) -> str:
+    from pathlib import Path  # noqa: PLC0415
+
+    return Path(runner.script.get_revision(move.revision).path).read_text(encoding="utf-8", errors="replace")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.registry import backend_for
-from dormatory.errors import HalfDroppedDatabaseError
+from dormatory.errors import DormatoryError, HalfDroppedDatabaseError
 from dormatory.runtime.progress import Notice
 from dormatory.safety import backups, protection
+from dormatory.system.signals import interruption_note, stop_if_interrupted
 from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def announce_action(action: str, target: Target, summary: DatabaseSummary, progr
 
 def back_up(project: Project, target: Target, progress: Progress, *, revision: str = "") -> None:
     """Make a backup and announce its file."""
+    stop_if_interrupted()
     _announce_backup(target, backups.create_backup(project, target, revision), progress)
 
 
@@ -81,20 +83,37 @@ def replace(
     Raises ProtectedDatabaseError, BackupFailedError, and the backend's error; then the database is as it was, unless
     the error names its backup.
     """
-    backend = backend_for(target)
     summary = _replaced_content(action, target, progress, confirmed=confirmed)
-    with backend.backup.replacement(target, wait_seconds=project.settings.lock_wait) as replacement:
+    with (
+        interruption_note(lambda: f"{target} is as it was; run the command again"),
+        backend_for(target).backup.replacement(target, wait_seconds=project.settings.lock_wait) as replacement,
+    ):
         if summary:
             announce_action(action, target, summary, progress)
         for loss in replacement.losses:
             progress(Notice(loss))
+        stop_if_interrupted()
         if not summary or not summary.tables:
             act(replacement)
             return None
         with backups.backup_before_replacement(project, target, protected=protected) as file:
             _announce_backup(target, file, progress)
-            act(replacement)
+            before = backend_for(target).incarnation(target)
+            stop_if_interrupted()
+            with interruption_note(lambda: _interrupted_state(target, before, file)):
+                act(replacement)
         return file
+
+
+def _interrupted_state(target: Target, before: str, backup: Path) -> str:
+    """Return whether an interrupted replacement has happened, and what to do next."""
+    try:
+        is_replaced = backend_for(target).incarnation(target) != before
+    except DormatoryError:
+        return f"{target} cannot be read now; see inv db.status; its backup is {backup}"
+    if is_replaced:
+        return f"{target} was replaced, the backup of the old one is {backup}; put that back with: inv db.undo"
+    return f"{target} is as it was; run the command again"
 
 
 def _replaced_content(action: str, target: Target, progress: Progress, *, confirmed: str) -> DatabaseSummary | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import ProgramFailedError
+from dormatory.system.signals import TerminatedError, mark_handled, stop_if_interrupted
 from dormatory.system.text import last_lines
 
 if TYPE_CHECKING:
@@ -82,11 +83,22 @@ def run_program(
 
 
 def run_in_foreground(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
-    """Run a program that writes to the user's terminal itself, without a time limit, and return its exit code."""
+    """Run a program that writes to the user's terminal itself, without a time limit, and return its exit code.
+
+    A signal is passed on to it; it says itself how it ended, unless it has to be killed.
+    """
+    stop_if_interrupted()
     sys.stdout.flush()
     sys.stderr.flush()
-    with _running_process(arguments, env=env, cwd=cwd, stdin=subprocess.DEVNULL) as child:
-        return child.wait()
+    with _spawn(arguments, env=env, cwd=cwd, stdin=subprocess.DEVNULL) as child:
+        try:
+            return child.wait()
+        except BaseException as error:
+            _interrupt_or_kill(child, signal.SIGTERM if isinstance(error, TerminatedError) else signal.SIGINT)
+            if child.returncode <= 0 or not isinstance(error, (KeyboardInterrupt, TerminatedError)):
+                raise
+            mark_handled()
+            return child.returncode
 
 
 def run_interactive(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
@@ -161,10 +173,10 @@ def _spawn(
     *,
     env: Mapping[str, str] | None,
     cwd: Path | None,
-    account: Account | None,
-    stdin: int | None,
-    stdout: int | None,
-    stderr: int | None,
+    account: Account | None = None,
+    stdin: int | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
 ) -> subprocess.Popen[str]:
     identity: dict[str, Any] = {}  # keywords by name: Windows has none of them
     if account is not None:
@@ -181,9 +193,9 @@ def _spawn(
         ) from error
 
 
-def _interrupt_or_kill(child: subprocess.Popen[str]) -> None:
-    """Interrupt a program, and kill it if it does not end."""
-    for number in (signal.SIGINT, signal.SIGKILL):
+def _interrupt_or_kill(child: subprocess.Popen[str], first: signal.Signals = signal.SIGINT) -> None:
+    """Send a program a signal that it can handle, and kill it if it does not end."""
+    for number in (first, signal.SIGKILL):
         if child.poll() is not None:
             return
         with contextlib.suppress(ProcessLookupError):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _REPEAT_SECONDS = 1.0
+_arrived: list[int] = []  # the signals of the running command: what their handler raises may be lost
 
 
 class TerminatedError(BaseException):
@@ -33,6 +34,34 @@ def raise_on_termination() -> contextlib.AbstractContextManager[None]:
     return _raise_on("SIGTERM", "SIGHUP")
 
 
+def stop_if_interrupted() -> None:
+    """Raise again for a signal that has arrived and did not stop the command.
+
+    What a handler raises is lost where an extension module is being imported, or in a revision that catches everything.
+    """
+    if _arrived:
+        raise _interruption(_arrived[0])
+
+
+def mark_handled() -> None:
+    """Forget the signal that has arrived: it was passed on, and the command ends as the receiver did."""
+    _arrived.clear()
+
+
+@contextlib.contextmanager
+def interruption_note(describe: Callable[[], str]) -> Iterator[None]:
+    """Add to an interruption of the block in which state it left the database, and what to do next."""
+    try:
+        yield
+    except (KeyboardInterrupt, TerminatedError) as error:
+        error.add_note(describe())
+        raise
+
+
+def _interruption(signal_number: int) -> BaseException:
+    return KeyboardInterrupt() if signal_number == signal.SIGINT else TerminatedError()
+
+
 @contextlib.contextmanager
 def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
     """Raise on some signals; outside the main thread, and for signals with other handlers, nothing changes."""
@@ -40,9 +69,10 @@ def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
 
     def raise_for_signal(signal_number: int, _frame: FrameType | None) -> None:
         received.append(signal_number)
+        _arrived.append(signal_number)
         for number in replaced:  # a second signal must not interrupt the clean-up
             signal.signal(number, lambda *_: None)  # with SIG_IGN, Python warns about a signal that arrives late
-        raise KeyboardInterrupt if signal_number == signal.SIGINT else TerminatedError
+        raise _interruption(signal_number)
 
     replaced: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
@@ -50,6 +80,8 @@ def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
             default_handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             if signal.getsignal(number) is default_handler:
                 replaced[number] = default_handler
+    if replaced:
+        _arrived.clear()
     for number in replaced:
         signal.signal(number, raise_for_signal)
     try:
@@ -57,6 +89,8 @@ def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
     finally:
         for number, handler in replaced.items():
             signal.signal(number, signal.SIG_IGN if received and ignore_further else handler)
+        if replaced:
+            _arrived.clear()
 
 
 @contextlib.contextmanager

@@ -52,7 +52,9 @@ class TestInterrupted:
             inv.send_signal(number)
             out, err = inv.communicate(timeout=_WAIT_SECONDS)
         assert (inv.returncode, out) == (code, "")
-        assert err.splitlines()[1:] == [word]
+        (said,) = err.splitlines()[1:]
+        assert said.startswith(f"{word}: {url.partition('://')[0]}://")
+        assert said.endswith(" is at 001, nothing of another revision was kept; go on with: inv db.upgrade")
         wait_until(lambda: not is_running(child))
         small_project.write_table_revisions("a", "b")
         after = small_project.run("dormatory", "upgrade", url=url)
@@ -108,7 +110,39 @@ class TestInterrupted:
             time.sleep(0.2)  # until the statement runs, which nothing outside can see
             inv.send_signal(signal.SIGINT)
             _, err = inv.communicate(timeout=10)
-        assert (inv.returncode, err.splitlines()[1:]) == (130, ["interrupted"])
+        (said,) = err.splitlines()[1:]
+        assert inv.returncode == 130
+        assert said.endswith("x.db is at base, nothing of another revision was kept; go on with: inv db.upgrade")
+
+    def test_a_revision_that_swallows_the_signal_is_the_last_one(
+        self, small_project: SmallProject, postgres_server: Server
+    ) -> None:
+        url = postgres_server.create_database().url.render().replace("+psycopg2", "")
+        small_project.write_table_revisions("a", "b", "c")
+        code = """
+            import os, signal, time
+            op.create_table("b", sa.Column("id", sa.Integer, primary_key=True))
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(9)
+            except BaseException: pass
+        """
+        small_project.write_revision("002", code)
+        ended = small_project.run("dormatory", "upgrade", url=url)
+        assert (ended.code, ended.out) == (143, "")
+        assert ended.err.splitlines()[-1].endswith(
+            " is at 002, nothing of another revision was kept; go on with: inv db.upgrade"
+        )
+
+    def test_what_an_autocommit_block_did_is_said_to_be_kept(self, small_project: SmallProject, url: str) -> None:
+        block = "with op.get_context().autocommit_block(): op.execute('CREATE TABLE kept (x int)')"
+        interruption = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)"
+        small_project.write_revision("001", f"{block}\n{interruption}")
+        ended = small_project.run("dormatory", "upgrade", url=url)
+        assert ended.code == 130
+        assert ended.err.splitlines()[-1].endswith(
+            " is at base, what revision 001 did in autocommit_block() is kept; go on with: inv db.upgrade"
+        )
 
 
 class TestWithoutATerminal:

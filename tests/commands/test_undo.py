@@ -12,12 +12,14 @@ import pytest
 from dormatory.backends.postgresql import new_database
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DatabaseFailedError
-from dormatory.safety import backups
+from dormatory.runtime.progress import ignore_progress
+from dormatory.safety import backups, safeguard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dormatory.backends.parts import Replacement
     from dormatory.backends.postgresql.server.throwaway import Server
     from tests.conftest import CommandResult, Inv, SmallProject
 
@@ -166,6 +168,27 @@ class TestUndo:
         database.execute("DROP TABLE alembic_version")
         reset = database.inv("db.reset")
         assert (reset.code, "backup of" in reset.err, len(database.backup_files())) == (0, False, 1)
+
+    @pytest.mark.parametrize("is_replaced", [False, True])
+    def test_an_interrupted_replacement_says_whether_it_has_happened(
+        self, database: Database, *, is_replaced: bool
+    ) -> None:
+        def act(replacement: Replacement) -> None:
+            if is_replaced:
+                replacement.clear()
+            raise KeyboardInterrupt
+
+        target, project = database.target, database.project.project
+        with pytest.raises(KeyboardInterrupt) as raised:
+            safeguard.replace("reset", project, target, ignore_progress, act, confirmed="")
+        if is_replaced:
+            (file,) = database.backup_files()
+            old = f"the backup of the old one is {file}"
+            expected = f"{target} was replaced, {old}; put that back with: inv db.undo"
+        else:
+            expected = f"{target} is as it was; run the command again"
+            assert database.rows() == ROWS
+        assert raised.value.__notes__[0] == expected
 
 
 class TestUnfinished:

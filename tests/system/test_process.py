@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -160,6 +161,24 @@ class TestSignals:
             timer.join()
             assert sleeper.wait(10) == -signal.SIGKILL
             assert time.monotonic() - began < 10
+
+    def test_a_signal_that_was_swallowed_stops_the_command_at_the_next_checkpoint(self) -> None:
+        with pytest.raises(signals.TerminatedError), signals.raise_on_signals():  # noqa: PT012  # the order is the point
+            with contextlib.suppress(signals.TerminatedError):  # as the import of an extension module does
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            signals.stop_if_interrupted()
+        with signals.raise_on_signals():
+            signals.stop_if_interrupted()  # a new command is not interrupted by an earlier one's signal
+
+    def test_an_interruption_gets_the_note_of_the_innermost_block_first(self) -> None:
+        with (
+            pytest.raises(KeyboardInterrupt) as raised,
+            signals.interruption_note(lambda: "outer"),
+            signals.interruption_note(lambda: "inner"),
+        ):
+            raise KeyboardInterrupt
+        assert raised.value.__notes__ == ["inner", "outer"]
 
     def test_deferred_signals_arrive_when_the_block_has_ended(self) -> None:
         reached: list[str] = []

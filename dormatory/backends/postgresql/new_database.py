@@ -17,7 +17,7 @@ from dormatory.backends.postgresql.connection import explained_errors
 from dormatory.backends.postgresql.maintenance import maintenance_connection
 from dormatory.backends.postgresql.replaceable import check_replaceable
 from dormatory.errors import DatabaseFailedError
-from dormatory.system.signals import call_on_signals, defer_signals
+from dormatory.system.signals import call_on_signals, defer_signals, stop_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +64,7 @@ class NewDatabase:
         try:
             with explained_errors(self.target):
                 yield
+                stop_if_interrupted()
                 with defer_signals():
                     self._swap_names(comment)
                     self._drop_replaced()

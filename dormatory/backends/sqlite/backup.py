@@ -27,6 +27,7 @@ from dormatory.errors import (
 )
 from dormatory.system.atomic_file import mode_for, move_into_place, partial_file
 from dormatory.system.open_files import processes_using
+from dormatory.system.signals import stop_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +116,7 @@ class SQLiteReplacement:
         _copy_mode_and_owner(part, self._path)
         if self._path.exists():
             self.refuse_users()
+        stop_if_interrupted()
         self.is_replaced = True
         for leftover in side_files(self._path):  # of the old file; next to the new one they would be replayed into it
             leftover.unlink(missing_ok=True)
