@@ -235,7 +235,7 @@ def test_a_constraint_that_a_revision_adds_to_a_model_by_the_way_is_none_of_the_
 
 def test_a_failure_of_the_models_names_the_statement(tmp_path: Path, drift_findings: FindDrift) -> None:
     models = ROOM.replace("String(9))", "String(9)), sa.Index('ix_room', sa.text('nothing(label)'))")
-    with pytest.raises(ModelsFailedError, match=r"near "nothing": syntax error, at: CREATE INDEX ix_room ON room"):
+    with pytest.raises(ModelsFailedError, match=r'near "nothing": syntax error, at: CREATE INDEX ix_room ON room'):
         drift_findings(tmp_path, "sqlite", Setup(models))
 
 
