@@ -99,7 +99,7 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
             is_at_destination=is_moving and not is_writing,
             dont_mutate=not is_moving,
             on_version_apply=lambda heads, **_: applied.update(heads=set(heads)),
-            wrap=lambda steps: _guard_steps(steps, target),
+            wrap=lambda steps: _guard_steps(steps, target, blocker_monitor),
         )
     if is_moving:
         with backend.engine(target, writing=False).connect() as second:
@@ -171,8 +171,10 @@ def _options(metadata: MetaData, backend: Backend) -> dict[str, Any]:
     }
 
 
-def _guard_steps(steps_of: Callable[..., Iterable[Any]], target: Target) -> Callable[..., Iterator[Any]]:
-    """Refuse unknown revisions, and secure the first downgrade, before the first statement of a step."""
+def _guard_steps(
+    steps_of: Callable[..., Iterable[Any]], target: Target, lock: BlockerMonitor | None
+) -> Callable[..., Iterator[Any]]:
+    """Before each step, refuse unknown revisions and a lost lock, and secure the first downgrade."""
 
     def steps(heads: tuple[str, ...], migration_context: MigrationContext) -> Iterator[Any]:
         guards.refuse_unknown_revisions(context.script, heads, str(target))
@@ -181,6 +183,8 @@ def _guard_steps(steps_of: Callable[..., Iterable[Any]], target: Target) -> Call
             if isinstance(step, RevisionStep) and step.is_downgrade and not is_secured:
                 _secure_downgrade(target, "+".join(heads))
                 is_secured = True
+            if lock:
+                lock.refuse_lost_lock()
             yield step
 
     return steps

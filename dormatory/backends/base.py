@@ -69,7 +69,10 @@ class Blocker:
 
 
 class BlockerMonitor(Protocol):
-    """Watches which session blocks another one, from a session of its own: the blocked one can only wait."""
+    """Watches which session blocks another one, from the session that holds the upgrade lock."""
+
+    def refuse_lost_lock(self) -> None:
+        """Raise LostLockError if the session, and the lock with it, is gone."""
 
     @property
     def last_blocker(self) -> Blocker | None:

@@ -191,6 +191,17 @@ class DatabaseLockedError(DatabaseFailedError):
         )
 
 
+class LostLockError(DatabaseFailedError):
+    """The session that kept other migrations away has ended; another one may have begun."""
+
+    def __init__(self, masked_url: str) -> None:
+        super().__init__(
+            f"{masked_url} is no longer kept from other migrations",
+            why="the session that held the lock was ended",
+            fix="nothing more was run; see what is in with inv db.status, then run the command again",
+        )
+
+
 class LockTimeoutError(DatabaseFailedError):
     """A revision needed a lock that another session held too long; `pid` is its process, 0 where that is unknown."""
 

@@ -23,12 +23,13 @@ from dormatory.runtime import guards
 from dormatory.runtime.driver_name import driver_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
+    from dormatory.backends.base import BlockerMonitor
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
@@ -122,7 +123,9 @@ def run_external_env(
     fn = _record_errors(steps, errors, checks_transaction=transaction_per_step)
     with contextlib.ExitStack() as stack:
         is_migrating = given is None and not options.get("dont_mutate")
-        lock_version_table = _version_table_lock(stack, target, wait) if is_migrating else lambda _: None
+        locks: list[BlockerMonitor] = []
+        lock_version_table = _version_table_lock(stack, target, wait, locks) if is_migrating else lambda _: None
+        fn = _with_lock_check(fn, locks)
         connection = given if given is not None else stack.enter_context(engine.connect())
         for offer in (connection, engine, None):
             config.attributes["connection"] = offer
@@ -160,12 +163,31 @@ def _confirm_run(connection: Connection, target: Target, interceptor: _Configure
                 guards.refuse_other_heads(second, one.applied_heads, one.options)
 
 
-def _version_table_lock(stack: contextlib.ExitStack, target: Target, wait_seconds: float) -> Callable[[str], None]:
-    """Return a function that takes the upgrade lock of a version table, once, and holds it until the stack ends."""
+def _with_lock_check(steps_of: Callable[..., Any], locks: Sequence[BlockerMonitor]) -> Callable[..., Any]:
+    """Raise LostLockError before a step if one of the locks is gone."""
+
+    def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+        for step in steps_of(heads, context):
+            for lock in locks:
+                lock.refuse_lost_lock()
+            yield step
+
+    return steps
+
+
+def _version_table_lock(
+    stack: contextlib.ExitStack, target: Target, wait_seconds: float, locks: list[BlockerMonitor]
+) -> Callable[[str], None]:
+    """Return a function that takes the upgrade lock of a version table, once, and holds it until the stack ends.
+
+    It adds what it has taken to `locks`.
+    """
 
     @cache  # env.py may configure Alembic more than once, and would wait for its own lock
     def lock_version_table(version_table: str) -> None:
-        stack.enter_context(backend_for(target).upgrade_lock(target, version_table, wait_seconds=wait_seconds))
+        lock = backend_for(target).upgrade_lock(target, version_table, wait_seconds=wait_seconds)
+        if monitor := stack.enter_context(lock):
+            locks.append(monitor)
 
     return lock_version_table
 

@@ -81,6 +81,44 @@ def test_a_statement_timeout_is_named_with_the_place_to_raise_it(
     )
 
 
+LOSE_LOCK = (
+    'op.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks '
+    "WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()\")"
+)
+EXTERNAL_ENV = """\
+import os
+import sqlalchemy as sa
+from alembic import context
+with sa.create_engine(os.environ["DATABASE_URL"], poolclass=sa.NullPool).connect() as connection:
+    context.configure(connection=connection, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+@pytest.mark.parametrize("env", ["ours", "external"])
+def test_an_upgrade_whose_lock_is_lost_stops_before_the_next_revision(
+    small_project: SmallProject, inv: Inv, owned: Target, env: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    small_project.write_revision("001", LOSE_LOCK)
+    small_project.write_revision("002")
+    if env == "external":
+        (small_project.root / "scripts" / "env.py").write_text(EXTERNAL_ENV)
+    ended = inv("db.upgrade", url=owned.url)
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        3,
+        (
+            f"error: {owned} is no longer kept from other migrations (the session that held the lock was ended); "
+            "nothing more was run; see what is in with inv db.status, then run the command again"
+        ),
+    )
+    assert inv("db.current", url=owned.url).out.startswith("001 ")
+    caplog.clear()
+    small_project.write_revision("002", LOSE_LOCK)
+    assert inv("db.upgrade", url=owned.url).out == f"{owned} is at 002\n"
+    assert "was ended meanwhile: see inv db.status" in caplog.text
+
+
 def test_a_missing_right_is_named(small_project: SmallProject, inv: Inv, owned: Target) -> None:
     small_project.write_revision("001", "op.execute('CREATE ROLE app')")
     ended = inv("db.upgrade", url=owned.url)

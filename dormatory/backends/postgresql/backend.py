@@ -192,7 +192,7 @@ class PostgreSQLBackend(Backend):
                 connection, target.database, version_table, masked_url=str(target), wait_seconds=wait_seconds
             ),
         ):
-            yield SessionMonitor(connection)
+            yield SessionMonitor(connection, str(target))
 
     def has_dedicated_session(self, connection: Connection) -> bool:
         """Return whether there is no pooler between this process and the server."""

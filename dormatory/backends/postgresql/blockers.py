@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from dormatory.backends.base import Blocker
+from dormatory.errors import LostLockError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +26,17 @@ SELECT b.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
 class SessionMonitor:
     """A connection in autocommit that queries which session blocks another one."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, connection: Any, masked_url: str) -> None:
+        self._connection, self._masked_url = connection, masked_url
         self._last_blocker: Blocker | None = None
+
+    def refuse_lost_lock(self) -> None:
+        """Raise LostLockError if the connection is broken."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except psycopg2.Error as error:
+            raise LostLockError(self._masked_url) from error
 
     def reset(self) -> None:
         """Forget the session that was last seen."""

@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql import sampling
+from dormatory.backends.postgresql.connection import has_dedicated_session, postgresql_connection
 from dormatory.backends.postgresql.database_settings import copy_settings
 from dormatory.backends.postgresql.engine import postgresql_driver_connection
 from dormatory.backends.postgresql.replica_server import ServerTraits, prepare_server, read_traits
@@ -18,6 +19,7 @@ from dormatory.backends.replica import ReplicaInfo
 from dormatory.errors import (
     DatabaseFailedError,
     DormatoryError,
+    PoolerError,
     ProgramFailedError,
 )
 from dormatory.system.pipe import Program, run_pipeline
@@ -58,8 +60,12 @@ _SKIPPED_SETTINGS = ("dormatory.", "role", "session_authorization", "default_tra
 def open_replica_source(target: Target) -> Iterator[PostgreSQLReplicaSource]:
     """Open the target for reading, and start a throwaway server for its copies, which is gone at the end.
 
-    Raises MissingDatabaseError, DatabaseFailedError, and what prevents the server from starting.
+    Raises MissingDatabaseError, PoolerError, DatabaseFailedError, and what prevents the server from starting.
     """
+    with postgresql_connection(target) as connection:
+        connection.autocommit = True
+        if not has_dedicated_session(connection):
+            raise PoolerError(str(target))
     with throwaway.server() as server, PostgreSQLReplicaSource(target, server).open() as source:
         yield source
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import shutil
 import socket
 import struct
 import threading
@@ -17,13 +18,14 @@ from dormatory.backends.postgresql.server import throwaway
 from dormatory.backends.postgresql.url import libpq_settings
 from dormatory.backends.registry import backend_for
 from dormatory.errors import DatabaseLockedError, PoolerError
+from dormatory.safety import backups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from dormatory.backends.url import Target
-    from tests.conftest import SmallProject
+    from tests.conftest import Inv, SmallProject
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +169,31 @@ class TestPooler:
         ):
             pass
         assert raised.value.is_failure
+
+    @pytest.mark.parametrize("command", ["reset", "undo", "restore", "rehearse", "upgrade"])
+    def test_each_command_that_needs_the_server_itself_says_so(
+        self, small_project: SmallProject, inv: Inv, target: Target, pooled: Target, command: str
+    ) -> None:
+        small_project.write_revision("007", after=None)
+        small_project.write_revision("008")
+        assert inv("db.backup", url=target.url).code == 0
+        (file,) = (small_project.root / ".dormatory" / "backups").glob("*.dump")
+        pooled_file = file.with_name(file.name.replace(file.name.split(".")[0], backups._database_key(pooled)))
+        shutil.copy(file, pooled_file)
+        name = () if command in {"rehearse", "upgrade"} else (f"--confirm={target.database}",)
+        words = (f"db.{command}", *((str(pooled_file),) if command == "restore" else ()), *name)
+        ended = inv(*words, url=pooled.url)
+        assert (ended.code, ended.out) == (3, "")
+        assert ended.err.splitlines()[-1] == (
+            f"error: {pooled} is reached through a pooler (locks and settings of this command would be left in a "
+            "session that others use); give the server's own address in DATABASE_URL"
+        )
+        with contextlib.closing(connect(target)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), version_num FROM alembic_version"
+            )
+            assert cursor.fetchall() == [(0, "007")]
+        assert "dump" not in ended.err
 
     def test_it_is_refused_even_with_nothing_pending(self, small_project: SmallProject, pooled: Target) -> None:
         small_project.write_revision("007", after=None)
