@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.commands.restore import Restored
-    from dormatory.commands.revision import Preview
+    from dormatory.commands.revision_proof import ExecutedSql
     from dormatory.commands.schema_dump import DumpDifference
     from dormatory.commands.status import Status
     from dormatory.commands.upgrade import MoveResult
@@ -182,14 +182,12 @@ def dump_difference_lines(difference: DumpDifference) -> Iterator[str]:
     yield from unified_diff(before, after, "before", "after", lineterm="")
 
 
-def preview_lines(preview: Preview) -> Iterator[str]:
-    """Yield the SQL that a new revision runs on one backend."""
-    yield f"-- {preview.backend}"
-    if preview.problem:
-        yield f"-- not shown: {preview.problem}"
-    elif not preview.statements:
+def executed_sql_lines(executed: ExecutedSql) -> Iterator[str]:
+    """Yield the SQL that a new revision executed on one backend."""
+    yield f"-- {executed.backend}"
+    if not executed.statements:
         yield "-- nothing"
-    yield from (f"{statement};" for statement in preview.statements)
+    yield from (f"{statement};" for statement in executed.statements)
 
 
 def _table(rows: Sequence[tuple[str, str]]) -> str:

@@ -40,8 +40,17 @@ def process_revision_directives(
     directive.message = checked_title(directive.message)
     operations = directive.upgrade_ops
     if getattr(options, "autogenerate", False) and operations is not None and operations.is_empty():
-        print("no change found: the models match the history, nothing written", file=sys.stderr)  # noqa: T201
+        if hasattr(options, "cmd"):  # plain Alembic: the task compares more, and says what it found
+            print("autogenerate found no change, nothing written", file=sys.stderr)  # noqa: T201
         directives.clear()
         return
     if getattr(options, "rev_id", None) is None:
         directive.rev_id = History.read(Project.from_config(config)).next_id()
+
+
+def leave_out_empty_revision(
+    _context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
+) -> None:
+    """Write no file if autogenerate has found nothing; an env.py of others has no hook of ours."""
+    if directives and all(operations.is_empty() for operations in directives[0].upgrade_ops_list):
+        directives.clear()

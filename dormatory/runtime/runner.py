@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 
 from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
 from dormatory.project.project import TARGET_ATTRIBUTE
-from dormatory.runtime import external_env, guards, sqlite_batch  # noqa: F401  # importing sqlite_batch makes Alembic use it
+from dormatory.runtime import external_env, guards, numbering
+from dormatory.runtime import sqlite_batch as _sqlite_batch  # noqa: F401  # importing it makes Alembic use it
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveStarted, ignore_progress
 
@@ -155,7 +156,10 @@ class Runner:
         self.options.autogenerate = autogenerate
         try:
             with self._explain_errors(), self._provide_url():
-                script = command.revision(self.config, message, autogenerate=autogenerate)
+                hook = numbering.leave_out_empty_revision if autogenerate else None
+                script = command.revision(
+                    self.config, message, autogenerate=autogenerate, process_revision_directives=hook
+                )
         except OSError as error:
             file, reason = error.filename or self.project.script_location, error.strerror or str(error)
             if isinstance(error, FileNotFoundError):  # the template

@@ -19,6 +19,15 @@ MODELS = (
     "sa.Table('a', metadata, sa.Column('id', sa.Integer, primary_key=True))",
 )
 WITH_B = "sa.Table('b', metadata, sa.Column('on', sa.Boolean, server_default=sa.false(), nullable=False))"
+PLAIN_ENV = """
+import os
+from alembic import context
+
+with sa.create_engine(os.environ["DATABASE_URL"], poolclass=sa.NullPool).connect() as connection:
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
 UNREACHABLE_URL = "postgresql://u:canary@no.such.host.invalid/x"
 
 
@@ -94,6 +103,45 @@ class TestTask:
         assert len(revision_file_names(changed_project)) == 3
 
 
+class TestProof:
+    """What is written is played before it is reported."""
+
+    @pytest.mark.parametrize(("options", "code"), [((), 1), (("--no-proof",), 0)], ids=["proof", "no-proof"])
+    def test_a_downgrade_that_leaves_a_type_behind_is_named_and_the_file_is_kept(
+        self, inv: Inv, small_project: SmallProject, options: tuple[str, ...], code: int
+    ) -> None:
+        small_project.write_table_revisions("a")
+        kind = "sa.Table('b', metadata, sa.Column('kind', sa.Enum('x', 'y', name='b_kind', create_constraint=True)))"
+        small_project.write_env(*MODELS, kind, "environment.run(metadata)")
+        ended = inv("db.revision", "--message", "Add table b", *options, url=UNREACHABLE_URL)
+        assert (ended.code, "error[trace]" in ended.out) == (code, bool(code)), ended
+        assert revision_file_names(small_project) == ["001_x.py", "002_add_table_b.py"]
+
+    def test_models_that_differ_in_what_autogenerate_does_not_see_are_not_called_the_same(
+        self, inv: Inv, small_project: SmallProject
+    ) -> None:
+        small_project.write_table_revisions("a")
+        check = "metadata.tables['a'].append_constraint(sa.CheckConstraint('id > 7', name='ck_a'))"
+        small_project.write_env(*MODELS, check, "environment.run(metadata)")
+        ended = inv("db.revision", "--message", "Add the check", url=UNREACHABLE_URL)
+        assert (ended.code, ended.err) == (1, "autogenerate sees none of this, nothing written\n")
+        assert "ck_a" in ended.out
+        assert revision_file_names(small_project) == ["001_x.py"]
+
+    def test_a_project_with_an_env_of_its_own_sees_the_sql_and_gets_no_empty_file(
+        self, inv: Inv, small_project: SmallProject
+    ) -> None:
+        (small_project.root / "scripts" / "env.py").write_text("\n".join((*MODELS, PLAIN_ENV)))
+        first = inv("db.revision", "--message", "Add the table")
+        assert first.code == 0, first
+        assert "-- sqlite\nCREATE TABLE a (" in first.out
+        assert "-- postgresql\nCREATE TABLE a (" in first.out
+        again = inv("db.revision", "--message", "Add nothing")
+        assert (again.code, again.out) == (0, "")
+        assert "the models match the history" in again.err
+        assert len(revision_file_names(small_project)) == 1
+
+
 class TestPlainAlembic:
     """`alembic revision` numbers in the same way."""
 
@@ -144,7 +192,7 @@ class TestPlainAlembic:
         url = f"sqlite:///{small_project.root}/x.db"
         small_project.upgrade(url)
         ended = small_project.alembic("revision", "--autogenerate", "-m", "Add nothing new", url=url)
-        assert (ended.code, "no change found" in ended.err) == (0, True)
+        assert (ended.code, "autogenerate found no change" in ended.err) == (0, True)
         assert revision_file_names(small_project) == ["001_x.py"]
 
 

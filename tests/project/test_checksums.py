@@ -8,7 +8,7 @@ import pytest
 
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
-from dormatory.commands.revision import RevisionWriter
+from dormatory.commands.revision import write_revision
 from dormatory.errors import UnknownRevisionError
 from dormatory.project.checksum_update import add_checksums, write_checksums
 from dormatory.project.checksums import read_checksums
@@ -38,8 +38,7 @@ def merge_with_checkout(project: SmallProject, reference: str) -> tuple[Script, 
 
 
 def test_a_new_revision_gets_its_line(published: SmallProject) -> None:
-    with RevisionWriter(published.project) as writer:
-        writer.write("Add a third", empty=True)
+    write_revision(published.project, "Add a third", empty=True)
     assert checksum_lines(published) == ["001", "002", "003"]
     assert integrity_rules(published) == []
 

@@ -9,9 +9,9 @@ from invoke.tasks import task
 
 from dormatory.cli.child import enabled_flags, run_in_child
 from dormatory.cli.current_project import current_project, task_home
-from dormatory.cli.options import CONFIRM_HELP
+from dormatory.cli.options import CONFIRM_HELP, selected_backends
 from dormatory.cli.reporting import print_lines, reported
-from dormatory.cli.tasks.revisions import print_new_revision
+from dormatory.cli.tasks.revisions import report_new_revision
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -39,7 +39,7 @@ def init(context: Context) -> None:
     }
 )
 @reported
-def create(context: Context, message: str = "", confirm: str = "", *, from_dump: bool = False) -> None:
+def create(context: Context, message: str = "", confirm: str = "", *, from_dump: bool = False) -> int | None:
     """Create the database if it is missing."""
     from dormatory.commands.create import create_database, fill_from_dump
     from dormatory.report.messages import created_line
@@ -57,7 +57,8 @@ def create(context: Context, message: str = "", confirm: str = "", *, from_dump:
             fill_from_dump(project, target, progress, is_new=is_new, confirmed=confirm)
         print(f"{target} filled from the schema file")
     if message:
-        print_new_revision(project, message, empty=False)
+        return report_new_revision(project, message, selected_backends(""), empty=False, has_proof=True)
+    return None
 
 
 @task(

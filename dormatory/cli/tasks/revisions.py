@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,24 +18,55 @@ if TYPE_CHECKING:
     from dormatory.project.project import Project
 
 
-@task(help={"message": "what the migration does, in a few words", "empty": "write it even if nothing changed"})
+@task(
+    help={
+        "message": "what the migration does, in a few words",
+        "empty": "write it even if nothing changed, to be filled by hand",
+        "proof": "play it on rows before it is reported (--no-proof: do not)",
+        "backend": BACKENDS_HELP,
+    }
+)
 @reported
-def revision(context: Context, message: str = "", *, empty: bool = False) -> None:
-    """Write the next migration from the models, and show its SQL."""
-    print_new_revision(current_project(context), message, empty=empty)
+def revision(context: Context, message: str = "", backend: str = "", *, empty: bool = False, proof: bool = True) -> int:
+    """Write the next migration from the models, show its SQL and prove it."""
+    return report_new_revision(
+        current_project(context), message, selected_backends(backend), empty=empty, has_proof=proof and not empty
+    )
 
 
-def print_new_revision(project: Project, message: str, *, empty: bool) -> None:
-    """Write the next revision, and print its file and the SQL that it runs on each backend."""
-    from dormatory.commands.revision import RevisionWriter
-    from dormatory.report.messages import preview_lines
+def report_new_revision(
+    project: Project, message: str, backends: tuple[str, ...], *, empty: bool, has_proof: bool
+) -> int:
+    """Write the next revision, print its file, the SQL that it runs on each backend and what is wrong with it.
 
-    with RevisionWriter(project) as writer:
-        file = writer.write(message, empty=empty)
-        if file is not None:
-            print(file)
-            for preview in writer.previews(file):
-                print_lines(preview_lines(preview))
+    Returns the exit code: 1 if it is not right as it is, or if the models differ in what autogenerate does not see.
+    """
+    from dormatory.cli.exit import findings_exit_code
+    from dormatory.commands.revision import write_revision
+    from dormatory.commands.revision_proof import compare_models, prove_revision
+    from dormatory.report.formats import write_report
+    from dormatory.report.messages import executed_sql_lines
+    from dormatory.report.progress import show_progress
+
+    file = write_revision(project, message, empty=empty)
+    if file is None:
+        with show_progress() as progress:
+            outcome = compare_models(project, backends, progress)
+        if outcome.is_failed:
+            write_report(outcome, "text", None)
+        words = (
+            "autogenerate sees none of this" if outcome.is_failed else "no change found: the models match the history"
+        )
+        print(f"{words}, nothing written", file=sys.stderr)
+        return findings_exit_code(has_findings=outcome.is_failed)
+    print(file)
+    if not has_proof:
+        return 0
+    with show_progress() as progress:
+        proof = prove_revision(project, file, backends, progress)
+    print_lines(line for sql in proof.executed for line in executed_sql_lines(sql))
+    write_report(proof.outcome, "text", None)
+    return findings_exit_code(has_findings=proof.outcome.is_failed)
 
 
 @task
