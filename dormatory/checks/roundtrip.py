@@ -157,7 +157,7 @@ def _step_findings(
             yield _finding_with_one_run(found, recording) if found.rule == UPGRADE_FAILS.id else found
         yield from trace_findings(step, leg, revision, recording.backend)
     for failed in (it for it in step.row_failures if not is_repeated_on_rows(step, it.direction, it.failure)):
-        found = row_failure_finding(failed, revision, recording.backend) or _failure_finding(
+        found = row_failure_finding(failed, revision, step, recording.backend) or _failure_finding(
             failed.failure, failed.direction, revision, recording.backend
         )
         yield finding_on_extreme_rows(found) if failed.kind is RowKind.EXTREME else found

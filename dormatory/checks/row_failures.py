@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
@@ -91,13 +92,16 @@ ASSUMES_UNNEEDED = Rule(
 )
 
 _VALIDATE_CONSTRAINT = re.compile(r"\bVALIDATE\s+CONSTRAINT\b", re.IGNORECASE)
+_SET_NOT_NULL = re.compile(r"\bSET\s+NOT\s+NULL\b", re.IGNORECASE)  # of a column that the same revision adds
+_STAYS_NULL = "NULL"  # the condition of rows for which the revision itself has no value
 _READ_TABLES = re.compile(r"\bSELECT\s+(?P<columns>.+?)\s+FROM\s+(?P<table>[\w.\"]+)", re.IGNORECASE | re.DOTALL)
 _MAX_COLUMNS_LENGTH = 80
 
 
-def row_failure_finding(found: RowFailure, revision: Revision, backend: str) -> Finding | None:
-    """Return the finding for a failure on some rows; None where it is what it would be on all rows."""
+def row_failure_finding(found: RowFailure, revision: Revision, step: Step, backend: str) -> Finding | None:
+    """Return the finding for a failure of a step on some rows; None where it is what it would be on all rows."""
     why, location = found.failure.why, found.failure.location
+    found = _without_new_columns(found, step)
     leg = f"the {found.direction.value}"
     severity: Severity | None = None
     if found.failure.origin is FailureOrigin.GUARD:
@@ -112,7 +116,7 @@ def row_failure_finding(found: RowFailure, revision: Revision, backend: str) -> 
     elif found.kind is RowKind.EXTREME:
         return None
     elif found.direction is Direction.UPGRADE:
-        rule, message, hint = UPGRADE_FAILS_ON_ROWS, f"{leg} {_on_rows(found)}", _upgrade_hint(found.rows)
+        rule, message, hint = UPGRADE_FAILS_ON_ROWS, f"{leg} {_on_rows(found)}", _upgrade_hint(found)
     elif found.direction is Direction.DOWNGRADE and found.kind is RowKind.NEW:
         rule, message = DOWNGRADE_FAILS_ON_ROWS, f"{leg} {_on_rows(found)}"
         hint = _downgrade_hint(found.rows)
@@ -142,21 +146,36 @@ def check_assumptions(recordings: Sequence[Recording], history: History) -> Iter
             yield revision_finding(ASSUMES_UNNEEDED, revision, trips[0][1], message, "remove the declaration")
 
 
+def _without_new_columns(found: RowFailure, step: Step) -> RowFailure:
+    """Return a failure without a query for rows if a database does not have the columns before the leg that failed."""
+    schema = step.after if found.direction is Direction.DOWNGRADE else step.before
+    rows = found.rows
+    table = next((it for it in schema.tables if rows and it.name == rows.table), None) if schema else None
+    if rows is None or table is None or {*rows.columns} <= {column.name for column in table.columns}:
+        return found
+    is_filled = rows.rule == "NOT NULL" and rows.condition != "TRUE"
+    return replace(found, rows=replace(rows, query="", condition=_STAYS_NULL if is_filled else rows.condition))
+
+
 def _on_rows(found: RowFailure) -> str:
-    where = f"where {_described_rows(found.rows)}" if found.rows else f"on rows that the schema allows{_reading(found)}"
+    where = (
+        f"where {_described_rows(found.rows, found.statement)}"
+        if found.rows
+        else f"on rows that the schema allows{_reading(found)}"
+    )
     after = "as the upgraded schema allows, " if found.kind is RowKind.NEW else ""
     return f"fails {where}, {after}and passes without such rows: {found.failure.why}"
 
 
-def _described_rows(rows: OffendingRows) -> str:
+def _described_rows(rows: OffendingRows, statement: str) -> str:
     """Return what offending rows have in common, as a clause."""
     columns, table = " and ".join(rows.columns), rows.table
     if rows.rule == "NOT NULL":
-        return (
-            f"{table} has a row, which gets no {columns}"
-            if rows.condition == "TRUE"
-            else f"{columns} of {table} is NULL"
-        )
+        if rows.condition not in {"TRUE", _STAYS_NULL}:
+            return f"{columns} of {table} is NULL"
+        if rows.condition == _STAYS_NULL or _SET_NOT_NULL.search(statement):
+            return f"{columns} of {table} stays NULL"
+        return f"{table} has a row, which gets no {columns}"
     condition = rows.condition.removeprefix("NOT (").removesuffix(")")
     known = {
         "UNIQUE": f"two rows of {table} share {columns or 'what must be unique'}",
@@ -167,9 +186,12 @@ def _described_rows(rows: OffendingRows) -> str:
     return known.get(rows.rule, f"{columns} of {table} does not fit {rows.rule}")
 
 
-def _upgrade_hint(rows: OffendingRows | None) -> str:
-    if rows and rows.rule == "NOT NULL" and rows.condition == "TRUE":
+def _upgrade_hint(found: RowFailure) -> str:
+    rows = found.rows
+    if rows and rows.rule == "NOT NULL" and rows.condition in {"TRUE", _STAYS_NULL}:
         name = rows.columns[0] if rows.columns else "the column"
+        if rows.condition == _STAYS_NULL or _SET_NOT_NULL.search(found.statement):
+            return f"give {name} a value in every row before this statement: the revision leaves some NULL"
         return f"give {name} a server_default, or add it nullable, fill it, and make it NOT NULL then"
     find = f"find such rows in your database with {rows.query}; " if rows and rows.query else ""
     return f'{find}correct them in the revision before this statement, or write why there are none: assumes = "..."'

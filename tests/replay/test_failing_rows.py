@@ -71,6 +71,32 @@ def test_a_column_that_no_row_gets_is_one_finding_and_names_the_default_to_give(
     assert failed.hint.startswith("give grade a server_default")
 
 
+FILL = {
+    "NOT NULL": ("where grade of member stays NULL", "give grade a value in every row"),
+    "UNIQUE": ("where two rows of member share grade", "correct them in the revision"),
+}
+
+
+@pytest.mark.parametrize("rule", FILL)
+def test_no_query_is_shown_for_a_column_that_the_revision_adds_itself(
+    small_project: SmallProject, maker: ScratchMaker, rule: str
+) -> None:
+    constrain = {
+        "NOT NULL": alter("grade", nullable=False),
+        "UNIQUE": "op.create_index('ux', 'member', ['grade'], unique=True)",
+    }[rule]
+    fill = "UPDATE member SET grade = CASE WHEN note IS NOT NULL THEN length(phone) / 1000 END"
+    up = f"op.add_column('member', sa.Column('grade', sa.Integer))\nop.execute({fill!r})\n{constrain}"
+    drop = "op.drop_column('member', 'grade')"
+    down = drop if rule == "NOT NULL" else f"op.drop_index('ux', 'member')\n{drop}"
+    (failed,) = play(small_project, maker, up, down).values()
+
+    where, hint = FILL[rule]
+    assert failed.rule == "upgrade-fails-on-rows"
+    assert where in failed.message
+    assert failed.hint.startswith(hint)
+
+
 def test_a_downgrade_that_fails_on_new_rows_only_is_a_warning(small_project: SmallProject, maker: ScratchMaker) -> None:
     member = MEMBER.replace("sa.Text", "sa.Text, nullable=False")
     up, down = alter("note", nullable=True), alter("note", nullable=False)
