@@ -67,9 +67,11 @@ def check_drift(comparison: Comparison) -> Iterator[Finding]:
     if comparison.left_out:
         yield _left_out(comparison)
     yield from _unimported_models(comparison)
-    for text in comparison.uncreatable:
-        message = f"the models cannot be created on an empty database: {text}; they are compared without it"
-        yield MODELS_FAIL.finding(message, "correct it in the models", backend=comparison.backend)
+    if comparison.uncreatable:
+        names = name_list(comparison.uncreatable)
+        message = f"the models cannot be created on an empty database: without columns: {names}; the rest is compared"
+        hint = 'name the columns in the model: sa.Index("...", "column")'
+        yield MODELS_FAIL.finding(message, hint, backend=comparison.backend)
     missing = _missing_tables(comparison.migrated, modelled)
     if missing:
         yield _missing_models(comparison, missing)

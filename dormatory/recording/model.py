@@ -125,7 +125,7 @@ class Comparison:
 
     `left_out` is what env.py leaves out of the comparison, and would differ: `modelled` has it as `migrated` has it.
     `extension_indexes` are indexes of the history that an extension makes possible. `unimported` are files whose models
-    are missing in `modelled`, `uncreatable` says what else is missing there because no database can create it.
+    are missing in `modelled`, `uncreatable` are indexes of models without columns.
     """
 
     backend: str

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dormatory.recording.model import UnimportedModels
     from dormatory.schema.alignment import PartName
+    from dormatory.schema.left_out import LeftOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,8 @@ class ModelFacts:
 
     `is_known` is false if env.py passes no metadata. `names` and `derived_lengths` are those of Equivalence.
     `namespaces` are those that Alembic compares, None for all; `has_filters` tells whether env.py has functions that
-    may leave out more. `unimported` are files with models that the metadata does not know, `uncreatable` is what no
-    database can create.
+    may leave out more. `unimported` are files with models that the metadata does not know, `uncreatable` are indexes
+    without columns.
     """
 
     is_known: bool
@@ -36,7 +37,7 @@ class ModelFacts:
     namespaces: frozenset[str | None] | None
     has_filters: bool
     unimported: tuple[UnimportedModels, ...] = ()
-    uncreatable: tuple[str, ...] = ()
+    uncreatable: tuple[LeftOut, ...] = ()
 
 
 def model_facts(

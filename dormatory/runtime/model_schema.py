@@ -62,6 +62,7 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
             by_models = without_supplies(_aligned_schema(model_database, version_table, by_history, facts), supplies)
     if not facts.is_known:
         return Comparison(migrated.backend_name, server, by_history, None)
+    by_models, _ = with_left_out(by_models, by_history, facts.uncreatable)
     left_out = _tables_not_compared(by_history, facts)
     if facts.has_filters and by_models != by_history:
         left_out += read_left_out(project, migrated)
@@ -74,7 +75,7 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
         tuple(map(str, differing)),
         extension_indexes,
         facts.unimported,
-        facts.uncreatable,
+        tuple(map(str, facts.uncreatable)),
     )
 
 
@@ -124,7 +125,8 @@ def _create_model_schema(project: Project, target: Target, has_supplies: bool) -
         connection.rollback()
         given = options.get("target_metadata") or ()
         metadatas = given if isinstance(given, (list, tuple)) else (given,)
-        uncreatable = remove_uncreatable(metadatas)
+        namespace = next(iter(namespaces), None)
+        uncreatable = remove_uncreatable(metadatas, namespace)
         try:
             for name in described_types(metadatas, connection.dialect) if has_supplies else ():
                 connection.exec_driver_sql(f"DROP TYPE IF EXISTS {name} CASCADE")  # the models make it themselves
@@ -133,7 +135,6 @@ def _create_model_schema(project: Project, target: Target, has_supplies: bool) -
             reason = first_line(target.mask(str(getattr(error, "orig", None) or error)))
             statement = shorten(" ".join((getattr(error, "statement", None) or "").split()), _MAX_STATEMENT_LENGTH)
             raise ModelsFailedError(f"{reason}, at: {statement}" if statement else reason) from error
-        namespace = next(iter(namespaces), None)
         facts = model_facts(metadatas, options, connection.dialect, namespace)
         migrations = (project.script_location, *project.version_locations)
         unimported = unimported_models(metadatas, project.root, migrations)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dormatory.schema.left_out import LeftOut
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import MetaData, Table
 
 
-def remove_uncreatable(metadatas: Sequence[MetaData]) -> tuple[str, ...]:
-    """Remove indexes without columns, and constraints whose name the table has already; return what is to be reported.
+def remove_uncreatable(metadatas: Sequence[MetaData], default_namespace: str | None) -> tuple[LeftOut, ...]:
+    """Remove indexes without columns, which are returned, and constraints whose name the table has already.
 
-    Repeated constraints are not: one over a column of a model joins its table by itself, as in a revision that lists
+    These are nobody's mistake: one over a column of a model joins its table by itself, as in a revision that lists
     the constraints of a table for a batch. Alembic, which imports all revisions, has both; the first is the model's.
     """
     tables = [table for metadata in metadatas for table in metadata.tables.values()]
     for table in tables:
         _remove_repeated_constraints(table)
-    return tuple(text for table in tables for text in _remove_empty_indexes(table))
+    return tuple(found for table in tables for found in _remove_empty_indexes(table, default_namespace))
 
 
 def _remove_repeated_constraints(table: Table) -> None:
@@ -32,7 +34,7 @@ def _remove_repeated_constraints(table: Table) -> None:
         seen.add(name)
 
 
-def _remove_empty_indexes(table: Table) -> Iterator[str]:
+def _remove_empty_indexes(table: Table, default_namespace: str | None) -> Iterator[LeftOut]:
     for index in [it for it in table.indexes if not it.expressions]:
         table.indexes.discard(index)
-        yield f"index {index.name} of {table.fullname} has no columns"
+        yield LeftOut("index", (table.schema or default_namespace, table.name), index.name or "")
