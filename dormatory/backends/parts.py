@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 class Backup(Protocol):
     """Part `backup`: copies of a whole database in a file."""
 
-    def write_backup(self, target: Target, file: Path) -> None:
+    def write_backup(self, target: Target, file: Path, *, wait_seconds: float = ...) -> None:
         """Copy the database into `file`, which only the user may read; it appears once all of it has been read back.
 
-        The database is not changed. Raises MissingDatabaseError, BackupFailedError.
+        The database is not changed. It waits at most `wait_seconds` for those who lock a part of it, and says so.
+        Raises MissingDatabaseError, BackupFailedError, DatabaseLockedError.
         """
 
     def replacement(self, target: Target, *, wait_seconds: float = 0) -> AbstractContextManager[Replacement]:

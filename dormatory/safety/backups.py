@@ -138,7 +138,7 @@ def _write_backup(project: Project, target: Target, revision: str = "", *, incar
         reason = f"{error.filename or backup_directory(project)}: {error.strerror}"
         raise BackupFailedError(str(target), reason, fix="check owner, mode and free space there") from error
     try:
-        backend.backup.write_backup(target, file)
+        backend.backup.write_backup(target, file, wait_seconds=project.settings.lock_wait)
     except BaseException:
         file.unlink(missing_ok=True)
         _pending_mark(file).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import ProgramFailedError
@@ -15,7 +16,7 @@ from dormatory.system.signals import TerminatedError, mark_handled, stop_if_inte
 from dormatory.system.text import last_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _SHUTDOWN_SECONDS = 15.0  # how long an interrupted child may take to roll back before it is killed
@@ -51,10 +52,12 @@ def run_program(
     fix: str = "read its message",
     check: bool = True,
     low_priority: bool = False,
+    on_second: Callable[[], None] | None = None,
 ) -> ProcessResult:
     """Run a program to its end, `text` on its standard input, and return what it wrote.
 
-    `timeout` is in seconds. With `low_priority`, other programs get the processors first. Raises
+    `timeout` is in seconds. With `low_priority`, other programs get the processors first. `on_second` is called every
+    second; an exception of it ends the program. Raises
     ProgramFailedError when it cannot be started, takes too long, or (with `check`) exits with anything but 0; the error
     names the program, never its arguments.
     """
@@ -72,7 +75,7 @@ def run_program(
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS_INCREMENT)
         try:
-            stdout, stderr = child.communicate(text, timeout=timeout)
+            stdout, stderr = _communicate(child, text, timeout, on_second)
         except subprocess.TimeoutExpired as error:
             raise ProgramFailedError(name, code=-1, tail=f"no answer in {timeout:g} s", fix=fix) from error
     if check and child.returncode != 0:
@@ -80,6 +83,17 @@ def run_program(
             name, code=child.returncode, tail="\n".join(last_lines(stderr or stdout, _TAIL_LINES)), fix=fix
         )
     return ProcessResult(child.returncode, stdout, stderr)
+
+
+def _communicate(
+    child: subprocess.Popen[str], text: str | None, timeout: float, on_second: Callable[[], None] | None
+) -> tuple[str, str]:
+    deadline = monotonic() + timeout
+    while on_second and monotonic() + 1.0 < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # nothing of the output is lost
+            return child.communicate(text, timeout=1.0)
+        on_second()
+    return child.communicate(text, timeout=max(0.0, deadline - monotonic()))
 
 
 def run_in_foreground(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:

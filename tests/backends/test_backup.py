@@ -7,6 +7,8 @@ import errno
 import fcntl
 import os
 import secrets
+import select
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg2 import sql
 
-from dormatory.backends.postgresql import backup, new_database
+from dormatory.backends.postgresql import dump_watch, new_database
+from dormatory.backends.postgresql.server import postmaster
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import (
@@ -90,14 +93,12 @@ class TestSQLite:
                 with closing(sqlite3.connect(tmp_path / name)) as copy:
                     assert copy.execute("SELECT count(*) FROM room").fetchone() == (count,)
 
-    def test_waiting_for_an_exclusive_writer_has_a_limit(
-        self, sqlite: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("dormatory.backends.sqlite.backup._WAIT_SECONDS", 0.1)
+    def test_waiting_for_an_exclusive_writer_has_a_limit(self, sqlite: Target, tmp_path: Path) -> None:
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(BackupFailedError, match="database is locked"):
-                backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy")
+            with pytest.raises(DatabaseLockedError, match=r"waited 0\.1 s"):
+                backend_for(sqlite).backup.write_backup(sqlite, tmp_path / "copy", wait_seconds=0.1)
+        assert not (tmp_path / "copy").exists()
 
     def test_a_damaged_file_is_not_kept_as_a_backup(self, sqlite: Target, tmp_path: Path) -> None:
         execute(sqlite, "CREATE INDEX ix ON room (word)")
@@ -390,15 +391,34 @@ class TestPostgreSQL:
             with pytest.raises(DatabaseFailedError, match="is being replaced"):
                 restore(postgresql, tmp_path / "copy")
 
-    def test_waiting_for_a_locked_table_has_a_limit(
-        self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_waiting_for_a_locked_table_is_said_and_has_a_limit(
+        self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(backup, "_LOCK_MILLISECONDS", 100)
+        monkeypatch.setattr(dump_watch, "_SILENT_SECONDS", 1.0)
+        monkeypatch.setattr(dump_watch, "_PAUSE_SECONDS", 0.5)
         with backend_for(postgresql).driver_connection(postgresql, writing=True) as driver, driver.cursor() as cursor:
             cursor.execute("LOCK TABLE room")
-            with pytest.raises(BackupFailedError, match=r"pg_dump: .*nothing was changed"):
-                backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
+            pid, began = driver.info.backend_pid, time.monotonic()
+            with pytest.raises(BackupFailedError) as raised:
+                backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy", wait_seconds=2.5)
         assert list(tmp_path.iterdir()) == []
+        assert time.monotonic() - began < 10
+        assert raised.value.why.startswith(f"for a lock: pid {pid}, dormatory, has it, in a transaction ")
+        assert raised.value.why.endswith(" s old: LOCK TABLE room; waited 2.5 s")
+        (warning,) = caplog.messages
+        assert warning.startswith(f"the backup of {postgresql} waits (for a lock: pid {pid}, dormatory, has it")
+
+    def test_a_connection_that_passes_nothing_on_is_not_waited_for_without_end(
+        self, postgresql: Target, server: Server, tmp_path: Path
+    ) -> None:
+        execute(postgresql, "INSERT INTO room SELECT n, md5(n::text) FROM generate_series(4, 90000) AS n")
+        with stalling_proxy(server, tmp_path, stall_after=60_000) as directory:
+            slow = postgresql.with_parts(query={**postgresql.url.query, "host": str(directory)})
+            copy = tmp_path / "copies" / "copy"
+            copy.parent.mkdir()
+            with pytest.raises(BackupFailedError, match=r"passes nothing on; waited 1 s"):
+                backend_for(slow).backup.write_backup(slow, copy, wait_seconds=1)
+        assert list(copy.parent.iterdir()) == []
 
 
 CLEANUP_STATEMENTS = ("ALTER DATABASE {name} OWNER TO CURRENT_USER", "REVOKE ALL ON DATABASE {name} FROM {role}",
@@ -427,6 +447,40 @@ def administer(maintenance: Target, *statements: sql.Composable) -> None:
         driver.autocommit = True
         for statement in statements:
             driver.cursor().execute(statement)
+
+
+@contextlib.contextmanager
+def stalling_proxy(server: Server, directory: Path, *, stall_after: int) -> Iterator[Path]:
+    """Provide a socket directory behind which each connection gets so many bytes of the server, and then no more."""
+    name, ended = f".s.PGSQL.{postmaster.PORT}", threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as there, contextlib.suppress(OSError):
+            there.connect(str(server.socket_directory / name))
+            passed = 0
+            while not ended.is_set():
+                for one in select.select([client] + [there] * (passed < stall_after), [], [], 0.1)[0]:
+                    data = one.recv(4096)
+                    if not data:
+                        return
+                    (there if one is client else client).sendall(data)
+                    passed += len(data) * (one is there)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                thread = threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True)
+                thread.start()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(directory / name))
+        listener.listen()
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield directory
+        finally:
+            ended.set()
+            listener.shutdown(socket.SHUT_RDWR)
 
 
 def leftover_databases(server: Server) -> list[tuple[Any, ...]]:

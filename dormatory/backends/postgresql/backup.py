@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql.connection import postgresql_connection
+from dormatory.backends.postgresql.dump_watch import DumpWatch
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT
 from dormatory.backends.postgresql.new_database import open_new_database
 from dormatory.errors import BackupFailedError, DatabaseFailedError, NotABackupError
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("dormatory")
 _TIMEOUT_SECONDS = 7 * 86400.0
-_LOCK_MILLISECONDS = 30_000  # how long pg_dump may wait for a session that alters a table
+_WATCH_SECONDS = 10.0  # the watch ends a dump that waits, and says for what; if it cannot, pg_dump ends itself
 _TAIL_LINES = 4
 # pg_restore 17 and newer sets this on every server, and those before 17 do not know it.
 _HARMLESS_ERROR = '"transaction_timeout"'
 _MISSING_ROLE = re.compile(r'(role ".+") does not exist')
 
 
-def write_backup(target: Target, file: Path) -> None:
+def write_backup(target: Target, file: Path, *, wait_seconds: float = 60.0) -> None:
     """Dump the database into `file`, which appears when all of it has been read back.
 
     Raises MissingDatabaseError, BackupFailedError, ProgramMissingError, ProgramTooOldError.
@@ -41,12 +42,12 @@ def write_backup(target: Target, file: Path) -> None:
     with postgresql_connection(target) as connection:
         major = connection.server_version // 10000
     dump, reader = (programs.find_client(name, server_major=major) for name in ("pg_dump", "pg_restore"))
-    wait = f"--lock-wait-timeout={_LOCK_MILLISECONDS}"
+    wait = f"--lock-wait-timeout={(wait_seconds + _WATCH_SECONDS) * 1000:.0f}"
+    options = ("--format=custom", "--compress=1", "--no-password", wait)
     try:
         with partial_file(file) as part:
-            _run_backup_program(
-                target, dump, "--format=custom", "--compress=1", "--no-password", wait, f"--file={part}"
-            )
+            watch = DumpWatch(target, part, wait_seconds)
+            _run_backup_program(target, dump, *options, f"--file={part}", watch=watch)
             _run_backup_program(target, reader, f"--file={os.devnull}", str(part))
             move_into_place(part, file)
     except OSError as error:
@@ -137,10 +138,14 @@ def _refuse_non_backup(target: Target, reader: Path, file: Path) -> None:
         raise NotABackupError(str(file), " ".join(reason.split()) or "pg_restore cannot list it")
 
 
-def _run_backup_program(target: Target, program: Path, *options: str) -> None:
+def _run_backup_program(target: Target, program: Path, *options: str, watch: DumpWatch | None = None) -> None:
     """Run one of the two programs; raises BackupFailedError with its last lines of output."""
     finished = run_program(
-        [str(program), *options], env=_program_environment(target), timeout=_TIMEOUT_SECONDS, check=False
+        [str(program), *options],
+        env=_program_environment(target) | ({"PGAPPNAME": watch.program_name} if watch else {}),
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
+        on_second=watch.check if watch else None,
     )
     if finished.code:
         lines = target.mask(finished.stderr).strip().splitlines() or [f"exit code {finished.code}"]

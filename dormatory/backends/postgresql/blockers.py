@@ -67,9 +67,14 @@ class SessionMonitor:
 
     def _find_blocker(self, pid: int) -> Blocker | None:
         with self._connection.cursor() as cursor:
-            cursor.execute(_BLOCKER_QUERY, (pid,))
-            row = cursor.fetchone()
-        return _describe_blocker(*row) if row else None
+            return find_blocker(cursor, pid)
+
+
+def find_blocker(cursor: Any, pid: int) -> Blocker | None:
+    """Return the session that blocks the one of the process `pid`; of several, the one with the oldest transaction."""
+    cursor.execute(_BLOCKER_QUERY, (pid,))
+    row = cursor.fetchone()
+    return _describe_blocker(*row) if row else None
 
 
 def _describe_blocker(pid: int, program: str, transaction_seconds: int, query: str) -> Blocker:

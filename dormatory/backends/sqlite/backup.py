@@ -40,16 +40,18 @@ _WAIT_SECONDS = 5.0  # for a writer that is just committing
 _PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is noticed
 
 
-def write_backup(target: Target, file: Path) -> None:
+def write_backup(target: Target, file: Path, *, wait_seconds: float = 60.0) -> None:
     """Copy the database into `file`, which appears when its pages have been read back and found whole.
 
-    Raises MissingDatabaseError, BackupFailedError.
+    Raises MissingDatabaseError, BackupFailedError, DatabaseLockedError.
     """
     if not is_existing_file(target):
         raise MissingDatabaseError(str(target))
     try:
         with partial_file(file) as part:
-            _copy_database(target_connection(target, wait_seconds=_WAIT_SECONDS), part)
+            with contextlib.closing(target_connection(target, wait_seconds=_WAIT_SECONDS)) as source:
+                execute_unlocked(source, "SELECT count(*) FROM sqlite_schema", target, wait_seconds)
+                _copy_database(source, part)
             if problem := find_damage_in_copy(part):
                 fix = "move the file away, then run the command again"
                 raise BackupFailedError(str(target), f"it is damaged: {problem}", fix=fix)
