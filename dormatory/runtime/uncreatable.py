@@ -28,7 +28,7 @@ def _remove_repeated_constraints(table: Table) -> None:
     seen = set[str]()
     constraints: list[Any] = [*table.constraints]
     for constraint in sorted(constraints, key=lambda it: it._creation_order):  # noqa: SLF001  # a set has no order
-        name = str(constraint.name or "")
+        name = "" if constraint._ddl_if else str(constraint.name or "")  # noqa: SLF001  # each dialect has its own
         if name and name in seen:
             table.constraints.discard(constraint)
         seen.add(name)
