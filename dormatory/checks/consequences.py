@@ -34,7 +34,8 @@ _CAUSES = {
     BRANCH_ORDER.id: ("upgrade-fails", "so applying the branches in another order stops here, too"),
 }
 # Besides failures, what each backend says of one thing in its own words.
-_RULES_SAID_BY_BACKENDS = frozenset({DRIFT.id, DEFAULT_NOT_IN_MODELS.id, TRACE.id, SECOND_UPGRADE_DIFFERS.id})
+_RULES_OF_A_LEG = frozenset({TRACE.id, SECOND_UPGRADE_DIFFERS.id})
+_RULES_SAID_BY_BACKENDS = frozenset({DRIFT.id, DEFAULT_NOT_IN_MODELS.id}) | _RULES_OF_A_LEG
 
 _SAID_ONCE = {
     *((APPLICATION_IMPORT.id, severity) for severity in (Severity.WARNING, Severity.NOTE)),
@@ -63,6 +64,10 @@ def _causes_of(found: Finding, findings: Sequence[Finding]) -> Iterator[tuple[Fi
     """Yield each finding that a finding follows from, and what the cause says of it."""
     if found.rule in _CAUSES:
         yield from _causes_of_route(found, findings)
+    elif found.rule == SECOND_UPGRADE_DIFFERS.id:
+        left = [(it, it.message.partition(": ")[2]) for it in findings if it.rule == TRACE.id]
+        changes = found.message.partition(": ")[2]
+        yield from ((it, "") for it, text in left if it.revision == found.revision and changes == text)
     elif found.rule == NOT_PLAYED.id:
         failed = found.message.partition("the upgrade of ")[2].partition(" ")[0]
         line = f"so {found.message.rpartition(': ')[2]} could not be played"
@@ -91,15 +96,17 @@ def join_backends(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """
     groups: defaultdict[tuple[object, ...], list[Finding]] = defaultdict(list)
     for found in findings:
-        key = (found.rule, found.severity, found.revision, found.location, found.object, _aspect(found))
+        what = (found.object, _aspect(found)) if found.rule not in _RULES_OF_A_LEG else ()  # a leg leaves all at once
+        key = (found.rule, found.severity, found.revision, found.location, *what)
         groups[key if _is_said_by_backends(found) else (id(found),)].append(found)
     joined: dict[Finding, Finding] = {}
     for group in groups.values():
         if len({found.backend for found in group}) == len(group) > 1 and len({found.message for found in group}) > 1:
             first, *others = group
             words = (f"on {other.backend}: {first_line(other.message)}" for other in others)
-            message = "\n".join((first.message, *words))
-            joined |= {found: replace(found, message=message, hint=_joined_hint(group)) for found in group}
+            message, hint = "\n".join((first.message, *words)), _joined_hint(group)
+            name = first.object if all(found.object == first.object for found in group) else ""
+            joined |= {found: replace(found, message=message, hint=hint, object=name) for found in group}
     return tuple(joined.get(found, found) for found in findings)
 
 

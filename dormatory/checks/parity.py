@@ -83,8 +83,7 @@ def _one_sided_objects(scripts: Sequence[Script], differences: Sequence[ParityDi
 
 def _intention(difference: ParityDifference, one_sided: OneSidedObjects) -> Place | None:
     sides = {"sqlite": difference.sqlite, "postgresql": difference.postgresql}
-    present = frozenset(backend for backend, text in sides.items() if text is not None)
-    return one_sided.intention(difference.name.lower(), difference.aspect, present)
+    return one_sided.intention(difference.name.lower(), difference.aspect, sides)
 
 
 def _meant_finding(difference: ParityDifference, place: Place, name: str) -> Finding:

@@ -45,6 +45,11 @@ FOLDED = {
         finding("not-played", "not played because the upgrade of a3 failed before: a4, a5", revision="a4"),
         "so a4, a5 could not be played",
     ),
+    "left by the downgrade": (
+        ENUM,
+        finding("second-upgrade-differs", "the second upgrade leaves a trace: enum mood: added"),
+        "",
+    ),
     "left again": (
         ENUM,
         finding("way-down", f"{DOWN_ROUTE} ends elsewhere than step by step: x", "a1", "enum mood"),
@@ -56,6 +61,14 @@ KEPT = {
     "another error": (DOWN, finding("way-down", f"{DOWN_ROUTE} fails at a3: IntegrityError: x")),
     "the other direction": (DOWN, finding("one-run-differs", "in one run fails at a3: DataError: x")),
     "another trace": (ENUM, finding("way-down", f"{DOWN_ROUTE} ends elsewhere: x", "a1", "table box")),
+    "left by the second upgrade alone": (
+        ENUM,
+        finding("second-upgrade-differs", "the second upgrade leaves a trace: enum mood: added; table box: added"),
+    ),
+    "left by another revision": (
+        ENUM,
+        finding("second-upgrade-differs", "the second upgrade leaves a trace: enum mood: added", "a4"),
+    ),
     "another failure": (UP, finding("not-played", "not played because the upgrade of a1 failed before: a4", "a4")),
 }
 
@@ -107,6 +120,13 @@ def test_one_difference_in_the_words_of_two_servers_is_one_finding(rule: str) ->
     assert first == replace(second, backend="sqlite")
     assert first.message == f"{mine.message}\non postgresql: {theirs.message}"
     assert first.hint == f"{mine.hint}\non postgresql: drop the type"
+
+
+def test_what_a_downgrade_leaves_on_two_servers_is_one_finding_whatever_it_is() -> None:
+    theirs = replace(ENUM, message="the downgrade leaves a trace: table box: added", object="", backend="postgresql")
+    first, second = join_backends([ENUM, theirs])
+    assert first == replace(second, backend="sqlite")
+    assert (first.object, first.message) == ("", f"{ENUM.message}\non postgresql: {theirs.message}")
 
 
 def test_each_aspect_of_a_column_is_joined_with_the_same_aspect() -> None:

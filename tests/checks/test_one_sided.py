@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import pytest
 
-from dormatory.backends.names import BACKEND_NAMES
 from dormatory.checks.source import read_revision
 from dormatory.checks.source.one_sided import OneSidedObjects
 from tests.checks.file_examples import revision_script
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Sides: TypeAlias = "Mapping[str, str | None]"
 ON_POSTGRESQL = 'if op.get_bind().dialect.name == "postgresql":'
+GIN = "CREATE INDEX ix_lid ON box USING gin (lid)"
 INDEX = 'op.create_index("ix_lid", "box", ["lid"])'
 VARIANT = 'sa.String(9).with_variant(sa.String(9, collation="NOCASE"), "sqlite")'
-POSTGRESQL, SQLITE, BOTH = frozenset({"postgresql"}), frozenset({"sqlite"}), frozenset(BACKEND_NAMES)
+POSTGRESQL, SQLITE = {"sqlite": None, "postgresql": "(lid)"}, {"sqlite": "(lid)", "postgresql": None}
+BOTH: Sides = {"sqlite": "(lid)", "postgresql": "USING gin (lid)"}
 
 MEANT = {
     "an index": (f'{ON_POSTGRESQL}\n    op.create_index("ix_lid", "box", ["lid"])', "ix_lid", "", POSTGRESQL),
@@ -53,7 +60,7 @@ MEANT = {
         SQLITE,
     ),
     "each its own": (
-        f'{ON_POSTGRESQL}\n    op.execute("CREATE INDEX ix_lid ON box USING gin (lid)")\nelse:\n    {INDEX}',
+        f'{ON_POSTGRESQL}\n    op.execute("{GIN}")\nelse:\n    {INDEX}',
         "ix_lid",
         "",
         BOTH,
@@ -86,6 +93,12 @@ UNMEANT = {
         "ix_lid",
         "",
         POSTGRESQL,
+    ),
+    "made alike on each": (
+        f'{ON_POSTGRESQL}\n    {INDEX[:-1]}, postgresql_using="gin")\nelse:\n    op.execute("{GIN}")',
+        "ix_lid",
+        "",
+        BOTH,
     ),
     "one made for both": (
         f'{ON_POSTGRESQL}\n    op.create_index("ix_lid", "box", ["lid"], postgresql_using="hash")',
@@ -126,7 +139,7 @@ UNMEANT = {
 }
 
 
-def is_meant(code: str, name: str, aspect: str, present: frozenset[str]) -> bool:
+def is_meant(code: str, name: str, aspect: str, present: Sides) -> bool:
     script = revision_script("a1", upgrade=code)
     assert script.tree is not None
     assert script.revision is not None
@@ -136,10 +149,10 @@ def is_meant(code: str, name: str, aspect: str, present: frozenset[str]) -> bool
 
 
 @pytest.mark.parametrize(("code", "name", "aspect", "present"), MEANT.values(), ids=MEANT)
-def test_a_condition_on_the_dialect_is_a_purpose(code: str, name: str, aspect: str, present: frozenset[str]) -> None:
+def test_a_condition_on_the_dialect_is_a_purpose(code: str, name: str, aspect: str, present: Sides) -> None:
     assert is_meant(code, name, aspect, present)
 
 
 @pytest.mark.parametrize(("code", "name", "aspect", "present"), UNMEANT.values(), ids=UNMEANT)
-def test_what_only_came_out_so_is_none(code: str, name: str, aspect: str, present: frozenset[str]) -> None:
+def test_what_only_came_out_so_is_none(code: str, name: str, aspect: str, present: Sides) -> None:
     assert not is_meant(code, name, aspect, present)

@@ -39,6 +39,7 @@ class Place:
     backends: frozenset[str]
     revision: str
     location: Location
+    words: frozenset[str] = frozenset()  # of the code, in small letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +63,46 @@ class OneSidedObjects:
                 backends = site.dialects & frozenset(BACKEND_NAMES)
                 if site.direction == "upgrade" and backends:
                     path = str(source.revision.path)
-                    place = Place(backends, source.revision.id, Location(path, site.call.lineno))
+                    code = ast.unparse(site.call) + (executed_sql(site, source.resolver) or "")
+                    place = Place(backends, source.revision.id, Location(path, site.call.lineno), _words(code))
                     for is_made, name in _named_objects(site, source):
                         (made if is_made else dropped)[name.lower()].append(place)
                     typed |= dict.fromkeys((name.lower() for name in _columns_with_variants(site, source)), place)
         return cls(made, dropped, typed)
 
-    def intention(self, name: str, aspect: str, present: frozenset[str]) -> Place | None:
-        """Return the call that makes an object differ on purpose; `present` are the backends that have the object.
+    def intention(self, name: str, aspect: str, sides: Mapping[str, str | None]) -> Place | None:
+        """Return the call that makes an object differ on purpose; `sides` has its text on each backend, None for none.
 
         That is one that makes it only there, or drops it only elsewhere; where every backend has it, each has calls
-        of its own that make it. A type differs on purpose if the column names one for a backend.
+        of its own that make it, and what differs is not in all of them. A type differs on purpose if the column names
+        one for a backend.
         """
         if aspect:
             return self.typed.get(name) if aspect in _ASPECTS_OF_TYPES else None
         made, dropped = self.made.get(name, ()), self.dropped.get(name, ())
-        everywhere = frozenset(BACKEND_NAMES)
+        everywhere, present = (
+            frozenset(sides),
+            frozenset(backend for backend, text in sides.items() if text is not None),
+        )
         if present == everywhere:
-            is_meant = all(len(place.backends) == 1 for place in made)
-            is_meant &= frozenset[str]().union(*(place.backends for place in made)) == everywhere
-            return made[0] if made and is_meant else None
+            return made[0] if made and _is_made_apart(made, sides) else None
         if made and all(place.backends == present for place in made):
             return made[0]
         is_dropped = all(place.backends == everywhere - present for place in dropped)
         return dropped[0] if dropped and is_dropped else None
+
+
+def _is_made_apart(made: Sequence[Place], sides: Mapping[str, str | None]) -> bool:
+    """Return whether each backend has calls of its own for an object, and no word that differs is in all of them."""
+    if any(len(place.backends) > 1 for place in made) or {it for place in made for it in place.backends} != set(sides):
+        return False
+    texts = [_words(text or "") for text in sides.values()]
+    differing = frozenset[str]().union(*texts) - frozenset.intersection(*texts)
+    return not differing & frozenset.intersection(*(place.words for place in made))
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))
 
 
 def _named_objects(site: CallSite, source: RevisionSource) -> Iterator[tuple[bool, str]]:
