@@ -309,6 +309,14 @@ class Backend(ABC):
         """Let a connection wait at most `seconds` for each lock; by default None: there are no locks."""
         return contextlib.nullcontext()
 
+    @abstractmethod
+    def running_migration(self, target: Target, version_table: str) -> str:
+        """Return who is changing the database now, since when and with what, without waiting; "" for nobody."""
+
+    @abstractmethod
+    def limit_reading_waits(self, connection: Connection, seconds: float) -> None:
+        """Let an idle connection wait at most so long for what others have locked."""
+
     def refuse_damage(self, target: Target, *, wait_seconds: float = 0) -> None:  # noqa: B027
         """Raise DamagedDatabaseError for a file whose pages contradict each other; by default there is no file."""
 

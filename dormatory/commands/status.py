@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dormatory.backends.queries import VERSION_TABLE
 from dormatory.backends.registry import backend_for, dialect_by_name
-from dormatory.errors import DormatoryError, RevisionNotInCheckoutError
+from dormatory.errors import DatabaseFailedError, DormatoryError, RevisionNotInCheckoutError
 from dormatory.project.history import History
 from dormatory.recording.model import ChangesByHand
 from dormatory.runtime import scratch
 from dormatory.schema.alignment import Equivalence, align_spelling
 from dormatory.schema.diff import diff
+
+_WAIT_SECONDS = 0.5  # for a commit; status waits for no longer lock
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
@@ -29,7 +32,8 @@ class Status:
 
     `target` hides secrets. `unknown` are revisions that the checkout does not have; with one of them, `pending` is
     empty because it cannot be computed. `overlapping` are current revisions that another one builds on: the version
-    table should not name them. `by_hand` is None if the database does not exist.
+    table should not name them. `by_hand` is None if the database does not exist, and while a migration is `running`:
+    who, since when, and what. `locked` says why `current` could not be read then.
     """
 
     target: str
@@ -41,34 +45,59 @@ class Status:
     overlapping: tuple[str, ...]
     pending: tuple[Revision, ...]
     by_hand: ChangesByHand | None
+    running: str = ""
+    locked: str = ""
 
 
 def read_status(project: Project, target: Target) -> Status:
-    """Read the position of the target without changing it; in a missing database every revision is pending."""
+    """Read the position of the target without changing it; in a missing database every revision is pending.
+
+    It waits for nobody: while a migration runs, the structure is not compared, and what is locked is not read.
+    """
     history = History.read(project)
     backend = backend_for(target)
-    server = "-"
-    by_hand: ChangesByHand | None = None
-    if exists := backend.exists(target):
-        by_hand = changes_by_hand(project, target, history)
-        try:
-            with backend.engine(target, writing=False).connect() as connection:
-                server = backend.version(connection)
-        except SQLAlchemyError as error:
-            raise backend.explain(error, target) from error
-    current = by_hand.revisions if by_hand else ()
+    if not backend.exists(target):
+        return Status(str(target), "-", False, (), history.heads, (), (), history.pending(()), None)
+    locked, current = "", tuple[str, ...]()
+    running = backend.running_migration(target, VERSION_TABLE)
+    try:
+        version_table = scratch.version_table(project, target, wait_seconds=_WAIT_SECONDS)
+        running = running or backend.running_migration(target, version_table)
+        current = scratch.current_revisions(project, target, wait_seconds=_WAIT_SECONDS)
+    except DatabaseFailedError as error:
+        if not running:
+            raise
+        locked = str(error)
     unknown = history.unknown(current)
     return Status(
         target=str(target),
-        server=server,
-        exists=exists,
+        server=_server_version(target),
+        exists=True,
         current=current,
         heads=history.heads,
         unknown=unknown,
         overlapping=history.overlapping(current),
-        pending=() if unknown else history.pending(current),
-        by_hand=by_hand,
+        pending=() if unknown or locked else history.pending(current),
+        by_hand=None if running else _changes_or_problem(project, target, history, current),
+        running=running,
+        locked=locked,
     )
+
+
+def _server_version(target: Target) -> str:
+    backend = backend_for(target)
+    try:
+        with backend.engine(target, writing=False, wait_seconds=_WAIT_SECONDS).connect() as connection:
+            return backend.version(connection)
+    except SQLAlchemyError as error:
+        raise backend.explain(error, target) from error
+
+
+def _changes_or_problem(project: Project, target: Target, history: History, current: tuple[str, ...]) -> ChangesByHand:
+    try:
+        return changes_by_hand(project, target, history, wait_seconds=_WAIT_SECONDS)
+    except DatabaseFailedError as error:  # a migration has just begun, or a table is locked
+        return ChangesByHand(current, (), str(error))
 
 
 def read_current(project: Project) -> tuple[History, tuple[str, ...]]:
@@ -80,17 +109,21 @@ def read_current(project: Project) -> tuple[History, tuple[str, ...]]:
     return history, current
 
 
-def changes_by_hand(project: Project, target: Target, history: History | None = None) -> ChangesByHand:
+def changes_by_hand(
+    project: Project, target: Target, history: History | None = None, *, wait_seconds: float | None = None
+) -> ChangesByHand:
     """Compare a database with the history at the database's own revision; pending revisions are no difference.
 
-    It only reads, and holds the upgrade lock meanwhile, so that a running deployment is not reported. A
-    `history` that was read before is not read again. Raises DatabaseFailedError if the target cannot be read; if the
-    history cannot be replayed, `problem` says why.
+    It only reads, and holds the upgrade lock meanwhile, so that a running deployment is not reported; for that lock and
+    for others it waits at most `wait_seconds`, by default as long as an upgrade does. A `history` that was read before
+    is not read again. Raises DatabaseFailedError if the target cannot be read; if the history cannot be replayed,
+    `problem` says why.
     """
-    version_table = scratch.version_table(project, target)
-    with backend_for(target).upgrade_lock(target, version_table):
-        current = scratch.current_revisions(project, target)
-        live = scratch.read_schema(target, version_table)
+    wait = project.settings.lock_wait if wait_seconds is None else wait_seconds
+    version_table = scratch.version_table(project, target, wait_seconds=wait)
+    with backend_for(target).upgrade_lock(target, version_table, wait_seconds=wait):
+        current = scratch.current_revisions(project, target, wait_seconds=wait)
+        live = scratch.read_schema(target, version_table, wait_seconds=wait)
     if unknown := (history or History.read(project)).unknown(current):
         return ChangesByHand(current, (), f"revision {', '.join(unknown)} is not in this checkout")
     try:

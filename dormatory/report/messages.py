@@ -96,10 +96,11 @@ def revision_details(revision: Revision) -> str:
 
 def status_text(status: Status) -> str:
     """Return the position of a database for a reader."""
-    current = ", ".join(status.current) or "base"
+    current = f"not read: {status.locked}" if status.locked else ", ".join(status.current) or "base"
     rows = [
         ("target", status.target),
         ("server", status.server),
+        *((("running", status.running),) if status.running else ()),
         ("current", current if status.exists else "none, the database does not exist yet"),
         ("head", ", ".join(status.heads)),
         *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
@@ -110,8 +111,10 @@ def status_text(status: Status) -> str:
         count = quantity(len(by_hand.changes), "difference")
         difference = f"{count} from the history, see: inv db.check --live" if by_hand.changes else "none"
         rows.append(("by hand", f"not compared: {by_hand.problem}" if by_hand.problem else difference))
+    elif status.running:
+        rows.append(("by hand", "not compared while that is running"))
     pending = [f"{item.id}  {item.title}" for item in status.pending]
-    pending = pending or ["unknown" if status.unknown else "nothing"]
+    pending = pending or ["unknown" if status.unknown or status.locked else "nothing"]
     return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
 
 
@@ -127,6 +130,8 @@ def status_json(status: Status) -> str:
         "target": status.target,
         "server": status.server,
         "exists": status.exists,
+        "running": status.running,
+        "locked": status.locked,
         "current": list(status.current),
         "heads": list(status.heads),
         "unknown": list(status.unknown),

@@ -54,24 +54,24 @@ def run_baseline(project: Project, target: Target) -> None:
         call_in_worker(project, _run_baseline, project, target)
 
 
-def version_table(project: Project, target: Target) -> str:
+def version_table(project: Project, target: Target, *, wait_seconds: float | None = None) -> str:
     """Return the version table that the project's env.py configures, with its namespace if it has one."""
-    return call_in_worker(project, _version_table, project, target)
+    return call_in_worker(project, _version_table, project, target, wait_seconds)
 
 
-def current_revisions(project: Project, target: Target) -> tuple[str, ...]:
-    """Return the revisions that a database is at.
+def current_revisions(project: Project, target: Target, *, wait_seconds: float | None = None) -> tuple[str, ...]:
+    """Return the revisions that a database is at; with `wait_seconds`, wait no longer for what others have locked.
 
     Raises MissingDatabaseError, or another DatabaseFailedError if it cannot be read.
     """
-    return call_in_worker(project, _current_revisions, project, target)
+    return call_in_worker(project, _current_revisions, project, target, wait_seconds)
 
 
-def read_schema(target: Target, version_table: str) -> Snapshot:
+def read_schema(target: Target, version_table: str, *, wait_seconds: float | None = None) -> Snapshot:
     """Return the structure of a database without its version table; raises DatabaseFailedError."""
     backend = backend_for(target)
     try:
-        with backend.engine(target, writing=False).connect() as connection:
+        with _reading_connection(target, wait_seconds) as connection:
             return read_snapshot(connection, ignore=(version_table,))
     except SQLAlchemyError as error:
         raise backend.explain(error, target) from error
@@ -83,17 +83,26 @@ def _upgrade(project: Project, target: Target, revision: str) -> None:
         connection.commit()  # another project's env.py may leave this to the owner of the connection
 
 
-def _version_table(project: Project, target: Target) -> str:
-    with backend_for(target).engine(target, writing=False).connect() as connection:
+@contextmanager
+def _reading_connection(target: Target, wait_seconds: float | None) -> Iterator[Connection]:
+    backend = backend_for(target)
+    with backend.engine(target, writing=False).connect() as connection:
+        if wait_seconds is not None:
+            backend.limit_reading_waits(connection, wait_seconds)
+        yield connection
+
+
+def _version_table(project: Project, target: Target, wait_seconds: float | None) -> str:
+    with _reading_connection(target, wait_seconds) as connection:
         return Runner(project, target=target, connection=connection).version_table()
 
 
-def _current_revisions(project: Project, target: Target) -> tuple[str, ...]:
+def _current_revisions(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
     backend = backend_for(target)
     if not backend.exists(target):
         raise MissingDatabaseError(str(target))
     try:
-        with backend.engine(target, writing=False).connect() as connection:
+        with _reading_connection(target, wait_seconds) as connection:
             return Runner(project, target=target, connection=connection).current()
     except SQLAlchemyError as error:
         raise backend.explain(error, target) from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2.sql import SQL, Identifier
 
+from dormatory.backends.postgresql.blockers import shorten_query
 from dormatory.backends.postgresql.connection import has_dedicated_session, lift_timeouts
 from dormatory.errors import DatabaseLockedError, PoolerError
 
@@ -29,6 +30,22 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
  WHERE l.locktype = 'advisory' AND l.granted
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND (l.classid::bigint << 32) + l.objid::bigint = %s::bigint
+"""
+# The holder's session is idle; another one of the same program and user runs the statements.
+_RUNNING_QUERY = """
+SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
+       to_char(coalesce(a.xact_start, a.state_change, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+       (SELECT s.query FROM pg_stat_activity s
+         WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.state <> 'idle'
+           AND s.application_name = a.application_name AND s.usesysid = a.usesysid
+         ORDER BY s.state <> 'active', s.xact_start LIMIT 1)
+  FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+ WHERE l.granted AND l.pid <> pg_backend_pid()
+   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND (l.locktype = 'advisory' AND (l.classid::bigint << 32) + l.objid::bigint = %(key)s::bigint
+     OR l.locktype = 'relation' AND l.relation = to_regclass(%(table)s)
+        AND l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
+ ORDER BY l.locktype LIMIT 1
 """
 
 
@@ -49,8 +66,7 @@ def hold_upgrade_lock(
     another session keeps it too long.
     """
     connection.autocommit = True
-    name = f"dormatory {database} {version_table}"
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    key = _lock_key(database, version_table)
     with connection.cursor() as cursor:
         if not has_dedicated_session(connection):
             raise PoolerError(masked_url)
@@ -73,6 +89,28 @@ def hold_upgrade_lock(
         if not _release(cursor, key):  # no failure of what is done by now
             text = "the session that kept other migrations of %s away was ended meanwhile: see inv db.status"
             _LOG.warning(text, masked_url)
+
+
+def running_migration(connection: Any, database: str, version_table: str) -> str:
+    """Return which session is migrating, since when, and its statement; "" if none is.
+
+    It holds the lock, or, without our env.py, has written to the version table and not yet committed.
+    """
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(_RUNNING_QUERY, {"key": _lock_key(database, version_table), "table": version_table})
+        row = cursor.fetchone()
+        if row is None:
+            return ""
+        pid, program, since, statement = row
+        when = f"since {since} UTC" if since else "since a time it does not show us"
+        position = _revision_description(cursor, version_table)
+    return f"pid {pid}, {program}, {when}, {position}" + (f", running: {shorten_query(statement)}" if statement else "")
+
+
+def _lock_key(database: str, version_table: str) -> int:
+    name = f"dormatory {database} {version_table}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
 def _release(cursor: Any, key: int) -> bool:

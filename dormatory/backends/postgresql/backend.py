@@ -194,6 +194,19 @@ class PostgreSQLBackend(Backend):
         ):
             yield SessionMonitor(connection, str(target))
 
+    def running_migration(self, target: Target, version_table: str) -> str:
+        """Query the server for the session that holds the upgrade lock, or has written to the version table."""
+        with postgresql_connection(target) as connection:
+            return advisory_lock.running_migration(connection, target.database, version_table)
+
+    def limit_reading_waits(self, connection: Connection, seconds: float) -> None:
+        """Set lock_timeout for the session, outside of a transaction."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.autocommit = True
+        with driver.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {max(1, round(seconds * 1000))}")
+        driver.autocommit = False
+
     def has_dedicated_session(self, connection: Connection) -> bool:
         """Return whether there is no pooler between this process and the server."""
         driver: Any = connection.connection.dbapi_connection

@@ -81,6 +81,11 @@ def _describe_blocker(pid: int, program: str, transaction_seconds: int, query: s
     """Return the blocker as text; a prepared transaction belongs to no process, its `pid` is 0."""
     if not pid:
         return Blocker(pid, "a prepared transaction has it, see pg_prepared_xacts")
+    age = f"in a transaction {transaction_seconds} s old"
+    return Blocker(pid, f"pid {pid}, {program}, has it, {age}: {shorten_query(query)}")
+
+
+def shorten_query(query: str) -> str:
+    """Return a statement in one line of limited length."""
     line = " ".join(query.split())
-    line = line if len(line) <= _MAX_QUERY_LENGTH else f"{line[: _MAX_QUERY_LENGTH - 1]}…"
-    return Blocker(pid, f"pid {pid}, {program}, has it, in a transaction {transaction_seconds} s old: {line}")
+    return line if len(line) <= _MAX_QUERY_LENGTH else f"{line[: _MAX_QUERY_LENGTH - 1]}…"

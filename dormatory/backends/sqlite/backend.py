@@ -183,6 +183,17 @@ class SQLiteBackend(Backend):
         driver: Any = connection.connection.driver_connection
         driver.execute(f"PRAGMA foreign_keys = {foreign_keys_are_enforced(target):d}")
 
+    def running_migration(self, target: Target, version_table: str) -> str:  # noqa: ARG002  # one lock for all tables
+        """Return the process that has locked the file for writing; only Linux knows it."""
+        from dormatory.backends.sqlite import write_lock  # noqa: PLC0415  # an upgrade with nothing to do needs none
+
+        return write_lock.running_writer(target.path)
+
+    def limit_reading_waits(self, connection: Connection, seconds: float) -> None:
+        """Limit the wait for a writer that is committing."""
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
     def refuse_damage(self, target: Target, *, wait_seconds: float = 0) -> None:
         """Raise DamagedDatabaseError where SQLite's quick_check finds something; it reads all pages once."""
         from dormatory.backends.sqlite.integrity import refuse_damaged_file  # noqa: PLC0415  # an upgrade with nothing to do needs none

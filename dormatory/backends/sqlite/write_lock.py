@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+from dormatory.backends.sqlite.connection import side_files
 from dormatory.errors import DatabaseLockedError
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ WRITE_LOCK_WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 _PRIMARY_CODE_MASK = 0xFF  # the other bits of an error code are its details
 _LOCKS_FILE = Path("/proc/locks")
+_LOCK_WORDS = 8
+_WAL_WRITE_BYTE = "120"  # of the file that ends in -shm: https://www.sqlite.org/walformat.html#wal_locks
+_UNKNOWN_HOLDER = "the file does not say by whom"
 _LOG = logging.getLogger("dormatory")
 
 
@@ -68,15 +74,49 @@ def _try(driver: sqlite3.Connection, statement: str) -> bool:
     return True
 
 
-def _holder_description(path: Path) -> str:
-    """Return which process has locked the file for writing; only Linux lists the locks, and psutil does not."""
+def running_writer(path: Path) -> str:
+    """Return which other process has locked the file for writing, what it is and since when it runs; "" if unknown."""
     import psutil  # noqa: PLC0415  # only a lock that is held needs it
 
     try:
-        found = path.stat()
-        device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-        locks = [line.split() for line in _LOCKS_FILE.read_text().splitlines()]
-        pid = next(int(words[4]) for words in locks if "WRITE" in words and words[5] == device)
-        return f"pid {pid}, {psutil.Process(pid).name()}"
-    except (OSError, StopIteration, IndexError, psutil.Error):
-        return "the file does not say by whom"
+        pid = _writer_pid(path)
+        if pid in (None, os.getpid()):
+            return ""
+        process = psutil.Process(pid)
+        started = datetime.fromtimestamp(process.create_time(), UTC)
+        # Not the whole command line, which may hold a password.
+        words = [os.path.basename(word) for word in process.cmdline()[:4] if not re.search("[:=@]", word)]  # noqa: PTH119  # a word
+        return f"pid {pid}, {' '.join(words) or process.name()}, since {started:%Y-%m-%d %H:%M:%S} UTC"
+    except (OSError, psutil.Error):
+        return ""
+
+
+def _holder_description(path: Path) -> str:
+    """Return which process has locked the file for writing."""
+    import psutil  # noqa: PLC0415  # only a lock that is held needs it
+
+    try:
+        pid = _writer_pid(path)
+        return f"pid {pid}, {psutil.Process(pid).name()}" if pid else _UNKNOWN_HOLDER
+    except (OSError, psutil.Error):
+        return _UNKNOWN_HOLDER
+
+
+def _writer_pid(path: Path) -> int | None:
+    """Return the process that holds a write lock on a file, or on its index in WAL mode; only Linux lists the locks."""
+    path = path.resolve()
+    files = {
+        _lock_key(file): is_index for file, is_index in ((path, False), (side_files(path)[-1], True)) if file.exists()
+    }
+    for line in _LOCKS_FILE.read_text().splitlines():
+        words = line.split()
+        if len(words) < _LOCK_WORDS or words[3] != "WRITE" or words[5] not in files:
+            continue
+        if not files[words[5]] or words[6] == _WAL_WRITE_BYTE:
+            return int(words[4])
+    return None
+
+
+def _lock_key(file: Path) -> str:
+    found = file.stat()
+    return f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"

@@ -114,7 +114,7 @@ def status(context: Context, *, json: bool = False, exit_code: bool = False) -> 
     """Show where the database is, and what is pending."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.status import read_status
-    from dormatory.errors import RevisionNotInCheckoutError
+    from dormatory.errors import ComparisonFailedError, RevisionNotInCheckoutError
     from dormatory.report.messages import status_json, status_text
 
     project = current_project(context)
@@ -122,6 +122,8 @@ def status(context: Context, *, json: bool = False, exit_code: bool = False) -> 
     print(status_json(found) if json else status_text(found))
     if exit_code and found.unknown:
         raise RevisionNotInCheckoutError(found.target, found.unknown)
+    if exit_code and found.locked:
+        raise ComparisonFailedError(found.target, found.locked)
     return findings_exit_code(has_findings=exit_code and bool(found.pending))
 
 
