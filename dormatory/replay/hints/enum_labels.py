@@ -1,4 +1,8 @@
-"""The labels of `sa.Enum` columns that a revision's code creates or reads: a database without the type keeps texts."""
+"""What the columns that a revision's code creates or reads hold because of their types in Python.
+
+A database without enumerations keeps the labels of `sa.Enum` as texts; a type of the application's own with JSON in its
+name keeps JSON as text.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     EnumLabels: TypeAlias = dict[tuple[str, str], tuple[str, ...] | None]
 
 _ENUM_TYPES = frozenset({"Enum", "ENUM"})
+_JSON_OF_DATABASES = frozenset({"json", "jsonb"})
+JSON_TEXTS = ('{"one": "7"}', '["7", "12"]', "{}")  # the only ones of a column whose type keeps JSON as text
 _COLUMN_CALLS = frozenset({"Column", "column", "mapped_column"})
 _CREATING_CALLS = frozenset({"create_table", "add_column"})
 _TABLE_CALLS = _CREATING_CALLS | {"Table", "table"}
@@ -89,8 +95,11 @@ class _EnumReader:
             yield (table.lower(), column.lower()), self._labels(types[0]) or None
 
     def _labels(self, node: ast.expr) -> tuple[str, ...]:
-        """Return the labels of a type, none if it is no enumeration."""
+        """Return the labels of a type, or JSON, none if it is no such type."""
         value = self._resolver.value(node)
+        name = self._resolver.called_name(value.func if isinstance(value, ast.Call) else value).lower() if value else ""
+        if "json" in name and name not in _JSON_OF_DATABASES:
+            return JSON_TEXTS
         if not isinstance(value, ast.Call):
             return ()
         if isinstance(value.func, ast.Attribute) and value.func.attr == "with_variant":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dormatory.checks.source.resolver import NameResolver
 from dormatory.project.script import Script
 from dormatory.replay.hints.code import code_hints
-from dormatory.replay.hints.enum_labels import enum_labels
+from dormatory.replay.hints.enum_labels import JSON_TEXTS, enum_labels
 from dormatory.sql.value_hints import ColumnHint
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A file without any of these words knows no values; most change structures only, and need not be read.
 _WORDS_OF_DATA = (b"execute", b"exec_driver_sql", b"text(", b"values", b"select", b"SELECT", b"UPDATE", b"using")
-_WORDS_OF_LABELS = (b"Enum", b"ENUM")
+_WORDS_OF_LABELS = (b"Enum", b"ENUM", b"JSON", b"Json")
 
 
 class RevisionHints:
@@ -50,7 +50,9 @@ class RevisionHints:
         upgrade = own if next_function == "upgrade" else other
         kept = (it for it in other.hints if not it.is_exclusive or it.column not in upgrade.written_columns)
         described = enum_labels(resolver, next_function, described_only=True)
-        return (*kept, *own.hints, *_label_hints(labels | described))
+        typed = tuple(_label_hints(labels | described))
+        documents = tuple(it for it in typed if it.values == JSON_TEXTS)  # the code may know more of these
+        return (*documents, *kept, *own.hints, *(it for it in typed if it not in documents))
 
     def _labels_after(self, count: int) -> EnumLabels:
         """Return the labels that columns have after so many revisions."""

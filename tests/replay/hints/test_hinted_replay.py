@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from dormatory.recording.model import Recording
     from tests.conftest import SmallProject
 
-CREATE = """op.create_table('lot', sa.Column('id', sa.Integer, primary_key=True),
+CREATE = """
+    class TextJSON(sa.types.TypeDecorator):
+        impl, cache_ok = sa.Text, True
+    op.create_table('lot', sa.Column('id', sa.Integer, primary_key=True),
         sa.Column('settings', sa.Text, nullable=False), sa.Column('grade', sa.String(20), nullable=False),
-        sa.Column('shade', sa.Enum('DARK', 'LIGHT', native_enum=False), nullable=False))"""
-READ = "rows = op.get_bind().execute(sa.text('SELECT id, settings, grade, shade FROM lot')).all()"
+        sa.Column('shade', sa.Enum('DARK', 'LIGHT', native_enum=False), nullable=False),
+        sa.Column('notes', TextJSON(), nullable=False))"""
+READ = "rows = op.get_bind().execute(sa.text('SELECT id, settings, grade, shade, notes FROM lot')).all()"
 
 
 @pytest.fixture(params=BACKENDS)
@@ -47,10 +51,11 @@ def failures(recording: Recording, revision: str) -> list[str]:
     "code",
     [
         "import json; [json.loads(row.settings)['ui']['theme'] for row in rows]",
+        "import json; list(map(getattr(json, 'loads'), [row.notes for row in rows]))",
         "assert {row.shade for row in rows} == {'DARK', 'LIGHT'}",
         "op.get_bind().execute(sa.select(sa.table('lot', sa.column('shade', sa.Enum('DARK', 'LIGHT'))).c.shade)).all()",
     ],
-    ids=["json", "labels", "labels of a described table"],
+    ids=["json", "json that nothing shows but the type", "labels", "labels of a described table"],
 )
 def test_a_revision_reads_what_an_application_writes(
     small_project: SmallProject, maker: ScratchMaker, code: str

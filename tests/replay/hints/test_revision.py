@@ -193,6 +193,26 @@ def test_labels_of_an_earlier_revision_are_the_only_values(tmp_path: Path, case:
     assert found == [set(), labels, labels, set()]
 
 
+JSON_COLUMNS = (
+    "from shop.types import JSONField\nop.create_table('task', sa.Column('body', JSONField()))",
+    "import shop.types\nop.add_column('task', sa.Column('body', shop.types.JSONEncodedDict, nullable=True))",
+    "with op.batch_alter_table('task') as b:\n  b.add_column(sa.Column('body', utils.JSONType(none_as_null=True)))",
+)
+
+
+@pytest.mark.parametrize("upgrade", JSON_COLUMNS)
+def test_a_column_of_a_type_that_keeps_json_as_text_holds_json(tmp_path: Path, upgrade: str) -> None:
+    reads = "for row in rows:\n    json.loads(row.body)['size']\nname = 'task'"
+    hints = hints_of(tmp_path, upgrade, "pass", reads, "op.alter_column('task', 'body', type_=sa.JSON())", "pass")
+
+    found = [values_of(hints.before_upgrade(str(number)), "body", exclusive=True) for number in (0, 1, 3, 4)]
+
+    assert all(json.loads(str(text)) is not None for text in found[1])
+    assert found == [set(), found[1], found[1], set()]
+    assert found[1]
+    assert [it.values for it in hints.before_upgrade("2") if it.column == "body"][-1] == ('{"size": "7"}',)
+
+
 def test_a_table_that_the_code_describes_holds_the_labels_it_can_read(tmp_path: Path) -> None:
     hints = hints_of(tmp_path, "t = sa.table('task', sa.column('shade', sa.Enum(Shade)))\nbind.execute(sa.select(t))")
 
