@@ -30,6 +30,7 @@ _DEFAULT_ATTRIBUTES: dict[str, tuple[object, ...]] = {
     "enabled": ("yes",),
     "options": ((),),
     "persistence": ("permanent",),
+    "partition_key": (None,),
 }
 _OPTIONS_OF_MODELS = frozenset({"STRICT", "WITHOUT ROWID"})  # they change which rows a table accepts
 _STORAGE = re.compile(r" WITH \([^()]*\)| CLUSTER$| REPLICA IDENTITY$")

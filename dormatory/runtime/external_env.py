@@ -223,9 +223,12 @@ def environment_failure(error: BaseException, project: Project, target: Target |
     frames = traceback.extract_tb(error.__traceback__)
     if frames and frames[-1].filename.startswith(_PACKAGE_DIRECTORY):
         return None
-    own = [frame for frame in frames if frame.filename.startswith(homes)] or frames
-    location = Location(own[-1].filename.removeprefix(homes[1]), own[-1].lineno or 0) if own else None
+    own = [(frame.filename, frame.lineno) for frame in frames if frame.filename.startswith(homes)]
+    places = own or [(frame.filename, frame.lineno) for frame in frames]
     text = next(iter(str(error).splitlines()), "")
+    if isinstance(error, SyntaxError) and error.filename:  # no frame is in a file that does not parse
+        places, text = [(error.filename, error.lineno)], error.msg
+    location = Location(places[-1][0].removeprefix(homes[1]), places[-1][1] or 0) if places else None
     message = f"{type(error).__name__}: {target.mask(text) if target else text}"
     return EnvironmentFailedError(location, message)
 

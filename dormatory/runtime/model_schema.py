@@ -92,7 +92,19 @@ def _aligned_schema(model_database: Target, version_table: str, by_history: Snap
         )
         by_models = align_spelling(read_snapshot(connection, ignore=(version_table,)), by_history, equivalence)
         connection.rollback()
-    return by_models
+    return _with_partitioned_tables(by_models, by_history)
+
+
+def _with_partitioned_tables(by_models: Snapshot, by_history: Snapshot) -> Snapshot:
+    """Return the models' schema with the kind of tables that only the history partitions: rows are the same in both."""
+    kinds = {table.id: table.kind for table in by_history.tables if table.partition_key is not None}
+    return replace(
+        by_models,
+        tables=tuple(
+            replace(table, kind=kinds.get(table.id, table.kind)) if table.partition_key is None else table
+            for table in by_models.tables
+        ),
+    )
 
 
 def _tables_not_compared(by_history: Snapshot, facts: ModelFacts) -> tuple[LeftOut, ...]:

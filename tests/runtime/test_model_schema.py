@@ -335,3 +335,17 @@ def test_models_that_need_supplies_are_compared(tmp_path: Path, drift_findings: 
     models = USES.replace("HIGH", '"higher"').replace("CREATED", "True").replace("OTHER", "sa.Integer")
     findings = drift_findings(tmp_path, "postgresql", Setup(models, SUPPLIES))
     assert {finding.object for finding in findings if finding.rule == "drift"} == {"enum mood", "column room.other"}
+
+
+def test_partitions_that_only_the_history_has_are_left_to_it(tmp_path: Path, drift_findings: FindDrift) -> None:
+    columns = 'sa.Column("id", sa.Integer, primary_key=True), sa.Column("size", sa.Integer)'
+    history = """
+    op.execute("CREATE TABLE room (id int NOT NULL PRIMARY KEY, size int) PARTITION BY RANGE (id)")
+    op.execute("CREATE TABLE room_rest PARTITION OF room DEFAULT")
+    """
+    models = f'sa.Table("room", metadata, {columns.replace("True", "True, autoincrement=False")})'
+    found = drift_findings(tmp_path / "plain", "postgresql", Setup(models, history))
+    assert set(rules(found)) == {"outside-models"}
+    assert any("partition key" in it.message for it in found)
+    partitioned = f"{models[:-1]}, postgresql_partition_by='LIST (id)')"
+    assert "drift" in rules(drift_findings(tmp_path / "other", "postgresql", Setup(partitioned, history)))
