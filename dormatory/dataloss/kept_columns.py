@@ -30,7 +30,8 @@ def kept_column_losses(column: ColumnHistory, time_zones: Collection[str]) -> It
         change.is_made_by_upgrade and column.targets.same_table_columns and column.is_rejoined(change.lost)
     ):
         return
-    loss = column.loss(change.kind, change.direction, change.lost, change.origin if change.is_made_by_upgrade else None)
+    origin = change.origin if change.is_made_by_upgrade else change.downgrade_origin
+    loss = column.loss(change.kind, change.direction, change.lost, origin)
     if change.kind is LossKind.VALUES_LOST and change.is_renamed_on_upgrade_only:
         loss = replace(
             loss,
@@ -115,6 +116,12 @@ class _Change:
             or dataflow.retypes.get((table.lower(), self.name.lower()))
             or (dataflow.inserts.get(table.lower()) if self._is_rebuilt else None)
         )
+
+    @property
+    def downgrade_origin(self) -> Origin | None:
+        """The UPDATE of the downgrade that sets the column, None if there is none."""
+        after = self.column.overall.table_after
+        return self.column.overall.leg.dataflow.update_statement(after.name, self.column.name) if after else None
 
     @property
     def _is_rebuilt(self) -> bool:

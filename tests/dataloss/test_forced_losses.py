@@ -117,6 +117,14 @@ def test_a_new_column_that_takes_several_values_for_one_loses_which(database: Re
     assert "several values have become one in t.is_live" in str(loss)
 
 
+def test_an_update_of_the_downgrade_is_named_with_its_line(database: RevisionDatabase) -> None:
+    before = ["CREATE TABLE job (id integer PRIMARY KEY, next_run varchar(20))", "INSERT INTO job VALUES (1, 'noon')"]
+    down = ["DROP TABLE log", "UPDATE job SET next_run = NULL"]
+    (loss,) = detect_losses(database.round_trip(before, ["CREATE TABLE log (id integer)"], down))
+    assert (loss.kind, loss.direction, loss.line) == (LossKind.VALUES_LOST, Direction.DOWNGRADE, 2)
+    assert str(loss).endswith("is lost after the downgrade (such as 'noon' → NULL; UPDATE in line 2)")
+
+
 class TestMisplacedValues:
     BEFORE = ("CREATE TABLE conn (id integer PRIMARY KEY, login varchar(20), extra varchar(20), port integer)",
               "INSERT INTO conn VALUES (1, 'ada', '{}', 1), (2, 'kim', 'x=1', 2), (3, NULL, 'y', 3)")  # fmt: skip
