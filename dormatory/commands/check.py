@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -134,7 +134,7 @@ def check_project(
     findings = tuple(apply_settings(visible, project.settings, None if graph.has_problems else history))
     shown, accepted = apply_accepted_file(project, findings, scope, request.accepting_reason)
     servers = tuple(_server(item) for item in evidence if item.server)
-    gaps = tuple(gap for item in evidence if item.recording for gap in unchecked_parts(item.recording))
+    gaps = tuple(gap for item in evidence for one in item.recordings for gap in unchecked_parts(one))
     names = tuple(item.id for item in history.revisions if selected is None or item.id in selected)
     outcome = Outcome(
         join_revisions(shown, names),
@@ -146,7 +146,7 @@ def check_project(
         configuration=project.ini,
         unchecked=gaps,
     )
-    return outcome, tuple(item.recording for item in evidence if item.recording)
+    return outcome, tuple(one for item in evidence for one in item.recordings)
 
 
 def _static_findings(
@@ -210,7 +210,7 @@ def _evidence_findings(
     project: Project, files: Sequence[Script], history: History, evidence: Sequence[Evidence], request: CheckRequest
 ) -> Iterator[Finding]:
     """Run the checks that read evidence; the source rules are among them because recordings make them more exact."""
-    recordings = [item.recording for item in evidence if item.recording]
+    recordings = [one for item in evidence for one in item.recordings]
     if "source" in request.families:
         yield from check_source(
             files,
@@ -219,10 +219,11 @@ def _evidence_findings(
             large_tables=project.settings.large_tables,
             recordings=recordings,
         )
-    for item in evidence:
-        yield from _backend_findings(item, history, request.families)
+    for item in (one for collected in evidence for one in collected.by_pass()):
+        found = list(_backend_findings(item, history, request.families))
         if item.recording and dialect_by_name(item.backend).has_lock_rules and "locks" in request.families:
-            yield from _lock_findings(project, history, item.recording, request.base or request.since)
+            found += _lock_findings(project, history, item.recording, request.base or request.since)
+        yield from (_naming_pass(it, item.version_table) for it in found)
     if "roundtrip" in request.families and {it.backend for it in recordings} == {*project.settings.backends}:
         yield from check_assumptions(recordings, history)
     if "parity" in request.families:
@@ -247,6 +248,11 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
         yield from check_dump(*item.dump, backend=item.backend)
     if item.recording and "data" in families:
         yield from check_data_loss(item.recording, history)
+
+
+def _naming_pass(found: Finding, version_table: str) -> Finding:
+    """Return a finding that says which pass of env.py it is of, if that is a later one."""
+    return replace(found, message=f"{found.message}; with {version_table}") if version_table else found
 
 
 def _lock_findings(project: Project, history: History, recording: Recording, reference: str) -> Iterator[Finding]:

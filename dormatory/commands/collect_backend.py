@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +18,7 @@ from dormatory.runtime import scratch
 from dormatory.runtime.model_schema import compare_with_models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
@@ -49,43 +50,56 @@ class _EvidenceCollector:
 
     def collect(self, on_step: Callable[[Step], None]) -> Evidence:
         """Replay, and read the schema at head: during the replay if one run reaches it, else on a separate database."""
-        recording = self._attempt(partial(self._replay, on_step)) if self._request.replay else None
+        recordings = tuple(self._replay_passes(on_step)) if self._request.replay else ()
         if not self._has_read_head:
             # An error in the statement that Alembic itself sends after a revision names no revision; the replay does.
-            is_reported = recording is not None and any(leg.failure for step in recording.steps for leg in step.legs)
+            is_reported = any(leg.failure for it in recordings for step in it.steps for leg in step.legs)
             with suppress(DatabaseFailedError) if is_reported else nullcontext():
                 self._attempt(self._apply_history)
         file, dump = committed_file(self._project, self._backend), None
         if self._fresh_dump is not None and file.parent.is_dir():
             dump = file, text_or_empty(file), self._fresh_dump
-        return Evidence(self._backend, self._comparison, dump, recording, tuple(self._problems))
+        return Evidence(self._backend, self._comparison, dump, recordings, tuple(self._problems))
 
-    def _replay(self, on_step: Callable[[Step], None]) -> Recording:
+    def _replay_passes(self, on_step: Callable[[Step], None]) -> Iterator[Recording]:
+        """Replay the history once for each pass of env.py; how many there are, the first replay shows."""
+        first = self._attempt(partial(self._replay, self._project, on_step))
+        for number in range(first.pass_count if first else 0):
+            project = replace(self._project, env_pass=number)
+            recording = self._attempt(partial(self._replay, project, on_step)) if number else first
+            if recording:
+                yield recording
+
+    def _replay(self, project: Project, on_step: Callable[[Step], None]) -> Recording:
         return replay_history(
-            self._project,
+            project,
             self._maker,
             on_step,
             history=self._request.history,
             only=self._request.revisions,
-            on_head=self._read_head,
+            on_head=self._read_replayed_head,
             second_databases=partial(scratch.databases, self._backend),
         )
 
     def _apply_history(self) -> None:
         with scratch.at_revision(self._project, self._maker) as head:
-            self._read_head(head)
+            self._read_head(head, scratch.version_tables(self._project, head))
 
-    def _read_head(self, head: Target) -> None:
+    def _read_replayed_head(self, head: Target) -> None:
+        """Read a database to which a replay applied the whole history, unless only one of several passes did."""
+        if not self._has_read_head:
+            tables = scratch.version_tables(self._project, head)
+            if len(tables) == 1:
+                self._read_head(head, tables)
+
+    def _read_head(self, head: Target, tables: tuple[str, ...]) -> None:
         """Dump a database to which one run applied the whole history, and compare it with the models."""
-        if self._has_read_head:
-            return
         self._has_read_head = True
-        table = scratch.version_table(self._project, head)
         with ThreadPoolExecutor(1) as pool:  # a dump mostly waits for programs
-            fresh = partial(backend_for(head).dump.dump_schema, head, table)
+            fresh = partial(backend_for(head).dump.dump_schema, head, tables[0])
             dump_future = pool.submit(self._attempt, fresh) if self._request.dump else None
             if self._request.schema:
-                self._comparison = self._attempt(partial(compare_with_models, self._project, self._maker, head, table))
+                self._comparison = self._attempt(partial(compare_with_models, self._project, self._maker, head, tables))
             self._fresh_dump = dump_future.result() if dump_future else None
 
     def _attempt(self, function: Callable[[], _T]) -> _T | None:

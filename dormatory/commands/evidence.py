@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from dormatory.checks.finding import Finding
@@ -34,14 +34,27 @@ class EvidenceRequest:
 class Evidence:
     """What one backend gave; a part that failed or was not requested is None, and `problems` say what failed.
 
-    `dump` is the committed file, its text, and the text that the history gives.
+    `dump` is the committed file, its text, and the text that the history gives. `recordings` are those of the passes of
+    env.py, if it runs the migrations more than once; `version_table` is that of a later pass, "" of the first.
     """
 
     backend: str
     comparison: Comparison | None = None
     dump: tuple[Path, str, str] | None = None
-    recording: Recording | None = None
+    recordings: tuple[Recording, ...] = ()
     problems: tuple[Finding, ...] = ()
+    version_table: str = ""
+
+    @property
+    def recording(self) -> Recording | None:
+        """The recording of the only pass, or of the first one."""
+        return next(iter(self.recordings), None)
+
+    def by_pass(self) -> Iterator[Evidence]:
+        """Yield the evidence of each pass of env.py, whose recording is the only one; the first has all the rest."""
+        yield replace(self, recordings=self.recordings[:1])
+        for recording in self.recordings[1:]:
+            yield Evidence(self.backend, recordings=(recording,), version_table=recording.version_table)
 
     @property
     def server(self) -> str:

@@ -120,17 +120,17 @@ def changes_by_hand(
     `problem` says why.
     """
     wait = project.settings.lock_wait if wait_seconds is None else wait_seconds
-    version_table = scratch.version_table(project, target, wait_seconds=wait)
-    with backend_for(target).upgrade_lock(target, version_table, wait_seconds=wait):
+    version_tables = scratch.version_tables(project, target, wait_seconds=wait)
+    with backend_for(target).upgrade_lock(target, version_tables[0], wait_seconds=wait):
         current = scratch.current_revisions(project, target, wait_seconds=wait)
-        live = scratch.read_schema(target, version_table, wait_seconds=wait)
+        live = scratch.read_schema(target, *version_tables, wait_seconds=wait)
     if unknown := (history or History.read(project)).unknown(current):
         return ChangesByHand(current, (), f"revision {', '.join(unknown)} is not in this checkout")
     try:
         with scratch.databases(target.backend_name) as maker, maker() as expected:
             for revision in current:
                 scratch.upgrade(project, expected, revision)
-            planned = scratch.read_schema(expected, version_table)
+            planned = scratch.read_schema(expected, *version_tables)
             live = _in_spelling_of(planned, live, expected)
     except DormatoryError as error:
         return ChangesByHand(current, (), str(error))

@@ -104,7 +104,7 @@ class _PlannedMoves:
 
     def __init__(self, progress: Progress, prepare: Callable[[Move], None]) -> None:
         self._progress, self._prepare = progress, prepare
-        self.count = 0
+        self.count = 0  # of all passes of env.py
         self.running: Move | None = None
 
     def receive(self, event: Event) -> None:
@@ -114,9 +114,10 @@ class _PlannedMoves:
         stop_if_interrupted()
         match event:
             case MovesPlanned(_, moves) if moves:
-                self.count = len(moves)
-                self._prepare(moves[0])
-                stop_if_interrupted()
+                is_first, self.count = self.count == 0, self.count + len(moves)
+                if is_first:
+                    self._prepare(moves[0])
+                    stop_if_interrupted()
             case MoveStarted(move):
                 self.running = move
             case MoveFinished():

@@ -185,6 +185,28 @@ class AlembicRefusedError(DormatoryError):
         super().__init__("Alembic refused", why=reason, fix="see inv db.status and inv db.history")
 
 
+class SeveralDatabasesError(DormatoryError):
+    """The ini file names several databases, and no setting says which one is meant."""
+
+    def __init__(self, ini: Path, names: Sequence[str]) -> None:
+        super().__init__(
+            f"{ini} names several databases: {', '.join(names)}",
+            why="a command works on one of them, and nothing says on which; nothing was run",
+            fix=f"add below [dormatory]: database = {names[0]}; use an ini file like this one for each other database",
+        )
+
+
+class RepeatedVersionTableError(DormatoryError):
+    """env.py runs the migrations again with a version table that an earlier pass has written."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f"env.py runs the migrations twice with the version table {table}",
+            why="the second time there would be nothing to do, whatever it is meant for",
+            fix="configure a version_table or a version_table_schema for each time, or run one database at a time",
+        )
+
+
 class EnvironmentFailedError(DormatoryError):
     """A project's env.py, or what it imports, raised an error outside any revision."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dormatory.errors import MissingProjectError, MissingScriptsError
+from dormatory.errors import InvalidSettingError, MissingProjectError, MissingScriptsError
 from dormatory.project.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ _PATH_SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", "
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """An Alembic project; paths are absolute."""
+    """An Alembic project; paths are absolute.
+
+    `database_names` are those of Alembic's template multidb. `is_inside_scripts`: the ini lies in the directory of the
+    scripts and does not name it, as with Flask-Migrate. `env_pass` is the pass of env.py that a replay plays.
+    """
 
     ini: Path
     script_location: Path
@@ -39,14 +43,18 @@ class Project:
     recursive: bool
     url: str | None
     settings: Settings = field(default_factory=Settings)
+    database_names: tuple[str, ...] = ()
+    is_inside_scripts: bool = False
+    env_pass: int = 0
 
     @classmethod
     def locate(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Project:
-        """Return the project that ALEMBIC_CONFIG names, or the one whose alembic.ini is in `home`.
+        """Return the project that ALEMBIC_CONFIG names, or the one whose configuration is in `home`.
 
-        Raises MissingProjectError if the file does not exist or is no Alembic configuration.
+        That is alembic.ini, or else pyproject.toml, or else what Flask-Migrate writes. Raises MissingProjectError if
+        the file does not exist or is no Alembic configuration.
         """
-        return cls.read(Path(environ.get(CONFIG_VARIABLE) or home / "alembic.ini").expanduser().absolute())
+        return cls.read(Path(environ.get(CONFIG_VARIABLE) or _default_ini(home)).expanduser().absolute())
 
     @classmethod
     def from_config(cls, config: Config) -> Project:
@@ -63,9 +71,10 @@ class Project:
         """
         options = _read_options(ini)
         location = options.get("script_location")
+        is_inside_scripts = not location and (ini.parent / "env.py").exists()
+        location = str(ini.parent) if is_inside_scripts else location
         if not location:
-            near = "%(here)s" if (ini.parent / "env.py").exists() else "%(here)s/alembic"
-            fix = f"add below [alembic]: script_location = {near}; or set ALEMBIC_CONFIG to another ini"
+            fix = "add below [alembic]: script_location = %(here)s/alembic; or set ALEMBIC_CONFIG to another ini"
             raise MissingProjectError(ini, "it names no script_location", fix=fix)
         prepended = _split_paths("prepend_sys_path", options)
         scripts = _resolve_location(location, ini.parent, prepended)
@@ -74,12 +83,15 @@ class Project:
         paths = _split_paths("version_locations", options)
         versions = tuple(_resolve_location(path, ini.parent, prepended) for path in paths) or (scripts / "versions",)
         recursive = str(options.get("recursive_version_locations", "")).lower() in ("true", "1", "yes", "on")
-        return cls(ini, scripts, versions, recursive, options.get("sqlalchemy.url"), Settings.read(ini))
+        settings = Settings.read(ini)
+        url = _database_url(ini, settings.database) if settings.database else options.get("sqlalchemy.url")
+        names = tuple(filter(None, re.split(r",\s*", options.get("databases", ""))))
+        return cls(ini, scripts, versions, recursive, url, settings, names if names[1:] else (), is_inside_scripts)
 
     @property
     def root(self) -> Path:
-        """The directory of the ini file, from which relative paths are taken."""
-        return self.ini.parent
+        """The directory of the ini file, from which relative paths are taken; above the scripts if it is theirs."""
+        return self.ini.parent.parent if self.is_inside_scripts else self.ini.parent
 
     @property
     def has_our_environment(self) -> bool:
@@ -102,6 +114,15 @@ class Project:
         return next((environ[name] for name in names if name in environ), self.url or None)
 
 
+def _default_ini(home: Path) -> Path:
+    ini, toml, flask = home / "alembic.ini", home / "pyproject.toml", home / "migrations" / "alembic.ini"
+    if ini.exists():
+        return ini
+    if toml.exists() and "[tool.alembic]" in toml.read_text(encoding="utf-8", errors="replace"):
+        return toml
+    return flask if flask.exists() else ini
+
+
 def _read_options(ini: Path) -> dict[str, str]:
     try:
         text = ini.read_text(encoding="utf-8")
@@ -118,6 +139,15 @@ def _read_options(ini: Path) -> dict[str, str]:
     except (OSError, UnicodeError, KeyError, configparser.Error, tomllib.TOMLDecodeError) as error:
         why = f"it does not read as a configuration: {error}".splitlines()[0]
         raise MissingProjectError(ini, why, fix="correct that, or set ALEMBIC_CONFIG to another ini") from error
+
+
+def _database_url(ini: Path, section: str) -> str | None:
+    """Return the URL in the section of one of several databases; raises InvalidSettingError if there is none."""
+    parser = configparser.ConfigParser({"here": str(ini.parent)}, interpolation=None)
+    parser.read_string(ini.read_text(encoding="utf-8"))
+    if not parser.has_section(section):
+        raise InvalidSettingError(ini, f"dormatory has database = {section}, and there is no section [{section}]")
+    return parser[section].get("sqlalchemy.url")
 
 
 def _expand(value: Any, ini: Path) -> Any:

@@ -23,6 +23,7 @@ _NUMBER_TYPES: dict[str, Callable[[str], float]] = {
     "lock_retries": int,
     "backups": int,
 }
+_TEXTS = frozenset({"x_argument", "wrapper", "database", "baseline", "since"})
 _UNITS = {
     "lock_wait": "seconds",
     "lock_timeout": "seconds",
@@ -35,7 +36,10 @@ _UNITS = {
 class Settings:
     """The section `[dormatory]` of an ini file, or `[tool.dormatory]` of a pyproject.toml.
 
-    `url_variable` names the environment variables, `x_argument` the `-x` key, from which its env.py reads the URL.
+    `url_variable` names the environment variables, `x_argument` the `-x` key, from which its env.py reads the URL;
+    `x_arguments` are other arguments `-x`. With `redirect`, all that env.py opens in a replay goes to the database
+    that is played on. `wrapper` is `module:function`, called with the function that runs env.py. `database` is the
+    one of several in the ini file that commands act on. `roles` are created on a throwaway server.
     `backends` are those that it supports, `drivers` the part before `://` in its URLs (`sqlite+aiosqlite`). The modules
     of `prelude` are imported before env.py runs; `baseline` fills the empty database: an SQL file, whose name may
     contain `{backend}` for the backend's name, or `module:function`, which is called with a connection.
@@ -50,6 +54,11 @@ class Settings:
 
     url_variable: tuple[str, ...] = ()
     x_argument: str = ""
+    x_arguments: tuple[str, ...] = ()
+    redirect: bool = False
+    wrapper: str = ""
+    database: str = ""
+    roles: tuple[str, ...] = ()
     backends: tuple[str, ...] = BACKEND_NAMES
     drivers: tuple[str, ...] = ()
     prelude: tuple[str, ...] = ()
@@ -137,4 +146,6 @@ def _parse_value(key: str, value: Any) -> Any:
         return _parse_pairs(value)
     if key in _NUMBER_TYPES:
         return _parse_number(key, value)
-    return _strip(value) if key in ("x_argument", "baseline", "since") else _split_list(value)
+    if key == "redirect":
+        return str(value).strip().lower() in ("true", "1", "yes", "on")
+    return _strip(value) if key in _TEXTS else _split_list(value)

@@ -143,7 +143,7 @@ class Recording:
     """A whole history, replayed on a scratch database of one backend.
 
     `unreached` are the revisions after one whose upgrade failed; `unfilled` are tables that could not be filled with
-    rows, each with the reason.
+    rows, each with the reason. `version_table` is that of the pass of env.py that was replayed, one of `pass_count`.
     """
 
     backend: str
@@ -152,6 +152,8 @@ class Recording:
     routes: tuple[Route, ...] = ()
     unreached: tuple[str, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
+    version_table: str = ""
+    pass_count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,9 @@ def replay_history(
             routes += play_remaining_routes(project, maker, revisions, played, on_head)
     steps = tuple(played.steps[name] for name in order if name in played.steps)
     unfilled = tuple(sorted(played.unfilled.items()))
-    return Recording(played.backend, played.server, steps, tuple(routes), played.unreached_revisions, unfilled)
+    return Recording(
+        played.backend, played.server, steps, tuple(routes), played.unreached_revisions, unfilled, *played.env_pass
+    )
 
 
 def _chosen_last(history: History, chosen: set[str]) -> tuple[Revision, ...]:

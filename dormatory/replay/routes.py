@@ -59,8 +59,8 @@ def upgrade_all(session: ReplaySession) -> tuple[Route, Snapshot | None]:
 
     session.connection.rollback()
     try:
-        session.runner.upgrade("heads", record_start)
-        schema = read_snapshot(session.connection, ignore=(session.version_table,))
+        session.runner.upgrade("heads", record_start, only_pass=session.project.env_pass)
+        schema = read_snapshot(session.connection, ignore=session.version_tables)
         session.connection.commit()  # env.py files of other projects may leave the commit to the caller
     except DormatoryError as error:
         failure = session.failure_of(error)

@@ -52,12 +52,14 @@ class RunResult:
     """What a run recorded apart from its steps.
 
     `one_run_schema` is the structure after an upgrade of the whole history in one run, None if there was none.
+    `env_pass` is the version table of the pass of env.py, and how many passes there are.
     """
 
     server: str
     routes: tuple[Route, ...]
     unfilled: tuple[tuple[str, str], ...]
     one_run_schema: Snapshot | None = None
+    env_pass: tuple[str, int] = ("", 1)
 
 
 def run_segment(project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> RunResult:
@@ -96,7 +98,7 @@ class _Run:
                 self._on_step(self._current.step())
             elif self._is_finished and self._plan.reaches_end and self._current and self._current.after:
                 routes, one_run_schema = self._final_routes(self._current.after)
-        return RunResult(server, routes, self._unfilled_tables(), one_run_schema)
+        return RunResult(server, routes, self._unfilled_tables(), one_run_schema, self._session.env_pass)
 
     def _unfilled_tables(self) -> tuple[tuple[str, str], ...]:
         return tuple((table, without_secrets(reason)) for table, reason in sorted(self._filler.unfilled.items()))

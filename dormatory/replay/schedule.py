@@ -83,6 +83,11 @@ class Schedule:
         return self._segments[-1].server
 
     @property
+    def env_pass(self) -> tuple[str, int]:
+        """The version table of the pass of env.py that was played, and how many passes there are."""
+        return self._segments[-1].env_pass
+
+    @property
     def unfilled(self) -> dict[str, str]:
         """The tables that could not be filled, each with the reason."""
         return {table: reason for segment in self._segments for table, reason in segment.unfilled.items()}

@@ -46,24 +46,24 @@ def record_seed_rows(session: ReplaySession, fixtures: FixtureRows, revisions: S
 
     def steps() -> Iterator[RevisionStep]:
         with session.connection_between_steps() as connection:
-            found.append(_read(connection, session.version_table, None))
+            found.append(_read(connection, session.version_tables, None))
         for revision in revisions:
             yield from session.plain_steps((revision,))
             with session.connection_between_steps() as connection:
                 fixtures.add(connection, revision)
-                found.append(_read(connection, session.version_table, found[-1]))
+                found.append(_read(connection, session.version_tables, found[-1]))
 
     session.run(steps)
     return tuple(found)
 
 
-def _read(connection: Connection, version_table: str, previous: SeedRows | None) -> SeedRows:
+def _read(connection: Connection, version_tables: set[str], previous: SeedRows | None) -> SeedRows:
     backend = backend_by_name(connection.dialect.name)
     with closing(backend.row_io.row_writer(connection)) as writer:
         rows = {
             (namespace, name): stored
             for (namespace, name), stored in writer.stored_rows().items()
-            if version_table not in {name, f"{namespace}.{name}"}
+            if not version_tables & {name, f"{namespace}.{name}"}
         }
     counters: dict[TableId, tuple[Counter, ...]] = defaultdict(tuple)
     for counter, *more in _by_id(backend.counters.read_counters(connection)):

@@ -57,6 +57,7 @@ class Segment:
         self.blocked: Route | None = None
         self.one_run_schema: Snapshot | None = None
         self.server = ""
+        self.env_pass = "", 1
         self._order, self._chosen = order, chosen
         self._first, self._end = first, end
         self._next_index = first  # after the last final step
@@ -108,6 +109,7 @@ class Segment:
     def finish_run(self, plan: RunPlan, result: RunResult) -> None:
         """Record that a run has ended; the segment is finished if it got no further than the run before it."""
         self.server = result.server
+        self.env_pass = result.env_pass
         self.unfilled |= dict(result.unfilled)
         self.routes += result.routes
         self.one_run_schema = result.one_run_schema or self.one_run_schema

@@ -177,6 +177,12 @@ class ReplaySession:
         """Where the last recorded step ended its transaction by itself."""
         return tuple(self._recorder.transaction_ends)
 
+    @property
+    def env_pass(self) -> tuple[str, int]:
+        """The version table of the pass of env.py that was played, and how many passes there are."""
+        passes = self.runner.passes
+        return self.version_table, len(passes.begun) if passes else 1
+
     def has_downgrade(self, revision: str) -> bool:
         """Return whether the revision's module has a downgrade function."""
         return hasattr(self._revision_script(revision).module, "downgrade")
@@ -244,7 +250,8 @@ class ReplaySession:
         self._script, self._context = script, context
         table, namespace = context.version_table, context.version_table_schema
         self.version_table = f"{namespace}.{table}" if namespace else table
-        self._schema_tracker = self._backend.introspection.schema_tracker((self.version_table,))
+        self.version_tables = {self.version_table, *self.runner.version_tables_seen}  # those of earlier passes, too
+        self._schema_tracker = self._backend.introspection.schema_tracker(self.version_tables)
         if context.connection is not None and context.connection is not self.connection:  # env.py opened its own
             self._recorder = StatementRecorder(context.connection, self.project, is_scratch=self._is_scratch)
             self._backend.set_search_path(self.connection, self._backend.search_path(context.connection))

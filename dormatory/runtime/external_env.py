@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
 import re
 import traceback
 from functools import cache
@@ -16,11 +14,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError
 
 from dormatory.backends.registry import backend_for
-from dormatory.backends.url import URL_VARIABLE
-from dormatory.errors import EnvironmentFailedError, WrongDatabaseError
+from dormatory.errors import EnvironmentFailedError, SeveralDatabasesError, WrongDatabaseError
 from dormatory.errors.location import Location
 from dormatory.runtime import guards
-from dormatory.runtime.driver_name import driver_name
+from dormatory.runtime.env_call import run_env
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,24 +29,9 @@ if TYPE_CHECKING:
     from dormatory.backends.base import BlockerMonitor
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
+    from dormatory.runtime.env_passes import EnvPasses
 
 _PACKAGE_DIRECTORY = f"{Path(__file__).resolve().parents[1]}/"
-
-
-class _Pass:
-    """One of the times that env.py configures Alembic: its options, and what its migrations did.
-
-    `search_path` is that of its connection when they began; `applied_heads` is None if they wrote no revision.
-    """
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self.options = options
-        self.search_path: tuple[str, ...] = ()
-        self.applied_heads: set[str] | None = None
-
-    def record_heads(self, *, heads: set[str], **_: Any) -> None:
-        """Keep the heads that Alembic writes."""
-        self.applied_heads = set(heads)
 
 
 class _ConfigureInterceptor:
@@ -58,54 +40,44 @@ class _ConfigureInterceptor:
     def __init__(
         self,
         environment: EnvironmentContext,
-        target: Target,
+        passes: EnvPasses,
         *,
         transaction_per_step: bool,
         lock_version_table: Callable[[str], None],
     ) -> None:
         self._environment, self._configure = environment, environment.configure
-        self._target, self._transaction_per_step = target, transaction_per_step
+        self._passes, self._transaction_per_step = passes, transaction_per_step
         self._lock_version_table = lock_version_table
-        self.passes: list[_Pass] = []
+        self.is_configured = False
         environment.configure = self.configure  # type: ignore[method-assign,assignment]  # env.py's proxy is tied to the class
 
     def configure(self, connection: Connection | None = None, **options: Any) -> None:
         """Refuse a connection to any other database; begin a pass."""
         if connection is not None and not self._environment.is_offline_mode():
-            _refuse_other_database(connection, self._target)
-        self.passes.append(_Pass(dict(options)))
+            _refuse_other_database(connection, self._passes.target)
+            self._passes.end_reading(connection)
+        self.is_configured = True
+        self._passes.configure(dict(options))
         theirs = options.pop("on_version_apply", None) or ()
         options["on_version_apply"] = (
             *(theirs if isinstance(theirs, (list, tuple, set)) else (theirs,)),
-            self.passes[-1].record_heads,
+            self._passes.record_heads,
         )
         if self._transaction_per_step:
             options["transaction_per_migration"] = True
         self._configure(connection, **options)
         context = self._environment.get_context()
-        if not self._environment.is_offline_mode():
-            context._migrations_fn = self._with_search_path(context._migrations_fn)  # type: ignore[arg-type]  # noqa: SLF001  # the only place before the first step
+        self._passes.attach(context)
         namespace = context.version_table_schema
         self._lock_version_table(f"{namespace}.{context.version_table}" if namespace else context.version_table)
-
-    def _with_search_path(self, steps_of: Callable[..., Any]) -> Callable[..., Any]:
-        """Keep where unqualified names lead when the steps begin: env.py may set that after configure()."""
-        current = self.passes[-1]
-
-        def steps(heads: tuple[str, ...], context: MigrationContext) -> Any:
-            if context.connection is not None:
-                current.search_path = backend_for(self._target).search_path(context.connection)
-            return steps_of(heads, context)
-
-        return steps
 
 
 def run_external_env(
     project: Project,
-    target: Target,
     script: ScriptDirectory,
     config: Config,
     *,
+    passes: EnvPasses,
     given: Connection | None,
     steps: Callable[..., Any],
     transaction_per_step: bool,
@@ -117,6 +89,9 @@ def run_external_env(
     What env.py leaves uncommitted is committed, then a second connection confirms the heads. Without a `given`
     connection, a migration holds the upgrade lock from before the current revision is read.
     """
+    if project.database_names and not project.settings.database:
+        raise SeveralDatabasesError(project.ini, project.database_names)
+    target = passes.target
     wait = project.settings.lock_wait
     engine = backend_for(target).engine(target, writing=True, wait_seconds=wait)
     errors: list[BaseException] = []
@@ -132,35 +107,23 @@ def run_external_env(
             with EnvironmentContext(config, script, fn=fn, as_sql=False, **options) as environment:
                 interceptor = _ConfigureInterceptor(
                     environment,
-                    target,
+                    passes,
                     transaction_per_step=transaction_per_step,
                     lock_version_table=lock_version_table,
                 )
                 try:
-                    _run_env(script, project)
+                    run_env(script, project, target, is_given=given is not None)
                 except (AttributeError, TypeError, ArgumentError) as error:
-                    if offer is None or interceptor.passes or not _is_about_connection(error):
+                    if offer is None or interceptor.is_configured or not _is_about_connection(error):
                         raise
                     connection.rollback()
                     continue
             break
         if errors:
             raise errors[0]  # env.py caught it
-        _confirm_run(connection, target, interceptor)
-
-
-def _confirm_run(connection: Connection, target: Target, interceptor: _ConfigureInterceptor) -> None:
-    """Commit what env.py left uncommitted, and require that it configured Alembic and that the heads are there."""
-    if connection.in_transaction():
-        connection.commit()
-    if not interceptor.passes:
-        raise EnvironmentFailedError(None, "it ended without calling context.configure()")
-    backend = backend_for(target)
-    for one in interceptor.passes:
-        if one.applied_heads is not None:
-            with backend.engine(target, writing=False).connect() as second:
-                backend.set_search_path(second, one.search_path)
-                guards.refuse_other_heads(second, one.applied_heads, one.options)
+        if connection.in_transaction():
+            connection.commit()
+        passes.confirm()
 
 
 def _with_lock_check(steps_of: Callable[..., Any], locks: Sequence[BlockerMonitor]) -> Callable[..., Any]:
@@ -190,28 +153,6 @@ def _version_table_lock(
             locks.append(monitor)
 
     return lock_version_table
-
-
-@contextlib.contextmanager
-def provide_url(project: Project, target: Target, config: Config) -> Iterator[None]:
-    """Give env.py the URL in every way that it may read it: configuration, -x argument, environment variables."""
-    text = target.sqlalchemy_url().set(drivername=driver_name(project, target)).render_as_string(hide_password=False)
-    config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
-    if key := project.settings.x_argument:
-        config.cmd_opts.x = [*(config.cmd_opts.x or ()), f"{key}={text}"]  # type: ignore[union-attr]  # the runner gives them
-    variables = target.environment() | dict.fromkeys((URL_VARIABLE, *project.settings.url_variable), text)
-    names = {name for name in os.environ.keys() | variables.keys() if os.environ.get(name) != variables.get(name)}
-    before = {name: os.environ[name] for name in names if name in os.environ}
-    try:
-        for name in names - variables.keys():  # they would lead libpq to another database
-            del os.environ[name]
-        os.environ.update(variables)
-        with contextlib.chdir(project.root):
-            yield
-    finally:
-        for name in names:
-            os.environ.pop(name, None)
-        os.environ.update(before)
 
 
 def environment_failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError | None:
@@ -257,12 +198,6 @@ def _record_errors(
         return run
 
     return recorded_steps
-
-
-def _run_env(script: ScriptDirectory, project: Project) -> None:
-    for name in project.settings.prelude:
-        importlib.import_module(name)
-    script.run_env()
 
 
 def _is_about_connection(error: BaseException) -> bool:

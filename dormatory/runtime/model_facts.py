@@ -65,6 +65,18 @@ def model_facts(
     )
 
 
+def join_facts(facts: Sequence[ModelFacts]) -> ModelFacts:
+    """Return the facts of the models of all passes of env.py."""
+    namespaces = [one.namespaces for one in facts]
+    return ModelFacts(
+        is_known=any(one.is_known for one in facts),
+        names=frozenset(name for one in facts for name in one.names),
+        derived_lengths=frozenset(name for one in facts for name in one.derived_lengths),
+        namespaces=None if None in namespaces else frozenset(name for names in namespaces for name in names or ()),
+        has_filters=any(one.has_filters for one in facts),
+    )
+
+
 def _chosen_names(table: Table, dialect: Dialect) -> Iterator[str]:
     """Yield the names of constraints and indexes that the models give, other than by a naming convention."""
     preparer: Any = dialect.identifier_preparer

@@ -14,7 +14,7 @@ from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import ModelsFailedError
 from dormatory.recording.model import Comparison
 from dormatory.runtime.env_filters import read_left_out
-from dormatory.runtime.model_facts import described_types, model_facts
+from dormatory.runtime.model_facts import described_types, join_facts, model_facts
 from dormatory.runtime.model_supplies import copy_supplies, without_supplies
 from dormatory.runtime.runner import Runner
 from dormatory.runtime.uncreatable import remove_uncreatable
@@ -40,26 +40,28 @@ if TYPE_CHECKING:
 _MAX_STATEMENT_LENGTH = 120
 
 
-def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target, version_table: str) -> Comparison:
+def compare_with_models(
+    project: Project, maker: ScratchMaker, migrated: Target, version_tables: Sequence[str]
+) -> Comparison:
     """Create the models on a scratch database; return its schema and that of one to which the history was applied.
 
     What means the same is spelt the same in both, and what env.py leaves out is the same.
     """
     backend = backend_for(migrated)
     with backend.engine(migrated, writing=False).connect() as connection:
-        by_history, server = read_snapshot(connection, ignore=(version_table,)), backend.version(connection)
+        by_history, server = read_snapshot(connection, ignore=version_tables), backend.version(connection)
         extension_indexes = backend.extension_indexes(connection)
     try:
         with maker() as model_database:
             facts = create_model_schema(project, model_database)
-            by_models = _aligned_schema(model_database, version_table, by_history, facts)
+            by_models = _aligned_schema(model_database, version_tables, by_history, facts)
     except ModelsFailedError:
         if not backend.has_namespaces:
             raise
         with maker() as model_database:
-            supplies = copy_supplies(migrated, model_database, version_table)
+            supplies = copy_supplies(migrated, model_database, version_tables[0])
             facts = create_model_schema(project, model_database, has_supplies=True)
-            by_models = without_supplies(_aligned_schema(model_database, version_table, by_history, facts), supplies)
+            by_models = without_supplies(_aligned_schema(model_database, version_tables, by_history, facts), supplies)
     if not facts.is_known:
         return Comparison(migrated.backend_name, server, by_history, None)
     by_models, _ = with_left_out(by_models, by_history, facts.uncreatable)
@@ -79,7 +81,9 @@ def compare_with_models(project: Project, maker: ScratchMaker, migrated: Target,
     )
 
 
-def _aligned_schema(model_database: Target, version_table: str, by_history: Snapshot, facts: ModelFacts) -> Snapshot:
+def _aligned_schema(
+    model_database: Target, version_tables: Sequence[str], by_history: Snapshot, facts: ModelFacts
+) -> Snapshot:
     """Return the schema of the models in the spelling of the history."""
     backend = backend_for(model_database)
     with backend.engine(model_database, writing=True).connect() as connection:
@@ -90,7 +94,7 @@ def _aligned_schema(model_database: Target, version_table: str, by_history: Snap
             accepts_unlimited=True,
             is_same_value=partial(backend.is_same_value, connection),
         )
-        by_models = align_spelling(read_snapshot(connection, ignore=(version_table,)), by_history, equivalence)
+        by_models = align_spelling(read_snapshot(connection, ignore=version_tables), by_history, equivalence)
         connection.rollback()
     return _with_partitioned_tables(by_models, by_history)
 
@@ -124,33 +128,47 @@ def create_model_schema(project: Project, target: Target, *, has_supplies: bool 
 
 def _create_model_schema(project: Project, target: Target, has_supplies: bool) -> ModelFacts:  # noqa: FBT001  # a worker gets positional arguments
     backend = backend_for(target)
-    options: dict[str, Any] = {}
-    namespaces: list[str] = []
+    passes: list[tuple[dict[str, Any], tuple[str, ...]]] = []
 
     def keep_options(context: MigrationContext) -> None:
-        options.update(context.opts)
-        if context.connection is not None:
-            namespaces[:] = backend.search_path(context.connection)
+        path = backend.search_path(context.connection) if context.connection is not None else ()
+        passes.append((dict(context.opts), path))
 
     with backend.engine(target, writing=True).connect() as connection:
         Runner(project, target=target, connection=connection).inspect(keep_options, loads_revisions=True)
         connection.rollback()
-        given = options.get("target_metadata") or ()
-        metadatas = given if isinstance(given, (list, tuple)) else (given,)
-        namespace = next(iter(namespaces), None)
-        uncreatable = remove_uncreatable(metadatas, namespace)
-        try:
-            for name in described_types(metadatas, connection.dialect) if has_supplies else ():
-                connection.exec_driver_sql(f"DROP TYPE IF EXISTS {name} CASCADE")  # the models make it themselves
-            _create_all(connection, metadatas, backend, namespaces)
-        except SQLAlchemyError as error:
-            reason = first_line(target.mask(str(getattr(error, "orig", None) or error)))
-            statement = shorten(" ".join((getattr(error, "statement", None) or "").split()), _MAX_STATEMENT_LENGTH)
-            raise ModelsFailedError(f"{reason}, at: {statement}" if statement else reason) from error
-        facts = model_facts(metadatas, options, connection.dialect, namespace)
+        facts = [_create_pass(connection, backend, target, *one, has_supplies=has_supplies) for one in passes]
+        described = [metadata for options, _ in passes for metadata in _metadatas(options)]
         migrations = (project.script_location, *project.version_locations)
-        unimported = unimported_models(metadatas, project.root, migrations)
-        return replace(facts, unimported=unimported, uncreatable=uncreatable)
+        return replace(join_facts(facts), unimported=unimported_models(described, project.root, migrations))
+
+
+def _create_pass(
+    connection: Connection,
+    backend: Backend,
+    target: Target,
+    options: dict[str, Any],
+    search_path: tuple[str, ...],
+    *,
+    has_supplies: bool,
+) -> ModelFacts:
+    """Create the tables that one pass of env.py compares with, and return their facts."""
+    metadatas, namespace = _metadatas(options), next(iter(search_path), None)
+    uncreatable = remove_uncreatable(metadatas, namespace)
+    try:
+        for name in described_types(metadatas, connection.dialect) if has_supplies else ():
+            connection.exec_driver_sql(f"DROP TYPE IF EXISTS {name} CASCADE")  # the models make it themselves
+        _create_all(connection, metadatas, backend, search_path)
+    except SQLAlchemyError as error:
+        reason = first_line(target.mask(str(getattr(error, "orig", None) or error)))
+        statement = shorten(" ".join((getattr(error, "statement", None) or "").split()), _MAX_STATEMENT_LENGTH)
+        raise ModelsFailedError(f"{reason}, at: {statement}" if statement else reason) from error
+    return replace(model_facts(metadatas, options, connection.dialect, namespace), uncreatable=uncreatable)
+
+
+def _metadatas(options: dict[str, Any]) -> Sequence[MetaData]:
+    given = options.get("target_metadata") or ()
+    return given if isinstance(given, (list, tuple)) else (given,)
 
 
 def _create_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -15,9 +16,11 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
+from dormatory.project.history import History
 from dormatory.project.project import TARGET_ATTRIBUTE
-from dormatory.runtime import external_env, guards, numbering
+from dormatory.runtime import env_call, external_env, guards, numbering
 from dormatory.runtime import sqlite_batch as _sqlite_batch  # noqa: F401  # importing it makes Alembic use it
+from dormatory.runtime.env_passes import EnvPasses
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveStarted, ignore_progress
 
@@ -37,7 +40,8 @@ class Runner:
 
     Without a `connection` the project's own env.py decides where to connect; a given one is passed in
     `config.attributes["connection"]`. Every error becomes a DormatoryError that hides the target's secrets.
-    `reached_revisions` are the heads after the latest move; empty if nothing was moved, or all was reverted.
+    `reached_revisions` are the heads after the latest move; empty if nothing was moved, or all was reverted. `passes`
+    are those of the latest run of another project's env.py.
     """
 
     def __init__(
@@ -51,13 +55,19 @@ class Runner:
         self.project, self.target = project, target
         self.reached_revisions: tuple[str, ...] = ()
         # What env.py may read: get_x_argument(), and `autogenerate` if a file is written.
-        self.options = argparse.Namespace(x=[f"confirm={confirm}"] if confirm else [], quiet=True)
+        given = [f"confirm={confirm}"] if confirm else []
+        self.options = argparse.Namespace(x=[*given, *project.settings.x_arguments], quiet=True)
         toml = project.ini.suffix == ".toml"
         self.config = Config(None if toml else str(project.ini), cmd_opts=self.options)
         pyproject = project.ini if toml else project.ini.with_name("pyproject.toml")
         if pyproject.is_file():
             self.config.toml_file_name = str(pyproject)
+        if project.is_inside_scripts:
+            self.config.set_main_option("script_location", str(project.script_location))
+        if project.settings.database:
+            self.config.set_main_option("databases", project.settings.database)
         self.connection = connection
+        self.passes: EnvPasses | None = None
         if target is not None:
             self.config.attributes[TARGET_ATTRIBUTE] = target
         if connection is not None:
@@ -66,6 +76,8 @@ class Runner:
     @cached_property
     def script(self) -> ScriptDirectory:
         """The project's revisions, loaded once, on first use."""
+        if self.project.is_inside_scripts and str(self.project.root) not in sys.path:
+            sys.path.insert(0, str(self.project.root))
         with contextlib.chdir(self.project.root):  # where other projects' relative paths start
             return ScriptDirectory.from_config(self.config)
 
@@ -80,7 +92,7 @@ class Runner:
             guards.refuse_broken_history(self.script, self.project)
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
-    def upgrade(self, to: str = "head", progress: Progress = ignore_progress) -> None:
+    def upgrade(self, to: str = "head", progress: Progress = ignore_progress, *, only_pass: int | None = None) -> None:
         """Upgrade to a revision; raises WrongDirectionError if the database has passed it."""
 
         def plan(script: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
@@ -89,7 +101,7 @@ class Runner:
                 guards.refuse_passed_revision(self.project, to, heads)
             return planned
 
-        self._move(to, progress, plan)
+        self._move(to, progress, plan, only_pass)
 
     def downgrade(self, to: str, progress: Progress = ignore_progress) -> None:
         """Downgrade to a revision; raises WrongDirectionError if the database has not reached it."""
@@ -107,7 +119,8 @@ class Runner:
             guards.refuse_broken_history(self.script, self.project)
             return steps(self.script, context)
 
-        self._run_env(checked_steps, transaction_per_step=True, destination_rev="heads")
+        only = self.project.env_pass
+        self._run_env(checked_steps, transaction_per_step=True, only_pass=only, destination_rev="heads")
 
     def stamp(self, to: str, *, purge: bool = False) -> None:
         """Write a revision into the version table without running anything; with `purge`, empty the table first."""
@@ -120,18 +133,24 @@ class Runner:
             command.upgrade(self.config, span, sql=True)
 
     def current(self) -> tuple[str, ...]:
-        """Return the revisions of the database, from the project's version table."""
-        found: list[str] = []
+        """Return the revisions of the database, from the project's version table.
+
+        If env.py has several passes, they are those of the pass that is furthest behind.
+        """
+        found: list[tuple[str, ...]] = []
 
         def read_heads(heads: tuple[str, ...], _context: MigrationContext) -> list[Any]:
-            found.extend(heads)
+            found.append(tuple(sorted(heads)))
             return []
 
         self._run_env(read_heads, dont_mutate=True)
-        return tuple(sorted(found))
+        if len(set(found)) == 1:
+            return found[0]
+        history = History.read(self.project)
+        return max(found, key=lambda heads: len(history.pending(heads)), default=())
 
     def inspect(self, function: Callable[[MigrationContext], None], *, loads_revisions: bool = False) -> None:
-        """Call a function with Alembic's context inside env.py, while its connection is open; nothing is migrated.
+        """Call a function with Alembic's context in each pass of env.py; nothing is migrated.
 
         With `loads_revisions` they are imported before, as for autogenerate: some models are imported by them alone.
         """
@@ -144,12 +163,17 @@ class Runner:
 
         self._run_env(call, dont_mutate=True)
 
-    def version_table(self) -> str:
-        """Return the version table that the project's env.py configures, with its namespace if it has one."""
+    @property
+    def version_tables_seen(self) -> tuple[str, ...]:
+        """The version tables of the passes in the latest run of another project's env.py."""
+        return self.passes.version_tables if self.passes else ()
+
+    def version_tables(self) -> tuple[str, ...]:
+        """Return the version table of each pass of env.py, with its namespace if it has one."""
         found: list[MigrationContext] = []
         self.inspect(found.append)
-        table, namespace = found[0].version_table, found[0].version_table_schema
-        return f"{namespace}.{table}" if namespace else table
+        places = [(it.version_table_schema, it.version_table) for it in found]
+        return tuple(dict.fromkeys(f"{namespace}.{table}" if namespace else table for namespace, table in places))
 
     def write_revision(self, message: str, *, autogenerate: bool) -> Path | None:
         """Write the next revision and return its file, or None if there was nothing to write."""
@@ -170,7 +194,11 @@ class Runner:
         return Path(script.path) if script else None
 
     def _move(
-        self, to: str, progress: Progress, plan: Callable[[ScriptDirectory, tuple[str, ...]], list[RevisionStep]]
+        self,
+        to: str,
+        progress: Progress,
+        plan: Callable[[ScriptDirectory, tuple[str, ...]], list[RevisionStep]],
+        only_pass: int | None = None,
     ) -> None:
         target = str(self.target or "the database")
 
@@ -183,17 +211,26 @@ class Runner:
             guards.refuse_unknown_revisions(self.script, heads, target)
             guards.refuse_overlapping_revisions(self.project, heads, target)
             planned = [(step, _move_of(step)) for step in plan(self.script, heads)]
-            progress(MovesPlanned(target, tuple(move for _, move in planned)))
+            tables = self.version_tables_seen
+            name = f"{target}, {tables[-1]}" if tables[1:] else target
+            progress(MovesPlanned(name, tuple(move for _, move in planned)))
             for step, move in planned:
                 progress(MoveStarted(move))
                 began = perf_counter()
                 yield step  # afterwards the step is done, and committed if each one commits
                 progress(MoveFinished(move, perf_counter() - began))
 
-        self._run_env(steps, destination_rev=to)
+        self._run_env(steps, only_pass=only_pass, destination_rev=to)
 
-    def _run_env(self, steps: Callable[..., Any], *, transaction_per_step: bool = False, **options: Any) -> None:
-        """Load the scripts and run env.py once with `steps`.
+    def _run_env(
+        self,
+        steps: Callable[..., Any],
+        *,
+        transaction_per_step: bool = False,
+        only_pass: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Load the scripts and run env.py once with `steps`, in each of its passes or in `only_pass`.
 
         `transaction_per_step` gives every step of another project a transaction of its own, whatever its env.py
         configures.
@@ -203,11 +240,12 @@ class Runner:
                 with EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
                     self.script.run_env()
                 return
+            self.passes = EnvPasses(self.target, only_pass)
             external_env.run_external_env(
                 self.project,
-                self.target,
                 self.script,
                 self.config,
+                passes=self.passes,
                 given=self.connection,
                 steps=steps,
                 transaction_per_step=transaction_per_step,
@@ -221,7 +259,7 @@ class Runner:
         """
         if self.target is None or (self.project.has_our_environment and self.connection is None):
             return contextlib.nullcontext()
-        return external_env.provide_url(self.project, self.target, self.config)
+        return env_call.provide_url(self.project, self.target, self.config)
 
     @contextlib.contextmanager
     def _explain_errors(self) -> Iterator[None]:

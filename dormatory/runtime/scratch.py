@@ -54,9 +54,14 @@ def run_baseline(project: Project, target: Target) -> None:
         call_in_worker(project, _run_baseline, project, target)
 
 
-def version_table(project: Project, target: Target, *, wait_seconds: float | None = None) -> str:
-    """Return the version table that the project's env.py configures, with its namespace if it has one."""
-    return call_in_worker(project, _version_table, project, target, wait_seconds)
+def version_table(project: Project, target: Target) -> str:
+    """Return the version table that the project's env.py configures first, with its namespace if it has one."""
+    return version_tables(project, target)[0]
+
+
+def version_tables(project: Project, target: Target, *, wait_seconds: float | None = None) -> tuple[str, ...]:
+    """Return the version table of each pass of the project's env.py, with its namespace if it has one."""
+    return call_in_worker(project, _version_tables, project, target, wait_seconds)
 
 
 def current_revisions(project: Project, target: Target, *, wait_seconds: float | None = None) -> tuple[str, ...]:
@@ -67,12 +72,12 @@ def current_revisions(project: Project, target: Target, *, wait_seconds: float |
     return call_in_worker(project, _current_revisions, project, target, wait_seconds)
 
 
-def read_schema(target: Target, version_table: str, *, wait_seconds: float | None = None) -> Snapshot:
-    """Return the structure of a database without its version table; raises DatabaseFailedError."""
+def read_schema(target: Target, *version_tables: str, wait_seconds: float | None = None) -> Snapshot:
+    """Return the structure of a database without its version tables; raises DatabaseFailedError."""
     backend = backend_for(target)
     try:
         with _reading_connection(target, wait_seconds) as connection:
-            return read_snapshot(connection, ignore=(version_table,))
+            return read_snapshot(connection, ignore=version_tables)
     except SQLAlchemyError as error:
         raise backend.explain(error, target) from error
 
@@ -92,9 +97,9 @@ def _reading_connection(target: Target, wait_seconds: float | None) -> Iterator[
         yield connection
 
 
-def _version_table(project: Project, target: Target, wait_seconds: float | None) -> str:
+def _version_tables(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
     with _reading_connection(target, wait_seconds) as connection:
-        return Runner(project, target=target, connection=connection).version_table()
+        return Runner(project, target=target, connection=connection).version_tables()
 
 
 def _current_revisions(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:

@@ -31,4 +31,4 @@ def figures() -> Iterator[Figure]:
 def _is_drift_reported(maker: ScratchMaker) -> bool:
     with scratch.at_revision(PROJECT, maker) as head:
         table = scratch.version_table(PROJECT, head)
-        return bool(list(check_drift(compare_with_models(PROJECT, maker, head, table))))
+        return bool(list(check_drift(compare_with_models(PROJECT, maker, head, (table,)))))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dormatory.replay import remaining_routes, schedule
+from dormatory.runtime import scratch
 from tests.runtime.external_project import ExternalProject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from dormatory.project.project import Project
 
 
 @pytest.fixture
@@ -20,3 +25,14 @@ def external_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Externa
         monkeypatch.delenv(name)
     (tmp_path / "external_project").mkdir()
     return ExternalProject(tmp_path / "external_project")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replay in this process, which is faster, in tests that do not depend on the worker."""
+
+    def call_here(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
+        return function(*arguments, *([on_message] if on_message else []))
+
+    for module in (schedule, remaining_routes, scratch):
+        monkeypatch.setattr(module, "call_in_worker", call_here)

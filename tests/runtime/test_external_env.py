@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from alembic.config import Config
@@ -17,9 +17,7 @@ from dormatory.checks.finding import Severity
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.errors import BaselineFailedError, EnvironmentFailedError, InvalidSettingError, TransactionEndedError
 from dormatory.recording.leg import Direction
-from dormatory.replay import remaining_routes, schedule
 from dormatory.replay.replay import replay_history
-from dormatory.runtime import scratch
 from dormatory.runtime.driver_name import driver_name
 from tests.runtime.external_project import (
     CREATE_TABLE,
@@ -31,24 +29,11 @@ from tests.runtime.external_project import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from dormatory.checks.outcome import Outcome
-    from dormatory.project.project import Project
     from dormatory.recording.model import Recording
     from tests.conftest import Inv
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replay in this process, which is faster, in tests that do not depend on the worker."""
-
-    def call_here(_project: Project, function: Callable[..., Any], *arguments: Any, on_message: Any = None) -> Any:
-        return function(*arguments, *([on_message] if on_message else []))
-
-    for module in (schedule, remaining_routes, scratch):
-        monkeypatch.setattr(module, "call_in_worker", call_here)
 
 
 def replay_on_sqlite(external_project: ExternalProject) -> Recording:

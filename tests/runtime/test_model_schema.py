@@ -80,7 +80,7 @@ def drift_findings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 def _compare(project: Project, maker: ScratchMaker) -> list[Finding]:
     with scratch.at_revision(project, maker) as head:
-        return list(check_drift(model_schema.compare_with_models(project, maker, head, "alembic_version")))
+        return list(check_drift(model_schema.compare_with_models(project, maker, head, ("alembic_version",))))
 
 
 def write_project(root: Path, setup: Setup) -> Project:

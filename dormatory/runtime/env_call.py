@@ -1,0 +1,135 @@
+"""Calls another project's env.py as its own tools do: with its URL, modules, wrapper and Flask application."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, event
+
+from dormatory.backends.registry import backend_for
+from dormatory.backends.url import URL_VARIABLE
+from dormatory.errors import EnvironmentFailedError
+from dormatory.runtime.driver_name import driver_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from dormatory.backends.url import Target
+    from dormatory.project.project import Project
+
+_FLASK = re.compile(r"^\s*from flask import .*\bcurrent_app\b", re.MULTILINE)
+# What drivers call the place and the user of a database; other arguments of a connection stay as env.py gave them.
+_ADDRESS_ARGUMENTS = frozenset(
+    {"host", "hostaddr", "port", "user", "password", "passfile", "dbname", "database", "dsn", "service", "uri"}
+)
+
+
+def run_env(script: ScriptDirectory, project: Project, target: Target, *, is_given: bool) -> None:
+    """Run env.py. If a connection `is_given`, what Flask's application opens goes to the target, whatever its URL."""
+    run = script.run_env
+    is_flask = _is_flask(project)
+    with contextlib.ExitStack() as stack:
+        if is_given and (is_flask or project.settings.redirect):
+            stack.enter_context(_redirect_connections(target))
+        for name in project.settings.prelude:
+            importlib.import_module(name)
+        if is_flask and not project.settings.wrapper:
+            stack.enter_context(_flask_application())
+        _run_wrapped(run, project.settings.wrapper)
+
+
+def _run_wrapped(run: Callable[[], None], wrapper: str) -> None:
+    """Call the function of the setting `wrapper`, which calls `run`."""
+    if not wrapper:
+        run()
+        return
+    module, _, function = wrapper.partition(":")
+    calls: list[None] = []
+
+    def counted() -> None:
+        calls.append(None)
+        run()
+
+    getattr(importlib.import_module(module), function)(counted)
+    if not calls:
+        raise EnvironmentFailedError(None, f"the wrapper {wrapper} did not call the function that it was given")
+
+
+@contextlib.contextmanager
+def provide_url(project: Project, target: Target, config: Config) -> Iterator[None]:
+    """Give env.py the URL in every way that it may read it: configuration, -x argument, environment variables."""
+    settings = project.settings
+    text = target.sqlalchemy_url().set(drivername=driver_name(project, target)).render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
+    if settings.database:
+        config.set_section_option(settings.database, "sqlalchemy.url", text.replace("%", "%%"))
+    if settings.x_argument:
+        config.cmd_opts.x = [*(config.cmd_opts.x or ()), f"{settings.x_argument}={text}"]  # type: ignore[union-attr]  # the runner gives them
+    variables = target.environment() | dict.fromkeys((URL_VARIABLE, *settings.url_variable), text)
+    names = {name for name in os.environ.keys() | variables.keys() if os.environ.get(name) != variables.get(name)}
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    try:
+        for name in names - variables.keys():  # they would lead libpq to another database
+            del os.environ[name]
+        os.environ.update(variables)
+        with contextlib.chdir(project.root):
+            yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(before)
+
+
+def _is_flask(project: Project) -> bool:
+    """Return whether env.py asks Flask for the current application."""
+    file = project.script_location / "env.py"
+    return file.exists() and bool(_FLASK.search(file.read_text(encoding="utf-8", errors="replace")))
+
+
+@contextlib.contextmanager
+def _flask_application() -> Iterator[None]:
+    """Enter the context of the application that the command `flask` finds: FLASK_APP, wsgi.py or app.py."""
+    cli: Any = importlib.import_module("flask.cli")
+    cli.load_dotenv()
+    with cli.ScriptInfo(os.environ.get("FLASK_APP")).load_app().app_context():
+        yield
+
+
+def _redirect_connections(target: Target) -> AbstractContextManager[None]:
+    """Lead each connection of the same dialect to the target, for the length of the block."""
+    return _listening(partial(_connect_to, target))
+
+
+@contextlib.contextmanager
+def _listening(connect: Callable[..., Any]) -> Iterator[None]:
+    event.listen(Engine, "do_connect", connect)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "do_connect", connect)
+
+
+def _connect_to(target: Target, dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """Open the connection to the target; return None, to leave it, for other dialects and our own databases."""
+    if dialect.name != target.backend_name:
+        return None
+    ours, our_options = dialect.create_connect_args(target.sqlalchemy_url())
+    if backend_for(target).is_file:
+        name = str(arguments[0]) if arguments else ""
+        if name in {"", ":memory:"} or Path(name).parent == target.path.parent:
+            return None
+        return dialect.connect(*ours, **{**options, **our_options})
+    if options.get("host") == our_options.get("host"):
+        return None
+    kept = {key: value for key, value in options.items() if key not in _ADDRESS_ARGUMENTS}
+    return dialect.connect(*ours, **{**kept, **our_options})
