@@ -253,6 +253,9 @@ class Backend(ABC):
     def set_search_path(self, connection: Connection, namespaces: Sequence[str]) -> None:  # noqa: B027
         """Let the session look in these namespaces, and create in the first; by default nothing happens."""
 
+    def create_roles(self, connection: Connection, names: Sequence[str]) -> None:  # noqa: B027
+        """Create roles that may do everything, unless they exist; by default there are no roles."""
+
     @abstractmethod
     def execute_script(self, connection: Connection, text: str) -> None:
         """Execute many statements in one text, which SQLAlchemy cannot do."""

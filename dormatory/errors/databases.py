@@ -234,8 +234,9 @@ class WrongDatabaseError(DatabaseFailedError):
         super().__init__(
             f"env.py did not go to {masked_url}",
             why=why,
-            fix="name the variable that holds its URL (url_variable in [dormatory] of the ini file), or let it use the "
-            'connection that Alembic hands it: context.config.attributes.get("connection")',
+            fix="name the variable that holds its URL (url_variable in [dormatory] of the ini file), or for replays "
+            "set redirect = true there, or let it use the connection that Alembic hands it: "
+            'context.config.attributes.get("connection")',
         )
 
 

@@ -207,6 +207,17 @@ class RepeatedVersionTableError(DormatoryError):
         )
 
 
+_USUAL_ENVIRONMENT_FIX = "check that plain Alembic runs here: python -m alembic current"
+# What env.py lacks, by what its error says, and the setting that gives it.
+_MISSING_SURROUNDINGS = (
+    (r'role "([^"]+)" does not exist', "let throwaway servers have it, below [dormatory]: roles = {0}"),
+    (
+        r"no running event loop|no current event loop|outside of application context|No active .*context",
+        "name a function that calls what it is given there, below [dormatory]: wrapper = module:function",
+    ),
+)
+
+
 class EnvironmentFailedError(DormatoryError):
     """A project's env.py, or what it imports, raised an error outside any revision."""
 
@@ -217,7 +228,7 @@ class EnvironmentFailedError(DormatoryError):
         super().__init__(
             f"env.py failed at {location or 'env.py'}",
             why=reason,
-            fix=_missing_module_fix(reason) or "check that plain Alembic runs here: python -m alembic current",
+            fix=_missing_module_fix(reason) or _setting_fix(reason) or _USUAL_ENVIRONMENT_FIX,
         )
 
 
@@ -241,6 +252,12 @@ class ModelsFailedError(DormatoryError):
             why=reason,
             fix="correct them; a baseline can create what they need beforehand, see MIGRATIONS.md",
         )
+
+
+def _setting_fix(reason: str) -> str:
+    """Return which setting gives env.py what it lacks; "" for another reason."""
+    found = ((re.search(pattern, reason), fix) for pattern, fix in _MISSING_SURROUNDINGS)
+    return next((fix.format(*match.groups()) for match, fix in found if match), "")
 
 
 def _missing_module_fix(reason: str) -> str:

@@ -56,11 +56,11 @@ def _run_wrapped(run: Callable[[], None], wrapper: str) -> None:
     module, _, function = wrapper.partition(":")
     calls: list[None] = []
 
-    def counted() -> None:
+    def run_and_count() -> None:
         calls.append(None)
         run()
 
-    getattr(importlib.import_module(module), function)(counted)
+    getattr(importlib.import_module(module), function)(run_and_count)
     if not calls:
         raise EnvironmentFailedError(None, f"the wrapper {wrapper} did not call the function that it was given")
 

@@ -14,6 +14,7 @@ from dormatory.errors import (
     AlembicRefusedError,
     DatabaseNotAtHeadError,
     DormatoryError,
+    EnvironmentFailedError,
     MultipleHeadsError,
     RevisionFailedError,
     RevisionImportError,
@@ -121,10 +122,13 @@ def _place(frame: traceback.FrameSummary, project: Project) -> Location:
 def _database_error(error: DBAPIError, target: Target, project: Project) -> DormatoryError:
     """Return what a database answered; if env.py opened the connection, it was perhaps not the target that answered."""
     file = None if project.has_our_environment else f"{project.script_location}/env.py"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    stack = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in stack if frame.filename == file]
     if error.statement is None and frames:
         place = _place(frames[-1], project)
         return WrongDatabaseError(str(target), f"it connects elsewhere at {place}, {_first_line(error, target)}")
+    if frames and not any("/alembic/" in frame.filename for frame in stack[stack.index(frames[-1]) :]):
+        return EnvironmentFailedError(_place(frames[-1], project), _first_line(error, target))
     return backend_for(target).explain(error, target)
 
 

@@ -49,7 +49,14 @@ def upgrade(project: Project, target: Target, revision: str) -> None:
 
 
 def run_baseline(project: Project, target: Target) -> None:
-    """Run the project's baseline if it has one and the database is still empty; raises BaselineFailedError."""
+    """Run the project's baseline if it has one and the database is still empty; raises BaselineFailedError.
+
+    Before that, the roles that the settings name are created.
+    """
+    backend = backend_for(target)
+    if project.settings.roles:
+        with backend.engine(target, writing=True).begin() as connection:
+            backend.create_roles(connection, project.settings.roles)
     if project.settings.baseline:
         call_in_worker(project, _run_baseline, project, target)
 

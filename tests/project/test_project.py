@@ -11,6 +11,8 @@ from dormatory.project.history import History
 from dormatory.project.project import Project
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import SmallProject
 
 
@@ -43,11 +45,20 @@ def test_what_is_no_configuration_is_refused_in_one_line(
     assert str(raised.value) == f"{ini} is no Alembic configuration ({why}); {fix}"
 
 
-def test_the_directory_of_an_ini_next_to_env_py_is_proposed(small_project: SmallProject) -> None:
+def test_an_ini_next_to_env_py_needs_no_script_location(small_project: SmallProject) -> None:
     ini = small_project.root / "scripts" / "alembic.ini"
     ini.write_text("[alembic]\n")
-    with pytest.raises(MissingProjectError, match=r"script_location = %\(here\)s;"):
-        Project.read(ini)
+    project = Project.read(ini)
+    assert (project.script_location, project.root) == (ini.parent, small_project.root)
+
+
+def test_the_configuration_of_flask_migrate_and_of_a_pyproject_is_found(tmp_path: Path) -> None:
+    (tmp_path / "migrations").mkdir()
+    for name in ("env.py", "alembic.ini"):
+        (tmp_path / "migrations" / name).write_text("[alembic]\n")
+    assert Project.locate(tmp_path, {}).ini == tmp_path / "migrations" / "alembic.ini"
+    (tmp_path / "pyproject.toml").write_text('[tool.alembic]\nscript_location = "migrations"\n')
+    assert Project.locate(tmp_path, {}).ini == tmp_path / "pyproject.toml"
 
 
 def test_a_percent_sign_in_the_ini_is_no_interpolation(small_project: SmallProject) -> None:

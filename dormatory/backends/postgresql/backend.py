@@ -247,6 +247,13 @@ class PostgreSQLBackend(Backend):
             connection.exec_driver_sql(f"SET search_path TO {path}")
             connection.dialect.default_schema_name = namespaces[0]
 
+    def create_roles(self, connection: Connection, names: Sequence[str]) -> None:
+        """Create superusers; another process may do so at the same time."""
+        for name in names:
+            create = f"CREATE ROLE {DIALECT.quote_identifier(name)} SUPERUSER LOGIN"
+            known = "duplicate_object OR unique_violation"
+            connection.exec_driver_sql(f"DO $$ BEGIN {create}; EXCEPTION WHEN {known} THEN NULL; END $$")
+
     def execute_script(self, connection: Connection, text: str) -> None:
         """Execute many statements in the transaction of the connection."""
         open_cursor(connection).execute(text)

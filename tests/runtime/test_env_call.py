@@ -1,0 +1,158 @@
+"""What an env.py may need around it: a URL in parts, its arguments, a wrapper, roles, Flask's application."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dormatory.backends.postgresql.server import throwaway
+from dormatory.backends.sqlite.scratch import scratch_sqlite
+from dormatory.commands.check import CheckRequest, check_project
+from dormatory.errors import EnvironmentFailedError, WrongDatabaseError
+from dormatory.project.project import Project
+from dormatory.replay.replay import replay_history
+from tests.runtime.external_project import engine_code, env_code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dormatory.backends.parts import ScratchMaker
+    from tests.conftest import SmallProject
+    from tests.runtime.external_project import ExternalProject
+
+IN_PARTS = (
+    'create_engine("postgresql+psycopg2://{}:secret@127.0.0.1:9/{}".format('
+    'os.getenv("THEIR_USER", "app"), os.getenv("THEIR_DB", "app")), poolclass=NullPool)'
+)
+WRAPPER = """
+    import asyncio
+    require_loop = asyncio.get_running_loop
+    def in_loop(run):
+        async def main():
+            run()
+        asyncio.run(main())
+    def forgetful(run):
+        pass
+"""
+FLASK_APPLICATION = """
+    from flask import Flask
+    from flask_migrate import Migrate
+    from flask_sqlalchemy import SQLAlchemy
+
+    db = SQLAlchemy()
+
+    class Room(db.Model):
+        id = db.Column(db.BigInteger, primary_key=True)
+
+    def create_app():
+        app = Flask(__name__)
+        app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:///app.db"
+        db.init_app(app)
+        Migrate(app, db)
+        return app
+"""
+
+
+def played(project: ExternalProject, maker: ScratchMaker = scratch_sqlite) -> list[bool]:
+    """Return whether each leg of a replay is clean."""
+    recording = replay_history(project.project, maker)
+    return [leg.is_clean for step in recording.steps for leg in step.legs]
+
+
+@pytest.mark.usefixtures("in_this_process")
+class TestReplay:
+    def test_all_that_env_opens_is_redirected(self, external_project: ExternalProject, tmp_path: Path) -> None:
+        external_project.env(env_code(engine_code(f'"sqlite:///{tmp_path}/their.db"')))
+        external_project.tables("a")
+        with pytest.raises(WrongDatabaseError, match="redirect = true"):
+            played(external_project)
+        external_project.ini("script_location = scripts", "[dormatory]", "redirect = true")
+        (tmp_path / "their.db").unlink()
+        assert played(external_project) == [True] * 3
+        assert not (tmp_path / "their.db").exists()
+
+    def test_a_url_in_parts_is_redirected(
+        self, external_project: ExternalProject, postgres_server: throwaway.Server
+    ) -> None:
+        external_project.ini("script_location = scripts", "[dormatory]", "redirect = true")
+        external_project.env(env_code(IN_PARTS))
+        external_project.tables("a")
+        assert played(external_project, lambda: throwaway.scratch_postgresql(postgres_server)) == [True] * 3
+
+    def test_a_missing_role_names_the_setting_that_gives_it(
+        self, external_project: ExternalProject, postgres_server: throwaway.Server
+    ) -> None:
+        external_project.env(env_code(first="connection.exec_driver_sql('SET ROLE their_owner'); connection.commit()"))
+        external_project.tables("a")
+        with pytest.raises(EnvironmentFailedError, match="roles = their_owner"):
+            played(external_project, lambda: throwaway.scratch_postgresql(postgres_server))
+        external_project.ini("script_location = scripts", "[dormatory]", "roles = their_owner")
+        assert played(external_project, lambda: throwaway.scratch_postgresql(postgres_server)) == [True] * 3
+
+    def test_it_gets_the_arguments_of_the_settings(self, external_project: ExternalProject) -> None:
+        external_project.env(env_code(first="assert context.get_x_argument(True)['tenant'] == 'demo'"))
+        external_project.tables("a")
+        with pytest.raises(EnvironmentFailedError, match="KeyError: 'tenant'"):
+            played(external_project)
+        external_project.ini("script_location = scripts", "[dormatory]", "x_arguments = tenant=demo, other=1")
+        assert played(external_project) == [True] * 3
+
+
+class TestWrapper:
+    @pytest.mark.parametrize(("name", "rule"), [("in_loop", ""), ("forgetful", "environment-fails")])
+    def test_it_calls_what_runs_env(self, external_project: ExternalProject, name: str, rule: str) -> None:
+        settings = ("[dormatory]", f"wrapper = their_wrapper:{name}")
+        external_project.ini("script_location = scripts", "prepend_sys_path = .", *settings)
+        external_project.write("their_wrapper.py", WRAPPER)
+        external_project.env(env_code(first="__import__('their_wrapper').require_loop()"))
+        external_project.tables("a")
+        outcome, _ = check_project(external_project.project, CheckRequest(("sqlite",), frozenset({"roundtrip"})))
+        assert [item.rule for item in outcome.findings] == ([rule] if rule else [])
+
+    @pytest.mark.usefixtures("in_this_process")
+    def test_what_it_is_needed_for_says_so(self, external_project: ExternalProject) -> None:
+        external_project.env(env_code(first="raise RuntimeError('no running event loop')"))
+        external_project.tables("a")
+        with pytest.raises(EnvironmentFailedError, match=r"wrapper = module:function"):
+            played(external_project)
+
+
+class TestFlaskMigrate:
+    @pytest.fixture
+    def home(self, tmp_path: Path) -> Path:
+        """An application with what `flask db init` and `flask db migrate` write."""
+        pytest.importorskip("flask_migrate", reason="Flask-Migrate is not installed")
+        external = tmp_path / "app"
+        external.mkdir()
+        (external / "app.py").write_text(textwrap.dedent(FLASK_APPLICATION))
+        (external / "pyproject.toml").write_text('[tool.dormatory]\nbackends = ["sqlite"]\n')
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("FLASK_", "ALEMBIC_"))}
+        for arguments in (("init",), ("migrate", "-m", "create the rooms")):
+            command = [sys.executable, "-m", "flask", "db", *arguments]
+            subprocess.run(command, cwd=external, env=environ, capture_output=True, check=True)
+        return external
+
+    def test_what_it_generates_is_checked_without_an_edit(self, home: Path) -> None:
+        project = Project.locate(home, {})
+        assert project.ini == home / "migrations" / "alembic.ini"
+        outcome, _ = check_project(project, CheckRequest(("sqlite",), frozenset({"roundtrip", "drift"})))
+        assert [(item.rule, item.message) for item in outcome.findings] == []
+        model = (home / "app.py").read_text()
+        (home / "app.py").write_text(model.replace("key=True)", "key=True)\n    name = db.Column(db.String(5))"))
+        outcome, _ = check_project(project, CheckRequest(("sqlite",), frozenset({"drift"})))
+        assert [item.rule for item in outcome.findings] == ["drift"]
+
+    def test_an_upgrade_goes_to_the_database_of_the_application_only(
+        self, home: Path, small_project: SmallProject
+    ) -> None:
+        settings = {"ALEMBIC_CONFIG": str(home / "migrations" / "alembic.ini")}
+        database = home / "instance" / "app.db"
+        ended = small_project.inv("db.upgrade", url=f"sqlite:///{home}/other.db", **settings)
+        assert (ended.code, f"it is connected to {database}" in ended.err) == (3, True), ended
+        ended = small_project.inv("db.upgrade", url="sqlite:///instance/app.db", **settings)
+        assert (ended.code, ended.out.partition(" is at ")[0]) == (0, f"sqlite:///{database}"), ended
