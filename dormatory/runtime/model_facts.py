@@ -74,6 +74,7 @@ def join_facts(facts: Sequence[ModelFacts]) -> ModelFacts:
         derived_lengths=frozenset(name for one in facts for name in one.derived_lengths),
         namespaces=None if None in namespaces else frozenset(name for names in namespaces for name in names or ()),
         has_filters=any(one.has_filters for one in facts),
+        uncreatable=tuple(found for one in facts for found in one.uncreatable),
     )
 
 

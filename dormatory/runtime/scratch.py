@@ -61,9 +61,9 @@ def run_baseline(project: Project, target: Target) -> None:
         call_in_worker(project, _run_baseline, project, target)
 
 
-def version_table(project: Project, target: Target) -> str:
+def version_table(project: Project, target: Target, *, wait_seconds: float | None = None) -> str:
     """Return the version table that the project's env.py configures first, with its namespace if it has one."""
-    return version_tables(project, target)[0]
+    return version_tables(project, target, wait_seconds=wait_seconds)[0]
 
 
 def version_tables(project: Project, target: Target, *, wait_seconds: float | None = None) -> tuple[str, ...]:
