@@ -114,12 +114,15 @@ def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]
     """Report rows and values that a revision lost; what it declares as lossy is a note."""
     for step in recording.steps:
         revision = history.by_id[step.revision]
-        for loss in step.losses:
+        for losses in _losses_by_cause(step.losses):
+            loss = losses[0]
             if loss.kind is LossKind.DANGLING and loss.is_stated:
-                yield _unvalidated_key_finding(loss, revision, recording.backend, step)
+                yield from (_unvalidated_key_finding(it, revision, recording.backend, step) for it in losses)
                 continue
-            found = _loss_finding(loss, revision, recording.backend, _declaration(loss, revision, step))
-            yield finding_on_extreme_rows(found) if loss.is_extreme and not loss.is_narrowed else found
+            declared = [_declaration(it, revision, step) for it in losses]
+            for group in [losses] if len(set(declared)) == 1 else [[it] for it in losses]:
+                found = _loss_finding(group, revision, recording.backend, _declaration(group[0], revision, step))
+                yield finding_on_extreme_rows(found) if loss.is_extreme and not loss.is_narrowed else found
         if step.drops and not (revision.lossy or revision.irreversible):
             yield _drops_finding(step.drops, revision, recording.backend)
 
@@ -133,15 +136,33 @@ def _unvalidated_key_finding(loss: Loss, revision: Revision, backend: str, step:
     return revision_finding(ROWS_REFUSED, revision, backend, message, ROWS_REFUSED_HINT, location=Location(line=line))
 
 
-def _loss_finding(loss: Loss, revision: Revision, backend: str, declared: str) -> Finding:
+def _losses_by_cause(losses: Sequence[Loss]) -> Iterator[list[Loss]]:
+    """Yield losses in groups of one cause: the columns that one statement empties, the keys that one leg leaves."""
+    groups: dict[object, list[Loss]] = {}
+    for loss in losses:
+        cause: object = id(loss)
+        if loss.kind is LossKind.VALUES_LOST and loss.line:
+            cause = loss.table, loss.line
+        elif loss.kind is LossKind.DANGLING:
+            cause = loss.line
+        key = loss.kind, loss.direction, cause, loss.is_stated, loss.is_narrowed, loss.is_extreme
+        groups.setdefault(key, []).append(loss)
+    yield from groups.values()
+
+
+def _loss_finding(losses: Sequence[Loss], revision: Revision, backend: str, declared: str) -> Finding:
+    """Return the finding for losses of one cause."""
+    loss = losses[0]
+    names = [f"column {it.table}.{it.column}" if it.column else f"table {it.table}" for it in losses]
+    message = f"{loss}, as it declares: {declared}" if declared else str(loss)
     return revision_finding(
         _RULES[loss.kind.value],
         revision,
         backend,
-        f"{loss}, as it declares: {declared}" if declared else str(loss),
-        "" if declared else _hint(loss),
+        "\n".join((message, *map(str, losses[1:]))),
+        "" if declared else _hint(loss) if len(losses) == 1 else _hint_for_many(losses),
         location=Location(line=loss.line),
-        object_name=f"column {loss.table}.{loss.column}" if loss.column else f"table {loss.table}",
+        object_name=", ".join(names),
         severity=Severity.NOTE if declared else Severity.WARNING if loss.is_stated else None,
     )
 
@@ -174,6 +195,13 @@ def _hint(loss: Loss) -> str:
     name = f"{loss.table}.{loss.column}" if loss.column else loss.table
     declaration = loss.remedy or f'lossy = "{name}: why that is right"'
     return f"carry it over, or declare it at the top of the revision: {declaration}"
+
+
+def _hint_for_many(losses: Sequence[Loss]) -> str:
+    if losses[0].kind is LossKind.DANGLING:
+        return _hint(losses[0])
+    names = ", ".join(f"{it.table}.{it.column}" for it in losses)
+    return f'carry them over, or declare it at the top of the revision: lossy = "{names}: why that is right"'
 
 
 def _drops_finding(drops: Sequence[Loss], revision: Revision, backend: str) -> Finding:

@@ -74,6 +74,43 @@ def test_a_finding_stands_at_the_line_of_the_statement_and_says_what_to_declare(
     assert found.hint == 'carry it over, or declare it at the top of the revision: lossy = "guest.name is cut"'
 
 
+LOST = replace(NAME, kind=LossKind.VALUES_LOST)
+
+
+def test_columns_that_one_statement_empties_are_one_finding_that_names_them_all() -> None:
+    (found,) = findings(LOST, replace(LOST, column="mail", count=2))
+    assert found.message.split("\n") == [str(LOST), str(replace(LOST, column="mail", count=2))]
+    assert found.object == "column guest.name, column guest.mail"
+    assert found.hint.endswith('lossy = "guest.name, guest.mail: why that is right"')
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(LOST, column="mail", line=8),
+        replace(LOST, column="mail", line=0),
+        replace(LOST, column="mail", table="room"),
+        replace(LOST, column="mail", is_stated=True),
+        replace(LOST, column="mail", direction=Direction.DOWNGRADE),
+        replace(LOST, column="mail", kind=LossKind.TRUNCATED),
+    ],
+    ids=["line", "no line", "table", "stated", "leg", "kind"],
+)
+def test_what_something_else_lost_stays_a_finding_of_its_own(other: Loss) -> None:
+    assert len(findings(LOST, other)) == 2
+
+
+def test_one_of_several_columns_may_be_declared() -> None:
+    found = findings(LOST, replace(LOST, column="mail"), lossy="guest.mail is known")
+    assert [it.severity for it in found] == [Severity.ERROR, Severity.NOTE]
+
+
+def test_keys_that_one_leg_leaves_without_rows_are_one_finding() -> None:
+    key = replace(NAME, kind=LossKind.DANGLING, line=0)
+    (found,) = findings(key, replace(key, table="room", column="guest"))
+    assert found.object == "column guest.name, column room.guest"
+
+
 @pytest.mark.parametrize("lossy", ["", "the sizes"])
 def test_plain_drops_are_one_note_that_says_what_to_declare(lossy: str) -> None:
     size = Loss(LossKind.DROPPED, Direction.UPGRADE, "guest", "size", 2, 2)
