@@ -14,6 +14,7 @@ from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
 from dormatory.runtime.runner import Runner
+from dormatory.system.file_lock import directory_lock
 from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ def write_revision(project: Project, message: str, *, empty: bool) -> Path | Non
     """
     title = numbering.checked_title(message)
     History.read(project).refuse_branches()
-    file = Runner(project).write_revision(title, autogenerate=False) if empty else _autogenerate(project, title)
-    if file is not None:
-        _format(file)
-        add_checksums(project)
+    with directory_lock(project.script_location):  # another run would take the same number and the same parent
+        file = Runner(project).write_revision(title, autogenerate=False) if empty else _autogenerate(project, title)
+        if file is not None:
+            _format(file)
+            add_checksums(project)
     return file
 
 

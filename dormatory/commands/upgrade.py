@@ -5,6 +5,7 @@ SQLAlchemy and Alembic are loaded only where something has to be moved.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from dormatory.runtime.fast_path import reached_head
 from dormatory.system.signals import interruption_note, stop_if_interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
@@ -56,7 +57,10 @@ def upgrade_database(
             back_up(project, target, progress, revision=revision)
 
     moves = _PlannedMoves(progress, prepare)
-    with interruption_note(lambda: _interrupted_position(runner, moves, f"inv db.upgrade{_option(to, 'head')}")):
+    with (
+        interruption_note(lambda: _interrupted_position(runner, moves, f"inv db.upgrade{_option(to, 'head')}")),
+        _explain_missing_revision(runner, target),
+    ):
         runner.upgrade(to, moves.receive)
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
@@ -122,6 +126,31 @@ class _PlannedMoves:
                 self.running = move
             case MoveFinished():
                 self.running = None
+
+
+@contextlib.contextmanager
+def _explain_missing_revision(runner: Runner, target: Target) -> Iterator[None]:
+    """Say of a revision that fails in a database with tables and without a revision what is probably missing."""
+    from dormatory.errors import RevisionFailedError, UnstampedDatabaseError  # noqa: PLC0415
+
+    try:
+        yield
+    except RevisionFailedError as error:
+        if tables := _tables_without_revision(runner, target):
+            raise UnstampedDatabaseError(str(target), tables, error) from error
+        raise
+
+
+def _tables_without_revision(runner: Runner, target: Target) -> list[str]:
+    """Return the tables of a database that is at no revision; none where it cannot be read."""
+    from dormatory.errors import DormatoryError  # noqa: PLC0415
+    from dormatory.runtime import scratch  # noqa: PLC0415
+
+    try:
+        tables = () if runner.current() else scratch.read_schema(target, runner.version_table()).tables
+    except DormatoryError:
+        return []
+    return [table.name for table in tables]
 
 
 def _option(to: str, default: str) -> str:

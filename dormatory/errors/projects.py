@@ -103,6 +103,20 @@ class RevisionFailedError(DormatoryError):
         super().__init__(f"the revision failed at {location}", why=reason, fix=fix)
 
 
+class UnstampedDatabaseError(DormatoryError):
+    """A revision failed in a database that has tables and no revision, as `create_all` makes it."""
+
+    is_failure = True
+
+    def __init__(self, masked_url: str, tables: Sequence[str], cause: RevisionFailedError) -> None:
+        names = ", ".join(tables[:3]) + (", ..." if tables[3:] else "")
+        super().__init__(
+            f"{cause.what}, and {masked_url} has tables ({names}) and no revision",
+            why=f"{cause.why}; perhaps create_all has made them, or the version table was lost",
+            fix="write the revision that they match with: inv db.stamp --to REVISION, then see: inv db.check --live",
+        )
+
+
 class SwallowedErrorError(DormatoryError):
     """A revision caught the error of a statement and went on, in a transaction that accepts nothing any more."""
 

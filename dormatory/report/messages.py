@@ -111,6 +111,8 @@ def status_text(status: Status) -> str:
         count = quantity(len(by_hand.changes), "difference")
         difference = f"{count} from the history, see: inv db.check --live" if by_hand.changes else "none"
         rows.append(("by hand", f"not compared: {by_hand.problem}" if by_hand.problem else difference))
+        if by_hand.changes and not status.current:
+            rows.append(("", "it has no revision: if it matches one, write that with: inv db.stamp --to REVISION"))
     elif status.running:
         rows.append(("by hand", "not compared while that is running"))
     pending = [f"{item.id}  {item.title}" for item in status.pending]

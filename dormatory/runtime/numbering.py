@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dormatory.errors import MessageTooShortError
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.system.file_lock import lock_until_exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +46,10 @@ def process_revision_directives(
         directives.clear()
         return
     if getattr(options, "rev_id", None) is None:
-        directive.rev_id = History.read(Project.from_config(config)).next_id()
+        project = Project.from_config(config)
+        if hasattr(options, "cmd"):  # plain Alembic writes the file later, and the task holds the lock itself
+            lock_until_exit(project.script_location)
+        directive.rev_id = History.read(project).next_id()
 
 
 def leave_out_empty_revision(

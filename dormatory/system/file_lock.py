@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -21,6 +29,27 @@ def try_lock(descriptor: int) -> bool | None:
     except OSError:  # some network file systems have no locks
         pass
     return None
+
+
+@contextlib.contextmanager
+def directory_lock(directory: Path) -> Iterator[None]:
+    """Keep other processes out of blocks for the same directory; nothing happens where there are no locks."""
+    descriptor = lock_until_exit(directory)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def lock_until_exit(directory: Path) -> int | None:
+    """Lock a directory until this process ends, or the descriptor is closed; None where that is impossible."""
+    if not IS_SUPPORTED:
+        return None
+    descriptor = os.open(directory, os.O_RDONLY)
+    with contextlib.suppress(OSError):  # some network file systems have no locks
+        wait_for_lock(descriptor)
+    return descriptor
 
 
 def wait_for_lock(descriptor: int) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.project.history import History
 from tests.conftest import CommandResult
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Inv, SmallProject
 
 MODELS = (
@@ -27,6 +27,22 @@ with sa.create_engine(os.environ["DATABASE_URL"], poolclass=sa.NullPool).connect
     context.configure(connection=connection, target_metadata=metadata)
     with context.begin_transaction():
         context.run_migrations()
+"""
+# Five commands in processes that are forked from one that has loaded all modules: they begin at the same moment.
+FIVE_REVISIONS = """
+import os, time
+from pathlib import Path
+from dormatory.commands.revision import write_revision
+from dormatory.project.project import Project
+project, start, children = Project.read(Path(os.environ["ALEMBIC_CONFIG"])), time.time() + 0.5, []
+for number in range(5):
+    pid = os.fork()
+    if not pid:
+        time.sleep(max(0.0, start - time.time()))
+        write_revision(project, f"Write number {number}", empty=True)
+        os._exit(0)
+    children.append(pid)
+print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children])
 """
 UNREACHABLE_URL = "postgresql://u:canary@no.such.host.invalid/x"
 
@@ -93,6 +109,24 @@ class TestTask:
         forced = inv("db.revision", "--message", "Nothing to do", "--empty", url=UNREACHABLE_URL)
         assert forced.code == 0
         assert revision_file_names(small_project) == ["001_x.py", "002_nothing_to_do.py"]
+
+    def test_the_older_command_writes_an_empty_revision_to_be_filled(
+        self, inv: Inv, small_project: SmallProject
+    ) -> None:
+        small_project.write_table_revisions("a")
+        small_project.write_env(*MODELS, "environment.run(metadata)")
+        ended = inv("db.create", "--message", "Migrate user data", url=f"sqlite:///{small_project.root}/x.db")
+        assert (ended.code, Path(ended.out.splitlines()[-1]).name) == (0, "002_migrate_user_data.py")
+        assert ended.err == "autogenerate found no change: this revision is empty, to be filled by hand\n"
+
+    def test_revisions_written_at_once_get_different_numbers_and_one_line(self, small_project: SmallProject) -> None:
+        small_project.write_table_revisions("a")
+        small_project.write_env(*MODELS, "environment.run(metadata)")
+        ended = small_project.run_code(FIVE_REVISIONS)
+        assert (ended.code, ended.out.splitlines()[-1]) == (0, str([0] * 5)), ended.err
+        history = History.read(small_project.project)
+        assert [revision.id for revision in history.revisions] == ["001", "002", "003", "004", "005", "006"]
+        assert history.heads == ("006",)
 
     def test_a_revision_on_two_heads_is_refused(self, inv: Inv, changed_project: SmallProject) -> None:
         changed_project.write_revision("002", after="001")

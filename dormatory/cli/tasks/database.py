@@ -57,7 +57,7 @@ def create(context: Context, message: str = "", confirm: str = "", *, from_dump:
             fill_from_dump(project, target, progress, is_new=is_new, confirmed=confirm)
         print(f"{target} filled from the schema file")
     if message:
-        return report_new_revision(project, message, selected_backends(""), empty=False, has_proof=True)
+        return report_new_revision(project, message, selected_backends(""), empty=False, has_proof=True, or_empty=True)
     return None
 
 

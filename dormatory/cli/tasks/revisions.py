@@ -35,11 +35,12 @@ def revision(context: Context, message: str = "", backend: str = "", *, empty: b
 
 
 def report_new_revision(
-    project: Project, message: str, backends: tuple[str, ...], *, empty: bool, has_proof: bool
+    project: Project, message: str, backends: tuple[str, ...], *, empty: bool, has_proof: bool, or_empty: bool = False
 ) -> int:
     """Write the next revision, print its file, the SQL that it runs on each backend and what is wrong with it.
 
-    Returns the exit code: 1 if it is not right as it is, or if the models differ in what autogenerate does not see.
+    With `or_empty`, an empty one to be filled is written where autogenerate finds nothing. Returns the exit code: 1 if
+    it is not right as it is, or if the models differ in what autogenerate does not see.
     """
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.revision import write_revision
@@ -49,6 +50,10 @@ def report_new_revision(
     from dormatory.report.progress import show_progress
 
     file = write_revision(project, message, empty=empty)
+    if file is None and or_empty:
+        print(write_revision(project, message, empty=True))
+        print("autogenerate found no change: this revision is empty, to be filled by hand", file=sys.stderr)
+        return 0
     if file is None:
         with show_progress() as progress:
             outcome = compare_models(project, backends, progress)
