@@ -147,7 +147,7 @@ def _tables_without_revision(runner: Runner, target: Target) -> list[str]:
     from dormatory.runtime import scratch  # noqa: PLC0415
 
     try:
-        tables = () if runner.current() else scratch.read_schema(target, runner.version_table()).tables
+        tables = () if runner.current() else scratch.read_schema(target, *runner.version_tables()).tables
     except DormatoryError:
         return []
     return [table.name for table in tables]
