@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dormatory.errors import MessageTooShortError
 from dormatory.project.history import History
 from dormatory.project.project import Project
+from dormatory.runtime.enum_types import add_enum_types
 from dormatory.system.file_lock import lock_until_exit
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def process_revision_directives(
             print("autogenerate found no change, nothing written", file=sys.stderr)  # noqa: T201
         directives.clear()
         return
+    if getattr(options, "autogenerate", False):
+        add_enum_types(context, directive)
     if getattr(options, "rev_id", None) is None:
         project = Project.from_config(config)
         if hasattr(options, "cmd"):  # plain Alembic writes the file later, and the task holds the lock itself
@@ -52,9 +55,11 @@ def process_revision_directives(
         directive.rev_id = History.read(project).next_id()
 
 
-def leave_out_empty_revision(
-    _context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
+def complete_directives(
+    context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
 ) -> None:
-    """Write no file if autogenerate has found nothing; an env.py of others has no hook of ours."""
+    """Complete what autogenerate has found for an env.py that has no hook of ours; write no file if that is nothing."""
     if directives and all(operations.is_empty() for operations in directives[0].upgrade_ops_list):
         directives.clear()
+    for directive in directives:
+        add_enum_types(context, directive)

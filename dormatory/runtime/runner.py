@@ -180,7 +180,8 @@ class Runner:
         self.options.autogenerate = autogenerate
         try:
             with self._explain_errors(), self._provide_url():
-                hook = numbering.leave_out_empty_revision if autogenerate else None
+                is_completed = not autogenerate or self.project.has_our_environment
+                hook = None if is_completed else numbering.complete_directives
                 script = command.revision(
                     self.config, message, autogenerate=autogenerate, process_revision_directives=hook
                 )

@@ -141,15 +141,32 @@ class TestProof:
     """What is written is played before it is reported."""
 
     @pytest.mark.parametrize(("options", "code"), [((), 1), (("--no-proof",), 0)], ids=["proof", "no-proof"])
-    def test_a_downgrade_that_leaves_a_type_behind_is_named_and_the_file_is_kept(
+    def test_an_upgrade_that_fails_is_named_and_the_file_is_kept(
         self, inv: Inv, small_project: SmallProject, options: tuple[str, ...], code: int
     ) -> None:
         small_project.write_table_revisions("a")
-        kind = "sa.Table('b', metadata, sa.Column('kind', sa.Enum('x', 'y', name='b_kind', create_constraint=True)))"
-        small_project.write_env(*MODELS, kind, "environment.run(metadata)")
-        ended = inv("db.revision", "--message", "Add table b", *options, url=UNREACHABLE_URL)
-        assert (ended.code, "error[trace]" in ended.out) == (code, bool(code)), ended
-        assert revision_file_names(small_project) == ["001_x.py", "002_add_table_b.py"]
+        models = "\n".join(MODELS).replace("sa.Integer", "sa.JSON")
+        small_project.write_env(models, "environment.run(metadata)")
+        ended = inv("db.revision", "--message", "Change the key", *options, url=UNREACHABLE_URL)
+        assert (ended.code, "error[upgrade-fails]" in ended.out) == (code, bool(code)), ended
+        assert revision_file_names(small_project) == ["001_x.py", "002_change_the_key.py"]
+
+    def test_types_of_enumerations_come_and_go_with_their_columns(self, inv: Inv, small_project: SmallProject) -> None:
+        create = "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True))"
+        kind = """sa.Column('kind', sa.Enum('x', "it's", name='{}'))"""
+        small_project.write_revision("001", create, "op.drop_table('a')")
+        create = f"op.create_table('old', {kind.format('old_kind')})"
+        drop = "op.drop_table('old')\nif op.get_bind().dialect.name == 'postgresql': op.execute('DROP TYPE old_kind')"
+        small_project.write_revision("002", create, drop)
+        column = f"metadata.tables['a'].append_column({kind.format('Kind')})"
+        table = f"sa.Table('b', metadata, {kind.format('b_kind')})"
+        small_project.write_env(*MODELS, column, table, "environment.run(metadata)")
+        ended = inv("db.revision", "--message", "Give them kinds", url=UNREACHABLE_URL)
+        assert "error[" not in ended.out, ended.out
+        assert "CREATE TYPE \"Kind\" AS ENUM ('x', 'it''s');" in ended.out
+        assert "DROP TYPE old_kind;" in ended.out
+        written = next(small_project.versions.glob("003*")).read_text()
+        assert (written.count("CREATE TYPE"), written.count("DROP TYPE")) == (1, 3)
 
     def test_models_that_differ_in_what_autogenerate_does_not_see_are_not_called_the_same(
         self, inv: Inv, small_project: SmallProject
