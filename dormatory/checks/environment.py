@@ -8,13 +8,14 @@ from dormatory.checks.finding import Severity
 from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
+from dormatory.recording.leg import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.finding import Finding
     from dormatory.project.history import History
-    from dormatory.recording.model import Recording
+    from dormatory.recording.model import Recording, Step
 
 DEPENDS_ON_ENVIRONMENT = Rule(
     "depends-on-environment",
@@ -36,7 +37,8 @@ def check_environment(recording: Recording, history: History) -> Iterator[Findin
     """Report what the upgrade of a revision makes differently with another time zone, locale, user or order of sets."""
     for step in recording.steps:
         revision = history.by_id[step.revision]
-        for found in step.dependences:
+        left = _left_by_downgrade(step)  # the other environment began with that, and its own finding says so
+        for found in (it for it in step.dependences if it.object not in left):
             yield revision_finding(
                 DEPENDS_ON_ENVIRONMENT,
                 revision,
@@ -46,3 +48,8 @@ def check_environment(recording: Recording, history: History) -> Iterator[Findin
                 location=Location(line=found.line or 1),
                 object_name=found.object,
             )
+
+
+def _left_by_downgrade(step: Step) -> frozenset[str]:
+    """Return the objects that the downgrade did not bring back as they were."""
+    return frozenset(it.object for leg in step.legs if leg.direction is Direction.DOWNGRADE for it in leg.trace)
