@@ -241,7 +241,9 @@ class _Filler:
             for foreign_key in self_references:
                 factory.parent_keys[foreign_key] = self._store.parent_keys(foreign_key)
         self._inserter.insert(factory, range(start, total), total)
-        if not self._inserter.inserted.get(plan.id) and not count:
+        if count:
+            self._inserter.reasons.pop(plan.id, None)  # it may have room for no more
+        elif not self._inserter.inserted.get(plan.id):
             self._inserter.reasons.setdefault(plan.id, no_row_reason(plan, factory))
 
     def _row_total(self, factory: RowFactory, existing_count: int) -> int:

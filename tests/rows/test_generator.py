@@ -232,6 +232,19 @@ class TestPlausibleRows:
         assert {way for way, _, _ in shown} == {"door", "lift", "stairs"}
         assert {card for _, card, _ in shown} == {True, False}
 
+    def test_a_table_with_rows_that_has_room_for_no_more_is_not_unfilled(self, connection: Connection) -> None:
+        execute_script(
+            connection,
+            "CREATE TABLE job (id INTEGER PRIMARY KEY, kind VARCHAR(9) NOT NULL CHECK (kind IN ('clean', 'wash')),"
+            " UNIQUE (kind, id));\n"
+            "CREATE TABLE washing (id INTEGER PRIMARY KEY, kind VARCHAR(9) NOT NULL CHECK (kind = 'wash'),"
+            " FOREIGN KEY (kind, id) REFERENCES job (kind, id));\n",
+        )
+        schema = read_snapshot(connection)
+        fill(connection, schema)
+        again = fill(connection, schema, tables=[table for table in schema.tables if table.name == "washing"])
+        assert again.unfilled == ()
+
     def test_a_column_that_looks_like_a_foreign_key_holds_matching_and_dangling_values(
         self, connection: Connection
     ) -> None:
