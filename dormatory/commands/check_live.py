@@ -9,6 +9,7 @@ from dormatory.checks.drift import check_changes_by_hand
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.commands.status import changes_by_hand
 from dormatory.errors import ComparisonFailedError
+from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
     from dormatory.project.project import Project
@@ -22,6 +23,6 @@ def check_live_database(project: Project) -> Outcome:
     found = changes_by_hand(project, target)
     if found.problem:
         raise ComparisonFailedError(str(target), found.problem)
-    with backend.engine(target, writing=False).connect() as connection:
+    with scratch.reading_connection(target) as connection:
         server = CheckedServer(target.backend_name, backend.version(connection))
     return Outcome(tuple(check_changes_by_hand(found, target.backend_name)), (server,), configuration=project.ini)

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
-from dormatory.backends.registry import backend_for
 from dormatory.errors import ProgramMissingError
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
@@ -45,7 +44,7 @@ def _autogenerate(project: Project, title: str) -> Path | None:
         maker = _comparing_maker(project, servers)
         with (
             scratch.at_revision(project, maker) as target,
-            backend_for(target).engine(target, writing=False).connect() as connection,
+            scratch.reading_connection(target) as connection,
         ):
             return Runner(project, target=target, connection=connection).write_revision(title, autogenerate=True)
 

@@ -18,8 +18,8 @@ class DatabaseNotEmptyError(DormatoryError):
     def __init__(self, masked_url: str) -> None:
         super().__init__(
             f"{masked_url} is not empty",
-            why="a dump is loaded into an empty database only",
-            fix="name a new database in DATABASE_URL",
+            why="a dump is loaded into an empty database only, and it is not what the dump says",
+            fix="name a new database in DATABASE_URL, or bring this one to head with: inv db.upgrade",
         )
 
 

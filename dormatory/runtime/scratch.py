@@ -81,10 +81,19 @@ def current_revisions(project: Project, target: Target, *, wait_seconds: float |
 
 def read_schema(target: Target, *version_tables: str, wait_seconds: float | None = None) -> Snapshot:
     """Return the structure of a database without its version tables; raises DatabaseFailedError."""
+    with reading_connection(target, wait_seconds) as connection:
+        return read_snapshot(connection, ignore=version_tables)
+
+
+@contextmanager
+def reading_connection(target: Target, wait_seconds: float | None = None) -> Iterator[Connection]:
+    """Connect to a database for the length of the block; raises what an error of its server or its file means."""
     backend = backend_for(target)
     try:
-        with _reading_connection(target, wait_seconds) as connection:
-            return read_snapshot(connection, ignore=version_tables)
+        with backend.engine(target, writing=False).connect() as connection:
+            if wait_seconds is not None:
+                backend.limit_reading_waits(connection, wait_seconds)
+            yield connection
     except SQLAlchemyError as error:
         raise backend.explain(error, target) from error
 
@@ -95,29 +104,16 @@ def _upgrade(project: Project, target: Target, revision: str) -> None:
         connection.commit()  # another project's env.py may leave this to the owner of the connection
 
 
-@contextmanager
-def _reading_connection(target: Target, wait_seconds: float | None) -> Iterator[Connection]:
-    backend = backend_for(target)
-    with backend.engine(target, writing=False).connect() as connection:
-        if wait_seconds is not None:
-            backend.limit_reading_waits(connection, wait_seconds)
-        yield connection
-
-
 def _version_tables(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
-    with _reading_connection(target, wait_seconds) as connection:
+    with reading_connection(target, wait_seconds) as connection:
         return Runner(project, target=target, connection=connection).version_tables()
 
 
 def _current_revisions(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
-    backend = backend_for(target)
-    if not backend.exists(target):
+    if not backend_for(target).exists(target):
         raise MissingDatabaseError(str(target))
-    try:
-        with _reading_connection(target, wait_seconds) as connection:
-            return Runner(project, target=target, connection=connection).current()
-    except SQLAlchemyError as error:
-        raise backend.explain(error, target) from error
+    with reading_connection(target, wait_seconds) as connection:
+        return Runner(project, target=target, connection=connection).current()
 
 
 def _run_baseline(project: Project, target: Target) -> None:

@@ -297,6 +297,25 @@ def raise_lost_connection(database: new_database.NewDatabase) -> None:
     raise DatabaseFailedError(f"{database.target} failed", why=why, fix="try again")
 
 
+class TestCreateFromDump:
+    def test_it_can_be_repeated_and_keeps_the_rows(self, database: Database) -> None:
+        dump = database.project.root / "scripts" / "schema" / f"{database.target.backend_name}.sql"
+        dump.parent.mkdir()
+        dump.write_text(database.inv("db.schema-dump", "--live").out)
+        again = database.inv("db.create", "--from-dump")
+        assert (again.code, again.out.splitlines()[1], database.rows()) == (
+            0,
+            f"{database.target} filled from the schema file",
+            ROWS,
+        )
+        database.execute("CREATE TABLE more (id int)")
+        other = database.inv("db.create", "--from-dump")
+        assert (other.code, database.rows()) == (2, ROWS)
+        assert other.err.endswith(
+            "name a new database in DATABASE_URL, or bring this one to head with: inv db.upgrade\n"
+        )
+
+
 class TestUpgrade:
     def test_it_makes_a_backup_only_with_the_option_and_pending_revisions(self, database: Database) -> None:
         assert database.inv("db.upgrade", "--backup").code == 0

@@ -49,6 +49,8 @@ class Command:
     allowed: tuple[State | None, ...]
     final: State
     may_vanish: bool = False  # the database, until it has been created again
+    backup: Path | None = None  # what the latest backup of the database is a copy of
+    toggles: bool = False  # between the two allowed states, each time it is run
     file: Path | None = None  # the file that it replaces, always completely
 
 
@@ -83,6 +85,11 @@ def interruptible_commands(sandbox: Sandbox) -> list[Command]:
         ),
         Command("reset", (*inv, "db.reset", confirm), "head", (head, *empty), empty[-1], may_vanish=True),
         Command("restore", (*inv, "db.restore", str(backup), confirm), "first", (first, head), head),
+        Command("undo", (*inv, "db.undo", confirm), "first", (first, head), head, backup=backup, toggles=True),
+        Command("rehearse", (*inv, "db.rehearse"), "last", (up[-2],), up[-2]),
+        Command(
+            "create", (*inv, "db.create", "--from-dump", confirm), "", (empty[0], empty[-1]), empty[-1], may_vanish=True
+        ),
         Command("schema-dump", write_dump, "first", (first,), first, file=dump),
     ]
 
@@ -96,6 +103,8 @@ def run_interrupted(sandbox: Sandbox, command: Command, *, at: int = 0, how: str
     if command.file:
         command.file.write_bytes(_OLD_DUMP)
     with sandbox.database_copy(command.start) as target:
+        if command.backup:
+            sandbox.add_backup(target, command.backup)
         ended = _run_to_end(sandbox, command, target, at, how)
         if how == "server" and 0 < at <= len(ended.moments):
             sandbox.restart_server()
@@ -104,30 +113,38 @@ def run_interrupted(sandbox: Sandbox, command: Command, *, at: int = 0, how: str
             raise DamageError(f"{attempt}: exit code {ended.code}\n{ended.output}")
         if command.file and command.file.read_bytes() not in complete_dumps:
             raise DamageError(f"{attempt}: {command.file} is incomplete")
-        if at:
-            _check_state(sandbox, command, target, attempt)
-            again = _run_to_end(sandbox, command, target, 0, how)
-            if again.code:
-                raise DamageError(f"{attempt}: the second run ended with {again.code}\n{again.output}")
-            if left := sorted(path.name for path in sandbox.home.rglob(".dormatory-*")):
-                raise DamageError(f"{attempt}: the second run did not remove {', '.join(left)}")
-        if sandbox.read_state(target) != command.final:
+        final = _check_next_run(sandbox, command, target, attempt) if at else command.final
+        if sandbox.read_state(target) != final:
             raise DamageError(f"{attempt}: the second run did not reach the final state")
         if command.file and command.file.read_bytes() != complete_dumps[1]:
             raise DamageError(f"{attempt}: the second run did not write {command.file}")
     return ended
 
 
-def _check_state(sandbox: Sandbox, command: Command, target: Target, attempt: str) -> None:
-    """Raise DamageError unless the command may leave the database in this state."""
+def _check_next_run(sandbox: Sandbox, command: Command, target: Target, attempt: str) -> State:
+    """Check what an interrupted command left, run it again, and return the state that this must lead to."""
+    left = _check_state(sandbox, command, target, attempt)
+    again = _run_to_end(sandbox, command, target, 0, "kill")
+    if again.code:
+        raise DamageError(f"{attempt}: the second run ended with {again.code}\n{again.output}")
+    if files := sorted(path.name for path in sandbox.home.rglob(".dormatory-*")):
+        raise DamageError(f"{attempt}: the second run did not remove {', '.join(files)}")
+    if command.toggles and left == command.final:
+        return next(state for state in command.allowed if state is not None and state != left)
+    return command.final
+
+
+def _check_state(sandbox: Sandbox, command: Command, target: Target, attempt: str) -> State | None:
+    """Return the state that the database was left in; raise DamageError unless the command may leave it so."""
     left = sandbox.read_state(target)
     if left is None and command.may_vanish:
-        return
+        return left
     # The work of an autocommit block is committed before its revision is recorded; the second run continues from there.
     ahead = sandbox.state_after_autocommit(left) if left else None
     if left not in command.allowed and (ahead is None or ahead not in command.allowed):
         at = f"revision {left.revision or 'none'}" if left else "no database"
         raise DamageError(f"{attempt}: left {at} in a state that no uninterrupted run has")
+    return left
 
 
 def _run_to_end(sandbox: Sandbox, command: Command, target: Target, at: int, how: str) -> CommandOutcome:

@@ -21,6 +21,7 @@ from dormatory.project.project import Project
 from dormatory.rows.generator import fill
 from dormatory.runtime import scratch
 from dormatory.runtime.runner import Runner
+from dormatory.safety import backups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,13 @@ class Sandbox:
             return self.server.database(name)
         return Target.parse(f"sqlite:///{name}.db", root=self.home)
 
+    def add_backup(self, target: Target, file: Path) -> None:
+        """Make a copy of a backup the latest one of a database."""
+        home = backups.backup_directory(self.project)
+        home.mkdir(parents=True, exist_ok=True)
+        name = f"{backups._database_key(target)}.000001.20300101T000000Z.copy{file.suffix}"  # its format
+        shutil.copy(file, home / name)
+
     def environment(self, target: Target) -> dict[str, str]:
         """Return the environment of a command that acts on a database."""
         kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "TMPDIR", "LANG"}}
@@ -107,9 +115,10 @@ class Sandbox:
         }
 
     def create_databases(self) -> list[State]:
-        """Create the databases `first` and `head`, and return the states on the way from one to the other.
+        """Create the databases `first`, `last` and `head`, and return the states on the way to the head.
 
-        The rows are inserted at the first revision: those of a later one have passed through all revisions between.
+        `last` is at the revision before it. The rows are inserted at the first revision: those of a later one have
+        passed through all revisions between.
         """
         first, head = self.target("first"), self.target("head")
         if self.server:
@@ -119,7 +128,9 @@ class Sandbox:
             fill(connection, read_snapshot(connection, ignore=(_VERSION_TABLE,)), with_extremes=False)
             connection.commit()
         self._copy("first", head)
-        return [self._state_at(head, step) for step in self.order]
+        states = [self._state_at(head, step) for step in self.order[:-1]]
+        self._copy("head", self.target("last"))
+        return [*states, self._state_at(head, self.order[-1])]
 
     def empty_states(self) -> list[State]:
         """Return the states of a database without rows, from before the first revision to the head."""
