@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     help={
         "message": "what the migration does, in a few words",
         "empty": "write it even if nothing changed, to be filled by hand",
-        "proof": "play it on rows before it is reported (--no-proof: do not)",
+        "no-proof": "only write it: it is not played on rows",
         "backend": BACKENDS_HELP,
     }
 )
 @reported
-def revision(context: Context, message: str = "", backend: str = "", *, empty: bool = False, proof: bool = True) -> int:
+def revision(
+    context: Context, message: str = "", backend: str = "", *, empty: bool = False, no_proof: bool = False
+) -> int:
     """Write the next migration from the models, show its SQL and prove it."""
     return report_new_revision(
-        current_project(context), message, selected_backends(backend), empty=empty, has_proof=proof and not empty
+        current_project(context), message, selected_backends(backend), empty=empty, has_proof=not (empty or no_proof)
     )
 
 
