@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import backend_by_name
 from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.describe import object_name
+from dormatory.sql.meaning import condition_meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dormatory.dataloss.contents import TableContents
     from dormatory.dataloss.timeline import TableTransition, Timeline, TimelineLeg
     from dormatory.schema.snapshot import Table
+    from dormatory.sql.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,15 @@ def detect_counters_behind(timeline: Timeline) -> Iterator[Loss]:
                 yield from _dropped_counters(transition, part)
             former = _former_columns(transition, part) if transition else {}
             for column in _numbered_columns(table, rows, part):
-                yield from _set_back_counter(leg, table, column, former.get(column.name))
+                if not _has_constant_key(table, column.name, leg.dialect):
+                    yield from _set_back_counter(leg, table, column, former.get(column.name))
+
+
+def _has_constant_key(table: Table, column: str, dialect: Dialect) -> bool:
+    """Return whether a CHECK allows one key only, such as id = 1: nobody lets the counter number a table of one row."""
+    checks = (it.expression for it in table.constraints if it.kind == "CHECK" and it.expression)
+    meanings = (condition_meaning(expression, dialect, frozenset()) for expression in checks)
+    return any(it[0] == "=" and it[1] == ("name", column.lower()) and it[2][0] == "number" for it in meanings)
 
 
 def _numbered_columns(table: Table, rows: TableContents, part: Counters) -> Iterator[_NumberedColumn]:

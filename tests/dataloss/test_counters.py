@@ -51,6 +51,15 @@ class TestSequences:
         assert (loss.line, loss.direction) == (len(up), Direction.UPGRADE)
         assert loss.remedy == """op.execute("SELECT setval('kind_id_seq', (SELECT max(id) FROM kind))")"""
 
+    @pytest.mark.parametrize(
+        ("check", "count"),
+        [("id = 1", 0), ("(id) = (1)", 0), ("id >= 1", 1), ("word = '1'", 1), ("id = length(word)", 1)],
+    )
+    def test_a_table_of_one_row_needs_no_counter(self, postgresql: RevisionDatabase, check: str, count: int) -> None:
+        create = KIND.replace(")", f", CONSTRAINT ck_kind CHECK ({check}))")
+        up = [create, "INSERT INTO kind (id, word) VALUES (1, '1')"]
+        assert len(counter_losses(postgresql, [], up, ["DROP TABLE kind"])) == count
+
     def test_a_counter_that_is_set_afterwards_is_right(self, postgresql: RevisionDatabase) -> None:
         up = [KIND, self.SEED, "SELECT setval('kind_id_seq', (SELECT max(id) FROM kind))"]
         assert counter_losses(postgresql, [], up, ["DROP TABLE kind"]) == []
