@@ -152,14 +152,17 @@ def status_json(status: Status) -> str:
 
 
 def backup_lines(backups: Sequence[StoredBackup]) -> Iterator[str]:
-    """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns."""
+    """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns.
+
+    One whose command was killed before it is known to have replaced the database is marked.
+    """
     rows = [
         (
             f"{item.taken_at:%Y-%m-%d %H:%M:%SZ}",
             item.database,
             item.revision,
             f"{item.size_bytes:,} bytes",
-            str(item.file),
+            f"{item.file}{' (its command was killed)' if item.is_pending else ''}",
         )
         for item in backups
     ]

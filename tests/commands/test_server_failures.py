@@ -51,6 +51,41 @@ def test_a_missing_database_is_created_where_user_password_and_database_have_one
     assert inv("db.reset", url=owned.url).code == 0
 
 
+def test_a_reset_by_an_owner_who_may_not_create_databases_destroys_nothing(
+    small_project: SmallProject, inv: Inv, postgres_server: Server, owned: Target
+) -> None:
+    small_project.write_table_revisions("a")
+    assert inv("db.upgrade", url=owned.url).code == 0
+    administer(postgres_server, f"ALTER ROLE {owned.database} NOCREATEDB")
+    ended = inv("db.reset", url=owned.url)
+    assert (ended.code, ended.err) == (
+        3,
+        (
+            f"error: {owned} cannot be replaced ({owned.database} may not create the database that takes its place); "
+            f"nothing was changed; let a superuser say: ALTER ROLE {owned.database} CREATEDB\n"
+        ),
+    )
+    assert inv("db.current", url=owned.url).out.startswith("001 ")
+    assert not (small_project.root / ".dormatory").exists()
+
+
+def test_a_half_dropped_database_is_named_and_an_undo_brings_it_back(
+    small_project: SmallProject, inv: Inv, postgres_server: Server, owned: Target
+) -> None:
+    small_project.write_table_revisions("a")
+    for command in ("db.upgrade", "db.backup"):
+        assert inv(command, url=owned.url).code == 0
+    administer(postgres_server, f"UPDATE pg_database SET datconnlimit = -2 WHERE datname = '{owned.database}'")
+    assert inv("db.upgrade", url=owned.url).err == (
+        f"error: {owned} is half dropped (a DROP DATABASE was interrupted; the server keeps the name, and lets nobody "
+        "in); inv db.reset creates it anew and empty, inv db.undo puts its last backup there\n"
+    )
+    undo = inv("db.undo", url=owned.url)
+    assert undo.err == f"{owned} is half dropped: nothing of it is left that could be backed up\n"
+    assert (undo.code, undo.out.splitlines()[-1]) == (0, f"{owned} is at 001")
+    assert backend_for(owned).summary(owned).environment == "development"
+
+
 @pytest.mark.parametrize(
     "setting", ["statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"]
 )

@@ -213,6 +213,7 @@ class TestUnfinished:
         assert database.inv("db.backup").code == 0
         database.execute("DELETE FROM word")
         with killed_after_backup(database):
+            assert database.inv("db.backups").out.count(" (its command was killed)\n") == 1
             undo = database.inv("db.undo")
         assert (undo.code, database.rows()) == (0, ROWS)
 
