@@ -50,7 +50,8 @@ def _run_command(options: argparse.Namespace) -> None:
     if options.sql:
         write_upgrade_sql(project, target, options.to)
         return
-    is_plain_upgrade = (options.command, options.to, options.verbose) == ("upgrade", "head", False)
+    is_special = options.verbose or options.rebuild_indexes
+    is_plain_upgrade = (options.command, options.to, is_special) == ("upgrade", "head", False)
     result = find_nothing_to_do(project, target) if is_plain_upgrade else None
     print(move_result_line(result or _move(options, project, target)))
 
@@ -64,7 +65,14 @@ def _move(options: argparse.Namespace, project: Project, target: Target) -> Move
     with show_progress() as progress:
         match options.command:
             case "upgrade":
-                return upgrade_database(project, target, options.to, progress, with_backup=options.backup)
+                return upgrade_database(
+                    project,
+                    target,
+                    options.to,
+                    progress,
+                    with_backup=options.backup,
+                    rebuilds_indexes=options.rebuild_indexes,
+                )
             case "downgrade":
                 return downgrade_database(project, target, options.to, progress, confirmed=options.confirm)
             case _:
@@ -86,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--confirm")
     parser.add_argument("--backup", action="store_true")
     parser.add_argument("--purge", action="store_true")
+    parser.add_argument("--rebuild-indexes", action="store_true")
     parser.add_argument("--sql", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     return parser

@@ -29,4 +29,4 @@ def run_in_child(project: Project, *arguments: str) -> int:
 
 def enabled_flags(**options: bool) -> list[str]:
     """Return `--name` for each option that is on."""
-    return [f"--{name}" for name, is_on in options.items() if is_on]
+    return [f"--{name.replace('_', '-')}" for name, is_on in options.items() if is_on]

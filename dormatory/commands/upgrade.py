@@ -6,6 +6,7 @@ SQLAlchemy and Alembic are loaded only where something has to be moved.
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,18 @@ def find_nothing_to_do(project: Project, target: Target) -> MoveResult | None:
 
 
 def upgrade_database(
-    project: Project, target: Target, to: str, progress: Progress, *, with_backup: bool = False
+    project: Project,
+    target: Target,
+    to: str,
+    progress: Progress,
+    *,
+    with_backup: bool = False,
+    rebuilds_indexes: bool = False,
 ) -> MoveResult:
-    """Create the database if it is missing, and upgrade it; `with_backup`, back it up first if anything is pending."""
+    """Create the database if it is missing, and upgrade it; `with_backup`, back it up first if anything is pending.
+
+    With `rebuilds_indexes`, indexes that a concurrent build left invalid are built again first.
+    """
     from dormatory.backends.registry import backend_for  # noqa: PLC0415
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
     from dormatory.safety.safeguard import back_up  # noqa: PLC0415
@@ -48,6 +58,8 @@ def upgrade_database(
     if not backend.exists(target):
         runner.check_upgrade_path(to)
         backend.create(target)
+    elif rebuilds_indexes:
+        _rebuild_indexes(project, target, runner)
     needs_backup = with_backup and bool(backend.summary(target).tables)
     revision = "+".join(runner.current()) if needs_backup else ""
 
@@ -59,7 +71,7 @@ def upgrade_database(
     moves = _PlannedMoves(progress, prepare)
     with (
         interruption_note(lambda: _interrupted_position(runner, moves, f"inv db.upgrade{_option(to, 'head')}")),
-        _explain_missing_revision(runner, target),
+        _explain_failure(runner, target),
     ):
         runner.upgrade(to, moves.receive)
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
@@ -129,16 +141,50 @@ class _PlannedMoves:
 
 
 @contextlib.contextmanager
-def _explain_missing_revision(runner: Runner, target: Target) -> Iterator[None]:
-    """Say of a revision that fails in a database with tables and without a revision what is probably missing."""
-    from dormatory.errors import RevisionFailedError, UnstampedDatabaseError  # noqa: PLC0415
+def _explain_failure(runner: Runner, target: Target) -> Iterator[None]:
+    """Say of a revision that fails what is probably the cause: tables without a revision, an index left invalid."""
+    from dormatory.errors import InvalidIndexError, RevisionFailedError, UnstampedDatabaseError  # noqa: PLC0415
 
     try:
         yield
     except RevisionFailedError as error:
         if tables := _tables_without_revision(runner, target):
             raise UnstampedDatabaseError(str(target), tables, error) from error
+        if names := _invalid_indexes(target):
+            raise InvalidIndexError(names, error) from error
         raise
+
+
+def _invalid_indexes(target: Target) -> tuple[str, ...]:
+    """Return the indexes that a concurrent build left invalid; none where that cannot be read."""
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from dormatory.backends.registry import backend_for  # noqa: PLC0415
+    from dormatory.errors import InvalidIndexError  # noqa: PLC0415
+
+    backend = backend_for(target)
+    try:
+        with backend.engine(target, writing=False).connect() as connection:
+            backend.refuse_invalid_objects(connection)
+    except InvalidIndexError as error:
+        return error.names
+    except SQLAlchemyError:
+        pass
+    return ()
+
+
+def _rebuild_indexes(project: Project, target: Target, runner: Runner) -> None:
+    """Build invalid indexes again, and drop those that a pending revision is going to build."""
+    from dormatory.backends.registry import backend_for  # noqa: PLC0415
+    from dormatory.project.history import History  # noqa: PLC0415
+
+    pending = History.read(project).pending(runner.current())
+    text = "\n".join(revision.path.read_text(encoding="utf-8", errors="replace") for revision in pending)
+
+    def is_pending(name: str) -> bool:
+        return re.search(rf"(?is)create[ _](unique )?index\b[^;]{{0,80}}?\b{re.escape(name)}\b", text) is not None
+
+    backend_for(target).rebuild_invalid_objects(target, runner.version_tables()[0], is_pending)
 
 
 def _tables_without_revision(runner: Runner, target: Target) -> list[str]:
@@ -159,7 +205,7 @@ def _option(to: str, default: str) -> str:
 
 def _interrupted_position(runner: Runner, moves: _PlannedMoves, command: str) -> str:
     """Return where an interrupted command left the database, read from it, and the command that goes on."""
-    from dormatory.errors import DormatoryError  # noqa: PLC0415
+    from dormatory.errors import DormatoryError, InvalidIndexError  # noqa: PLC0415
 
     target = str(runner.target)
     try:
@@ -169,6 +215,8 @@ def _interrupted_position(runner: Runner, moves: _PlannedMoves, command: str) ->
     kept = "nothing of another revision was kept"
     if moves.running and "autocommit_block" in _source_of(runner, moves.running):
         kept = f"what revision {moves.running.revision} did in autocommit_block() is kept"
+    if runner.target and (names := _invalid_indexes(runner.target)):
+        return f"{position}, {kept}; {InvalidIndexError(names)}"
     return f"{position}, {kept}; go on with: {command}"
 
 

@@ -149,14 +149,15 @@ class DanglingRowsError(DatabaseFailedError):
 
 
 class InvalidIndexError(DatabaseFailedError):
-    """An index exists but is not used: its concurrent build failed."""
+    """An index exists but is not used: its concurrent build failed. `cause` is an error that it led to."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], cause: DormatoryError | None = None) -> None:
         self.names = tuple(names)
+        drop = f"DROP INDEX CONCURRENTLY {self.names[0]}"
         super().__init__(
-            f"index {', '.join(self.names)} is invalid",
-            why="building it concurrently failed and left it unused",
-            fix=f"DROP INDEX {self.names[0]} and run its revision again",
+            (f"{cause.what}, and " if cause else "") + f"index {', '.join(self.names)} is invalid",
+            why=(f"{cause.why}; " if cause else "") + "building it concurrently failed and left it unused",
+            fix=f"build it again with: inv db.upgrade --rebuild-indexes; or drop it in inv db.shell with: {drop}",
         )
 
 

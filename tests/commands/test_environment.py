@@ -246,7 +246,8 @@ class TestPostgreSQLTransactions:
         assert raised.value.is_failure
         assert str(raised.value) == (
             "index public.t_x is invalid (building it concurrently failed and left it unused); "
-            "DROP INDEX public.t_x and run its revision again"
+            "build it again with: inv db.upgrade --rebuild-indexes; "
+            "or drop it in inv db.shell with: DROP INDEX CONCURRENTLY public.t_x"
         )
 
     def test_two_upgrades_at_once_apply_each_revision_once(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.base import Backend, DatabaseSummary
@@ -25,7 +26,7 @@ from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingData
 from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -74,6 +75,7 @@ SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid W
     )
 )
 """
+_LOG = logging.getLogger("dormatory")
 
 
 class PostgreSQLBackend(Backend):
@@ -296,6 +298,17 @@ class PostgreSQLBackend(Backend):
         """Raise InvalidIndexError for an index that a failed CREATE INDEX CONCURRENTLY left behind."""
         if names := connection.exec_driver_sql(INVALID_INDEXES_QUERY).scalars().all():
             raise InvalidIndexError([str(name) for name in names])
+
+    def rebuild_invalid_objects(self, target: Target, version_table: str, is_pending: Callable[[str], bool]) -> None:
+        """Rebuild invalid indexes without keeping writers waiting, under the upgrade lock."""
+        with self.upgrade_lock(target, version_table), postgresql_connection(target) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(INVALID_INDEXES_QUERY)
+                for (name,) in cursor.fetchall():
+                    verb = "DROP" if is_pending(name.rpartition(".")[2].strip('"')) else "REINDEX"
+                    _LOG.warning("%s INDEX CONCURRENTLY %s", verb, name)
+                    cursor.execute(f"{verb} INDEX CONCURRENTLY {name}")
 
     def _run_maintenance_script(self, target: Target, script: str) -> None:
         """Run a script in psql on the first maintenance database that accepts a connection."""

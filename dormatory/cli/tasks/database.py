@@ -67,14 +67,21 @@ def create(context: Context, message: str = "", confirm: str = "", *, from_dump:
         "sql": "print the SQL instead of running it",
         "verbose": "show every statement",
         "backup": "make a backup first, if anything is pending",
+        "rebuild-indexes": "first build the indexes again that CONCURRENTLY left invalid",
     }
 )
 @reported
 def upgrade(
-    context: Context, to: str = "head", *, sql: bool = False, verbose: bool = False, backup: bool = False
+    context: Context,
+    to: str = "head",
+    *,
+    sql: bool = False,
+    verbose: bool = False,
+    backup: bool = False,
+    rebuild_indexes: bool = False,
 ) -> int:
     """Upgrade the database, creating it first if it is missing."""
-    flags = enabled_flags(sql=sql, verbose=verbose, backup=backup)
+    flags = enabled_flags(sql=sql, verbose=verbose, backup=backup, rebuild_indexes=rebuild_indexes)
     return run_in_child(current_project(context), "upgrade", f"--to={to}", *flags)
 
 
