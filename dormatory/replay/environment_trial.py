@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot, TableId
 
     Rows = Mapping[TableId, TableContents]
+
+_SECONDS_PER_DAY = 24 * 60 * 60
 
 
 class EnvironmentTrial:
@@ -137,6 +139,17 @@ def _row_counts(table: TableContents, columns: Sequence[str]) -> Counter[tuple[C
 
 def _are_of_today(rows: Iterable[tuple[CellValue, ...]]) -> bool:
     """Return whether values are dates or times of these days, somewhere: what a revision writes as its own time."""
-    today = datetime.now(UTC).date()
-    days = {f"{today + timedelta(days=step)}" for step in (-1, 0, 1)}
-    return all(value is None or str(value)[:10] in days for row in rows for value in row)
+    now = datetime.now(UTC)
+    days = {f"{now.date() + timedelta(days=step)}" for step in (-1, 0, 1)}
+    return all(
+        value is None or str(value)[:10] in days or _is_since_1970(str(value), now.timestamp())
+        for row in rows
+        for value in row
+    )
+
+
+def _is_since_1970(value: str, now: float) -> bool:
+    """Return whether a value is the time of these days as seconds since 1970, or as one of their usual fractions."""
+    with suppress(ValueError):
+        return any(abs(float(value) / parts - now) < _SECONDS_PER_DAY for parts in (1, 10**3, 10**6, 10**9))
+    return False

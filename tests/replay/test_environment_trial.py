@@ -37,12 +37,14 @@ DEPENDENT = {
 INDEPENDENT = {
     "now": "datetime.now()",
     "today": "datetime.today()",
+    "seconds since 1970": "int(time.time()) // 600 * 600 + len(os.environ.get('TZ', ''))",  # as if some had passed
+    "milliseconds since 1970": "int(time.time()) // 600 * 600_000 + len(os.environ.get('TZ', ''))",
     "chance": "uuid.uuid4()",
     "a time zone of its own": "datetime.fromtimestamp(abs(seconds), tz=timezone.utc)",
     "a sorted set": "sorted({'a', 'b', 'c'})",
     "membership in a set": "'a' in {'a', 'b'}",
 }
-IMPORTS = "import getpass, os, uuid\nfrom datetime import datetime, timezone"
+IMPORTS = "import getpass, os, time, uuid\nfrom datetime import datetime, timezone"
 
 
 @pytest.fixture(params=BACKENDS)

@@ -33,7 +33,9 @@ class CodeColumns:
     def _selected_labels(self, dialect: Dialect) -> Iterator[list[str]]:
         for node in self._code.nodes:
             if isinstance(node, ast.Call) and self._code.called_name(node).endswith("select"):
-                yield [next(iter(self.names(item)), "") for item in node.args]
+                named = [self.names(item) or [""] for item in node.args]  # several, where a helper is told the column
+                for number in range(max(map(len, named), default=0)):
+                    yield [names[number % len(names)] for names in named]
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "select" in node.value.lower():
                 for body in select_bodies(tokenize(node.value, dialect)):
                     yield [column_label(item) for item in split_at_commas(body[: clause_end(body, 0)])]

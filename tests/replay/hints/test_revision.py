@@ -100,7 +100,7 @@ PARSED: dict[str, tuple[str, set[HintValue]]] = {
         (
             "def convert(table, column):\n    t = sa.table(table, sa.column(column))\n"
             "    for id_, raw in bind.execute(sa.select(t.c.id, t.c[column])):\n        json.loads(raw)\n"
-            "convert('task', 'body')"
+            "convert('task', 'head')\nconvert('task', 'body')"
         ),
         {json.dumps("7")},
     ),
