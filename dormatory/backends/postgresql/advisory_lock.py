@@ -22,19 +22,20 @@ UPGRADE_LOCK_WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.2
 _LOG = logging.getLogger("dormatory")
 
-# Since it got the lock, the holder's session has been idle.
+# The holder's session was opened for the lock; it also watches who blocks the migration, so its state changes.
 _HOLDER_QUERY = """
 SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
-       to_char(coalesce(a.state_change, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
  WHERE l.locktype = 'advisory' AND l.granted
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND (l.classid::bigint << 32) + l.objid::bigint = %s::bigint
 """
-# The holder's session is idle; another one of the same program and user runs the statements.
+# Another session of the same program and user runs the statements.
 _RUNNING_QUERY = """
 SELECT a.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
-       to_char(coalesce(a.xact_start, a.state_change, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+       to_char(CASE l.locktype WHEN 'advisory' THEN a.backend_start ELSE a.xact_start END AT TIME ZONE 'UTC',
+               'YYYY-MM-DD HH24:MI:SS'),
        (SELECT s.query FROM pg_stat_activity s
          WHERE s.datname = current_database() AND s.pid <> pg_backend_pid() AND s.state <> 'idle'
            AND s.application_name = a.application_name AND s.usesysid = a.usesysid

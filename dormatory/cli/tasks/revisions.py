@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def revision(
     context: Context, message: str = "", backend: str = "", *, empty: bool = False, no_proof: bool = False
 ) -> int:
-    """Write the next migration from the models, show its SQL and prove it."""
+    """Write the next migration from the models, and prove it."""
     return report_new_revision(
         current_project(context), message, selected_backends(backend), empty=empty, has_proof=not (empty or no_proof)
     )
