@@ -9,6 +9,7 @@ from dormatory.errors import MessageTooShortError
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.runtime.enum_types import add_enum_types
+from dormatory.runtime.server_names import leave_out_server_names
 from dormatory.system.file_lock import lock_until_exit
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def process_revision_directives(
         return
     if getattr(options, "autogenerate", False):
         add_enum_types(context, directive)
+        leave_out_server_names(context, directive)
     if getattr(options, "rev_id", None) is None:
         project = Project.from_config(config)
         if hasattr(options, "cmd"):  # plain Alembic writes the file later, and the task holds the lock itself
@@ -63,3 +65,4 @@ def complete_directives(
         directives.clear()
     for directive in directives:
         add_enum_types(context, directive)
+        leave_out_server_names(context, directive)

@@ -168,6 +168,21 @@ class TestProof:
         written = next(small_project.versions.glob("003*")).read_text()
         assert (written.count("CREATE TYPE"), written.count("DROP TYPE")) == (1, 3)
 
+    def test_a_table_comes_back_without_the_names_that_a_server_gave(
+        self, inv: Inv, small_project: SmallProject
+    ) -> None:
+        create = "op.create_table('a', sa.Column('id', sa.Integer, primary_key=True))"
+        word = "sa.Column('word', sa.String(9), unique=True)"
+        key = "sa.Column('a_id', sa.Integer, sa.ForeignKey('a.id'))"
+        named = "sa.UniqueConstraint('word', 'a_id', name='uq_old')"
+        table = f"op.create_table('old', sa.Column('id', sa.Integer, primary_key=True), {word}, {key}, {named})"
+        small_project.write_revision("001", f"{create}\n{table}", "op.drop_table('old')\nop.drop_table('a')")
+        small_project.write_env(*MODELS, "environment.run(metadata)")
+        ended = inv("db.revision", "--message", "Drop the old", url=UNREACHABLE_URL)
+        assert "error[" not in ended.out, ended.out
+        written = next(small_project.versions.glob("002*")).read_text()
+        assert ("old_pkey" in written, "_fkey" in written, "uq_old" in written) == (False, False, True)
+
     def test_models_that_differ_in_what_autogenerate_does_not_see_are_not_called_the_same(
         self, inv: Inv, small_project: SmallProject
     ) -> None:
