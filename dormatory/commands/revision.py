@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
+from dormatory.commands.declared_losses import declare_losses
 from dormatory.errors import ProgramMissingError
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
@@ -33,6 +34,7 @@ def write_revision(project: Project, message: str, *, empty: bool) -> Path | Non
     with directory_lock(project.script_location):  # another run would take the same number and the same parent
         file = Runner(project).write_revision(title, autogenerate=False) if empty else _autogenerate(project, title)
         if file is not None:
+            declare_losses(file)
             _format(file)
             add_checksums(project)
     return file

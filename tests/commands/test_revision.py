@@ -181,6 +181,8 @@ class TestProof:
         ended = inv("db.revision", "--message", "Drop the old", url=UNREACHABLE_URL)
         assert "error[" not in ended.out, ended.out
         written = next(small_project.versions.glob("002*")).read_text()
+        assert '\nlossy = "table old"\n' in written
+        assert "warning[" not in ended.out, ended.out
         assert ("old_pkey" in written, "_fkey" in written, "uq_old" in written) == (False, False, True)
 
     def test_models_that_differ_in_what_autogenerate_does_not_see_are_not_called_the_same(
