@@ -9,6 +9,7 @@ from dormatory.errors import DormatoryError, NotABackupError
 from dormatory.runtime import scratch
 from dormatory.safety import safeguard
 from dormatory.safety.backups import latest_backup, resolve_backup
+from dormatory.system.signals import interruption_note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,7 @@ def _restore(project: Project, file: Path, progress: Progress, *, action: str, c
         action, project, target, progress, lambda it: it.restore(file), confirmed=confirmed, protected=file
     )
     try:
-        return Restored(str(target), file, scratch.current_revisions(project, target))
+        with interruption_note(lambda: f"{target} was restored from {file}; see inv db.status"):
+            return Restored(str(target), file, scratch.current_revisions(project, target))
     except DormatoryError as error:  # the database has been replaced all the same
         return Restored(str(target), file, (), f"its revision cannot be read: {error}")

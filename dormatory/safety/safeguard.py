@@ -84,8 +84,9 @@ def replace(
     the error names its backup.
     """
     summary = _replaced_content(action, target, progress, confirmed=confirmed)
+    made: list[tuple[str, Path]] = []  # the database that the backup is of, and the backup
     with (
-        interruption_note(lambda: f"{target} is as it was; run the command again"),
+        interruption_note(lambda: _interrupted_state(target, *made)),
         backend_for(target).backup.replacement(target, wait_seconds=project.settings.lock_wait) as replacement,
     ):
         if summary:
@@ -98,21 +99,20 @@ def replace(
             return None
         with backups.backup_before_replacement(project, target, protected=protected) as file:
             _announce_backup(target, file, progress)
-            before = backend_for(target).incarnation(target)
+            made.append((backend_for(target).incarnation(target), file))
             stop_if_interrupted()
-            with interruption_note(lambda: _interrupted_state(target, before, file)):
-                act(replacement)
+            act(replacement)
         return file
 
 
-def _interrupted_state(target: Target, before: str, backup: Path) -> str:
-    """Return whether an interrupted replacement has happened, and what to do next."""
-    try:
-        is_replaced = backend_for(target).incarnation(target) != before
-    except DormatoryError:
-        return f"{target} cannot be read now; see inv db.status; its backup is {backup}"
-    if is_replaced:
-        return f"{target} was replaced, the backup of the old one is {backup}; put that back with: inv db.undo"
+def _interrupted_state(target: Target, *made: tuple[str, Path]) -> str:
+    """Return whether an interrupted replacement has happened, and what to do next; `made` is empty before a backup."""
+    for before, backup in made:
+        try:
+            if backend_for(target).incarnation(target) != before:
+                return f"{target} was replaced, the backup of the old one is {backup}; put that back with: inv db.undo"
+        except DormatoryError:
+            return f"{target} cannot be read now; see inv db.status; its backup is {backup}"
     return f"{target} is as it was; run the command again"
 
 
