@@ -23,6 +23,7 @@ from dormatory.runtime import sqlite_batch as _sqlite_batch  # noqa: F401  # imp
 from dormatory.runtime.env_passes import EnvPasses
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveStarted, ignore_progress
+from dormatory.runtime.step_guard import guard_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -236,7 +237,9 @@ class Runner:
         `transaction_per_step` gives every step of another project a transaction of its own, whatever its env.py
         configures.
         """
-        with self._explain_errors(), self._provide_url():
+        steps = guard_steps(steps)
+        # What env.py and revisions print must not get into a result.
+        with self._explain_errors(), contextlib.redirect_stdout(sys.stderr), self._provide_url():
             if self.target is None or self.project.has_our_environment:
                 with EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
                     self.script.run_env()

@@ -356,6 +356,30 @@ class TestErrorsOfTheProject:
         assert why in message
 
     @pytest.mark.usefixtures("in_this_process")
+    @pytest.mark.parametrize("direction", [Direction.UPGRADE, Direction.DOWNGRADE])
+    @pytest.mark.parametrize(
+        ("code", "why"),
+        [
+            ("__import__('sys').exit(0)", "it called sys.exit(0)"),
+            ("__import__('os')._exit(0)", "it called os._exit(0)"),
+            ("op.get_bind().close()", "it closes the connection"),
+        ],
+        ids=["sys.exit", "os._exit", "close"],
+    )
+    def test_a_revision_that_ends_more_than_itself_fails_at_its_line(
+        self, external_project: ExternalProject, code: str, why: str, direction: Direction
+    ) -> None:
+        external_project.tables("a")
+        codes = (code, "pass") if direction is Direction.UPGRADE else ("pass", code)
+        external_project.revision("b", *codes, after="a")
+        step = replay_on_sqlite(external_project).steps[-1]
+        failure = step.legs[-1].failure
+        assert (step.revision, step.legs[-1].direction) == ("b", direction)
+        assert failure is not None
+        assert why in failure.why
+        assert "b_x.py:" in failure.what
+
+    @pytest.mark.usefixtures("in_this_process")
     def test_env_that_configures_nothing_is_a_finding(self, external_project: ExternalProject) -> None:
         external_project.env("pass")
         external_project.tables("a")
@@ -364,6 +388,16 @@ class TestErrorsOfTheProject:
 
 
 class TestTasks:
+    @pytest.mark.parametrize("code", ["__import__('sys').exit(0)", "__import__('os')._exit(0)"])
+    def test_an_upgrade_that_a_revision_ends_is_no_success(
+        self, external_project: ExternalProject, inv: Inv, tmp_path: Path, code: str
+    ) -> None:
+        external_project.revision("a", f"print('hello'); __import__('os').chdir('/'); {code}")
+        config = str(external_project.root / "alembic.ini")
+        ended = inv("db.upgrade", url=f"sqlite:///{tmp_path}/x.db", ALEMBIC_CONFIG=config)
+        assert (ended.code, ended.out) == (3, ""), ended
+        assert "scripts/versions/a_x.py:6 (RuntimeError: it called" in ended.err
+
     def test_upgrade_and_status_act_on_the_database_that_their_variable_names(
         self, external_project: ExternalProject, inv: Inv, tmp_path: Path
     ) -> None:
