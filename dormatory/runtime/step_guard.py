@@ -36,8 +36,8 @@ def _guard_revision(migrate: Callable[..., None], connection: Any) -> Callable[.
 
     @wraps(migrate)  # Alembic's log reads the direction from its name
     def run(**arguments: Any) -> None:
-        kept = _replaced(connection, "close", refuse_close) if connection is not None else contextlib.nullcontext()
-        with contextlib.chdir(os.curdir), _replaced(os, "_exit", refuse_exit), kept:
+        kept = _with_function(connection, "close", refuse_close) if connection is not None else contextlib.nullcontext()
+        with contextlib.chdir(os.curdir), _with_function(os, "_exit", refuse_exit), kept:
             try:
                 migrate(**arguments)
             except SystemExit as error:
@@ -48,7 +48,7 @@ def _guard_revision(migrate: Callable[..., None], connection: Any) -> Callable[.
 
 
 @contextlib.contextmanager
-def _replaced(owner: Any, name: str, function: Callable[..., None]) -> Iterator[None]:
+def _with_function(owner: Any, name: str, function: Callable[..., None]) -> Iterator[None]:
     """Give an object another function for the length of the block."""
     before = vars(owner).get(name)
     setattr(owner, name, function)
