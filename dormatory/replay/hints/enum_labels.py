@@ -89,7 +89,7 @@ class _EnumReader:
         """Yield what a change of a column's type does to its labels."""
         names = [text for item in call.args if (text := self._resolver.text(item))]
         in_batch = self._batch_table(call)
-        table, column = (in_batch, *names[:1]) if in_batch else (*names[:2], "", "")[:2]
+        table, column = (*([in_batch] if in_batch else []), *names, "", "")[:2]
         types = [word.value for word in call.keywords if word.arg == "type_"]
         if types and table and column:
             yield (table.lower(), column.lower()), self._labels(types[0]) or None

@@ -213,6 +213,16 @@ def test_a_column_of_a_type_that_keeps_json_as_text_holds_json(tmp_path: Path, u
     assert [it.values for it in hints.before_upgrade("2") if it.column == "body"][-1] == ('{"size": "7"}',)
 
 
+@pytest.mark.parametrize("name", ["name", "", "NAMES[0], name"])
+def test_a_column_whose_name_is_not_known_gives_no_labels(tmp_path: Path, name: str) -> None:
+    code = (
+        f"for name in rows:\n  with op.batch_alter_table('task') as b:\n    b.alter_column({name}, type_=sa.Enum('A'))"
+    )
+    hints = hints_of(tmp_path, code, "pass")
+
+    assert values_of(hints.before_upgrade("1"), "shade", exclusive=True) == set()
+
+
 def test_a_table_that_the_code_describes_holds_the_labels_it_can_read(tmp_path: Path) -> None:
     hints = hints_of(tmp_path, "t = sa.table('task', sa.column('shade', sa.Enum(Shade)))\nbind.execute(sa.select(t))")
 
