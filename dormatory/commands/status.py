@@ -58,12 +58,13 @@ def read_status(project: Project, target: Target) -> Status:
     backend = backend_for(target)
     if not backend.exists(target):
         return Status(str(target), "-", False, (), history.heads, (), (), history.pending(()), None)
-    locked, current = "", tuple[str, ...]()
+    locked, server, current = "", "-", tuple[str, ...]()
     running = backend.running_migration(target, VERSION_TABLE)
     try:
         version_table = scratch.version_table(project, target, wait_seconds=_WAIT_SECONDS)
         running = running or backend.running_migration(target, version_table)
         current = scratch.current_revisions(project, target, wait_seconds=_WAIT_SECONDS)
+        server = _server_version(target)
     except DatabaseFailedError as error:
         if not running:
             raise
@@ -71,7 +72,7 @@ def read_status(project: Project, target: Target) -> Status:
     unknown = history.unknown(current)
     return Status(
         target=str(target),
-        server=_server_version(target),
+        server=server,
         exists=True,
         current=current,
         heads=history.heads,

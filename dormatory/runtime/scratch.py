@@ -104,15 +104,19 @@ def _upgrade(project: Project, target: Target, revision: str) -> None:
         connection.commit()  # another project's env.py may leave this to the owner of the connection
 
 
+def _reading_limit(project: Project, wait_seconds: float | None) -> float:
+    return project.settings.lock_wait if wait_seconds is None else wait_seconds
+
+
 def _version_tables(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
-    with reading_connection(target, wait_seconds) as connection:
+    with reading_connection(target, _reading_limit(project, wait_seconds)) as connection:
         return Runner(project, target=target, connection=connection).version_tables()
 
 
 def _current_revisions(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
     if not backend_for(target).exists(target):
         raise MissingDatabaseError(str(target))
-    with reading_connection(target, wait_seconds) as connection:
+    with reading_connection(target, _reading_limit(project, wait_seconds)) as connection:
         return Runner(project, target=target, connection=connection).current()
 
 

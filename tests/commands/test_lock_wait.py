@@ -254,6 +254,17 @@ class TestSQLite:
         error = rf"error: sqlite:///{file} is being changed by somebody else \({holder}; waited 0.5 s\); {fix}"
         assert re.fullmatch(error, ended.err.rstrip())
 
+    @pytest.mark.parametrize("command", [("db.current",), ("db.check", "--live")], ids=" ".join)
+    def test_a_reader_ends_at_the_same_limit(self, inv: Inv, file: str, command: tuple[str, ...]) -> None:
+        with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+            writer.execute("BEGIN EXCLUSIVE")
+            began = time.monotonic()
+            ended = inv(*command, url=f"sqlite:///{file}")
+            assert time.monotonic() - began < 30
+        assert (ended.code, ended.out) == (3, "")
+        assert "is being changed by somebody else (" in ended.err
+        assert "; waited 0.5 s); wait for it to end, or end it" in ended.err
+
     def test_a_waiting_upgrade_continues_as_soon_as_it_can(self, small_project: SmallProject, file: str) -> None:
         with closing(sqlite3.connect(file, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")

@@ -78,7 +78,7 @@ def test_any_writer_of_a_file_is_named(inv: Inv, small_project: SmallProject, ki
     rows = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
     assert rows["running"].startswith(f"pid {holder.pid}, python")
     if kind == "EXCLUSIVE":
-        assert rows["current"].startswith(f"not read: sqlite:///{file}: database is locked")
+        assert rows["current"].startswith(f"not read: sqlite:///{file} is being changed by somebody else (pid")
         assert (ended.code, rows["pending"], code) == (0, "unknown", 3)
     else:
         assert (ended.code, rows["current"], code) == (0, "001", 0)

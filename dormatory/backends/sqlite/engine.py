@@ -39,6 +39,7 @@ def sqlite_engine(target: Target, *, writing: bool, wait_seconds: float) -> Engi
         if writing:
             write_lock.begin_immediate(connection.connection.dbapi_connection, target, wait_seconds)
         else:
+            write_lock.wait_until_readable(connection.connection.dbapi_connection, target)
             connection.exec_driver_sql("BEGIN")
 
     return engine

@@ -21,7 +21,8 @@ from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.backends.sqlite.integrity import refuse_damaged_copy
 from dormatory.backends.sqlite.scratch import copy_file, scratch_sqlite
-from dormatory.errors import MissingDatabaseError, TargetModifiedError
+from dormatory.backends.sqlite.write_lock import wait_until_readable
+from dormatory.errors import DatabaseLockedError, MissingDatabaseError, TargetModifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,13 @@ def _connect_read_only(target: Target, *, is_immutable: bool) -> sqlite3.Connect
     """Open the file for reading, with the other options of its URL."""
     options = {"mode": "ro"} | ({"immutable": "1"} if is_immutable else {})
     query = {**target.url.query, **options}
-    return target_connection(target.with_parts(query=query), wait_seconds=_WAIT_SECONDS)
+    connection = target_connection(target.with_parts(query=query), wait_seconds=_WAIT_SECONDS)
+    try:
+        wait_until_readable(connection, target)
+    except DatabaseLockedError:
+        connection.close()
+        raise
+    return connection
 
 
 def _file_state(path: Path) -> tuple[int, int, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 WRITE_LOCK_WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
+_SILENT_SECONDS = 2.0  # a reader waits for a commit only, which is usually short
 _PRIMARY_CODE_MASK = 0xFF  # the other bits of an error code are its details
 _LOCKS_FILE = Path("/proc/locks")
 _LOCK_WORDS = 8
@@ -40,10 +42,23 @@ def begin_immediate(driver: Any, target: Target, wait_seconds: float) -> None:
         raise DBAPIError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would raise it
 
 
-def execute_unlocked(driver: sqlite3.Connection, statement: str, target: Target, wait_seconds: float) -> None:
+def wait_until_readable(driver: Any, target: Target) -> None:
+    """Wait while another connection is committing, as long as the connection's busy_timeout says.
+
+    Raises DatabaseLockedError. What else is wrong with the file is left to the first statement of the caller.
+    """
+    (milliseconds,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    with contextlib.suppress(sqlite3.Error):
+        statement = "SELECT 1 FROM sqlite_schema"
+        execute_unlocked(driver, statement, target, milliseconds / 1000, silent_seconds=_SILENT_SECONDS)
+
+
+def execute_unlocked(
+    driver: sqlite3.Connection, statement: str, target: Target, wait_seconds: float, *, silent_seconds: float = 0
+) -> None:
     """Execute a statement as soon as no other connection locks the file, waiting at most `wait_seconds`.
 
-    SQLite's own wait shows no message. Raises DatabaseLockedError.
+    SQLite's own wait shows no message; here one appears after `silent_seconds`. Raises DatabaseLockedError.
     """
     began, has_warned = monotonic(), False
     driver.execute("PRAGMA busy_timeout = 0")
@@ -52,7 +67,7 @@ def execute_unlocked(driver: sqlite3.Connection, statement: str, target: Target,
             raise DatabaseLockedError(
                 str(target), _holder_description(target.path), wait_seconds, fix="wait for it to end, or end it"
             )
-        if not has_warned:
+        if not has_warned and monotonic() - began >= silent_seconds:
             _LOG.warning(
                 "%s is being written to (%s); waiting at most %g s",
                 target,
@@ -66,7 +81,7 @@ def execute_unlocked(driver: sqlite3.Connection, statement: str, target: Target,
 
 def _try(driver: sqlite3.Connection, statement: str) -> bool:
     try:
-        driver.execute(statement)
+        driver.execute(statement).close()
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE_MASK != sqlite3.SQLITE_BUSY:
             raise
