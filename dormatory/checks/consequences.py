@@ -20,6 +20,7 @@ from dormatory.checks.source.transaction_ends import TRANSACTION_ENDED
 from dormatory.checks.squawk import SQUAWK
 from dormatory.checks.traces import SECOND_UPGRADE_DIFFERS, TRACE
 from dormatory.errors import TransactionEndedError
+from dormatory.recording.loss import LossKind
 from dormatory.system.text import first_line, quantity
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _CAUSES = {
 # Besides failures, what each backend says of one thing in its own words.
 _RULES_OF_A_LEG = frozenset({TRACE.id, SECOND_UPGRADE_DIFFERS.id})
 _RULES_SAID_BY_BACKENDS = frozenset({DRIFT.id, DEFAULT_NOT_IN_MODELS.id}) | _RULES_OF_A_LEG
+
+_LOSSES = frozenset(kind.value for kind in LossKind)
 
 _SAID_ONCE = {
     *((APPLICATION_IMPORT.id, severity) for severity in (Severity.WARNING, Severity.NOTE)),
@@ -92,7 +95,8 @@ def _is_failure(found: Finding, revision: str, rule: str) -> bool:
 def join_backends(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Give what several backends say of one thing the same message and hint: each server has words of its own for it.
 
-    Joined are failures of a revision, what a downgrade leaves, and a difference of one object from the models.
+    Joined are failures of a revision, what it loses, what a downgrade leaves, and a difference of one object from the
+    models.
     """
     groups: defaultdict[tuple[object, ...], list[Finding]] = defaultdict(list)
     for found in findings:
@@ -112,6 +116,8 @@ def join_backends(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 def _is_said_by_backends(found: Finding) -> bool:
     """Return whether a finding is about the same thing as that of another backend which has its rule and place."""
+    if found.rule in _LOSSES:
+        return bool(found.backend and found.revision and found.object)
     if not found.backend or found.rule not in _RULES_SAID_BY_BACKENDS:
         return bool(found.backend and found.revision) and "-fails" in found.rule
     return bool(found.revision or found.object)
@@ -126,7 +132,7 @@ def _aspect(found: Finding) -> str:
 def _joined_hint(group: Sequence[Finding]) -> str:
     """Return what to do about findings of several backends: of a failure once, of structure what each one needs."""
     first, *others = group
-    if first.rule not in _RULES_SAID_BY_BACKENDS:
+    if "-fails" in first.rule:
         return first.hint
     more = (f"on {other.backend}: {other.hint}" for other in others if other.hint != first.hint)
     return "\n".join((first.hint, *more))

@@ -112,7 +112,7 @@ def test_different_failures_stay_apart(other: Finding) -> None:
     assert join_backends([first, other]) == (first, other)
 
 
-@pytest.mark.parametrize("rule", ["drift", "default-not-in-models", "trace", "second-upgrade-differs"])
+@pytest.mark.parametrize("rule", ["drift", "default-not-in-models", "trace", "second-upgrade-differs", "values-lost"])
 def test_one_difference_in_the_words_of_two_servers_is_one_finding(rule: str) -> None:
     mine = finding(rule, "column box.lid: type DATETIME → DATE", object_name="column box.lid")
     theirs = replace(mine, message="column box.lid: type timestamp → date", backend="postgresql", hint="drop the type")
