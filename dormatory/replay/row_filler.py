@@ -88,10 +88,24 @@ class RowFiller:
             self._restore_seeds(connection, schema, group, seeds)
 
     def fill_changed_tables(self, connection: Connection, schema: Snapshot) -> None:
-        """Add rows to the tables that the upgrade changed, as an application would between upgrade and downgrade."""
+        """Add rows to the tables that the upgrade changed, as an application would between upgrade and downgrade.
+
+        None is added if a trigger changes other rows with them: neither the upgrade nor the downgrade has done that.
+        """
         before, changed = differing_tables(self._tracker.schema_before, schema)
-        hints = self._hints.before_downgrade(self.revision) if self._hints and changed else ()
-        if changed and self._fill(connection, schema, changed, hints, _new_or_retyped_columns(before, changed)):
+        if not changed:
+            return
+        hints = self._hints.before_downgrade(self.revision) if self._hints else ()
+        rows = self._tracker.rows.copy()
+        with connection.begin_nested() as savepoint:
+            is_filled = self._fill(connection, schema, changed, hints, _new_or_retyped_columns(before, changed))
+            read_again = {id_ for id_, it in self._tracker.rows.items() if it is not rows.get(id_)}
+            is_kept = not any(_has_lost_rows(rows[id_], self._tracker.rows[id_]) for id_ in read_again & rows.keys())
+            if not is_kept:
+                savepoint.rollback()
+        if not is_kept:
+            self._tracker.read(connection, schema, read_again)
+        elif is_filled:
             self._tracker.record_fill()
 
     def _fill(
@@ -161,6 +175,11 @@ class RowFiller:
                 changed.update(related_tables(group.ids, schema, self._dialect))
         self._tracker.read(connection, schema, changed)
         return True
+
+
+def _has_lost_rows(before: TableContents, after: TableContents) -> bool:
+    """Return whether a row is not there any more, or has other values."""
+    return before.is_whole and after.is_whole and not {*map(repr, before.rows)} <= {*map(repr, after.rows)}
 
 
 def _new_or_retyped_columns(before: Collection[Table], after: Collection[Table]) -> list[tuple[TableId, str]]:

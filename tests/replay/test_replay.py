@@ -418,3 +418,31 @@ def test_a_revision_that_only_sets_a_counter_back_is_found(
     (loss,) = recording.steps[1].losses
     assert (loss.kind, loss.table, loss.direction) == (LossKind.COUNTER_BEHIND, "t", Direction.UPGRADE)
     assert statement in file.read_text().splitlines()[loss.line - 1]
+
+
+def test_what_a_trigger_of_the_upgrade_does_to_other_rows_is_no_loss(
+    small_project: SmallProject, maker: ScratchMaker
+) -> None:
+    make = ["CREATE TABLE settings (id integer PRIMARY KEY CHECK (id = 1), strict integer NOT NULL)",
+            "INSERT INTO settings VALUES (1, 0)",
+            "CREATE TABLE box (id integer PRIMARY KEY, strict integer CHECK (strict IN (0, 1)))"]  # fmt: skip
+    change = "UPDATE settings SET strict = 1; UPDATE box SET strict = 1 WHERE strict = 0;"
+    trigger = "CREATE TRIGGER sync AFTER INSERT ON box FOR EACH ROW"
+    function = f"CREATE FUNCTION sync() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change} RETURN NULL; END $$"
+    small_project.write_revision("001", "\n".join(f"op.execute({it!r})" for it in make), "op.drop_table('box')")
+    upgrade = f"""
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute({f"{trigger} BEGIN {change} END"!r})
+    else:
+        op.execute({function!r})
+        op.execute({f"{trigger} EXECUTE FUNCTION sync()"!r})
+    """
+    downgrade = """
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TRIGGER sync")
+    else:
+        op.execute("DROP FUNCTION sync() CASCADE")
+    """
+    small_project.write_revision("002", upgrade, downgrade)
+    (step,) = (step for step in replay_history(small_project.project, maker).steps if step.revision == "002")
+    assert (step.is_clean, step.losses) == (True, ())
