@@ -14,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
 from dormatory.project.history import History
@@ -109,7 +110,14 @@ class Runner:
 
         def plan(script: ScriptDirectory, heads: tuple[str, ...]) -> list[RevisionStep]:
             guards.refuse_unreached_revision(self.project, to, heads)
-            return script._downgrade_revs(to, cast("Any", heads))  # noqa: SLF001
+            try:
+                return script._downgrade_revs(to, cast("Any", heads))  # noqa: SLF001
+            except CommandError as error:
+                steps = int(to[1:]) if to.startswith("-") and to[1:].isdecimal() else 0
+                if not steps or "Ambiguous walk" not in str(error):
+                    raise
+            # Below a merge Alembic does not know which branch is meant: the latest steps are, of all branches.
+            return script._downgrade_revs("base", cast("Any", heads))[:steps]  # noqa: SLF001
 
         self._move(to, progress, plan)
 
