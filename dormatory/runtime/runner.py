@@ -90,7 +90,7 @@ class Runner:
         """
         if not self.project.has_our_environment:
             return
-        with self._explain_errors():
+        with self._explain_errors(), contextlib.redirect_stdout(sys.stderr):
             guards.refuse_broken_history(self.script, self.project)
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
