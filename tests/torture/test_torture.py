@@ -19,6 +19,8 @@ INTERRUPTIONS = {
         ("downgrade", "interrupt", 279),
         ("reset", "kill", 300),
         ("restore", "kill", 40),
+        ("undo", "kill", 80),
+        ("create", "kill", 17),
         ("upgrade", "disk", 300),
         ("schema-dump", "kill", 430),
     ),
@@ -27,6 +29,8 @@ INTERRUPTIONS = {
         ("downgrade", "cut", 150),
         ("reset", "terminate", 147),
         ("restore", "kill", 53),
+        ("undo", "kill", 80),
+        ("create", "server", 16),
         ("upgrade", "server", 63),
     ),
 }
