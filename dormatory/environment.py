@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dormatory.backends.queries import VERSION_TABLE, VERSIONS_QUERY
 from dormatory.backends.registry import backend_by_name, backend_for
-from dormatory.errors import MissingDatabaseError
+from dormatory.errors import DatabaseFailedError, MissingDatabaseError
 from dormatory.project.checksum_update import add_checksums_with
 from dormatory.project.project import TARGET_ATTRIBUTE, Project
 from dormatory.runtime import autogenerate, guards, numbering
@@ -242,7 +242,7 @@ def _is_at_destination(target: Target, backend: Backend) -> bool:
             is_dedicated = backend.has_dedicated_session(connection)
             found = set(connection.exec_driver_sql(VERSIONS_QUERY).scalars())
             return is_dedicated and bool(found) and found == set(to_tuple(destination) or ())
-    except DBAPIError:
+    except (DBAPIError, DatabaseFailedError):
         return False
 
 
