@@ -160,7 +160,7 @@ def _invalid_indexes(target: Target) -> tuple[str, ...]:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from dormatory.backends.registry import backend_for  # noqa: PLC0415
-    from dormatory.errors import InvalidIndexError  # noqa: PLC0415
+    from dormatory.errors import DatabaseFailedError, InvalidIndexError  # noqa: PLC0415
 
     backend = backend_for(target)
     try:
@@ -168,7 +168,7 @@ def _invalid_indexes(target: Target) -> tuple[str, ...]:
             backend.refuse_invalid_objects(connection)
     except InvalidIndexError as error:
         return error.names
-    except SQLAlchemyError:
+    except (SQLAlchemyError, DatabaseFailedError):
         pass
     return ()
 
