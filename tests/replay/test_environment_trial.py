@@ -93,6 +93,23 @@ def test_numbers_given_in_the_order_of_a_set_are_found(
     ] == found
 
 
+def test_values_that_stand_together_because_of_random_keys_are_left_alone(
+    small_project: SmallProject, maker: ScratchMaker
+) -> None:
+    columns = (
+        "sa.Column('id', sa.String(36), primary_key=True), sa.Column('name', sa.Text), sa.Column('place', sa.Integer)"
+    )
+    values = "[dict(id=str(uuid.uuid4()), name=name) for name in {'a', 'b', 'c', 'd', 'e'}]"
+    upgrade = f"""
+op.create_table('kind', {columns})
+bind = op.get_bind()
+bind.execute(sa.text('INSERT INTO kind (id, name) VALUES (:id, :name)'), {values})
+for place, (id,) in enumerate(bind.execute(sa.text('SELECT id FROM kind ORDER BY id')).all()):
+    bind.execute(sa.text('UPDATE kind SET place = :place WHERE id = :id'), dict(place=place, id=id))
+"""
+    assert dependences(small_project, maker, upgrade, "op.drop_table('kind')") == ()
+
+
 def test_an_index_named_by_a_hash_is_found(small_project: SmallProject, maker: ScratchMaker) -> None:
     create = "op.create_index(f'ix_{abs(hash(\"lot\"))}', 'lot', ['seconds'])"
     drop = "op.drop_index(sa.inspect(op.get_bind()).get_indexes('lot')[0]['name'], 'lot')"
