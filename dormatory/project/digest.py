@@ -24,13 +24,20 @@ def script_digests(scripts: Iterable[Script]) -> dict[str, str]:
     found: dict[str, str] = {}
     for script in scripts:
         if script.revision is not None and script.tree is not None and script.revision.id not in found:
-            found[script.revision.id] = tree_digest(script.tree)
+            found[script.revision.id] = tree_digest(script.tree, script.sql_files)
     return found
 
 
-def tree_digest(tree: ast.Module) -> str:
-    """Return the digest of a syntax tree; it does not depend on layout, comments, docstrings or Python's version."""
-    return "v1:" + hashlib.sha256("".join(_serialize(tree)).encode("ascii")).hexdigest()
+def tree_digest(tree: ast.Module, sql_files: Iterable[tuple[str, bytes]] = ()) -> str:
+    """Return the digest of a syntax tree; it does not depend on layout, comments, docstrings or Python's version.
+
+    The SQL files that the code reads count as they are, but for the ends of their lines.
+    """
+    digest = hashlib.sha256("".join(_serialize(tree)).encode("ascii"))
+    for name, content in sql_files:
+        text = b"\n".join(content.splitlines())
+        digest.update(f"{name!a}:{hashlib.sha256(text).hexdigest()}".encode("ascii"))
+    return "v1:" + digest.hexdigest()
 
 
 def _serialize(value: Any) -> Iterator[str]:

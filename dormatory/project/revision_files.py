@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.project.script import Script, function_line
+from dormatory.project.sql_files import with_sql_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +27,7 @@ def read_scripts(project: Project) -> tuple[Script, ...]:
 
         revisions = import_revisions(project, computed)
         parsed = [replace(item, revision=revisions.get(item.path, item.revision)) for item in parsed]
-    return tuple(parsed)
+    return with_sql_files(parsed, partial(_sql_files, project))
 
 
 def read_scripts_at(project: Project, reference: str, *, parsed: Sequence[Script] = ()) -> tuple[Script, ...]:
@@ -33,7 +35,8 @@ def read_scripts_at(project: Project, reference: str, *, parsed: Sequence[Script
 
     A file of `parsed` with the same text is not parsed again. Raises UnknownReferenceError.
     """
-    return _parse_all(_sources_at(project, reference), parsed)
+    scripts = _parse_all(_sources_at(project, reference), parsed)
+    return with_sql_files(scripts, partial(_sql_files_at, project, reference))
 
 
 def merge_scripts(
@@ -85,6 +88,19 @@ def _sources_at(project: Project, reference: str) -> dict[Path, bytes]:
         for path, source in git.files_at(reference, location).items()
         if _is_revision_file(path) and (project.recursive or path.parent == location)
     }
+
+
+def _sql_files(project: Project) -> dict[Path, bytes]:
+    places = (project.script_location, *project.version_locations)
+    return {path: path.read_bytes() for place in places for path in place.rglob("*.sql") if path.is_file()}
+
+
+def _sql_files_at(project: Project, reference: str) -> dict[Path, bytes]:
+    from dormatory.project import git  # noqa: PLC0415  # an upgrade with nothing to do starts no git
+
+    places = (project.script_location, *project.version_locations)
+    found = (item for place in places for item in git.files_at(reference, place).items())
+    return {path: source for path, source in found if path.suffix == ".sql"}
 
 
 def _is_revision_file(path: Path) -> bool:

@@ -52,7 +52,8 @@ class Script:
     """One file: its source, and its tree or the problem and line for which it has none.
 
     `revision` is None if the file assigns no `revision` that can be read without running it. Its parents are as
-    written: a graph replaces shortened ids and labels.
+    written: a graph replaces shortened ids and labels. `sql_files` are the names and contents of the SQL files that the
+    code names.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Script:
     revision: Revision | None = None
     problem: str = ""
     line: int = 0
+    sql_files: tuple[tuple[str, bytes], ...] = ()
 
     @classmethod
     def parse(cls, path: Path, source: bytes) -> Script:

@@ -137,3 +137,32 @@ def test_a_revision_that_one_branch_renamed_is_merged_once(published: SmallProje
     published.git("checkout", "-qb", "ours")
     (published.versions / "002_x.py").rename(published.versions / "002_better_name.py")
     assert list(check_graph(merge_with_checkout(published, "main"))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pathlib.Path(__file__).with_suffix('.sql')",
+        "pathlib.Path(__file__).parent.parent / 'sql' / 'more.sql'",
+        "pathlib.Path(__file__).parent / f'{revision}_up.sql'",
+    ],
+)
+def test_a_sql_file_that_a_revision_reads_is_part_of_it(small_project: SmallProject, code: str) -> None:
+    small_project.write_table_revisions("a")
+    file = small_project.write_revision("002", f"op.execute(({code}).read_text())", extra="import pathlib")
+    (small_project.root / "scripts" / "sql").mkdir()
+    names = ("sql/more.sql", f"versions/{file.stem}.sql", "versions/002_up.sql", "versions/other.sql")
+    texts = [small_project.root / "scripts" / name for name in names]
+    for text in texts:
+        text.write_text("CREATE TABLE b (id int);\n")
+    small_project.git("init", "-q")
+    write_checksums(small_project.project)
+    small_project.commit()
+    texts[-1].write_text("CREATE TABLE c (id int);\n")
+    assert integrity_rules(small_project) == []
+    for text in texts[:-1]:
+        text.write_bytes(text.read_bytes().replace(b"\n", b"\r\n"))
+    assert integrity_rules(small_project) == []
+    for text in texts[:-1]:
+        text.write_text("CREATE TABLE d (id int);\n")
+    assert integrity_rules(small_project) == ["revision-changed"]
