@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.drift import COLUMN_ORDER
 from dormatory.checks.finding import Severity
+from dormatory.checks.locks.recipes import index_statement
 from dormatory.checks.revision_finding import revision_finding
 from dormatory.checks.rule import Rule
 from dormatory.recording.leg import Direction
-from dormatory.schema.changes import ColumnAdded, ColumnRemoved, ColumnsReordered, ObjectAdded, ObjectRemoved, PartAdded
+from dormatory.schema.changes import (
+    ColumnAdded,
+    ColumnRemoved,
+    ColumnsReordered,
+    ObjectAdded,
+    ObjectRemoved,
+    PartAdded,
+    PartRemoved,
+)
 from dormatory.schema.diff import diff
 from dormatory.schema.snapshot import Enum, Extension, Index, Sequence, Table
 
@@ -144,6 +153,8 @@ def _fix(change: Change) -> str:
             return f'op.drop_table("{name}")'
         case PartAdded(within=table, part=Index(name=name)):
             return f'op.drop_index("{name}", table_name="{table}")'
+        case PartRemoved(within=table, part=Index() as index):  # on SQLite, a rebuild of the table loses it
+            return f"op.execute({index_statement(index, table)!r})"
         case ColumnAdded(within=table, column=column):
             return f'op.drop_column("{table}", "{column.name}")'
     return ""

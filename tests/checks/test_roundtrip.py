@@ -50,6 +50,20 @@ def test_a_leftover_object_is_reported_with_the_line_that_removes_it(
     assert first.location.line == 13
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
+def test_an_index_that_a_rebuild_loses_is_reported_with_the_line_that_creates_it(small_project: SmallProject) -> None:
+    index = 'op.execute("CREATE UNIQUE INDEX ux ON room (abs(floor) DESC) WHERE floor > 1")'
+    small_project.write_revision("001", f"{CREATE}\n{index}", 'op.drop_table("room")')
+    batch = "with op.batch_alter_table('room') as batch: batch.drop_column('size')"
+    small_project.write_revision("002", "op.add_column('room', sa.Column('size', sa.Integer))", batch)
+    (found, *_) = findings(small_project)
+    assert found.hint == "op.execute('CREATE UNIQUE INDEX ux ON room (abs(floor) DESC) WHERE floor > 1')"
+    small_project.write_revision(
+        "002", "op.add_column('room', sa.Column('size', sa.Integer))", f"{batch}\n{found.hint}"
+    )
+    assert findings(small_project) == []
+
+
 def test_a_leftover_enum_type_is_reported_with_the_line_that_drops_it(
     small_project: SmallProject, postgres_server: throwaway.Server
 ) -> None:
