@@ -91,6 +91,9 @@ def test_a_test_database_filled_from_the_file_is_the_migrated_one(
         scratch.upgrade(history.project, migrated, "heads")
         dump_schema = backend_for(filled).dump.dump_schema
         assert dump_schema(filled) == dump_schema(migrated)
+        schema_dump.load_committed_dump(history.project, filled)  # it is there already
+        with backend_for(filled).engine(filled, writing=True).begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE other (id integer)")
         with pytest.raises(DatabaseNotEmptyError):
             schema_dump.load_committed_dump(history.project, filled)
 
