@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
@@ -120,11 +121,19 @@ def check_data_loss(recording: Recording, history: History) -> Iterator[Finding]
                 yield from (_unvalidated_key_finding(it, revision, recording.backend, step) for it in losses)
                 continue
             declared = [_declaration(it, revision, step) for it in losses]
-            for group in [losses] if len(set(declared)) == 1 else [[it] for it in losses]:
+            located = [it if it.line else replace(it, line=_last_line(it, step)) for it in losses]
+            for group in [located] if len(set(declared)) == 1 else [[it] for it in located]:
                 found = _loss_finding(group, revision, recording.backend, _declaration(group[0], revision, step))
                 yield finding_on_extreme_rows(found) if loss.is_extreme and not loss.is_narrowed else found
         if step.drops and not (revision.lossy or revision.irreversible):
             yield _drops_finding(step.drops, revision, recording.backend)
+
+
+def _last_line(loss: Loss, step: Step) -> int:
+    """Return the line of the leg's last statement that names the table, of the last one if none does; 0 if none has."""
+    lines = [it for leg in step.legs if leg.direction is loss.direction for it in leg.statements if it.line]
+    naming = [it for it in lines if loss.table.rpartition(".")[2] in it.sql]
+    return next((it.line for it in reversed(naming or lines)), 0)
 
 
 def _unvalidated_key_finding(loss: Loss, revision: Revision, backend: str, step: Step) -> Finding:

@@ -9,10 +9,10 @@ import pytest
 
 from dormatory.checks.data import check_data_loss
 from dormatory.checks.finding import Severity
-from dormatory.recording.leg import Direction
+from dormatory.recording.leg import Direction, Leg
 from dormatory.recording.loss import Loss, LossKind
 from dormatory.schema.snapshot import Column, Snapshot, Table
-from tests.checks.replay_examples import SECOND, recorded_history, step
+from tests.checks.replay_examples import SECOND, recorded_history, statement, step
 
 if TYPE_CHECKING:
     from dormatory.checks.finding import Finding
@@ -72,6 +72,15 @@ def test_a_finding_stands_at_the_line_of_the_statement_and_says_what_to_declare(
         "1 of 2 values of guest.name is cut off after the upgrade (such as 'abc' → 'ab'; UPDATE in line 7)"
     )
     assert found.hint == 'carry it over, or declare it at the top of the revision: lossy = "guest.name is cut"'
+
+
+@pytest.mark.parametrize(("loss", "line"), [(MAIL, 5), (replace(MAIL, table="room"), 6), (NAME, 7)])
+def test_a_finding_without_a_line_stands_at_the_last_statement_on_its_table(loss: Loss, line: int) -> None:
+    sent = ("UPDATE guest SET size = 1", "UPDATE guest SET mail = ''", "ALTER TABLE stay ADD word text")
+    statements = tuple(replace(statement(sql), line=number) for number, sql in enumerate(sent, 4))
+    played = replace(step(), legs=(Leg(Direction.UPGRADE, 0.1, statements),), losses=(loss,))
+    (found,) = check_data_loss(*recorded_history(played))
+    assert found.location.line == line
 
 
 LOST = replace(NAME, kind=LossKind.VALUES_LOST)
