@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,8 @@ def external_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Externa
     """A project without revisions, in an environment without settings."""
     for name in [name for name in os.environ if name.startswith(("DATABASE_URL", "THEIR_", "ALEMBIC_"))]:
         monkeypatch.delenv(name)
+    # Python remembers which directory `.` was: that of an earlier test, if `prepend_sys_path` named it so.
+    monkeypatch.delitem(sys.path_importer_cache, ".", raising=False)
     (tmp_path / "external_project").mkdir()
     return ExternalProject(tmp_path / "external_project")
 
