@@ -27,10 +27,10 @@ def declare_losses(file: Path) -> None:
 
 
 def _assigned_name(node: ast.stmt) -> str:
-    target = (
-        node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
-    )
-    return target.id if isinstance(target, ast.Name) else ""
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name), *_]):
+            return name
+    return ""
 
 
 def _dropped_names(node: ast.AST, batch: str = "") -> Iterator[str]:

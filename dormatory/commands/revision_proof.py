@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
-from dormatory.checks.locks import DROPPED_IN_USE_RULES, IN_USE_RULES
+from dormatory.checks.locks import IN_USE_RULES
 from dormatory.checks.locks.rewrites import TABLE_REWRITE
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.project.history import History
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FAMILIES = frozenset({"graph", "integrity", "source", "roundtrip", "data", "locks", "drift", "parity"})
 # No single revision can do without them: the way in several releases is in their hints.
-_UNAVOIDABLE_RULES = IN_USE_RULES | DROPPED_IN_USE_RULES | {TABLE_REWRITE.id}
+_UNAVOIDABLE_RULES = IN_USE_RULES | {TABLE_REWRITE.id}
 
 
 @dataclass(frozen=True, slots=True)

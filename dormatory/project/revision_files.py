@@ -91,16 +91,21 @@ def _sources_at(project: Project, reference: str) -> dict[Path, bytes]:
 
 
 def _sql_files(project: Project) -> dict[Path, bytes]:
-    places = (project.script_location, *project.version_locations)
-    return {path: path.read_bytes() for place in places for path in place.rglob("*.sql") if path.is_file()}
+    found = (path for place in _sql_directories(project) for path in place.rglob("*.sql"))
+    return {path: path.read_bytes() for path in found if path.is_file()}
 
 
 def _sql_files_at(project: Project, reference: str) -> dict[Path, bytes]:
     from dormatory.project import git  # noqa: PLC0415  # an upgrade with nothing to do starts no git
 
-    places = (project.script_location, *project.version_locations)
-    found = (item for place in places for item in git.files_at(reference, place).items())
+    found = (item for place in _sql_directories(project) for item in git.files_at(reference, place).items())
     return {path: source for path, source in found if path.suffix == ".sql"}
+
+
+def _sql_directories(project: Project) -> list[Path]:
+    """Return the directories of a project's scripts, without those that are in another one."""
+    home = project.script_location
+    return [home, *(place for place in project.version_locations if not place.is_relative_to(home))]
 
 
 def _is_revision_file(path: Path) -> bool:

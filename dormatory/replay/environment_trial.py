@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from dormatory.recording.leg import Direction
@@ -122,10 +123,9 @@ def _differing_columns(
             yield id_, ""
             continue
         columns = [name for name in one.columns if (id_, name) not in ignored and name in other.columns]
-        differing = [name for name in columns if _row_counts(one, [name]) != _row_counts(other, [name])]
-        lasting = [
-            name for name in differing if not _are_of_today([*_row_counts(one, [name]), *_row_counts(other, [name])])
-        ]
+        counts = {name: (_row_counts(one, [name]), _row_counts(other, [name])) for name in columns}
+        differing = [name for name, (old, new) in counts.items() if old != new]
+        lasting = [name for name in differing if not _are_of_today(chain(*counts[name]))]
         equal = [name for name in columns if name not in differing]
         is_by_chance = len(columns) < len(one.columns)  # so may be which values stand in a row together
         if not lasting and not is_by_chance and _row_counts(one, equal) != _row_counts(other, equal):

@@ -48,8 +48,7 @@ def process_revision_directives(
         directives.clear()
         return
     if getattr(options, "autogenerate", False):
-        add_enum_types(context, directive)
-        leave_out_server_names(context, directive)
+        _complete(context, directive)
     if getattr(options, "rev_id", None) is None:
         project = Project.from_config(config)
         if hasattr(options, "cmd"):  # plain Alembic writes the file later, and the task holds the lock itself
@@ -64,5 +63,10 @@ def complete_directives(
     if directives and all(operations.is_empty() for operations in directives[0].upgrade_ops_list):
         directives.clear()
     for directive in directives:
-        add_enum_types(context, directive)
-        leave_out_server_names(context, directive)
+        _complete(context, directive)
+
+
+def _complete(context: MigrationContext, directive: MigrationScript) -> None:
+    """Write what autogenerate leaves out, and leave out what it should not write."""
+    add_enum_types(context, directive)
+    leave_out_server_names(context, directive)

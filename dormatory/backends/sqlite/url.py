@@ -25,7 +25,7 @@ _FILE_PREFIX = re.compile(r"file:(//(localhost)?(?=/))?")
 def normalize_url(url: DatabaseURL, root: Path) -> DatabaseURL:
     """Return the URL with an absolute path, a relative one taken from `root`; raises MalformedURLError.
 
-    `sqlite:///file:x.db?mode=ro&uri=true`, as SQLAlchemy writes it, becomes `sqlite:////root/x.db?mode=ro`.
+    `sqlite:///file:x.db?mode=ro&uri=true`, as SQLAlchemy writes it, becomes `sqlite:////project/x.db?mode=ro`.
     """
     if url.host or url.username or url.port:
         raise MalformedURLError("SQLite has no host", fix="use sqlite:///file.db or sqlite:////absolute/file.db")
