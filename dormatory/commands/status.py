@@ -58,11 +58,11 @@ def read_status(project: Project, target: Target) -> Status:
     backend = backend_for(target)
     if not backend.exists(target):
         return Status(str(target), "-", False, (), history.heads, (), (), history.pending(()), None)
-    locked, server, current = "", "-", tuple[str, ...]()
+    locked, server, current, version_tables = "", "-", tuple[str, ...](), tuple[str, ...]()
     running = backend.running_migration(target, VERSION_TABLE)
     try:
-        version_table = scratch.version_table(project, target, wait_seconds=_WAIT_SECONDS)
-        running = running or backend.running_migration(target, version_table)
+        version_tables = scratch.version_tables(project, target, wait_seconds=_WAIT_SECONDS)
+        running = running or backend.running_migration(target, version_tables[0])
         current = scratch.current_revisions(project, target, wait_seconds=_WAIT_SECONDS)
         server = _server_version(target)
     except DatabaseFailedError as error:
@@ -79,7 +79,7 @@ def read_status(project: Project, target: Target) -> Status:
         unknown=unknown,
         overlapping=history.overlapping(current),
         pending=() if unknown or locked else history.pending(current),
-        by_hand=None if running else _changes_or_problem(project, target, history, current),
+        by_hand=None if running else _changes_or_problem(project, target, history, current, version_tables),
         running=running,
         locked=locked,
     )
@@ -94,9 +94,11 @@ def _server_version(target: Target) -> str:
         raise backend.explain(error, target) from error
 
 
-def _changes_or_problem(project: Project, target: Target, history: History, current: tuple[str, ...]) -> ChangesByHand:
+def _changes_or_problem(
+    project: Project, target: Target, history: History, current: tuple[str, ...], version_tables: tuple[str, ...]
+) -> ChangesByHand:
     try:
-        return changes_by_hand(project, target, history, wait_seconds=_WAIT_SECONDS)
+        return changes_by_hand(project, target, history, version_tables, wait_seconds=_WAIT_SECONDS)
     except DatabaseFailedError as error:  # a migration has just begun, or a table is locked
         return ChangesByHand(current, (), str(error))
 
@@ -111,17 +113,22 @@ def read_current(project: Project) -> tuple[History, tuple[str, ...]]:
 
 
 def changes_by_hand(
-    project: Project, target: Target, history: History | None = None, *, wait_seconds: float | None = None
+    project: Project,
+    target: Target,
+    history: History | None = None,
+    version_tables: tuple[str, ...] = (),
+    *,
+    wait_seconds: float | None = None,
 ) -> ChangesByHand:
     """Compare a database with the history at the database's own revision; pending revisions are no difference.
 
     It only reads, and holds the upgrade lock meanwhile, so that a running deployment is not reported; for that lock and
-    for others it waits at most `wait_seconds`, by default as long as an upgrade does. A `history` that was read before
-    is not read again. Raises DatabaseFailedError if the target cannot be read; if the history cannot be replayed,
-    `problem` says why.
+    for others it waits at most `wait_seconds`, by default as long as an upgrade does. A `history` and `version_tables`
+    that were read before are not read again. Raises DatabaseFailedError if the target cannot be read; if the history
+    cannot be replayed, `problem` says why.
     """
     wait = project.settings.lock_wait if wait_seconds is None else wait_seconds
-    version_tables = scratch.version_tables(project, target, wait_seconds=wait)
+    version_tables = version_tables or scratch.version_tables(project, target, wait_seconds=wait)
     with backend_for(target).upgrade_lock(target, version_tables[0], wait_seconds=wait):
         current = scratch.current_revisions(project, target, wait_seconds=wait)
         live = scratch.read_schema(target, *version_tables, wait_seconds=wait)

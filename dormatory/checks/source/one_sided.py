@@ -80,10 +80,8 @@ class OneSidedObjects:
         if aspect:
             return self.typed.get(name) if aspect in _ASPECTS_OF_TYPES else None
         made, dropped = self.made.get(name, ()), self.dropped.get(name, ())
-        everywhere, present = (
-            frozenset(sides),
-            frozenset(backend for backend, text in sides.items() if text is not None),
-        )
+        everywhere = frozenset(sides)
+        present = frozenset(backend for backend, text in sides.items() if text is not None)
         if present == everywhere:
             return made[0] if made and _is_made_apart(made, sides) else None
         if made and all(place.backends == present for place in made):
