@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dormatory.backends.tracer import StatementTracer
     from dormatory.backends.url import Target
     from dormatory.backends.violation import Violation
+    from dormatory.schema.alteration import AlterStatement, Conversions
     from dormatory.schema.snapshot import Column, Snapshot, Table, TableId
 
     ScratchMaker: TypeAlias = Callable[[], AbstractContextManager[Target]]
@@ -114,6 +115,19 @@ class Introspection(Protocol):
 
     def schema_tracker(self, ignore: Collection[str]) -> SchemaTracker:
         """Return a reader of the structure that reads again only what changed."""
+
+
+class Alter(Protocol):
+    """Part `alter`: the SQL that turns one structure into another; it is written into revisions."""
+
+    def alter_statements(
+        self, before: Snapshot, after: Snapshot, conversions: Conversions = ...
+    ) -> tuple[AlterStatement, ...]:
+        """Return statements that give a database with the structure `before` the structure `after`.
+
+        The rows of a table that stays are kept, and the values of a column that stays or has a conversion. What has
+        no name of its own in a model (a function, an extension, an object of a rarer kind) stays as it is.
+        """
 
 
 class Dump(Protocol):
