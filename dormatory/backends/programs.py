@@ -72,6 +72,12 @@ def server_binaries() -> Path:
     raise ProgramMissingError("a PostgreSQL server", searched_places=searched_places, packages=_INSTALL_HINTS["server"])
 
 
+def missing_ssl_fix(message: str) -> str:
+    """Return what to do where a client program was built without SSL, as embedded ones are, else ""."""
+    fix = f"install PostgreSQL's client programs, or set {POSTGRES_BIN_VARIABLE} to those with SSL"
+    return fix if "SSL support is not compiled in" in message else ""
+
+
 def major_version(program: Path) -> int:
     """Return the major version that a program of PostgreSQL reports."""
     return parse_major_version(process.run_program([str(program), "--version"], timeout=20).stdout, program)

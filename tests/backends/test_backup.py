@@ -280,6 +280,7 @@ class TestPostgreSQL:
         name, role = sql.Identifier(postgresql.database), sql.Identifier(f"role_{secrets.token_hex(4)}")
         changes = (
             "CREATE ROLE {role}", "GRANT CONNECT ON DATABASE {name} TO {role} WITH GRANT OPTION",
+            "ALTER DATABASE {name} SET dormatory.environment TO 'development'",
             "REVOKE TEMP ON DATABASE {name} FROM PUBLIC", "ALTER DATABASE {name} CONNECTION LIMIT 33",
             'ALTER DATABASE {name} SET search_path TO "$user", other, public',
             "ALTER DATABASE {name} SET work_mem TO '5MB'", "COMMENT ON DATABASE {name} IS 'the shop''s'",
@@ -381,13 +382,46 @@ class TestPostgreSQL:
         restore(postgresql, tmp_path / "copy")
         assert leftover_databases(server) == []
 
+    def test_what_a_killed_creation_left_is_removed_by_the_next_and_never_has_the_name(
+        self, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        target = server.database(f"new_{secrets.token_hex(4)}")
+
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(new_database.NewDatabase, "_swap_names", killed)
+            patch.setattr(new_database.NewDatabase, "_drop", lambda _: None)  # nothing is cleaned up
+            with pytest.raises(KeyboardInterrupt):
+                backend_for(target).create(target)
+        assert not backend_for(target).exists(target)
+        assert len(leftover_databases(server)) == 1
+        backend_for(target).create(target)
+        assert (backend_for(target).summary(target).environment, leftover_databases(server)) == ("development", [])
+        backend_for(target).drop(target)
+
+    def test_a_second_creation_at_the_same_time_waits_and_keeps_the_first(self, server: Server) -> None:
+        target, other = server.database(f"new_{secrets.token_hex(4)}"), server.database("postgres")
+        with backend_for(other).driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
+            driver.autocommit = True
+            new_database.keep_others_away(cursor, target)
+            second = threading.Thread(target=backend_for(target).create, args=(target,))
+            second.start()
+            second.join(0.5)
+            assert second.is_alive()
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(target.database)))
+        second.join()
+        assert backend_for(target).summary(target).environment == "production"
+        backend_for(target).drop(target)
+
     def test_a_second_restore_at_the_same_time_is_refused(
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
         backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy")
         other = server.database("postgres")
         with backend_for(other).driver_connection(other, writing=False) as driver, driver.cursor() as cursor:
-            new_database.drop_leftovers(cursor, postgresql)
+            new_database.keep_others_away(cursor, postgresql)
             with pytest.raises(DatabaseFailedError, match="is being replaced"):
                 restore(postgresql, tmp_path / "copy")
 

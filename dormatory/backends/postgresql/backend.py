@@ -1,4 +1,4 @@
-"""PostgreSQL: databases created and dropped through psql, read through psycopg2."""
+"""PostgreSQL, through psycopg2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dormatory.backends.postgresql.explanations import (
     is_system_failure,
     is_unexplained,
 )
-from dormatory.backends.postgresql.markers import IS_DEVELOPMENT, MAINTENANCE_DATABASES
+from dormatory.backends.postgresql.markers import IS_DEVELOPMENT
 from dormatory.backends.queries import INVALID_INDEXES_QUERY
 from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingDatabaseError
 from dormatory.sql.literals import quote_literal
@@ -41,18 +41,6 @@ _ADDRESS_OPTIONS = ("host", "hostaddr", "port", "service")
 _INVALID_TEXT_CODE = "22P02"
 _CONTENT_CODES = frozenset({"22030", "22032", "22033", "22034", "22035", "2200M", "2200N", "2200S", "2200T", "2203A"})
 _PLAIN_TYPES = ("integer", "bigint", "smallint", "numeric", "real", "double precision", "boolean", "money", "oid")
-_CREATE_SCRIPT = r"""
-SET statement_timeout = 0;
-CREATE DATABASE :"name";
-SELECT rolsuper FROM pg_roles WHERE rolname = current_user
-\gset
-\if :rolsuper
-ALTER DATABASE :"name" SET dormatory.environment = 'development';
-\else
-COMMENT ON DATABASE :"name" IS 'dormatory: development';
-\endif
-"""
-_DROP_SCRIPT = 'SET statement_timeout = 0;\nDROP DATABASE IF EXISTS :"name" WITH (FORCE);\n'
 
 # A table that has pages and no known row was filled since the statistics were lost, by a restore or a crash.
 _SUMMARY_QUERY = rf"""
@@ -100,16 +88,17 @@ class PostgreSQLBackend(Backend):
             return False
 
     def create(self, target: Target) -> None:
-        """Create the database through a maintenance database and mark it as a development database."""
-        try:
-            self._run_maintenance_script(target, _CREATE_SCRIPT)
-        except DatabaseFailedError:
-            if not self.exists(target):  # else another run created it at the same moment
-                raise
+        """Create the database from a maintenance database and mark it as a development database."""
+        from dormatory.backends.postgresql.new_database import create_marked_database  # noqa: PLC0415  # rarely needed
+
+        create_marked_database(target)
 
     def drop(self, target: Target) -> None:
         """Drop the database and end the sessions in it at the same moment, before they can reconnect."""
-        self._run_maintenance_script(target, _DROP_SCRIPT)
+        from dormatory.backends.postgresql.maintenance import maintenance_connection  # noqa: PLC0415  # rarely needed
+
+        with maintenance_connection(target) as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {DIALECT.quote_identifier(target.database)} WITH (FORCE)")
 
     def incarnation(self, target: Target) -> str:
         """Return the database's number in the catalog: another one that takes its name has another number."""
@@ -309,31 +298,6 @@ class PostgreSQLBackend(Backend):
                     verb = "DROP" if is_pending(name.rpartition(".")[2].strip('"')) else "REINDEX"
                     _LOG.warning("%s INDEX CONCURRENTLY %s", verb, name)
                     cursor.execute(f"{verb} INDEX CONCURRENTLY {name}")
-
-    def _run_maintenance_script(self, target: Target, script: str) -> None:
-        """Run a script in psql on the first maintenance database that accepts a connection."""
-        from dormatory.backends import programs  # noqa: PLC0415  # an upgrade with nothing to do needs none
-        from dormatory.system.process import run_program  # noqa: PLC0415
-
-        psql = [str(programs.find_client("psql")), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1"]
-        for name in MAINTENANCE_DATABASES:
-            maintenance = target.with_database(name)
-            try:
-                with postgresql_connection(maintenance):
-                    pass
-            except MissingDatabaseError:
-                continue
-            environment = maintenance.environment()
-            finished = run_program([*psql, f"--set=name={target.database}"], env=environment, text=script, check=False)
-            if finished.code == 0:
-                return
-            error_lines = target.mask(finished.stderr or finished.stdout).strip().splitlines()
-            why = error_lines[0].removeprefix("ERROR:").strip() if error_lines else f"exit code {finished.code}"
-            fix = "see that the user may create databases, then try again"
-            if "SSL support is not compiled in" in why:  # as in the psql of the embedded server
-                fix = f"install PostgreSQL's client programs, or set {programs.POSTGRES_BIN_VARIABLE} to those with SSL"
-            raise DatabaseFailedError(f"psql could not change {target}", why=why, fix=fix)
-        raise MissingDatabaseError(str(target.with_database(MAINTENANCE_DATABASES[0])))
 
 
 def _version_text(number: int) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from dormatory.backends import programs
 from dormatory.backends.postgresql.connection import postgresql_connection
 from dormatory.backends.postgresql.dump_watch import DumpWatch
-from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT
 from dormatory.backends.postgresql.new_database import open_new_database
 from dormatory.errors import BackupFailedError, DatabaseFailedError, NotABackupError
 from dormatory.system.atomic_file import move_into_place, partial_file
@@ -89,8 +88,7 @@ class PostgreSQLReplacement:
 
     def clear(self) -> None:
         """Put an empty database in its place."""
-        with self._new.exchange(comment=DEVELOPMENT_COMMENT):
-            self._new.create(is_empty=True)
+        self._new.clear()
 
 
 def _fill(new: NewDatabase, reader: Path, file: Path) -> None:
@@ -150,7 +148,7 @@ def _run_backup_program(target: Target, program: Path, *options: str, watch: Dum
     if finished.code:
         lines = target.mask(finished.stderr).strip().splitlines() or [f"exit code {finished.code}"]
         reason = " / ".join(line.removeprefix(f"{program.name}: ") for line in lines[-_TAIL_LINES:])
-        fix = "remove that cause, then run the command again"
+        fix = programs.missing_ssl_fix(reason) or "remove that cause, then run the command again"
         raise BackupFailedError(str(target), f"{program.name}: {reason}", fix=fix)
 
 

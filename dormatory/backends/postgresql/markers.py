@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 MAINTENANCE_DATABASES = ("postgres", "template1")  # databases that every cluster has
-# The mark is a setting of the database if a superuser creates it: nobody else may store a setting that PostgreSQL does
-# not know. Otherwise it is a comment, or a line of one, which the owner may write.
+# The mark is a comment, or a line of one, which the owner may write. A superuser may also store it as a setting of the
+# database: nobody else may store one that PostgreSQL does not know.
 DEVELOPMENT_SETTING = "dormatory.environment=development"
 DEVELOPMENT_COMMENT = "dormatory: development"
 # Whether the database `d` of a query has the mark.

@@ -1,4 +1,4 @@
-"""The database that replaces another one on PostgreSQL: made beside it, filled, and given its name and properties."""
+"""A database that is new or replaces another one on PostgreSQL: made beside it, filled, and given its name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import logging
 import secrets
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -15,7 +16,8 @@ from psycopg2 import errors, sql
 from dormatory.backends.postgresql import properties
 from dormatory.backends.postgresql.connection import explained_errors
 from dormatory.backends.postgresql.maintenance import maintenance_connection
-from dormatory.backends.postgresql.replaceable import check_replaceable
+from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT
+from dormatory.backends.postgresql.replaceable import check_replaceable, refuse_missing_creation_right
 from dormatory.errors import DatabaseFailedError
 from dormatory.system.signals import call_on_signals, defer_signals, stop_if_interrupted
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
 _LOG = logging.getLogger("dormatory")
+_CREATION_WAIT_SECONDS = 60.0  # for another process that creates or replaces the same database
+_PAUSE_SECONDS = 0.1
 _ATTEMPTS = 5  # the server itself waits five seconds for the others to leave
 _LEFTOVER_COMMENT = "dormatory: left over by a replacement of "
 # By name, not by comment: a run can be killed before it comments.
@@ -88,6 +92,11 @@ class NewDatabase:
             )
         self.cursor.execute(_comment_statement(self.name, _LEFTOVER_COMMENT + self.target.database))
 
+    def clear(self) -> None:
+        """Let it take the target's name as it is created: empty, and a development database if there was no target."""
+        with self.exchange(comment=DEVELOPMENT_COMMENT):
+            self.create(is_empty=True)
+
     def _swap_names(self, comment: str | None) -> None:
         """Exchange names with the target in one transaction, so that this one's name is then the old one's.
 
@@ -148,21 +157,48 @@ def open_new_database(target: Target) -> Iterator[NewDatabase]:
     """
     with maintenance_connection(target) as connection, connection.cursor() as cursor:
         slots = check_replaceable(connection, target)
-        drop_leftovers(cursor, target)
-        name = f"{_name_prefix(target)}{secrets.token_hex(4)}"
-        yield NewDatabase(cursor, target, name, properties.read_properties(cursor, target.database), slots)
+        keep_others_away(cursor, target)
+        yield _new_database(cursor, target, slots)
 
 
-def drop_leftovers(cursor: Any, target: Target) -> None:
-    """Drop the databases that a killed replacement left; raises DatabaseFailedError while another one is under way."""
-    cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (_LEFTOVER_COMMENT + target.database,))
-    if not cursor.fetchone()[0]:
-        why = "another db.restore, db.undo or db.reset is under way"
-        raise DatabaseFailedError(f"{target} is being replaced", why=why, fix="wait for that to end")
+def create_marked_database(target: Target) -> None:
+    """Create an empty development database under another name, then rename it; one that exists stays as it is.
+
+    So a database that has the target's name has its mark, too, wherever this process is killed. Another process that
+    creates the same database is waited for. Raises DatabaseFailedError.
+    """
+    with maintenance_connection(target) as connection, connection.cursor() as cursor:
+        keep_others_away(cursor, target, wait_seconds=_CREATION_WAIT_SECONDS)
+        new = _new_database(cursor, target)
+        if new.properties is None:
+            refuse_missing_creation_right(cursor, target)
+            new.clear()
+
+
+def keep_others_away(cursor: Any, target: Target, *, wait_seconds: float = 0) -> None:
+    """Keep others from creating or replacing the database until the session ends.
+
+    Raises DatabaseFailedError where somebody else is still doing that after so many seconds.
+    """
+    deadline = monotonic() + wait_seconds
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (_LEFTOVER_COMMENT + target.database,))
+        if cursor.fetchone()[0]:
+            return
+        if monotonic() >= deadline:
+            why = "another db.restore, db.undo, db.reset or db.create is under way"
+            raise DatabaseFailedError(f"{target} is being replaced", why=why, fix="wait for that to end")
+        sleep(_PAUSE_SECONDS)
+
+
+def _new_database(cursor: Any, target: Target, slots: tuple[str, ...] = ()) -> NewDatabase:
+    """Drop what a killed creation or replacement left, and return the database to create now."""
     pattern = f"^{_name_prefix(target)}[0-9a-f]{{8}}(_old)?$"
     cursor.execute(_LEFTOVERS_QUERY, (pattern,))
     for (leftover,) in cursor.fetchall():
         cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(leftover)))
+    name = f"{_name_prefix(target)}{secrets.token_hex(4)}"
+    return NewDatabase(cursor, target, name, properties.read_properties(cursor, target.database), slots)
 
 
 def _name_prefix(target: Target) -> str:

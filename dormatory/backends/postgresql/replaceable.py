@@ -12,7 +12,12 @@ from dormatory.backends.postgresql.connection import postgresql_connection
 from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.maintenance import refuse_unwritable
 from dormatory.backends.postgresql.properties import property_statements, read_properties
-from dormatory.errors import HalfDroppedDatabaseError, IrreplaceableDatabaseError, MissingDatabaseError
+from dormatory.errors import (
+    DatabaseFailedError,
+    HalfDroppedDatabaseError,
+    IrreplaceableDatabaseError,
+    MissingDatabaseError,
+)
 from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
@@ -30,6 +35,7 @@ SELECT d.datistemplate, pg_get_userbyid(d.datdba), pg_has_role(d.datdba, 'USAGE'
   FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace, pg_roles r
  WHERE d.datname = %s AND r.rolname = current_user
 """
+_CREATION_RIGHT_QUERY = "SELECT rolname, rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
 # What keeps a database from being renamed and dropped, in the order in which it is to be removed.
 _SUBSCRIPTIONS_QUERY = """
 SELECT subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = %s ORDER BY 1
@@ -62,9 +68,21 @@ def check_replaceable(maintenance: Any, target: Target) -> tuple[str, ...]:
     return tuple(slots)
 
 
+def refuse_missing_creation_right(cursor: Any, target: Target) -> None:
+    """Raise DatabaseFailedError for a user who may not create the database, which does not exist."""
+    cursor.execute(_CREATION_RIGHT_QUERY)
+    user, may_create = cursor.fetchone()
+    if not may_create:
+        grant = f"ALTER ROLE {_quoted(user)} CREATEDB"
+        create = f"CREATE DATABASE {_quoted(target.database)} OWNER {_quoted(user)}"
+        fix = f"let a superuser say: {grant}; or: {create}"
+        raise DatabaseFailedError(f"{target} cannot be created", why=f"{user} may not create databases", fix=fix)
+
+
 def _refuse_missing_rights(cursor: Any, target: Target) -> None:
     cursor.execute(_RIGHTS_QUERY, (target.database,))
     if (found := cursor.fetchone()) is None:
+        refuse_missing_creation_right(cursor, target)
         return
     is_template, owner, is_ours, user, may_create, tablespace, may_use_tablespace = found
     if is_template:

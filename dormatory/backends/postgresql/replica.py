@@ -219,7 +219,8 @@ class PostgreSQLReplicaSource:
             )
         except ProgramFailedError as error:
             tail = source.mask(error.tail)
-            raise ProgramFailedError(error.program, code=error.code, tail=tail, fix=error.fix) from None
+            fix = programs.missing_ssl_fix(tail) or error.fix
+            raise ProgramFailedError(error.program, code=error.code, tail=tail, fix=fix) from None
 
 
 def read_only_target(target: Target) -> Target:
