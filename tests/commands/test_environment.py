@@ -155,6 +155,16 @@ class TestSQLiteTransactions:
             disable_driver_transactions(driver)
             assert not driver.in_transaction
 
+    def test_an_autocommit_block_is_outside_of_every_transaction(
+        self, small_project: SmallProject, sqlite: Target
+    ) -> None:
+        small_project.write_table_revisions("a")
+        small_project.write_revision("002", "with op.get_context().autocommit_block(): op.execute('VACUUM')")
+        small_project.write_revision("003", "op.execute('CREATE TABLE after (x)'); op.execute('not SQL')")
+        with pytest.raises(RevisionFailedError, match="syntax error"):
+            upgrade(small_project, sqlite)
+        assert current(small_project, sqlite) == ("001",), "what follows the block is one transaction, and rolled back"
+
     def test_two_upgrades_at_once_apply_each_revision_once(self, small_project: SmallProject, sqlite: Target) -> None:
         small_project.write_table_revisions("a", "b")
         small_project.write_revision("003", "import time; time.sleep(1); op.execute('CREATE TABLE c (x)')")

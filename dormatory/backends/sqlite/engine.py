@@ -36,6 +36,8 @@ def sqlite_engine(target: Target, *, writing: bool, wait_seconds: float) -> Engi
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return  # an autocommit_block(): SQLAlchemy reports a transaction that does not exist
         if writing:
             write_lock.begin_immediate(connection.connection.dbapi_connection, target, wait_seconds)
         else:
