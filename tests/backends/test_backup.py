@@ -7,8 +7,6 @@ import errno
 import fcntl
 import os
 import secrets
-import select
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,7 +20,6 @@ import pytest
 from psycopg2 import sql
 
 from dormatory.backends.postgresql import dump_watch, new_database
-from dormatory.backends.postgresql.server import postmaster
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import (
@@ -35,6 +32,7 @@ from dormatory.errors import (
     NotABackupError,
 )
 from dormatory.system import atomic_file
+from tests.backends.relay import relay
 from tests.backends.suite import create_filled_database, directory_listing, execute, limit_file_size, restore, rows
 
 if TYPE_CHECKING:
@@ -446,7 +444,7 @@ class TestPostgreSQL:
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
         execute(postgresql, "INSERT INTO room SELECT n, md5(n::text) FROM generate_series(4, 90000) AS n")
-        with stalling_proxy(server, tmp_path, stall_after=60_000) as directory:
+        with relay(server, tmp_path, stall_after=60_000) as directory:
             slow = postgresql.with_parts(query={**postgresql.url.query, "host": str(directory)})
             copy = tmp_path / "copies" / "copy"
             copy.parent.mkdir()
@@ -481,40 +479,6 @@ def administer(maintenance: Target, *statements: sql.Composable) -> None:
         driver.autocommit = True
         for statement in statements:
             driver.cursor().execute(statement)
-
-
-@contextlib.contextmanager
-def stalling_proxy(server: Server, directory: Path, *, stall_after: int) -> Iterator[Path]:
-    """Provide a socket directory behind which each connection gets so many bytes of the server, and then no more."""
-    name, ended = f".s.PGSQL.{postmaster.PORT}", threading.Event()
-
-    def serve(client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as there, contextlib.suppress(OSError):
-            there.connect(str(server.socket_directory / name))
-            passed = 0
-            while not ended.is_set():
-                for one in select.select([client] + [there] * (passed < stall_after), [], [], 0.1)[0]:
-                    data = one.recv(4096)
-                    if not data:
-                        return
-                    (there if one is client else client).sendall(data)
-                    passed += len(data) * (one is there)
-
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                thread = threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True)
-                thread.start()
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(directory / name))
-        listener.listen()
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield directory
-        finally:
-            ended.set()
-            listener.shutdown(socket.SHUT_RDWR)
 
 
 def leftover_databases(server: Server) -> list[tuple[Any, ...]]:

@@ -9,9 +9,12 @@ import pytest
 
 from dormatory.backends.postgresql.server import postmaster
 from dormatory.backends.registry import backend_for
+from tests.backends.relay import relay
+from tests.conftest import CommandResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dormatory.backends.postgresql.server.throwaway import Server
     from dormatory.backends.url import Target
@@ -49,6 +52,46 @@ def test_a_missing_database_is_created_where_user_password_and_database_have_one
     )
     assert inv("db.upgrade", url=owned.url).code == 0
     assert inv("db.reset", url=owned.url).code == 0
+
+
+def test_a_missing_database_is_recognised_in_any_language_of_the_server(
+    small_project: SmallProject, inv: Inv, postgres_server: Server, owned: Target, tmp_path: Path
+) -> None:
+    small_project.write_table_revisions("a")
+    backend_for(owned).drop(owned)
+    words = {b"does not exist": b"existiert nich"}
+    with relay(postgres_server, tmp_path, words=words) as directory:
+        foreign = owned.with_parts(query={**owned.url.query, "host": str(directory)})
+        missing = f"error: {foreign} does not exist (it was not created yet); create it with: inv db.create\n"
+        assert inv("db.current", url=foreign.url).err == missing
+        assert inv("db.upgrade", url=foreign.url).out == f"{foreign} is at 001\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            "ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+            "(it is closed to everybody); if that is not meant: ALTER DATABASE {name} ALLOW_CONNECTIONS true",
+        ),
+        (
+            "REVOKE CONNECT ON DATABASE {name} FROM PUBLIC, {name}",
+            "(this user may not connect to it); ask its owner: GRANT CONNECT ON DATABASE {name} TO {name}",
+        ),
+        (
+            "ALTER DATABASE {name} CONNECTION LIMIT 0",
+            "(the database or the user has as many sessions as its CONNECTION LIMIT allows); "
+            "wait, end some sessions, or raise that limit",
+        ),
+    ],
+    ids=["closed", "without a right", "full"],
+)
+def test_a_database_that_lets_nobody_in_says_why(
+    inv: Inv, postgres_server: Server, owned: Target, change: str, reason: str
+) -> None:
+    administer(postgres_server, change.format(name=owned.database))
+    expected = f"error: cannot reach {owned} {reason.format(name=owned.database)}\n"
+    assert inv("db.current", url=owned.url) == CommandResult(3, "", expected)
 
 
 def test_a_reset_by_an_owner_who_may_not_create_databases_destroys_nothing(

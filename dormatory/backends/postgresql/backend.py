@@ -10,11 +10,10 @@ from dormatory.backends.base import Backend, DatabaseSummary
 from dormatory.backends.driver import open_cursor, sql_state
 from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import SessionMonitor
-from dormatory.backends.postgresql.connection import has_dedicated_session, postgresql_connection
+from dormatory.backends.postgresql.connection import connection_error, has_dedicated_session, postgresql_connection
 from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.backends.postgresql.explanations import (
     ended_session_error,
-    explain_postgresql_error,
     failure_fix,
     is_missing_right,
     is_system_failure,
@@ -132,7 +131,8 @@ class PostgreSQLBackend(Backend):
 
     def explain(self, error: BaseException, target: Target) -> DormatoryError:
         """Return what the server or libpq reported, and what to do; the server is asked for what it did not say."""
-        explained = explain_postgresql_error(error, target)
+        cause = getattr(error, "orig", None) or error
+        explained = connection_error(cause, target)
         if not is_unexplained(error):
             return explained
         from dormatory.backends.postgresql.maintenance import unwritable_error  # noqa: PLC0415  # rarely needed

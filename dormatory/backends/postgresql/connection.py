@@ -8,16 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
-from dormatory.backends.postgresql.explanations import CONNECT_TIMEOUT_SECONDS, explain_postgresql_error
+from dormatory.backends.driver import sql_state
+from dormatory.backends.postgresql.explanations import (
+    CONNECT_TIMEOUT_SECONDS,
+    explain_postgresql_error,
+    is_recognized,
+    refusal_error,
+)
+from dormatory.backends.postgresql.markers import MAINTENANCE_DATABASES
 from dormatory.backends.postgresql.url import libpq_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.backends.url import Target
+    from dormatory.errors import DormatoryError
 
 CONNECTION_DEFAULTS = {"application_name": "dormatory", "connect_timeout": str(CONNECT_TIMEOUT_SECONDS)}
 
+_REFUSALS = ("connection to server", "FATAL")  # libpq's own words before those of the server; up to libpq 13 none
+_ADMISSION_QUERY = """
+SELECT datconnlimit, datallowconn, has_database_privilege(oid, 'CONNECT'), current_user
+  FROM pg_catalog.pg_database WHERE datname = %s
+"""
 # idle_session_timeout exists since PostgreSQL 14, transaction_timeout since 17.
 _LIFT_TIMEOUTS = """
 SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN (
@@ -33,12 +46,33 @@ def postgresql_connection(target: Target) -> Iterator[Any]:
         with without_redirecting_variables(target):
             connection = psycopg2.connect(**settings)
     except psycopg2.Error as error:
-        raise explain_postgresql_error(error, target) from error
+        raise connection_error(error, target) from error
     try:
         with explained_errors(target):
             yield connection
     finally:
         connection.close()
+
+
+def connection_error(error: BaseException, target: Target) -> DormatoryError:
+    """Return why a database cannot be connected to.
+
+    libpq passes on no SQLSTATE then, and the text is in the server's language: what it does not say is asked of the
+    catalog, in another database.
+    """
+    if is_recognized(error) or sql_state(error) or not any(part in str(error) for part in _REFUSALS):
+        return explain_postgresql_error(error, target)
+    for name in MAINTENANCE_DATABASES:
+        settings: dict[str, Any] = CONNECTION_DEFAULTS | libpq_settings(target.with_database(name).url)
+        with (
+            contextlib.suppress(psycopg2.Error),
+            without_redirecting_variables(target),
+            contextlib.closing(psycopg2.connect(**settings)) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(_ADMISSION_QUERY, (target.database,))
+            return refusal_error(cursor.fetchone(), target) or explain_postgresql_error(error, target)
+    return explain_postgresql_error(error, target)
 
 
 @contextlib.contextmanager

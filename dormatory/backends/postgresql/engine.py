@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import NullPool, create_engine, event
 
 from dormatory.backends.driver import raw_connection
-from dormatory.backends.postgresql.connection import CONNECTION_DEFAULTS, without_redirecting_variables
-from dormatory.backends.postgresql.explanations import explain_postgresql_error
+from dormatory.backends.postgresql.connection import (
+    CONNECTION_DEFAULTS,
+    connection_error,
+    without_redirecting_variables,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -34,4 +37,4 @@ def postgresql_engine(target: Target) -> Engine:
 
 def postgresql_driver_connection(target: Target) -> AbstractContextManager[Any]:
     """Open a connection for the length of the block; what was not committed is rolled back."""
-    return raw_connection(postgresql_engine(target), partial(explain_postgresql_error, target=target))
+    return raw_connection(postgresql_engine(target), partial(connection_error, target=target))

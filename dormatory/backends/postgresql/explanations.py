@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.backends.driver import sql_state
+from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.errors import (
     DatabaseFailedError,
     HalfDroppedDatabaseError,
@@ -20,6 +21,9 @@ CONNECT_TIMEOUT_SECONDS = 10
 _MISSING_DATABASE_TEXTS = ("does not exist", "3D000")
 _INVALID_DATABASE_TEXT = "cannot connect to invalid database"  # of a DROP DATABASE that was interrupted
 
+INVALID_CONNECTION_LIMIT = -2  # of a database whose DROP DATABASE was interrupted
+_LIMIT_REACHED = "the database or the user has as many sessions as its CONNECTION LIMIT allows"
+
 # What libpq's messages mean, and what to do: (part of the message, why, what next).
 _EXPLANATIONS = (
     ("password authentication failed", "the server refused the password", "correct the password in DATABASE_URL"),
@@ -31,10 +35,11 @@ _EXPLANATIONS = (
     ("failed: Permission denied", "its socket may not be opened", "ask its administrator, or correct the host"),
     ("invalid response to SSL negotiation", "what listens there is no PostgreSQL", "correct host and port"),
     ('FATAL:  role "', "the server knows no such user", "correct the user in DATABASE_URL, or create it"),
-    ("permission denied for database", "this user may not connect to it", "ask its owner"),
     ("the database system is", "the server is starting or stopping", "wait a moment, then try again"),
     ("timeout expired", f"no answer in {CONNECT_TIMEOUT_SECONDS} s", "see that host, port and network are right"),
-    ("too many connections", "the server takes no more connections", "wait, or end some sessions"),
+    ("too many connections for", _LIMIT_REACHED, "wait, end some sessions, or raise that limit"),
+    ("too many clients", "the server takes no more connections", "wait, or end some sessions"),
+    ("connection slots are reserved", "the server takes no more connections", "wait, or end some sessions"),
     ("server does not support SSL", "sslmode asks for what it cannot do", "correct sslmode in DATABASE_URL"),
 )
 
@@ -101,6 +106,31 @@ def explain_postgresql_error(error: BaseException, target: Target) -> DormatoryE
         return MalformedURLError(target.mask(message), fix="correct that value")
     fix = failure_fix(error) or "see the server's log, then try again"
     return DatabaseFailedError(f"{target} failed", why=target.mask(message), fix=fix)
+
+
+def is_recognized(error: BaseException) -> bool:
+    """Return whether the text of an error in connecting is one that is known."""
+    text = str(getattr(error, "orig", None) or error)
+    known = (*_MISSING_DATABASE_TEXTS, _INVALID_DATABASE_TEXT, *(part for part, *_ in _EXPLANATIONS))
+    return any(part in text for part in known)
+
+
+def refusal_error(row: tuple[int, bool, bool, str] | None, target: Target) -> DormatoryError | None:
+    """Return why a user was not let into a database: its limit, whether it is open, whether the user may, the user."""
+    if row is None:
+        return MissingDatabaseError(str(target))
+    limit, is_open, may_connect, user = row
+    if limit == INVALID_CONNECTION_LIMIT:
+        return HalfDroppedDatabaseError(str(target))
+    name = DIALECT.quote_identifier(target.database)
+    if not is_open:
+        why, fix = "it is closed to everybody", f"if that is not meant: ALTER DATABASE {name} ALLOW_CONNECTIONS true"
+    elif not may_connect:
+        why = "this user may not connect to it"
+        fix = f"ask its owner: GRANT CONNECT ON DATABASE {name} TO {DIALECT.quote_identifier(user)}"
+    else:
+        return None
+    return DatabaseFailedError(f"cannot reach {target}", why=why, fix=fix)
 
 
 def failure_fix(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
+from dormatory.backends.postgresql.explanations import INVALID_CONNECTION_LIMIT
 from dormatory.backends.postgresql.markers import DEVELOPMENT_SETTING, marked_comment
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 # Their values are lists of quoted names, which a literal would turn into one name.
 _LIST_SETTINGS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 _DEFAULT_TABLESPACE = "pg_default"  # template0's
-
-_INVALID_LIMIT = -2  # the connection limit of a database whose DROP DATABASE was interrupted
 
 # Which columns describe the locale depends on the server's version, so the whole row is taken.
 _PROPERTIES_QUERY = """
@@ -81,7 +80,7 @@ def read_properties(cursor: Any, name: str) -> DatabaseProperties | None:
         cursor.execute(_PRIVILEGES_QUERY, (name,))
         privileges = tuple(cursor.fetchall())
     options = _creation_options(row, encoding, tablespace, owner)
-    is_half_dropped = row["datconnlimit"] == _INVALID_LIMIT
+    is_half_dropped = row["datconnlimit"] == INVALID_CONNECTION_LIMIT
     return DatabaseProperties(options, comment, settings, privileges, is_like_template, is_half_dropped)
 
 
@@ -121,6 +120,6 @@ def _creation_options(row: dict[str, Any], encoding: str, tablespace: str, owner
     if tablespace != _DEFAULT_TABLESPACE:  # naming it needs a right that leaving it out does not
         parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(tablespace)))
     parts.append(sql.SQL("OWNER {}").format(sql.Identifier(owner)))
-    limit = -1 if row["datconnlimit"] == _INVALID_LIMIT else row["datconnlimit"]
+    limit = -1 if row["datconnlimit"] == INVALID_CONNECTION_LIMIT else row["datconnlimit"]
     parts.append(sql.SQL("CONNECTION LIMIT {}").format(sql.Literal(limit)))
     return sql.SQL(" ").join(parts)
