@@ -173,7 +173,6 @@ class TestPassword:
         lists = arguments.stop()
         assert_no_secret(lists, CANARY)
         assert "-m dormatory upgrade" in lists
-        assert "psql --no-psqlrc" in lists
         assert "pg_dump --format=custom" in lists
         assert "pg_restore --no-password" in lists
         assert (small_project.root / "report.json").is_file() == (place == "user-info")

@@ -80,8 +80,10 @@ def test_a_missing_database_is_recognised_in_any_language_of_the_server(
         ),
         (
             "ALTER DATABASE {name} CONNECTION LIMIT 0",
-            "(the database or the user has as many sessions as its CONNECTION LIMIT allows); "
-            "wait, end some sessions, or raise that limit",
+            (
+                "(the database or the user has as many sessions as its CONNECTION LIMIT allows); "
+                "wait, end some sessions, or raise that limit"
+            ),
         ),
     ],
     ids=["closed", "without a right", "full"],
