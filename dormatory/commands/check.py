@@ -41,7 +41,7 @@ from dormatory.project.checksums import read_checksums
 from dormatory.project.graph import RevisionGraph
 from dormatory.project.history import History
 from dormatory.project.published_models import published_columns
-from dormatory.project.revision_files import merge_scripts, read_scripts, read_scripts_at
+from dormatory.project.revision_files import folders_of_revisions, merge_scripts, read_scripts, read_scripts_at
 from dormatory.runtime.progress import StepReplayed, ignore_progress
 from dormatory.system.tuning import reduce_garbage_collection
 
@@ -100,7 +100,7 @@ def check_project(
     refuse_unknown_rules(project.settings, project.ini)
     files = read_scripts(project)
     if not files:
-        raise EmptyHistoryError(project.version_locations)
+        raise EmptyHistoryError(project.version_locations, folders_of_revisions(project))
     graph = RevisionGraph(files)
     read_reference = cache(partial(read_scripts_at, project, parsed=files))
     found = list(_static_findings(project, files, read_reference, request))

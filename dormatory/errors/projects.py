@@ -46,18 +46,23 @@ class MissingScriptsError(DormatoryError):
             why=why,
             fix=f"install {package} here, or name its directory in prepend_sys_path"
             if is_package
-            else f"correct script_location, or create the directory with: alembic init {location}",
+            else "correct script_location"
+            + ("" if colon else f", or create the directory with: alembic init {location}"),
         )
 
 
 class EmptyHistoryError(DormatoryError):
-    """The project has no revision, so that a check would look at nothing."""
+    """The project has no revision, so that a check would look at nothing; `folders` below have files."""
 
-    def __init__(self, locations: Sequence[Path]) -> None:
+    def __init__(self, locations: Sequence[Path], folders: Sequence[Path]) -> None:
         super().__init__(
             "nothing was checked: the project has no revision",
-            why=f"there is no revision file in {' or '.join(map(str, locations))}",
-            fix='correct version_locations, or write the first one with: inv db.revision --message "..."',
+            why=f"there is no revision file in {' or '.join(map(str, locations))}"
+            + (f", only below it in {', '.join(it.name for it in folders)}" if folders else ""),
+            fix=f"if these are parts of one history: recursive_version_locations = true; else name the one that is"
+            f" meant: version_locations = {folders[0]}"
+            if folders
+            else 'correct version_locations, or write the first one with: inv db.revision --message "..."',
         )
 
 
@@ -225,8 +230,9 @@ _USUAL_ENVIRONMENT_FIX = "check that plain Alembic runs here: python -m alembic 
 # What env.py lacks, by what its error says, and the setting that gives it.
 _MISSING_SURROUNDINGS = (
     (r'role "([^"]+)" does not exist', "let throwaway servers have it, below [dormatory]: roles = {0}"),
+    (r"validation errors? for .*\bhost\b", "its settings want a URL with a host, below [dormatory]: redirect = true"),
     (
-        r"no running event loop|no current event loop|outside of application context|No active .*context",
+        r"no (running|current) event loop|AnyIO worker thread|outside of application context|No active .*context",
         "name a function that calls what it is given there, below [dormatory]: wrapper = module:function",
     ),
 )

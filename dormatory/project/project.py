@@ -182,7 +182,7 @@ def _split_paths(name: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def _resolve_location(name: str, base: Path, prepended: Sequence[str] = ()) -> Path:
-    """Return the directory that a location names: a path, or `package:folder` inside a package.
+    """Return the directory that a location names: a path, or `package:folder:folder` inside a package.
 
     The package is installed, or in a directory of prepend_sys_path; it is not imported.
     """
@@ -195,5 +195,5 @@ def _resolve_location(name: str, base: Path, prepended: Sequence[str] = ()) -> P
         near = [str(base / path) for path in prepended] or [str(base)]
         spec = PathFinder.find_spec(top, near) or find_spec(top)
         if spec is not None and spec.submodule_search_locations:
-            return Path(spec.submodule_search_locations[0]).joinpath(*rest, inside)
+            return Path(spec.submodule_search_locations[0]).joinpath(*rest, *inside.split(":"))
     return Path(os.path.normpath(base / name))

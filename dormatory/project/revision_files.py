@@ -30,6 +30,12 @@ def read_scripts(project: Project) -> tuple[Script, ...]:
     return with_sql_files(parsed, partial(_sql_files, project))
 
 
+def folders_of_revisions(project: Project) -> tuple[Path, ...]:
+    """Return the folders below the version locations that hold files which Alembic would take for revisions."""
+    found = (path for location in project.version_locations for path in location.rglob("*.py"))
+    return tuple(sorted({path.parent for path in found if _is_revision_file(path)}))
+
+
 def read_scripts_at(project: Project, reference: str, *, parsed: Sequence[Script] = ()) -> tuple[Script, ...]:
     """Return the files as a git reference has them, sorted by path; the checkout is not touched.
 

@@ -33,6 +33,10 @@ _ADDRESS_ARGUMENTS = frozenset(
     {"host", "hostaddr", "port", "user", "password", "passfile", "dbname", "database", "dsn", "service", "uri"}
 )
 
+# A settings object may refuse a URL without a host, such as that of a socket. The `host` in the query of the URL wins
+# over this one, and who does not read that gets nowhere (RFC 2606).
+_NO_HOST = "scratch.invalid"
+
 
 def run_env(script: ScriptDirectory, project: Project, target: Target, *, is_given: bool) -> None:
     """Run env.py. If a connection `is_given`, what Flask's application opens goes to the target, whatever its URL."""
@@ -69,7 +73,10 @@ def _run_wrapped(run: Callable[[], None], wrapper: str) -> None:
 def provide_url(project: Project, target: Target, config: Config) -> Iterator[None]:
     """Give env.py the URL in every way that it may read it: configuration, -x argument, environment variables."""
     settings = project.settings
-    text = target.sqlalchemy_url().set(drivername=driver_name(project, target)).render_as_string(hide_password=False)
+    url = target.sqlalchemy_url().set(drivername=driver_name(project, target))
+    if settings.redirect and not url.host and "host" in url.query:
+        url = url.set(host=_NO_HOST)
+    text = url.render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
     if settings.database:
         config.set_section_option(settings.database, "sqlalchemy.url", text.replace("%", "%%"))

@@ -166,12 +166,20 @@ def environment_failure(error: BaseException, project: Project, target: Target |
         return None
     own = [(frame.filename, frame.lineno) for frame in frames if frame.filename.startswith(homes)]
     places = own or [(frame.filename, frame.lineno) for frame in frames]
-    text = next(iter(str(error).splitlines()), "")
+    text = _first_words(error)
     if isinstance(error, SyntaxError) and error.filename:  # no frame is in a file that does not parse
         places, text = [(error.filename, error.lineno)], error.msg
     location = Location(places[-1][0].removeprefix(homes[1]), places[-1][1] or 0) if places else None
     message = f"{type(error).__name__}: {target.mask(text) if target else text}"
     return EnvironmentFailedError(location, message)
+
+
+def _first_words(error: BaseException) -> str:
+    """Return the first line of an error's text, with the first field and its problem for those of pydantic."""
+    first, *rest = [*(line.strip() for line in str(error).splitlines()), ""]
+    if not re.fullmatch(r"\d+ validation errors? for .*", first):
+        return first
+    return ": ".join((first, *rest[:2])).partition(" [type=")[0]  # behind it is the value, cut in the middle
 
 
 def _record_errors(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.errors import MissingProjectError
+from dormatory.errors import MissingProjectError, MissingScriptsError
 from dormatory.project.history import History
 from dormatory.project.project import Project
 
@@ -77,3 +77,15 @@ def test_pyproject_toml_serves_as_configuration(small_project: SmallProject) -> 
     toml = small_project.root / "pyproject.toml"
     toml.write_text('[tool.alembic]\nscript_location = "scripts"\nversion_locations = ["%(here)s/scripts/versions"]\n')
     assert list(History.read(Project.read(toml)).by_id) == ["001"]
+
+
+def test_a_location_in_a_package_has_a_colon_before_each_folder(small_project: SmallProject) -> None:
+    (small_project.root / "their_package" / "__init__.py").parent.mkdir()
+    (small_project.root / "their_package" / "__init__.py").touch()
+    scripts = small_project.root / "their_package" / "db" / "scripts"
+    scripts.mkdir(parents=True)
+    small_project.write_ini("script_location = their_package:db:scripts", "prepend_sys_path = .")
+    assert small_project.project.script_location == scripts
+    small_project.write_ini("script_location = their_package:db:missing", "prepend_sys_path = .")
+    with pytest.raises(MissingScriptsError, match=r"; correct script_location$"):
+        small_project.project.target({})
