@@ -121,6 +121,7 @@ class TestSQLModel:
     @pytest.fixture
     def home(self, tmp_path: Path) -> Path:
         """A project of `alembic init` with the two edits of the guide, and the revision that autogenerate writes."""
+        pytest.importorskip("sqlmodel", reason="SQLModel is not installed")
         self.alembic(tmp_path, "init", "migrations")
         (tmp_path / "models.py").write_text(textwrap.dedent(SQLMODEL_MODELS))
         edits = {
@@ -157,6 +158,8 @@ class TestFastAPITemplate:
     @pytest.fixture
     def backend_folder(self, external_project: ExternalProject) -> ExternalProject:
         """The folder `backend` of a project of the template, with one revision."""
+        for module in ("sqlmodel", "pydantic_settings"):
+            pytest.importorskip(module, reason=f"{module} is not installed")
         self.write_ini(external_project)
         external_project.write("app/__init__.py", "")
         external_project.write("app/core/__init__.py", "")
