@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from dormatory.backends.parts import (
+        Alter,
         Backup,
         Counters,
         Dump,
@@ -160,6 +161,7 @@ class Backend(ABC):
     fast_path: FastPath | None = _part(optional=True)
     introspection: Introspection = _part()
     dump: Dump = _part()
+    alter: Alter = _part()
     row_io: RowIO = _part()
     counters: Counters = _part()
     tracer: Tracer = _part()

@@ -6,6 +6,7 @@ import pytest
 
 from dormatory.backends.base import Backend
 from dormatory.backends.names import BACKEND_NAMES
+from dormatory.backends.postgresql import alter as postgresql_alter
 from dormatory.backends.postgresql import backup as postgresql_backup
 from dormatory.backends.postgresql import counters as postgresql_counters
 from dormatory.backends.postgresql import dump as postgresql_dump
@@ -21,6 +22,7 @@ from dormatory.backends.postgresql import tracer as postgresql_tracer
 from dormatory.backends.postgresql import url as postgresql_url
 from dormatory.backends.postgresql import violations as postgresql_violations
 from dormatory.backends.registry import backend_by_name
+from dormatory.backends.sqlite import alter as sqlite_alter
 from dormatory.backends.sqlite import backup as sqlite_backup
 from dormatory.backends.sqlite import counters as sqlite_counters
 from dormatory.backends.sqlite import dump as sqlite_dump
@@ -37,6 +39,7 @@ from dormatory.backends.sqlite import violations as sqlite_violations
 
 if TYPE_CHECKING:
     from dormatory.backends.parts import (
+        Alter,
         Backup,
         Counters,
         Dump,
@@ -60,6 +63,7 @@ BACKUPS: tuple[Backup, ...] = (sqlite_backup, postgresql_backup)
 SCRATCHES: tuple[Scratch, ...] = (sqlite_scratch, postgresql_scratch)
 INTROSPECTIONS: tuple[Introspection, ...] = (sqlite_introspection, postgresql_introspection)
 DUMPS: tuple[Dump, ...] = (sqlite_dump, postgresql_dump)
+ALTERS: tuple[Alter, ...] = (sqlite_alter, postgresql_alter)
 COUNTERS: tuple[Counters, ...] = (sqlite_counters, postgresql_counters)
 ROW_IOS: tuple[RowIO, ...] = (sqlite_row_io, postgresql_row_io)
 TRACERS: tuple[Tracer, ...] = (sqlite_tracer, postgresql_tracer)
@@ -69,8 +73,8 @@ VIOLATIONS: tuple[Violations, ...] = (sqlite_violations, postgresql_violations)
 ROW_COMPARES: tuple[RowCompare, ...] = (sqlite_row_compare, postgresql_row_compare)
 ROW_COUNTS: tuple[RowCounts, ...] = (postgresql_row_counts,)
 MODULES: tuple[Any, ...] = (
-    *BACKUPS, *FAST_PATHS, *SCRATCHES, *INTROSPECTIONS, *DUMPS, *ROW_IOS, *COUNTERS, *TRACERS, *REPLICAS, *PROBES,
-    *VIOLATIONS, *ROW_COMPARES, *ROW_COUNTS,
+    *BACKUPS, *FAST_PATHS, *SCRATCHES, *INTROSPECTIONS, *DUMPS, *ALTERS, *ROW_IOS, *COUNTERS, *TRACERS, *REPLICAS,
+    *PROBES, *VIOLATIONS, *ROW_COMPARES, *ROW_COUNTS,
 )  # fmt: skip
 
 PARTS = [name for name, value in vars(Backend).items() if type(value).__name__ == "_Part"]
