@@ -91,6 +91,8 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
         backend.engine(target, writing=is_writing, wait_seconds=wait).connect() as connection,
         call_on_signals(lambda: backend.cancel(connection)),
     ):
+        if blocker_monitor:
+            blocker_monitor.watch_stalls(connection)
         _migrate(
             connection,
             metadata,

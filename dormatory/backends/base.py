@@ -75,6 +75,9 @@ class BlockerMonitor(Protocol):
     def refuse_lost_lock(self) -> None:
         """Raise LostLockError if the session, and the lock with it, is gone."""
 
+    def watch_stalls(self, connection: Connection) -> None:
+        """Say after some seconds what a statement of the connection waits for; close one that passes nothing on."""
+
     @property
     def last_blocker(self) -> Blocker | None:
         """The session that was last seen to hold the lock; if there were several, the one that began first."""

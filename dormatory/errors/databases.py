@@ -203,6 +203,17 @@ class LostLockError(DatabaseFailedError):
         )
 
 
+class StalledConnectionError(DatabaseFailedError):
+    """A connection passed nothing on for too long, so that it was closed; the server rolls back what was open."""
+
+    def __init__(self, masked_url: str, reason: str, seconds: float) -> None:
+        super().__init__(
+            f"{masked_url} does not answer",
+            why=f"{reason}; waited {seconds:g} s, the limit that lock_wait in the ini file sets",
+            fix="see what is between: a proxy, a tunnel, a firewall; see what is in with inv db.status, then try again",
+        )
+
+
 class LockTimeoutError(DatabaseFailedError):
     """A revision needed a lock that another session held too long; `pid` is its process, 0 where that is unknown."""
 

@@ -130,6 +130,9 @@ def _with_lock_check(steps_of: Callable[..., Any], locks: Sequence[BlockerMonito
     """Raise LostLockError before a step if one of the locks is gone."""
 
     def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
+        for lock in locks:
+            if context.connection:
+                lock.watch_stalls(context.connection)
         for step in steps_of(heads, context):
             for lock in locks:
                 lock.refuse_lost_lock()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dormatory.backends.postgresql.server import postmaster
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from dormatory.backends.postgresql.server.throwaway import Server
@@ -23,30 +23,31 @@ def relay(
     directory: Path,
     *,
     stall_after: float = float("inf"),
-    stalled: threading.Event | None = None,
+    is_stalled: Callable[[], bool] = lambda: False,
     words: Mapping[bytes, bytes] | None = None,
 ) -> Iterator[Path]:
-    """Provide a socket directory behind which each connection gets `stall_after` bytes of the server, and then no more.
+    """Provide a socket directory behind which each connection passes on `stall_after` bytes, and then no more.
 
-    Nor does any that has begun when `stalled` is set. `words` are replaced by others of the same length.
+    Once `is_stalled`, the connections that are there pass on nothing more, and later ones do. `words` are replaced by
+    others of the same length.
     """
     name, ended = f".s.PGSQL.{postmaster.PORT}", threading.Event()
 
     def serve(client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as there, contextlib.suppress(OSError):
-            is_late = stalled is not None and stalled.is_set()
+            is_late = is_stalled()
             there.connect(str(server.socket_directory / name))
             passed = 0
             while not ended.is_set():
-                passes = passed < stall_after and (is_late or stalled is None or not stalled.is_set())
-                for one in select.select([client] + [there] * passes, [], [], 0.05)[0]:
+                for one in select.select([client, there], [], [], 0.05)[0]:
                     data = one.recv(4096)
                     if not data:
                         return
                     for word, other in (words or {}).items():
                         data = data.replace(word, other)
-                    (there if one is client else client).sendall(data)
-                    passed += len(data) * (one is there)
+                    passed += len(data)
+                    if passed < stall_after and (is_late or not is_stalled()):
+                        (there if one is client else client).sendall(data)
 
     def accept() -> None:
         with contextlib.suppress(OSError):

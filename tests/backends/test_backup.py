@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg2 import sql
 
-from dormatory.backends.postgresql import dump_watch, new_database
+from dormatory.backends.postgresql import new_database, program_watch
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import Target
 from dormatory.errors import (
@@ -426,8 +426,8 @@ class TestPostgreSQL:
     def test_waiting_for_a_locked_table_is_said_and_has_a_limit(
         self, postgresql: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(dump_watch, "_SILENT_SECONDS", 1.0)
-        monkeypatch.setattr(dump_watch, "_PAUSE_SECONDS", 0.5)
+        monkeypatch.setattr(program_watch, "_SILENT_SECONDS", 1.0)
+        monkeypatch.setattr(program_watch, "_PAUSE_SECONDS", 0.5)
         with backend_for(postgresql).driver_connection(postgresql, writing=True) as driver, driver.cursor() as cursor:
             cursor.execute("LOCK TABLE room")
             pid, began = driver.info.backend_pid, time.monotonic()
@@ -435,12 +435,16 @@ class TestPostgreSQL:
                 backend_for(postgresql).backup.write_backup(postgresql, tmp_path / "copy", wait_seconds=2.5)
         assert list(tmp_path.iterdir()) == []
         assert time.monotonic() - began < 10
-        assert raised.value.why.startswith(f"for a lock: pid {pid}, dormatory, has it, in a transaction ")
+        assert raised.value.why.startswith(
+            f"for a lock: pid {pid}, role postgres, dormatory, has it, in a transaction "
+        )
         assert raised.value.why.endswith(" s old: LOCK TABLE room; waited 2.5 s")
         (warning,) = caplog.messages
-        assert warning.startswith(f"the backup of {postgresql} waits (for a lock: pid {pid}, dormatory, has it")
+        assert warning.startswith(
+            f"the backup of {postgresql} waits (for a lock: pid {pid}, role postgres, dormatory, has it"
+        )
 
-    def test_a_connection_that_passes_nothing_on_is_not_waited_for_without_end(
+    def test_a_connection_that_passes_nothing_on_is_waited_for_with_a_limit(
         self, postgresql: Target, server: Server, tmp_path: Path
     ) -> None:
         execute(postgresql, "INSERT INTO room SELECT n, md5(n::text) FROM generate_series(4, 90000) AS n")
@@ -450,7 +454,14 @@ class TestPostgreSQL:
             copy.parent.mkdir()
             with pytest.raises(BackupFailedError, match=r"passes nothing on; waited 1 s"):
                 backend_for(slow).backup.write_backup(slow, copy, wait_seconds=1)
-        assert list(copy.parent.iterdir()) == []
+            assert list(copy.parent.iterdir()) == []
+            backend_for(postgresql).backup.write_backup(postgresql, copy)
+            with (
+                pytest.raises(DatabaseFailedError, match=r"was not restored .*passes nothing on; waited 1 s"),
+                backend_for(slow).backup.replacement(slow, wait_seconds=1) as replacement,
+            ):
+                replacement.restore(copy)
+        assert (rows(postgresql, "SELECT count(*) FROM room"), leftover_databases(server)) == ([(90000,)], [])
 
 
 CLEANUP_STATEMENTS = ("ALTER DATABASE {name} OWNER TO CURRENT_USER", "REVOKE ALL ON DATABASE {name} FROM {role}",

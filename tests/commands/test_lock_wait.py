@@ -93,7 +93,7 @@ class TestLockTimeout:
         small_project.write_revision("002", f"{WRITE_NOTE.format('second')}\n{ADD_COLUMN}")
         with reader(target, "SELECT  *\n  FROM room") as pid:
             ended = inv("db.upgrade", url=target.url)
-        held = rf"pid {pid}, report, has it, in a transaction \d s old: SELECT \* FROM room"
+        held = rf"pid {pid}, role postgres, report, has it, in a transaction \d s old: SELECT \* FROM room"
         assert (ended.code, ended.out) == (3, "")
         _, done, error = ended.err.splitlines()
         assert "+ 001" in done
@@ -125,7 +125,7 @@ class TestLockTimeout:
         with reader(target) as pid:
             ended = small_project.alembic("upgrade", "head", url=target.url)
         assert ended.code != 0
-        assert f"did not get a lock in 2 tries (pid {pid}, report" in ended.out
+        assert f"did not get a lock in 2 tries (pid {pid}, role postgres, report" in ended.out
 
     def test_a_setting_of_a_revision_holds_until_its_end(
         self, small_project: SmallProject, target: Target, inv: Inv
@@ -191,7 +191,7 @@ class TestCommitted:
         with reader(target) as pid:
             ended = inv("db.upgrade", url=target.url)
         assert ended.code == 3
-        assert f"error: revision 001 did not get a lock (pid {pid}, report, has it" in ended.err
+        assert f"error: revision 001 did not get a lock (pid {pid}, role postgres, report, has it" in ended.err
         assert "what it did before is kept, so it was not tried again" in ended.err
         assert "trying again" not in ended.err
         assert fetch_rows(target) == [("kept", "400ms")]

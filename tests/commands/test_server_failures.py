@@ -247,3 +247,38 @@ def test_rows_that_the_statistics_do_not_know_are_not_said_to_be_none(
         driver.commit()
     announced = inv("db.reset", url=owned.url).err.splitlines()[0]
     assert announced.endswith("; 3 tables, 2 tables whose rows were not counted, 0 open sessions")
+
+
+STALL = """
+    import os, pathlib, time
+    op.execute("CREATE TABLE b (x int)")
+    pathlib.Path(os.environ["STALL"]).touch()
+    time.sleep(0.5)
+    op.execute("CREATE TABLE c (x int)")
+"""
+
+
+@pytest.mark.parametrize("env", ["ours", "external"])
+def test_an_upgrade_whose_connection_passes_nothing_on_says_so_and_ends(
+    small_project: SmallProject, inv: Inv, postgres_server: Server, owned: Target, env: str
+) -> None:
+    small_project.write_table_revisions("a")
+    small_project.write_revision("002", STALL)
+    with (small_project.root / "alembic.ini").open("a") as ini:
+        ini.write("[dormatory]\nlock_wait = 2\n")
+    if env == "external":
+        (small_project.root / "scripts" / "env.py").write_text(EXTERNAL_ENV)
+    place, stalled = small_project.root / "relay", small_project.root / "stalled"
+    place.mkdir()
+    with relay(postgres_server, place, is_stalled=stalled.exists) as directory:
+        slow = owned.with_parts(query={**owned.url.query, "host": str(directory)})
+        ended = inv("db.upgrade", url=slow.url, STALL=str(stalled))
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        3,
+        (
+            f"error: {slow} does not answer (the connection passes nothing on; waited 2 s, the limit that lock_wait in "
+            "the ini file sets); see what is between: a proxy, a tunnel, a firewall; see what is in with "
+            "inv db.status, then try again"
+        ),
+    )
+    assert inv("db.current", url=owned.url).out.startswith("001 ")

@@ -177,13 +177,16 @@ class PostgreSQLBackend(Backend):
         self, target: Target, version_table: str, *, wait_seconds: float = advisory_lock.UPGRADE_LOCK_WAIT_SECONDS
     ) -> Iterator[BlockerMonitor]:
         """Hold an advisory lock on a connection of its own, so that no commit of the migration releases it."""
+        from dormatory.backends.postgresql.stall_watch import watched_connections  # noqa: PLC0415  # rarely needed
+
         with (
             postgresql_connection(target) as connection,
+            watched_connections(target, wait_seconds, connection) as stall_watch,
             advisory_lock.hold_upgrade_lock(
                 connection, target.database, version_table, masked_url=str(target), wait_seconds=wait_seconds
             ),
         ):
-            yield SessionMonitor(connection, str(target))
+            yield SessionMonitor(connection, str(target), stall_watch.add)
 
     def running_migration(self, target: Target, version_table: str) -> str:
         """Query the server for the session that holds the upgrade lock, or has written to the version table."""

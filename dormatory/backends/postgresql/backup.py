@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends import programs
 from dormatory.backends.postgresql.connection import postgresql_connection
-from dormatory.backends.postgresql.dump_watch import DumpWatch
 from dormatory.backends.postgresql.new_database import open_new_database
+from dormatory.backends.postgresql.program_watch import DumpWatch, RestoreWatch
 from dormatory.errors import BackupFailedError, DatabaseFailedError, NotABackupError
 from dormatory.system.atomic_file import move_into_place, partial_file
 from dormatory.system.process import run_program
@@ -55,12 +55,12 @@ def write_backup(target: Target, file: Path, *, wait_seconds: float = 60.0) -> N
 
 
 @contextlib.contextmanager
-def replacement(target: Target, *, wait_seconds: float = 0) -> Iterator[PostgreSQLReplacement]:  # noqa: ARG001  # other sessions are ended
+def replacement(target: Target, *, wait_seconds: float = 60.0) -> Iterator[PostgreSQLReplacement]:
     """Look for all that prevents a replacement, keep other ones away until the block ends, and let it happen in there.
 
     Raises IrreplaceableDatabaseError, PoolerError, StandbyError, ReadOnlyDefaultError, DatabaseFailedError.
     """
-    with open_new_database(target) as new:
+    with open_new_database(target, wait_seconds=wait_seconds) as new:
         yield PostgreSQLReplacement(new)
 
 
@@ -113,8 +113,10 @@ def _create_and_restore(new: NewDatabase, reader: Path, file: Path, *options: st
     """Return the errors of a restore."""
     new.create()
     arguments = [str(reader), "--no-password", f"--dbname={new.name}", *options, str(file)]
-    environment = _program_environment(new.target.with_database(new.name))
-    return _restore_errors(run_program(arguments, env=environment, timeout=_TIMEOUT_SECONDS, check=False))
+    watch = RestoreWatch(new.target, new.name, new.wait_seconds)
+    environment = _program_environment(new.target.with_database(new.name)) | {"PGAPPNAME": watch.program_name}
+    finished = run_program(arguments, env=environment, timeout=_TIMEOUT_SECONDS, check=False, on_second=watch.check)
+    return _restore_errors(finished)
 
 
 def _restore_errors(finished: ProcessResult) -> list[str]:

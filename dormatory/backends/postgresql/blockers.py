@@ -12,12 +12,15 @@ from dormatory.backends.base import Blocker
 from dormatory.errors import LostLockError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Connection
 
 _MAX_QUERY_LENGTH = 120
 _BLOCKER_QUERY = """
 SELECT b.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
-       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0), coalesce(a.query, '')
+       coalesce(a.usename, 'unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int, 0),
+       coalesce(a.query, '')
   FROM unnest(pg_blocking_pids(%s)) AS b (pid) LEFT JOIN pg_stat_activity a USING (pid)
  ORDER BY a.xact_start NULLS LAST LIMIT 1
 """
@@ -26,8 +29,8 @@ SELECT b.pid, coalesce(nullif(a.application_name, ''), 'an unnamed program'),
 class SessionMonitor:
     """A connection in autocommit that queries which session blocks another one."""
 
-    def __init__(self, connection: Any, masked_url: str) -> None:
-        self._connection, self._masked_url = connection, masked_url
+    def __init__(self, connection: Any, masked_url: str, watch_stalls: Callable[[Any], None]) -> None:
+        self._connection, self._masked_url, self._watch_stalls = connection, masked_url, watch_stalls
         self._last_blocker: Blocker | None = None
 
     def refuse_lost_lock(self) -> None:
@@ -37,6 +40,10 @@ class SessionMonitor:
                 cursor.execute("SELECT 1")
         except psycopg2.Error as error:
             raise LostLockError(self._masked_url) from error
+
+    def watch_stalls(self, connection: Connection) -> None:
+        """Add the driver's connection to those that are watched."""
+        self._watch_stalls(connection.connection.dbapi_connection)
 
     def reset(self) -> None:
         """Forget the session that was last seen."""
@@ -77,12 +84,12 @@ def find_blocker(cursor: Any, pid: int) -> Blocker | None:
     return _describe_blocker(*row) if row else None
 
 
-def _describe_blocker(pid: int, program: str, transaction_seconds: int, query: str) -> Blocker:
+def _describe_blocker(pid: int, program: str, role: str, transaction_seconds: int, query: str) -> Blocker:
     """Return the blocker as text; a prepared transaction belongs to no process, its `pid` is 0."""
     if not pid:
         return Blocker(pid, "a prepared transaction has it, see pg_prepared_xacts")
     age = f"in a transaction {transaction_seconds} s old"
-    return Blocker(pid, f"pid {pid}, {program}, has it, {age}: {shorten_query(query)}")
+    return Blocker(pid, f"pid {pid}, role {role}, {program}, has it, {age}: {shorten_query(query)}")
 
 
 def shorten_query(query: str) -> str:

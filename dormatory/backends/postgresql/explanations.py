@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dormatory.errors import DormatoryError
 
 CONNECT_TIMEOUT_SECONDS = 10
+NO_ANSWER = f"no answer in {CONNECT_TIMEOUT_SECONDS} s"
 _MISSING_DATABASE_TEXTS = ("does not exist", "3D000")
 _INVALID_DATABASE_TEXT = "cannot connect to invalid database"  # of a DROP DATABASE that was interrupted
 
@@ -36,7 +37,7 @@ _EXPLANATIONS = (
     ("invalid response to SSL negotiation", "what listens there is no PostgreSQL", "correct host and port"),
     ('FATAL:  role "', "the server knows no such user", "correct the user in DATABASE_URL, or create it"),
     ("the database system is", "the server is starting or stopping", "wait a moment, then try again"),
-    ("timeout expired", f"no answer in {CONNECT_TIMEOUT_SECONDS} s", "see that host, port and network are right"),
+    ("timeout expired", NO_ANSWER, "see that host, port and network are right"),
     ("too many connections for", _LIMIT_REACHED, "wait, end some sessions, or raise that limit"),
     ("too many clients", "the server takes no more connections", "wait, or end some sessions"),
     ("connection slots are reserved", "the server takes no more connections", "wait, or end some sessions"),

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from dormatory.backends.driver import sql_state
-from dormatory.backends.postgresql.blockers import shorten_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from dormatory.backends.base import Blocker, BlockerMonitor
 
 _LOCK_NOT_AVAILABLE = "55P03"  # lock_not_available: https://www.postgresql.org/docs/current/errcodes-appendix.html
-REPORT_SECONDS = 10.0  # how long a statement may wait before the session in its way is named
-_LOG = logging.getLogger("dormatory")
 _POLLS_PER_LIMIT = 4  # how often to query for the blocker before the limit is reached
 _MAX_POLL_SECONDS = 0.5  # between two queries: a revision may have set a shorter limit
 _CONCURRENTLY = re.compile(r"\s*(?:CREATE|DROP|REINDEX)\b[^;]*?\bCONCURRENTLY\b", re.IGNORECASE)
@@ -47,7 +42,7 @@ class SessionLockTimeout:
         if self._has_set_limit:
             self._set_limit(f"{max(seconds * 1000, 1):.0f}ms")
         self._limit = self._current_limit()  # as the server writes it
-        self._is_suspended, self._has_ended = False, Event()
+        self._is_suspended = False
         self._end_implicit_transaction()
 
     def begin_revision(self) -> None:
@@ -77,35 +72,15 @@ class SessionLockTimeout:
         ):
             self._is_suspended = True
             self._set_limit("0")
-            self._report_wait(sql)
 
     def resume(self, *_: object) -> None:
         """Set the limit again after such a statement."""
-        self._has_ended.set()
         if self._is_suspended:
             self._is_suspended = False
             self._set_limit(self._limit)
 
-    def _report_wait(self, sql: str) -> None:
-        """Say once for whom a statement without a limit waits, if it still does after a while."""
-        monitor, ended = self._monitor, Event()
-        self._has_ended = ended
-        if monitor is None:
-            return
-        monitor.reset()
-
-        def report() -> None:
-            while not ended.wait(REPORT_SECONDS):
-                if blocker := monitor.last_blocker:
-                    text = "%s: waiting for a transaction of another session to end (%s); nobody waits behind it"
-                    _LOG.warning(text, shorten_query(sql), blocker)
-                    return
-
-        Thread(target=report, daemon=True).start()
-
     def restore(self) -> None:
         """Set the limit that the session had before, if the connection still works."""
-        self._has_ended.set()
         with contextlib.suppress(self._connection.dialect.loaded_dbapi.Error):
             self._set_limit(self._previous_limit)
             self._end_implicit_transaction()

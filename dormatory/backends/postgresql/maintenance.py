@@ -44,6 +44,11 @@ def maintenance_connection(target: Target) -> Iterator[Any]:
     raise MissingDatabaseError(str(target.with_database(MAINTENANCE_DATABASES[0])))
 
 
+def limit_lock_waits(cursor: Any, seconds: float) -> None:
+    """Let the session wait at most so long for a lock."""
+    cursor.execute(f"SET lock_timeout = {max(1, round(seconds * 1000))}")
+
+
 def refuse_unwritable(connection: Any, target: Target) -> None:
     """Raise PoolerError, StandbyError or ReadOnlyDefaultError for a session that cannot do maintenance."""
     if not has_dedicated_session(connection):

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,10 @@ from psycopg2 import errors, sql
 
 from dormatory.backends.postgresql import properties
 from dormatory.backends.postgresql.connection import explained_errors
-from dormatory.backends.postgresql.maintenance import maintenance_connection
+from dormatory.backends.postgresql.maintenance import limit_lock_waits, maintenance_connection
 from dormatory.backends.postgresql.markers import DEVELOPMENT_COMMENT
 from dormatory.backends.postgresql.replaceable import check_replaceable, refuse_missing_creation_right
+from dormatory.backends.postgresql.stall_watch import watched_connections
 from dormatory.errors import DatabaseFailedError
 from dormatory.system.signals import call_on_signals, defer_signals, stop_if_interrupted
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
 
 _LOG = logging.getLogger("dormatory")
-_CREATION_WAIT_SECONDS = 60.0  # for another process that creates or replaces the same database
+_WAIT_SECONDS = 60.0  # for another process that creates the same database, or a connection that has stalled
 _PAUSE_SECONDS = 0.1
 _ATTEMPTS = 5  # the server itself waits five seconds for the others to leave
 _LEFTOVER_COMMENT = "dormatory: left over by a replacement of "
@@ -46,13 +47,15 @@ class NewDatabase:
     """A database that is going to replace the target.
 
     `properties` and `slots`, the logical replication slots, are those of the target; None if it does not exist.
+    A connection that passes nothing on is waited for at most `wait_seconds`.
     """
 
     cursor: Any
     target: Target
     name: str
     properties: DatabaseProperties | None
-    slots: tuple[str, ...]
+    slots: tuple[str, ...] = ()
+    wait_seconds: float = _WAIT_SECONDS
 
     @property
     def server_major(self) -> int:
@@ -150,15 +153,20 @@ class NewDatabase:
 
 
 @contextlib.contextmanager
-def open_new_database(target: Target) -> Iterator[NewDatabase]:
+def open_new_database(target: Target, *, wait_seconds: float = _WAIT_SECONDS) -> Iterator[NewDatabase]:
     """Check that the target can be replaced, keep other replacements of it away, and provide what can replace it.
 
     Raises DatabaseFailedError.
     """
-    with maintenance_connection(target) as connection, connection.cursor() as cursor:
+    with (
+        maintenance_connection(target) as connection,
+        watched_connections(target, wait_seconds, connection),
+        connection.cursor() as cursor,
+    ):
+        limit_lock_waits(cursor, wait_seconds)
         slots = check_replaceable(connection, target)
         keep_others_away(cursor, target)
-        yield _new_database(cursor, target, slots)
+        yield replace(_new_database(cursor, target), slots=slots, wait_seconds=wait_seconds)
 
 
 def create_marked_database(target: Target) -> None:
@@ -167,8 +175,12 @@ def create_marked_database(target: Target) -> None:
     So a database that has the target's name has its mark, too, wherever this process is killed. Another process that
     creates the same database is waited for. Raises DatabaseFailedError.
     """
-    with maintenance_connection(target) as connection, connection.cursor() as cursor:
-        keep_others_away(cursor, target, wait_seconds=_CREATION_WAIT_SECONDS)
+    with (
+        maintenance_connection(target) as connection,
+        watched_connections(target, _WAIT_SECONDS, connection),
+        connection.cursor() as cursor,
+    ):
+        keep_others_away(cursor, target, wait_seconds=_WAIT_SECONDS)
         new = _new_database(cursor, target)
         if new.properties is None:
             refuse_missing_creation_right(cursor, target)
@@ -191,14 +203,14 @@ def keep_others_away(cursor: Any, target: Target, *, wait_seconds: float = 0) ->
         sleep(_PAUSE_SECONDS)
 
 
-def _new_database(cursor: Any, target: Target, slots: tuple[str, ...] = ()) -> NewDatabase:
+def _new_database(cursor: Any, target: Target) -> NewDatabase:
     """Drop what a killed creation or replacement left, and return the database to create now."""
     pattern = f"^{_name_prefix(target)}[0-9a-f]{{8}}(_old)?$"
     cursor.execute(_LEFTOVERS_QUERY, (pattern,))
     for (leftover,) in cursor.fetchall():
         cursor.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(leftover)))
     name = f"{_name_prefix(target)}{secrets.token_hex(4)}"
-    return NewDatabase(cursor, target, name, properties.read_properties(cursor, target.database), slots)
+    return NewDatabase(cursor, target, name, properties.read_properties(cursor, target.database))
 
 
 def _name_prefix(target: Target) -> str:
