@@ -89,4 +89,5 @@ def failure_hint(failure: Failure, direction: Direction) -> str:
     for pattern, hint in (*(_LEFT_BEHIND if direction is Direction.SECOND_UPGRADE else ()), *_HINTS):
         if found := re.search(pattern, failure.why):
             return hint.format_map(found.groupdict())
-    return "" if failure.fix == RevisionFailedError.usual_fix else failure.fix
+    usual = {RevisionFailedError.usual_fix, RevisionFailedError.partly_kept_fix}
+    return "" if failure.fix in usual else failure.fix

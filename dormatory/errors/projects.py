@@ -96,10 +96,16 @@ class CircularModelsError(DormatoryError):
 
 
 class RevisionFailedError(DormatoryError):
-    """A revision raised an error; `usual_fix` is for one of which nothing more is known."""
+    """A revision raised an error; `usual_fix` is for one of which nothing more is known.
+
+    `partly_kept_fix` is for one that had committed something before, in an autocommit block or in batches.
+    """
 
     is_failure = True
     usual_fix = "nothing of it was kept; correct the revision or the rows, then run the command again"
+    partly_kept_fix = (
+        "what it committed before that is kept; correct the revision or the rows, then run the command again"
+    )
 
     def __init__(
         self, location: Location, reason: str, *, fix: str, origin: FailureOrigin = FailureOrigin.STATEMENT

@@ -26,6 +26,7 @@ from dormatory.errors.base import declares_no_way_back
 from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.runtime.error_origin import error_origin
+from dormatory.runtime.guards import has_kept_work
 from dormatory.system.signals import TerminatedError
 
 if TYPE_CHECKING:
@@ -98,11 +99,14 @@ def _first_line(error: BaseException, target: Target | None) -> str:
 
 def _suggested_fix(error: BaseException, target: Target | None) -> str:
     if target and isinstance(error, DBAPIError) and (fix := backend_for(target).role_fix(error)):
-        return f"nothing of it was kept; {fix}"
+        kept = "what it committed before that is kept" if has_kept_work(error) else "nothing of it was kept"
+        return f"{kept}; {fix}"
     if isinstance(error, StatementError) and "bind parameter" in str(error):
         return r"in raw SQL, escape a colon that is no parameter: \:"
     if declares_no_way_back(error):
         return "this revision has no way back: restore a backup instead"
+    if has_kept_work(error):
+        return RevisionFailedError.partly_kept_fix
     return RevisionFailedError.usual_fix
 
 

@@ -201,7 +201,8 @@ def _record_errors(
 
         def run(**arguments: Any) -> None:
             try:
-                migrate(**arguments)
+                with guards.mark_kept_work(context):
+                    migrate(**arguments)
             except BaseException as error:
                 errors.append(error)
                 raise

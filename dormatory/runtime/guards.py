@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,15 @@ from dormatory.errors import (
 from dormatory.project.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from alembic.runtime.migration import RevisionStep
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
     from dormatory.project.project import Project
+
+_KEPT_WORK = "what the revision committed before this error is kept"
 
 
 def refuse_broken_history(script: ScriptDirectory, project: Project) -> None:
@@ -90,7 +92,8 @@ def with_transaction_check(step: RevisionStep, context: MigrationContext) -> Cal
     @wraps(migrate)  # Alembic's log reads the direction from its name
     def run(**arguments: Any) -> None:
         had_transaction = connection is not None and connection.in_transaction()
-        migrate(**arguments)
+        with mark_kept_work(context):
+            migrate(**arguments)
         transaction = context._transaction  # noqa: SLF001  # a new one after autocommit_block()
         if transaction is not None:
             is_ended = not transaction.is_active
@@ -100,6 +103,23 @@ def with_transaction_check(step: RevisionStep, context: MigrationContext) -> Cal
             raise TransactionEndedError(str(step.revision.revision))
 
     return run
+
+
+@contextmanager
+def mark_kept_work(context: MigrationContext) -> Iterator[None]:
+    """Mark an error of a revision that had committed something before: `has_kept_work` returns true for it."""
+    before = context._transaction  # noqa: SLF001  # a new one after autocommit_block()
+    try:
+        yield
+    except Exception as error:
+        if before is not None and context._transaction is not before:  # noqa: SLF001
+            error.add_note(_KEPT_WORK)
+        raise
+
+
+def has_kept_work(error: BaseException) -> bool:
+    """Return whether the revision that an error ended had committed something before."""
+    return _KEPT_WORK in getattr(error, "__notes__", ())
 
 
 def refuse_other_heads(connection: Connection, expected: Collection[str], options: Mapping[str, Any]) -> None:

@@ -118,6 +118,42 @@ def defer_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def delay_first_signal(on_signal: Callable[[], object]) -> Iterator[None]:
+    """Let the first Ctrl-C, SIGTERM or SIGHUP wait until the block has ended, and a second one act at once.
+
+    `on_signal` is called when the first one arrives. What `call_on_signals` does about it waits, too. Outside the main
+    thread nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
+    wakeup = signal.set_wakeup_fd(-1)
+
+    def restore() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        restore()
+        on_signal()
+
+    for number in handlers:
+        signal.signal(number, receive)
+    try:
+        yield
+    finally:
+        restore()
+        for number in received:
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
 def call_on_signals(action: Callable[[], object]) -> Iterator[None]:
     """Call `action` as soon as a signal with a handler arrives, even while the main thread is inside a driver.
 

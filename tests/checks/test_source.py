@@ -271,6 +271,13 @@ def test_imports_of_the_application_are_as_bad_as_their_use(line: str, use: str,
     assert (only.rule, only.severity, only.location.line) == ("application-import", severity, 5)
 
 
+def test_what_this_package_offers_to_revisions_may_be_imported_by_its_own() -> None:
+    application = ApplicationModules(frozenset({"dormatory"}))
+    assert not application.has_module("dormatory.operations")
+    assert application.has_module("dormatory.models")
+    assert application.has_module("dormatory")
+
+
 def test_a_module_that_is_imported_several_times_is_reported_once_with_its_whole_name() -> None:
     use = "from shop.utils import tools\ntools.a()\nfrom shop.utils import tools\ntools.b()"
     (only,) = findings(use, extra="from shop.utils import tools")

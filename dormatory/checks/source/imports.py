@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LIBRARY_MODULES = frozenset({"alembic", "sqlalchemy", "__future__", *sys.stdlib_module_names})
 _COLUMN_CALLS = frozenset({"Column", "column", "alter_column", "cast", "with_variant"})
+_FOR_REVISIONS = "dormatory.operations."  # of this package, the room that revisions may import
 # What makes a statement or an enumeration of what it is given; with these, a mapped class is read or written.
 _STRUCTURE_CALLS = frozenset(
     {
@@ -63,6 +64,8 @@ class ApplicationModules:
 
     def has_module(self, module: str) -> bool:
         """Return whether a module is the application's."""
+        if f"{module}.".startswith(_FOR_REVISIONS):
+            return False
         return module.startswith(".") or module.partition(".")[0] in self.modules
 
     def is_revision_helper(self, module: str) -> bool:
