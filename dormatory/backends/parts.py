@@ -133,10 +133,10 @@ class Alter(Protocol):
 class Dump(Protocol):
     """Part `dump`: the structure and the revision of a database as SQL that loads into an empty one."""
 
-    def dump_schema(self, target: Target, version_table: str = ...) -> str:
+    def dump_schema(self, target: Target, *version_tables: str) -> str:
         """Return one block for each table, with all that belongs to it; blank lines only separate blocks.
 
-        The version table and its rows come last. The same structure gives the same bytes, for every user and version
+        The version tables and their rows come last. The same structure gives the same bytes, for every user and version
         of the tools. It only reads. Raises DatabaseFailedError, ProgramMissingError, ProgramTooOldError or
         ProgramFailedError.
         """

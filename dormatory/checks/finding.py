@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from dormatory.errors.location import NOWHERE, Location
@@ -34,6 +34,11 @@ class Finding:
     location: Location = NOWHERE
     end_line: int = 0
     sql: str = ""
+
+
+def with_version_table(found: Finding, version_table: str) -> Finding:
+    """Return a finding that says of which pass of env.py it is; "" is the first one, which most projects have alone."""
+    return replace(found, message=f"{found.message}; with {version_table}") if version_table else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
 from dormatory.checks.engine_errors import broken_history_finding
 from dormatory.checks.environment import check_environment
+from dormatory.checks.finding import with_version_table
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
 from dormatory.checks.locks import DROPPED_IN_USE_RULES, IN_USE_RULES, check_locks
@@ -223,7 +224,7 @@ def _evidence_findings(
         found = list(_backend_findings(item, history, request.families))
         if item.recording and dialect_by_name(item.backend).has_lock_rules and "locks" in request.families:
             found += _lock_findings(project, history, item.recording, request.base or request.since)
-        yield from (_naming_pass(it, item.version_table) for it in found)
+        yield from (with_version_table(it, item.version_table) for it in found)
     if "roundtrip" in request.families and {it.backend for it in recordings} == {*project.settings.backends}:
         yield from check_assumptions(recordings, history)
     if "parity" in request.families:
@@ -248,11 +249,6 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
         yield from check_dump(*item.dump, backend=item.backend)
     if item.recording and "data" in families:
         yield from check_data_loss(item.recording, history)
-
-
-def _naming_pass(found: Finding, version_table: str) -> Finding:
-    """Return a finding that says which pass of env.py it is of, if that is a later one."""
-    return replace(found, message=f"{found.message}; with {version_table}") if version_table else found
 
 
 def _lock_findings(project: Project, history: History, recording: Recording, reference: str) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.checks.finding import with_version_table
 from dormatory.checks.outcome import CheckedServer, Outcome
 from dormatory.checks.rehearsal import check_rehearsal
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
@@ -25,10 +26,15 @@ def rehearse_and_check(
     refuse_unknown_rules(project.settings, project.ini)
     target, history = project.target(), History.read(project)
     rehearsal = rehearse(project, target, request, progress, history=history)
-    recording = rehearsal.recording
-    if recording is None:
+    recordings = rehearsal.recordings
+    if not recordings:
         return rehearsal, Outcome((), configuration=project.ini)
-    findings = tuple(apply_settings(check_rehearsal(recording, history), project.settings, history))
-    names = tuple(step.revision for step in recording.steps)
-    server = CheckedServer(recording.backend, recording.server)
+    found = [
+        with_version_table(it, recording.version_table)
+        for recording in recordings
+        for it in check_rehearsal(recording, history)
+    ]
+    findings = tuple(apply_settings(found, project.settings, history))
+    names = tuple(dict.fromkeys(step.revision for it in recordings for step in it.steps))
+    server = CheckedServer(recordings[0].backend, recordings[0].server)
     return rehearsal, Outcome(findings, (server,), names, configuration=project.ini)

@@ -99,12 +99,12 @@ def dump_difference(project: Project, backend: str, reference: str = "") -> Dump
     before = committed_text(project, backend, reference)
     with scratch.databases(backend) as maker:
         with scratch.at_revision(project, maker) as target:
-            version_table = scratch.version_table(project, target)
-            after = backend_for(target).dump.dump_schema(target, version_table)
-            new = scratch.read_schema(target, version_table)
+            version_tables = scratch.version_tables(project, target)
+            after = backend_for(target).dump.dump_schema(target, *version_tables)
+            new = scratch.read_schema(target, *version_tables)
         with maker() as target:
             backend_for(target).dump.load_schema(target, before)
-            old = scratch.read_schema(target, version_table)
+            old = scratch.read_schema(target, *version_tables)
     return DumpDifference(backend, before, after, diff(old, new))
 
 
@@ -126,7 +126,7 @@ def load_committed_dump(project: Project, target: Target) -> None:
 
 
 def _dump(project: Project, target: Target) -> str:
-    return backend_for(target).dump.dump_schema(target, scratch.version_table(project, target))
+    return backend_for(target).dump.dump_schema(target, *scratch.version_tables(project, target))
 
 
 def write_dump(path: Path, text: str) -> bool:

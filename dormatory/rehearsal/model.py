@@ -52,8 +52,9 @@ class RevisionObservations:
 class Rehearsal:
     """A rehearsal on a copy of the target; without pending revisions nothing was copied.
 
-    `target_check` says how it is known that nothing was written to the target. `not_checked` is what could not be
-    found out.
+    `target_check` says how it is known that nothing was written to the target. `recordings` has one for each pass of
+    env.py with pending revisions, `observations` one for each step of all. `not_checked` is what could not be found
+    out.
     """
 
     target: str
@@ -61,6 +62,6 @@ class Rehearsal:
     pending: tuple[Revision, ...]
     target_check: str
     replica: ReplicaInfo | None = None
-    recording: Recording | None = None
+    recordings: tuple[Recording, ...] = ()
     observations: tuple[RevisionObservations, ...] = ()
     not_checked: tuple[str, ...] = ()

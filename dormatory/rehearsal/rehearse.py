@@ -19,12 +19,16 @@ from dormatory.rehearsal.trial import downgrade_and_upgrade_all, run_trial, time
 from dormatory.runtime import scratch
 from dormatory.runtime.progress import RehearsalPartStarted, ignore_progress
 from dormatory.runtime.worker import call_in_worker
+from dormatory.system.text import quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dormatory.backends.replica import ReplicaSource
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.project.script import Revision
+    from dormatory.recording.model import Step
     from dormatory.rehearsal.trial import Trial
     from dormatory.runtime.progress import Progress
 
@@ -61,17 +65,34 @@ def rehearse(
     history.refuse_branches()
     with backend_for(target).replica.open_replica_source(target) as source:
         with source.empty_database() as empty:
-            version_table = scratch.version_table(project, empty)
-        current = source.applied_revisions(version_table)
-        if unknown := history.unknown(current):
-            raise RevisionNotInCheckoutError(str(target), unknown)
-        pending = history.pending(current)
+            scratch.create_roles(project, empty)
+            tables = scratch.version_table_places(project, empty)
+        parts = []
+        for number, table in enumerate(tables):
+            current = source.applied_revisions(table)
+            if unknown := history.unknown(current):
+                raise RevisionNotInCheckoutError(str(target), unknown)
+            parts.append(_Part(replace(project, env_pass=number), table, current, history.pending(current)))
+        current = max(parts, key=lambda part: len(part.pending)).current
+        pending = tuple(part for part in parts if part.pending)
         if not pending:
             return Rehearsal(str(target), current, (), source.verify_untouched())
-        rehearsal = _RehearsalRun(
-            project, target, source, request, version_table=version_table, pending=pending, progress=progress
-        )
-        return rehearsal.run(current)
+        return _RehearsalRun(target, source, request, parts=pending, progress=progress).run(current)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is pending in one pass of env.py, which `project` plays, with the version table of that pass."""
+
+    project: Project
+    version_table: str
+    current: tuple[str, ...]
+    pending: tuple[Revision, ...]
+
+    @property
+    def shown_table(self) -> str:
+        """The version table; "" for the first pass, which most projects have alone."""
+        return self.version_table if self.project.env_pass else ""
 
 
 class _RehearsalRun:
@@ -79,40 +100,35 @@ class _RehearsalRun:
 
     def __init__(
         self,
-        project: Project,
         target: Target,
         source: ReplicaSource,
         request: RehearsalRequest,
         *,
-        version_table: str,
-        pending: tuple[Revision, ...],
+        parts: tuple[_Part, ...],
         progress: Progress,
     ) -> None:
-        self._project, self._target, self._source, self._request = project, target, source, request
-        self._version_table, self._pending = version_table, pending
+        self._target, self._source, self._request = target, source, request
+        self._parts, self._pending = parts, tuple(it for part in parts for it in part.pending)
         self._progress, self._done = progress, 0
-        self._trials: list[Trial] = []
         self._observations: list[RevisionObservations] = []
-        self._routes: list[Route] = []
         self._not_checked: list[str] = []
 
     def run(self, current: tuple[str, ...]) -> Rehearsal:
         """Copy, play, and check the target."""
         self._begin_part("copying")
         with ExitStack() as stack:
-            replica, info = stack.enter_context(self._source.create_replica(self._version_table, self._request.sample))
-            smaller = self._create_sample(stack, replica) if self._request.at_rows else None
-            for revision in self._pending:
-                if not self._try_revision(replica, revision.id):
+            table = self._parts[0].version_table
+            replica, info = stack.enter_context(self._source.create_replica(table, self._request.sample))
+            smaller = self._create_sample(stack, replica, table) if self._request.at_rows else None
+            recordings = []
+            for part in self._parts:
+                recordings.append(self._rehearse_part(part, replica, smaller))
+                if recordings[-1].unreached or recordings[-1].steps[-1].after is None:
                     break
-            else:
-                self._downgrade_and_upgrade_all(replica)
-            if self._request.at_rows:
-                self._add_forecasts(smaller)
-        steps = tuple(it.step for it in self._trials)
-        unreached = tuple(it.id for it in self._pending[len(steps) :])
-        routes = tuple(self._routes)
-        recording = Recording(self._target.backend_name, self._trials[0].server, steps, routes, unreached)
+        self._not_checked += [
+            f"{quantity(len(part.pending), 'pending revision')} with {part.version_table}"
+            for part in self._parts[len(recordings) :]
+        ]
         self._begin_part("checking the target")
         return Rehearsal(
             str(self._target),
@@ -120,9 +136,33 @@ class _RehearsalRun:
             self._pending,
             self._check_target(),
             info,
-            recording,
+            tuple(recordings),
             tuple(self._observations),
             tuple(self._not_checked),
+        )
+
+    def _rehearse_part(self, part: _Part, replica: Target, smaller: Target | None) -> Recording:
+        """Play what is pending in one pass of env.py on the replica, which is upgraded by it."""
+        trials: list[Trial] = []
+        routes: list[Route] = []
+        for revision in part.pending:
+            trial = self._try_revision(part, replica, revision.id)
+            trials.append(trial)
+            if trial.failure:
+                routes.append(Route(RouteKind.UP, (revision.id,), 0.0, stopped=revision.id, failure=trial.failure))
+            if trial.failure or trial.step.after is None:
+                break
+        else:
+            routes += self._downgrade_and_upgrade_all(part, replica, [it.step for it in trials])
+        if self._request.at_rows:
+            self._add_forecasts(part, trials, smaller)
+        return Recording(
+            self._target.backend_name,
+            trials[0].server,
+            tuple(it.step for it in trials),
+            tuple(routes),
+            tuple(it.id for it in part.pending[len(trials) :]),
+            version_table=part.shown_table,
         )
 
     def _check_target(self) -> str:
@@ -132,27 +172,23 @@ class _RehearsalRun:
         except DatabaseFailedError as error:
             return f"could not be checked again: {error.what} ({error.why})"
 
-    def _try_revision(self, replica: Target, revision: str) -> bool:
-        """Play a revision on a clone, then upgrade the replica; return whether the next revision can follow."""
+    def _try_revision(self, part: _Part, replica: Target, revision: str) -> Trial:
+        """Play a revision on a clone, then upgrade the replica."""
         self._begin_part(revision)
         with self._source.clone_replica(replica) as clone:
             trial = call_in_worker(
-                self._project, run_trial, self._project, replica, clone, revision, self._request.show_values
+                part.project, run_trial, part.project, replica, clone, revision, self._request.show_values
             )
-        self._trials.append(trial)
         self._observations.append(RevisionObservations(revision, trial.written_rows, trial.waits, trial.offending_rows))
         if trial.unprobed:
             tables = ", ".join(trial.unprobed)
             self._not_checked.append(f"readers and writers of tables that {revision} locks, too: {tables}")
-        if trial.failure:
-            self._routes.append(Route(RouteKind.UP, (revision,), 0.0, stopped=revision, failure=trial.failure))
-        return trial.step.after is not None and trial.failure is None
+        return trial
 
-    def _downgrade_and_upgrade_all(self, replica: Target) -> None:
+    def _downgrade_and_upgrade_all(self, part: _Part, replica: Target, steps: Sequence[Step]) -> tuple[Route, ...]:
         """Downgrade and upgrade all revisions, if there is more than one and each has a downgrade."""
-        steps = [it.step for it in self._trials]
         if len(steps) < 2:  # noqa: PLR2004  # its round trip has shown it
-            return
+            return ()
         blocked = [
             step.revision
             for step in steps
@@ -160,31 +196,31 @@ class _RehearsalRun:
         ]
         if blocked:
             self._not_checked.append(f"a downgrade of all revisions: {', '.join(blocked)} cannot be downgraded")
-            return
+            return ()
         self._begin_part("downgrading and upgrading all")
         ends = steps[0].before, steps[-1].after
         names = tuple(step.revision for step in steps)
-        arguments = self._project, replica, names, ends, self._request.show_values
-        self._routes += call_in_worker(self._project, downgrade_and_upgrade_all, *arguments)
+        arguments = part.project, replica, names, ends, self._request.show_values
+        return call_in_worker(part.project, downgrade_and_upgrade_all, *arguments)
 
-    def _create_sample(self, stack: ExitStack, replica: Target) -> Target | None:
+    def _create_sample(self, stack: ExitStack, replica: Target, version_table: str) -> Target | None:
         """Create a replica with a part of the rows, None if there are too few."""
         self._begin_part("copying a part")
         with backend_for(replica).engine(replica, writing=False).connect() as connection:
             most = largest_table_rows(replica, read_snapshot(connection))
         if most < _MIN_ROWS_TO_MEASURE:
             return None
-        return stack.enter_context(self._source.sample_replica(replica, self._version_table, most // _SAMPLE_DIVISOR))
+        return stack.enter_context(self._source.sample_replica(replica, version_table, most // _SAMPLE_DIVISOR))
 
-    def _add_forecasts(self, smaller: Target | None) -> None:
+    def _add_forecasts(self, part: _Part, trials: Sequence[Trial], smaller: Target | None) -> None:
         """Measure each revision on fewer rows, too, and add the forecast for more rows."""
         self._begin_part("measuring on fewer rows")
-        ended = [it for it in self._trials if it.step.after is not None]
+        first, ended = len(self._observations) - len(trials), [it for it in trials if it.step.after is not None]
         found: dict[str, Measurement] = {}
         if smaller and ended:
             plan = tuple((it.step.revision, it.step.before, it.affected_tables) for it in ended)
-            found = dict(call_in_worker(self._project, time_upgrades, self._project, smaller, plan))
-        for place, trial in enumerate(ended):
+            found = dict(call_in_worker(part.project, time_upgrades, part.project, smaller, plan))
+        for place, trial in enumerate(ended, start=first):
             here = Measurement(trial.largest_table_rows, trial.step.legs[0].seconds)
             measured = (*filter(None, [found.get(trial.step.revision)]), here)
             self._observations[place] = replace(
@@ -192,6 +228,6 @@ class _RehearsalRun:
             )
 
     def _begin_part(self, what: str) -> None:
-        total = len(self._pending) + 3 + 2 * bool(self._request.at_rows)
+        total = len(self._pending) + 2 + len(self._parts) + (1 + len(self._parts)) * bool(self._request.at_rows)
         self._progress(RehearsalPartStarted(what, self._done, total))
         self._done += 1

@@ -28,25 +28,28 @@ _ROUTE_WORDS = {RouteKind.DOWN: "back to where it was", RouteKind.UP: "up again 
 
 def rehearsal_lines(rehearsal: Rehearsal) -> Iterator[str]:
     """Yield the report, without the findings."""
-    recording, copied = rehearsal.recording, rehearsal.replica
-    if recording is None or copied is None:
+    recordings, copied = rehearsal.recordings, rehearsal.replica
+    if not recordings or copied is None:
         where = ", ".join(rehearsal.current) or "base"
         yield f"{rehearsal.target} is at {where}, nothing is pending: nothing to rehearse"
         return
     yield f"rehearsal on a copy of {rehearsal.target}: {quantity(len(rehearsal.pending), 'pending revision')}"
     yield from _copy_lines(copied)
     titles = {revision.id: revision.title for revision in rehearsal.pending}
-    is_file = backend_by_name(recording.backend).is_file
-    for step, seen in zip(recording.steps, rehearsal.observations, strict=True):
-        yield sanitize_line(f"{step.revision}  {titles[step.revision]}")
-        for word, line in _step_lines(step, seen, is_file=is_file):
-            yield f"  {word:<{_LABEL_WIDTH}}{sanitize_line(line)}"
-    if is_file and len(recording.steps) > 1:
-        total = sum(step.legs[0].seconds for step in recording.steps)
-        yield f"together  {total:.3f} s: in one transaction, as our env.py upgrades a file, writers wait so long"
-    for route in recording.routes:
-        ended = f"stopped at {route.stopped}" if route.failure else f"{route.seconds:.3f} s"
-        yield f"whole way {_ROUTE_WORDS[route.kind]}: {ended}"
+    is_file = backend_by_name(recordings[0].backend).is_file
+    seen = iter(rehearsal.observations)
+    for recording in recordings:
+        where = f" with {recording.version_table}" if recording.version_table else ""
+        for step in recording.steps:
+            yield sanitize_line(f"{step.revision}{where}  {titles[step.revision]}")
+            for word, line in _step_lines(step, next(seen), is_file=is_file):
+                yield f"  {word:<{_LABEL_WIDTH}}{sanitize_line(line)}"
+        if is_file and len(recording.steps) > 1:
+            total = sum(step.legs[0].seconds for step in recording.steps)
+            yield f"together  {total:.3f} s: in one transaction, as our env.py upgrades a file, writers wait so long"
+        for route in recording.routes:
+            ended = f"stopped at {route.stopped}" if route.failure else f"{route.seconds:.3f} s"
+            yield f"whole way {_ROUTE_WORDS[route.kind]}: {ended}{where}"
     yield from (f"left out  {end}" for end in rehearsal.not_checked)
     yield f"target    {sanitize_line(rehearsal.target_check)}"
 

@@ -59,7 +59,7 @@ def compare_with_models(
         if not backend.has_namespaces:
             raise
         with maker() as model_database:
-            supplies = copy_supplies(migrated, model_database, version_tables[0])
+            supplies = copy_supplies(migrated, model_database, *version_tables)
             facts = create_model_schema(project, model_database, has_supplies=True)
             by_models = without_supplies(_aligned_schema(model_database, version_tables, by_history, facts), supplies)
     if not facts.is_known:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _KINDS = ("foreign table", "view", "materialized view")
 
 
-def copy_supplies(migrated: Target, target: Target, version_table: str) -> Snapshot:
+def copy_supplies(migrated: Target, target: Target, *version_tables: str) -> Snapshot:
     """Give an empty database all that the migrated one has except tables, views and sequences; return what that is."""
     backend = backend_for(migrated)
     with backend.engine(target, writing=False).connect() as connection:
         empty = read_snapshot(connection)
-    backend.dump.load_schema(target, backend.dump.dump_schema(migrated, version_table))
+    backend.dump.load_schema(target, backend.dump.dump_schema(migrated, *version_tables))
     dialect = dialect_by_name(target.backend_name)
     with backend.engine(target, writing=True).begin() as connection:
         for statement in _drop_statements(read_snapshot(connection), dialect):

@@ -53,17 +53,22 @@ def run_baseline(project: Project, target: Target) -> None:
 
     Before that, the roles that the settings name are created.
     """
-    backend = backend_for(target)
-    if project.settings.roles:
-        with backend.engine(target, writing=True).begin() as connection:
-            backend.create_roles(connection, project.settings.roles)
+    create_roles(project, target)
     if project.settings.baseline:
         call_in_worker(project, _run_baseline, project, target)
 
 
-def version_table(project: Project, target: Target, *, wait_seconds: float | None = None) -> str:
-    """Return the version table that the project's env.py configures first, with its namespace if it has one."""
-    return version_tables(project, target, wait_seconds=wait_seconds)[0]
+def create_roles(project: Project, target: Target) -> None:
+    """Create the roles that the settings name on the server of a scratch database."""
+    if project.settings.roles:
+        backend = backend_for(target)
+        with backend.engine(target, writing=True).begin() as connection:
+            backend.create_roles(connection, project.settings.roles)
+
+
+def version_table_places(project: Project, target: Target) -> tuple[str, ...]:
+    """Return where each pass of the project's env.py has its version table: with the namespace that it works in."""
+    return call_in_worker(project, _version_table_places, project, target)
 
 
 def version_tables(project: Project, target: Target, *, wait_seconds: float | None = None) -> tuple[str, ...]:
@@ -111,6 +116,13 @@ def _reading_limit(project: Project, wait_seconds: float | None) -> float:
 def _version_tables(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
     with reading_connection(target, _reading_limit(project, wait_seconds)) as connection:
         return Runner(project, target=target, connection=connection).version_tables()
+
+
+def _version_table_places(project: Project, target: Target) -> tuple[str, ...]:
+    with reading_connection(target) as connection:
+        runner = Runner(project, target=target, connection=connection)
+        tables = runner.version_tables()
+        return tuple(".".join(reversed(it.place)) for it in runner.passes.begun) if runner.passes else tables
 
 
 def _current_revisions(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:

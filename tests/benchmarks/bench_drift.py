@@ -30,5 +30,5 @@ def figures() -> Iterator[Figure]:
 
 def _is_drift_reported(maker: ScratchMaker) -> bool:
     with scratch.at_revision(PROJECT, maker) as head:
-        table = scratch.version_table(PROJECT, head)
-        return bool(list(check_drift(compare_with_models(PROJECT, maker, head, (table,)))))
+        tables = scratch.version_tables(PROJECT, head)
+        return bool(list(check_drift(compare_with_models(PROJECT, maker, head, tables))))

@@ -103,8 +103,8 @@ def run_rehearsal(
 
 
 def recording_of(found: Rehearsal) -> Recording:
-    assert found.recording is not None
-    return found.recording
+    (recording,) = found.recordings
+    return recording
 
 
 def failing_rules(outcome: Outcome) -> list[str]:
@@ -154,7 +154,7 @@ class TestRehearse:
     ) -> None:
         apply_first_revision(small_project, target)
         found, outcome = run_rehearsal(small_project, target, monkeypatch)
-        assert (found.pending, found.replica, found.recording) == ((), None, None)
+        assert (found.pending, found.replica, found.recordings) == ((), None, ())
         assert not outcome.is_failed
 
     def test_the_target_is_as_before(

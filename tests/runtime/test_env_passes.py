@@ -134,6 +134,22 @@ class TestCommands:
         ended = self.run(project, inv, "db.status", "--exit-code")
         assert (ended.code, "current  a1\n" in ended.out) == (1, True), ended
 
+    def test_the_schema_file_has_the_revision_of_each_pass(self, project: ExternalProject, inv: Inv) -> None:
+        ended = self.run(project, inv, "db.schema-dump")
+        assert (ended.code, ended.out.count(" written\n")) == (0, 1), ended  # of the backends in the settings
+        ended = self.run(project, inv, "db.create", "--from-dump")
+        assert ended.code == 0, ended
+        assert version_rows(project.root / "x.db", ("versions_a", "versions_b")) == ["a2", "a2"]
+
+    def test_each_pass_is_rehearsed(self, project: ExternalProject, inv: Inv) -> None:
+        self.run(project, inv, "db.upgrade", "--to=a1")
+        ended = self.run(project, inv, "db.rehearse")
+        assert ended.code == 0, ended
+        assert ("2 pending revisions" in ended.out, "\na2 with versions_b  " in ended.out) == (True, True), ended
+        write_revision(project, "a2", "1 / (part == 'a')", "pass", after="a1")
+        ended = self.run(project, inv, "db.rehearse")
+        assert (ended.code, "ZeroDivisionError: division by zero; with versions_b" in ended.out) == (1, True), ended
+
     def test_a_failing_pass_is_no_success(self, project: ExternalProject, inv: Inv) -> None:
         write_revision(project, "a2", "1 / (part == 'a')", "pass", after="a1")
         ended = self.run(project, inv, "db.upgrade")

@@ -27,22 +27,23 @@ SELECT type, name, tbl_name, sql FROM sqlite_master
 _KIND_ORDER = {"table": 0, "view": 1, "index": 2, "trigger": 3}
 
 
-def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
+def dump_schema(target: Target, *version_tables: str) -> str:
     """Return the structure and the revision of a database as SQL (see parts.Dump).
 
     Tables are sorted by name: SQLite looks for the other table of a foreign key, and for the tables of a view or a
     trigger, only when rows are read or written.
     """
+    names = {name.lower() for name in version_tables or (VERSION_TABLE,)}
     if not target.path.exists():  # to open it would create it
         raise MissingDatabaseError(str(target))
     with sqlite_driver_connection(target, writing=False) as driver:
         found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_KIND_ORDER[row[0]], row[1]))
         owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}
-        rows = _revision_inserts(driver, version_table) if version_table.lower() in owners else ""
+        rows = "".join(_revision_inserts(driver, owners[name][1]) for name in sorted(names & owners.keys()))
     blocks: dict[tuple[bool, bool, str], list[str]] = {}
     for kind, _, table, sql in found:
         is_view, name = owners[table.lower()]  # a trigger keeps the table's name as it was typed there
-        key = (name.lower() == version_table.lower(), is_view, name)
+        key = (name.lower() in names, is_view, name)
         text = with_sorted_constraints(sql) if kind == "table" else sql
         blocks.setdefault(key, [f"-- {kind} {name}"]).append(_with_semicolon(text))
     texts = ["\n".join(statements) + "\n" for _, statements in sorted(blocks.items())]

@@ -139,6 +139,6 @@ def rehearse(context: Context, sample: str = "", at_rows: str = "", *, show_valu
     with show_progress() as progress:
         rehearsal, outcome = rehearse_and_check(current_project(context), request, progress)
     print_lines(rehearsal_lines(rehearsal))
-    if rehearsal.recording:
+    if rehearsal.recordings:
         write_report(outcome, "text", verbose=True)
     return findings_exit_code(has_findings=outcome.is_failed)

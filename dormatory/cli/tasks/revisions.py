@@ -131,7 +131,8 @@ def schema_dump(
     from dormatory.commands import schema_dump as dumps
     from dormatory.report.messages import dump_difference_lines, text_diff, written_line
 
-    project, names = current_project(context), selected_backends(backend)
+    project = current_project(context)
+    names = [name for name in selected_backends(backend) if backend or name in project.settings.backends]
     if live:
         print(dumps.live_dump(project, project.target()), end="")
     elif diff is not None:

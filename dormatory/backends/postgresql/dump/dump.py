@@ -30,14 +30,15 @@ SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.o
 """
 
 
-def dump_schema(target: Target, version_table: str = VERSION_TABLE) -> str:
+def dump_schema(target: Target, *version_tables: str) -> str:
     """Return the structure and the revision of a database as SQL (see parts.Dump)."""
+    names = version_tables or (VERSION_TABLE,)
     with postgresql_driver_connection(target) as driver:
         entries = archive.read_archive(target, driver.server_version // 10000)
-        versions = [entry for entry in entries if entry.kind == "TABLE" and entry.name == version_table]
-        table = min(versions, key=lambda entry: (entry.namespace != "public", entry.namespace), default=None)
-        rows = _revision_inserts(driver, table) if table else ""
-    blocks = ["\n".join((f"-- {block.title}", *block.statements)) + "\n" for block in arrange(entries, last=table)]
+        tables = [it for it in entries if it.kind == "TABLE" and {it.name, f"{it.namespace}.{it.name}"} & set(names)]
+        tables.sort(key=lambda entry: (entry.namespace != "public", entry.namespace, entry.name))
+        rows = "".join(_revision_inserts(driver, table) for table in tables)
+    blocks = ["\n".join((f"-- {block.title}", *block.statements)) + "\n" for block in arrange(entries, last=tables)]
     return "\n".join([_PREAMBLE, *blocks, rows] if rows else [_PREAMBLE, *blocks])
 
 

@@ -71,8 +71,8 @@ class _DumpObject:
         return f"{self.head.kind.lower()} {namespace}{self.head.name}"
 
 
-def arrange(entries: Sequence[ArchiveEntry], *, last: ArchiveEntry | None = None) -> tuple[DumpBlock, ...]:
-    """Return the blocks of a dump; the table `last` comes last."""
+def arrange(entries: Sequence[ArchiveEntry], *, last: Sequence[ArchiveEntry] = ()) -> tuple[DumpBlock, ...]:
+    """Return the blocks of a dump; the tables of `last` come last."""
     owners = _owners(entries)
     objects = list(dict.fromkeys(owners.values()))
     for entry in entries:
@@ -80,7 +80,7 @@ def arrange(entries: Sequence[ArchiveEntry], *, last: ArchiveEntry | None = None
             owner = owners[entry.number]
             owner.dependencies |= {owners[number] for number in entry.dependencies & owners.keys()} - {owner}
     for item in objects:
-        item.section = len(_SECTIONS) if item.head is last else _section(item)
+        item.section = len(_SECTIONS) if item.head in last else _section(item)
     writer = _BlockWriter(owners.keys())
     for item in _objects_in_order(objects):
         writer.write(item)
