@@ -153,12 +153,16 @@ class Backend(ABC):
     compares_defaults: ClassVar[bool] = False
     """Whether Alembic may compare server defaults: only a server can evaluate two spellings of one default."""
 
+    has_online_forms: ClassVar[bool] = False
+    """Whether an index can be built, and a constraint be checked, while others write."""
+
     own_session_count: ClassVar[int] = 0
     """How many of the sessions that a database counts belong to a running migration."""
 
     backup_suffix: ClassVar[str]
     """How the name of a backup ends."""
 
+    alter: Alter = _part()
     backup: Backup = _part()
     scratch: Scratch = _part()
     fast_path: FastPath | None = _part(optional=True)

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from dormatory.backends.names import BACKEND_NAMES
+from dormatory.authoring.complete import complete_draft
+from dormatory.authoring.divergence import read_divergences
+from dormatory.authoring.draft import Draft, produce_draft
 from dormatory.commands.declared_losses import declare_losses
-from dormatory.errors import ProgramMissingError
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
@@ -20,19 +21,20 @@ from dormatory.system.process import run_program
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dormatory.backends.parts import ScratchMaker
     from dormatory.project.project import Project
 
 
 def write_revision(project: Project, message: str, *, empty: bool) -> Path | None:
-    """Write the next revision and return its file, or None if autogenerate finds no difference of the models.
+    """Write the next revision and return its file, or None if the models and the history agree.
 
     Raises MessageTooShortError, MultipleHeadsError.
     """
     title = numbering.checked_title(message)
     History.read(project).refuse_branches()
     with directory_lock(project.script_location):  # another run would take the same number and the same parent
-        file = Runner(project).write_revision(title, autogenerate=False) if empty else _autogenerate(project, title)
+        file = (
+            Runner(project).write_revision(title, autogenerate=False) if empty else _write_differences(project, title)
+        )
         if file is not None:
             declare_losses(file)
             _format(file)
@@ -40,29 +42,23 @@ def write_revision(project: Project, message: str, *, empty: bool) -> Path | Non
     return file
 
 
-def _autogenerate(project: Project, title: str) -> Path | None:
-    """Write what autogenerate finds, or return None if it finds nothing."""
+def _write_differences(project: Project, title: str) -> Path | None:
+    """Write what leads from the history to the models on each backend, or return None if nothing differs."""
     with ExitStack() as servers:
-        maker = _comparing_maker(project, servers)
-        with (
-            scratch.at_revision(project, maker) as target,
-            scratch.reading_connection(target) as connection,
-        ):
-            return Runner(project, target=target, connection=connection).write_revision(title, autogenerate=True)
-
-
-def _comparing_maker(project: Project, servers: ExitStack) -> ScratchMaker:
-    """Return the maker of the database that autogenerate compares with: PostgreSQL if it can.
-
-    On SQLite it writes forms that PostgreSQL refuses, such as a boolean default of 0.
-    """
-    *preferred, last = [name for name in reversed(BACKEND_NAMES) if name in project.settings.backends]
-    for name in preferred:
-        try:
-            return servers.enter_context(scratch.databases(name))
-        except ProgramMissingError:
-            continue
-    return servers.enter_context(scratch.databases(last))
+        divergences = read_divergences(project, servers)
+        if all(it.is_none for it in divergences):
+            return None
+        target = divergences[0].target
+        drafts = list[Draft]()
+        with scratch.reading_connection(target) as connection:
+            Runner(project, target=target, connection=connection).inspect(
+                lambda context: drafts.append(produce_draft(context)), loads_revisions=True
+            )
+        # Alembic writes a revision of an env.py with several passes in several parts, each by itself.
+        operations = complete_draft(drafts[0], divergences) if len(drafts) == 1 else None
+        with scratch.reading_connection(target) as connection:
+            runner = Runner(project, target=target, connection=connection)
+            return runner.write_revision(title, autogenerate=True, operations=operations)
 
 
 def _format(file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import MessageTooShortError
@@ -13,12 +14,23 @@ from dormatory.runtime.server_names import leave_out_server_names
 from dormatory.system.file_lock import lock_until_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from alembic.operations import MigrationScript
+    from alembic.operations import MigrateOperation, MigrationScript
     from alembic.runtime.migration import MigrationContext
 
 _MIN_TITLE_WORDS = 2
+#: In `config.attributes`: the RevisionOperations to write in place of what autogenerate finds.
+OPERATIONS_ATTRIBUTE = "dormatory_operations"
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionOperations:
+    """The operations of a revision in both directions, and the lines of `import` that they need."""
+
+    upgrade: tuple[MigrateOperation, ...]
+    downgrade: tuple[MigrateOperation, ...]
+    imports: tuple[str, ...] = ()
 
 
 def checked_title(message: str | None) -> str:
@@ -30,25 +42,32 @@ def checked_title(message: str | None) -> str:
 
 
 def process_revision_directives(
-    context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
+    context: MigrationContext,
+    _heads: Iterable[Any] | str,
+    directives: list[MigrationScript],
+    *,
+    complete: Callable[[MigrationContext, MigrationScript], RevisionOperations] | None = None,
 ) -> None:
     """Give the revision that Alembic is about to write its number, or prevent an empty one.
 
-    It is the `process_revision_directives` of every `alembic revision`; `alembic check` writes none.
+    It is the `process_revision_directives` of every `alembic revision`; `alembic check` writes none. `complete` returns
+    the operations to write in place of what autogenerate has found by itself.
     """
     config = context.config
     if not directives or config is None or not hasattr(config.cmd_opts, "autogenerate"):
         return
     directive, options = directives[0], config.cmd_opts
     directive.message = checked_title(directive.message)
-    operations = directive.upgrade_ops
-    if getattr(options, "autogenerate", False) and operations is not None and operations.is_empty():
-        if hasattr(options, "cmd"):  # plain Alembic: the task compares more, and says what it found
-            print("autogenerate found no change, nothing written", file=sys.stderr)  # noqa: T201
-        directives.clear()
-        return
     if getattr(options, "autogenerate", False):
-        _complete(context, directive)
+        given = config.attributes.get(OPERATIONS_ATTRIBUTE)
+        if given is None and complete is not None:
+            given = complete(context, directive)
+        _write_operations(context, directive, given)
+        if all(operations.is_empty() for operations in directive.upgrade_ops_list):
+            if hasattr(options, "cmd"):  # plain Alembic: the task says itself what it found
+                print("no change found, nothing written", file=sys.stderr)  # noqa: T201
+            directives.clear()
+            return
     if getattr(options, "rev_id", None) is None:
         project = Project.from_config(config)
         if hasattr(options, "cmd"):  # plain Alembic writes the file later, and the task holds the lock itself
@@ -59,14 +78,24 @@ def process_revision_directives(
 def complete_directives(
     context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
 ) -> None:
-    """Complete what autogenerate has found for an env.py that has no hook of ours; write no file if that is nothing."""
+    """Write the given operations for an env.py that has no hook of ours; write no file if there are none."""
+    attributes = context.config.attributes if context.config else {}
+    for directive in directives:
+        _write_operations(context, directive, attributes.get(OPERATIONS_ATTRIBUTE))
     if directives and all(operations.is_empty() for operations in directives[0].upgrade_ops_list):
         directives.clear()
-    for directive in directives:
-        _complete(context, directive)
 
 
-def _complete(context: MigrationContext, directive: MigrationScript) -> None:
+def complete_script(context: MigrationContext, script: MigrationScript) -> None:
     """Write what autogenerate leaves out, and leave out what it should not write."""
-    add_enum_types(context, directive)
-    leave_out_server_names(context, directive)
+    add_enum_types(context, script)
+    leave_out_server_names(context, script)
+
+
+def _write_operations(context: MigrationContext, script: MigrationScript, given: RevisionOperations | None) -> None:
+    if given is None or script.upgrade_ops is None or script.downgrade_ops is None:
+        complete_script(context, script)
+        return
+    script.upgrade_ops.ops[:] = given.upgrade
+    script.downgrade_ops.ops[:] = given.downgrade
+    script.imports |= set(given.imports)

@@ -184,9 +184,16 @@ class Runner:
         places = [(it.version_table_schema, it.version_table) for it in found]
         return tuple(dict.fromkeys(f"{namespace}.{table}" if namespace else table for namespace, table in places))
 
-    def write_revision(self, message: str, *, autogenerate: bool) -> Path | None:
-        """Write the next revision and return its file, or None if there was nothing to write."""
+    def write_revision(
+        self, message: str, *, autogenerate: bool, operations: numbering.RevisionOperations | None = None
+    ) -> Path | None:
+        """Write the next revision and return its file, or None if there was nothing to write.
+
+        With `operations`, they take the place of what autogenerate finds.
+        """
         self.options.autogenerate = autogenerate
+        if operations is not None:
+            self.config.attributes[numbering.OPERATIONS_ATTRIBUTE] = operations
         try:
             with self._explain_errors(), self._provide_url():
                 is_completed = not autogenerate or self.project.has_our_environment

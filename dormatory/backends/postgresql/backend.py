@@ -73,6 +73,7 @@ class PostgreSQLBackend(Backend):
     async_drivers = ("asyncpg", "psycopg")
     is_file = False
     has_namespaces = True
+    has_online_forms = True
     transaction_per_migration = True
     compares_defaults = True
     own_session_count = 2  # the lock is kept by one, the revisions run in the other

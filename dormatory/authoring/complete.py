@@ -1,0 +1,51 @@
+"""Completes what autogenerate finds, so that both directions of the revision are right on each backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dormatory.authoring.draft import joined
+from dormatory.authoring.operations import ExecuteSql, OnlyOn
+from dormatory.authoring.trial import Plan, Trial
+from dormatory.runtime.numbering import RevisionOperations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from alembic.operations import MigrateOperation
+
+    from dormatory.authoring.divergence import Divergence
+    from dormatory.authoring.draft import Draft, Piece
+
+
+def complete_draft(draft: Draft, divergences: Sequence[Divergence]) -> RevisionOperations:
+    """Return the operations that lead from the history to the models and back, on each backend.
+
+    What Alembic writes is kept where it leads there; else SQL of the backend takes its place. The scratch databases
+    are moved to the models.
+    """
+    upgrades, downgrades = list[Plan](), list[Plan]()
+    for divergence in divergences:
+        if divergence.wanted is not None:
+            trial = Trial(divergence, draft)
+            upgrades.append(trial.plan(draft.upgrade, divergence.wanted))
+            trial.carry_out(draft.upgrade, upgrades[-1])
+            downgrades.append(trial.plan(draft.downgrade, divergence.found))
+    return RevisionOperations(
+        tuple(joined(list(_operations(draft.upgrade, upgrades)))),
+        tuple(joined(list(_operations(draft.downgrade, downgrades)))),
+        draft.imports,
+    )
+
+
+def _operations(pieces: Sequence[Piece], plans: Sequence[Plan]) -> Iterator[MigrateOperation]:
+    """Yield the pieces that are kept, those of some backends under a condition, then the statements of each backend."""
+    for place, piece in enumerate(pieces):
+        keeping = [plan.backend for plan in plans if place in plan.kept]
+        if len(keeping) == len(plans):
+            yield piece.operation
+        else:
+            yield from (OnlyOn(name, [piece.operation]) for name in keeping)
+    for plan in reversed(plans):
+        if plan.statements:
+            yield OnlyOn(plan.backend, [ExecuteSql(it) for it in plan.statements])

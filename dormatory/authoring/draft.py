@@ -1,0 +1,91 @@
+"""What autogenerate finds, in pieces small enough to be right or wrong each by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from alembic.autogenerate import produce_migrations
+from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import _render_cmd_body
+from alembic.operations import MigrateOperation
+from alembic.operations.ops import ModifyTableOps, OpContainer, UpgradeOps
+
+from dormatory.runtime.numbering import complete_script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alembic.operations import MigrationScript
+    from alembic.runtime.migration import MigrationContext
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One operation and the code that is written for it; `table` is the one that it makes, changes or drops."""
+
+    operation: MigrateOperation
+    code: str
+    table: str | None
+    namespace: str | None
+
+    def is_about(self, table: tuple[str | None, str]) -> bool:
+        """Return whether the operation is about a table, given as its namespace and name."""
+        return self.table == table[1] and self.namespace in {None, table[0]}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What autogenerate finds; `imports` are the lines that the code needs."""
+
+    upgrade: tuple[Piece, ...]
+    downgrade: tuple[Piece, ...]
+    imports: tuple[str, ...]
+    prefixes: tuple[str, str]  # of Alembic's operations and of SQLAlchemy in the code, such as `op.` and `sa.`
+
+
+def produce_draft(context: MigrationContext) -> Draft:
+    """Compare the models with the connected database, as `alembic revision --autogenerate` does."""
+    script = produce_migrations(context, context.opts["target_metadata"])
+    complete_script(context, script)
+    return read_draft(context, script)
+
+
+def read_draft(context: MigrationContext, script: MigrationScript) -> Draft:
+    """Return what autogenerate has found, with the code that Alembic writes for it."""
+    rendering = AutogenContext(context, autogenerate=False)
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    pieces = [tuple(_piece(it, rendering) for it in _small(one)) if one else () for one in (upgrade, downgrade)]
+    prefixes = context.opts["alembic_module_prefix"], context.opts["sqlalchemy_module_prefix"]
+    return Draft(pieces[0], pieces[1], tuple(sorted(rendering.imports)), prefixes)
+
+
+def _small(container: OpContainer) -> Iterator[MigrateOperation]:
+    """Yield the operations of a container, those on a table one by one, but still in its batch."""
+    for operation in container.ops:
+        if isinstance(operation, ModifyTableOps):
+            for part in operation.ops:
+                yield ModifyTableOps(operation.table_name, [part], schema=operation.schema)
+        else:
+            yield operation
+
+
+def _piece(operation: Any, rendering: AutogenContext) -> Piece:
+    code = _render_cmd_body(UpgradeOps([operation]), rendering)
+    return Piece(operation, code, getattr(operation, "table_name", None), getattr(operation, "schema", None))
+
+
+def joined(operations: list[MigrateOperation]) -> list[MigrateOperation]:
+    """Return operations with those that follow each other on one table in one batch again."""
+    found = list[MigrateOperation]()
+    for operation in operations:
+        last = found[-1] if found else None
+        if (
+            isinstance(operation, ModifyTableOps)
+            and isinstance(last, ModifyTableOps)
+            and (last.table_name, last.schema) == (operation.table_name, operation.schema)
+        ):
+            found[-1] = ModifyTableOps(last.table_name, [*last.ops, *operation.ops], schema=last.schema)
+        else:
+            found.append(operation)
+    return found
