@@ -37,16 +37,20 @@ if TYPE_CHECKING:
     from dormatory.backends.base import Backend, BlockerMonitor, LockTimeout
     from dormatory.backends.url import Target
     from dormatory.project.settings import Settings
+    from dormatory.runtime.numbering import CompleteScript
     from dormatory.runtime.progress import Event
 
 
-def run(metadata: MetaData) -> None:
+def run(metadata: MetaData, *, complete: CompleteScript | None = None) -> None:
     """Run the Alembic command on the database that DATABASE_URL names.
+
+    `complete` (dormatory.authoring.hook has it) lets `alembic revision --autogenerate` write what the task writes.
 
     A connection in `config.attributes["connection"]` is used as it is; its owner is responsible for it.
     Raises CommandError, which Alembic's command line prints in one line; its cause is the DormatoryError.
     """
     config = context.config
+    config.attributes[numbering.COMPLETE_ATTRIBUTE] = complete
     project = Project.from_config(config)
     if hasattr(config.cmd_opts, "cmd") and config.file_config.has_section("loggers"):  # only for Alembic's command line
         fileConfig(project.ini, disable_existing_loggers=False)  # true would mute the application's loggers

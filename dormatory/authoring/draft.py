@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from alembic.autogenerate import produce_migrations
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _render_cmd_body
 from alembic.operations import MigrateOperation
 from alembic.operations.ops import ModifyTableOps, OpContainer, UpgradeOps
 
+from dormatory.authoring.check_constraints import check_constraint_operations
+from dormatory.runtime.env_filters import quiet_migrations
 from dormatory.runtime.numbering import complete_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from alembic.operations import MigrationScript
     from alembic.runtime.migration import MigrationContext
+
+    from dormatory.authoring.divergence import Divergence
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +47,22 @@ class Draft:
     prefixes: tuple[str, str]  # of Alembic's operations and of SQLAlchemy in the code, such as `op.` and `sa.`
 
 
-def produce_draft(context: MigrationContext) -> Draft:
+def produce_draft(context: MigrationContext, divergences: Sequence[Divergence]) -> Draft:
     """Compare the models with the connected database, as `alembic revision --autogenerate` does."""
-    script = produce_migrations(context, context.opts["target_metadata"])
+    return read_draft(context, quiet_migrations(context), divergences)
+
+
+def read_draft(context: MigrationContext, script: MigrationScript, divergences: Sequence[Divergence]) -> Draft:
+    """Return what autogenerate has found, and what it does not see although Alembic has an operation for it."""
     complete_script(context, script)
-    return read_draft(context, script)
-
-
-def read_draft(context: MigrationContext, script: MigrationScript) -> Draft:
-    """Return what autogenerate has found, with the code that Alembic writes for it."""
     rendering = AutogenContext(context, autogenerate=False)
-    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
-    pieces = [tuple(_piece(it, rendering) for it in _small(one)) if one else () for one in (upgrade, downgrade)]
+    checks = check_constraint_operations(context, divergences)
+    upgrade, downgrade = (
+        tuple(_pieces([*(_small(found) if found else ()), *unseen], rendering))
+        for found, unseen in zip((script.upgrade_ops, script.downgrade_ops), checks, strict=True)
+    )
     prefixes = context.opts["alembic_module_prefix"], context.opts["sqlalchemy_module_prefix"]
-    return Draft(pieces[0], pieces[1], tuple(sorted(rendering.imports)), prefixes)
+    return Draft(upgrade, downgrade, tuple(sorted(rendering.imports)), prefixes)
 
 
 def _small(container: OpContainer) -> Iterator[MigrateOperation]:
@@ -70,9 +75,14 @@ def _small(container: OpContainer) -> Iterator[MigrateOperation]:
             yield operation
 
 
-def _piece(operation: Any, rendering: AutogenContext) -> Piece:
-    code = _render_cmd_body(UpgradeOps([operation]), rendering)
-    return Piece(operation, code, getattr(operation, "table_name", None), getattr(operation, "schema", None))
+def _pieces(operations: Iterable[Any], rendering: AutogenContext) -> Iterator[Piece]:
+    """Yield operations with their code; for some, this version of Alembic may write none."""
+    for operation in operations:
+        try:
+            code = _render_cmd_body(UpgradeOps([operation]), rendering)
+        except (NotImplementedError, ValueError, AttributeError):
+            continue
+        yield Piece(operation, code, getattr(operation, "table_name", None), getattr(operation, "schema", None))
 
 
 def joined(operations: list[MigrateOperation]) -> list[MigrateOperation]:

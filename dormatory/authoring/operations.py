@@ -72,10 +72,12 @@ def _literal(text: str) -> str:
 
 
 def _lines(text: str) -> Iterator[str]:
-    line = ""
-    for word in _WORDS.findall(text):
-        if line and len(line) + len(word) > _LINE_LENGTH:
-            yield line
-            line = ""
-        line += word
-    yield line
+    """Yield the lines of a text, and long ones in several parts."""
+    for line in text.splitlines(keepends=True):
+        part = ""
+        for word in _WORDS.findall(line):
+            if part.strip() and len(part) + len(word) > _LINE_LENGTH:
+                yield part
+                part = ""
+            part += word
+        yield part

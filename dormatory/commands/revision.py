@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -52,13 +53,14 @@ def _write_differences(project: Project, title: str) -> Path | None:
         drafts = list[Draft]()
         with scratch.reading_connection(target) as connection:
             Runner(project, target=target, connection=connection).inspect(
-                lambda context: drafts.append(produce_draft(context)), loads_revisions=True
+                lambda context: drafts.append(produce_draft(context, divergences)), loads_revisions=True
             )
         # Alembic writes a revision of an env.py with several passes in several parts, each by itself.
         operations = complete_draft(drafts[0], divergences) if len(drafts) == 1 else None
         with scratch.reading_connection(target) as connection:
             runner = Runner(project, target=target, connection=connection)
-            return runner.write_revision(title, autogenerate=True, operations=operations)
+            with warnings.catch_warnings(action="ignore"):  # what autogenerate does not see, the snapshots show
+                return runner.write_revision(title, autogenerate=True, operations=operations)
 
 
 def _format(file: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks import IN_USE_RULES
 from dormatory.checks.locks.rewrites import TABLE_REWRITE
+from dormatory.checks.roundtrip import UPGRADE_FAILS
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.project.history import History
 from dormatory.recording.leg import Direction
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dormatory.checks.finding import Finding
     from dormatory.checks.outcome import Outcome
     from dormatory.project.project import Project
     from dormatory.recording.leg import Statement
@@ -51,11 +53,15 @@ def prove_revision(project: Project, file: Path, backends: tuple[str, ...], prog
     revision = next(item.id for item in History.read(project).revisions if item.path == file)
     request = CheckRequest(backends, _FAMILIES, revision=revision, is_strict=True)
     outcome, recordings = check_project(project, request, progress)
-    findings = tuple(
-        replace(it, severity=Severity.NOTE) if it.rule in _UNAVOIDABLE_RULES else it for it in outcome.findings
-    )
+    findings = tuple(replace(it, severity=Severity.NOTE) if _is_unavoidable(it) else it for it in outcome.findings)
     executed = (ExecutedSql(it.backend, tuple(_upgrade_statements(it, revision))) for it in recordings)
     return RevisionProof(replace(outcome, findings=findings), tuple(executed))
+
+
+def _is_unavoidable(finding: Finding) -> bool:
+    """Return whether no single revision can do without a finding: the target's rows decide about a new restriction."""
+    is_restriction = finding.rule == UPGRADE_FAILS.id and finding.severity is Severity.WARNING
+    return is_restriction or finding.rule in _UNAVOIDABLE_RULES
 
 
 def compare_models(project: Project, backends: tuple[str, ...], progress: Progress) -> Outcome:

@@ -31,10 +31,11 @@ def render_item(kind: str, item: Any, _: AutogenContext) -> str | Literal[False]
         return f"sa.{stored!r}" if type(stored).__module__ == "sqlalchemy.sql.sqltypes" else False
     if kind == "check" and (dialect := item.info.get("only_on")):
         return f"sa.CheckConstraint({str(item.sqltext)!r}, name=op.f({str(item.name)!r})).ddl_if(dialect={dialect!r})"
-    if kind == "server_default" and isinstance(item.arg, (True_, False_)):
-        return "sa.true()" if isinstance(item.arg, True_) else "sa.false()"
-    if kind == "server_default" and isinstance(item.arg, FunctionElement):
-        return _default_for_both_backends(item.arg)
+    default = getattr(item, "arg", None) if kind == "server_default" else None  # Computed and Identity have none
+    if isinstance(default, (True_, False_)):
+        return "sa.true()" if isinstance(default, True_) else "sa.false()"
+    if isinstance(default, FunctionElement):
+        return _default_for_both_backends(default)
     return False
 
 

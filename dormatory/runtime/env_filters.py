@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate import produce_migrations
@@ -59,6 +60,12 @@ def _read_left_out(project: Project, target: Target) -> tuple[LeftOut, ...]:
     return tuple(dict.fromkeys(recorder.left_out))
 
 
+def quiet_migrations(context: MigrationContext) -> ops.MigrationScript:
+    """Return what autogenerate finds, without its warnings about what it does not see: the snapshots show that."""
+    with warnings.catch_warnings(action="ignore"):
+        return produce_migrations(context, context.opts["target_metadata"])
+
+
 class _FilterRecorder:
     """Lets Alembic compare, and keeps what the functions of env.py leave out."""
 
@@ -74,7 +81,7 @@ class _FilterRecorder:
         for name in _COMPARISONS:
             if callable(given.get(name)):  # Alembic keeps these two on the context
                 setattr(context, f"_user_{name}", self._with_recording(name, given[name]))
-        script = produce_migrations(context, given["target_metadata"])
+        script = quiet_migrations(context)
         if callable(given.get(_DIRECTIVES)):
             self._record_removed_operations(context, script, given[_DIRECTIVES])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dormatory.errors import MessageTooShortError
 from dormatory.project.history import History
@@ -23,6 +23,9 @@ _MIN_TITLE_WORDS = 2
 #: In `config.attributes`: the RevisionOperations to write in place of what autogenerate finds.
 OPERATIONS_ATTRIBUTE = "dormatory_operations"
 
+#: In `config.attributes`: the CompleteScript of env.py, for plain Alembic; or None.
+COMPLETE_ATTRIBUTE = "dormatory_complete"
+
 
 @dataclass(frozen=True, slots=True)
 class RevisionOperations:
@@ -31,6 +34,9 @@ class RevisionOperations:
     upgrade: tuple[MigrateOperation, ...]
     downgrade: tuple[MigrateOperation, ...]
     imports: tuple[str, ...] = ()
+
+
+CompleteScript: TypeAlias = "Callable[[MigrationContext, MigrationScript], RevisionOperations]"
 
 
 def checked_title(message: str | None) -> str:
@@ -42,16 +48,11 @@ def checked_title(message: str | None) -> str:
 
 
 def process_revision_directives(
-    context: MigrationContext,
-    _heads: Iterable[Any] | str,
-    directives: list[MigrationScript],
-    *,
-    complete: Callable[[MigrationContext, MigrationScript], RevisionOperations] | None = None,
+    context: MigrationContext, _heads: Iterable[Any] | str, directives: list[MigrationScript]
 ) -> None:
     """Give the revision that Alembic is about to write its number, or prevent an empty one.
 
-    It is the `process_revision_directives` of every `alembic revision`; `alembic check` writes none. `complete` returns
-    the operations to write in place of what autogenerate has found by itself.
+    It is the `process_revision_directives` of every `alembic revision`; `alembic check` writes none.
     """
     config = context.config
     if not directives or config is None or not hasattr(config.cmd_opts, "autogenerate"):
@@ -59,10 +60,11 @@ def process_revision_directives(
     directive, options = directives[0], config.cmd_opts
     directive.message = checked_title(directive.message)
     if getattr(options, "autogenerate", False):
-        given = config.attributes.get(OPERATIONS_ATTRIBUTE)
-        if given is None and complete is not None:
-            given = complete(context, directive)
-        _write_operations(context, directive, given)
+        complete: CompleteScript | None = config.attributes.get(COMPLETE_ATTRIBUTE)
+        if hasattr(options, "cmd") and complete:  # plain Alembic
+            _write_operations(context, directive, complete(context, directive))
+        else:
+            _write_operations(context, directive, config.attributes.get(OPERATIONS_ATTRIBUTE))
         if all(operations.is_empty() for operations in directive.upgrade_ops_list):
             if hasattr(options, "cmd"):  # plain Alembic: the task says itself what it found
                 print("no change found, nothing written", file=sys.stderr)  # noqa: T201
