@@ -162,7 +162,6 @@ class Backend(ABC):
     backup_suffix: ClassVar[str]
     """How the name of a backup ends."""
 
-    alter: Alter = _part()
     backup: Backup = _part()
     scratch: Scratch = _part()
     fast_path: FastPath | None = _part(optional=True)
