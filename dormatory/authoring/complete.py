@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.authoring.draft import joined
-from dormatory.authoring.operations import ExecuteSql, OnlyOn
+from dormatory.authoring.operations import ExecuteSql, OnlyOn, joined
 from dormatory.authoring.trial import Plan, Trial
 from dormatory.runtime.numbering import RevisionOperations
 
@@ -32,8 +31,8 @@ def complete_draft(draft: Draft, divergences: Sequence[Divergence]) -> RevisionO
             trial.carry_out(draft.upgrade, upgrades[-1])
             downgrades.append(trial.plan(draft.downgrade, divergence.found))
     return RevisionOperations(
-        tuple(joined(list(_operations(draft.upgrade, upgrades)))),
-        tuple(joined(list(_operations(draft.downgrade, downgrades)))),
+        tuple(joined(_operations(draft.upgrade, upgrades))),
+        tuple(joined(_operations(draft.downgrade, downgrades))),
         draft.imports,
     )
 
@@ -48,4 +47,4 @@ def _operations(pieces: Sequence[Piece], plans: Sequence[Plan]) -> Iterator[Migr
             yield from (OnlyOn(name, [piece.operation]) for name in keeping)
     for plan in reversed(plans):
         if plan.statements:
-            yield OnlyOn(plan.backend, [ExecuteSql(it) for it in plan.statements])
+            yield OnlyOn(plan.backend, [ExecuteSql(plan.statements)])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _render_cmd_body
-from alembic.operations import MigrateOperation
 from alembic.operations.ops import ModifyTableOps, OpContainer, UpgradeOps
 
 from dormatory.authoring.check_constraints import check_constraint_operations
@@ -17,7 +16,7 @@ from dormatory.runtime.numbering import complete_script
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from alembic.operations import MigrationScript
+    from alembic.operations import MigrateOperation, MigrationScript
     from alembic.runtime.migration import MigrationContext
 
     from dormatory.authoring.divergence import Divergence
@@ -83,19 +82,3 @@ def _pieces(operations: Iterable[Any], rendering: AutogenContext) -> Iterator[Pi
         except (NotImplementedError, ValueError, AttributeError):
             continue
         yield Piece(operation, code, getattr(operation, "table_name", None), getattr(operation, "schema", None))
-
-
-def joined(operations: list[MigrateOperation]) -> list[MigrateOperation]:
-    """Return operations with those that follow each other on one table in one batch again."""
-    found = list[MigrateOperation]()
-    for operation in operations:
-        last = found[-1] if found else None
-        if (
-            isinstance(operation, ModifyTableOps)
-            and isinstance(last, ModifyTableOps)
-            and (last.table_name, last.schema) == (operation.table_name, operation.schema)
-        ):
-            found[-1] = ModifyTableOps(last.table_name, [*last.ops, *operation.ops], schema=last.schema)
-        else:
-            found.append(operation)
-    return found

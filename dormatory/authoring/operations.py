@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from alembic.autogenerate.render import render_op, renderers
-from alembic.operations.ops import MigrateOperation
+from alembic.operations.ops import MigrateOperation, ModifyTableOps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from alembic.autogenerate.api import AutogenContext
 
@@ -29,10 +30,10 @@ class OnlyOn(MigrateOperation):
 
 
 class ExecuteSql(MigrateOperation):
-    """One statement of a backend's own."""
+    """Statements of a backend's own."""
 
-    def __init__(self, statement: AlterStatement) -> None:
-        self.statement = statement
+    def __init__(self, statements: Sequence[AlterStatement]) -> None:
+        self.statements = tuple(statements)
 
 
 class Undecided(MigrateOperation):
@@ -59,11 +60,13 @@ def _render_only_on(context: AutogenContext, operation: OnlyOn) -> list[str]:
 
 @renderers.dispatch_for(ExecuteSql)
 def _render_sql(context: AutogenContext, operation: ExecuteSql) -> list[str]:
-    prefix, statement = context.opts["alembic_module_prefix"], operation.statement
-    call = f"{prefix}execute({_literal(_PARAMETER.sub(chr(92) + ':', statement.sql))})"
-    if statement.is_online:
-        return [f"with {prefix}get_context().autocommit_block():", call, ""]
-    return [call]
+    """Return the calls, those of statements that run outside a transaction in a block that commits each by itself."""
+    prefix = context.opts["alembic_module_prefix"]
+    lines = list[str]()
+    for is_online, statements in groupby(operation.statements, key=lambda it: it.is_online):
+        calls = [f"{prefix}execute({_literal(_PARAMETER.sub(chr(92) + ':', it.sql))})" for it in statements]
+        lines += [f"with {prefix}get_context().autocommit_block():", *calls, ""] if is_online else calls
+    return lines
 
 
 def _literal(text: str) -> str:
@@ -81,3 +84,21 @@ def _lines(text: str) -> Iterator[str]:
                 part = ""
             part += word
         yield part
+
+
+def joined(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
+    """Return operations with those that follow each other under one condition, or on one table, in one block."""
+    found = list[MigrateOperation]()
+    for operation in operations:
+        match found[-1:], operation:
+            case [ModifyTableOps() as last], ModifyTableOps() if _table(last) == _table(operation):
+                found[-1] = ModifyTableOps(last.table_name, [*last.ops, *operation.ops], schema=last.schema)
+            case [OnlyOn() as last], OnlyOn() if last.dialect == operation.dialect:
+                found[-1] = OnlyOn(last.dialect, joined([*last.operations, *operation.operations]))
+            case _:
+                found.append(operation)
+    return found
+
+
+def _table(operation: ModifyTableOps) -> tuple[str | None, str]:
+    return operation.schema, operation.table_name
