@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.authoring.operations import ExecuteSql, OnlyOn, joined
-from dormatory.authoring.trial import Plan, Trial
+from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn, join_blocks
+from dormatory.authoring.trial import DraftTrial, Plan
 from dormatory.runtime.numbering import RevisionOperations
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ def complete_draft(draft: Draft, divergences: Sequence[Divergence]) -> RevisionO
     upgrades, downgrades = list[Plan](), list[Plan]()
     for divergence in divergences:
         if divergence.wanted is not None:
-            trial = Trial(divergence, draft)
+            trial = DraftTrial(divergence, draft)
             upgrades.append(trial.plan(draft.upgrade, divergence.wanted))
             trial.carry_out(draft.upgrade, upgrades[-1])
             downgrades.append(trial.plan(draft.downgrade, divergence.found))
     return RevisionOperations(
-        tuple(joined(_operations(draft.upgrade, upgrades))),
-        tuple(joined(_operations(draft.downgrade, downgrades))),
+        tuple(join_blocks(_operations(draft.upgrade, upgrades))),
+        tuple(join_blocks(_operations(draft.downgrade, downgrades))),
         draft.imports,
     )
 

@@ -11,7 +11,7 @@ from alembic.operations.ops import ModifyTableOps, OpContainer, UpgradeOps
 
 from dormatory.authoring.check_constraints import check_constraint_operations
 from dormatory.runtime.env_filters import quiet_migrations
-from dormatory.runtime.numbering import complete_script
+from dormatory.runtime.numbering import correct_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -53,7 +53,7 @@ def produce_draft(context: MigrationContext, divergences: Sequence[Divergence]) 
 
 def read_draft(context: MigrationContext, script: MigrationScript, divergences: Sequence[Divergence]) -> Draft:
     """Return what autogenerate has found, and what it does not see although Alembic has an operation for it."""
-    complete_script(context, script)
+    correct_script(context, script)
     rendering = AutogenContext(context, autogenerate=False)
     checks = check_constraint_operations(context, divergences)
     upgrade, downgrade = (

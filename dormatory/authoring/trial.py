@@ -35,7 +35,7 @@ class Plan:
     statements: tuple[AlterStatement, ...]
 
 
-class Trial:
+class DraftTrial:
     """The database of one divergence, which moves to the models and back."""
 
     def __init__(self, divergence: Divergence, draft: Draft) -> None:

@@ -88,7 +88,7 @@ def complete_directives(
         directives.clear()
 
 
-def complete_script(context: MigrationContext, script: MigrationScript) -> None:
+def correct_script(context: MigrationContext, script: MigrationScript) -> None:
     """Write what autogenerate leaves out, and leave out what it should not write."""
     add_enum_types(context, script)
     leave_out_server_names(context, script)
@@ -96,7 +96,7 @@ def complete_script(context: MigrationContext, script: MigrationScript) -> None:
 
 def _write_operations(context: MigrationContext, script: MigrationScript, given: RevisionOperations | None) -> None:
     if given is None or script.upgrade_ops is None or script.downgrade_ops is None:
-        complete_script(context, script)
+        correct_script(context, script)
         return
     script.upgrade_ops.ops[:] = given.upgrade
     script.downgrade_ops.ops[:] = given.downgrade

@@ -41,8 +41,8 @@ def report_new_revision(
 ) -> int:
     """Write the next revision, print its file, the SQL that it runs on each backend and what is wrong with it.
 
-    With `or_empty`, an empty one to be filled is written where autogenerate finds nothing. Returns the exit code: 1 if
-    it is not right as it is, or if the models differ in what autogenerate does not see.
+    With `or_empty`, an empty one to be filled is written where the models agree. Returns the exit code: 1 if
+    it is not right as it is, or if the models differ in what no revision changes.
     """
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.revision import write_revision
@@ -54,16 +54,14 @@ def report_new_revision(
     file = write_revision(project, message, empty=empty)
     if file is None and or_empty:
         print(write_revision(project, message, empty=True))
-        print("autogenerate found no change: this revision is empty, to be filled by hand", file=sys.stderr)
+        print("no change found: this revision is empty, to be filled by hand", file=sys.stderr)
         return 0
     if file is None:
         with show_progress() as progress:
             outcome = compare_models(project, backends, progress)
         if outcome.is_failed:
             write_report(outcome, "text", None)
-        words = (
-            "autogenerate sees none of this" if outcome.is_failed else "no change found: the models match the history"
-        )
+        words = "no revision changes this" if outcome.is_failed else "no change found: the models match the history"
         print(f"{words}, nothing written", file=sys.stderr)
         return findings_exit_code(has_findings=outcome.is_failed)
     print(file)

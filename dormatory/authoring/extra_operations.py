@@ -86,7 +86,7 @@ def _lines(text: str) -> Iterator[str]:
         yield part
 
 
-def joined(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
+def join_blocks(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
     """Return operations with those that follow each other under one condition, or on one table, in one block."""
     found = list[MigrateOperation]()
     for operation in operations:
@@ -94,7 +94,7 @@ def joined(operations: Iterable[MigrateOperation]) -> list[MigrateOperation]:
             case [ModifyTableOps() as last], ModifyTableOps() if _table(last) == _table(operation):
                 found[-1] = ModifyTableOps(last.table_name, [*last.ops, *operation.ops], schema=last.schema)
             case [OnlyOn() as last], OnlyOn() if last.dialect == operation.dialect:
-                found[-1] = OnlyOn(last.dialect, joined([*last.operations, *operation.operations]))
+                found[-1] = OnlyOn(last.dialect, join_blocks([*last.operations, *operation.operations]))
             case _:
                 found.append(operation)
     return found
