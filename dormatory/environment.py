@@ -22,7 +22,7 @@ from dormatory.backends.registry import backend_by_name, backend_for
 from dormatory.errors import DatabaseFailedError, MissingDatabaseError
 from dormatory.project.checksum_update import add_checksums_with
 from dormatory.project.project import TARGET_ATTRIBUTE, Project
-from dormatory.runtime import autogenerate, guards, numbering
+from dormatory.runtime import autogenerate, guards, numbering, sqlite_batch
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.lock_retry import with_lock_retries
 from dormatory.runtime.progress import Notice
@@ -174,6 +174,7 @@ def _options(metadata: MetaData, backend: Backend) -> dict[str, Any]:
         "process_revision_directives": numbering.process_revision_directives,
         "include_object": autogenerate.include_object,
         "render_item": autogenerate.render_item,
+        sqlite_batch.COPIES_NO_GENERATED_VALUES: True,
     }
 
 

@@ -10,13 +10,15 @@ from alembic.ddl.sqlite import SQLiteImpl
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Text, create_engine, event
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import NoSuchTableError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from dormatory.runtime.sqlite_batch import SQLiteBatchImpl
+from dormatory.runtime.sqlite_batch import COPIES_NO_GENERATED_VALUES, SQLiteBatchImpl
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
 PLACE = "CREATE TABLE place (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES place (id))"
 HOUSE = "CREATE TABLE house (a INT, b INT, place INT REFERENCES place (id), PRIMARY KEY (a, b))"
@@ -79,3 +81,72 @@ def test_a_missing_table_still_raises(
 
     with pytest.raises(NoSuchTableError, match="nowhere"):
         rebuild_table(tmp_path, tables, kind, monkeypatch)
+
+
+MANY_CONSTRAINTS = """
+    CREATE TABLE room (
+        id INTEGER PRIMARY KEY,
+        a INT UNIQUE,
+        "unique" INT,
+        CONSTRAINT zz CHECK (a > 0),
+        UNIQUE (a, id),
+        CONSTRAINT place FOREIGN KEY (a) REFERENCES place (id),
+        UNIQUE (id),
+        CONSTRAINT aa CHECK (id > 0),
+        FOREIGN KEY ("unique") REFERENCES place,
+        CONSTRAINT mm UNIQUE (id, a)
+    )
+"""
+
+
+def test_constraints_stay_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alembic keeps them in a set, so that their order depends on the addresses of objects and the hashes of names."""
+    monkeypatch.setitem(impl._impls, "sqlite", SQLiteBatchImpl)
+    with create_engine(f"sqlite:///{tmp_path / 'x.db'}", poolclass=NullPool).begin() as connection:
+        connection.exec_driver_sql(PLACE)
+        connection.exec_driver_sql(MANY_CONSTRAINTS)
+        operations = Operations(MigrationContext.configure(connection))
+        for _ in range(2):
+            with operations.batch_alter_table("room") as batch:
+                batch.alter_column("a", type_=Text())
+                batch.create_check_constraint("new", "a <> 7")
+            text = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'room'").scalar_one()
+            with operations.batch_alter_table("room") as batch:
+                batch.drop_constraint("new", type_="check")
+        connection.rollback()
+
+    found = [line.strip(" \t,") for line in text.splitlines()[4:-1]]
+    assert found == [
+        "PRIMARY KEY (id)",
+        "UNIQUE (a)",
+        "CONSTRAINT zz CHECK (a > 0)",
+        "UNIQUE (a, id)",
+        "CONSTRAINT place FOREIGN KEY(a) REFERENCES place (id)",
+        "UNIQUE (id)",
+        "CONSTRAINT aa CHECK (id > 0)",
+        'FOREIGN KEY("unique") REFERENCES place (id)',
+        "CONSTRAINT mm UNIQUE (id, a)",
+        "CONSTRAINT new CHECK (a <> 7)",
+    ]
+
+
+@pytest.mark.parametrize("storage", ["STORED", "VIRTUAL"])
+def test_generated_columns_are_computed_again_where_the_environment_says_so(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(impl._impls, "sqlite", SQLiteBatchImpl)
+
+    def rebuild(connection: Connection, **options: Any) -> None:
+        context = MigrationContext.configure(connection, opts=options)
+        with Operations(context).batch_alter_table("room") as batch:
+            batch.alter_column("label", type_=Text())
+
+    with create_engine(f"sqlite:///{tmp_path / 'x.db'}", poolclass=NullPool).connect() as connection:
+        table = f"CREATE TABLE room (label INT, twice INT GENERATED ALWAYS AS (label * 2) {storage})"
+        connection.exec_driver_sql(table)
+        connection.exec_driver_sql("INSERT INTO room VALUES (4)")
+        rebuild(connection, **{COPIES_NO_GENERATED_VALUES: True})
+
+        assert connection.exec_driver_sql("SELECT * FROM room").all() == [("4", 8)]
+        with pytest.raises(OperationalError, match="cannot INSERT into generated column"):
+            rebuild(connection)
