@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -95,6 +96,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", action="store_true", help="kill at every moment instead, which takes hours")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6, help="seed of the random order")
     options = parser.parse_args(arguments)
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background ignores it, and so do its children
     rng = random.Random(options.seed)  # noqa: S311  # no secret: a run can be repeated
     print_line(f"seed {options.seed}, {'every moment' if options.every else f'{options.seconds:g} s'}")
     failure_count = 0

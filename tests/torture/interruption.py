@@ -140,8 +140,8 @@ def _check_state(sandbox: Sandbox, command: Command, target: Target, attempt: st
     if left is None and command.may_vanish:
         return left
     # The work of an autocommit block is committed before its revision is recorded; the second run continues from there.
-    ahead = sandbox.state_after_autocommit(left) if left else None
-    if left not in command.allowed and (ahead is None or ahead not in command.allowed):
+    ahead = sandbox.states_after_autocommit(left) if left else ()
+    if left not in command.allowed and not any(state in command.allowed for state in ahead):
         at = f"revision {left.revision or 'none'}" if left else "no database"
         raise DamageError(f"{attempt}: left {at} in a state that no uninterrupted run has")
     return left

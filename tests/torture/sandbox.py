@@ -166,13 +166,17 @@ class Sandbox:
                 for file in self.home.glob(f"{copy}.db*"):
                     file.unlink()
 
-    def state_after_autocommit(self, state: State) -> State | None:
-        """Return the state with the next revision, if that one commits before its revision is recorded, else None."""
-        place = self.order.index(state.revision) + 1 if state.revision in self.order else len(self.order)
-        if place == len(self.order):
-            return None
-        (file,) = self.project.script_location.glob(f"versions/{self.order[place]}_*.py")
-        return replace(state, revision=self.order[place]) if "autocommit_block" in file.read_text() else None
+    def states_after_autocommit(self, state: State) -> Iterator[State]:
+        """Yield the state as it is recorded once a step up or down is, if that one commits before it is recorded."""
+        order = ["", *self.order]
+        if state.revision not in order:
+            return
+        place = order.index(state.revision)
+        for revision, reached in ((place + 1, place + 1), (place, place - 1)):  # the way up, and down
+            if 0 < revision < len(order):
+                (file,) = self.project.script_location.glob(f"versions/{order[revision]}_*.py")
+                if "autocommit_block" in file.read_text():
+                    yield replace(state, revision=order[reached])
 
     def read_state(self, target: Target) -> State | None:
         """Return the state of a database once all clients have left it, or None if it does not exist."""

@@ -27,6 +27,7 @@ INTERRUPTIONS = {
     "postgresql": (
         ("upgrade", "kill", 125),
         ("downgrade", "cut", 150),
+        ("downgrade", "kill", 83),
         ("reset", "terminate", 147),
         ("restore", "kill", 53),
         ("undo", "kill", 80),
