@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dormatory.backends.registry import backend_for
 from dormatory.commands.schema_dump import load_committed_dump
 from dormatory.safety.safeguard import announce_action, authorize
+from dormatory.system.signals import interruption_note
 
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 def create_database(target: Target) -> bool:
     """Create the database if it is missing, and return whether it is new."""
     backend = backend_for(target)
-    if backend.exists(target):
-        return False
-    backend.create(target)
+    with interruption_note(lambda: f"{target} was created completely or not at all; run the command again"):
+        if backend.exists(target):
+            return False
+        backend.create(target)
     return True
 
 
@@ -29,4 +31,5 @@ def fill_from_dump(project: Project, target: Target, progress: Progress, *, is_n
     if not is_new:
         summary = authorize(target, action=action, confirmed=confirmed)
         announce_action(action, target, summary, progress)
-    load_committed_dump(project, target)
+    with interruption_note(lambda: f"{target} exists, and was filled completely or not at all; run the command again"):
+        load_committed_dump(project, target)

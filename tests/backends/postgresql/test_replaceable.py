@@ -6,9 +6,12 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
+import psycopg2.extensions
 import pytest
+from psycopg2.extras import LogicalReplicationConnection
 
 from dormatory.backends.postgresql.server import cluster_cache, installation, postmaster, throwaway
+from dormatory.backends.postgresql.url import libpq_settings
 from dormatory.backends.programs import server_binaries
 from dormatory.backends.registry import backend_for
 from dormatory.backends.scratch_directory import scratch_directory
@@ -17,6 +20,7 @@ from tests.backends.suite import create_filled_database, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dormatory.backends.url import Target
 
@@ -139,6 +143,49 @@ class TestRights:
         assert rows(owned, query) == [("the shop\ndormatory: development",)]
 
 
+class TestPlaceAndLocale:
+    """What CREATE DATABASE gets so that the new database is like the old one."""
+
+    @pytest.mark.parametrize(
+        ("options", "major"),
+        [
+            ("TABLESPACE {name} CONNECTION LIMIT 7", 15),
+            ("LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'", 17),
+            ("LOCALE_PROVIDER icu ICU_LOCALE 'de-DE' LOCALE 'C'", 17),
+            ("ENCODING 'LATIN1' LOCALE 'C'", 15),
+        ],
+        ids=["tablespace", "builtin", "icu", "encoding"],
+    )
+    def test_they_stay(self, server: throwaway.Server, options: str, major: int, tmp_path: Path) -> None:
+        has_icu = "SELECT icu_unicode_version() IS NOT NULL"
+        if server.major_version < major or ("icu" in options and not rows(server.database("postgres"), has_icu)[0][0]):
+            pytest.skip("the server is too old, or was built without ICU")
+        name = f"place_{secrets.token_hex(4)}"
+        target = server.database(name)
+        administer(target, "SET allow_in_place_tablespaces = on", f"CREATE TABLESPACE {name} LOCATION ''",
+                   f"CREATE DATABASE {name} TEMPLATE template0 {options.format(name=name)}")  # fmt: skip
+        query = "SELECT to_jsonb(d) - ARRAY['oid', 'datfrozenxid', 'datminmxid'] FROM pg_database d WHERE datname = "
+        found = [rows(target, f"{query}'{name}'")]
+        backend_for(target).backup.write_backup(target, tmp_path / "copy")
+        clear(target)
+        found.append(rows(target, f"{query}'{name}'"))
+        with backend_for(target).backup.replacement(target) as replacement:
+            replacement.restore(tmp_path / "copy")
+        found.append(rows(target, f"{query}'{name}'"))
+        backend_for(target).drop(target)
+        administer(target, f"DROP TABLESPACE {name}")
+        assert found == [found[0]] * 3
+
+    def test_publications_come_back_with_the_backup(self, owned: Target, tmp_path: Path) -> None:
+        administered = owned.with_parts(username="postgres")
+        execute(administered, "CREATE PUBLICATION news FOR TABLE room")
+        backend_for(owned).backup.write_backup(administered, tmp_path / "copy")
+        assert clear(administered) == ()
+        with backend_for(owned).backup.replacement(administered) as replacement:
+            replacement.restore(tmp_path / "copy")
+        assert rows(administered, "SELECT pubname, tablename FROM pg_publication_tables") == [("news", "room")]
+
+
 class TestUsers:
     def test_the_session_of_a_superuser_is_named(self, owned: Target, user: str) -> None:
         with session(owned.with_parts(username="postgres"), "psql") as pid:
@@ -176,6 +223,18 @@ class TestUsers:
             "its subscription news receives changes from another server; drop it there: DROP SUBSCRIPTION news"
         )
         execute(administered, "ALTER SUBSCRIPTION news SET (slot_name = NONE)", "DROP SUBSCRIPTION news")
+
+    def test_an_active_replication_slot_is_named_with_its_receiver(self, owned: Target) -> None:
+        administered = owned.with_parts(username="postgres")
+        slot = f"slot_{owned.database}"
+        receiver = LogicalReplicationConnection(psycopg2.extensions.make_dsn(**libpq_settings(administered.url)))
+        with contextlib.closing(receiver), receiver.cursor() as cursor:
+            cursor.create_replication_slot(slot, output_plugin="test_decoding")
+            cursor.start_replication(slot)
+            assert refusal(owned) == (
+                f"pid {receiver.info.backend_pid} receives its changes through the replication slot {slot}; "
+                "end that subscriber first"
+            )
 
     def test_an_idle_replication_slot_is_named_before_it_goes(self, owned: Target) -> None:
         administered = owned.with_parts(username="postgres")
