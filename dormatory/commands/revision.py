@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from dormatory.authoring.complete import complete_draft
 from dormatory.authoring.divergence import read_divergences
 from dormatory.authoring.draft import Draft, produce_draft
+from dormatory.commands.data_template import write_data_template
 from dormatory.commands.declared_losses import declare_losses
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
+from dormatory.runtime.placement import DEFAULT_PLACEMENT
 from dormatory.runtime.runner import Runner
 from dormatory.system.file_lock import directory_lock
 from dormatory.system.process import run_program
@@ -23,27 +25,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.project.project import Project
+    from dormatory.runtime.placement import RevisionPlacement
 
 
-def write_revision(project: Project, message: str, *, empty: bool) -> Path | None:
+def write_revision(
+    project: Project,
+    message: str,
+    *,
+    empty: bool,
+    is_data: bool = False,
+    placement: RevisionPlacement = DEFAULT_PLACEMENT,
+) -> Path | None:
     """Write the next revision and return its file, or None if the models and the history agree.
 
-    Raises MessageTooShortError, MultipleHeadsError.
+    With `is_data`, an empty one gets loops to be completed. Raises MessageTooShortError, MultipleHeadsError.
     """
     title = numbering.checked_title(message)
-    History.read(project).refuse_branches()
+    if not placement.head:
+        History.read(project).refuse_branches()
     with directory_lock(project.script_location):  # another run would take the same number and the same parent
-        file = (
-            Runner(project).write_revision(title, autogenerate=False) if empty else _write_differences(project, title)
-        )
+        if empty:
+            file = Runner(project).write_revision(title, autogenerate=False, placement=placement)
+        else:
+            file = _write_differences(project, title, placement)
         if file is not None:
+            if is_data:
+                write_data_template(file)
             declare_losses(file)
             _format(file)
             add_checksums(project)
     return file
 
 
-def _write_differences(project: Project, title: str) -> Path | None:
+def _write_differences(project: Project, title: str, placement: RevisionPlacement) -> Path | None:
     """Write what leads from the history to the models on each backend, or return None if nothing differs."""
     with ExitStack() as servers:
         divergences = read_divergences(project, servers)
@@ -60,10 +74,11 @@ def _write_differences(project: Project, title: str) -> Path | None:
         with scratch.reading_connection(target) as connection:
             runner = Runner(project, target=target, connection=connection)
             with warnings.catch_warnings(action="ignore"):  # what autogenerate does not see, the snapshots show
-                return runner.write_revision(title, autogenerate=True, operations=operations)
+                return runner.write_revision(title, autogenerate=True, operations=operations, placement=placement)
 
 
 def _format(file: Path) -> None:
     """Format a generated file with Ruff, if Ruff is installed; Alembic's own layout would fail `nox -s lint`."""
     if find_spec("ruff"):
-        run_program([sys.executable, "-m", "ruff", "format", "--quiet", str(file)], cwd=file.parent)
+        for command in (["check", "--select=I", "--fix", "--exit-zero"], ["format"]):  # I: the order of the imports
+            run_program([sys.executable, "-m", "ruff", *command, "--quiet", str(file)], cwd=file.parent)

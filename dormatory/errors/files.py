@@ -154,3 +154,14 @@ class UnreadableAcceptedFileError(DormatoryError):
             why=why,
             fix="correct that place: each finding is a block as inv db.check --accept writes it",
         )
+
+
+class UnusualTemplateError(DormatoryError):
+    """A project's template writes revisions into which no loop can be put."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            f"{file} is an empty revision",
+            why="the project's script.py.mako writes no upgrade() and downgrade() that --data could fill",
+            fix="write the loop by hand: for batch in in_batches(table): ...",
+        )

@@ -149,6 +149,6 @@ def _command_error(error: CommandError, project: Project) -> DormatoryError:
         return TooManyStepsError(match[1])
     if "not up to date" in message:
         return DatabaseNotAtHeadError()
-    if len(history.heads) > 1 and "head" in message:
+    if len(history.heads) > 1 and "head" in message and "--splice" not in message:
         return MultipleHeadsError(history.heads)
     return AlembicRefusedError(message)

@@ -25,6 +25,7 @@ from dormatory.runtime import env_call, external_env, guards, numbering
 from dormatory.runtime import sqlite_batch as _sqlite_batch  # noqa: F401  # importing it makes Alembic use it
 from dormatory.runtime.env_passes import EnvPasses
 from dormatory.runtime.explain import explain_error
+from dormatory.runtime.placement import DEFAULT_PLACEMENT
 from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveStarted, ignore_progress
 from dormatory.runtime.step_guard import guard_steps
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
+    from dormatory.runtime.placement import RevisionPlacement
     from dormatory.runtime.progress import Progress
 
 # Where such an index is lost by a rebuild, the next comparison of structures says so; it is restored, or reported.
@@ -190,7 +192,12 @@ class Runner:
         return tuple(dict.fromkeys(f"{namespace}.{table}" if namespace else table for namespace, table in places))
 
     def write_revision(
-        self, message: str, *, autogenerate: bool, operations: numbering.RevisionOperations | None = None
+        self,
+        message: str,
+        *,
+        autogenerate: bool,
+        operations: numbering.RevisionOperations | None = None,
+        placement: RevisionPlacement = DEFAULT_PLACEMENT,
     ) -> Path | None:
         """Write the next revision and return its file, or None if there was nothing to write.
 
@@ -204,7 +211,11 @@ class Runner:
                 is_completed = not autogenerate or self.project.has_our_environment
                 hook = None if is_completed else numbering.complete_directives
                 script = command.revision(
-                    self.config, message, autogenerate=autogenerate, process_revision_directives=hook
+                    self.config,
+                    message,
+                    autogenerate=autogenerate,
+                    process_revision_directives=hook,
+                    **placement.alembic_arguments(),
                 )
         except OSError as error:
             file, reason = error.filename or self.project.script_location, error.strerror or str(error)

@@ -16,28 +16,74 @@ if TYPE_CHECKING:
     from invoke.context import Context
 
     from dormatory.project.project import Project
+    from dormatory.runtime.placement import RevisionPlacement
 
 
 @task(
     help={
         "message": "what the migration does, in a few words",
         "empty": "write it even if nothing changed, to be filled by hand",
+        "data": "write a loop over the rows of a table in batches, to be completed by hand",
         "no-proof": "only write it: it is not played on rows",
         "backend": BACKENDS_HELP,
-    }
+        "head": "revision or branch@head to build on; needed where the history has several heads",
+        "splice": "build on a revision that is not a head",
+        "branch-label": "name of the branch that begins with it",
+        "version-path": "directory to write to, one of version_locations",
+        "depends-on": "revision of another branch that must be applied before it; may be given again",
+    },
+    iterable=["depends_on"],
 )
 @reported
 def revision(
-    context: Context, message: str = "", backend: str = "", *, empty: bool = False, no_proof: bool = False
+    context: Context,
+    message: str = "",
+    backend: str = "",
+    *,
+    empty: bool = False,
+    data: bool = False,
+    no_proof: bool = False,
+    head: str = "",
+    splice: bool = False,
+    branch_label: str = "",
+    version_path: str = "",
+    depends_on: list[str] | None = None,
 ) -> int:
     """Write the next migration from the models, and prove it."""
+    from dormatory.runtime.placement import RevisionPlacement
+
+    project, backends = current_project(context), selected_backends(backend)
+    placement = RevisionPlacement(head, splice, branch_label, version_path, tuple(depends_on or ()))
+    if data:
+        return _write_data_revision(project, message, placement)
     return report_new_revision(
-        current_project(context), message, selected_backends(backend), empty=empty, has_proof=not (empty or no_proof)
+        project, message, backends, empty=empty, has_proof=not (empty or no_proof), placement=placement
     )
 
 
+def _write_data_revision(project: Project, message: str, placement: RevisionPlacement) -> int:
+    """Write a revision with loops over batches, print its file and the lines that are to be completed in it."""
+    from dormatory.commands.data_template import lines_to_complete
+    from dormatory.commands.revision import write_revision
+
+    file = write_revision(project, message, empty=True, is_data=True, placement=placement)
+    print(file)
+    if file is not None:
+        print("complete these lines; until then inv db.check says that the upgrade fails:", file=sys.stderr)
+        for number, text in lines_to_complete(file):
+            print(f"  {file.name}:{number}: {text}", file=sys.stderr)
+    return 0
+
+
 def report_new_revision(
-    project: Project, message: str, backends: tuple[str, ...], *, empty: bool, has_proof: bool, or_empty: bool = False
+    project: Project,
+    message: str,
+    backends: tuple[str, ...],
+    *,
+    empty: bool,
+    has_proof: bool,
+    or_empty: bool = False,
+    placement: RevisionPlacement | None = None,
 ) -> int:
     """Write the next revision, print its file, the SQL that it runs on each backend and what is wrong with it.
 
@@ -50,8 +96,9 @@ def report_new_revision(
     from dormatory.report.formats import write_report
     from dormatory.report.messages import executed_sql_lines
     from dormatory.report.progress import show_progress
+    from dormatory.runtime.placement import DEFAULT_PLACEMENT
 
-    file = write_revision(project, message, empty=empty)
+    file = write_revision(project, message, empty=empty, placement=placement or DEFAULT_PLACEMENT)
     if file is None and or_empty:
         print(write_revision(project, message, empty=True))
         print("no change found: this revision is empty, to be filled by hand", file=sys.stderr)
