@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from dormatory.errors.batches import OutsideRevisionError
 
@@ -33,7 +32,7 @@ class _Run:
     loops: int = 0
 
 
-_runs: WeakKeyDictionary[MigrationContext, _Run] = WeakKeyDictionary()
+_RUN_ATTRIBUTE = "_dormatory_batches"  # of Alembic's context, which lives as long as the command
 
 
 def begin_loop(context: MigrationContext, caller: FrameType) -> RevisionLoop:
@@ -43,9 +42,10 @@ def begin_loop(context: MigrationContext, caller: FrameType) -> RevisionLoop:
     the first loop again: it has another frame.
     """
     frame = _revision_frame(caller)
-    run = _runs.get(context)
+    run: _Run | None = getattr(context, _RUN_ATTRIBUTE, None)
     if run is None or run.frame is not frame:
-        run = _runs[context] = _Run(frame)
+        run = _Run(frame)
+        setattr(context, _RUN_ATTRIBUTE, run)
     run.loops += 1
     direction = "downgrade" if frame.f_code.co_name.startswith("downgrade") else "upgrade"
     return RevisionLoop(str(frame.f_globals["revision"]), direction, run.loops)
