@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dormatory.cli.child import DEBUG_VARIABLE
 from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
 from dormatory.errors import EmptyDestinationError
+from dormatory.system.standard_streams import open_missing_streams
 from dormatory.system.tuning import tune_process
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
 
 def _run_command(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl-C and SIGTERM have their exit codes: loading takes a while.
-    from dormatory.commands.upgrade import find_nothing_to_do, write_upgrade_sql
+    from dormatory.commands.upgrade import find_nothing_to_do, upgrade_sql
     from dormatory.project.project import Project
     from dormatory.report.messages import move_result_line
 
@@ -48,7 +49,7 @@ def _run_command(options: argparse.Namespace) -> None:
     project = Project.locate(Path.cwd())
     target = project.target()
     if options.sql:
-        write_upgrade_sql(project, target, options.to)
+        print(upgrade_sql(project, target, options.to), end="")
         return
     is_special = options.verbose or options.rebuild_indexes
     is_plain_upgrade = (options.command, options.to, is_special) == ("upgrade", "head", False)
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    open_missing_streams()
     tune_process()
     signal.signal(signal.SIGINT, sigint_handler)
     sys.exit(main())

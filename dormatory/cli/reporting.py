@@ -26,8 +26,10 @@ def reported(body: Callable[Concatenate[Context, P], int | None]) -> Callable[Co
     @functools.wraps(body)
     def run(context: Context, /, *arguments: P.args, **options: P.kwargs) -> None:
         from dormatory.cli.exit import EarlyExitError, convert_errors
+        from dormatory.system.standard_streams import open_missing_streams
         from dormatory.system.tuning import tune_process
 
+        open_missing_streams()
         tune_process()
         try:
             with convert_errors(debug=is_debugging(), passthrough=(Exit,)):

@@ -108,11 +108,11 @@ def stamp_database(project: Project, target: Target, to: str, *, purge: bool = F
     return MoveResult(str(target), runner.current(), 1)
 
 
-def write_upgrade_sql(project: Project, target: Target, span: str) -> None:
-    """Let Alembic write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
+def upgrade_sql(project: Project, target: Target, span: str) -> str:
+    """Return the SQL of an upgrade; `span` is a revision or `from:to`."""
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
 
-    Runner(project, target=target).write_sql(span)
+    return Runner(project, target=target).sql(span)
 
 
 class _PlannedMoves:

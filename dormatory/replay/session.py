@@ -23,6 +23,7 @@ from dormatory.replay.offending_rows import offending_rows_of
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.runner import Runner
+from dormatory.runtime.step_guard import guard_step
 from dormatory.schema.alignment import Equivalence, align_spelling
 from dormatory.system.tuning import reduce_garbage_collection
 
@@ -270,7 +271,7 @@ class ReplaySession:
         if up and not hasattr(self._revision_script(revision).module, "upgrade"):
             raise MissingUpgradeError(Location(self.revision_file(revision)))
         make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
-        return make(self._script.revision_map, self._revision_script(revision))
+        return guard_step(make(self._script.revision_map, self._revision_script(revision)), self._context.connection)
 
     def _revision_script(self, revision: str) -> Any:
         """Return Alembic's own object for a revision."""

@@ -159,6 +159,8 @@ class StatementRecorder:
 
     def _record_transaction_end(self, verb: str) -> None:
         """Record where the revision itself ends an open transaction, unless it enters or leaves an autocommit block."""
+        if self._connection.invalidated:  # a revision has closed it
+            return
         if self._is_recording and self._driver.is_transaction_open(self._connection):
             file, line = self._issuing_line(is_autocommit_counted=False)
             if line:

@@ -27,7 +27,7 @@ from dormatory.errors.location import Location
 from dormatory.project.history import History
 from dormatory.runtime.error_origin import error_origin
 from dormatory.runtime.guards import has_kept_work
-from dormatory.system.signals import TerminatedError
+from dormatory.system.signals import TerminatedError, is_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,8 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
 
 def _interruption(error: BaseException) -> BaseException | None:
     """Return the Ctrl-C or SIGTERM that an error followed from, such as an error of a cursor that it closed."""
-    return next((one for one in _earlier_errors(error) if isinstance(one, (KeyboardInterrupt, TerminatedError))), None)
+    signals = (KeyboardInterrupt, TerminatedError)
+    return next((one for one in _earlier_errors(error) if isinstance(one, signals) and is_interruption(one)), None)
 
 
 def _earlier_errors(error: BaseException) -> Iterator[BaseException]:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from dormatory.backends.registry import backend_for
 from dormatory.errors import EnvironmentFailedError, SeveralDatabasesError, WrongDatabaseError
 from dormatory.errors.location import Location
-from dormatory.runtime import guards
+from dormatory.runtime import guards, step_guard
 from dormatory.runtime.env_call import run_env
 
 if TYPE_CHECKING:
@@ -161,17 +161,25 @@ def _version_table_lock(
 def environment_failure(error: BaseException, project: Project, target: Target | None) -> EnvironmentFailedError | None:
     """Return an error that names the innermost line of the project's own code, for one from outside any revision.
 
-    Return None for an error that this package raised between two steps inside env.py: it is a bug of ours.
+    Return None for an error of this package, which env.py calls, or which runs between two steps: it is a bug of ours.
     """
     homes = (f"{project.script_location}/", f"{project.root}/")
-    frames = traceback.extract_tb(error.__traceback__)
-    if frames and frames[-1].filename.startswith(_PACKAGE_DIRECTORY):
-        return None
-    own = [(frame.filename, frame.lineno) for frame in frames if frame.filename.startswith(homes)]
-    places = own or [(frame.filename, frame.lineno) for frame in frames]
+    frames = [
+        (frame.filename, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != step_guard.__file__
+    ]
     text = _first_words(error)
     if isinstance(error, SyntaxError) and error.filename:  # no frame is in a file that does not parse
-        places, text = [(error.filename, error.lineno)], error.msg
+        frames, text = [*frames, (error.filename, error.lineno)], error.msg
+    own = [frame for frame in frames if _is_own_file(frame[0], homes)]
+    ours = [frame for frame in frames if frame[0].startswith(_PACKAGE_DIRECTORY)]
+    last = frames[-1:]
+    if project.has_our_environment:  # below it only this package runs
+        last = [frame for frame in frames if frame in own or frame in ours][-1:]
+    if last and last[0] in ours:
+        return None
+    places = own or frames
     location = Location(places[-1][0].removeprefix(homes[1]), places[-1][1] or 0) if places else None
     message = f"{type(error).__name__}: {target.mask(text) if target else text}"
     return EnvironmentFailedError(location, message)
@@ -183,6 +191,12 @@ def _first_words(error: BaseException) -> str:
     if not re.fullmatch(r"\d+ validation errors? for .*", first):
         return first
     return ": ".join((first, *rest[:2])).partition(" [type=")[0]  # behind it is the value, cut in the middle
+
+
+def _is_own_file(name: str, homes: Sequence[str]) -> bool:
+    """Return whether a file is the project's own, and not one of a library in an environment inside of it."""
+    inside = [name.removeprefix(home) for home in homes if name.startswith(home)]
+    return any("-packages/" not in part for part in inside) and not name.startswith(_PACKAGE_DIRECTORY)
 
 
 def _record_errors(

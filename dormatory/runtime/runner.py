@@ -7,6 +7,7 @@ import contextlib
 import sys
 import warnings
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -27,7 +28,7 @@ from dormatory.runtime.env_passes import EnvPasses
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.placement import DEFAULT_PLACEMENT
 from dormatory.runtime.progress import Move, MoveFinished, MovesPlanned, MoveStarted, ignore_progress
-from dormatory.runtime.step_guard import guard_steps
+from dormatory.runtime.step_guard import contain_code, guard_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ class Runner:
         """
         if not self.project.has_our_environment:
             return
-        with self._explain_errors(), contextlib.redirect_stdout(sys.stderr):
+        with self._explain_errors():
             guards.refuse_broken_history(self.script, self.project)
             self.script._upgrade_revs(to, ())  # type: ignore[arg-type]  # noqa: SLF001
 
@@ -143,10 +144,12 @@ class Runner:
         self.options.purge = purge  # env.py must not take the database for stamped
         self._run_env(lambda heads, _: self.script._stamp_revs(to, heads), destination_rev=to, purge=purge)  # noqa: SLF001  # as alembic.command does
 
-    def write_sql(self, span: str) -> None:
-        """Write the SQL of an upgrade to standard output; `span` is a revision or `from:to`."""
+    def sql(self, span: str) -> str:
+        """Return the SQL of an upgrade; `span` is a revision or `from:to`."""
+        self.config.output_buffer = StringIO()
         with self._explain_errors(), self._provide_url():
             command.upgrade(self.config, span, sql=True)
+        return self.config.output_buffer.getvalue()
 
     def current(self) -> tuple[str, ...]:
         """Return the revisions of the database, from the project's version table.
@@ -250,7 +253,9 @@ class Runner:
             for step, move in planned:
                 progress(MoveStarted(move))
                 began = perf_counter()
-                yield step  # afterwards the step is done, and committed if each one commits
+                yield guard_step(
+                    step, context.connection
+                )  # afterwards the step is done, and committed if each one commits
                 progress(MoveFinished(move, perf_counter() - began))
 
         self._run_env(steps, only_pass=only_pass, destination_rev=to)
@@ -268,9 +273,7 @@ class Runner:
         `transaction_per_step` gives every step of another project a transaction of its own, whatever its env.py
         configures.
         """
-        steps = guard_steps(steps)
-        # What env.py and revisions print must not get into a result.
-        with self._explain_errors(), contextlib.redirect_stdout(sys.stderr), self._provide_url():
+        with self._explain_errors(), self._provide_url():
             if self.target is None or self.project.has_our_environment:
                 with EnvironmentContext(self.config, self.script, fn=steps, as_sql=False, **options):
                     self.script.run_env()
@@ -299,12 +302,13 @@ class Runner:
     @contextlib.contextmanager
     def _explain_errors(self) -> Iterator[None]:
         try:
-            yield
+            with contain_code():
+                yield
         except DormatoryError:
             raise
         except Exception as error:
             known = explain_error(error, target=self.target, project=self.project)
-            if known is None and not self.project.has_our_environment:
+            if known is None:
                 known = external_env.environment_failure(error, self.project, self.target)
             if known is None:
                 raise

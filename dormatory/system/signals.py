@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _REPEAT_SECONDS = 1.0
 _arrived: list[int] = []  # the signals of the running command: what their handler raises may be lost
+_raising_on: set[int] = set()  # the signals that a handler of ours turns into an exception now
 
 
 class TerminatedError(BaseException):
@@ -41,6 +42,27 @@ def stop_if_interrupted() -> None:
     """
     if _arrived:
         raise _interruption(_arrived[0])
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Return whether an exception comes from a signal: a project's code may raise KeyboardInterrupt by itself."""
+    if not _raising_on:  # then Python raises it
+        return isinstance(error, KeyboardInterrupt)
+    return bool(_arrived)
+
+
+@contextlib.contextmanager
+def keep_handlers() -> Iterator[None]:
+    """Put back the handlers of Ctrl-C, SIGTERM and SIGHUP that the block replaces, unless such a signal arrives."""
+    is_main = threading.current_thread() is threading.main_thread()
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if is_main and hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in names)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if not _arrived and handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 def mark_handled() -> None:
@@ -84,9 +106,11 @@ def _raise_on(*names: str, ignore_further: bool = False) -> Iterator[None]:
         _arrived.clear()
     for number in replaced:
         signal.signal(number, raise_for_signal)
+    _raising_on.update(replaced)
     try:
         yield
     finally:
+        _raising_on.difference_update(replaced)
         for number, handler in replaced.items():
             signal.signal(number, signal.SIG_IGN if received and ignore_further else handler)
         if replaced:

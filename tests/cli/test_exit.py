@@ -91,3 +91,12 @@ def test_a_full_disk_is_one_line(small_project: SmallProject, task: str) -> None
     assert message == (
         "error: nothing more can be written (No space left on device); free some space, then run the command again\n"
     )
+
+
+@pytest.mark.parametrize("task", ["db.history", "db.status", "db.upgrade"])
+def test_closed_standard_streams_change_no_exit_code(small_project: SmallProject, task: str) -> None:
+    small_project.write_table_revisions("a")
+    command = f'exec "{sys.executable}" -m invoke {task} <&- >&- 2>&-'
+    environ = small_project.command_environment(f"sqlite:///{small_project.root}/x.db", {})
+    ended = subprocess.run(["sh", "-c", command], cwd=REPOSITORY, env=environ, check=False)
+    assert ended.returncode == ExitCode.SUCCESS

@@ -344,9 +344,10 @@ class TestErrorsOfTheProject:
             ("from alembic import context; raise RuntimeError(context.config)", "scripts/env.py:1 (RuntimeError"),
             ("x = 1\nx =", "scripts/env.py:2 (SyntaxError: invalid syntax)"),
             ("raise SystemExit(3)", "it called sys.exit(3)"),
-            ("import os; os._exit(4)", "the process ended with exit code 4"),
+            ("import os; os._exit(4)", "it called os._exit(4)"),
+            ("import os; os.kill(os.getpid(), 9)", "the process ended with exit code -9"),
         ],
-        ids=["raises", "does not parse", "sys.exit", "dies"],
+        ids=["raises", "does not parse", "sys.exit", "os._exit", "dies"],
     )
     def test_env_that_fails_is_a_finding(self, external_project: ExternalProject, line: str, why: str) -> None:
         external_project.env(line)

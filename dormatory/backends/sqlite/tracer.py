@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends import driver
@@ -87,7 +87,8 @@ def collect_written_tables(connection: Connection) -> Iterator[set[TableId] | No
     try:
         yield found
     finally:
-        sqlite.set_authorizer(None)
+        with suppress(sqlite3.ProgrammingError):  # a revision has closed the connection
+            sqlite.set_authorizer(None)
 
 
 def total_rows_written(cursor: Any) -> int:

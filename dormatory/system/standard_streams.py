@@ -1,0 +1,53 @@
+"""The standard streams of this process: none is missing, and what a project's code does to them ends with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OUTPUT, _ERRORS = 1, 2
+
+
+def open_missing_streams() -> None:
+    """Open the null device for every standard stream that the caller has closed, as `>&-` does in a shell.
+
+    A file or a connection would get its number, and programs that we start would write there.
+    """
+    for number in (0, _OUTPUT, _ERRORS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # until the process ends
+
+
+@contextlib.contextmanager
+def redirect_output_to_errors() -> Iterator[None]:
+    """Lead what is written to standard output in the block, by other programs too, to standard error.
+
+    Afterwards both streams are what they were, even if the block has closed or replaced them.
+    """
+    stdout, stderr = sys.stdout, sys.stderr
+    stdout.flush()
+    kept = [(number, os.dup(number)) for number in (_OUTPUT, _ERRORS)]
+    os.dup2(_ERRORS, _OUTPUT)
+    # An object of its own: closing it closes nothing of ours, and a logger that env.py configures may keep it.
+    sys.stdout = open(_ERRORS, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.__stdout__):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # replaced by something else, or closed
+                stream.flush()  # type: ignore[union-attr]  # None without a console on Windows
+        sys.stdout, sys.stderr = stdout, stderr
+        for number, copy in kept:
+            os.dup2(copy, number)
+            os.close(copy)
