@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn, join_blocks
+from dormatory.authoring.renaming import carry_out_renames, leave_open
+from dormatory.authoring.source_edits import SourceEdits
 from dormatory.authoring.trial import DraftTrial, Plan
 from dormatory.runtime.numbering import RevisionOperations
 
@@ -15,24 +17,33 @@ if TYPE_CHECKING:
 
     from dormatory.authoring.divergence import Divergence
     from dormatory.authoring.draft import Draft, Piece
+    from dormatory.authoring.renaming import AskRename
 
 
-def complete_draft(draft: Draft, divergences: Sequence[Divergence]) -> RevisionOperations:
+def complete_draft(
+    draft: Draft,
+    divergences: Sequence[Divergence],
+    edits: SourceEdits | None = None,
+    ask: AskRename = leave_open,
+) -> RevisionOperations:
     """Return the operations that lead from the history to the models and back, on each backend.
 
-    What Alembic writes is kept where it leads there; else SQL of the backend takes its place. The scratch databases
-    are moved to the models.
+    What was renamed is renamed first; `edits` of the source and `ask` decide what was. What Alembic writes is kept
+    where it leads to the models; else SQL of the backend takes its place. The scratch databases are moved to the
+    models.
     """
+    renaming = carry_out_renames(draft, divergences, edits or SourceEdits(), ask)
+    draft = renaming.draft
     upgrades, downgrades = list[Plan](), list[Plan]()
-    for divergence in divergences:
+    for divergence in renaming.divergences:
         if divergence.wanted is not None:
             trial = DraftTrial(divergence, draft)
             upgrades.append(trial.plan(draft.upgrade, divergence.wanted))
             trial.carry_out(draft.upgrade, upgrades[-1])
             downgrades.append(trial.plan(draft.downgrade, divergence.found))
     return RevisionOperations(
-        tuple(join_blocks(_operations(draft.upgrade, upgrades))),
-        tuple(join_blocks(_operations(draft.downgrade, downgrades))),
+        tuple(join_blocks([*renaming.upgrade, *_operations(draft.upgrade, upgrades)])),
+        tuple(join_blocks([*_operations(draft.downgrade, downgrades), *renaming.downgrade])),
         draft.imports,
     )
 

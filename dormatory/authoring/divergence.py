@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """A scratch database that the history was applied to, its structure, and the one that the models want.
+    """A scratch database that the history was applied to, its structure, and that of the models.
 
-    `wanted` is None where the models are not known, or cannot be created.
+    `models` is None where they are not known, or cannot be created.
     """
 
     target: Target
     version_tables: tuple[str, ...]
     found: Snapshot
-    wanted: Snapshot | None
+    models: Snapshot | None
+
+    @property
+    def wanted(self) -> Snapshot | None:
+        """The structure of the models, with the columns of each table in the order that adding them leads to."""
+        return _with_column_order(self.models, self.found) if self.models else None
 
     @property
     def is_none(self) -> bool:
@@ -56,8 +61,7 @@ def read_divergences(project: Project, servers: ExitStack) -> tuple[Divergence, 
             history, models = comparison.migrated, comparison.modelled
         except ModelsFailedError:  # the proof says so
             history, models = scratch.read_schema(target, *tables), None
-        wanted = _with_column_order(models, history) if models else None
-        found.append(Divergence(target, tables, history, wanted))
+        found.append(Divergence(target, tables, history, models))
     if not found and missing:
         raise missing
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from alembic.autogenerate.api import AutogenContext
 
+    from dormatory.authoring.renames import ProbableRename
     from dormatory.schema.alteration import AlterStatement
 
 _LINE_LENGTH = 90
@@ -43,6 +45,18 @@ class Undecided(MigrateOperation):
         self.question = question
 
 
+class RenameObject(MigrateOperation):
+    """A table or column gets another name.
+
+    With `if_new`, the lines for a new thing in its place, the developer decides: no one else can execute it before.
+    """
+
+    def __init__(
+        self, rename: ProbableRename, *, is_reverse: bool = False, if_new: Sequence[str] | None = None
+    ) -> None:
+        self.rename, self.is_reverse, self.if_new = rename, is_reverse, if_new
+
+
 @renderers.dispatch_for(Undecided)
 def _render_undecided(_: AutogenContext, operation: Undecided) -> str:
     return f"raise NotImplementedError({_literal(operation.question)})"
@@ -67,6 +81,40 @@ def _render_sql(context: AutogenContext, operation: ExecuteSql) -> list[str]:
         calls = [f"{prefix}execute({_literal(_PARAMETER.sub(chr(92) + ':', it.sql))})" for it in statements]
         lines += [f"with {prefix}get_context().autocommit_block():", *calls, ""] if is_online else calls
     return lines
+
+
+@renderers.dispatch_for(RenameObject)
+def _render_rename(context: AutogenContext, operation: RenameObject) -> list[str]:
+    """Return the call that renames, under the evidence for it; an open choice also has the other form, as a comment."""
+    rename = operation.rename
+    names = (rename.old_name, rename.new_name) if not operation.is_reverse else (rename.new_name, rename.old_name)
+    schema = f", schema={rename.namespace!r}" if rename.namespace else ""
+    prefix = context.opts["alembic_module_prefix"]
+    if rename.column is None:
+        call = f"{prefix}rename_table({names[0]!r}, {names[1]!r}{schema})"
+    else:
+        call = f"{prefix}alter_column({rename.table[1]!r}, {names[0]!r}, new_column_name={names[1]!r}{schema})"
+    if operation.if_new is None:
+        return [*_comment(f"Renamed, as it seems: {rename.evidence}."), call]
+    question = (
+        f"decide here whether {rename.subject} was renamed to {rename.new_name}: "
+        "delete this line, and the form below that is wrong; in upgrade() and in downgrade()"
+    )
+    # In a downgrade a NotImplementedError would declare that there is no way back.
+    error = "RuntimeError" if operation.is_reverse else "NotImplementedError"
+    loss = "" if operation.is_reverse else f', and lossy = "{rename.lossy_name}" is to be written above upgrade()'
+    return [
+        *_comment(f"Was {rename.subject} renamed to {rename.new_name}? Evidence: {rename.evidence}."),
+        f"raise {error}({_literal(question)})",
+        "# Renamed, the values stay:",
+        call,
+        *_comment(f"Not renamed, {rename.new_name} is new{loss}:"),
+        *(f"#     {line}" for line in operation.if_new if line),
+    ]
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, _LINE_LENGTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def _literal(text: str) -> str:

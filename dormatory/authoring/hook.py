@@ -17,13 +17,16 @@ def complete_script(context: MigrationContext, script: MigrationScript) -> Revis
     from dormatory.authoring.complete import complete_draft  # noqa: PLC0415  # env.py runs for every command
     from dormatory.authoring.divergence import read_divergences  # noqa: PLC0415
     from dormatory.authoring.draft import read_draft  # noqa: PLC0415
+    from dormatory.authoring.source_edits import read_source_edits  # noqa: PLC0415
     from dormatory.project.project import Project  # noqa: PLC0415
 
     config: Any = context.config
     try:
         with ExitStack() as servers:
-            divergences = read_divergences(Project.from_config(config), servers)
-            return complete_draft(read_draft(context, script, divergences), divergences)
+            project = Project.from_config(config)
+            divergences = read_divergences(project, servers)
+            draft = read_draft(context, script, divergences)
+            return complete_draft(draft, divergences, read_source_edits(project.root))
     finally:
         if context.environment_context:  # Alembic removes it from `alembic.context` after each run of an env.py
             context.environment_context._install_proxy()  # noqa: SLF001

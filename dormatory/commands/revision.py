@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from dormatory.authoring.complete import complete_draft
 from dormatory.authoring.divergence import read_divergences
 from dormatory.authoring.draft import Draft, produce_draft
+from dormatory.authoring.renaming import leave_open
+from dormatory.authoring.source_edits import read_source_edits
 from dormatory.commands.data_template import write_data_template
 from dormatory.commands.declared_losses import declare_losses
 from dormatory.project.checksum_update import add_checksums
@@ -24,6 +26,7 @@ from dormatory.system.process import run_program
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dormatory.authoring.renaming import AskRename
     from dormatory.project.project import Project
     from dormatory.runtime.placement import RevisionPlacement
 
@@ -35,10 +38,12 @@ def write_revision(
     empty: bool,
     is_data: bool = False,
     placement: RevisionPlacement = DEFAULT_PLACEMENT,
+    ask: AskRename = leave_open,
 ) -> Path | None:
     """Write the next revision and return its file, or None if the models and the history agree.
 
-    With `is_data`, an empty one gets loops to be completed. Raises MessageTooShortError, MultipleHeadsError.
+    With `is_data`, an empty one gets loops to be completed. `ask` says whether what seems to be renamed was; where it
+    does not know, the revision holds a choice to be made. Raises MessageTooShortError, MultipleHeadsError.
     """
     title = numbering.checked_title(message)
     if not placement.head:
@@ -47,7 +52,7 @@ def write_revision(
         if empty:
             file = Runner(project).write_revision(title, autogenerate=False, placement=placement)
         else:
-            file = _write_differences(project, title, placement)
+            file = _write_differences(project, title, placement, ask)
         if file is not None:
             if is_data:
                 write_data_template(file)
@@ -57,7 +62,7 @@ def write_revision(
     return file
 
 
-def _write_differences(project: Project, title: str, placement: RevisionPlacement) -> Path | None:
+def _write_differences(project: Project, title: str, placement: RevisionPlacement, ask: AskRename) -> Path | None:
     """Write what leads from the history to the models on each backend, or return None if nothing differs."""
     with ExitStack() as servers:
         divergences = read_divergences(project, servers)
@@ -70,7 +75,8 @@ def _write_differences(project: Project, title: str, placement: RevisionPlacemen
                 lambda context: drafts.append(produce_draft(context, divergences)), loads_revisions=True
             )
         # Alembic writes a revision of an env.py with several passes in several parts, each by itself.
-        operations = complete_draft(drafts[0], divergences) if len(drafts) == 1 else None
+        edits = read_source_edits(project.root)
+        operations = complete_draft(drafts[0], divergences, edits, ask) if len(drafts) == 1 else None
         with scratch.reading_connection(target) as connection:
             runner = Runner(project, target=target, connection=connection)
             with warnings.catch_warnings(action="ignore"):  # what autogenerate does not see, the snapshots show

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _WORDS_WITHOUT_MEANING = frozenset({"at", "by", "date", "has", "id", "is", "name", "no", "of", "on", "time", "type"})
 _MIN_CONTAINED_LENGTH = 4  # characters of a name that is a part of another one: mail and email
 _MIN_SIMILARITY = 0.75
-_SURE, _SUSPECTED = 3, 2  # facts
+_SURE = 3  # facts
+#: How many facts are a suspicion.
+SUSPECTED = 2
 _MIN_COMMON_COLUMNS = 0.6  # the share that two tables of similar names have in common
 _MIN_TELLING_COLUMNS = 4  # two tables with only id and name are often unrelated
 
@@ -51,10 +53,10 @@ def likely_column_rename(transition: TableTransition, name: str) -> LikelyRename
         for it in table_after.columns
         if it.name not in known and it.type == column.type and it.generated is None and _is_empty(transition, it.name)
     ]
-    facts = [(_column_facts(table, table_after, column, it), it) for it in added]
+    facts = [(rename_facts(table, table_after, column, it), it) for it in added]
     best = max((len(them) for them, _ in facts), default=0)
     likely = [(them, it) for them, it in facts if len(them) == best]
-    if best < _SUSPECTED or len(likely) != 1:
+    if best < SUSPECTED or len(likely) != 1:
         return None
     ((found, new),) = likely
     return LikelyRename(new.name, f"same type, {', '.join(dict.fromkeys(found))}", is_sure=best >= _SURE)
@@ -71,7 +73,7 @@ def likely_table_rename(leg: TimelineLeg, table: Table) -> LikelyRename | None:
         for it in leg.after.schema.tables
         if it.id not in known and it.id not in filled and it.namespace == table.namespace and it.kind == table.kind
     ]
-    found = [rename for it in created if (rename := _table_rename(table, it)) is not None]
+    found = [rename for it in created if (rename := resembling_table(table, it)) is not None]
     return found[0] if len(found) == 1 else None
 
 
@@ -90,8 +92,8 @@ def is_similar_name(one: str, other: str) -> bool:
     return is_abbreviated or SequenceMatcher(None, text, other_text).ratio() >= _MIN_SIMILARITY
 
 
-def _column_facts(table: Table, table_after: Table, old: Column, new: Column) -> list[str]:
-    """Return what speaks for a rename; what is enough on its own is repeated."""
+def rename_facts(table: Table, table_after: Table, old: Column, new: Column) -> list[str]:
+    """Return what speaks for a rename of a column of equal type; what is enough on its own is repeated."""
     facts = ["a similar name"] * _SURE * is_similar_name(old.name, new.name)
     facts += ["the same constraints or indexes"] * _SURE * has_equal_parts_after_rename(old, new, table, table_after)
     facts += ["the same size"] * ("(" in old.type)
@@ -115,7 +117,8 @@ def _is_empty(transition: TableTransition, name: str) -> bool:
     return rows is not None and name in rows.columns and len(set(canonical_column(rows, name))) <= 1
 
 
-def _table_rename(old: Table, new: Table) -> LikelyRename | None:
+def resembling_table(old: Table, new: Table) -> LikelyRename | None:
+    """Return why a table seems to be another one under a new name, None if it does not."""
     columns, new_columns = ({(it.name, it.type) for it in table.columns} for table in (old, new))
     share = len(columns & new_columns) / len(columns | new_columns)
     if is_similar_name(old.name, new.name) and share >= _MIN_COMMON_COLUMNS:

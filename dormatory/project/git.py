@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from dormatory.errors import UnknownReferenceError
+from dormatory.errors import ProgramFailedError, UnknownReferenceError
 from dormatory.system.process import run_program
 
 if TYPE_CHECKING:
@@ -71,3 +71,16 @@ def merge_base(reference: str, directory: Path) -> str:
     """Return the commit from which the checkout and a reference diverged, "" if they have none in common."""
     found = run_program(["git", "merge-base", "HEAD", reference], cwd=directory, check=False)
     return found.stdout.strip() if found.code == 0 else ""
+
+
+def uncommitted_edits(directory: Path) -> str:
+    """Return how the Python files of the repository differ from the last commit, without lines of context.
+
+    It is "" where the directory is in no repository, or git is not installed.
+    """
+    options = ["--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames"]
+    try:
+        found = run_program(["git", "diff", *options, "HEAD", "--", ":(top)*.py"], cwd=directory, check=False)
+    except ProgramFailedError:
+        return ""
+    return found.stdout if found.code == 0 else ""

@@ -86,7 +86,9 @@ def _revision_error(
         fix = "inv db.upgrade --verbose shows the SQL that it runs"
         return RevisionFailedError(location, "it reads the database, and --sql has none", fix=fix)
     origin = error_origin(error, project, target)
-    return RevisionFailedError(location, message, fix=_suggested_fix(error, target), origin=origin)
+    is_downgrade = frame.name != "upgrade"
+    fix = _suggested_fix(error, target, is_downgrade=is_downgrade)
+    return RevisionFailedError(location, message, fix=fix, origin=origin)
 
 
 def _first_line(error: BaseException, target: Target | None) -> str:
@@ -98,13 +100,13 @@ def _first_line(error: BaseException, target: Target | None) -> str:
     return first if isinstance(cause, NotImplementedError) else f"{type(cause).__name__}: {first}"
 
 
-def _suggested_fix(error: BaseException, target: Target | None) -> str:
+def _suggested_fix(error: BaseException, target: Target | None, *, is_downgrade: bool) -> str:
     if target and isinstance(error, DBAPIError) and (fix := backend_for(target).role_fix(error)):
         kept = "what it committed before that is kept" if has_kept_work(error) else "nothing of it was kept"
         return f"{kept}; {fix}"
     if isinstance(error, StatementError) and "bind parameter" in str(error):
         return r"in raw SQL, escape a colon that is no parameter: \:"
-    if declares_no_way_back(error):
+    if is_downgrade and declares_no_way_back(error):
         return "this revision has no way back: restore a backup instead"
     if has_kept_work(error):
         return RevisionFailedError.partly_kept_fix

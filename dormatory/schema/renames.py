@@ -55,10 +55,17 @@ def renamed_columns(before: Table, after: Table) -> list[tuple[Column, Column, s
     found = [(old[name], new[new_slots[slot]]) for name, slot in old_slots.items() if slot in new_slots]
     while True:
         names = name_pairs((one.name, other.name) for one, other in found)
-        kept = [(one, other) for one, other in found if _is_same_column(one, other, names, before, after)]
+        kept = [(one, other) for one, other in found if is_same_column(one, other, names, before, after)]
         if len(kept) == len(found):
             return [(one, other, _column_evidence(one, before)) for one, other in kept]
         found = kept
+
+
+def is_same_column(one: Column, other: Column, renamed: NamePairs, before: Table, after: Table) -> bool:
+    """Return whether two columns are equal but for their names, with the constraints and indexes that name them."""
+    return is_equal_after_renames(replace(one, name=other.name), other, renamed) and _has_same_parts(
+        one.name, other.name, renamed, before, after
+    )
 
 
 def has_equal_parts_after_rename(old: Column, new: Column, before: Table, after: Table) -> bool:
@@ -145,12 +152,6 @@ def _slots(names: Sequence[str], kept: set[str]) -> dict[str, tuple[str | None, 
             distance += 1
             slots[name] = (anchor, distance)
     return slots
-
-
-def _is_same_column(one: Column, other: Column, renamed: NamePairs, before: Table, after: Table) -> bool:
-    return is_equal_after_renames(replace(one, name=other.name), other, renamed) and _has_same_parts(
-        one.name, other.name, renamed, before, after
-    )
 
 
 def _has_same_parts(one: str, other: str, renamed: NamePairs, before: Table, after: Table) -> bool:

@@ -91,6 +91,7 @@ def report_new_revision(
     it is not right as it is, or if the models differ in what no revision changes.
     """
     from dormatory.cli.exit import findings_exit_code
+    from dormatory.cli.rename_question import ask_rename
     from dormatory.commands.revision import write_revision
     from dormatory.commands.revision_proof import compare_models, prove_revision
     from dormatory.report.formats import write_report
@@ -98,7 +99,7 @@ def report_new_revision(
     from dormatory.report.progress import show_progress
     from dormatory.runtime.placement import DEFAULT_PLACEMENT
 
-    file = write_revision(project, message, empty=empty, placement=placement or DEFAULT_PLACEMENT)
+    file = write_revision(project, message, empty=empty, placement=placement or DEFAULT_PLACEMENT, ask=ask_rename)
     if file is None and or_empty:
         print(write_revision(project, message, empty=True))
         print("no change found: this revision is empty, to be filled by hand", file=sys.stderr)

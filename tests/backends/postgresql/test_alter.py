@@ -132,6 +132,10 @@ CASES: dict[str, Case] = {
     ),
     "serial widened": Case("create table a (id serial primary key)", "create table a (id bigserial primary key)"),
     "sequence": Case("", "create sequence s increment by -3 maxvalue 90 minvalue 5 start 80 cache 4 cycle"),
+    "sequence of a column under another name": Case(
+        "create sequence s owned by tree.n; alter table tree alter n set default nextval('s')",
+        "create sequence r owned by tree.n; alter table tree alter n set default nextval('r')",
+    ),
     "sequence changed": Case("create sequence s", "create sequence s increment 5 maxvalue 900 cycle"),
     "primary key": Case("", "alter table tree drop constraint tree_pkey; alter table tree add primary key (k, id)"),
     "primary key under foreign keys": Case(

@@ -21,6 +21,9 @@ def sequence_steps(snapshots: SnapshotPair) -> Iterator[AlterStep]:
     old = {(it.namespace, it.name): it for it in snapshots.before.sequences}
     new = {(it.namespace, it.name): it for it in snapshots.after.sequences}
     owners = _owners(snapshots.before) | _owners(snapshots.after)
+    for id_, new_id in _renames(snapshots):
+        yield AlterStep(Phase.CREATE_SEQUENCES, f"ALTER SEQUENCE {short_name(id_)} RENAME TO {quoted(new_id[1])}")
+        old[new_id] = old.pop(id_)
     for id_, sequence in old.items():
         if id_ in new and sequence.owner and sequence.owner != new[id_].owner:
             yield AlterStep(Phase.RELEASE_SEQUENCES, f"ALTER SEQUENCE {short_name(id_)} OWNED BY NONE")
@@ -38,6 +41,16 @@ def sequence_steps(snapshots: SnapshotPair) -> Iterator[AlterStep]:
             yield AlterStep(Phase.CREATE_SEQUENCES, f"ALTER SEQUENCE {short_name(id_)} {changes}")
         if sequence.owner and (before is None or before.owner != sequence.owner):
             yield from _own(snapshots, owners, sequence)
+
+
+def _renames(snapshots: SnapshotPair) -> Iterator[tuple[TableId, TableId]]:
+    """Yield the old and the new name of each sequence that stays with its column, in its namespace."""
+    sides = [{(it.namespace, it.name): it for it in side.sequences} for side in (snapshots.before, snapshots.after)]
+    old, new = ({id_: it.owner for id_, it in side.items() if it.owner} for side in sides)
+    for id_, owner in old.items():
+        names = [it for it in new if new[it] == owner and it[0] == id_[0] and it not in sides[0]]
+        if id_ not in sides[1] and len(names) == 1 and list(old.values()).count(owner) == 1:
+            yield id_, names[0]
 
 
 def _own(snapshots: SnapshotPair, owners: dict[str, tuple[TableId, str]], sequence: Sequence) -> Iterator[AlterStep]:
