@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.authoring.answers import with_answers
 from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn, join_blocks
 from dormatory.authoring.renaming import carry_out_renames, leave_open
 from dormatory.authoring.source_edits import SourceEdits
@@ -33,14 +34,14 @@ def complete_draft(
     models.
     """
     renaming = carry_out_renames(draft, divergences, edits or SourceEdits(), ask)
-    draft = renaming.draft
+    draft = with_answers(renaming.draft, renaming.divergences)
     upgrades, downgrades = list[Plan](), list[Plan]()
     for divergence in renaming.divergences:
         if divergence.wanted is not None:
             trial = DraftTrial(divergence, draft)
-            upgrades.append(trial.plan(draft.upgrade, divergence.wanted))
+            upgrades.append(trial.plan("upgrade", divergence.wanted))
             trial.carry_out(draft.upgrade, upgrades[-1])
-            downgrades.append(trial.plan(draft.downgrade, divergence.found))
+            downgrades.append(trial.plan("downgrade", divergence.found))
     return RevisionOperations(
         tuple(join_blocks([*renaming.upgrade, *_operations(draft.upgrade, upgrades)])),
         tuple(join_blocks([*_operations(draft.downgrade, downgrades), *renaming.downgrade])),

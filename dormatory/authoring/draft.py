@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -14,12 +14,13 @@ from dormatory.runtime.env_filters import quiet_migrations
 from dormatory.runtime.numbering import correct_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from alembic.operations import MigrateOperation, MigrationScript
     from alembic.runtime.migration import MigrationContext
 
     from dormatory.authoring.divergence import Divergence
+    from dormatory.schema.alteration import Conversions
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Piece:
     code: str
     table: str | None
     namespace: str | None
+    is_required: bool = False  # rows need it: no statement of a backend takes its place
 
     def is_about(self, table: tuple[str | None, str]) -> bool:
         """Return whether the operation is about a table, given as its namespace and name."""
@@ -38,12 +40,21 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What autogenerate finds; `imports` are the lines that the code needs."""
+    """What autogenerate finds; `imports` are the lines that the code needs.
+
+    `conversions` are those of a direction on a backend, for what is left to be written.
+    """
 
     upgrade: tuple[Piece, ...]
     downgrade: tuple[Piece, ...]
     imports: tuple[str, ...]
-    prefixes: tuple[str, str]  # of Alembic's operations and of SQLAlchemy in the code, such as `op.` and `sa.`
+    rendering: AutogenContext  # how code is written
+    conversions: Mapping[tuple[str, str], Conversions] = field(default_factory=dict)
+
+    @property
+    def prefixes(self) -> tuple[str, str]:
+        """The names of Alembic's operations and of SQLAlchemy in the code, such as `op.` and `sa.`."""
+        return self.rendering.opts["alembic_module_prefix"], self.rendering.opts["sqlalchemy_module_prefix"]
 
 
 def produce_draft(context: MigrationContext, divergences: Sequence[Divergence]) -> Draft:
@@ -60,8 +71,7 @@ def read_draft(context: MigrationContext, script: MigrationScript, divergences: 
         tuple(_pieces([*(_small(found) if found else ()), *unseen], rendering))
         for found, unseen in zip((script.upgrade_ops, script.downgrade_ops), checks, strict=True)
     )
-    prefixes = context.opts["alembic_module_prefix"], context.opts["sqlalchemy_module_prefix"]
-    return Draft(upgrade, downgrade, tuple(sorted(rendering.imports)), prefixes)
+    return Draft(upgrade, downgrade, tuple(sorted(rendering.imports)), rendering)
 
 
 def _small(container: OpContainer) -> Iterator[MigrateOperation]:
@@ -74,11 +84,17 @@ def _small(container: OpContainer) -> Iterator[MigrateOperation]:
             yield operation
 
 
+def new_piece(operation: Any, rendering: AutogenContext) -> Piece:
+    """Return an operation with its code."""
+    code = _render_cmd_body(UpgradeOps([operation]), rendering)
+    return Piece(operation, code, getattr(operation, "table_name", None), getattr(operation, "schema", None))
+
+
 def _pieces(operations: Iterable[Any], rendering: AutogenContext) -> Iterator[Piece]:
     """Yield operations with their code; for some, this version of Alembic may write none."""
     for operation in operations:
         try:
-            code = _render_cmd_body(UpgradeOps([operation]), rendering)
+            piece = new_piece(operation, rendering)
         except (NotImplementedError, ValueError, AttributeError):
             continue
-        yield Piece(operation, code, getattr(operation, "table_name", None), getattr(operation, "schema", None))
+        yield piece

@@ -39,7 +39,10 @@ class ExecuteSql(MigrateOperation):
 
 
 class Undecided(MigrateOperation):
-    """A choice that the developer makes: whoever runs the revision before that is told so at this line."""
+    """A choice that the developer makes: whoever runs the revision before that is told so at this line.
+
+    It is no NotImplementedError, which would declare in a downgrade that there is no way back.
+    """
 
     def __init__(self, question: str) -> None:
         self.question = question
@@ -59,7 +62,7 @@ class RenameObject(MigrateOperation):
 
 @renderers.dispatch_for(Undecided)
 def _render_undecided(_: AutogenContext, operation: Undecided) -> str:
-    return f"raise NotImplementedError({_literal(operation.question)})"
+    return f"raise RuntimeError({_literal(operation.question)})"
 
 
 @renderers.dispatch_for(OnlyOn)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event
 
+from dormatory.authoring.extra_operations import Undecided
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.sql.operations import OperationKind, parse_operations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from dormatory.authoring.divergence import Divergence
     from dormatory.authoring.draft import Draft, Piece
-    from dormatory.schema.alteration import AlterStatement
+    from dormatory.schema.alteration import AlterStatement, Conversions
     from dormatory.schema.snapshot import Snapshot, TableId
 
 _SLOW_KINDS = frozenset({OperationKind.CREATE_INDEX, OperationKind.ADD_CONSTRAINT, OperationKind.SET_NOT_NULL})
@@ -42,19 +44,22 @@ class DraftTrial:
         self._divergence, self._draft = divergence, draft
         self._backend = backend_for(divergence.target)
 
-    def plan(self, pieces: Sequence[Piece], goal: Snapshot) -> Plan:
+    def plan(self, direction: Literal["upgrade", "downgrade"], goal: Snapshot) -> Plan:
         """Return how to get from the present structure to another one, with as few statements as possible.
 
         A piece that fails is left out, and so is one that keeps others waiting although the backend has a form that
         does not, and the pieces on a table that they do not save a statement for. The database stays as it is.
         """
-        best = self._attempt(pieces, frozenset(range(len(pieces))), goal)
+        pieces: Sequence[Piece] = getattr(self._draft, direction)
+        conversions = self._draft.conversions.get((direction, self._backend.name), {})
+        attempt = partial(self._attempt, pieces, goal, conversions)
+        best = attempt(frozenset(it for it, piece in enumerate(pieces) if not _is_replaced(piece, conversions)))
         if best.slow:
-            best = self._attempt(pieces, best.kept - best.slow, goal)
+            best = attempt(best.kept - best.slow)
         for table in best.differing:
-            kept = frozenset(place for place in best.kept if not pieces[place].is_about(table))
+            kept = frozenset(it for it in best.kept if pieces[it].is_required or not pieces[it].is_about(table))
             if kept != best.kept:
-                other = self._attempt(pieces, kept, goal)
+                other = attempt(kept)
                 if len(other.statements) <= len(best.statements):
                     best = other
         return Plan(self._backend.name, best.kept, best.statements)
@@ -64,7 +69,8 @@ class DraftTrial:
         engine = self._backend.engine(self._divergence.target, writing=True)
         with engine.begin() as connection:
             for place in sorted(plan.kept):
-                self._execute(pieces[place], connection)
+                if not isinstance(pieces[place].operation, Undecided):
+                    self._execute(pieces[place], connection)
         for statement in plan.statements:
             with engine.connect() as connection:
                 if statement.is_online:
@@ -72,11 +78,16 @@ class DraftTrial:
                 connection.exec_driver_sql(statement.sql)
                 connection.commit()
 
-    def _attempt(self, pieces: Sequence[Piece], chosen: Collection[int], goal: Snapshot) -> _Attempt:
+    def _attempt(
+        self, pieces: Sequence[Piece], goal: Snapshot, conversions: Conversions, chosen: Collection[int]
+    ) -> _Attempt:
         worked, slow = set[int](), set[int]()
         with self._backend.engine(self._divergence.target, writing=True).connect() as connection:
             executed = _record_statements(connection)
             for place in sorted(chosen):
+                if isinstance(pieces[place].operation, Undecided):
+                    worked.add(place)
+                    continue
                 executed.clear()
                 savepoint = connection.begin_nested()
                 try:
@@ -92,7 +103,7 @@ class DraftTrial:
             connection.rollback()
         tables = {table.id: table for table in goal.tables}
         differing = [table.id for table in reached.tables if tables.get(table.id) != table]
-        statements = self._backend.alter.alter_statements(reached, goal)
+        statements = self._backend.alter.alter_statements(reached, goal, conversions)
         return _Attempt(frozenset(worked), frozenset(slow), tuple(differing), statements)
 
     def _is_slow(self, sql: str) -> bool:
@@ -111,6 +122,11 @@ class DraftTrial:
         exec(f"import sqlalchemy as {sqlalchemy}\n" + "\n".join(self._draft.imports), names)  # noqa: S102
         with Operations.context(context) as names[operations]:
             exec(piece.code, names)  # noqa: S102  # it is the code that Alembic writes into the revision
+
+
+def _is_replaced(piece: Piece, conversions: Conversions) -> bool:
+    """Return whether a piece is about a table whose rows need an expression in the statement that changes it."""
+    return not piece.is_required and any(piece.is_about(table) for table, _ in conversions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dormatory.backends.tracer import StatementTracer
     from dormatory.backends.url import Target
     from dormatory.backends.violation import Violation
-    from dormatory.schema.alteration import AlterStatement, Conversions
+    from dormatory.schema.alteration import AlterStatement, Conversions, TypeConversion
     from dormatory.schema.snapshot import Column, Snapshot, Table, TableId
 
     ScratchMaker: TypeAlias = Callable[[], AbstractContextManager[Target]]
@@ -128,6 +128,9 @@ class Alter(Protocol):
         The rows of a table that stays are kept, and the values of a column that stays or has a conversion. What has
         no name of its own in a model (a function, an extension, an object of a rarer kind) stays as it is.
         """
+
+    def type_conversion(self, table: Table, column: str, new_type: str) -> TypeConversion | None:
+        """Return how a column takes another type without wrong values, None where the server sees to it."""
 
 
 class Dump(Protocol):

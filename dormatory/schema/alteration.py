@@ -19,3 +19,14 @@ class AlterStatement:
 
     sql: str
     is_online: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TypeConversion:
+    """How values of a column take another type, where a backend does not do it right by itself.
+
+    `expression` gives the values; `guard` is a statement that fails where a row has a value that would become another.
+    """
+
+    expression: str
+    guard: str = ""

@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.column_change import find_column_change, without_parts
+from dormatory.backends.sqlite.conversion import type_conversion
 from dormatory.backends.sqlite.definitions import create_index, create_table, create_trigger, create_view
 from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.rebuild import rebuild_statements
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from dormatory.backends.sqlite.column_change import ColumnChange
     from dormatory.schema.alteration import ColumnId, Conversions
     from dormatory.schema.snapshot import Snapshot, Table, Trigger, View
+
+__all__ = ["alter_statements", "type_conversion"]
 
 _NO_CONVERSIONS: Mapping[ColumnId, str] = {}
 _quote = DIALECT.quote_identifier

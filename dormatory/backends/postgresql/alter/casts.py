@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dormatory.schema.alteration import TypeConversion
+    from dormatory.schema.snapshot import Table
+
 _STRINGS = frozenset({"text", "character varying", "character", "name", '"char"', "citext"})
 _NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision", "oid", "money"})
 _TIMES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
@@ -66,3 +72,8 @@ def _without_modifier(type_: str) -> str:
         return type_
     head, _, rest = type_.partition("(")
     return head.strip() + rest.partition(")")[2] if rest else type_
+
+
+def type_conversion(_table: Table, _column: str, _new_type: str) -> TypeConversion | None:
+    """Return None: the server converts values or refuses them (see parts.Alter)."""
+    return None
