@@ -76,6 +76,8 @@ class ColumnSteps:
         """Yield the statements."""
         if self._pair.after.inherits:
             return  # the parent has them
+        lost = [old.name for old, new in self._pair.columns if old.identity and not new.identity]
+        yield from self._alter(Phase.DROP_IDENTITIES, [f"ALTER COLUMN {quoted(name)} DROP IDENTITY" for name in lost])
         early, late = self._drops()
         actions = [f"DROP COLUMN {quoted(name)}" for name in early]
         for old, new in self._pair.columns:
@@ -105,8 +107,6 @@ class ColumnSteps:
         is_retyped = new.name in self._pair.retyped_names
         if old.generated is not None and new.generated is None:
             yield "DROP EXPRESSION"
-        if old.identity and not new.identity:
-            yield "DROP IDENTITY"
         if old.default is not None and (is_retyped or new.default is None):
             yield "DROP DEFAULT"
         if new.nullable and not old.nullable:

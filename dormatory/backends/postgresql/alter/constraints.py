@@ -69,7 +69,7 @@ def _pair_steps(snapshots: SnapshotPair, pair: TablePair) -> Iterator[AlterStep]
         sql = f"ALTER TABLE {short_name(pair.after.id)} RENAME CONSTRAINT {_name(old)} TO {_name(new)}"
         yield AlterStep(Phase.RENAME_PARTS, sql, own)
     for constraint in change.dropped:
-        if mentions(constraint.definition, {it.name for it in pair.removed}) and not constraint.references:
+        if not constraint.references and {it.name for it in pair.removed}.intersection(constraint.columns):
             continue  # it goes with its column
         phase = Phase.DROP_FOREIGN_KEYS if constraint.references else Phase.DROP_CONSTRAINTS
         yield AlterStep(phase, _drop(pair.before, constraint), _locked_tables(snapshots, pair.before, constraint))

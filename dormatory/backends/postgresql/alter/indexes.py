@@ -49,7 +49,7 @@ def _pair_steps(snapshots: SnapshotPair, pair: TablePair) -> Iterator[AlterStep]
     )
     own, is_partitioned = frozenset([pair.after.id]), pair.after.kind == "partitioned table"
     for index in change.dropped:
-        if not mentions(index.definition, {it.name for it in pair.removed}):  # the others go with their column
+        if not {quoted(it.name) for it in pair.removed}.intersection(index.keys):  # the others go with their column
             sql = f"DROP INDEX {'' if is_partitioned else 'CONCURRENTLY '}{_name(pair.before, index)}"
             yield AlterStep(Phase.DROP_INDEXES, sql, own, is_online=not is_partitioned)
     for index in change.made:

@@ -65,8 +65,8 @@ class TablePair:
 
     def _must_remake(self, old: Column, new: Column) -> bool:
         """Return whether only dropping and adding a column gives it what it computes (up to PostgreSQL 16)."""
-        if new.generated is None:
-            return old.storage == "VIRTUAL"  # a stored value can stay in a plain column
+        if new.generated is None:  # a stored value can stay in a plain column
+            return old.storage == "VIRTUAL" or (old.generated is not None and self.is_retyped(old, new))
         if (old.generated, old.storage) != (new.generated, new.storage) or self.is_retyped(old, new):
             return True
         now = {column.name: column for column in self.after.columns}

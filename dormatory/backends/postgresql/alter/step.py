@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.postgresql.dialect import DIALECT
 from dormatory.schema.snapshot import Index, RewriteRule
-from dormatory.sql.names import names_in
+from dormatory.sql.lexer import tokenize_statement
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,6 +33,7 @@ class Phase(IntEnum):
     CREATE_NAMESPACES = auto()
     SET_TYPES_ASIDE = auto()
     CREATE_TYPES = auto()
+    DROP_IDENTITIES = auto()  # their sequences have the names that those of a serial column get
     CREATE_SEQUENCES = auto()
     ALTER_COLUMNS = auto()
     CREATE_TABLES = auto()
@@ -85,5 +86,5 @@ def part_target(owner: TableId, part: Part) -> str:
 
 
 def mentions(text: str, names: Collection[str]) -> bool:
-    """Return whether a text of SQL has one of these names, in any case of letters."""
-    return bool(names) and not names_in(text, DIALECT).isdisjoint(name.lower() for name in names)
+    """Return whether a text from the catalogs has one of these names outside of its strings."""
+    return bool(names) and any(token.is_name and token.text in names for token in tokenize_statement(text, DIALECT))

@@ -52,7 +52,12 @@ def _create(view: View) -> Iterator[AlterStep]:
     options = ", ".join(it.replace("=", " = ", 1) for it in view.options if "=" in it)
     head = f"CREATE {view.kind.upper()} {name}" + f" WITH ({options})" * bool(options)
     rest = " WITH NO DATA" * ("not populated" in view.options)
-    yield AlterStep(Phase.CREATE_VIEWS, f"{head} AS {view.definition}{rest}", makes=(f"{view.kind.upper()} {name}",))
+    yield AlterStep(
+        Phase.CREATE_VIEWS,
+        f"{head} AS {view.definition}{rest}",
+        is_online=view.kind == "materialized view" and not rest,  # it reads tables, which nothing may lock meanwhile
+        makes=(f"{view.kind.upper()} {name}",),
+    )
     for column in view.columns:
         if column.default is not None:
             sql = f"ALTER VIEW {name} ALTER COLUMN {quoted(column.name)} SET DEFAULT {column.default}"
