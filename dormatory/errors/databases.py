@@ -259,7 +259,8 @@ class UnexpectedRevisionError(DatabaseFailedError):
         super().__init__(
             f"the database is at {', '.join(found) or 'base'}, not at {', '.join(expected) or 'base'}",
             why="a second connection does not see what the run reported",
-            fix="look for a revision that commits or rolls back by itself",
+            fix="look for a revision that commits or rolls back by itself, or for a statement of env.py before "
+            "context.configure(), after which Alembic leaves the commit to it: connection.commit()",
         )
 
 

@@ -10,8 +10,9 @@ from dormatory.errors import EnvironmentFailedError, RepeatedVersionTableError
 from dormatory.runtime import guards
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy import Connection
 
     from dormatory.backends.url import Target
 
@@ -57,11 +58,6 @@ class EnvPasses:
         """Take the options that env.py gives to Alembic, which it may do more than once for a pass."""
         self._options = options
 
-    def end_reading(self, connection: Connection) -> None:
-        """End what an earlier pass of a replay began by reading: Alembic would leave the next commit to env.py."""
-        if self.only is not None and self.begun and connection.in_transaction():
-            connection.commit()
-
     def attach(self, context: MigrationContext) -> None:
         """Let the migrations of a context begin a pass."""
         is_behind = self.only is not None and len(self.begun) > self.only
@@ -70,11 +66,14 @@ class EnvPasses:
         steps_of: Any = context._migrations_fn  # noqa: SLF001  # the only place before the first step
         options, number = self._options, len(self.begun)
 
-        def steps(heads: tuple[str, ...], context: MigrationContext) -> Any:
+        def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[Any]:
             self._begin(options, context)
             if self.only is None or number == self.only:
-                return steps_of(heads, context)
-            return () if is_behind else context.script._upgrade_revs("heads", heads)  # type: ignore[union-attr,arg-type]  # noqa: SLF001  # as alembic.command does
+                yield from steps_of(heads, context)
+            elif not is_behind:
+                yield from context.script._upgrade_revs("heads", heads)  # type: ignore[union-attr,arg-type]  # noqa: SLF001  # as alembic.command does
+            if self.only is not None:
+                _end_reading(context)
 
         context._migrations_fn = steps  # noqa: SLF001
 
@@ -104,3 +103,13 @@ class EnvPasses:
         if any(one.place == new.place for one in self.begun):
             raise RepeatedVersionTableError(".".join(reversed(new.place)))
         self.begun.append(new)
+
+
+def _end_reading(context: MigrationContext) -> None:
+    """End what a replay began by reading after the last step: Alembic would leave the next commit to env.py.
+
+    A transaction that env.py has begun itself stays open, as it does in an upgrade.
+    """
+    is_open = context._transaction is not None or context._in_external_transaction  # noqa: SLF001  # Alembic's own
+    if context.connection is not None and not is_open and context.connection.in_transaction():
+        context.connection.commit()

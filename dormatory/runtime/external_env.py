@@ -55,7 +55,6 @@ class _ConfigureInterceptor:
         """Refuse a connection to any other database; begin a pass."""
         if connection is not None and not self._environment.is_offline_mode():
             _refuse_other_database(connection, self._passes.target)
-            self._passes.end_reading(connection)
         self.is_configured = True
         self._passes.configure(dict(options))
         theirs = options.pop("on_version_apply", None) or ()

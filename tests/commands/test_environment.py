@@ -301,7 +301,8 @@ class TestConfirmation:
             upgrade(small_project, target)
         assert str(raised.value) == (
             "the database is at 001, not at 002 (a second connection does not see what the run reported); "
-            "look for a revision that commits or rolls back by itself"
+            "look for a revision that commits or rolls back by itself, or for a statement of env.py before "
+            "context.configure(), after which Alembic leaves the commit to it: connection.commit()"
         )
 
     @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])

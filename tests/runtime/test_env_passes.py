@@ -100,6 +100,11 @@ class TestReplay:
             f"the downgrade undoes nothing: column thing_{part}.name: added (VARCHAR(20), NULL){where}",
         )
 
+    def test_a_later_pass_that_is_never_committed_is_found(self, project: ExternalProject) -> None:
+        project.env(env_with_passes("part == 'a' or connection.execute(sa.text('BEGIN'))", "version_table='v_' + part"))
+        outcome, _ = check_project(project.project, CheckRequest(("sqlite",), frozenset({"roundtrip"})))
+        assert [item.rule for item in outcome.findings] == ["not-applied"]
+
     def test_a_second_pass_with_the_same_version_table_is_refused(self, project: ExternalProject) -> None:
         project.env(env_with_passes("pass", "version_table='v'"))
         outcome, _ = check_project(project.project, CheckRequest(("sqlite",), FAMILIES))
