@@ -46,7 +46,7 @@ def _run_command(options: argparse.Namespace) -> None:
 
     if not options.to:
         raise EmptyDestinationError
-    project = Project.locate(Path.cwd())
+    project = Project.locate(Path.cwd()).with_x_arguments(options.x)
     target = project.target()
     if options.sql:
         print(upgrade_sql(project, target, options.to), end="")
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dormatory", description=__doc__)
     parser.add_argument("command", choices=("upgrade", "downgrade", "stamp"))
     parser.add_argument("--to", default="head")
+    parser.add_argument("-x", action="append", default=[])
     parser.add_argument("--confirm")
     parser.add_argument("--backup", action="store_true")
     parser.add_argument("--purge", action="store_true")

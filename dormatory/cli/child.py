@@ -7,12 +7,14 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dormatory.project.project import Project
 
 DEBUG_VARIABLE = "DORMATORY_DEBUG"
 
 
-def run_in_child(project: Project, *arguments: str) -> int:
+def run_in_child(project: Project, *arguments: str, x: Sequence[str] | None = None) -> int:
     """Run a command of `python -m dormatory`, which prints its own messages, and return its exit code."""
     from dormatory.cli.reporting import is_debugging  # loads Invoke, which the child itself must not
     from dormatory.errors import ProgramKilledError
@@ -21,7 +23,8 @@ def run_in_child(project: Project, *arguments: str) -> int:
     env = {**os.environ, "ALEMBIC_CONFIG": str(project.ini)}
     if is_debugging():
         env[DEBUG_VARIABLE] = "1"
-    code = run_in_foreground([sys.executable, "-m", "dormatory", *arguments], env=env, cwd=project.root)
+    command = [sys.executable, "-m", "dormatory", *arguments, *(f"-x{value}" for value in x or ())]
+    code = run_in_foreground(command, env=env, cwd=project.root)
     if code < 0:
         raise ProgramKilledError("alembic", -code)
     return code

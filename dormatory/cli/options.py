@@ -9,6 +9,7 @@ from invoke.parser.parser import ParseMachine
 
 CONFIRM_HELP = "the database's name, to act on one that is not marked as a development database"
 FORMAT_HELP = "text, json, github, gitlab, sarif or junit"
+X_HELP = "an argument for env.py, NAME=VALUE, as alembic -x gives it; may be given again"
 BACKENDS_HELP = "comma-separated: sqlite, postgresql; default: both"
 
 

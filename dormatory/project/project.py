@@ -6,7 +6,7 @@ import configparser
 import os
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,11 @@ class Project:
         url = _database_url(ini, settings.database) if settings.database else options.get("sqlalchemy.url")
         names = tuple(filter(None, re.split(r",\s*", options.get("databases", ""))))
         return cls(ini, scripts, versions, recursive, url, settings, names if names[1:] else (), is_inside_scripts)
+
+    def with_x_arguments(self, given: Sequence[str]) -> Project:
+        """Return the project with more arguments `-x`, for this command, on top of those of its settings."""
+        arguments = (*self.settings.x_arguments, *given)
+        return replace(self, settings=replace(self.settings, x_arguments=arguments))
 
     @property
     def root(self) -> Path:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from dormatory.cli.current_project import current_project
-from dormatory.cli.options import BACKENDS_HELP, FORMAT_HELP, refuse_unused_options, row_count, selected_backends
+from dormatory.cli.options import (
+    BACKENDS_HELP,
+    FORMAT_HELP,
+    X_HELP,
+    refuse_unused_options,
+    row_count,
+    selected_backends,
+)
 from dormatory.cli.report_target import ReportTarget
 from dormatory.cli.reporting import print_lines, reported
 
@@ -31,7 +38,9 @@ if TYPE_CHECKING:
         "explain": "print what a rule means, why, and what to do instead",
         "live": "check the database itself: was it changed by hand?",
         "verbose": "show every finding in full, also many of one kind",
+        "x": X_HELP,
     },
+    iterable=["x"],
 )
 @reported
 def check(
@@ -50,6 +59,7 @@ def check(
     explain: str = "",
     live: bool = False,
     verbose: bool = False,
+    x: list[str] | None = None,
 ) -> int | None:
     """Check everything that can be wrong with a migration."""
     from dormatory.cli.exit import findings_exit_code
@@ -68,7 +78,7 @@ def check(
     accepting = reason if accept else None
     request = CheckRequest(names, families, since, base, is_strict=strict, accepting_reason=accepting)
     with report.write_error():
-        project = current_project(context)
+        project = current_project(context, x)
         if live:
             outcome = check_live_database(project)
         else:
@@ -88,7 +98,9 @@ def check(
         "format": FORMAT_HELP,
         "output": "file to write to",
         "verbose": "show every finding in full, also many of one kind",
-    }
+        "x": X_HELP,
+    },
+    iterable=["x"],
 )
 @reported
 def round_trip(
@@ -100,6 +112,7 @@ def round_trip(
     format: str = "",  # noqa: A002  # the name of the option
     output: str = "",
     verbose: bool = False,
+    x: list[str] | None = None,
 ) -> int:
     """Play every revision up, down and up again."""
     from dormatory.cli.exit import findings_exit_code
@@ -111,7 +124,7 @@ def round_trip(
     families = frozenset({"roundtrip", "data"})
     request = CheckRequest(selected_backends(backend), families, since, revision=revision)
     with report.write_error(), show_progress(shows_steps=True) as progress:
-        outcome, recordings = check_project(current_project(context), request, progress)
+        outcome, recordings = check_project(current_project(context, x), request, progress)
     if report.is_readable:
         print_lines(failed_step_lines(outcome.findings, recordings))
     report.write(outcome)
@@ -123,10 +136,14 @@ def round_trip(
         "sample": "copy this many rows of each table, and what they refer to; default: all",
         "at-rows": "forecast the time at this many rows, measured at two sizes",
         "show-values": "show the keys of rows that a revision fails on",
-    }
+        "x": X_HELP,
+    },
+    iterable=["x"],
 )
 @reported
-def rehearse(context: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False) -> int:
+def rehearse(
+    context: Context, sample: str = "", at_rows: str = "", *, show_values: bool = False, x: list[str] | None = None
+) -> int:
     """Play what is pending on a copy of the database."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.rehearse import rehearse_and_check
@@ -137,7 +154,7 @@ def rehearse(context: Context, sample: str = "", at_rows: str = "", *, show_valu
 
     request = RehearsalRequest(row_count("sample", sample), row_count("at-rows", at_rows), show_values)
     with show_progress() as progress:
-        rehearsal, outcome = rehearse_and_check(current_project(context), request, progress)
+        rehearsal, outcome = rehearse_and_check(current_project(context, x), request, progress)
     print_lines(rehearsal_lines(rehearsal))
     if rehearsal.recordings:
         write_report(outcome, "text", verbose=True)

@@ -9,7 +9,7 @@ from invoke.tasks import task
 
 from dormatory.cli.child import enabled_flags, run_in_child
 from dormatory.cli.current_project import current_project, task_home
-from dormatory.cli.options import CONFIRM_HELP, selected_backends
+from dormatory.cli.options import CONFIRM_HELP, X_HELP, selected_backends
 from dormatory.cli.reporting import print_lines, reported
 from dormatory.cli.tasks.revisions import report_new_revision
 
@@ -36,10 +36,14 @@ def init(context: Context) -> None:
         "message": "write the next migration too, under this title",
         "from-dump": "fill it from the committed schema file, for test databases",
         "confirm": CONFIRM_HELP,
-    }
+        "x": X_HELP,
+    },
+    iterable=["x"],
 )
 @reported
-def create(context: Context, message: str = "", confirm: str = "", *, from_dump: bool = False) -> int | None:
+def create(
+    context: Context, message: str = "", confirm: str = "", *, from_dump: bool = False, x: list[str] | None = None
+) -> int | None:
     """Create the database if it is missing."""
     from dormatory.commands.create import create_database, fill_from_dump
     from dormatory.report.messages import created_line
@@ -48,7 +52,7 @@ def create(context: Context, message: str = "", confirm: str = "", *, from_dump:
 
     if message:
         checked_title(message)  # before anything is created
-    project = current_project(context)
+    project = current_project(context, x)
     target = project.target()
     is_new = create_database(target)
     print(created_line(target, is_new=is_new))
@@ -68,7 +72,9 @@ def create(context: Context, message: str = "", confirm: str = "", *, from_dump:
         "verbose": "show every statement",
         "backup": "make a backup first, if anything is pending",
         "rebuild-indexes": "first build the indexes again that CONCURRENTLY left invalid",
-    }
+        "x": X_HELP,
+    },
+    iterable=["x"],
 )
 @reported
 def upgrade(
@@ -79,52 +85,61 @@ def upgrade(
     verbose: bool = False,
     backup: bool = False,
     rebuild_indexes: bool = False,
+    x: list[str] | None = None,
 ) -> int:
     """Upgrade the database, creating it first if it is missing."""
     flags = enabled_flags(sql=sql, verbose=verbose, backup=backup, rebuild_indexes=rebuild_indexes)
-    return run_in_child(current_project(context), "upgrade", f"--to={to}", *flags)
+    return run_in_child(current_project(context, x), "upgrade", f"--to={to}", *flags, x=x)
 
 
-@task(help={"to": "revision to go back to, or -N for N steps; default: -1", "confirm": CONFIRM_HELP})
+@task(
+    help={"to": "revision to go back to, or -N for N steps; default: -1", "confirm": CONFIRM_HELP, "x": X_HELP},
+    iterable=["x"],
+)
 @reported
-def downgrade(context: Context, to: str = "-1", confirm: str = "") -> int:
+def downgrade(context: Context, to: str = "-1", confirm: str = "", x: list[str] | None = None) -> int:
     """Downgrade the database, by default one revision."""
     permission = [f"--confirm={confirm}"] if confirm else []
-    return run_in_child(current_project(context), "downgrade", f"--to={to}", *permission)
+    return run_in_child(current_project(context, x), "downgrade", f"--to={to}", *permission, x=x)
 
 
 @task(
     help={
         "to": "revision to write; default: head",
         "purge": "empty the version table first, whatever it names",
-    }
+        "x": X_HELP,
+    },
+    iterable=["x"],
 )
 @reported
-def stamp(context: Context, to: str = "head", *, purge: bool = False) -> int:
+def stamp(context: Context, to: str = "head", *, purge: bool = False, x: list[str] | None = None) -> int:
     """Write a revision into the database without running anything."""
-    return run_in_child(current_project(context), "stamp", f"--to={to}", *enabled_flags(purge=purge))
+    return run_in_child(current_project(context, x), "stamp", f"--to={to}", *enabled_flags(purge=purge), x=x)
 
 
-@task
+@task(help={"x": X_HELP}, iterable=["x"])
 @reported
-def current(context: Context) -> None:
+def current(context: Context, x: list[str] | None = None) -> None:
     """Show the revision that the database is at."""
     from dormatory.commands.status import read_current
     from dormatory.report.messages import current_lines
 
-    print_lines(current_lines(*read_current(current_project(context))))
+    print_lines(current_lines(*read_current(current_project(context, x))))
 
 
-@task(help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending"})
+@task(
+    help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending", "x": X_HELP},
+    iterable=["x"],
+)
 @reported
-def status(context: Context, *, json: bool = False, exit_code: bool = False) -> int:
+def status(context: Context, *, json: bool = False, exit_code: bool = False, x: list[str] | None = None) -> int:
     """Show where the database is, and what is pending."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.status import read_status
     from dormatory.errors import ComparisonFailedError, RevisionNotInCheckoutError
     from dormatory.report.messages import status_json, status_text
 
-    project = current_project(context)
+    project = current_project(context, x)
     found = read_status(project, project.target())
     print(status_json(found) if json else status_text(found))
     if exit_code and found.unknown:
@@ -134,18 +149,18 @@ def status(context: Context, *, json: bool = False, exit_code: bool = False) -> 
     return findings_exit_code(has_findings=exit_code and bool(found.pending))
 
 
-@task(help={"confirm": CONFIRM_HELP})
+@task(help={"confirm": CONFIRM_HELP, "x": X_HELP}, iterable=["x"])
 @reported
-def reset(context: Context, confirm: str = "") -> int:
+def reset(context: Context, confirm: str = "", x: list[str] | None = None) -> int:
     """Destroy the database, create it again and upgrade it."""
     from dormatory.commands.reset import recreate_database
     from dormatory.report.messages import emptied_line
     from dormatory.report.progress import show_progress
 
-    project = current_project(context)
+    project = current_project(context, x)
     with show_progress() as progress:
         backup = recreate_database(project, progress, confirmed=confirm)
-    code = run_in_child(project, "upgrade")
+    code = run_in_child(project, "upgrade", x=x)
     if code and backup:
         print(emptied_line(project.target(), backup), file=sys.stderr)
     return code

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from dormatory.cli.current_project import current_project
-from dormatory.cli.options import BACKENDS_HELP, selected_backends
+from dormatory.cli.options import BACKENDS_HELP, X_HELP, selected_backends
 from dormatory.cli.reporting import print_lines, reported
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
         "branch-label": "name of the branch that begins with it",
         "version-path": "directory to write to, one of version_locations",
         "depends-on": "revision of another branch that must be applied before it; may be given again",
+        "x": X_HELP,
     },
-    iterable=["depends_on"],
+    iterable=["x", "depends_on"],
 )
 @reported
 def revision(
@@ -48,11 +49,12 @@ def revision(
     branch_label: str = "",
     version_path: str = "",
     depends_on: list[str] | None = None,
+    x: list[str] | None = None,
 ) -> int:
     """Write the next migration from the models, and prove it."""
     from dormatory.runtime.placement import RevisionPlacement
 
-    project, backends = current_project(context), selected_backends(backend)
+    project, backends = current_project(context, x), selected_backends(backend)
     placement = RevisionPlacement(head, splice, branch_label, version_path, tuple(depends_on or ()))
     if data:
         return _write_data_revision(project, message, placement)
@@ -160,7 +162,9 @@ def heads(context: Context) -> None:
         "live": "print the schema of the database itself",
         "output": "directory to write to; default: alembic/schema",
         "backend": BACKENDS_HELP,
+        "x": X_HELP,
     },
+    iterable=["x"],
 )
 @reported
 def schema_dump(
@@ -171,13 +175,14 @@ def schema_dump(
     live: bool = False,
     output: str = "",
     backend: str = "",
+    x: list[str] | None = None,
 ) -> int | None:
     """Write the schema at head to alembic/schema/, for reviewers."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands import schema_dump as dumps
     from dormatory.report.messages import dump_difference_lines, text_diff, written_line
 
-    project = current_project(context)
+    project = current_project(context, x)
     names = [name for name in selected_backends(backend) if backend or name in project.settings.backends]
     if live:
         print(dumps.live_dump(project, project.target()), end="")
