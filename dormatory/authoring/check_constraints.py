@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from alembic.operations import MigrateOperation
-from alembic.operations.ops import CreateCheckConstraintOp, DropConstraintOp, ModifyTableOps
+from alembic.operations.ops import CreateCheckConstraintOp, CreateTableOp, DropConstraintOp, ModifyTableOps
 from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.util import to_list
@@ -16,6 +16,7 @@ from dormatory.schema.snapshot import TableId
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from alembic.operations.ops import OpContainer
     from alembic.runtime.migration import MigrationContext
 
     from dormatory.authoring.divergence import Divergence
@@ -50,6 +51,22 @@ def check_constraint_operations(
     return upgrade, downgrade
 
 
+def add_column_checks(container: OpContainer) -> None:
+    """Give the tables that are created the CHECK constraints of their columns, which Alembic does not write."""
+    for operation in container.ops:
+        if isinstance(operation, CreateTableOp):
+            operation.columns = [
+                *operation.columns,
+                *(
+                    sa.CheckConstraint(constraint.sqltext, name=constraint.name)
+                    for column in operation.columns
+                    if isinstance(column, sa.Column)
+                    for constraint in column.constraints
+                    if isinstance(constraint, sa.CheckConstraint)
+                ),
+            ]
+
+
 def _checks(table: Table) -> dict[_CheckId, str]:
     """Return the expressions of the named CHECK constraints of a table."""
     table_id = (None if table.namespace in _DEFAULT_NAMESPACES else table.namespace, table.name)
@@ -66,7 +83,7 @@ def _modelled_checks(context: MigrationContext) -> dict[_CheckId, Any]:
         ((table.schema, table.name), str(_get_constraint_final_name(constraint, context.dialect))): constraint.sqltext
         for metadata in to_list(context.opts["target_metadata"])
         for table in metadata.tables.values()
-        for constraint in table.constraints
+        for constraint in (*table.constraints, *(it for column in table.columns for it in column.constraints))
         if isinstance(constraint, sa.CheckConstraint)
     }
 

@@ -8,7 +8,7 @@ from dormatory.authoring.answers import with_answers
 from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn, join_blocks
 from dormatory.authoring.renaming import carry_out_renames, leave_open
 from dormatory.authoring.source_edits import SourceEdits
-from dormatory.authoring.trial import DraftTrial, Plan
+from dormatory.authoring.trial import DraftTrial, FunctionName, Plan
 from dormatory.runtime.numbering import RevisionOperations
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dormatory.authoring.divergence import Divergence
     from dormatory.authoring.draft import Draft, Piece
     from dormatory.authoring.renaming import AskRename
+    from dormatory.schema.snapshot import Snapshot
 
 
 def complete_draft(
@@ -35,18 +36,29 @@ def complete_draft(
     """
     renaming = carry_out_renames(draft, divergences, edits or SourceEdits(), ask)
     draft = with_answers(renaming.draft, renaming.divergences)
-    upgrades, downgrades = list[Plan](), list[Plan]()
-    for divergence in renaming.divergences:
-        if divergence.wanted is not None:
-            trial = DraftTrial(divergence, draft)
-            upgrades.append(trial.plan("upgrade", divergence.wanted))
-            trial.carry_out(draft.upgrade, upgrades[-1])
-            downgrades.append(trial.plan("downgrade", divergence.found))
+    trials = [(DraftTrial(it, draft), it.wanted, it.found) for it in renaming.divergences if it.wanted is not None]
+    upgrade, plans = _plan("upgrade", draft.upgrade, [(trial, wanted) for trial, wanted, _ in trials])
+    for (trial, *_), plan in zip(trials, plans, strict=True):
+        trial.carry_out(upgrade, plan)
+    downgrade, plans_back = _plan("downgrade", draft.downgrade, [(trial, found) for trial, _, found in trials])
     return RevisionOperations(
-        tuple(join_blocks([*renaming.upgrade, *_operations(draft.upgrade, upgrades)])),
-        tuple(join_blocks([*_operations(draft.downgrade, downgrades), *renaming.downgrade])),
+        tuple(join_blocks([*renaming.upgrade, *_operations(upgrade, plans)])),
+        tuple(join_blocks([*_operations(downgrade, plans_back), *renaming.downgrade])),
         draft.imports,
     )
+
+
+def _plan(
+    direction: FunctionName, pieces: Sequence[Piece], trials: Sequence[tuple[DraftTrial, Snapshot]]
+) -> tuple[tuple[Piece, ...], list[Plan]]:
+    """Return the plan of each backend, and the pieces: those in a batch that do not work on each one without."""
+    chosen = tuple(piece.without_batch or piece for piece in pieces)
+    plans = [trial.plan(direction, chosen, goal) for trial, goal in trials]
+    unfit = {place for place in range(len(pieces)) for plan in plans if place not in plan.kept | plan.slow}
+    if any(pieces[place].without_batch for place in unfit):
+        chosen = tuple(piece if place in unfit else chosen[place] for place, piece in enumerate(pieces))
+        plans = [trial.plan(direction, chosen, goal) for trial, goal in trials]
+    return chosen, plans
 
 
 def _operations(pieces: Sequence[Piece], plans: Sequence[Plan]) -> Iterator[MigrateOperation]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _render_cmd_body
-from alembic.operations.ops import ModifyTableOps, OpContainer, UpgradeOps
+from alembic.operations.ops import (
+    AddColumnOp,
+    CreateIndexOp,
+    DropColumnOp,
+    DropIndexOp,
+    ModifyTableOps,
+    OpContainer,
+    UpgradeOps,
+)
 
-from dormatory.authoring.check_constraints import check_constraint_operations
+from dormatory.authoring.check_constraints import add_column_checks, check_constraint_operations
 from dormatory.runtime.env_filters import quiet_migrations
 from dormatory.runtime.numbering import correct_script
 
@@ -22,16 +31,23 @@ if TYPE_CHECKING:
     from dormatory.authoring.divergence import Divergence
     from dormatory.schema.alteration import Conversions
 
+# What SQLite, too, can often do to a table that stays as it is.
+_OFTEN_WITHOUT_REBUILD = (AddColumnOp, DropColumnOp, CreateIndexOp, DropIndexOp)
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One operation and the code that is written for it; `table` is the one that it makes, changes or drops."""
+    """One operation and the code that is written for it; `table` is the one that it makes, changes or drops.
+
+    `without_batch` is the same for backends that do not have to rebuild the table for it.
+    """
 
     operation: MigrateOperation
     code: str
     table: str | None
     namespace: str | None
     is_required: bool = False  # rows need it: no statement of a backend takes its place
+    without_batch: Piece | None = None
 
     def is_about(self, table: tuple[str | None, str]) -> bool:
         """Return whether the operation is about a table, given as its namespace and name."""
@@ -65,6 +81,8 @@ def produce_draft(context: MigrationContext, divergences: Sequence[Divergence]) 
 def read_draft(context: MigrationContext, script: MigrationScript, divergences: Sequence[Divergence]) -> Draft:
     """Return what autogenerate has found, and what it does not see although Alembic has an operation for it."""
     correct_script(context, script)
+    for container in (*script.upgrade_ops_list, *script.downgrade_ops_list):
+        add_column_checks(container)
     rendering = AutogenContext(context, autogenerate=False)
     checks = check_constraint_operations(context, divergences)
     upgrade, downgrade = (
@@ -90,11 +108,12 @@ def new_piece(operation: Any, rendering: AutogenContext) -> Piece:
     return Piece(operation, code, getattr(operation, "table_name", None), getattr(operation, "schema", None))
 
 
-def _pieces(operations: Iterable[Any], rendering: AutogenContext) -> Iterator[Piece]:
+def _pieces(operations: Iterable[MigrateOperation], rendering: AutogenContext) -> Iterator[Piece]:
     """Yield operations with their code; for some, this version of Alembic may write none."""
     for operation in operations:
-        try:
+        with suppress(NotImplementedError, ValueError, AttributeError):
             piece = new_piece(operation, rendering)
-        except (NotImplementedError, ValueError, AttributeError):
-            continue
-        yield piece
+            match operation:
+                case ModifyTableOps(ops=[part]) if isinstance(part, _OFTEN_WITHOUT_REBUILD):
+                    piece = replace(piece, without_batch=new_piece(part, rendering))
+            yield piece

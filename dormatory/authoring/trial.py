@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 _SLOW_KINDS = frozenset({OperationKind.CREATE_INDEX, OperationKind.ADD_CONSTRAINT, OperationKind.SET_NOT_NULL})
 
 
+FunctionName: TypeAlias = Literal["upgrade", "downgrade"]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How one direction of a revision is executed on one backend: some pieces of the draft, then statements."""
 
     backend: str
     kept: frozenset[int]  # places of pieces in the draft
+    slow: frozenset[int]  # places of those that only keep others waiting
     statements: tuple[AlterStatement, ...]
 
 
@@ -44,25 +48,25 @@ class DraftTrial:
         self._divergence, self._draft = divergence, draft
         self._backend = backend_for(divergence.target)
 
-    def plan(self, direction: Literal["upgrade", "downgrade"], goal: Snapshot) -> Plan:
+    def plan(self, direction: FunctionName, pieces: Sequence[Piece], goal: Snapshot) -> Plan:
         """Return how to get from the present structure to another one, with as few statements as possible.
 
         A piece that fails is left out, and so is one that keeps others waiting although the backend has a form that
         does not, and the pieces on a table that they do not save a statement for. The database stays as it is.
         """
-        pieces: Sequence[Piece] = getattr(self._draft, direction)
         conversions = self._draft.conversions.get((direction, self._backend.name), {})
         attempt = partial(self._attempt, pieces, goal, conversions)
         best = attempt(frozenset(it for it, piece in enumerate(pieces) if not _is_replaced(piece, conversions)))
-        if best.slow:
-            best = attempt(best.kept - best.slow)
+        slow = best.slow
+        if slow:
+            best = attempt(best.kept - slow)
         for table in best.differing:
             kept = frozenset(it for it in best.kept if pieces[it].is_required or not pieces[it].is_about(table))
             if kept != best.kept:
                 other = attempt(kept)
                 if len(other.statements) <= len(best.statements):
                     best = other
-        return Plan(self._backend.name, best.kept, best.statements)
+        return Plan(self._backend.name, best.kept, slow, best.statements)
 
     def carry_out(self, pieces: Sequence[Piece], plan: Plan) -> None:
         """Move the database along a plan."""
