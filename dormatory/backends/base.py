@@ -187,6 +187,9 @@ class Backend(ABC):
     def create(self, target: Target) -> None:
         """Create the database, empty and marked as a development database; an existing one stays as it is."""
 
+    def remove_unused(self, target: Target) -> None:  # noqa: B027
+        """Remove what create() made, if it is empty and nobody else uses it; by default it stays."""
+
     @abstractmethod
     def drop(self, target: Target) -> None:
         """Remove the database and everything that belongs to it; a missing one is no error."""
@@ -327,6 +330,9 @@ class Backend(ABC):
     @abstractmethod
     def limit_reading_waits(self, connection: Connection, seconds: float) -> None:
         """Let an idle connection wait at most so long for what others have locked."""
+
+    def refuse_read_only(self, target: Target) -> None:  # noqa: B027
+        """Raise ReadOnlyURLError for a URL that opens a file for reading only; by default there is no such URL."""
 
     def refuse_damage(self, target: Target, *, wait_seconds: float = 0) -> None:  # noqa: B027
         """Raise DamagedDatabaseError for a file whose pages contradict each other; by default there is no file."""

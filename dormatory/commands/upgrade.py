@@ -16,6 +16,7 @@ from dormatory.system.signals import interruption_note, stop_if_interrupted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dormatory.backends.base import Backend
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.runtime.progress import Event, Move, Progress
@@ -55,7 +56,7 @@ def upgrade_database(
     from dormatory.safety.safeguard import back_up  # noqa: PLC0415
 
     backend, runner = backend_for(target), Runner(project, target=target)
-    if not backend.exists(target):
+    if is_new := not backend.exists(target):
         runner.check_upgrade_path(to)
         backend.create(target)
     elif rebuilds_indexes:
@@ -70,6 +71,7 @@ def upgrade_database(
 
     moves = _PlannedMoves(progress, prepare)
     with (
+        _unused_removal(backend, target) if is_new else contextlib.nullcontext(),
         interruption_note(lambda: _interrupted_position(runner, moves, f"inv db.upgrade{_option(to, 'head')}")),
         _explain_failure(runner, target),
     ):
@@ -138,6 +140,16 @@ class _PlannedMoves:
                 self.running = move
             case MoveFinished():
                 self.running = None
+
+
+@contextlib.contextmanager
+def _unused_removal(backend: Backend, target: Target) -> Iterator[None]:
+    """Remove the new database where the block fails and leaves it empty."""
+    try:
+        yield
+    except BaseException:
+        backend.remove_unused(target)
+        raise
 
 
 @contextlib.contextmanager

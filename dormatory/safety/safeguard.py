@@ -34,8 +34,13 @@ _ACTION_LABELS = {
 
 
 def authorize(target: Target, *, action: str, confirmed: str | None) -> DatabaseSummary:
-    """Return what a destructive action would destroy; raises ProtectedDatabaseError without permission."""
-    summary = backend_for(target).summary(target)
+    """Return what a destructive action would destroy.
+
+    Raises ProtectedDatabaseError without permission, and ReadOnlyURLError where nothing can be changed.
+    """
+    backend = backend_for(target)
+    backend.refuse_read_only(target)
+    summary = backend.summary(target)
     protection.refuse_production(target, action=action, confirmed=confirmed, summary=summary)
     return summary
 

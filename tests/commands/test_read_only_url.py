@@ -25,7 +25,7 @@ def file(small_project: SmallProject) -> Path:
 @pytest.mark.parametrize("command", ["upgrade", "downgrade", "stamp", "reset", "undo"])
 def test_nothing_is_changed_and_the_option_is_named(inv: Inv, file: Path, option: str, command: str) -> None:
     assert inv("db.backup", url=f"sqlite:///{file}").code == 0
-    before = file.read_bytes()
+    before, backups = file.read_bytes(), sorted(file.parent.glob(".dormatory/backups/*"))
     ended = inv(f"db.{command}", url=f"sqlite:///{file}?{option}")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.splitlines()[-1] == (
@@ -33,6 +33,7 @@ def test_nothing_is_changed_and_the_option_is_named(inv: Inv, file: Path, option
         f"leave {option} out of DATABASE_URL to change it"
     )
     assert file.read_bytes() == before
+    assert sorted(file.parent.glob(".dormatory/backups/*")) == backups
 
 
 def test_reading_commands_work(inv: Inv, file: Path) -> None:

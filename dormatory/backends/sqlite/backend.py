@@ -69,6 +69,20 @@ class SQLiteBackend(Backend):
         except OSError as error:
             raise self.explain(error, target) from error
 
+    def remove_unused(self, target: Target) -> None:
+        """Remove the file if it is empty and no other process has it open, whose rows would be lost with it.
+
+        Only Linux tells that; elsewhere the empty file stays.
+        """
+        from dormatory.system.open_files import processes_using  # noqa: PLC0415  # only after a failure
+
+        path = target.path.resolve()
+        if sys.platform != "linux":
+            return
+        with contextlib.suppress(OSError):
+            if not path.stat().st_size and not any(map(Path.exists, side_files(path))) and not processes_using(path):
+                path.unlink()
+
     def drop(self, target: Target) -> None:
         """Remove the file and its side files, unless another program is using them.
 
@@ -88,6 +102,10 @@ class SQLiteBackend(Backend):
                     file.unlink(missing_ok=True)
             except (sqlite3.Error, OSError) as error:
                 raise self.explain(error, target) from error
+
+    def refuse_read_only(self, target: Target) -> None:
+        """Raise ReadOnlyURLError for a URL with an option such as mode=ro."""
+        refuse_read_only(target)
 
     def incarnation(self, target: Target) -> str:
         """Return the number of the file, and when it was created, where the system knows that."""
