@@ -110,7 +110,7 @@ def check_project(
     with ThreadPoolExecutor(1) as pool:
         sqlfluff_run = pool.submit(_sqlfluff_findings, project, files, request)  # a slow program: it runs meanwhile
         try:
-            history = History.of(graph)
+            history = History.of_checkout(graph)
         except BrokenHistoryError as error:
             if "graph" not in request.families:
                 found.append(broken_history_finding(error))

@@ -16,18 +16,21 @@ class RevisionGraph:
 
     Its problems: `unparsed` are files without a syntax tree, `duplicates` files whose id an earlier file has (with
     that file), `missing_parents` files that build on an unknown or ambiguous name (with that name); also `cycles`.
-    A file without a revision is left out.
+    `unread` are files without a revision, which are left out: one of a git reference, not imported, may have one.
     """
 
     def __init__(self, scripts: Iterable[Script]) -> None:
         self.scripts: dict[str, Script] = {}
         self.unparsed: list[Script] = []
+        self.unread: list[Script] = []
         self.duplicates: list[tuple[Script, Script]] = []
         self.missing_parents: list[tuple[Script, str]] = []
         self._id_by_label: dict[str, str] = {}
         for script in scripts:
             if script.tree is None:
                 self.unparsed.append(script)
+            elif script.revision is None:
+                self.unread.append(script)
             if script.revision is None:
                 continue
             first = self.scripts.setdefault(script.revision.id, script)

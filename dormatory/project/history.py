@@ -26,8 +26,23 @@ class History:
 
     @classmethod
     def read(cls, project: Project) -> History:
-        """Return the history in the files of the checkout; raises BrokenHistoryError as of() does."""
-        return cls.of(RevisionGraph(read_scripts(project)))
+        """Return the history in the files of the checkout; raises BrokenHistoryError as of_checkout() does."""
+        return cls.of_checkout(RevisionGraph(read_scripts(project)))
+
+    @classmethod
+    def of_checkout(cls, graph: RevisionGraph) -> History:
+        """Return the history of files that can be imported.
+
+        Raises BrokenHistoryError as of() does, and for a file that gives no revision even so.
+        """
+        _refuse_problems(graph)
+        if graph.unread:
+            raise BrokenHistoryError(
+                f"{graph.unread[0].path} gives no revision",
+                why="it is among the revisions, where Alembic imports each file and refuses one without",
+                fix='write revision = "..." into it, or put a helper elsewhere',
+            )
+        return cls(_sorted_revisions(graph))
 
     @classmethod
     def of(cls, graph: RevisionGraph) -> History:

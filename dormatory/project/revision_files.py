@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dormatory.project.script import Script, function_line
+from dormatory.project.script import Script
 from dormatory.project.sql_files import with_sql_files
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def merge_sources(
 
 
 def _is_computed(script: Script) -> bool:
-    """Return whether a file assigns a revision that cannot be read from its text."""
-    return script.revision is None and script.tree is not None and function_line(script.tree, "revision") > 0
+    """Return whether the text of a file does not show its revision."""
+    return script.revision is None and script.tree is not None
 
 
 def _checkout_paths(project: Project) -> Iterator[Path]:

@@ -23,6 +23,14 @@ def ids(history: History) -> list[str]:
     return [revision.id for revision in history.revisions]
 
 
+def test_a_file_that_gives_no_revision_is_refused(small_project: SmallProject) -> None:
+    small_project.write_revision("001")
+    file = small_project.write_revision("002", after="001")
+    file.write_text("import not_there\nrevision = str('002')\n")
+    with pytest.raises(BrokenHistoryError, match=f"{file.name} gives no revision"):
+        read_history(small_project)
+
+
 class TestGraph:
     def test_branches_merges_labels_and_dependencies_are_understood(self, small_project: SmallProject) -> None:
         small_project.write_revision("base", after=None, extra="branch_labels = ('trunk',)")

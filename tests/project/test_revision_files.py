@@ -37,8 +37,13 @@ def test_no_revision_is_imported(small_project: SmallProject) -> None:
         "revision = str(2).zfill(3)\ndown_revision = '001'",
         "from pathlib import Path\nrevision = Path(__file__).stem[:3]\ndown_revision = f'{1:03}'",
         "if True:\n    revision = '002'\ndown_revision = '001'",
+        "(revision, *_), down_revision = ['002', 1], '001'",
+        "globals().update(revision='002', down_revision='001')",
+        "for revision in ('002',): down_revision = '001'",
+        "(revision := '002'); down_revision = '001'",
+        "match '002':\n    case revision: down_revision = '001'",
     ],
-    ids=["tuple", "sum", "call", "file-name", "condition"],
+    ids=["tuple", "sum", "call", "file-name", "condition", "star", "globals", "loop", "walrus", "match"],
 )
 def test_a_revision_is_read_however_it_is_written(small_project: SmallProject, lines: str) -> None:
     small_project.write_revision("001")
