@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -345,10 +345,10 @@ class Backend(ABC):
     def refuse_dangling_rows(self, connection: Connection) -> None:  # noqa: B027
         """Raise when a foreign key is violated, while the transaction can still be rolled back."""
 
-    def rebuild_invalid_objects(self, target: Target, version_table: str, is_pending: Callable[[str], bool]) -> None:  # noqa: B027
+    def rebuild_invalid_objects(self, target: Target, version_table: str, pending: Collection[str]) -> None:  # noqa: B027
         """Build what refuse_invalid_objects() refuses again; what a pending revision makes is dropped.
 
-        `is_pending` returns whether a pending revision names an object.
+        `pending` are the names of what pending revisions make.
         """
 
     def refuse_invalid_objects(self, connection: Connection) -> None:  # noqa: B027

@@ -16,6 +16,8 @@ from dormatory.system.signals import TerminatedError, interruption_note, raise_o
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the disk, the user's share of it, the limit of a file
+
 
 class ExitCode(IntEnum):
     """What a command returns to its caller; MIGRATIONS.md lists the codes."""
@@ -72,7 +74,7 @@ def convert_errors(*, debug: bool, passthrough: tuple[type[Exception], ...] = ()
     except TerminatedError as signal:
         raise EarlyExitError(ExitCode.TERMINATED, _with_note("terminated", signal)) from None
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _FULL:
             raise _crash(error, debug=debug) from error
         _discard_output()
         what = f"error: nothing more can be written ({error.strerror}); free some space, then run the command again"

@@ -6,7 +6,6 @@ SQLAlchemy and Alembic are loaded only where something has to be moved.
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -187,16 +186,18 @@ def _invalid_indexes(target: Target) -> tuple[str, ...]:
 
 def _rebuild_indexes(project: Project, target: Target, runner: Runner) -> None:
     """Build invalid indexes again, and drop those that a pending revision is going to build."""
-    from dormatory.backends.registry import backend_for  # noqa: PLC0415
+    from dormatory.backends.registry import backend_for, dialect_by_name  # noqa: PLC0415
+    from dormatory.project.created_indexes import created_indexes  # noqa: PLC0415
     from dormatory.project.history import History  # noqa: PLC0415
+    from dormatory.project.script import parse_source  # noqa: PLC0415
 
-    pending = History.read(project).pending(runner.current())
-    text = "\n".join(revision.path.read_text(encoding="utf-8", errors="replace") for revision in pending)
-
-    def is_pending(name: str) -> bool:
-        return re.search(rf"(?is)create[ _](unique )?index\b[^;]{{0,80}}?\b{re.escape(name)}\b", text) is not None
-
-    backend_for(target).rebuild_invalid_objects(target, runner.version_tables()[0], is_pending)
+    dialect = dialect_by_name(target.backend_name)
+    pending = {
+        name
+        for revision in History.read(project).pending(runner.current())
+        for name in created_indexes(parse_source(revision.path, revision.path.read_bytes()), dialect)
+    }
+    backend_for(target).rebuild_invalid_objects(target, runner.version_tables()[0], pending)
 
 
 def _tables_without_revision(runner: Runner, target: Target) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _ALEMBIC_NAMES = ("down_revision", "depends_on", "branch_labels")
 _REASON_NAMES = ("irreversible", "lossy", "assumes")
+_OLD_FILE_NAME = re.compile(r"[a-f0-9]+\.py")  # as in alembic.script.base
 DECLARED_NAMES = ("revision", *_ALEMBIC_NAMES, *_REASON_NAMES)
 """The names whose values a file declares to Alembic and to this workflow."""
 
@@ -115,9 +117,11 @@ def _top_level_nodes(node: ast.AST) -> Iterator[ast.AST]:
 def revision_with(path: Path, tree: ast.Module, values: Mapping[str, object]) -> Revision | None:
     """Return the revision that a module declares by these values of its names; None if `revision` is no text.
 
-    It is also None where a value is UNKNOWN: a revision whose parent is not known would pass for a first one.
+    It is also None where a value is UNKNOWN: a revision whose parent is not known would pass for a first one. A file of
+    Alembic's first years has its id in its name alone.
     """
-    name = values.get("revision")
+    is_old = "down_revision" in values and _OLD_FILE_NAME.fullmatch(path.name) is not None
+    name = values.get("revision", path.stem if is_old else None)
     if not isinstance(name, str) or any(values.get(key) is UNKNOWN for key in _ALEMBIC_NAMES):
         return None
     description = (ast.get_docstring(tree) or "").strip()

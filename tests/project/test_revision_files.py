@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.project.history import History
 from dormatory.project.revision_files import read_scripts
 
 if TYPE_CHECKING:
@@ -52,6 +53,13 @@ def test_a_revision_is_read_however_it_is_written(small_project: SmallProject, l
     _, script = read_scripts(small_project.project)
     assert script.revision is not None
     assert (script.revision.id, script.revision.parents) == ("002", ("001",))
+
+
+def test_a_file_of_alembics_first_years_has_its_id_in_its_name(small_project: SmallProject) -> None:
+    file = small_project.write_revision("001")
+    old = file.rename(file.with_name("a1b2.py"))
+    old.write_text("down_revision = None\ndef upgrade(): pass\ndef downgrade(): pass\n")
+    assert [it.id for it in History.read(small_project.project).revisions] == ["a1b2"]
 
 
 def test_the_reasons_of_a_computed_revision_are_read_too(small_project: SmallProject) -> None:

@@ -25,7 +25,7 @@ from dormatory.errors import DatabaseFailedError, InvalidIndexError, MissingData
 from dormatory.sql.literals import quote_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection, Engine
@@ -292,14 +292,14 @@ class PostgreSQLBackend(Backend):
         if names := connection.exec_driver_sql(INVALID_INDEXES_QUERY).scalars().all():
             raise InvalidIndexError([str(name) for name in names])
 
-    def rebuild_invalid_objects(self, target: Target, version_table: str, is_pending: Callable[[str], bool]) -> None:
+    def rebuild_invalid_objects(self, target: Target, version_table: str, pending: Collection[str]) -> None:
         """Rebuild invalid indexes without keeping writers waiting, under the upgrade lock."""
         with self.upgrade_lock(target, version_table), postgresql_connection(target) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(INVALID_INDEXES_QUERY)
                 for (name,) in cursor.fetchall():
-                    verb = "DROP" if is_pending(name.rpartition(".")[2].strip('"')) else "REINDEX"
+                    verb = "DROP" if name.rpartition(".")[2].strip('"') in pending else "REINDEX"
                     _LOG.warning("%s INDEX CONCURRENTLY %s", verb, name)
                     cursor.execute(f"{verb} INDEX CONCURRENTLY {name}")
 
