@@ -199,7 +199,7 @@ def _guard_steps(
 
 def _secure_downgrade(target: Target, revision: str) -> None:
     """Check and back up before a downgrade by plain Alembic, as the task does before its own."""
-    from dormatory.safety import safeguard  # noqa: PLC0415  # an upgrade needs none
+    from dormatory.safety import backups, safeguard  # noqa: PLC0415  # an upgrade needs none
 
     if context.config.attributes.get(safeguard.SECURED_ATTRIBUTE):
         return
@@ -207,7 +207,8 @@ def _secure_downgrade(target: Target, revision: str) -> None:
     summary = safeguard.authorize(target, action="downgrade", confirmed=confirmed)
     others = max(0, summary.sessions - backend_for(target).own_session_count)
     summary, project = replace(summary, sessions=others), Project.from_config(context.config)
-    safeguard.secure("downgrade", project, target, summary, _print_notice, revision=revision)
+    if file := safeguard.secure("downgrade", project, target, summary, _print_notice, revision=revision):
+        backups.settle_backup(project, target, file, is_needed=True)
 
 
 def _print_notice(event: Event) -> None:

@@ -6,6 +6,7 @@ SQLAlchemy and Alembic are loaded only where something has to be moved.
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from dormatory.system.signals import interruption_note, stop_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from dormatory.backends.base import Backend
     from dormatory.backends.url import Target
@@ -66,10 +68,11 @@ def upgrade_database(
     def prepare(_first: Move) -> None:
         backend.refuse_damage(target)
         if needs_backup:
-            back_up(project, target, progress, revision=revision)
+            moves.backup = back_up(project, target, progress, revision=revision)
 
     moves = _PlannedMoves(progress, prepare)
     with (
+        _settlement(runner, moves),
         _unused_removal(backend, target) if is_new else contextlib.nullcontext(),
         interruption_note(lambda: _interrupted_position(runner, moves, f"inv db.upgrade{_option(to, 'head')}")),
         _explain_failure(runner, target),
@@ -90,10 +93,13 @@ def downgrade_database(
     runner.config.attributes[safeguard.SECURED_ATTRIBUTE] = True
 
     def prepare(first: Move) -> None:
-        safeguard.secure("downgrade", project, target, summary, progress, revision=first.revision)
+        moves.backup = safeguard.secure("downgrade", project, target, summary, progress, revision=first.revision)
 
     moves = _PlannedMoves(progress, prepare)
-    with interruption_note(lambda: _interrupted_position(runner, moves, "inv db.downgrade --to REVISION")):
+    with (
+        _settlement(runner, moves),
+        interruption_note(lambda: _interrupted_position(runner, moves, "inv db.downgrade --to REVISION")),
+    ):
         runner.downgrade(to, moves.receive)
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
@@ -123,6 +129,8 @@ class _PlannedMoves:
         self._progress, self._prepare = progress, prepare
         self.count = 0  # of all passes of env.py
         self.running: Move | None = None
+        self.has_moved = False
+        self.backup: Path | None = None
 
     def receive(self, event: Event) -> None:
         from dormatory.runtime.progress import MoveFinished, MovesPlanned, MoveStarted  # noqa: PLC0415
@@ -138,7 +146,28 @@ class _PlannedMoves:
             case MoveStarted(move):
                 self.running = move
             case MoveFinished():
-                self.running = None
+                self.running, self.has_moved = None, True
+
+
+@contextlib.contextmanager
+def _settlement(runner: Runner, moves: _PlannedMoves) -> Iterator[None]:
+    """Let the backup count for `db.undo` unless the block fails and has certainly changed nothing."""
+    from dormatory.safety.backups import settle_backup  # noqa: PLC0415
+
+    is_needed = True
+    try:
+        yield
+    except Exception:
+        is_needed = moves.has_moved or not runner.project.has_our_environment or _may_commit(runner, moves.running)
+        raise
+    finally:
+        if moves.backup and runner.target:
+            settle_backup(runner.project, runner.target, moves.backup, is_needed=is_needed)
+
+
+def _may_commit(runner: Runner, move: Move | None) -> bool:
+    """Return whether a revision that failed may have kept something: it commits, or has a connection of its own."""
+    return move is not None and re.search("commit|connect|engine", _source_of(runner, move), re.IGNORECASE) is not None
 
 
 @contextlib.contextmanager

@@ -154,7 +154,7 @@ def status_json(status: Status) -> str:
 def backup_lines(backups: Sequence[StoredBackup]) -> Iterator[str]:
     """Yield the backups with their time in UTC, database, revision, size in bytes and file, in columns.
 
-    One whose command was killed before it is known to have replaced the database is marked.
+    One whose command is not known to have changed the database is marked.
     """
     rows = [
         (
@@ -162,7 +162,7 @@ def backup_lines(backups: Sequence[StoredBackup]) -> Iterator[str]:
             item.database,
             item.revision,
             f"{item.size_bytes:,} bytes",
-            f"{item.file}{' (its command was killed)' if item.is_pending else ''}",
+            f"{item.file}{' (its command changed nothing, or was killed)' if item.is_pending else ''}",
         )
         for item in backups
     ]

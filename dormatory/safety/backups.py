@@ -38,7 +38,7 @@ class StoredBackup:
 
     `key` distinguishes databases of the same name. `number` counts the backups of one database: their order does not
     depend on the clock, which `taken_at` comes from. `incarnation` is that of a database which a command was going to
-    replace; it is empty once that was done, and for every other backup.
+    replace or change; it is empty once that was done, and for every other backup.
     """
 
     file: Path
@@ -51,7 +51,7 @@ class StoredBackup:
 
     @property
     def is_pending(self) -> bool:
-        """Whether it was made for a replacement that is not known to have happened."""
+        """Whether it was made for a replacement or change that is not known to have happened."""
         return bool(self.incarnation)
 
     @property
@@ -91,9 +91,16 @@ def create_backup(project: Project, target: Target, revision: str = "") -> Path:
 
     Without `revision`, it is read from the database. Raises BackupFailedError and what the backend raises.
     """
-    file = _write_backup(project, target, revision)
-    _remove_oldest(project, target)
+    file = store_backup(project, target, revision)
+    settle_backup(project, target, file, is_needed=True)
     return file
+
+
+def settle_backup(project: Project, target: Target, file: Path, *, is_needed: bool) -> None:
+    """Remove the oldest backups for a new one; if nothing was changed after it, it is kept and does not count."""
+    if not is_needed:
+        _pending_mark(file).write_text(backend_for(target).incarnation(target))
+    _remove_oldest(project, target)
 
 
 @contextlib.contextmanager
@@ -106,7 +113,7 @@ def backup_before_replacement(project: Project, target: Target, *, protected: Pa
     """
     backend = backend_for(target)
     before = backend.incarnation(target)
-    file = _write_backup(project, target, incarnation=before)
+    file = store_backup(project, target, incarnation=before)
     try:
         yield file
     except BaseException as error:
@@ -126,7 +133,8 @@ def resolve_backup(project: Project, name: str) -> Path:
     return ours if not given.exists() and ours.is_file() else given
 
 
-def _write_backup(project: Project, target: Target, revision: str = "", *, incarnation: str = "") -> Path:
+def store_backup(project: Project, target: Target, revision: str = "", *, incarnation: str = "") -> Path:
+    """Back a database up, and return the file; with `incarnation`, it does not count as long as that is in place."""
     backend = backend_for(target)
     name = _file_name_part(revision or _current_revision(project, target))
     try:

@@ -47,14 +47,14 @@ def authorize(target: Target, *, action: str, confirmed: str | None) -> Database
 
 def secure(
     action: str, project: Project, target: Target, summary: DatabaseSummary, progress: Progress, *, revision: str = ""
-) -> None:
-    """Announce what is at stake, and back it up; a database without tables needs no backup.
+) -> Path | None:
+    """Announce what is at stake, back it up, and return the file; a database without tables needs no backup.
 
-    Raises BackupFailedError, or the backend's error: then nothing may be destroyed.
+    The caller settles the backup once it knows whether something was changed. Raises BackupFailedError, or what the
+    backend raises: then nothing may be destroyed.
     """
     announce_action(action, target, summary, progress)
-    if summary.tables:
-        back_up(project, target, progress, revision=revision)
+    return back_up(project, target, progress, revision=revision) if summary.tables else None
 
 
 def announce_action(action: str, target: Target, summary: DatabaseSummary, progress: Progress) -> None:
@@ -67,10 +67,12 @@ def announce_action(action: str, target: Target, summary: DatabaseSummary, progr
     progress(Notice(f"{_ACTION_LABELS[action]} {target}: {database}; {content}"))
 
 
-def back_up(project: Project, target: Target, progress: Progress, *, revision: str = "") -> None:
-    """Make a backup and announce its file."""
+def back_up(project: Project, target: Target, progress: Progress, *, revision: str = "") -> Path:
+    """Make a backup that removes no older one yet, announce its file, and return it."""
     stop_if_interrupted()
-    _announce_backup(target, backups.create_backup(project, target, revision), progress)
+    file = backups.store_backup(project, target, revision)
+    _announce_backup(target, file, progress)
+    return file
 
 
 def replace(

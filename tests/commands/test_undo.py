@@ -213,9 +213,29 @@ class TestUnfinished:
         assert database.inv("db.backup").code == 0
         database.execute("DELETE FROM word")
         with killed_after_backup(database):
-            assert database.inv("db.backups").out.count(" (its command was killed)\n") == 1
+            assert database.inv("db.backups").out.count(" (its command changed nothing, or was killed)\n") == 1
             undo = database.inv("db.undo")
         assert (undo.code, database.rows()) == (0, ROWS)
+
+    def test_a_downgrade_that_fails_and_changes_nothing_does_not_count(self, database: Database) -> None:
+        with (database.project.root / "alembic.ini").open("a") as settings:
+            settings.write("[dormatory]\nbackups = 1\n")
+        assert database.inv("db.backup").code == 0
+        database.execute("DELETE FROM word")
+        (file,) = database.backup_files()
+        database.project.write_revision("002", downgrade="op.execute('SELECT nothing')")
+        for _ in range(2):
+            assert database.inv("db.downgrade").code == 3
+            assert [found for found in database.backup_files() if found == file]
+        assert len(database.backup_files()) == 2
+        assert (database.inv("db.undo").code, database.rows()) == (0, ROWS)
+
+    def test_a_downgrade_that_fails_and_keeps_something_counts(self, database: Database) -> None:
+        kept = "with op.get_context().autocommit_block():\n    op.execute('DELETE FROM word')"
+        database.project.write_revision("002", downgrade=f"{kept}\nop.execute('SELECT nothing')")
+        assert database.inv("db.downgrade").code == 3
+        assert database.rows() == []
+        assert (database.inv("db.undo").code, database.rows()) == (0, ROWS)
 
     def test_one_that_was_killed_behind_the_replacement_counts(self, database: Database) -> None:
         assert database.inv("db.backup").code == 0
