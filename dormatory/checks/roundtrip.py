@@ -138,11 +138,16 @@ def check_round_trip(recording: Recording, history: History) -> Iterator[Finding
     for step in recording.steps:
         yield from _step_findings(step, history.by_id[step.revision], recording, has_no_downgrades=has_no_downgrades)
     for route in recording.routes:
-        yield from _route_findings(route, history, recording.backend)
+        if route.failure and not recording.steps:  # on the way to the first revision that is played step by step
+            failed, message = history.by_id[route.stopped], f"the upgrade failed: {route.failure.why}"
+            yield revision_finding(
+                UPGRADE_FAILS, failed, recording.backend, message, route.failure.fix, location=route.failure.location
+            )
+        else:
+            yield from _route_findings(route, history, recording.backend)
     if recording.unreached:
-        stopped = [route.stopped for route in recording.routes if route.stopped]
-        last = recording.steps[-1].revision if recording.steps else stopped[-1]
-        message = f"not played because the upgrade of {last} failed before: {', '.join(recording.unreached)}"
+        names = ", ".join(recording.unreached)
+        message = f"not played because the upgrade of {recording.last_played} failed before: {names}"
         revision = history.by_id[recording.unreached[0]]
         yield revision_finding(NOT_PLAYED, revision, recording.backend, message, "fix that revision first")
 

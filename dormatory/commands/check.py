@@ -26,7 +26,7 @@ from dormatory.checks.parity_comments import parity_comments
 from dormatory.checks.privileges import check_privileges
 from dormatory.checks.recreated import check_recreated
 from dormatory.checks.registry import FAMILIES, RULES, RULES_REPLACED_IN_SQUAWK
-from dormatory.checks.roundtrip import check_round_trip
+from dormatory.checks.roundtrip import UPGRADE_FAILS, check_round_trip
 from dormatory.checks.row_failures import check_assumptions
 from dormatory.checks.severity import apply_settings, refuse_unknown_rules
 from dormatory.checks.source import ApplicationModules, check_source
@@ -127,7 +127,8 @@ def check_project(
         item for item in without_repetitions(join_backends(tuple(late))) if (item.rule, item.revision) not in known
     ]
     if selected is not None:
-        found = [item for item in found if not _is_outside_selection(item, selected)]
+        failed = {one.last_played for item in evidence for one in item.recordings}
+        found = [item for item in found if not _is_outside_selection(item, selected) or _is_failure_of(item, failed)]
     # Comments come before settings: a comment on a rule that the settings turn off is still used.
     unknown = () if request.base or request.since else DROPPED_IN_USE_RULES
     scope = checked_scope(request.families, evidence, selected, unknown)
@@ -272,6 +273,11 @@ def _lock_findings(project: Project, history: History, recording: Recording, ref
 def _is_outside_selection(found: Finding, selected: Collection[str]) -> bool:
     is_of_revision = bool(found.revision) and RULES[found.rule].family in _REVISION_FAMILIES
     return is_of_revision and found.revision not in selected
+
+
+def _is_failure_of(found: Finding, revisions: Collection[str]) -> bool:
+    """Return whether a finding says that one of these revisions fails: what comes after it is not played."""
+    return found.rule == UPGRADE_FAILS.id and found.revision in revisions
 
 
 def _server(evidence: Evidence) -> CheckedServer:

@@ -155,6 +155,14 @@ class Recording:
     version_table: str = ""
     pass_count: int = 1
 
+    @property
+    def last_played(self) -> str:
+        """The revision that failed, so that others are unreached; "" if none are."""
+        if not self.unreached:
+            return ""
+        stopped = [route.stopped for route in self.routes if route.stopped]
+        return self.steps[-1].revision if self.steps else stopped[-1]
+
 
 @dataclass(frozen=True, slots=True)
 class ChangesByHand:

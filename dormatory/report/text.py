@@ -50,7 +50,7 @@ def findings_text(outcome: Outcome, base: Path, *, colours: bool = False, verbos
 def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:
     """Return in one line how much was found, on which servers, what is hidden, and what was not looked at."""
     names = ", ".join(sanitize_line(server.name) for server in outcome.servers)
-    where = f" on {names}" if names else ", no database was asked"
+    where = f" on {names}" if names else "" if outcome.unchecked else ", no database was asked"
     hidden = {"suppressed": outcome.suppressed, "accepted": accepted_count(outcome)}
     counts = ", ".join(f"{number} {word}" for word, number in hidden.items() if number)
     unchecked = Counter(noun for noun, _ in dict.fromkeys((item.noun, item.name) for item in outcome.unchecked))

@@ -369,3 +369,20 @@ def test_published_models_are_read_from_the_reference_wherever_the_checkout_is_i
     (package / "__init__.py").write_text("import sqlalchemy as sa\nmetadata = sa.MetaData()\n")
     monkeypatch.setenv("PYTHONPATH", str(published.root / "src"))
     assert published_columns(published.project, "main") == {"a": frozenset({"old"})}
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_a_failure_before_the_chosen_revision_is_an_error_there(small_project: SmallProject, backend: str) -> None:
+    small_project.write_table_revisions("room", "bed", "key")
+    file = small_project.write_revision("002", "pass\nop.execute('SELECT nothing FROM nowhere')")
+    request = CheckRequest((backend,), frozenset({"roundtrip", "source"}), revision="003")
+    outcome, _ = check_project(small_project.project, request)
+    (failure,) = (it for it in outcome.findings if it.rule != "not-played")
+    line = file.read_text().splitlines().index("    op.execute('SELECT nothing FROM nowhere')") + 1
+    assert (failure.rule, failure.revision, failure.location and failure.location.line) == (
+        "upgrade-fails",
+        "002",
+        line,
+    )
+    assert outcome.is_failed
+    assert [it.name for it in outcome.unchecked] == ["003"]
