@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +19,6 @@ from tests.scratch import scratch_maker
 if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
-
-pytestmark = pytest.mark.once
 
 MODELS = """
 import sqlalchemy as sa
@@ -123,12 +120,6 @@ sa.Index("ix_person_old", person.c.joined, sqlite_where=old, postgresql_where=ol
 # A name that only a naming convention gives is nobody's choice: the one that the history has stays. What narrows a
 # type asks what becomes of values that do not fit.
 ONE_WAY = frozenset({"unique constraint renamed", "type widened", "text longer"})
-
-
-@pytest.fixture(autouse=True)
-def shared_databases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let all tests use one server: starting it takes longer than a test."""
-    monkeypatch.setattr(scratch, "databases", lambda name: nullcontext(scratch_maker(name, request)))
 
 
 @pytest.fixture(scope="module")
