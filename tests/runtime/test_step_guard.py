@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dormatory.recording.leg import Direction
 from dormatory.replay.replay import replay_history
+from dormatory.system import signals
 from tests.scratch import BACKENDS, scratch_maker
 
 if TYPE_CHECKING:
@@ -59,6 +61,13 @@ HARMLESS = (
     thread.join()
     """,
 )
+
+
+@pytest.fixture(autouse=True)
+def handled_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let signals be handled as in a command, which can so tell them from what a revision raises itself."""
+    monkeypatch.setattr(signals, "_raising_on", {signal.SIGINT})
+    monkeypatch.setattr(signals, "_arrived", [])
 
 
 @pytest.fixture(params=BACKENDS)
