@@ -11,6 +11,7 @@ from alembic.util.sqla_compat import _get_constraint_final_name
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.util import to_list
 
+from dormatory.schema.portable import DEFAULT_NAMESPACES
 from dormatory.schema.snapshot import TableId
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Table
 
 _CheckId: TypeAlias = tuple[TableId, str]
-_DEFAULT_NAMESPACES = frozenset({None, "public"})
 
 
 def check_constraint_operations(
@@ -69,7 +69,7 @@ def add_column_checks(container: OpContainer) -> None:
 
 def _checks(table: Table) -> dict[_CheckId, str]:
     """Return the expressions of the named CHECK constraints of a table."""
-    table_id = (None if table.namespace in _DEFAULT_NAMESPACES else table.namespace, table.name)
+    table_id = (None if table.namespace in DEFAULT_NAMESPACES else table.namespace, table.name)
     return {
         (table_id, it.name): it.expression
         for it in table.constraints

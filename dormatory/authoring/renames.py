@@ -94,7 +94,7 @@ def _with_own_counters(snapshot: Snapshot) -> Snapshot:
 
 
 def _unambiguous(renames: Iterator[ProbableRename]) -> list[ProbableRename]:
-    """Return renames without those that a sure one excludes; none is sure beside another one that is likely."""
+    """Return the renames that share no name with a sure one; a likely one with the same name makes a question of it."""
     candidates = list(renames)
 
     def rivals(rename: ProbableRename) -> Iterator[ProbableRename]:

@@ -73,10 +73,9 @@ def _next_rename(
 
 def _with_rename(renaming: Renaming, rename: ProbableRename, *, is_open: bool) -> Renaming:
     is_there = [_has(it, rename) for it in renaming.divergences]
-    there = [backend_for(it.target).name for it in renaming.divergences if _has(it, rename)]
-    moved = tuple(
-        _with_new_name(it, rename) if has else it for it, has in zip(renaming.divergences, is_there, strict=True)
-    )
+    divergences = list(zip(renaming.divergences, is_there, strict=True))
+    there = [it.target.backend_name for it, has in divergences if has]
+    moved = tuple(_with_new_name(it, rename) if has else it for it, has in divergences)
     draft, upgrade, downgrade = _without_pieces(renaming.draft, rename)
     forth = RenameObject(rename, if_new=upgrade if is_open else None)
     back = RenameObject(rename, is_reverse=True, if_new=downgrade if is_open else None)
@@ -138,7 +137,7 @@ def _drops_or_adds(piece: Piece, rename: ProbableRename) -> bool:
 
 
 def _is_on_renamed_table(piece: Piece, rename: ProbableRename) -> bool:
-    """Return whether a piece changes a table that was renamed: what is left to be changed there is found anew."""
+    """Return whether a piece changes a renamed table: such changes are computed again after the rename."""
     return rename.column is None and piece.table in {rename.old_name, rename.new_name}
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from alembic.operations.ops import AddColumnOp, AlterColumnOp, ModifyTableOps
 
 from dormatory.authoring.extra_operations import Undecided
-from dormatory.authoring.transition import DEFAULT_NAMESPACES, column_key, on_each_backend, update_statement
+from dormatory.authoring.transition import column_key, on_each_backend, update_statement
+from dormatory.schema.portable import DEFAULT_NAMESPACES
 from dormatory.sql.types import portable_type
 
 if TYPE_CHECKING:

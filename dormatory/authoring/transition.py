@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn
 from dormatory.backends.registry import dialect_by_name
 from dormatory.schema.alteration import AlterStatement
+from dormatory.schema.portable import DEFAULT_NAMESPACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # The namespace, None for the default one, the table and the column: one name for the same column on each backend.
 ColumnKey: TypeAlias = tuple[str | None, str, str]
-DEFAULT_NAMESPACES = frozenset({None, "public"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from dormatory.schema.snapshot import Snapshot, TableId
 
 _SLOW_KINDS = frozenset({OperationKind.CREATE_INDEX, OperationKind.ADD_CONSTRAINT, OperationKind.SET_NOT_NULL})
-
-
 FunctionName: TypeAlias = Literal["upgrade", "downgrade"]
 
 

@@ -18,7 +18,7 @@ class BatchProgress:
 
     @staticmethod
     def is_shown() -> bool:
-        """Return whether somebody watches."""
+        """Return whether standard error is a terminal."""
         return sys.stderr.isatty()
 
     def add(self, rows: int) -> None:

@@ -253,9 +253,8 @@ class Runner:
             for step, move in planned:
                 progress(MoveStarted(move))
                 began = perf_counter()
-                yield guard_step(
-                    step, context.connection
-                )  # afterwards the step is done, and committed if each one commits
+                yield guard_step(step, context.connection)
+                # Now the step is done, and committed if each one commits.
                 progress(MoveFinished(move, perf_counter() - began))
 
         self._run_env(steps, only_pass=only_pass, destination_rev=to)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _DEFAULT_COLLATIONS = frozenset({"C", "POSIX", "ucs_basic", "default", "BINARY"})
 _INDEX_METHOD = re.compile(r"(?:UNIQUE )?USING (\w+) ")
 _TABLE_KINDS = {"partitioned table": "table"}
-_DEFAULT_NAMESPACES = frozenset({None, "public"})
+DEFAULT_NAMESPACES = frozenset({None, "public"})
+"""Where a table is that is called by its name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,10 @@ def portable_tables(snapshot: Snapshot, dialect: Dialect) -> dict[str, PortableT
 def _named_tables(tables: Iterable[Table], name_counts: Mapping[str, int]) -> Iterator[tuple[str, Table]]:
     for table in tables:
         alone = name_counts[table.name.lower()] == 1
-        if alone or (table.namespace in _DEFAULT_NAMESPACES and table.name.islower()):
+        if alone or (table.namespace in DEFAULT_NAMESPACES and table.name.islower()):
             yield table.name.lower(), table
         else:
-            yield table.name if table.namespace in _DEFAULT_NAMESPACES else f"{table.namespace}.{table.name}", table
+            yield table.name if table.namespace in DEFAULT_NAMESPACES else f"{table.namespace}.{table.name}", table
 
 
 class _TableConverter:

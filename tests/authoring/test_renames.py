@@ -1,4 +1,4 @@
-"""What was renamed is told from what was dropped beside something new: surely, as a question, or not at all."""
+"""Renamed columns and tables are distinguished from dropped and new ones; where that is not sure, it is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database that is new or replaces another one on PostgreSQL: made beside it, filled, and given its name."""
+"""Makes a PostgreSQL database under another name, fills it, and gives it its own name, or that of an existing one."""
 
 from __future__ import annotations
 
