@@ -9,6 +9,7 @@ import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from dormatory.project.script import parse_source
@@ -88,25 +89,29 @@ class _OtherFrozenSet(frozenset[Any]):
 
 
 class _SetsAsCalls(ast.NodeTransformer):
-    """Writes {a, b} as set([a, b]); `is_needed` if there was anything to write, or a call of set() or hash()."""
+    """Writes {a, b} as set({a, b}); `is_needed` if there was anything to write, or a call of set() or hash().
+
+    The copy of a set has its order: made from a list it has another one where two hashes collide.
+    """
 
     def __init__(self) -> None:
         self.is_needed = False
 
     def visit_Set(self, node: ast.Set) -> ast.AST:
-        return self._call(node, ast.List([self.visit(item) for item in node.elts], ast.Load()))
+        self.generic_visit(node)
+        return self._call(node)
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
         self.generic_visit(node)
-        return self._call(node, ast.ListComp(node.elt, node.generators))
+        return self._call(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         self.is_needed |= node.id in {"set", "frozenset", "hash"}
         return node
 
-    def _call(self, node: ast.expr, argument: ast.expr) -> ast.AST:
+    def _call(self, node: ast.expr) -> ast.AST:
         self.is_needed = True
-        call = ast.Call(ast.Name("set", ast.Load()), [argument], [])
+        call = ast.Call(ast.Name("set", ast.Load()), [node], [])
         return ast.fix_missing_locations(ast.copy_location(call, node))
 
 
@@ -124,5 +129,29 @@ def _upgrade_in_other_order(module: ModuleType) -> Any:
         return None
     names = {"__name__": module.__name__, "__file__": str(file), "set": _OtherSet, "frozenset": _OtherFrozenSet}
     names |= {"hash": lambda value: builtins.hash(("another seed", value))}
-    exec(compile(tree, str(file), "exec"), names)  # noqa: S102  # the revision's own code, as Alembic executed it
+    code = _with_constants(compile(tree, str(file), "exec"), _constant_sets(module))
+    exec(code, names)  # noqa: S102  # the revision's own code, as Alembic executed it
     return names.get("upgrade")
+
+
+def _constant_sets(module: ModuleType) -> dict[frozenset[Any], frozenset[Any]]:
+    """Return the sets that stand in the code of a module's functions, by themselves.
+
+    Python reads them from a file of byte code or builds them anew, and the order is not the same in both.
+    """
+    codes = [it.__code__ for it in vars(module).values() if isinstance(it, FunctionType)]
+    found: dict[frozenset[Any], frozenset[Any]] = {}
+    while codes:
+        constants = codes.pop().co_consts
+        codes += [it for it in constants if isinstance(it, CodeType)]
+        found |= {it: it for it in constants if isinstance(it, frozenset)}
+    return found
+
+
+def _with_constants(code: CodeType, sets: dict[frozenset[Any], frozenset[Any]]) -> CodeType:
+    """Return the code with the same objects for its constant sets, so with their order."""
+    constants = (
+        _with_constants(it, sets) if isinstance(it, CodeType) else sets.get(it, it) if isinstance(it, frozenset) else it
+        for it in code.co_consts
+    )
+    return code.replace(co_consts=(*constants,))
