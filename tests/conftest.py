@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+os.environ.pop("COLUMNS", None)  # readline sets it in workers of pytest; it would break lines of what is compared
 
 with contextlib.suppress(ModuleNotFoundError):  # the matrix of migrations runs without it
     from hypothesis import HealthCheck, settings

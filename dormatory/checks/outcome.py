@@ -46,11 +46,12 @@ class Unchecked:
 class Outcome:
     """All findings, and what a renderer needs to show them and to decide whether the run failed.
 
-    `revisions` are those checked, in the order of history; `suppressed` counts the findings that comments hide;
-    `accepted` are those that the project's file of accepted findings hides; `rules` are all rules by id. A finding
-    without a file is shown at `configuration`, the project's ini, where a format needs a place. `manual` is the address
-    of the document whose headings are the ids of the rules, "" if it has none. `is_complete` is false if an error has
-    ended the run; `unchecked` is what a complete run did not get to although it should have.
+    `revisions` are those checked, in the order of history, `titles` what each is called; `suppressed` counts the
+    findings that comments hide; `accepted` are those that the project's file of accepted findings hides; `rules` are
+    all rules by id. A finding without a file is shown at `configuration`, the project's ini, where a format needs a
+    place. `manual` is the address of the document whose headings are the ids of the rules, "" if it has none.
+    `is_complete` is false if an error has ended the run; `unchecked` is what a complete run did not get to although it
+    should have. `seconds` is the time of the whole run, 0 if it was not measured.
     """
 
     findings: tuple[Finding, ...]
@@ -64,6 +65,8 @@ class Outcome:
     manual: str = ""
     is_complete: bool = True
     unchecked: tuple[Unchecked, ...] = ()
+    titles: Mapping[str, str] = field(default_factory=dict, repr=False)
+    seconds: float = 0.0
 
     @classmethod
     def ended_by(cls, error: DormatoryError) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -98,6 +99,7 @@ def check_project(
     Raises EmptyHistoryError, UnknownReferenceError, UnknownRevisionError, InvalidSettingError if a setting names no
     rule, UnreadableAcceptedFileError, and the error of a backend that cannot run.
     """
+    began = time.perf_counter()
     refuse_unknown_rules(project.settings, project.ini)
     files = read_scripts(project)
     if not files:
@@ -147,6 +149,8 @@ def check_project(
         accepted,
         configuration=project.ini,
         unchecked=gaps,
+        titles={item.id: item.title for item in history.revisions},
+        seconds=time.perf_counter() - began,
     )
     return outcome, tuple(one for item in evidence for one in item.recordings)
 

@@ -7,15 +7,17 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from dormatory.errors import ReportNotWrittenError, UnknownFormatError
 from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summary
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.json_document import json_document
 from dormatory.report.junit import junit_report
+from dormatory.report.layout import line_width
 from dormatory.report.manual_url import manual_url
 from dormatory.report.sarif import sarif_log
+from dormatory.report.styles import has_colours
 from dormatory.report.text import findings_text
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ _RENDERERS: Mapping[str, Callable[[Outcome, Path], str]] = {
     "junit": junit_report,
 }
 FORMATS = tuple(_RENDERERS)
+_PLAIN_SIGNS = str.maketrans({"✗": "x", "·": "-", "→": "->", "…": "..."})
 
 
 def chosen_format(given: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -62,7 +65,8 @@ def write_report(outcome: Outcome, format_name: str = "", output: Path | None = 
         taken = file.stat().st_size if file.is_file() else 0
         _write_file(file, job_summary(outcome, root, MAX_SUMMARY_BYTES - taken), mode="a")
     if shown == "text":
-        _print(findings_text(outcome, Path.cwd(), colours=_has_colours(sys.stdout), verbose=verbose))
+        colours, width = has_colours(sys.stdout), line_width(sys.stdout)
+        _print(findings_text(outcome, Path.cwd(), colours=colours, verbose=verbose, width=width))
     else:
         _print(_RENDERERS[shown](outcome, root))
 
@@ -77,19 +81,14 @@ def repository_root(configuration: Path, environ: Mapping[str, str]) -> Path:
     return next((path for path in (start, *start.parents) if (path / ".git").exists()), Path.cwd())
 
 
-def _has_colours(stream: TextIO) -> bool:
-    """Return whether a stream shows colours: it is a terminal, and NO_COLOR is not set."""
-    if os.environ.get("NO_COLOR") or not stream.isatty():
-        return False
-    from rich.console import Console  # noqa: PLC0415  # for a terminal only: it takes a while to load
-
-    return Console(file=stream).color_system is not None
-
-
 def _print(content: str) -> None:
-    """Print a text; a character that the locale cannot encode is written as its escape."""
+    """Print a text; a character that the locale cannot encode is written in plain signs, or as its escape."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(content.encode(encoding, "backslashreplace").decode(encoding))
+    try:
+        content.encode(encoding)
+    except UnicodeEncodeError:
+        content = content.translate(_PLAIN_SIGNS).encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(content)
     sys.stdout.flush()
 
 

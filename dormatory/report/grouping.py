@@ -67,7 +67,8 @@ def _all_problems(outcome: Outcome, base: Path) -> Iterator[Problem]:
 
     def order(group: Sequence[_Entered]) -> tuple[int, int, str, int, int]:
         first = group[0][0]
-        where, location = position.get(first.revision, len(position)) if first.revision else -1, first.location
+        last = len(position)  # what concerns the project mostly follows from a revision
+        where, location = position.get(first.revision, last) if first.revision else last + 1, first.location
         return SEVERITY_RANKS[first.severity], where, relative(location.path), location.line, location.column
 
     seen: Counter[tuple[str, str, str]] = Counter()

@@ -703,7 +703,7 @@ class TestTask:
             ended = inv("db.rehearse", "--at-rows", "1000", url=target.url)
         assert (nothing.code, ended.code) == (0, 0)
         assert nothing.out.endswith("is at 001, nothing is pending: nothing to rehearse\n")
-        assert ended.out.endswith(f"no findings on SQLite {sqlite3.sqlite_version}\n")
+        assert f"\nno findings · 1 revision on SQLite {sqlite3.sqlite_version}" in ended.out
         assert "forecast  none for 1000 rows" in ended.out
 
     @pytest.mark.parametrize("option", ["--sample=0", "--sample=many", "--at-rows=-1"])

@@ -154,5 +154,5 @@ def test_text_has_no_control_characters_and_ends_in_the_verdict(outcome: Outcome
     lines = shown.split("\n")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
     assert lines[-1] == ""
-    assert lines[-2].endswith(" on SQLite 3.40.1, PostgreSQL 18.6")
+    assert " · 2 revisions on SQLite 3.40.1 and PostgreSQL 18.6" in lines[-2]
     assert not [line for line in lines if line.lstrip().startswith("::")]

@@ -52,7 +52,7 @@ def outcome(tmp_path: Path) -> Outcome:
 def test_text_is_the_default_format(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     write_report(outcome)
 
-    assert "    at db/versions/002.py:9 on sqlite\n" in capsys.readouterr().out
+    assert "002  db/versions/002.py\n  ✗ no table größe  :9  sqlite  upgrade-fails\n" in capsys.readouterr().out
 
 
 def test_files_are_relative_to_the_working_directory(
@@ -63,7 +63,7 @@ def test_files_are_relative_to_the_working_directory(
 
     write_report(outcome)
 
-    assert "    at versions/002.py:9 on sqlite\n" in capsys.readouterr().out
+    assert "002  versions/002.py\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -101,7 +101,9 @@ def test_a_file_holds_the_document_and_the_reader_still_sees_text(
     write_report(outcome, "json", tmp_path / "found.json")
 
     assert json.loads((tmp_path / "found.json").read_text("ascii"))["verdict"]["errors"] == 1
-    assert capsys.readouterr().out.endswith("1 error on SQLite 3.40.1\n")
+    assert capsys.readouterr().out.endswith(
+        "1 error · 1 revision on SQLite 3.40.1 · inv db.check --explain upgrade-fails\n"
+    )
 
 
 def test_a_file_without_a_format_holds_text(
@@ -112,7 +114,7 @@ def test_a_file_without_a_format_holds_text(
     write_report(outcome, output=tmp_path / "found.txt")
 
     first, second, *_ = (tmp_path / "found.txt").read_text("utf-8").splitlines()
-    assert (first, second) == ("revision 002: 1 error", "  error[upgrade-fails] no table größe")
+    assert (first, second) == ("002  db/versions/002.py", "  ✗ no table größe  :9  sqlite  upgrade-fails")
     assert capsys.readouterr().out.startswith("::error ")
 
 
@@ -188,9 +190,9 @@ class TestStreams:
     @pytest.mark.parametrize(
         ("name", "value", "first"),
         [
-            ("TERM", "xterm", "\x1b[1mrevision 002\x1b[0m: 1 error"),
-            ("NO_COLOR", "1", "revision 002: 1 error"),
-            ("TERM", "dumb", "revision 002: 1 error"),
+            ("TERM", "xterm", "\x1b[1m002\x1b[0m\x1b[2m  db/versions/002.py\x1b[0m"),
+            ("NO_COLOR", "1", "002  db/versions/002.py"),
+            ("TERM", "dumb", "002  db/versions/002.py"),
         ],
     )
     def test_colours_depend_on_the_terminal_and_on_no_color(

@@ -121,7 +121,7 @@ class TestAnnotations:
         assert annotation_levels(shown) == {"error": 10, "warning": 10, "notice": 10}
         assert shown.splitlines()[-2:] == [
             "::notice title=dormatory::6 more findings not annotated here; the summary of the job lists them",
-            "13 errors, 12 warnings, 10 notes, no database was asked",
+            "13 errors, 12 warnings, 10 notes · no database was asked",
         ]
 
     def test_nothing_found_is_the_verdict_alone(self) -> None:

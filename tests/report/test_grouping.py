@@ -84,7 +84,7 @@ class TestOrder:
 
         shown = messages(warning, late, below, LEFTOVER, early, project)
 
-        assert shown == ("project", "early", "table room is left", "below", "late", "warning")
+        assert shown == ("early", "table room is left", "below", "late", "project", "warning")
 
     def test_revisions_that_were_not_checked_come_after_those_that_were(self) -> None:
         stray = replace(LEFTOVER, message="stray", revision="000")
