@@ -47,7 +47,8 @@ def find_client(name: str, *, server_major: int | None = None) -> Path:
     """Return the client program `name`, one that a server of that major version accepts where one is given.
 
     pg_dump refuses servers newer than itself: the same major is preferred, else the next higher. Raises
-    ProgramMissingError, which lists every searched place, or ProgramTooOldError.
+    ProgramMissingError, which lists every searched place, ProgramTooOldError, or the ProgramFailedError of a program
+    that gave no answer where no other fits.
     """
     searched_places: list[str] = []
     candidates = _directories_with((name,), _path_places() if name == "sqlite3" else _client_places(), searched_places)
@@ -80,7 +81,7 @@ def missing_ssl_fix(message: str) -> str:
 
 def major_version(program: Path) -> int:
     """Return the major version that a program of PostgreSQL reports."""
-    return parse_major_version(process.run_program([str(program), "--version"], timeout=20).stdout, program)
+    return parse_major_version(process.run_program([str(program), "--version"], timeout=60).stdout, program)
 
 
 def parse_major_version(version: str, program: Path) -> int:
@@ -97,14 +98,19 @@ def parse_major_version(version: str, program: Path) -> int:
 
 def _compatible_directory(name: str, candidates: Iterator[Path], server_major: int) -> Path | None:
     versions: dict[Path, int] = {}
+    unanswered: ProgramFailedError | None = None
     for directory in candidates:
         try:
             versions[directory] = major_version(directory / name)
-        except (ProgramFailedError, DatabaseFailedError):
+        except (ProgramFailedError, DatabaseFailedError) as error:
+            if isinstance(error, ProgramFailedError) and error.code < 0:
+                unanswered = error
             continue  # a wrapper without anything behind it; the next place may hold a real one
         if versions[directory] == server_major:
             return directory
     newer = [directory for directory, version in versions.items() if version > server_major]
+    if unanswered and not newer:
+        raise unanswered  # it may be the one that is needed
     if versions and not newer:
         found = [(str(directory / name), version) for directory, version in versions.items()]
         raise ProgramTooOldError(name, server_major=server_major, found=found)

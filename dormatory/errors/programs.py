@@ -25,14 +25,19 @@ class ProgramMissingError(DormatoryError):
 
 
 class ProgramFailedError(DormatoryError):
-    """A program that we started failed."""
+    """A program that we started failed.
+
+    `code` is negative if it was killed, took too long or could not be started for now, which says nothing about the
+    program itself. `what` is the first part of the message, if that is not how it ended.
+    """
 
     is_failure = True
 
-    def __init__(self, program: str, *, code: int, tail: str, fix: str) -> None:
+    def __init__(self, program: str, *, code: int, tail: str, fix: str, what: str = "") -> None:
         self.program, self.code, self.tail = program, code, tail
         why = " / ".join(line.strip() for line in tail.splitlines() if line.strip()) or "it wrote no message"
-        super().__init__(f"{program} ended with exit code {code}", why=why, fix=fix)
+        ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        super().__init__(what or f"{program} {ended}", why=why, fix=fix)
 
 
 class ProgramKilledError(DormatoryError):

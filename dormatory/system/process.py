@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _SHUTDOWN_SECONDS = 15.0  # how long an interrupted child may take to roll back before it is killed
 _NICENESS_INCREMENT = 10  # more niceness than ours; the system stops at 19
 _TAIL_LINES = 8
+# Of a program that cannot be started at any time; the other errors are of a machine without processes, memory, ...
+_UNUSABLE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ELOOP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def run_program(
         try:
             stdout, stderr = _communicate(child, text, timeout, on_second)
         except subprocess.TimeoutExpired as error:
-            raise ProgramFailedError(name, code=-1, tail=f"no answer in {timeout:g} s", fix=fix) from error
+            what, why = f"{name} did not end", f"no answer in {timeout:g} s"
+            raise ProgramFailedError(name, code=-1, tail=why, fix=fix, what=what) from error
     if check and child.returncode != 0:
         raise ProgramFailedError(
             name, code=child.returncode, tail="\n".join(last_lines(stderr or stdout, _TAIL_LINES)), fix=fix
@@ -202,9 +206,12 @@ def _spawn(
         )  # fmt: skip
     except OSError as error:
         name = os.path.basename(arguments[0])  # noqa: PTH119  # a word, not a path to look at
-        raise ProgramFailedError(
-            name, code=127, tail=error.strerror or str(error), fix="check that it is installed and executable"
-        ) from error
+        what, why = f"{name} could not be started", error.strerror or str(error)
+        if error.errno in _UNUSABLE:
+            fix = "check that it is installed and executable"
+            raise ProgramFailedError(name, code=127, tail=why, fix=fix, what=what) from error
+        fix = "wait until the machine has less to do, then run the command again"
+        raise ProgramFailedError(name, code=-1, tail=why, fix=fix, what=what) from error
 
 
 def _interrupt_or_kill(child: subprocess.Popen[str], first: signal.Signals = signal.SIGINT) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.backends import programs
-from dormatory.errors import DatabaseFailedError, ProgramMissingError, ProgramTooOldError
+from dormatory.errors import DatabaseFailedError, ProgramFailedError, ProgramMissingError, ProgramTooOldError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,6 +184,15 @@ class TestClients:
         wrapper.chmod(0o755)
         wheel = machine.install_in_wheel("pg_dump")
         assert programs.find_client("pg_dump", server_major=18) == wheel / "pg_dump"
+
+    def test_a_program_that_is_killed_does_not_count_as_absent(self, machine: Machine) -> None:
+        machine.install_on_path("pg_dump", version="15.4")
+        killed = machine.install_in_wheel("pg_dump") / "pg_dump"
+        killed.write_text("#!/bin/sh\nkill -9 $$\n")
+        with pytest.raises(ProgramFailedError, match=r"^pg_dump was killed by signal 9 "):
+            programs.find_client("pg_dump", server_major=17)
+        other = machine.install_in_distribution(18, "pg_dump")
+        assert programs.find_client("pg_dump", server_major=17) == other / "pg_dump"
 
     def test_a_program_that_is_not_of_postgresql_is_an_error(self, machine: Machine) -> None:
         program = machine.install_on_path() / "psql"

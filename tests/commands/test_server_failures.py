@@ -156,9 +156,20 @@ def test_a_statement_timeout_is_named_with_the_place_to_raise_it(
         (
             "error: the revision failed at scripts/versions/001_x.py:11 "
             "(QueryCanceled: canceling statement due to statement timeout); nothing of it was kept; "
-            "statement_timeout of the role or the database is too short; raise it there"
+            "statement_timeout of the role or the database is too short: raise it there; "
+            "if it is not set, somebody canceled the statement: run the command again"
         ),
     )
+
+
+def test_a_statement_timeout_is_recognized_in_another_language(
+    small_project: SmallProject, inv: Inv, owned: Target
+) -> None:
+    german = "storniere Anfrage wegen Zeitüberschreitung"
+    small_project.write_revision("001", f"op.execute(\"DO $$BEGIN RAISE '{german}' USING ERRCODE = '57014'; END$$\")")
+    ended = inv("db.upgrade", url=owned.url)
+    assert ended.code == 3
+    assert f"(QueryCanceled: {german}); nothing of it was kept; statement_timeout of the role" in ended.err
 
 
 LOSE_LOCK = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -45,15 +46,23 @@ class TestRun:
         assert process.run_program(python_command("raise SystemExit(7)"), check=False).code == 7
 
     def test_a_program_that_is_not_there_is_a_failure(self) -> None:
-        with pytest.raises(
-            ProgramFailedError, match=r"^no-such ended with exit code 127 \(No such file or directory\)"
-        ):
+        with pytest.raises(ProgramFailedError, match=r"^no-such could not be started \(No such file or directory\)"):
             process.run_program(["/nowhere/no-such", "canary"])
+
+    def test_a_machine_without_processes_is_a_failure_of_the_moment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+        monkeypatch.setattr(subprocess, "Popen", fail)
+        with pytest.raises(ProgramFailedError) as raised:
+            process.run_program(["/bin/true"])
+        assert raised.value.code < 0
+        assert str(raised.value).startswith("true could not be started (Resource temporarily unavailable); wait until")
 
     def test_a_program_that_takes_too_long_is_ended_with_its_children(self, tmp_path: Path) -> None:
         code = "import subprocess, sys, pathlib; c = subprocess.Popen(['sleep', '60']); "
         code += "pathlib.Path(sys.argv[1]).write_text(str(c.pid)); c.wait()"
-        with pytest.raises(ProgramFailedError, match="no answer in 2 s"):
+        with pytest.raises(ProgramFailedError, match=r"^python.* did not end \(no answer in 2 s\)"):
             process.run_program(python_command(code, str(tmp_path / "pid")), timeout=2)
         wait_for_end(int((tmp_path / "pid").read_text()))
 

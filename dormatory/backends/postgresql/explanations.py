@@ -51,6 +51,8 @@ _ENDED_SESSION_FIX = "somebody ended the session, or the server was stopped; try
 _IDLE_FIX = "{} of the role or the database ended the session; raise it there"
 _STATE_FIXES = {
     "42501": _MISSING_RIGHT_FIX,  # insufficient_privilege
+    "57014": "statement_timeout of the role or the database is too short: raise it there; if it is not set, somebody "
+    "canceled the statement: run the command again",  # query_canceled
     "57P01": _ENDED_SESSION_FIX,  # admin_shutdown
     "57P02": "the server crashed; try again when it has recovered",  # crash_shutdown
     "57P03": "wait until the server lets sessions in, then try again",  # cannot_connect_now
@@ -65,11 +67,9 @@ _STATE_FIXES = {
 # The same by a part of the text, where the driver or a program keeps no SQLSTATE, or it does not say enough.
 _FIXES = (
     ("row-level security", "connect as the owner, or as a user with BYPASSRLS: all rows are wanted"),
-    ("due to statement timeout", "statement_timeout of the role or the database is too short; raise it there"),
     ("due to idle-session timeout", _STATE_FIXES["57P05"]),
     ("due to idle-in-transaction timeout", _STATE_FIXES["25P03"]),
     ("due to transaction timeout", _STATE_FIXES["25P04"]),
-    ("due to lock timeout", _STATE_FIXES["55P03"]),
     ("terminating connection", _ENDED_SESSION_FIX),
     ("server closed the connection", "see the server's log: it ended, or somebody ended the session"),
     ("connection already closed", "see the server's log: it ended, or somebody ended the session"),
@@ -169,4 +169,4 @@ def is_system_failure(error: BaseException) -> bool:
 def is_missing_right(error: BaseException) -> bool:
     """Return whether the role may not do something, or not for so long."""
     cause = getattr(error, "orig", None) or error
-    return sql_state(cause) == "42501" or "due to statement timeout" in str(cause)
+    return sql_state(cause) in {"42501", "57014"}

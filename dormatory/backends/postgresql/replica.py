@@ -220,7 +220,7 @@ class PostgreSQLReplicaSource:
         except ProgramFailedError as error:
             tail = source.mask(error.tail)
             fix = programs.missing_ssl_fix(tail) or error.fix
-            raise ProgramFailedError(error.program, code=error.code, tail=tail, fix=fix) from None
+            raise ProgramFailedError(error.program, code=error.code, tail=tail, fix=fix, what=error.what) from None
 
 
 def read_only_target(target: Target) -> Target:
