@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
+from dormatory.commands.schema_dump import committed_file, write_dump
 from dormatory.errors import EmptyDestinationError, MissingDatabaseError
+from dormatory.report.formats import FORMATS
+from dormatory.safety.backups import create_backup
 from dormatory.system.signals import TerminatedError
+from tasks import namespace
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
@@ -61,36 +66,87 @@ def test_what_a_framework_raises_to_exit_passes() -> None:
         raise LookupError
 
 
-def run_with_output(project: SmallProject, output: int, *task: str) -> tuple[int, str]:
-    """Run a task with another standard output; return its exit code and what it says."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "invoke", *task], cwd=REPOSITORY, env=project.command_environment(None, {}),
-        stdout=output, stderr=subprocess.PIPE, text=True, check=False,
-    )  # fmt: skip
-    return ended.returncode, ended.stderr
+# What a task is called with; the others are called without options.
+ARGUMENTS = {
+    "db.check": ("--backend=sqlite",),
+    "db.create": ("--message=Add nothing",),
+    "db.rehearse": ("--sample=5",),
+    "db.restore": ("copy.db",),
+    "db.revision": ("--message=Add nothing", "--empty", "--no-proof"),
+    "db.round-trip": ("--backend=sqlite",),
+    "db.schema-dump": ("--backend=sqlite", "--diff"),
+    "db.show": ("002",),
+    "db.stamp": ("--to=001",),
+}
+OTHER_CALLS = (
+    ("db.check", "--explain=no-downgrade"),
+    ("db.check", "--live"),
+    ("db.create", "--from-dump"),
+    ("db.schema-dump", "--backend=sqlite"),
+    ("db.schema-dump", "--live"),
+    ("db.status", "--json"),
+    ("db.upgrade", "--sql"),
+    ("db.upgrade", "--verbose", "--backup"),
+    *(("db.check", "--only=graph", f"--format={name}") for name in FORMATS),
+    ("db.round-trip", "--backend=sqlite", "--revision=001", "--format=json"),
+)
+OTHERS_WRITE = frozenset({"db.shell"})  # a program of its own, which ends as it likes
+CALLS = (
+    *((task, *ARGUMENTS.get(task, ())) for task in sorted(namespace.task_names) if task not in OTHERS_WRITE),
+    *OTHER_CALLS,
+)
+every_call = pytest.mark.parametrize("call", CALLS, ids=" ".join)
 
 
-@pytest.mark.parametrize("task", ["db.history", "db.status", "db.check"])
-def test_a_reader_that_has_gone_ends_a_command_quietly(small_project: SmallProject, task: str) -> None:
-    small_project.write_table_revisions("a", "b")
+class WritingProject:
+    """A project on which every task has something to write: a pending revision, a dump file, a backup."""
+
+    def __init__(self, project: SmallProject) -> None:
+        self._project, self._url = project, f"sqlite:///{project.root}/x.db"
+        project.write_table_revisions("a", "b")
+        write_dump(committed_file(project.project, "sqlite"), "CREATE TABLE c (x);\n")
+        project.upgrade(self._url, "001")
+        copy = create_backup(project.project, project.project.target({"DATABASE_URL": self._url}))
+        copy.with_name("copy.db").write_bytes(copy.read_bytes())
+
+    def run(self, output: int, task: str, *options: str) -> tuple[int, str]:
+        """Run a task with another standard output; return its exit code and what it says."""
+        if options == ("--from-dump",):
+            (self._project.root / "x.db").unlink()
+        ended = subprocess.run(
+            [sys.executable, "-m", "invoke", task, *options], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True,
+            env=self._project.command_environment(self._url, {}), stdout=output, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        return ended.returncode, ended.stderr
+
+
+@pytest.fixture
+def writing_project(small_project: SmallProject) -> WritingProject:
+    return WritingProject(small_project)
+
+
+@every_call
+def test_a_reader_that_has_gone_ends_a_command_quietly(writing_project: WritingProject, call: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        assert run_with_output(small_project, writing, task) == (ExitCode.OUTPUT_CLOSED, "")
+        code, messages = writing_project.run(writing, *call)
     finally:
         os.close(writing)
+    assert code == ExitCode.OUTPUT_CLOSED, messages
+    assert not re.search("error|exception|traceback|was emptied", messages, re.IGNORECASE)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
-@pytest.mark.parametrize("task", ["db.history", "db.status"])
-def test_a_full_disk_is_one_line(small_project: SmallProject, task: str) -> None:
-    small_project.write_table_revisions("a", "b")
+@every_call
+def test_a_full_disk_is_one_line(writing_project: WritingProject, call: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
-        code, message = run_with_output(small_project, full.fileno(), task)
-    assert code == ExitCode.FAILED
-    assert message == (
-        "error: nothing more can be written (No space left on device); free some space, then run the command again\n"
-    )
+        code, messages = writing_project.run(full.fileno(), *call)
+    assert code == ExitCode.FAILED, messages
+    errors = [line for line in messages.splitlines() if re.search("error|exception|traceback", line, re.IGNORECASE)]
+    assert errors == [
+        "error: nothing more can be written (No space left on device); free some space, then run the command again"
+    ]
 
 
 @pytest.mark.parametrize("task", ["db.history", "db.status", "db.upgrade"])

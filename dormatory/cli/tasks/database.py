@@ -153,6 +153,7 @@ def status(context: Context, *, json: bool = False, exit_code: bool = False, x: 
 @reported
 def reset(context: Context, confirm: str = "", x: list[str] | None = None) -> int:
     """Destroy the database, create it again and upgrade it."""
+    from dormatory.cli.exit import ExitCode
     from dormatory.commands.reset import recreate_database
     from dormatory.report.messages import emptied_line
     from dormatory.report.progress import show_progress
@@ -161,7 +162,7 @@ def reset(context: Context, confirm: str = "", x: list[str] | None = None) -> in
     with show_progress() as progress:
         backup = recreate_database(project, progress, confirmed=confirm)
     code = run_in_child(project, "upgrade", x=x)
-    if code and backup:
+    if backup and code not in {ExitCode.SUCCESS, ExitCode.OUTPUT_CLOSED}:
         print(emptied_line(project.target(), backup), file=sys.stderr)
     return code
 
