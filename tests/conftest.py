@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -24,7 +25,7 @@ from dormatory.runtime import scratch
 from dormatory.system import process
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ.pop("COLUMNS", None)  # readline sets it in workers of pytest; it would break lines of what is compared
@@ -213,6 +214,22 @@ def published(small_project: SmallProject) -> SmallProject:
     write_checksums(small_project.project)
     small_project.commit()
     return small_project
+
+
+@contextlib.contextmanager
+def on_warning(action: Callable[[], object]) -> Iterator[None]:
+    """Call `action` when the workflow warns of something in the block, before it goes on."""
+
+    class Handler(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            action()
+
+    log, handler = logging.getLogger("dormatory"), Handler(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 class Inv(Protocol):

@@ -34,6 +34,7 @@ from dormatory.errors import (
 from dormatory.system import atomic_file
 from tests.backends.relay import relay
 from tests.backends.suite import create_filled_database, directory_listing, execute, limit_file_size, restore, rows
+from tests.conftest import on_warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,17 +223,17 @@ class TestSQLite:
 
         def write() -> None:
             with closing(sqlite3.connect(sqlite.path, timeout=20, isolation_level=None)) as writer:
-                is_waiting.set()
+                writer.execute("SELECT * FROM room").fetchall()
+                is_open.set()
                 try:
                     writer.execute("INSERT INTO room VALUES (4, 'too late')")
                 except sqlite3.OperationalError as error:
                     errors.append(str(error))
 
-        is_waiting, thread = threading.Event(), threading.Thread(target=write)
+        is_open, thread = threading.Event(), threading.Thread(target=write)
         with backend.backup.replacement(sqlite) as replacement:
             thread.start()
-            assert is_waiting.wait(10)
-            time.sleep(0.2)  # until it waits, which nothing outside can see
+            assert is_open.wait(10)
             replacement.clear()
         thread.join()
         assert errors == ["attempt to write a readonly database"]
@@ -247,14 +248,14 @@ class TestSQLite:
         assert (found == ("wal",), len(rows(sqlite))) == (mode == "wal", 3)
 
     def test_a_writer_who_ends_in_time_is_waited_for(self, sqlite: Target, caplog: pytest.LogCaptureFixture) -> None:
-        with closing(sqlite3.connect(sqlite.path, isolation_level=None, check_same_thread=False)) as writer:
+        with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("INSERT INTO room VALUES (4, 'in time')")
-            timer = threading.Timer(0.3, writer.execute, ["COMMIT"])
-            timer.start()
-            with backend_for(sqlite).backup.replacement(sqlite, wait_seconds=20):
+            with (
+                on_warning(lambda: writer.execute("COMMIT")),
+                backend_for(sqlite).backup.replacement(sqlite, wait_seconds=20),
+            ):
                 assert len(rows(sqlite)) == 4
-            timer.join()
         assert "waiting at most 20 s" in caplog.messages[0]
 
     def test_the_database_itself_is_refused_as_its_backup(self, sqlite: Target) -> None:

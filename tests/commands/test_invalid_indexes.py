@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from dormatory.backends.postgresql import stall_watch
 from tests.commands.test_signals import wait_until
+from tests.conftest import on_warning
 
 if TYPE_CHECKING:
     from dormatory.backends.postgresql.server.throwaway import Server
@@ -90,10 +90,8 @@ def test_a_build_that_waits_says_for_whom(
     with closing(psycopg2.connect(url, application_name="report")) as reader, reader.cursor() as cursor:
         cursor.execute("LOCK TABLE t IN ROW EXCLUSIVE MODE")
         pid = reader.info.backend_pid
-        timer = threading.Timer(2, execute, (url, f"SELECT pg_terminate_backend({pid})"))
-        timer.start()
-        assert inv("db.upgrade", url=url).code == 0
-        timer.join()
+        with on_warning(lambda: execute(url, f"SELECT pg_terminate_backend({pid})")):
+            assert inv("db.upgrade", url=url).code == 0
     (message,) = caplog.messages
     assert re.fullmatch(
         r".*: CREATE INDEX CONCURRENTLY t_x ON t \(x\) waits \(for a lock: "

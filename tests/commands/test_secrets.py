@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -16,6 +15,7 @@ from sqlalchemy.engine import URL
 
 from dormatory.backends.postgresql.server import postmaster
 from dormatory.backends.registry import backend_for
+from tests.commands.test_signals import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,18 +91,26 @@ def scram(postgres_server: Server) -> Iterator[dict[str, PasswordUser]]:
                     role = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
                     cursor.execute(role.format(sql.Identifier(user), sql.Literal(password)))
         access.write_text("".join(f"local all {user} scram-sha-256\n" for user in users) + before)
-        reload_configuration(connection)
+        reload_configuration(postgres_server)
         try:
             yield {user: PasswordUser(postgres_server, user, password) for user, password in users.items()}
         finally:
             access.write_text(before)
-            reload_configuration(connection)
+            reload_configuration(postgres_server)
 
 
-def reload_configuration(connection: object) -> None:
-    with connection.cursor() as cursor:  # type: ignore[attr-defined]
-        cursor.execute("SELECT pg_reload_conf()")
-    time.sleep(0.2)
+def reload_configuration(server: Server) -> None:
+    """Let a server read its files again, until new sessions have what it has read."""
+    before = load_time(server, "pg_reload_conf()")
+    wait_until(lambda: load_time(server) != before)
+
+
+def load_time(server: Server, *calls: str) -> object:
+    """Return when the server read its files, as a new session knows it, before it makes the calls."""
+    with contextlib.closing(postmaster.connect(server.socket_directory)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(('pg_conf_load_time()', *calls))}")
+        (found,) = cursor.fetchall()
+        return found[0]
 
 
 class ArgumentListRecorder(threading.Thread):
