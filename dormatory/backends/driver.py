@@ -54,3 +54,27 @@ def raw_connection(engine: Engine, explain: Callable[[BaseException], DormatoryE
             yield connection.driver_connection
     except (engine.dialect.loaded_dbapi.Error, DBAPIError) as error:  # SQLAlchemy queries a new server's version first
         raise explain(error) from error
+
+
+@contextlib.contextmanager
+def explained_connection(
+    engine: Engine, explain: Callable[[BaseException], DormatoryError | None]
+) -> Iterator[Connection]:
+    """Connect for the length of the block; an error of the driver or of SQLAlchemy is raised as what `explain` returns.
+
+    It passes as it is if that is None.
+    """
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415  # an engine is there, so SQLAlchemy is loaded
+
+    driver_error = engine.dialect.loaded_dbapi.Error
+    try:
+        with engine.connect() as connection:
+            try:
+                yield connection
+            except driver_error:  # SQLAlchemy has not seen it: a rollback on a lost connection would print a traceback
+                connection.invalidate()
+                raise
+    except (driver_error, SQLAlchemyError) as error:
+        if (explained := explain(error)) is None:
+            raise
+        raise explained from error

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from dormatory.backends.driver import explained_connection
 from dormatory.backends.queries import VERSION_TABLE
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DatabaseFailedError, DormatoryError, RevisionNotInCheckoutError
@@ -87,11 +86,9 @@ def read_status(project: Project, target: Target) -> Status:
 
 def _server_version(target: Target) -> str:
     backend = backend_for(target)
-    try:
-        with backend.engine(target, writing=False, wait_seconds=_WAIT_SECONDS).connect() as connection:
-            return backend.version(connection)
-    except SQLAlchemyError as error:
-        raise backend.explain(error, target) from error
+    engine = backend.engine(target, writing=False, wait_seconds=_WAIT_SECONDS)
+    with explained_connection(engine, partial(backend.explain, target=target)) as connection:
+        return backend.version(connection)
 
 
 def _changes_or_problem(

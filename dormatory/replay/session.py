@@ -15,8 +15,15 @@ from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
+from dormatory.backends.driver import explained_connection
 from dormatory.backends.registry import backend_for, dialect_by_name
-from dormatory.errors import DanglingRowsError, DormatoryError, MissingUpgradeError, SwallowedErrorError
+from dormatory.errors import (
+    DanglingRowsError,
+    DatabaseFailedError,
+    DormatoryError,
+    MissingUpgradeError,
+    SwallowedErrorError,
+)
 from dormatory.errors.location import Location
 from dormatory.recording.leg import Direction, Failure
 from dormatory.replay.offending_rows import offending_rows_of
@@ -48,8 +55,9 @@ class ReplaySession:
     """A database, opened with the project's own env.py, and the revision that is being played on it.
 
     `revision` is "" between two steps. `seconds` and `statements` belong to the last recorded step; `written_tables`
-    are the tables whose rows it wrote, as the database reports them, None if it does not. `failure_of` turns an error
-    into a failure that may be shown. `is_scratch`: the database is a scratch one, on which statements may be tried.
+    are the tables whose rows it wrote, as the database reports them, None if it does not. The given `failure_of` turns
+    an error into a failure that may be shown. `is_scratch`: the database is a scratch one, where statements may be
+    tried.
     """
 
     def __init__(
@@ -60,7 +68,7 @@ class ReplaySession:
         *,
         is_scratch: bool = False,
     ) -> None:
-        self.project, self.target, self.failure_of = project, target, failure_of
+        self.project, self.target, self._failure_of = project, target, failure_of
         self._is_scratch = is_scratch
         self._backend = backend_for(target)
         self.revision = ""
@@ -76,13 +84,18 @@ class ReplaySession:
         # Revisions depend on how their env.py begins transactions: SQLite ignores a pragma within one.
         plain = create_engine(self.target.sqlalchemy_url(), poolclass=NullPool)
         engine = self._backend.engine(self.target, writing=True) if self.project.has_our_environment else plain
-        with reduce_garbage_collection(), engine.connect() as connection:
+        with reduce_garbage_collection(), explained_connection(engine, self._lost_session_error) as connection:
             server = self._backend.version(connection)
             connection.rollback()
             self.connection = connection
             self._recorder = StatementRecorder(connection, self.project, is_scratch=self._is_scratch)
             self.runner = Runner(self.project, target=self.target, connection=connection)
             yield server
+
+    def _lost_session_error(self, error: BaseException) -> DormatoryError | None:
+        """Return what it means where reading between two steps failed because the server or the session has ended."""
+        is_lost = self._backend.is_system_failure(error)
+        return self._backend.explain(error, self.target) if is_lost else None
 
     def run(self, steps: Steps) -> Failure | None:
         """Play the steps in one run of env.py; return the failure of a revision, which ends the run.
@@ -99,6 +112,17 @@ class ReplaySession:
             self.seconds, self.statements = perf_counter() - self._began, self._recorder.stop()
             return self.failure_of(error)
         return None
+
+    def failure_of(self, error: DormatoryError) -> Failure:
+        """Return the error of a revision as a failure.
+
+        Raises DatabaseFailedError where the session was lost: that says nothing about the revision.
+        """
+        if not getattr(error.__cause__, "connection_invalidated", False):
+            return self._failure_of(error)
+        place = f" at {self._recorder.failed.location}" if self._recorder.failed else ""
+        what = f"{error.what} in revision {self.revision}{place}" if self.revision else error.what
+        raise DatabaseFailedError(what, why=error.why, fix=error.fix) from error
 
     def offending_rows(self) -> OffendingRows | None:
         """Return the rows that the last recorded step failed on, None if it did not fail on a statement."""

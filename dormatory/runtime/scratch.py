@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import chdir, contextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import SQLAlchemyError
-
+from dormatory.backends.driver import explained_connection
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_by_name, backend_for
 from dormatory.errors import BaselineFailedError, MissingDatabaseError
@@ -94,13 +94,11 @@ def read_schema(target: Target, *version_tables: str, wait_seconds: float | None
 def reading_connection(target: Target, wait_seconds: float | None = None) -> Iterator[Connection]:
     """Connect to a database for the length of the block; raises what an error of its server or its file means."""
     backend = backend_for(target)
-    try:
-        with backend.engine(target, writing=False).connect() as connection:
-            if wait_seconds is not None:
-                backend.limit_reading_waits(connection, wait_seconds)
-            yield connection
-    except SQLAlchemyError as error:
-        raise backend.explain(error, target) from error
+    engine = backend.engine(target, writing=False)
+    with explained_connection(engine, partial(backend.explain, target=target)) as connection:
+        if wait_seconds is not None:
+            backend.limit_reading_waits(connection, wait_seconds)
+        yield connection
 
 
 def _upgrade(project: Project, target: Target, revision: str) -> None:

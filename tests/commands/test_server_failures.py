@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.backends.driver import open_cursor
 from dormatory.backends.postgresql.server import postmaster
 from dormatory.backends.registry import backend_for
+from dormatory.errors import DatabaseFailedError
+from dormatory.runtime.scratch import reading_connection
 from tests.backends.relay import relay
 from tests.conftest import CommandResult
 
@@ -230,6 +233,28 @@ def test_an_ended_session_is_named(small_project: SmallProject, inv: Inv, owned:
             "the server goes on); see who did it in the server's log, then try again"
         ),
     )
+
+
+@pytest.mark.parametrize("task", [("db.round-trip", "--backend=postgresql"), ("db.rehearse",)], ids=" ".join)
+def test_an_ended_session_of_a_scratch_database_is_no_finding(
+    small_project: SmallProject, inv: Inv, owned: Target, task: tuple[str, ...]
+) -> None:
+    small_project.write_table_revisions("a")
+    assert inv("db.upgrade", url=owned.url).code == 0
+    small_project.write_revision("002", downgrade="op.execute('SELECT pg_terminate_backend(pg_backend_pid())')")
+    ended = inv(*task, url=owned.url)
+    assert ended.code == 3
+    reason = "(its session was ended, by somebody or by a time-out of the role; the server goes on); see who did it"
+    assert f" failed in revision 002 at scripts/versions/002_x.py:14 {reason}" in ended.err
+    assert "finding" not in ended.out
+
+
+def test_a_session_that_ends_while_the_driver_reads_is_named_without_a_traceback(
+    owned: Target, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(DatabaseFailedError, match="its session was ended"), reading_connection(owned) as connection:
+        open_cursor(connection).execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert capfd.readouterr().err == ""
 
 
 def test_a_read_only_default_is_named_with_its_place(

@@ -84,7 +84,15 @@ _READ_ONLY_STATE = "25006"  # read_only_sql_transaction
 # Classes and codes of failures that no revision can avoid: the connection, resources, an operator, the system.
 _SYSTEM_CLASSES = ("08", "53", "57P", "58")
 _SYSTEM_STATES = frozenset({_READ_ONLY_STATE, "25P03", "25P04"})
-_SYSTEM_TEXTS = ("server closed the connection", "terminating connection", "connection already closed")
+_SYSTEM_TEXTS = (
+    "server closed the connection",
+    "terminating connection",
+    "connection already closed",
+    "connection has been closed unexpectedly",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL SYSCALL error",
+)
 
 
 def explain_postgresql_error(error: BaseException, target: Target) -> DormatoryError:
