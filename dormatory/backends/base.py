@@ -249,6 +249,10 @@ class Backend(ABC):
     def version(self, connection: Connection) -> str:
         """Return the product and its version, such as `PostgreSQL 18.6`."""
 
+    def environment_mark(self, connection: Connection) -> str:  # noqa: ARG002  # a file has no mark
+        """Return what the connected database is marked as: development, or production without a mark; "" for a file."""
+        return ""
+
     @abstractmethod
     def identity(self, connection: Connection) -> tuple[str, str]:
         """Return what distinguishes the connected database from all others: its server, and its name or path there."""

@@ -19,6 +19,8 @@ from dormatory.schema.diff import diff
 _WAIT_SECONDS = 0.5  # for a commit; status waits for no longer lock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
     from dormatory.project.script import Revision
@@ -29,20 +31,24 @@ if TYPE_CHECKING:
 class Status:
     """The position of a database in the history.
 
-    `target` hides secrets. `unknown` are revisions that the checkout does not have; with one of them, `pending` is
-    empty because it cannot be computed. `overlapping` are current revisions that another one builds on: the version
-    table should not name them. `by_hand` is None if the database does not exist, and while a migration is `running`:
-    who, since when, and what. `locked` says why `current` could not be read then.
+    `target` hides secrets; `environment` is what the database is marked as, "" for a file. `unknown` are revisions that
+    the checkout does not have; with one of them, `pending` is empty because it cannot be computed. `overlapping` are
+    current revisions that another one builds on: the version table should not name them. `by_hand` is None if the
+    database does not exist, and while a migration is `running`: who, since when, and what. `locked` says why `current`
+    could not be read then.
     """
 
     target: str
+    is_file: bool
     server: str
+    environment: str
     exists: bool
     current: tuple[str, ...]
     heads: tuple[str, ...]
     unknown: tuple[str, ...]
     overlapping: tuple[str, ...]
     pending: tuple[Revision, ...]
+    titles: Mapping[str, str]
     by_hand: ChangesByHand | None
     running: str = ""
     locked: str = ""
@@ -56,14 +62,16 @@ def read_status(project: Project, target: Target) -> Status:
     history = History.read(project)
     backend = backend_for(target)
     if not backend.exists(target):
-        return Status(str(target), "-", False, (), history.heads, (), (), history.pending(()), None)
-    locked, server, current, version_tables = "", "-", tuple[str, ...](), tuple[str, ...]()
+        pending = history.pending(())
+        return Status(str(target), backend.is_file, "", "", False, (), history.heads, (), (), pending, {}, None)
+    locked, server, environment = "", "", ""
+    current, version_tables = tuple[str, ...](), tuple[str, ...]()
     running = backend.running_migration(target, VERSION_TABLE)
     try:
         version_tables = scratch.version_tables(project, target, wait_seconds=_WAIT_SECONDS)
         running = running or backend.running_migration(target, version_tables[0])
         current = scratch.current_revisions(project, target, wait_seconds=_WAIT_SECONDS)
-        server = _server_version(target)
+        server, environment = _server_version(target)
     except DatabaseFailedError as error:
         if not running:
             raise
@@ -71,24 +79,28 @@ def read_status(project: Project, target: Target) -> Status:
     unknown = history.unknown(current)
     return Status(
         target=str(target),
+        is_file=backend.is_file,
         server=server,
+        environment=environment,
         exists=True,
         current=current,
         heads=history.heads,
         unknown=unknown,
         overlapping=history.overlapping(current),
         pending=() if unknown or locked else history.pending(current),
+        titles={name: history.get(name).title for name in current if name not in unknown},
         by_hand=None if running else _changes_or_problem(project, target, history, current, version_tables),
         running=running,
         locked=locked,
     )
 
 
-def _server_version(target: Target) -> str:
+def _server_version(target: Target) -> tuple[str, str]:
+    """Return the product with its version, and what the database is marked as."""
     backend = backend_for(target)
     engine = backend.engine(target, writing=False, wait_seconds=_WAIT_SECONDS)
     with explained_connection(engine, partial(backend.explain, target=target)) as connection:
-        return backend.version(connection)
+        return backend.version(connection), backend.environment_mark(connection)
 
 
 def _changes_or_problem(

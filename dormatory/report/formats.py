@@ -14,10 +14,9 @@ from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summ
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.json_document import json_document
 from dormatory.report.junit import junit_report
-from dormatory.report.layout import line_width
 from dormatory.report.manual_url import manual_url
 from dormatory.report.sarif import sarif_log
-from dormatory.report.styles import has_colours
+from dormatory.report.styles import TextStyle
 from dormatory.report.text import findings_text
 
 if TYPE_CHECKING:
@@ -65,8 +64,7 @@ def write_report(outcome: Outcome, format_name: str = "", output: Path | None = 
         taken = file.stat().st_size if file.is_file() else 0
         _write_file(file, job_summary(outcome, root, MAX_SUMMARY_BYTES - taken), mode="a")
     if shown == "text":
-        colours, width = has_colours(sys.stdout), line_width(sys.stdout)
-        _print(findings_text(outcome, Path.cwd(), colours=colours, verbose=verbose, width=width))
+        _print(findings_text(outcome, Path.cwd(), TextStyle.of(sys.stdout), verbose=verbose))
     else:
         _print(_RENDERERS[shown](outcome, root))
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dormatory.system.text import quantity
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
@@ -14,13 +12,10 @@ if TYPE_CHECKING:
     from dormatory.commands.restore import Restored
     from dormatory.commands.revision_proof import ExecutedSql
     from dormatory.commands.schema_dump import DumpDifference
-    from dormatory.commands.status import Status
     from dormatory.commands.upgrade import MoveResult
     from dormatory.project.history import History
     from dormatory.project.script import Revision
     from dormatory.safety.backups import StoredBackup
-
-_JSON_VERSION = 1
 
 
 def created_line(created: Target | Path, *, is_new: bool) -> str:
@@ -92,63 +87,6 @@ def revision_details(revision: Revision) -> str:
         ("file", str(revision.path)),
     ]
     return _table(rows) + f"\n\n{revision.description}"
-
-
-def status_text(status: Status) -> str:
-    """Return the position of a database for a reader."""
-    current = f"not read: {status.locked}" if status.locked else ", ".join(status.current) or "base"
-    rows = [
-        ("target", status.target),
-        ("server", status.server),
-        *((("running", status.running),) if status.running else ()),
-        ("current", current if status.exists else "none, the database does not exist yet"),
-        ("head", ", ".join(status.heads)),
-        *((("unknown", f"{', '.join(status.unknown)}: not in this checkout"),) if status.unknown else ()),
-        *((("overlap", _overlap(status)),) if status.overlapping else ()),
-    ]
-    by_hand = status.by_hand
-    if by_hand is not None:
-        count = quantity(len(by_hand.changes), "difference")
-        difference = f"{count} from the history, see: inv db.check --live" if by_hand.changes else "none"
-        rows.append(("by hand", f"not compared: {by_hand.problem}" if by_hand.problem else difference))
-        if by_hand.changes and not status.current:
-            rows.append(("", "it has no revision: if it matches one, write that with: inv db.stamp --to REVISION"))
-    elif status.running:
-        rows.append(("by hand", "not compared while that is running"))
-    pending = [f"{item.id}  {item.title}" for item in status.pending]
-    pending = pending or ["unknown" if status.unknown or status.locked else "nothing"]
-    return _table(rows + [("pending" if number == 0 else "", line) for number, line in enumerate(pending)])
-
-
-def _overlap(status: Status) -> str:
-    kept = " ".join(name for name in status.current if name not in status.overlapping)
-    return f"{', '.join(status.overlapping)}: {kept} builds on it; correct with: inv db.stamp --purge --to {kept}"
-
-
-def status_json(status: Status) -> str:
-    """Return the position of a database as a JSON document, which has a version."""
-    document = {
-        "version": _JSON_VERSION,
-        "target": status.target,
-        "server": status.server,
-        "exists": status.exists,
-        "running": status.running,
-        "locked": status.locked,
-        "current": list(status.current),
-        "heads": list(status.heads),
-        "unknown": list(status.unknown),
-        "overlapping": list(status.overlapping),
-        "drift": None  # the key is older than the words "by hand"
-        if status.by_hand is None
-        else {
-            "problem": status.by_hand.problem,
-            "changes": [str(change) for change in status.by_hand.changes],
-        },
-        "pending": [{"revision": item.id, "title": item.title} for item in status.pending],
-    }
-    import json  # noqa: PLC0415  # like difflib below: the daily commands need neither
-
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def backup_lines(backups: Sequence[StoredBackup]) -> Iterator[str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from dormatory.report.layout import line_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +25,23 @@ _STYLES = {
 }
 
 
-def has_colours(stream: TextIO) -> bool:
-    """Return whether a stream shows colours: it is a terminal, and NO_COLOR is not set."""
+@dataclass(frozen=True, slots=True)
+class TextStyle:
+    """How a text for people is written: with colours or without, in lines of `width` characters, None for no limit."""
+
+    colours: bool = False
+    width: int | None = None
+
+    @classmethod
+    def of(cls, stream: TextIO) -> TextStyle:
+        """Return the style for a stream: a terminal's colours and width, and what NO_COLOR and COLUMNS ask for."""
+        return cls(_has_colours(stream), line_width(stream))
+
+
+PLAIN = TextStyle()
+
+
+def _has_colours(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR") or not stream.isatty():
         return False
     from rich.console import Console  # noqa: PLC0415  # for a terminal only: it takes a while to load
@@ -31,9 +49,9 @@ def has_colours(stream: TextIO) -> bool:
     return Console(file=stream).color_system is not None
 
 
-def text_of(lines: Iterable[Line], *, colours: bool) -> str:
+def text_of(lines: Iterable[Line], style: TextStyle) -> str:
     """Return lines as one text, each with its line break."""
-    show = _coloured_piece if colours else _plain_piece
+    show = _coloured_piece if style.colours else _plain_piece
     return "".join("".join(show(*piece) for piece in line) + "\n" for line in lines)
 
 

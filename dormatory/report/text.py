@@ -11,7 +11,7 @@ from dormatory.report.folding import FoldedProblems, fold_problems
 from dormatory.report.grouping import accepted_count, counts_by_severity, problems
 from dormatory.report.layout import column_after, shorten_words, wrap_parts, wrap_words
 from dormatory.report.sanitize import sanitize_line
-from dormatory.report.styles import text_of
+from dormatory.report.styles import PLAIN, text_of
 from dormatory.system.text import first_line, name_list, quantity, shorten
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dormatory.checks.outcome import Outcome
     from dormatory.report.grouping import Problem
-    from dormatory.report.styles import Line
+    from dormatory.report.styles import Line, TextStyle
 
 _MAX_SQL_LINES, _MAX_SQL_WIDTH = 4, 160
 _MAX_LISTED = {Severity.ERROR: 20, Severity.WARNING: 5, Severity.NOTE: 0}
@@ -28,18 +28,19 @@ _MARKS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.NOTE: "·"}
 _MESSAGE_INDENT, _DETAIL_INDENT = "    ", "      "
 
 
-def findings_text(
-    outcome: Outcome, base: Path, *, colours: bool = False, verbose: bool = False, width: int | None = None
-) -> str:
+def findings_text(outcome: Outcome, base: Path, style: TextStyle = PLAIN, *, verbose: bool = False) -> str:
     """Return the findings and the verdict, paths relative to `base`; one line if nothing was found.
 
-    Of many findings of one rule only the first are shown in full, unless `verbose`, which also shows the SQL. Colours
-    change nothing in the text. Lines are broken at `width`, between words; None breaks none.
+    Of many findings of one rule only the first are shown in full, unless `verbose`, which also shows the SQL. The
+    style changes nothing in the words.
     """
     found = problems(outcome, base)
     folded = FoldedProblems(found, ()) if verbose else fold_problems(found)
-    lines = (*_Writer(outcome, width, is_verbose=verbose).report_lines(folded), *_closing_lines(outcome, found, width))
-    return text_of(lines, colours=colours)
+    lines = (
+        *_Writer(outcome, style.width, is_verbose=verbose).report_lines(folded),
+        *_closing_lines(outcome, found, style.width),
+    )
+    return text_of(lines, style)
 
 
 def verdict(outcome: Outcome, found: Sequence[Problem]) -> str:

@@ -324,7 +324,8 @@ class TestRevision:
         with create_engine(url, poolclass=NullPool).begin() as connection:
             connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('001')")
         status = inv("db.status", url=url)
-        assert "001: 002 builds on it; correct with: inv db.stamp --purge --to 002" in status.out
+        assert "\noverlap   001: 002 builds on it\n" in status.out
+        assert status.out.endswith("\nnext      inv db.stamp --purge --to 002\n")
         refused = inv("db.upgrade", url=url)
         assert (refused.code, refused.out) == (2, "")
         assert "names 001 and 002 (002 builds on 001, and each branch is named once)" in refused.err
@@ -374,7 +375,7 @@ class TestRevision:
         (small_project.versions / "002_x.py").unlink()
         ended = inv("db.status", url=url)
         assert (ended.code, ended.err) == (0, "")
-        assert "unknown  002: not in this checkout\n" in ended.out
+        assert "unknown   002: not in this checkout\n" in ended.out
 
 
 class TestHistory:

@@ -16,7 +16,7 @@ from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands.check_live import check_live_database
 from dormatory.commands.status import changes_by_hand, read_status
 from dormatory.errors import ComparisonFailedError, ProgramMissingError
-from dormatory.report.messages import status_text
+from dormatory.report.status import status_text
 from dormatory.runtime import scratch
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_without_a_server_the_status_shows_that_nothing_was_compared(
 
         monkeypatch.setattr(programs, "server_binaries", raise_missing_initdb)
         shown = status_text(read_status(history.project, target))
-    assert "by hand  not compared: initdb was not found (looked in nowhere)" in shown
+    assert "changed   not compared: initdb was not found (looked in nowhere)" in shown
 
 
 def test_the_comparison_waits_for_a_running_migration(history: SmallProject, postgres_server: throwaway.Server) -> None:
@@ -132,9 +132,7 @@ def test_the_comparison_waits_for_a_running_migration(history: SmallProject, pos
 
 def test_status_shows_the_number_of_differences(history: SmallProject, target: Target) -> None:
     scratch.upgrade(history.project, target, "heads")
-    assert "by hand  none" in status_text(read_status(history.project, target))
+    assert "changed   nothing by hand\n" in status_text(read_status(history.project, target))
     execute_by_hand(target, "CREATE TABLE extra (id integer)")
     execute_by_hand(target, "ALTER TABLE bed ADD COLUMN extra integer")
-    assert "by hand  2 differences from the history, see: inv db.check --live" in status_text(
-        read_status(history.project, target)
-    )
+    assert "changed   2 differences by hand: inv db.check --live" in status_text(read_status(history.project, target))

@@ -55,8 +55,8 @@ def test_a_running_upgrade_is_named_and_nothing_is_compared(inv: Inv, running: s
     ended = inv("db.status", url=running)
     assert time.monotonic() - began < _SECONDS
     rows = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
-    assert (ended.code, rows["current"], rows["by"], rows["pending"]) == (
-        0, "001", "hand  not compared while that is running", "002  Do step 002.",
+    assert (ended.code, rows["at"], rows["changed"], rows["pending"]) == (
+        0, "001  Do step 001.", "not compared while that is running", "002  Do step 002.",
     )  # fmt: skip
     when = r"since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
     assert re.match(rf"pid \d+, (python\S* -m dormatory upgrade|dormatory), {when}", rows["running"])
@@ -78,10 +78,10 @@ def test_any_writer_of_a_file_is_named(inv: Inv, small_project: SmallProject, ki
     rows = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
     assert rows["running"].startswith(f"pid {holder.pid}, python")
     if kind == "EXCLUSIVE":
-        assert rows["current"].startswith(f"not read: sqlite:///{file} is being changed by somebody else (pid")
+        assert rows["at"].startswith(f"not read: sqlite:///{file} is being changed by somebody else (pid")
         assert (ended.code, rows["pending"], code) == (0, "unknown", 3)
     else:
-        assert (ended.code, rows["current"], code) == (0, "001", 0)
+        assert (ended.code, rows["at"], code) == (0, "001  Do step 001.", 0)
 
 
 def test_a_locked_table_is_not_waited_for(inv: Inv, small_project: SmallProject, postgres_server: Server) -> None:
@@ -102,7 +102,7 @@ def test_a_locked_table_is_not_waited_for(inv: Inv, small_project: SmallProject,
     rows = dict(line.split(maxsplit=1) for line in ended.out.splitlines())
     assert ended.code == 3
     assert rows["running"].endswith("running: LOCK TABLE alembic_version, a IN ACCESS EXCLUSIVE MODE")
-    assert (rows["current"].partition(":")[0], rows["pending"]) == ("not read", "unknown")
+    assert (rows["at"].partition(":")[0], rows["pending"]) == ("not read", "unknown")
 
 
 def holding(file: Path, kind: str, mode: str) -> subprocess.Popen[str]:

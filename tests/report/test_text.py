@@ -10,6 +10,7 @@ from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome, Unchecked
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
+from dormatory.report.styles import TextStyle
 from dormatory.report.text import findings_text
 
 ROOT = Path("/home/you/shop")
@@ -91,7 +92,7 @@ def test_revisions_are_listed_worst_first_with_all_details() -> None:
 def test_lines_are_broken_between_words_with_places_at_the_right() -> None:
     both = replace(outcome_with(INDEX_BUILD, LOST_ROWS, replace(LOST_ROWS, backend="postgresql")), seconds=6.66)
 
-    assert findings_text(both, ROOT, width=60) == (
+    assert findings_text(both, ROOT, TextStyle(width=60)) == (
         "004  Give beds a number.                              004.py\n"
         "  ✗ 2 rows of bed are lost\n"
         "                          :12  sqlite, postgresql  rows-lost\n"
@@ -276,7 +277,7 @@ def test_a_finding_of_no_revision_concerns_the_project() -> None:
 def test_colours_leave_the_same_text() -> None:
     everything = outcome_with(INDEX_BUILD, LOST_ROWS, replace(LOST_ROWS, severity=Severity.NOTE))
 
-    coloured = findings_text(everything, ROOT, colours=True)
+    coloured = findings_text(everything, ROOT, TextStyle(colours=True))
 
     assert "\x1b[1;31m  ✗ \x1b[0m2 rows of bed are lost\x1b[2m  :12" in coloured
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == findings_text(everything, ROOT)

@@ -129,7 +129,7 @@ class TestCommands:
         tables = ("versions_a", "versions_b")
         assert version_rows(project.root / "x.db", tables) == ["a2", "a2"]
         ended = self.run(project, inv, "db.status")
-        assert ("current  a2\n" in ended.out, "by hand  none" in ended.out) == (True, True), ended
+        assert ("at        a2" in ended.out, "changed   nothing by hand" in ended.out) == (True, True), ended
 
     def test_the_pass_that_is_behind_counts(self, project: ExternalProject, inv: Inv) -> None:
         self.run(project, inv, "db.upgrade")
@@ -137,7 +137,7 @@ class TestCommands:
             connection.execute("ALTER TABLE thing_b DROP COLUMN name")
             connection.execute("UPDATE versions_b SET version_num = 'a1'")
         ended = self.run(project, inv, "db.status", "--exit-code")
-        assert (ended.code, "current  a1\n" in ended.out) == (1, True), ended
+        assert (ended.code, "at        a1" in ended.out) == (1, True), ended
 
     def test_the_schema_file_has_the_revision_of_each_pass(self, project: ExternalProject, inv: Inv) -> None:
         ended = self.run(project, inv, "db.schema-dump")

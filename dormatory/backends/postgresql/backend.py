@@ -42,8 +42,9 @@ _CONTENT_CODES = frozenset({"22030", "22032", "22033", "22034", "22035", "2200M"
 _PLAIN_TYPES = ("integer", "bigint", "smallint", "numeric", "real", "double precision", "boolean", "money", "oid")
 
 # A table that has pages and no known row was filled since the statistics were lost, by a restore or a crash.
+_ENVIRONMENT = f"CASE WHEN {IS_DEVELOPMENT} THEN 'development' ELSE 'production' END"
 _SUMMARY_QUERY = rf"""
-SELECT current_user, CASE WHEN {IS_DEVELOPMENT} THEN 'development' ELSE 'production' END,
+SELECT current_user, {_ENVIRONMENT},
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'),
        (SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables),
@@ -218,6 +219,11 @@ class PostgreSQLBackend(Backend):
         from dormatory.backends.postgresql import lock_timeout  # noqa: PLC0415  # loads SQLAlchemy
 
         return lock_timeout.set_lock_timeout(connection, seconds, monitor)
+
+    def environment_mark(self, connection: Connection) -> str:
+        """Query the server for the mark of the database."""
+        query = f"SELECT {_ENVIRONMENT} FROM pg_database d WHERE datname = current_database()"  # noqa: S608  # our own
+        return str(connection.exec_driver_sql(query).scalar_one())
 
     def identity(self, connection: Connection) -> tuple[str, str]:
         """Return when the server was started, and the database's name."""

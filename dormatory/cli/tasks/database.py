@@ -128,20 +128,36 @@ def current(context: Context, x: list[str] | None = None) -> None:
 
 
 @task(
-    help={"json": "as a JSON document", "exit-code": "exit with 1 when revisions are pending", "x": X_HELP},
+    help={
+        "json": "as a JSON document",
+        "exit-code": "exit with 1 when revisions are pending",
+        "all": "list all pending revisions",
+        "x": X_HELP,
+    },
     iterable=["x"],
 )
 @reported
-def status(context: Context, *, json: bool = False, exit_code: bool = False, x: list[str] | None = None) -> int:
+def status(
+    context: Context,
+    *,
+    json: bool = False,
+    exit_code: bool = False,
+    all: bool = False,  # noqa: A002  # the name of the option
+    x: list[str] | None = None,
+) -> int:
     """Show where the database is, and what is pending."""
     from dormatory.cli.exit import findings_exit_code
     from dormatory.commands.status import read_status
     from dormatory.errors import ComparisonFailedError, RevisionNotInCheckoutError
-    from dormatory.report.messages import status_json, status_text
+    from dormatory.report.status import status_json, status_text
+    from dormatory.report.styles import TextStyle
 
     project = current_project(context, x)
     found = read_status(project, project.target())
-    print(status_json(found) if json else status_text(found))
+    if json:
+        print(status_json(found))
+    else:
+        print(status_text(found, TextStyle.of(sys.stdout), lists_all=all), end="")
     if exit_code and found.unknown:
         raise RevisionNotInCheckoutError(found.target, found.unknown)
     if exit_code and found.locked:
