@@ -22,6 +22,18 @@ class MultipleHeadsError(DormatoryError):
         )
 
 
+class HeadChangedError(DormatoryError):
+    """Another revision was written while Alembic was about to write one: both would build on the same one."""
+
+    def __init__(self, new_heads: Sequence[str]) -> None:
+        self.new_heads = tuple(new_heads)
+        super().__init__(
+            "no revision was written",
+            why=f"another command has written {', '.join(self.new_heads)} meanwhile, on the same parent",
+            fix="run it again",
+        )
+
+
 class UnknownRevisionError(DormatoryError):
     """The user named a revision that is not in the history."""
 

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dormatory.errors import MessageTooShortError
+from dormatory.errors import HeadChangedError, MessageTooShortError
 from dormatory.project.history import History
 from dormatory.project.project import Project
 from dormatory.runtime.enum_types import add_enum_types
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from alembic.operations import MigrateOperation, MigrationScript
     from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
 
 _MIN_TITLE_WORDS = 2
 #: In `config.attributes`: the RevisionOperations to write in place of what autogenerate finds.
@@ -70,11 +71,21 @@ def process_revision_directives(
                 print("no change found, nothing written", file=sys.stderr)  # noqa: T201
             directives.clear()
             return
+    project, is_plain = Project.from_config(config), hasattr(options, "cmd")
+    if is_plain:  # it writes the file later, and the task holds the lock itself
+        lock_until_exit(project.script_location)
+    history = History.read(project)
+    if is_plain and getattr(options, "head", "") == "head" and context.script:
+        _refuse_new_head(history, context.script)
     if getattr(options, "rev_id", None) is None:
-        project = Project.from_config(config)
-        if hasattr(options, "cmd"):  # plain Alembic writes the file later, and the task holds the lock itself
-            lock_until_exit(project.script_location)
-        directive.rev_id = History.read(project).next_id()
+        directive.rev_id = history.next_id()
+
+
+def _refuse_new_head(history: History, read_before: ScriptDirectory) -> None:
+    """Raise HeadChangedError if the head is another one than Alembic has read: both would build on the same parent."""
+    heads = read_before.get_heads()
+    if new := [name for name in history.heads if name not in heads]:
+        raise HeadChangedError(new)
 
 
 def complete_directives(

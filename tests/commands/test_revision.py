@@ -235,6 +235,27 @@ class TestPlainAlembic:
         if "--autogenerate" not in arguments:
             assert not (changed_project.root / "x.db").exists()
 
+    @pytest.mark.parametrize(("head", "code"), [((), 255), (("--head", "001", "--splice"), 0)], ids=["head", "chosen"])
+    def test_two_at_once_do_not_build_on_the_same_revision(
+        self, changed_project: SmallProject, head: tuple[str, ...], code: int
+    ) -> None:
+        other = changed_project.write_revision("002", "pass")
+        text = other.read_text()
+        other.unlink()
+        changed_project.write_env(
+            "from pathlib import Path",
+            "from alembic import context",
+            "context.script.get_heads()  # Alembic reads the files once",
+            f"Path({str(other)!r}).write_text({text!r})",
+            *MODELS,
+            "environment.run(metadata)",
+        )
+        ended = changed_project.alembic("revision", "-m", "Add something new", *head, url=UNREACHABLE_URL)
+        assert ended.code == code, ended
+        assert ("another command has written 002 meanwhile" in ended.out) == bool(code)
+        written = [] if code else ["003_add_something_new.py"]
+        assert revision_file_names(changed_project) == ["001_x.py", other.name, *written]
+
     @pytest.mark.parametrize("arguments", [("-m", "one"), ()], ids=["one-word", "no-message"])
     def test_a_message_that_is_too_short_is_refused(
         self, changed_project: SmallProject, arguments: tuple[str, ...]
