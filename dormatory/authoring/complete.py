@@ -44,7 +44,6 @@ def complete_draft(
     return RevisionOperations(
         tuple(join_blocks([*renaming.upgrade, *_operations(upgrade, plans)])),
         tuple(join_blocks([*_operations(downgrade, plans_back), *renaming.downgrade])),
-        draft.imports,
     )
 
 

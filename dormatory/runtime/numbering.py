@@ -30,11 +30,10 @@ COMPLETE_ATTRIBUTE = "dormatory_complete"
 
 @dataclass(frozen=True, slots=True)
 class RevisionOperations:
-    """The operations of a revision in both directions, and the lines of `import` that they need."""
+    """The operations of a revision in both directions; Alembic adds the imports that their code needs."""
 
     upgrade: tuple[MigrateOperation, ...]
     downgrade: tuple[MigrateOperation, ...]
-    imports: tuple[str, ...] = ()
 
 
 CompleteScript: TypeAlias = "Callable[[MigrationContext, MigrationScript], RevisionOperations]"
@@ -111,4 +110,3 @@ def _write_operations(context: MigrationContext, script: MigrationScript, given:
         return
     script.upgrade_ops.ops[:] = given.upgrade
     script.downgrade_ops.ops[:] = given.downgrade
-    script.imports |= set(given.imports)

@@ -2,7 +2,7 @@
 
 Each section is followed from its beginning to its end in a scratch copy of the project, as a reader would. What the
 document calls /home/you/dormatory is that copy, db.example.org is a throwaway server, and the worked examples continue
-the history wherever it ends now.
+the history wherever it ends now, each from where the files of the first one lead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 from sqlalchemy import NullPool, create_engine
@@ -34,7 +34,7 @@ INSTALL_COMMAND = "pip install -e '.[dev]' && "  # already done: the test runs i
 
 HOME, HOST = "/home/you/dormatory", "db.example.org"
 URL = re.compile(rf"(://dorm:secret@){re.escape(HOST)}/(\w+)(\??)")
-EXAMPLES, FIRST_EXAMPLE = "Worked examples", 14
+EXAMPLES, EXAMPLE, FIRST_EXAMPLE = "Worked examples", "Example: ", 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,32 @@ class WrittenFile:
 
 
 @dataclass(frozen=True, slots=True)
+class EditedFile:
+    """A file, and the lines that a reader replaces in it."""
+
+    line: int
+    path: str
+    before: str
+    text: str
+
+
+Step: TypeAlias = ShellCommand | WrittenFile | EditedFile
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """The commands and files below one heading."""
 
     title: str
-    steps: tuple[ShellCommand | WrittenFile, ...]
+    steps: tuple[Step, ...]
 
     def __str__(self) -> str:
         return self.title.replace(" ", "-")
 
 
 def sections(document: Path) -> Iterator[Section]:
-    """Yield the sections that contain commands or files."""
-    title, steps, kind, body, start, indent = "top", list[ShellCommand | WrittenFile](), "", list[str](), 0, ""
+    """Yield the sections that contain commands or files; each worked example is one."""
+    chapter, title, steps, kind, body, start, indent = "top", "top", list[Step](), "", list[str](), 0, ""
     for number, line in enumerate([*document.read_text().splitlines(), "## end"], 1):
         if fence := re.fullmatch(r"( *)```(\w*)", line):
             if kind:
@@ -76,16 +89,20 @@ def sections(document: Path) -> Iterator[Section]:
             indent, kind, body, start = fence[1], fence[2], [], number
         elif kind:
             body.append(line)
-        elif heading := re.fullmatch(r"## (.+)", line):
+        elif (heading := re.fullmatch(r"(###?) (.+)", line)) and (heading[1] == "##" or chapter == EXAMPLES):
             if steps:
                 yield Section(title, tuple(steps))
-            title, steps = heading[1], []
+            chapter = heading[2] if heading[1] == "##" else chapter
+            title, steps = EXAMPLE + heading[2] if chapter == EXAMPLES else chapter, []
 
 
-def steps_in_block(kind: str, body: list[str], start: int) -> Iterator[ShellCommand | WrittenFile]:
+def steps_in_block(kind: str, body: list[str], start: int) -> Iterator[Step]:
     """Yield the commands or the file of one code block."""
     if kind == "python":
         yield WrittenFile(start, body[0].removeprefix("# "), "\n".join(body[1:]) + "\n")
+    elif kind == "diff":
+        before, after = ("\n".join(line[1:] for line in body[1:] if line[:1] in sides) for sides in (" -", " +"))
+        yield EditedFile(start, body[0].removeprefix("# "), before + "\n", after + "\n" if after else "")
     elif kind == "console":
         begins = [number for number, line in enumerate(body) if line.startswith("$ ")]
         for begin, end in pairwise([*begins, len(body)]):
@@ -107,12 +124,17 @@ class Reader:
     exit_code: int = 0
     last_run: str = ""
 
-    def follow_step(self, step: ShellCommand | WrittenFile) -> None:
+    def follow_step(self, step: Step) -> None:
         """Run one step, and fail if it does not work as written."""
         if isinstance(step, WrittenFile):
             path = self.home / self.renumber(step.path)
             assert path.parent.is_dir(), f"line {step.line}: {step.path}"
             path.write_text(self.renumber(step.text))
+            return
+        if isinstance(step, EditedFile):
+            path = self.home / step.path
+            assert path.read_text().count(step.before) == 1, f"line {step.line}: {step.path}"
+            path.write_text(path.read_text().replace(step.before, step.text))
             return
         text = step.text.removeprefix(INSTALL_COMMAND)
         # An exit code other than 0 is a failure, unless the next command is `echo $?`.
@@ -143,7 +165,7 @@ class Reader:
 
     def renumber(self, text: str) -> str:
         """Number the revisions of the worked examples after the last one of the history."""
-        return re.sub(r"(?<!\d)01[3-6](?!\d)", lambda match: f"{int(match[0]) + self.number_shift:03d}", text)
+        return re.sub(r"(?<!\d)01[3-5](?!\d)", lambda match: f"{int(match[0]) + self.number_shift:03d}", text)
 
     def _real_url(self, match: re.Match[str]) -> str:
         return f"{match[1]}/{match[2]}?host={self.socket}" + ("&" if match[3] else "")
@@ -162,9 +184,13 @@ def output_pattern(shown: str) -> str:
     return "".join(lines)
 
 
-SECTIONS = sorted(
-    sections(MIGRATIONS), key=lambda section: -len(section.steps)
-)  # the longest first: workers share them
+SECTIONS = tuple(sections(MIGRATIONS))
+FIRST_FILES = next(
+    tuple(step for step in section.steps if isinstance(step, WrittenFile))
+    for section in SECTIONS
+    if section.title.startswith(EXAMPLE)
+)
+LONGEST_FIRST = sorted(SECTIONS, key=lambda section: -len(section.steps))  # workers share them
 
 
 @pytest.fixture
@@ -199,15 +225,17 @@ def execute_as_administrator(server: Server, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=str)
+@pytest.mark.parametrize("section", LONGEST_FIRST, ids=str)
 def test_every_command_works_as_written(section: Section, reader: Reader, request: pytest.FixtureRequest) -> None:
     if any(HOST in step.text for step in section.steps):
         reader.socket = request.getfixturevalue("example_org")
-    if section.title == EXAMPLES:
+    given: tuple[Step, ...] = ()
+    if section.title.startswith(EXAMPLE):
         newest = max(path.name for path in (reader.home / "alembic/versions").glob("[0-9]*.py"))
         reader.number_shift = int(newest[:3]) + 1 - FIRST_EXAMPLE
+        given = () if FIRST_FILES[0] in section.steps else FIRST_FILES
 
-    for step in section.steps:
+    for step in (*given, *section.steps):
         reader.follow_step(step)
 
     reader.check_exit_code()
