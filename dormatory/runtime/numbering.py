@@ -74,7 +74,7 @@ def process_revision_directives(
     if is_plain:  # it writes the file later, and the task holds the lock itself
         lock_until_exit(project.script_location)
     history = History.read(project)
-    if is_plain and getattr(options, "head", "") == "head" and context.script:
+    if is_plain and getattr(options, "head", None) in {None, "head"} and context.script:
         _refuse_new_head(history, context.script)
     if getattr(options, "rev_id", None) is None:
         directive.rev_id = history.next_id()
