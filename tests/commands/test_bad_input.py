@@ -494,13 +494,39 @@ class TestFile:
         ],
         ids=["missing-directory", "directory", "below-a-file", "too-long"],
     )
-    @pytest.mark.parametrize("task", ["db.create", "db.upgrade"])
+    @pytest.mark.parametrize("task", ["db.create", "db.upgrade", "db.reset", "db.stamp"])
     def test_a_path_where_no_file_can_be_created_is_named(
         self, small_project: SmallProject, inv: Inv, task: str, name: str, message: str
     ) -> None:
         small_project.write_table_revisions("a")
         url = f"sqlite:///{small_project.root}/{name}"
         assert inv(task, url=url) == CommandResult(3, "", f"error: {url}: {message}\n")
+
+    @pytest.mark.parametrize(
+        "task",
+        ["backup", "create", "current", "rehearse", "reset", "stamp", "status", "upgrade", "check --live"],
+    )
+    @pytest.mark.parametrize("kind", ["directory", "pipe", "loop of links"])
+    def test_what_is_no_file_is_named_and_kept(
+        self, small_project: SmallProject, inv: Inv, task: str, kind: str
+    ) -> None:
+        small_project.write_table_revisions("a")
+        place, url = small_project.root / "x.db", f"sqlite:///{small_project.root}/x.db"
+        messages = {
+            "directory": (": Is a directory (the path names a directory); name a file in DATABASE_URL"),
+            "pipe": ": Is no regular file (the path names a device, a pipe or a socket); name a file in DATABASE_URL",
+            "loop of links": ": Too many levels of symbolic links (its symbolic links lead back to themselves); "
+            "correct them, see: ls -l",
+        }
+        if kind == "directory":
+            place.mkdir()
+        elif kind == "pipe":
+            os.mkfifo(place)
+        else:
+            place.symlink_to(place)
+        before = place.lstat().st_mode
+        assert inv(*f"db.{task}".split(), url=url) == CommandResult(3, "", f"error: {url}{messages[kind]}\n")
+        assert place.lstat().st_mode == before
 
     def test_a_full_disk_leaves_the_file_as_it_was(self, small_project: SmallProject, inv: Inv) -> None:
         small_project.write_table_revisions("a")

@@ -132,7 +132,7 @@ class SQLiteBackend(Backend):
 
     def location(self, target: Target) -> tuple[str, str]:
         """Return the file's name without its ending, and its real path."""
-        return target.path.stem, str(target.path.resolve())
+        return target.path.stem, os.path.realpath(target.path)
 
     def shell_command(self, target: Target) -> list[str]:
         """Return the sqlite3 program on this file, else Python's own shell, else the one in this package."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dormatory.backends.sqlite.connection import (
@@ -31,7 +32,6 @@ from dormatory.system.signals import stop_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from dormatory.backends.url import Target
 
@@ -69,15 +69,15 @@ def replacement(target: Target, *, wait_seconds: float = 0) -> Iterator[SQLiteRe
     Raises DatabaseInUseError, HardLinksError, LeftoverJournalError, DatabaseLockedError, DatabaseFailedError.
     """
     refuse_read_only(target)
-    path = target.path.resolve()  # a link stays a link
-    if not is_existing_file(target):
-        if leftover := next(filter(os.path.exists, side_files(path)), None):
-            raise LeftoverJournalError(leftover)
-        yield SQLiteReplacement(target, path)
-        return
+    path = Path(os.path.realpath(target.path))  # a link stays a link
     found = SQLiteReplacement(target, path)
-    found.refuse_users()
     try:
+        if not is_existing_file(target):
+            if leftover := next(filter(os.path.exists, side_files(path)), None):
+                raise LeftoverJournalError(leftover)
+            yield found
+            return
+        found.refuse_users()
         connection = target_connection(target)
         with contextlib.closing(connection), _no_writers(connection, target, wait_seconds, found):
             yield found

@@ -6,7 +6,7 @@ import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
-from dormatory.backends.sqlite.explanations import explain_sqlite_error
+from dormatory.backends.sqlite.explanations import explain_sqlite_error, kind_problem
 from dormatory.backends.sqlite.url import file_uri, read_only_option
 from dormatory.errors import ReadOnlyURLError
 
@@ -20,11 +20,19 @@ _SIDE_FILE_SUFFIXES = ("-journal", "-wal", "-shm")
 
 
 def is_existing_file(target: Target) -> bool:
-    """Return whether the file exists; raises DatabaseFailedError when its directory may not be read."""
+    """Return whether the file exists.
+
+    Raises DatabaseFailedError for a directory or a device, and when its directory may not be read.
+    """
     try:
-        return target.path.is_file()
+        mode = target.path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise explain_sqlite_error(error, target) from error
+    if problem := kind_problem(mode):
+        raise explain_sqlite_error(OSError(problem), target)
+    return True
 
 
 def refuse_read_only(target: Target) -> None:
