@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -57,7 +59,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What autogenerate finds; `imports` are the lines that the code needs.
+    """What autogenerate finds; `imports` are the lines that the code needs, those of the project's template among them.
 
     `conversions` are those of a direction on a backend, for what is left to be written.
     """
@@ -90,7 +92,18 @@ def read_draft(context: MigrationContext, script: MigrationScript, divergences: 
         tuple(_pieces([*(_small(found) if found else ()), *unseen], rendering))
         for found, unseen in zip((script.upgrade_ops, script.downgrade_ops), checks, strict=True)
     )
-    return Draft(upgrade, downgrade, tuple(sorted(rendering.imports)), rendering)
+    imports = (*_template_imports(context), *sorted(rendering.imports))
+    return Draft(upgrade, downgrade, imports, rendering)
+
+
+def _template_imports(context: MigrationContext) -> Iterator[str]:
+    """Yield what the template of the project imports into every revision, such as `import sqlmodel`."""
+    environment = context.environment_context
+    template = Path(environment.script.dir, "script.py.mako") if environment else None
+    if template and template.is_file():
+        for line in template.read_text(encoding="utf-8").splitlines():
+            if re.match(r"(import|from) [^$(]+$", line) and not line.startswith("from __future__"):
+                yield line
 
 
 def _small(container: OpContainer) -> Iterator[MigrateOperation]:
