@@ -240,14 +240,19 @@ class PoolerError(DatabaseFailedError):
 
 
 class WrongDatabaseError(DatabaseFailedError):
-    """A project's env.py connected to another database than the target; nothing was run there."""
+    """A project's env.py connected to another database than the target; nothing was run there.
 
-    def __init__(self, masked_url: str, why: str) -> None:
+    `other_backend` is the kind of that database, if it is not the kind of the target.
+    """
+
+    def __init__(self, masked_url: str, why: str, *, other_backend: str = "") -> None:
+        settings = "[dormatory] of the ini file"
+        only = f"if it runs on {other_backend} alone, set backends = {other_backend} in {settings}; else "
         super().__init__(
             f"env.py did not go to {masked_url}",
             why=why,
-            fix="name the variable that holds its URL (url_variable in [dormatory] of the ini file), or for replays "
-            "set redirect = true there, or let it use the connection that Alembic hands it: "
+            fix=f"{only if other_backend else ''}name the variable that holds its URL (url_variable in {settings}), or "
+            "for replays set redirect = true there, or let it use the connection that Alembic hands it: "
             'context.config.attributes.get("connection")',
         )
 

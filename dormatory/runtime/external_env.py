@@ -237,7 +237,7 @@ def _refuse_other_database(connection: Any, target: Target) -> None:
         raise TypeError(f"env.py configures Alembic with a {kind}, not with a Connection")
     name = connection.dialect.name
     if name != target.backend_name:
-        raise WrongDatabaseError(str(target), f"it is connected to a {name} database")
+        raise WrongDatabaseError(str(target), f"it is connected to a {name} database", other_backend=name)
     backend = backend_for(target)
     with backend.engine(target, writing=False).connect() as ours:
         expected = backend.identity(ours)
