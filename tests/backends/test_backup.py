@@ -144,8 +144,12 @@ class TestSQLite:
         with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as idle:  # our own process is not searched
             idle.execute("SELECT * FROM room").fetchall()
             restore(sqlite, tmp_path / "copy")
-            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            with pytest.raises(sqlite3.OperationalError, match="readonly") as raised:
                 idle.execute("INSERT INTO room VALUES (4, 'lost')")
+        assert str(backend_for(sqlite).explain(raised.value, sqlite)) == (
+            f"{sqlite} was replaced meanwhile (another command has put a file in its place; nothing more was written); "
+            "run the command again"
+        )
         assert len(rows(sqlite)) == 3
 
     @pytest.mark.parametrize("mode", ["persist", "wal"])

@@ -42,6 +42,9 @@ _EXPLANATIONS = (
 def explain_sqlite_error(error: BaseException, target: Target) -> DatabaseFailedError:
     """Return what SQLite or the file system reported about this file, and what to do."""
     message = str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
+    if getattr(getattr(error, "orig", None) or error, "sqlite_errorname", "") == "SQLITE_READONLY_DBMOVED":
+        why = "another command has put a file in its place; nothing more was written"
+        return DatabaseFailedError(f"{target} was replaced meanwhile", why=why, fix="run the command again")
     if "unable to open" in message or "disk I/O error" in message:
         message = _path_problem(target.path) or message
     if "readonly database" in message and (option := read_only_option(target.url)):
