@@ -7,7 +7,7 @@ from invoke.collection import Collection
 from dormatory.cli.tasks.backups import backup, list_backups, restore, undo
 from dormatory.cli.tasks.checks import check, rehearse, round_trip
 from dormatory.cli.tasks.database import create, current, downgrade, init, reset, shell, stamp, status, upgrade
-from dormatory.cli.tasks.revisions import heads, history, revision, schema_dump, show, sum_
+from dormatory.cli.tasks.revisions import diagram, heads, history, revision, schema_dump, show, sum_
 
 namespace = Collection(
     Collection(
@@ -33,6 +33,7 @@ namespace = Collection(
         undo,
         # Check migrations and keep their files up to date
         schema_dump,
+        diagram,
         check,
         round_trip,
         rehearse,

@@ -50,7 +50,7 @@ class UnknownFormatError(DormatoryError):
         self.name, self.known = name, tuple(known)
         super().__init__(
             f"there is no format {name}",
-            why=f"findings are shown as {', '.join(self.known)}",
+            why=f"the formats are {', '.join(self.known)}",
             fix="ask for one of these",
         )
 
@@ -74,6 +74,18 @@ class UnknownRuleError(DormatoryError):
             f"there is no rule {name}",
             why=f"the nearest are {', '.join(similar_names)}" if similar_names else "none has a name like that",
             fix="inv db.check shows the names of rules in brackets",
+        )
+
+
+class UnknownTableError(DormatoryError):
+    """The user named a table that the schema does not have."""
+
+    def __init__(self, name: str, *, similar_names: Sequence[str]) -> None:
+        self.name = name
+        super().__init__(
+            f"there is no table {name}",
+            why=f"the nearest are {', '.join(similar_names)}" if similar_names else "none has a name like that",
+            fix="name a table that the history has at head, or a pattern such as room*",
         )
 
 

@@ -78,7 +78,7 @@ def test_an_unknown_format_is_refused(outcome: Outcome) -> None:
         write_report(outcome, "yaml")
 
     assert str(caught.value) == (
-        "there is no format yaml (findings are shown as text, json, github, gitlab, sarif, junit); ask for one of these"
+        "there is no format yaml (the formats are text, json, github, gitlab, sarif, junit); ask for one of these"
     )
 
 

@@ -201,6 +201,44 @@ def schema_dump(
 
 
 @task(
+    help={
+        "format": "mermaid or dot",
+        "tables": "only these and their neighbours, comma-separated: names or patterns such as room*",
+        "output": "file to write to; default: standard output",
+        "backend": "sqlite or postgresql; default: the first of the project",
+        "x": X_HELP,
+    },
+    iterable=["x"],
+)
+@reported
+def diagram(
+    context: Context,
+    *,
+    format: str = "mermaid",  # noqa: A002  # the name of the option
+    tables: str = "",
+    output: str = "",
+    backend: str = "",
+    x: list[str] | None = None,
+) -> None:
+    """Draw the tables at head and how they refer to each other."""
+    from dormatory.backends.names import validate_backend_name
+    from dormatory.commands.diagram import history_diagram
+    from dormatory.commands.schema_dump import write_dump
+    from dormatory.report.diagram.formats import diagram_writer
+    from dormatory.report.messages import written_line
+
+    write, project = diagram_writer(format), current_project(context, x)
+    name = validate_backend_name(backend or project.settings.backends[0])
+    patterns = [stripped for pattern in tables.split(",") if (stripped := pattern.strip())]
+    text = write(history_diagram(project, name, patterns))
+    if output:
+        file = Path(output).absolute()
+        print(written_line(file, is_changed=write_dump(file, text)))
+    else:
+        print(text, end="")
+
+
+@task(
     name="sum",
     help={
         "reason": "why a published revision is not what it was, as REV: TEXT",
