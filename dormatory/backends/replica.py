@@ -36,6 +36,9 @@ class ReplicaSource(Protocol):
     def applied_revisions(self, version_table: str) -> tuple[str, ...]:
         """Return the revisions that the real database is at, none if it has no version table."""
 
+    def version_table_count(self) -> int:
+        """Return how many tables of the real database have the form of Alembic's version table."""
+
     def create_replica(self, version_table: str, sample: int) -> AbstractContextManager[tuple[Target, ReplicaInfo]]:
         """Provide a copy as of one moment, with `sample` rows of each table and all rows they refer to, 0 for all rows.
 

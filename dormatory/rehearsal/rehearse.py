@@ -67,17 +67,40 @@ def rehearse(
         with source.empty_database() as empty:
             scratch.create_roles(project, empty)
             tables = scratch.version_table_places(project, empty)
-        parts = []
-        for number, table in enumerate(tables):
-            current = source.applied_revisions(table)
-            if unknown := history.unknown(current):
-                raise RevisionNotInCheckoutError(str(target), unknown)
-            parts.append(_Part(replace(project, env_pass=number), table, current, history.pending(current)))
-        current = max(parts, key=lambda part: len(part.pending)).current
-        pending = tuple(part for part in parts if part.pending)
-        if not pending:
-            return Rehearsal(str(target), current, (), source.verify_untouched())
-        return _RehearsalRun(target, source, request, parts=pending, progress=progress).run(current)
+        asked = _Passes(project, target, history, source)
+        parts = asked.parts(tables)
+        if not any(part.pending for part in parts) and source.version_table_count() <= len(tables):
+            return Rehearsal(str(target), _position(parts), (), source.verify_untouched())
+        return _RehearsalRun(target, source, request, parts=parts, progress=progress).run(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Passes:
+    """The passes of env.py, each of which has a version table in the target."""
+
+    project: Project
+    target: Target
+    history: History
+    source: ReplicaSource
+
+    def parts(self, tables: Sequence[str]) -> tuple[_Part, ...]:
+        """Return what is pending for each version table; raises RevisionNotInCheckoutError."""
+        return tuple(self._part(number, table) for number, table in enumerate(tables))
+
+    def parts_on(self, replica: Target) -> tuple[_Part, ...]:
+        """Return the same for the passes on a copy of the target: env.py may read from a table which there are."""
+        return self.parts(scratch.version_table_places(self.project, replica))
+
+    def _part(self, number: int, table: str) -> _Part:
+        current = self.source.applied_revisions(table)
+        if unknown := self.history.unknown(current):
+            raise RevisionNotInCheckoutError(str(self.target), unknown)
+        return _Part(replace(self.project, env_pass=number), table, current, self.history.pending(current))
+
+
+def _position(parts: Sequence[_Part]) -> tuple[str, ...]:
+    """Return the revisions that the target is at in the pass with most to do."""
+    return max(parts, key=lambda part: len(part.pending)).current
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +131,22 @@ class _RehearsalRun:
         progress: Progress,
     ) -> None:
         self._target, self._source, self._request = target, source, request
-        self._parts, self._pending = parts, tuple(it for part in parts for it in part.pending)
+        self._version_table = parts[0].version_table
+        self._keep_pending(parts)
         self._progress, self._done = progress, 0
         self._observations: list[RevisionObservations] = []
         self._not_checked: list[str] = []
 
-    def run(self, current: tuple[str, ...]) -> Rehearsal:
+    def run(self, passes: _Passes) -> Rehearsal:
         """Copy, play, and check the target."""
         self._begin_part("copying")
         with ExitStack() as stack:
-            table = self._parts[0].version_table
-            replica, info = stack.enter_context(self._source.create_replica(table, self._request.sample))
-            smaller = self._create_sample(stack, replica, table) if self._request.at_rows else None
+            replica, info = stack.enter_context(self._source.create_replica(self._version_table, self._request.sample))
+            parts = passes.parts_on(replica)
+            self._keep_pending(parts)
+            if not self._parts:
+                return Rehearsal(str(self._target), _position(parts), (), self._check_target())
+            smaller = self._create_sample(stack, replica, self._version_table) if self._request.at_rows else None
             recordings = []
             for part in self._parts:
                 recordings.append(self._rehearse_part(part, replica, smaller))
@@ -132,7 +159,7 @@ class _RehearsalRun:
         self._begin_part("checking the target")
         return Rehearsal(
             str(self._target),
-            current,
+            _position(parts),
             self._pending,
             self._check_target(),
             info,
@@ -140,6 +167,10 @@ class _RehearsalRun:
             tuple(self._observations),
             tuple(self._not_checked),
         )
+
+    def _keep_pending(self, parts: Sequence[_Part]) -> None:
+        self._parts = tuple(part for part in parts if part.pending)
+        self._pending = tuple(it for part in self._parts for it in part.pending)
 
     def _rehearse_part(self, part: _Part, replica: Target, smaller: Target | None) -> Recording:
         """Play what is pending in one pass of env.py on the replica, which is upgraded by it."""

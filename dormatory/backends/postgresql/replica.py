@@ -53,6 +53,12 @@ FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.rel
 WHERE c.relkind IN ('r', 'p', 'm', 'v', 'S', 'i') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
 _SESSION_STATE = """
 SELECT pg_catalog.current_setting('transaction_read_only'), pg_catalog.pg_current_xact_id_if_assigned() IS NULL"""
+_VERSION_TABLES_QUERY = """
+SELECT count(*) FROM pg_catalog.pg_class t
+ WHERE t.relkind IN ('r', 'p') AND t.relpersistence <> 't'
+   AND (SELECT pg_catalog.array_agg(a.attname::text) FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped) = ARRAY['version_num']
+"""
 _SKIPPED_SETTINGS = ("dormatory.", "role", "session_authorization", "default_transaction_read_only")
 
 
@@ -110,6 +116,12 @@ class PostgreSQLReplicaSource:
                 return ()
             cursor.execute(sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(table))
             return tuple(row[0] for row in cursor.fetchall())
+
+    def version_table_count(self) -> int:
+        """Count the tables whose only column is version_num."""
+        with postgresql_driver_connection(self._target) as connection, connection.cursor() as cursor:
+            cursor.execute(_VERSION_TABLES_QUERY)
+            return int(cursor.fetchone()[0])
 
     @contextmanager
     def create_replica(self, version_table: str, sample: int) -> Iterator[tuple[Target, ReplicaInfo]]:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 _WAIT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
+_VERSION_TABLES_QUERY = """
+SELECT count(*) FROM sqlite_schema t
+ WHERE t.type = 'table' AND (SELECT group_concat(name) FROM pragma_table_info(t.name)) = 'version_num'
+"""
 _PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is noticed
 
 
@@ -62,6 +66,11 @@ class SQLiteReplicaSource:
             is_there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
             query = f"SELECT version_num FROM {DIALECT.quote_identifier(name)} ORDER BY 1"  # noqa: S608  # quoted
             return tuple(row[0] for row in connection.execute(query)) if is_there else ()
+
+    def version_table_count(self) -> int:
+        """Count the tables whose only column is version_num."""
+        with self._open_for_reading() as connection:
+            return int(connection.execute(_VERSION_TABLES_QUERY).fetchone()[0])
 
     @contextmanager
     def create_replica(self, version_table: str, sample: int) -> Iterator[tuple[Target, ReplicaInfo]]:
