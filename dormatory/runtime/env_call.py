@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
@@ -38,9 +37,11 @@ _ADDRESS_ARGUMENTS = frozenset(
 _NO_HOST = "scratch.invalid"
 
 
-def run_env(script: ScriptDirectory, project: Project, target: Target, *, is_given: bool) -> None:
-    """Run env.py. If a connection `is_given`, what Flask's application opens goes to the target, whatever its URL."""
-    run = script.run_env
+def run_env(run: Callable[[], object], project: Project, target: Target, *, is_given: bool) -> None:
+    """Call the function that runs env.py as the project's own tools do.
+
+    If a connection `is_given`, what Flask's application opens goes to the target, whatever its URL.
+    """
     is_flask = _is_flask(project)
     with contextlib.ExitStack() as stack:
         if is_given and (is_flask or project.settings.redirect):
@@ -52,7 +53,7 @@ def run_env(script: ScriptDirectory, project: Project, target: Target, *, is_giv
         _run_wrapped(run, project.settings.wrapper)
 
 
-def _run_wrapped(run: Callable[[], None], wrapper: str) -> None:
+def _run_wrapped(run: Callable[[], object], wrapper: str) -> None:
     """Call the function of the setting `wrapper`, which calls `run`."""
     if not wrapper:
         run()

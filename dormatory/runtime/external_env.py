@@ -111,7 +111,7 @@ def run_external_env(
                     lock_version_table=lock_version_table,
                 )
                 try:
-                    run_env(script, project, target, is_given=given is not None)
+                    run_env(script.run_env, project, target, is_given=given is not None)
                 except (AttributeError, TypeError, ArgumentError) as error:
                     if offer is None or interceptor.is_configured or not _is_about_connection(error):
                         raise

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import SAWarning
 
@@ -213,8 +213,7 @@ class Runner:
             with self._explain_errors(), self._provide_url():
                 is_completed = not autogenerate or self.project.has_our_environment
                 hook = None if is_completed else numbering.complete_directives
-                script = command.revision(
-                    self.config,
+                scripts = self._call_revision(
                     message,
                     autogenerate=autogenerate,
                     process_revision_directives=hook,
@@ -225,9 +224,21 @@ class Runner:
             if isinstance(error, FileNotFoundError):  # the template
                 raise AlembicRefusedError(f"{file}: {reason}") from error
             raise UnwritableFileError(file, reason) from error
-        if isinstance(script, list):
-            script = script[0] if script else None
-        return Path(script.path) if script else None
+        return Path(scripts[0].path) if scripts else None
+
+    def _call_revision(self, message: str, **options: Any) -> list[Script]:
+        """Call Alembic's command, which runs env.py, and return the scripts that it has written."""
+        written = list[Script | None]()
+
+        def run() -> None:
+            scripts = command.revision(self.config, message, **options)
+            written.extend(scripts if isinstance(scripts, list) else [scripts])
+
+        if self.project.has_our_environment or self.target is None:
+            run()
+        else:
+            env_call.run_env(run, self.project, self.target, is_given=True)
+        return [it for it in written if it]
 
     def _move(
         self,

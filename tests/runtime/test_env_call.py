@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import alembic
 import pytest
 
 from dormatory.backends.postgresql.server import throwaway
@@ -19,8 +21,6 @@ from dormatory.replay.replay import replay_history
 from tests.runtime.external_project import engine_code, env_code
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dormatory.backends.parts import ScratchMaker
     from tests.conftest import SmallProject
     from tests.runtime.external_project import ExternalProject
@@ -56,6 +56,9 @@ FLASK_APPLICATION = """
         Migrate(app, db)
         return app
 """
+
+
+_TEMPLATE = Path(alembic.__file__).with_name("templates") / "generic" / "script.py.mako"
 
 
 def played(project: ExternalProject, maker: ScratchMaker = scratch_sqlite) -> list[bool]:
@@ -114,6 +117,20 @@ class TestWrapper:
         outcome, _ = check_project(external_project.project, CheckRequest(("sqlite",), frozenset({"roundtrip"})))
         assert [item.rule for item in outcome.findings] == ([rule] if rule else [])
 
+    def test_revisions_are_written_with_it(
+        self, external_project: ExternalProject, small_project: SmallProject
+    ) -> None:
+        settings = ("[dormatory]", "wrapper = their_wrapper:in_loop", "backends = sqlite")
+        external_project.ini("script_location = scripts", "prepend_sys_path = .", *settings)
+        external_project.write("their_wrapper.py", WRAPPER)
+        models = "__import__('their_wrapper').require_loop(); import sqlalchemy as sa; metadata = sa.MetaData()"
+        table = "sa.Table('a', metadata, sa.Column('id', sa.BigInteger, primary_key=True))"
+        external_project.env(env_code(first=f"{models}; {table}", configure="target_metadata=metadata"))
+        external_project.write("scripts/script.py.mako", _TEMPLATE.read_text())
+        configuration = {"ALEMBIC_CONFIG": str(external_project.root / "alembic.ini")}
+        ended = small_project.inv("db.revision", "--message", "Create the table", **configuration)
+        assert (ended.code, "CREATE TABLE a" in ended.out) == (0, True), ended
+
     @pytest.mark.usefixtures("in_this_process")
     def test_what_it_is_needed_for_says_so(self, external_project: ExternalProject) -> None:
         external_project.env(env_code(first="raise RuntimeError('no running event loop')"))
@@ -146,6 +163,17 @@ class TestFlaskMigrate:
         (home / "app.py").write_text(model.replace("key=True)", "key=True)\n    name = db.Column(db.String(5))"))
         outcome, _ = check_project(project, CheckRequest(("sqlite",), frozenset({"drift"})))
         assert [item.rule for item in outcome.findings] == ["drift"]
+
+    def test_a_change_of_its_models_is_written_from_a_scratch_database(
+        self, home: Path, small_project: SmallProject
+    ) -> None:
+        model, database = (home / "app.py").read_text(), home / "instance" / "app.db"
+        before = database.read_bytes()
+        (home / "app.py").write_text(model.replace("key=True)", "key=True)\n    name = db.Column(db.String(5))"))
+        settings = {"ALEMBIC_CONFIG": str(home / "migrations" / "alembic.ini")}
+        ended = small_project.inv("db.revision", "--message", "Name the rooms", **settings)
+        assert (ended.code, "ADD COLUMN name VARCHAR(5)" in ended.out) == (0, True), ended
+        assert database.read_bytes() == before
 
     def test_an_upgrade_goes_to_the_database_of_the_application_only(
         self, home: Path, small_project: SmallProject
