@@ -51,7 +51,7 @@ def _run_command(options: argparse.Namespace) -> None:
     if options.sql:
         print(upgrade_sql(project, target, options.to), end="")
         return
-    is_special = options.verbose or options.rebuild_indexes
+    is_special = options.verbose or options.rebuild_indexes or options.from_empty
     is_plain_upgrade = (options.command, options.to, is_special) == ("upgrade", "head", False)
     result = find_nothing_to_do(project, target) if is_plain_upgrade else None
     print(move_result_line(result or _move(options, project, target)))
@@ -73,6 +73,7 @@ def _move(options: argparse.Namespace, project: Project, target: Target) -> Move
                     progress,
                     with_backup=options.backup,
                     rebuilds_indexes=options.rebuild_indexes,
+                    from_empty=options.from_empty,
                 )
             case "downgrade":
                 return downgrade_database(project, target, options.to, progress, confirmed=options.confirm)
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-x", action="append", default=[])
     parser.add_argument("--confirm")
     parser.add_argument("--backup", action="store_true")
+    parser.add_argument("--from-empty", action="store_true")  # of db.reset, which has just emptied the database
     parser.add_argument("--purge", action="store_true")
     parser.add_argument("--rebuild-indexes", action="store_true")
     parser.add_argument("--sql", action="store_true")

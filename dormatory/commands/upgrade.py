@@ -47,12 +47,16 @@ def upgrade_database(
     *,
     with_backup: bool = False,
     rebuilds_indexes: bool = False,
+    from_empty: bool = False,
 ) -> MoveResult:
     """Create the database if it is missing, and upgrade it; `with_backup`, back it up first if anything is pending.
 
-    With `rebuilds_indexes`, indexes that a concurrent build left invalid are built again first.
+    With `rebuilds_indexes`, indexes that a concurrent build left invalid are built again first. With `from_empty`,
+    raises StampedMeanwhileError if the database is not at base any more.
     """
     from dormatory.backends.registry import backend_for  # noqa: PLC0415
+    from dormatory.errors import StampedMeanwhileError  # noqa: PLC0415
+    from dormatory.project.history import History  # noqa: PLC0415
     from dormatory.runtime.runner import Runner  # noqa: PLC0415
     from dormatory.safety.safeguard import back_up  # noqa: PLC0415
 
@@ -65,8 +69,10 @@ def upgrade_database(
     needs_backup = with_backup and bool(backend.summary(target).tables)
     revision = "+".join(runner.current()) if needs_backup else ""
 
-    def prepare(_first: Move) -> None:
+    def prepare(first: Move) -> None:
         backend.refuse_damage(target)
+        if from_empty and History.read(project).get(first.revision).parents:
+            raise StampedMeanwhileError(str(target))
         if needs_backup:
             moves.backup = back_up(project, target, progress, revision=revision)
 
@@ -78,6 +84,8 @@ def upgrade_database(
         _explain_failure(runner, target),
     ):
         runner.upgrade(to, moves.receive)
+    if from_empty and not moves.count and runner.current():
+        raise StampedMeanwhileError(str(target))
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 

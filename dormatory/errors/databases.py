@@ -257,6 +257,17 @@ class WrongDatabaseError(DatabaseFailedError):
         )
 
 
+class StampedMeanwhileError(DatabaseFailedError):
+    """Another command wrote a revision into a database between the emptying and the upgrade of a reset."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(
+            f"{target} was emptied, and is not at base any more",
+            why="another command wrote a revision into it before it was upgraded, so its tables were not created",
+            fix="end that command, then run inv db.reset again",
+        )
+
+
 class UnexpectedRevisionError(DatabaseFailedError):
     """A run reported success, but the database is at another revision than expected."""
 

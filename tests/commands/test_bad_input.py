@@ -368,6 +368,21 @@ class TestRevision:
         )
         assert file_contents(small_project.root) == before
 
+    @pytest.mark.parametrize("revision", ["001", "002"])
+    def test_a_reset_into_which_another_command_stamps_fails(
+        self, small_project: SmallProject, inv: Inv, revision: str
+    ) -> None:
+        small_project.write_table_revisions("a", "b")
+        url = f"sqlite:///{small_project.root}/x.db"
+        stamped = inv("db.stamp", "--to", revision, url=url)
+        assert stamped.code == 0, stamped
+        second_half = small_project.run("dormatory", "upgrade", "--from-empty", url=url)
+        assert second_half.code == 3, second_half
+        assert "x.db was emptied, and is not at base any more" in second_half.err
+        assert inv("db.current", url=url).out.startswith(revision)
+        assert inv("db.reset", url=url).code == 0
+        assert inv("db.check", "--live", url=url).code == 0
+
     def test_status_shows_a_revision_that_this_checkout_lacks(self, small_project: SmallProject, inv: Inv) -> None:
         small_project.write_table_revisions("a", "b")
         url = f"sqlite:///{small_project.root}/x.db"

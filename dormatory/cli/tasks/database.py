@@ -177,7 +177,7 @@ def reset(context: Context, confirm: str = "", x: list[str] | None = None) -> in
     project = current_project(context, x)
     with show_progress() as progress:
         backup = recreate_database(project, progress, confirmed=confirm)
-    code = run_in_child(project, "upgrade", x=x)
+    code = run_in_child(project, "upgrade", "--from-empty", x=x)
     if backup and code not in {ExitCode.SUCCESS, ExitCode.OUTPUT_CLOSED}:
         print(emptied_line(project.target(), backup), file=sys.stderr)
     return code
