@@ -41,11 +41,12 @@ class ExecuteSql(MigrateOperation):
 class Undecided(MigrateOperation):
     """A choice that the developer makes: whoever runs the revision before that is told so at this line.
 
-    It is no NotImplementedError, which would declare in a downgrade that there is no way back.
+    It is no NotImplementedError, which would declare in a downgrade that there is no way back. An answer that writes
+    rows `after_changes` of the structure stands in a block that commits those first: see `on_each_backend`.
     """
 
-    def __init__(self, question: str) -> None:
-        self.question = question
+    def __init__(self, question: str, *, after_changes: bool = False) -> None:
+        self.question, self.after_changes = question, after_changes
 
 
 class RenameObject(MigrateOperation):
@@ -61,8 +62,9 @@ class RenameObject(MigrateOperation):
 
 
 @renderers.dispatch_for(Undecided)
-def _render_undecided(_: AutogenContext, operation: Undecided) -> str:
-    return f"raise RuntimeError({_literal(operation.question)})"
+def _render_undecided(context: AutogenContext, operation: Undecided) -> list[str]:
+    line = f"raise RuntimeError({_literal(operation.question)})"
+    return [_autocommit_block(context), line, ""] if operation.after_changes else [line]
 
 
 @renderers.dispatch_for(OnlyOn)
@@ -82,8 +84,12 @@ def _render_sql(context: AutogenContext, operation: ExecuteSql) -> list[str]:
     lines = list[str]()
     for is_online, statements in groupby(operation.statements, key=lambda it: it.is_online):
         calls = [f"{prefix}execute({_literal(_PARAMETER.sub(chr(92) + ':', it.sql))})" for it in statements]
-        lines += [f"with {prefix}get_context().autocommit_block():", *calls, ""] if is_online else calls
+        lines += [_autocommit_block(context), *calls, ""] if is_online else calls
     return lines
+
+
+def _autocommit_block(context: AutogenContext) -> str:
+    return f"with {context.opts['alembic_module_prefix']}get_context().autocommit_block():"
 
 
 @renderers.dispatch_for(RenameObject)

@@ -76,23 +76,23 @@ class RequiredColumns:
                     )
                     return Steps(
                         ModifyTableOps(table, [AddColumnOp(table, column, schema=schema)], schema=schema),
-                        tuple(self._fill(key)),
+                        tuple(self._fill(key, after_changes=True)),
                         ModifyTableOps(table, [requiring], schema=schema),
                     )
         return None
 
-    def _fill(self, key: ColumnKey) -> Iterator[MigrateOperation]:
+    def _fill(self, key: ColumnKey, *, after_changes: bool = False) -> Iterator[MigrateOperation]:
         """Yield an UPDATE of the rows that have no value yet, or the question for it."""
         on_backends = self._columns[key]
         values = {name: self._value(key, name) for name in on_backends}
         known = {name: value for name, value in values.items() if value is not None}
         if len(known) < len(values) or self._must_differ(key):
-            yield Undecided(self._question(key))
+            yield Undecided(self._question(key), after_changes=after_changes)
             return
         statements = {
             name: update_statement(self._transitions, key, value, "{} IS NULL") for name, value in known.items()
         }
-        yield from on_each_backend(statements, len(self._transitions))
+        yield from on_each_backend(statements, len(self._transitions), after_changes=after_changes)
 
     def _value(self, key: ColumnKey, backend: str) -> str | None:
         """Return what rows get: the default of the database, that of the models, or nothing in particular."""

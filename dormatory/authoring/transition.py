@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn
-from dormatory.backends.registry import dialect_by_name
+from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.schema.alteration import AlterStatement
 from dormatory.schema.portable import DEFAULT_NAMESPACES
 
@@ -70,10 +70,16 @@ def quoted_name(transitions: Sequence[Transition], name: str) -> str:
     return max((it.dialect.quote_identifier(name) for it in transitions), key=len)
 
 
-def on_each_backend(statements: Mapping[str, str], backends: int) -> Iterator[MigrateOperation]:
-    """Yield what executes the statement of each backend: once where it is the same on all of them."""
-    operations = {name: ExecuteSql([AlterStatement(sql)]) for name, sql in statements.items()}
-    if len(statements) == backends and len(set(statements.values())) == 1:
+def on_each_backend(
+    statements: Mapping[str, str], backends: int, *, after_changes: bool = False
+) -> Iterator[MigrateOperation]:
+    """Yield what executes the statement of each backend: once where it is the same on all of them.
+
+    With `after_changes` of the structure, a server commits those first: their locks would keep others waiting.
+    """
+    online = {name: after_changes and backend_by_name(name).has_online_forms for name in statements}
+    operations = {name: ExecuteSql([AlterStatement(sql, online[name])]) for name, sql in statements.items()}
+    if len(statements) == backends and len(set(statements.values())) == len(set(online.values())) == 1:
         yield next(iter(operations.values()))
     else:
         yield from (OnlyOn(name, [operation]) for name, operation in operations.items())

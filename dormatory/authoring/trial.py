@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -119,6 +120,7 @@ class DraftTrial:
     def _execute(self, piece: Piece, connection: Connection) -> None:
         """Execute the code of a piece as a revision does, on a connection."""
         context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
+        context.autocommit_block = nullcontext  # type: ignore[method-assign,assignment]  # all is taken back
         names: dict[str, object] = {}
         operations, sqlalchemy = (prefix.rstrip(".") for prefix in self._draft.prefixes)
         exec(f"import sqlalchemy as {sqlalchemy}\n" + "\n".join(self._draft.imports), names)  # noqa: S102

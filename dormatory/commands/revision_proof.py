@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks import IN_USE_RULES
+from dormatory.checks.locks.names_in_use import REQUIRED_COLUMN
 from dormatory.checks.locks.rewrites import TABLE_REWRITE
 from dormatory.checks.roundtrip import UPGRADE_FAILS
+from dormatory.checks.row_failures import DOWNGRADE_FAILS_ON_ROWS
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.project.history import History
 from dormatory.recording.leg import Direction
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 _FAMILIES = frozenset({"graph", "integrity", "source", "roundtrip", "data", "locks", "drift", "parity"})
 # No single revision can do without them: the way in several releases is in their hints.
-_UNAVOIDABLE_RULES = IN_USE_RULES | {TABLE_REWRITE.id}
+_UNAVOIDABLE_RULES = IN_USE_RULES | {REQUIRED_COLUMN.id, TABLE_REWRITE.id}
+_RESTRICTION_RULES = frozenset({UPGRADE_FAILS.id, DOWNGRADE_FAILS_ON_ROWS.id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,12 @@ def prove_revision(project: Project, file: Path, backends: tuple[str, ...], prog
 
 
 def _is_unavoidable(finding: Finding) -> bool:
-    """Return whether no single revision can do without a finding: the target's rows decide about a new restriction."""
-    is_restriction = finding.rule == UPGRADE_FAILS.id and finding.severity is Severity.WARNING
+    """Return whether no single revision can do without a finding.
+
+    The target's rows decide about a new restriction, and about an old one that comes back: a value that only the new
+    structure allows is refused by the downgrade, or lost.
+    """
+    is_restriction = finding.rule in _RESTRICTION_RULES and finding.severity is Severity.WARNING
     return is_restriction or finding.rule in _UNAVOIDABLE_RULES
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -170,3 +171,17 @@ def test_a_date_that_becomes_a_moment_stays_one_on_each_backend(rooms: Rooms) ->
     played = rooms.play("INSERT INTO room (id, day) VALUES (1, '2020-02-29')", "SELECT CAST(day AS TEXT) FROM room")
     assert {str(up).split("'")[1][:19] for up, _ in played.values()} == {"2020-02-29 00:00:00"}
     assert {str(down) for _, down in played.values()} == {"[('2020-02-29',)]"}
+
+
+def test_a_time_zone_that_comes_or_goes_is_not_that_of_the_session(rooms: Rooms) -> None:
+    column = 'sa.Column("moment", sa.DateTime(timezone={}))'
+    file = rooms.write(column.format("True"), column.format("False"))
+    upgrade, downgrade = (re.sub(r'"\s+"', "", it) for it in file.read_text().split("def downgrade"))
+    assert "USING (moment AT TIME ZONE 'UTC')" in upgrade
+    assert "USING (moment AT TIME ZONE 'UTC')" in downgrade
+
+
+def test_rows_are_filled_without_the_lock_of_the_new_column(rooms: Rooms) -> None:
+    text = rooms.write("", 'sa.Column("size", sa.Integer, nullable=False)').read_text()
+    upgrade = text[: text.index("def downgrade")]
+    assert upgrade.index("add_column") < upgrade.index("autocommit_block") < upgrade.index("raise RuntimeError")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.backends.postgresql.dialect import DIALECT
+from dormatory.schema.alteration import TypeConversion
+
 if TYPE_CHECKING:
-    from dormatory.schema.alteration import TypeConversion
     from dormatory.schema.snapshot import Table
 
 _STRINGS = frozenset({"text", "character varying", "character", "name", '"char"', "citext"})
 _NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision", "oid", "money"})
-_TIMES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
+_MOMENT = "timestamp with time zone"
+_TIMES = frozenset({"date", "timestamp without time zone", _MOMENT})
 _ASSIGNED = (
     _STRINGS - {'"char"'},
     frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision"}),
@@ -74,6 +77,14 @@ def _without_modifier(type_: str) -> str:
     return head.strip() + rest.partition(")")[2] if rest else type_
 
 
-def type_conversion(_table: Table, _column: str, _new_type: str) -> TypeConversion | None:
-    """Return None: the server converts values or refuses them (see parts.Alter)."""
-    return None
+def type_conversion(table: Table, column: str, new_type: str) -> TypeConversion | None:
+    """Return how a moment gets or loses its time zone; all else the server converts or refuses (see parts.Alter).
+
+    It would take the time zone of the session. UTC is the one in which SQLAlchemy's users store moments without one.
+    """
+    old_type = next(it.type for it in table.columns if it.name == column)
+    old, new = _without_modifier(old_type), _without_modifier(new_type)
+    if not {old, new} <= _TIMES or (old == _MOMENT) == (new == _MOMENT):
+        return None
+    name = DIALECT.quote_identifier(column)
+    return TypeConversion(f"{name}{'::timestamp' * (old == 'date')} AT TIME ZONE 'UTC'")
