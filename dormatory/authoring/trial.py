@@ -110,11 +110,14 @@ class DraftTrial:
         return _Attempt(frozenset(worked), frozenset(slow), tuple(differing), statements)
 
     def _is_slow(self, sql: str) -> bool:
-        """Return whether a statement reads all rows of a table of the history while others wait."""
+        """Return whether a statement keeps others waiting although the backend has a form that does not."""
         tables = {table.name for table in self._divergence.found.tables}
+        indexes = {index.name for table in self._divergence.found.tables for index in table.indexes}
         return any(
-            operation.kind in _SLOW_KINDS and not operation.is_online and operation.table.split(".")[-1] in tables
+            (operation.kind in _SLOW_KINDS and operation.table.split(".")[-1] in tables)
+            or (operation.kind is OperationKind.DROP_INDEX and operation.name.split(".")[-1] in indexes)
             for operation in parse_operations(sql, dialect_by_name(self._backend.name))
+            if not operation.is_online
         )
 
     def _execute(self, piece: Piece, connection: Connection) -> None:

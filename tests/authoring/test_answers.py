@@ -114,6 +114,15 @@ def test_a_required_column_without_a_default_is_a_question(rooms: Rooms) -> None
     assert text.index("add_column") < text.index("RuntimeError") < text.rindex("NOT NULL")
 
 
+def test_an_index_is_dropped_while_others_work(rooms: Rooms) -> None:
+    column = 'sa.Column("name", sa.String(9){})'
+    upgrade, _, downgrade = (
+        rooms.write(column.format(", index=True"), column.format("")).read_text().partition("def downgrade")
+    )
+    assert '"DROP INDEX CONCURRENTLY ix_room_name"' in upgrade
+    assert '"CREATE INDEX CONCURRENTLY ix_room_name ON room (name)"' in downgrade
+
+
 def test_a_dropped_required_column_comes_back_on_rows(rooms: Rooms) -> None:
     file = rooms.write('sa.Column("name", sa.String(9), nullable=False), sa.Column("day", sa.Date, nullable=False)', "")
     assert "RuntimeError" not in file.read_text()
