@@ -58,7 +58,7 @@ def check_parity(
     enumerations = [difference for difference in unmeant if difference.is_unchecked_enumeration]
     for difference in uncovered:
         if place := _intention(difference, one_sided):
-            yield _meant_finding(difference, place, _comment_name(difference, found))
+            yield _meant_finding(difference, place, comment_name(difference, found))
         elif difference not in enumerations or len(enumerations) == 1:
             yield PARITY.finding(str(difference), _hint(difference, found), object_name=difference.object)
         elif difference is enumerations[0]:
@@ -100,7 +100,7 @@ def _meant_finding(difference: ParityDifference, place: Place, name: str) -> Fin
 
 
 def _enumerations_finding(columns: Sequence[ParityDifference], found: Sequence[ParityDifference]) -> Finding:
-    names = ", ".join(_comment_name(column, found) for column in columns)
+    names = ", ".join(comment_name(column, found) for column in columns)
     what = f"{len(columns)} columns take only the values of an enumeration on PostgreSQL, and any text on SQLite"
     return PARITY.finding(
         f"{what}: {name_list([column.name for column in columns])}",
@@ -121,12 +121,12 @@ def _accepted_names(difference: ParityDifference) -> tuple[str, ...]:
 
 
 def _hint(difference: ParityDifference, found: Sequence[ParityDifference]) -> str:
-    if name := _comment_name(difference, found):
+    if name := comment_name(difference, found):
         return f"make them agree, or give the reason in a revision: # parity: {name}: ..."
     return "make them agree, or name the constraint, so that a revision can give the reason"
 
 
-def _comment_name(difference: ParityDifference, found: Sequence[ParityDifference]) -> str:
+def comment_name(difference: ParityDifference, found: Sequence[ParityDifference]) -> str:
     """Return the shortest name that a comment can use for this difference alone, "" if there is none."""
     return next((label for label in _accepted_names(difference) if len(_differences_named(label, found)) == 1), "")
 

@@ -15,6 +15,7 @@ from dormatory.authoring.renaming import leave_open
 from dormatory.authoring.source_edits import read_source_edits
 from dormatory.commands.data_template import write_data_template
 from dormatory.commands.declared_losses import declare_losses
+from dormatory.commands.declared_parity import declare_parity
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
@@ -80,7 +81,10 @@ def _write_differences(project: Project, title: str, placement: RevisionPlacemen
         with scratch.reading_connection(target) as connection:
             runner = Runner(project, target=target, connection=connection)
             with warnings.catch_warnings(action="ignore"):  # what autogenerate does not see, the snapshots show
-                return runner.write_revision(title, autogenerate=True, operations=operations, placement=placement)
+                file = runner.write_revision(title, autogenerate=True, operations=operations, placement=placement)
+        if file is not None:
+            declare_parity(file, divergences)
+        return file
 
 
 def _format(file: Path) -> None:
