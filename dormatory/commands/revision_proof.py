@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.checks.finding import Severity
 from dormatory.checks.locks import IN_USE_RULES
+from dormatory.checks.locks.duration import is_second_table
 from dormatory.checks.locks.names_in_use import REQUIRED_COLUMN
 from dormatory.checks.locks.rewrites import TABLE_REWRITE
 from dormatory.checks.roundtrip import UPGRADE_FAILS
@@ -68,7 +69,7 @@ def _is_unavoidable(finding: Finding) -> bool:
     structure allows is refused by the downgrade, or lost.
     """
     is_restriction = finding.rule in _RESTRICTION_RULES and finding.severity is Severity.WARNING
-    return is_restriction or finding.rule in _UNAVOIDABLE_RULES
+    return is_restriction or is_second_table(finding) or finding.rule in _UNAVOIDABLE_RULES
 
 
 def compare_models(project: Project, backends: tuple[str, ...], progress: Progress) -> Outcome:

@@ -315,5 +315,5 @@ KINDS: tuple[st.SearchStrategy[ModelEdit], ...] = (
 
 
 def model_edits(most: int) -> st.SearchStrategy[list[ModelEdit]]:
-    """Return a strategy for up to so many edits at a time."""
-    return st.lists(st.one_of(*KINDS), min_size=1, max_size=most)
+    """Return a strategy for up to so many edits at a time, each of another place."""
+    return st.lists(st.one_of(*KINDS), min_size=1, max_size=most, unique_by=lambda it: (it.owner, it.old))

@@ -38,7 +38,7 @@ _ENV = (
 )
 # A long run: DORMATORY_EXAMPLES=300; a failure is repeated with the seed of its run.
 EXAMPLES, SEED = int(os.environ.get("DORMATORY_EXAMPLES", "8")), int(os.environ.get("DORMATORY_SEED", "1"))
-# Several at a time are still refused where two tables are locked in one transaction (statements-after-lock).
+# Several at a time still find combinations that are not right, such as a value added to an enumeration and one renamed.
 EDITS = int(os.environ.get("DORMATORY_EDITS", "1"))
 HISTORY = REPOSITORY / "alembic" / "versions"
 _EXAMPLE = re.compile(r'op\.execute\("(.*)"\)', re.DOTALL)

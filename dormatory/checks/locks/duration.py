@@ -105,6 +105,14 @@ STATEMENTS_AFTER_LOCK = Rule(
 )
 
 
+_WAITS = "waits for"
+
+
+def is_second_table(finding: Finding) -> bool:
+    """Return whether a finding is that a revision locks a second table: only another revision can do that alone."""
+    return finding.rule == STATEMENTS_AFTER_LOCK.id and finding.message.startswith(f"this statement {_WAITS} ")
+
+
 def statements_after_lock(upgrade: Upgrade, reported_lines: Collection[int]) -> Iterator[Finding]:
     """Report the first statement that makes others wait longer for a table that nobody can read.
 
@@ -121,7 +129,7 @@ def statements_after_lock(upgrade: Upgrade, reported_lines: Collection[int]) -> 
         if not held or executed.statement.line in reported_lines:
             continue
         if second := _second_lock(upgrade, executed, {lock.table for lock in held}):
-            what = f"waits for {second.mode} on {second.table}"
+            what = f"{_WAITS} {second.mode} on {second.table}"
         elif executed.statement.scanned or executed.statement.rewritten:
             what = f"reads or writes all of {', '.join(executed.statement.scanned or executed.statement.rewritten)}"
         else:
