@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import inspect
 import os
@@ -30,13 +31,15 @@ _ENDS = ("_exit", "execv", "execve")  # every other function that replaces the p
 def contain_code() -> Iterator[None]:
     """Turn what would end the process in the block into an error, and take back what the block does to the process.
 
-    What it prints goes to standard error. A child process that it forks ends with the block.
+    What it prints goes to standard error, and what it lets run at the end of this process prints there, too. A child
+    process that it forks ends with the block.
     """
     process = os.getpid()
     with contextlib.ExitStack() as stack:
         stack.enter_context(redirect_output_to_errors())
         stack.enter_context(keep_handlers())
         stack.enter_context(contextlib.chdir(os.curdir))
+        stack.enter_context(_with_function(atexit, "register", partial(_register_redirected, atexit.register)))
         for name in _ENDS:
             refuse = partial(_refuse_end, process, name, getattr(os, name))
             stack.enter_context(_with_function(os, name, refuse))
@@ -121,6 +124,19 @@ def _refuse_end(process: int, name: str, end: Callable[..., None], *arguments: A
     raise RuntimeError(f"it called os.{name}({', '.join(map(repr, given))}), which ends the process")
 
 
+def _register_redirected(
+    register: Callable[..., object], function: Callable[..., object], *arguments: Any, **options: Any
+) -> Callable[..., object]:
+    """Register a function as `atexit` does: what it prints stands after our document, and would spoil it."""
+
+    def run() -> None:
+        with redirect_output_to_errors():
+            function(*arguments, **options)
+
+    register(run)
+    return function
+
+
 def _end_child_of(process: int, code: int) -> None:
     """End a process that the block has forked: it would go on as if it were this one, on the same connection."""
     if os.getpid() == process:
@@ -132,7 +148,7 @@ def _end_child_of(process: int, code: int) -> None:
 
 
 @contextlib.contextmanager
-def _with_function(owner: Any, name: str, function: Callable[..., None]) -> Iterator[None]:
+def _with_function(owner: Any, name: str, function: Callable[..., object]) -> Iterator[None]:
     """Give an object another function for the length of the block."""
     before = vars(owner).get(name)
     setattr(owner, name, function)

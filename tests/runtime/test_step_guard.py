@@ -36,6 +36,8 @@ HARMLESS = (
     "import os; os.write(1, b'FOREIGN')",
     "import os; os.system('echo FOREIGN')",
     "import sys; print('FOREIGN', file=sys.__stdout__)",
+    "import atexit; atexit.register(print, 'FOREIGN')",
+    "import atexit, os; atexit.register(os.write, 1, b'FOREIGN')",
     "import os; os.chdir('/')",
     "import os; os.close(1)",
     "import sys; sys.stdout.close()",
