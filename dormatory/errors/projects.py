@@ -238,6 +238,10 @@ _MISSING_SURROUNDINGS = (
     (r'role "([^"]+)" does not exist', "let throwaway servers have it, below [dormatory]: roles = {0}"),
     (r"validation errors? for .*\bhost\b", "its settings want a URL with a host, below [dormatory]: redirect = true"),
     (
+        r"\bNoAppException\b",
+        "name the application as for `flask`: FLASK_APP=module, or FLASK_APP='module:factory(...)'",
+    ),
+    (
         r"no (running|current) event loop|AnyIO worker thread|outside of application context|No active .*context",
         "name a function that calls what it is given there, below [dormatory]: wrapper = module:function",
     ),

@@ -164,6 +164,19 @@ class TestFlaskMigrate:
         outcome, _ = check_project(project, CheckRequest(("sqlite",), frozenset({"drift"})))
         assert [item.rule for item in outcome.findings] == ["drift"]
 
+    def test_a_factory_with_arguments_is_called_and_a_missing_application_says_what_to_set(
+        self, home: Path, small_project: SmallProject
+    ) -> None:
+        text = (home / "app.py").read_text().replace("create_app():", "build(kind):\n    assert kind == 'testing'")
+        (home / "app.py").unlink()
+        (home / "shop.py").write_text(text)
+        check = ("db.check", "--only=roundtrip", "--backend=sqlite")
+        settings = {"ALEMBIC_CONFIG": str(home / "migrations" / "alembic.ini")}
+        found = small_project.inv(*check, FLASK_APP="shop:build('testing')", **settings)
+        assert (found.code, found.out.partition(" · ")[0]) == (0, "no findings"), found
+        missing = small_project.inv(*check, **settings)
+        assert (missing.code, "FLASK_APP='module:factory(...)'" in missing.out) == (1, True), missing
+
     def test_a_change_of_its_models_is_written_from_a_scratch_database(
         self, home: Path, small_project: SmallProject
     ) -> None:
