@@ -18,6 +18,7 @@ from dormatory.report.manual_url import manual_url
 from dormatory.report.sarif import sarif_log
 from dormatory.report.styles import TextStyle
 from dormatory.report.text import findings_text
+from dormatory.system.standard_streams import write_any_character
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,6 @@ _RENDERERS: Mapping[str, Callable[[Outcome, Path], str]] = {
     "junit": junit_report,
 }
 FORMATS = tuple(_RENDERERS)
-_PLAIN_SIGNS = str.maketrans({"✗": "x", "·": "-", "→": "->", "…": "..."})
 
 
 def chosen_format(given: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -80,12 +80,8 @@ def repository_root(configuration: Path, environ: Mapping[str, str]) -> Path:
 
 
 def _print(content: str) -> None:
-    """Print a text; a character that the locale cannot encode is written in plain signs, or as its escape."""
-    encoding = sys.stdout.encoding or "utf-8"
-    try:
-        content.encode(encoding)
-    except UnicodeEncodeError:
-        content = content.translate(_PLAIN_SIGNS).encode(encoding, "backslashreplace").decode(encoding)
+    """Print a text, whatever its characters and the locale."""
+    write_any_character(sys.stdout)
     sys.stdout.write(content)
     sys.stdout.flush()
 

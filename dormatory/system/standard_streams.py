@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 _OUTPUT, _ERRORS = 1, 2
+_PLAIN_SIGNS = {"✗": "x", "·": "-", "→": "->", "…": "..."}
+_REPLACE = "dormatory-plain-signs"
+
+
+def _replacement(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return a plain sign for a character that an encoding lacks, else its escape, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    if sign := _PLAIN_SIGNS.get(error.object[error.start]):
+        return sign, error.start + 1
+    error.end = error.start + 1
+    return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error(_REPLACE, _replacement)
 
 
 def open_missing_streams() -> None:
     """Open the null device for every standard stream that the caller has closed, as `>&-` does in a shell.
 
-    A file or a connection would get its number, and programs that we start would write there.
+    A file or a connection would get its number, and programs that we start would write there. Standard output takes any
+    character from then on.
     """
     for number in (0, _OUTPUT, _ERRORS):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    write_any_character(sys.stdout)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # until the process ends
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # until the process ends
+
+
+def write_any_character(stream: TextIO | None) -> None:
+    """Let a stream replace what its encoding lacks: our signs by plain ones, another character by its escape."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=_REPLACE)
 
 
 @contextlib.contextmanager

@@ -218,6 +218,7 @@ class TestStreams:
         write_report(outcome)
 
         assert rb"no table gr\xf6\xdfe" in raw.getvalue()
+        assert b"  x no table" in raw.getvalue()
 
 
 def test_sarif_links_each_rule_to_its_heading_in_the_manual(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +13,9 @@ from dormatory.project.script import Revision
 from dormatory.recording.model import ChangesByHand
 from dormatory.report.status import status_text
 from dormatory.report.styles import TextStyle
+
+if TYPE_CHECKING:
+    from tests.conftest import SmallProject
 
 
 def revision(number: int, title: str) -> Revision:
@@ -92,3 +96,10 @@ def test_differences_by_hand_are_counted_with_the_command_that_lists_them() -> N
     shown = status_text(replace(AT_HEAD, by_hand=replace(AT_HEAD.by_hand, problem="no server")))  # type: ignore[type-var]
 
     assert "\nchanged   not compared: no server\n" in shown
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1"])
+def test_a_locale_without_our_signs_gets_plain_ones(small_project: SmallProject, encoding: str) -> None:
+    small_project.write_table_revisions(*"abcd")
+    ended = small_project.inv("db.status", url=f"sqlite:///{small_project.root}/x.db", PYTHONIOENCODING=encoding)
+    assert (ended.code, "4: 001  Do step 001. ... 004  Do step 004." in ended.out) == (0, True), ended
