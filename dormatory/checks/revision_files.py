@@ -9,7 +9,7 @@ from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.finding import Severity
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
-from dormatory.project.script import function_line
+from dormatory.project.script import function_definition, function_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -145,7 +145,7 @@ def _empty_upgrade(script: Script) -> Iterator[Finding]:
     revision, tree = revision_of(script), script.tree
     if tree is None:
         return
-    function = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "upgrade"), None)
+    function = function_definition(tree, "upgrade")
     if function is None:
         if not function_line(tree, "upgrade"):
             message, hint = "it has no upgrade function", "write it: def upgrade() -> None:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from dormatory.project.script import parse_source
+from dormatory.project.script import function_definition, parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ _HEADER_NAMES = {"revision", "down_revision", "branch_labels", "depends_on"}
 def declare_losses(file: Path) -> None:
     """Write behind the identifiers of a generated revision which tables and columns its upgrade drops, if any."""
     tree = parse_source(file, file.read_bytes())
-    upgrade = next((it for it in tree.body if isinstance(it, ast.FunctionDef) and it.name == "upgrade"), None)
+    upgrade = function_definition(tree, "upgrade")
     names = list(dict.fromkeys(_dropped_names(upgrade))) if upgrade else []
     ends = [it.end_lineno or it.lineno for it in tree.body if _assigned_name(it) in _HEADER_NAMES]
     if names and ends:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from dormatory.backends.names import BACKEND_NAMES
-from dormatory.backends.registry import backend_for, dialect_by_name
+from dormatory.backends.registry import dialect_by_name
 from dormatory.checks.parity import comment_name
-from dormatory.project.script import parse_source
+from dormatory.project.script import function_definition, parse_source
 from dormatory.schema.parity import parity_differences
 
 if TYPE_CHECKING:
@@ -22,26 +21,18 @@ if TYPE_CHECKING:
 
 def declare_parity(file: Path, divergences: Sequence[Divergence]) -> None:
     """Write above the upgrade of a generated revision how the backends differ from now on, if they do."""
-    upgrade = next(
-        (
-            it
-            for it in parse_source(file, file.read_bytes()).body
-            if isinstance(it, ast.FunctionDef) and it.name == "upgrade"
-        ),
-        None,
-    )
+    upgrade = function_definition(parse_source(file, file.read_bytes()), "upgrade")
     comments = [f"# parity: {name}: {reason}\n" for name, reason in _new_differences(divergences)]
     if upgrade and comments:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        place = upgrade.lineno - 1
-        lines[place:place] = comments
+        lines[upgrade.lineno - 1 : upgrade.lineno - 1] = comments
         file.write_text("".join(lines), encoding="utf-8")
 
 
 def _new_differences(divergences: Sequence[Divergence]) -> Iterator[tuple[str, str]]:
     """Yield the name and the reason of each difference that the models have and the history does not."""
-    histories = {backend_for(it.target).name: it.found for it in divergences}
-    models = {backend_for(it.target).name: it.models for it in divergences if it.models}
+    histories = {it.target.backend_name: it.found for it in divergences}
+    models = {it.target.backend_name: it.models for it in divergences if it.models}
     known, found = _differences(histories), _differences(models)
     for difference in found:
         name = comment_name(difference, found)

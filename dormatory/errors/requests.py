@@ -30,7 +30,7 @@ class HeadChangedError(DormatoryError):
         super().__init__(
             "no revision was written",
             why=f"another command has written {', '.join(self.new_heads)} meanwhile, on the same parent",
-            fix="run it again",
+            fix="run the command again",
         )
 
 

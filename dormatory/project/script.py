@@ -86,6 +86,11 @@ def parse_source(path: Path, source: bytes) -> ast.Module:
         return ast.parse(source, filename=str(path))
 
 
+def function_definition(tree: ast.Module, name: str) -> ast.FunctionDef | None:
+    """Return the function that a file defines at its top level, None if it defines none."""
+    return next((it for it in tree.body if isinstance(it, ast.FunctionDef) and it.name == name), None)
+
+
 def function_line(tree: ast.Module, function: str) -> int:
     """Return the line that defines, imports or assigns a top-level name; 0 if there is none."""
     for node in _top_level_nodes(tree):

@@ -135,9 +135,9 @@ def _upgrade_in_other_order(module: ModuleType) -> Any:
 
 
 def _constant_sets(module: ModuleType) -> dict[frozenset[Any], frozenset[Any]]:
-    """Return the sets that stand in the code of a module's functions, by themselves.
+    """Return the constant sets in the code of a module's functions, each as key and as value.
 
-    Python reads them from a file of byte code or builds them anew, and the order is not the same in both.
+    Their order depends on whether Python has compiled the file or read its byte code.
     """
     codes = [it.__code__ for it in vars(module).values() if isinstance(it, FunctionType)]
     found: dict[frozenset[Any], frozenset[Any]] = {}

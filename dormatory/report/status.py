@@ -40,8 +40,7 @@ def _rows(status: Status, *, lists_all: bool) -> Iterator[tuple[str, str]]:
     if status.unknown:
         yield "unknown", f"{', '.join(status.unknown)}: not in this checkout"
     if status.overlapping:
-        kept = " ".join(name for name in status.current if name not in status.overlapping)
-        yield "overlap", f"{', '.join(status.overlapping)}: {kept} builds on it"
+        yield "overlap", f"{', '.join(status.overlapping)}: {_names_to_keep(status)} builds on it"
     pending = status.pending if not status.unknown and not status.locked else None
     yield from _rows_of("pending", _pending(pending, lists_all=lists_all))
     if status.running:
@@ -86,12 +85,11 @@ def _changed_by_hand(status: Status) -> str:
 
 
 def _following_command(status: Status) -> str:
-    """Return what to type next, "" where nothing is to be done or somebody else is at it."""
+    """Return what to type next, "" where nothing is left to do or the database cannot be moved from here now."""
     if status.running or status.locked or status.unknown:
         return ""
     if status.overlapping:
-        kept = " ".join(name for name in status.current if name not in status.overlapping)
-        return f"inv db.stamp --purge --to {kept}"
+        return f"inv db.stamp --purge --to {_names_to_keep(status)}"
     if status.by_hand and status.by_hand.changes and not status.current:
         return "it has no revision: if it matches one, write that with: inv db.stamp --to REVISION"
     if not status.pending:
@@ -99,6 +97,10 @@ def _following_command(status: Status) -> str:
     if not status.exists:
         return "inv db.upgrade" if status.is_file else "inv db.create, then inv db.upgrade"
     return "inv db.upgrade" if status.environment != "production" else "inv db.rehearse, then inv db.upgrade"
+
+
+def _names_to_keep(status: Status) -> str:
+    return " ".join(name for name in status.current if name not in status.overlapping)
 
 
 def status_json(status: Status) -> str:

@@ -41,8 +41,8 @@ _INVALID_TEXT_CODE = "22P02"
 _CONTENT_CODES = frozenset({"22030", "22032", "22033", "22034", "22035", "2200M", "2200N", "2200S", "2200T", "2203A"})
 _PLAIN_TYPES = ("integer", "bigint", "smallint", "numeric", "real", "double precision", "boolean", "money", "oid")
 
-# A table that has pages and no known row was filled since the statistics were lost, by a restore or a crash.
 _ENVIRONMENT = f"CASE WHEN {IS_DEVELOPMENT} THEN 'development' ELSE 'production' END"
+# A table that has pages and no known row was filled since the statistics were lost, by a restore or a crash.
 _SUMMARY_QUERY = rf"""
 SELECT current_user, {_ENVIRONMENT},
        (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
