@@ -52,7 +52,7 @@ def upgrade_database(
     """Create the database if it is missing, and upgrade it; `with_backup`, back it up first if anything is pending.
 
     With `rebuilds_indexes`, indexes that a concurrent build left invalid are built again first. With `from_empty`,
-    raises StampedMeanwhileError if the database is not at base any more.
+    raises StampedMeanwhileError unless every revision is still to be applied.
     """
     from dormatory.backends.registry import backend_for  # noqa: PLC0415
     from dormatory.errors import StampedMeanwhileError  # noqa: PLC0415
@@ -69,10 +69,13 @@ def upgrade_database(
     needs_backup = with_backup and bool(backend.summary(target).tables)
     revision = "+".join(runner.current()) if needs_backup else ""
 
-    def prepare(first: Move) -> None:
-        backend.refuse_damage(target)
-        if from_empty and History.read(project).get(first.revision).parents:
+    def refuse_stamp() -> None:
+        if from_empty and moves.count < len(History.read(project).pending(())):
             raise StampedMeanwhileError(str(target))
+
+    def prepare(_first: Move) -> None:
+        backend.refuse_damage(target)
+        refuse_stamp()
         if needs_backup:
             moves.backup = back_up(project, target, progress, revision=revision)
 
@@ -84,8 +87,7 @@ def upgrade_database(
         _explain_failure(runner, target),
     ):
         runner.upgrade(to, moves.receive)
-    if from_empty and not moves.count and runner.current():
-        raise StampedMeanwhileError(str(target))
+    refuse_stamp()
     return MoveResult(str(target), runner.reached_revisions or runner.current(), moves.count)
 
 

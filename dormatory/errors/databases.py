@@ -264,7 +264,7 @@ class StampedMeanwhileError(DatabaseFailedError):
         super().__init__(
             f"{target} was emptied, and is not at base any more",
             why="another command wrote a revision into it before it was upgraded, so its tables were not created",
-            fix="end that command, then run inv db.reset again",
+            fix="run inv db.reset again",
         )
 
 

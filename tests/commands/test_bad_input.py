@@ -368,20 +368,32 @@ class TestRevision:
         )
         assert file_contents(small_project.root) == before
 
-    @pytest.mark.parametrize("revision", ["001", "002"])
+    @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+    @pytest.mark.parametrize("revision", ["001", "002", "003"])
     def test_a_reset_into_which_another_command_stamps_fails(
-        self, small_project: SmallProject, inv: Inv, revision: str
+        self, small_project: SmallProject, postgres_server: Server, backend: str, revision: str
     ) -> None:
-        small_project.write_table_revisions("a", "b")
+        small_project.write_table_revisions("a")
+        small_project.write_revision("002", "op.create_table('b', sa.Column('id', sa.Integer))", after=None)
+        small_project.write_revision("003", after=("001", "002"))
         url = f"sqlite:///{small_project.root}/x.db"
-        stamped = inv("db.stamp", "--to", revision, url=url)
-        assert stamped.code == 0, stamped
-        second_half = small_project.run("dormatory", "upgrade", "--from-empty", url=url)
-        assert second_half.code == 3, second_half
-        assert "x.db was emptied, and is not at base any more" in second_half.err
-        assert inv("db.current", url=url).out.startswith(revision)
-        assert inv("db.reset", url=url).code == 0
-        assert inv("db.check", "--live", url=url).code == 0
+        if backend == "postgresql":
+            url = postgres_server.create_database().url.render()
+        confirmed = ("--confirm", url.rpartition("/")[2].partition("?")[0]) if backend == "postgresql" else ()
+        small_project.upgrade(url)
+        stamp = f"[sys.executable, '-m', 'invoke', 'db.stamp', '--to', {revision!r}]"
+        small_project.write_env(
+            "import subprocess, sys, sqlalchemy as sa",
+            f"'--from-empty' in sys.argv and subprocess.run({stamp}, check=True, cwd={str(REPOSITORY)!r})",
+            "environment.run(sa.MetaData())",
+        )
+        failed = small_project.inv("db.reset", *confirmed, url=url)
+        assert failed.code == 3, failed
+        assert "was emptied, and is not at base any more" in failed.err
+        assert small_project.inv("db.current", url=url).out.startswith(revision)
+        small_project.write_env("import sqlalchemy as sa", "environment.run(sa.MetaData())")
+        assert small_project.inv("db.reset", *confirmed, url=url).code == 0
+        assert small_project.inv("db.check", "--live", url=url).code == 0
 
     def test_status_shows_a_revision_that_this_checkout_lacks(self, small_project: SmallProject, inv: Inv) -> None:
         small_project.write_table_revisions("a", "b")
