@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dormatory.backends.url import Target
+    from dormatory.commands.history import DatabasePlace
     from dormatory.commands.restore import Restored
     from dormatory.commands.revision_proof import ExecutedSql
     from dormatory.commands.schema_dump import DumpDifference
@@ -55,11 +56,12 @@ def revision_line(revision: Revision, *, marks: Sequence[str] = ()) -> str:
     return f"{parents} -> {revision.id}{notes}  {revision.title}"
 
 
-def history_lines(history: History) -> Iterator[str]:
-    """Yield the history, newest first, with the heads marked."""
-    heads = history.heads
+def history_lines(history: History, place: DatabasePlace) -> Iterator[str]:
+    """Yield the history, newest first; heads, what is pending, and where the database is are marked."""
+    marked = (("head", set(history.heads)), ("pending", place.pending), ("your database", place.current))
     for revision in reversed(history.revisions):
-        yield revision_line(revision, marks=[*(["head"] if revision.id in heads else []), *revision.labels])
+        marks = [mark for mark, revisions in marked if revision.id in revisions]
+        yield revision_line(revision, marks=[*marks, *revision.labels])
 
 
 def head_lines(history: History) -> Iterator[str]:

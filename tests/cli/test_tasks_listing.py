@@ -142,6 +142,6 @@ def test_a_copied_tasks_file_acts_on_the_project_that_it_is_in(other_project: Pa
 
     inside, from_elsewhere = inv("db.history", cwd=nested), inv("-r", str(other_project), "db.history", cwd=ROOT)
 
-    assert (inside.code, inside.stdout, inside.stderr) == (0, "base -> 001 (head)  Keep orders.\n", "")
+    assert (inside.code, inside.stdout, inside.stderr) == (0, "base -> 001 (head, pending)  Keep orders.\n", "")
     assert from_elsewhere == inside
     assert (other_project / "dormatory.db").is_file()

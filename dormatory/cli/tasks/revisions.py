@@ -124,14 +124,20 @@ def report_new_revision(
     return findings_exit_code(has_findings=proof.outcome.is_failed)
 
 
-@task
+@task(help={"x": X_HELP}, iterable=["x"])
 @reported
-def history(context: Context) -> None:
-    """Show all revisions, newest first."""
+def history(context: Context, x: list[str] | None = None) -> None:
+    """Show all revisions, newest first, and where the database is."""
+    from dormatory.commands.history import find_place
     from dormatory.project.history import History
     from dormatory.report.messages import history_lines
 
-    print_lines(history_lines(History.read(current_project(context))))
+    project = current_project(context, x)
+    revisions = History.read(project)
+    place = find_place(project, revisions)
+    print_lines(history_lines(revisions, place))
+    if place.problem:
+        print(f"where the database is cannot be said: {place.problem}", file=sys.stderr)
 
 
 @task(positional=["rev"], help={"rev": "revision, or head"})
