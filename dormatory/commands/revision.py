@@ -50,10 +50,7 @@ def write_revision(
     if not placement.head:
         History.read(project).refuse_branches()
     with directory_lock(project.script_location):  # another run would take the same number and the same parent
-        if empty:
-            file = Runner(project).write_revision(title, autogenerate=False, placement=placement)
-        else:
-            file = _write_differences(project, title, placement, ask)
+        file = _write_empty(project, title, placement) if empty else _write_differences(project, title, placement, ask)
         if file is not None:
             if is_data:
                 write_data_template(file)
@@ -61,6 +58,18 @@ def write_revision(
             _format(file)
             add_checksums(project)
     return file
+
+
+def _write_empty(project: Project, title: str, placement: RevisionPlacement) -> Path | None:
+    """Write a revision without operations; an env.py that takes part in it runs on a scratch database."""
+    runner = Runner(project)
+    if project.has_our_environment or not runner.runs_env_for_revisions:
+        return runner.write_revision(title, autogenerate=False, placement=placement)
+    with scratch.databases(project.settings.backends[0]) as maker, maker() as target:
+        scratch.create_roles(project, target)
+        with scratch.reading_connection(target) as connection:
+            runner = Runner(project, target=target, connection=connection)
+            return runner.write_revision(title, autogenerate=False, placement=placement)
 
 
 def _write_differences(project: Project, title: str, placement: RevisionPlacement, ask: AskRename) -> Path | None:

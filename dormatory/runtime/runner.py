@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
+from alembic.util import CommandError, asbool
 from sqlalchemy.exc import SAWarning
 
 from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
@@ -90,6 +90,13 @@ class Runner:
             sys.path.insert(0, str(self.project.root))
         with contextlib.chdir(self.project.root):  # where other projects' relative paths start
             return ScriptDirectory.from_config(self.config)
+
+    @property
+    def runs_env_for_revisions(self) -> bool:
+        """Whether env.py runs when a revision is written, even if nothing is compared."""
+        # `pyproject.toml` may hold it, too, which Alembic reads from 1.16 on.
+        option = getattr(self.config, "get_alembic_option", self.config.get_main_option)
+        return asbool(option("revision_environment"))
 
     def check_upgrade_path(self, to: str = "head") -> None:
         """Load every revision and find the path from base to `to`, before a database is created for it.
@@ -237,6 +244,7 @@ class Runner:
         if self.project.has_our_environment or self.target is None:
             run()
         else:
+            self.script  # noqa: B018  # loading it puts prepend_sys_path before sys.path
             env_call.run_env(run, self.project, self.target, is_given=True)
         return [it for it in written if it]
 

@@ -18,7 +18,7 @@ from dormatory.commands.check import CheckRequest, check_project
 from dormatory.errors import EnvironmentFailedError, WrongDatabaseError
 from dormatory.project.project import Project
 from dormatory.replay.replay import replay_history
-from tests.runtime.external_project import engine_code, env_code
+from tests.runtime.external_project import ENGINE_FROM_INI, engine_code, env_code
 
 if TYPE_CHECKING:
     from dormatory.backends.parts import ScratchMaker
@@ -139,6 +139,39 @@ class TestWrapper:
             played(external_project)
 
 
+NEEDED = {
+    "wrapper": ("wrapper = their_wrapper:in_loop", "__import__('their_wrapper').require_loop()"),
+    "prelude": ("prelude = their_prelude", "assert 'their_prelude' in __import__('sys').modules"),
+    "redirect": ("redirect = true", "assert 'their.db' not in str(connection.execute(FILE).one())"),
+}
+
+
+class TestRevisionWithoutComparison:
+    """`revision_environment = true`: env.py runs where nothing is compared, too, and needs what it always needs."""
+
+    @pytest.mark.parametrize("form", ["--empty", "--data"])
+    @pytest.mark.parametrize("need", NEEDED)
+    def test_env_runs_with_its_settings_on_a_scratch_database(
+        self, external_project: ExternalProject, small_project: SmallProject, need: str, form: str
+    ) -> None:
+        setting, code = NEEDED[need]
+        ini = ("script_location = scripts", "prepend_sys_path = .", "revision_environment = true")
+        external_project.ini(*ini, "[dormatory]", setting, "backends = sqlite")
+        external_project.write("their_wrapper.py", WRAPPER)
+        external_project.write("their_prelude.py", "")
+        code = code.replace("FILE", "__import__('sqlalchemy').text('PRAGMA database_list')")
+        source = engine_code(f'"sqlite:///{external_project.root}/their.db"') if need == "redirect" else ENGINE_FROM_INI
+        external_project.env(env_code(source, first=code))
+        external_project.write("scripts/script.py.mako", _TEMPLATE.read_text())
+        external_project.tables("a")
+
+        configuration = {"ALEMBIC_CONFIG": str(external_project.root / "alembic.ini")}
+        ended = small_project.inv("db.revision", form, "--message", "Move the rooms", **configuration)
+
+        assert (ended.code, len(list(external_project.scripts.glob("versions/*_move_the_rooms.py")))) == (0, 1), ended
+        assert not list(external_project.root.rglob("*.db"))
+
+
 class TestFlaskMigrate:
     @pytest.fixture
     def home(self, tmp_path: Path) -> Path:
@@ -187,6 +220,14 @@ class TestFlaskMigrate:
         ended = small_project.inv("db.revision", "--message", "Name the rooms", **settings)
         assert (ended.code, "ADD COLUMN name VARCHAR(5)" in ended.out) == (0, True), ended
         assert database.read_bytes() == before
+
+    def test_an_empty_revision_is_written_where_env_takes_part_in_it(
+        self, home: Path, small_project: SmallProject
+    ) -> None:
+        ini = home / "migrations" / "alembic.ini"
+        ini.write_text(ini.read_text().replace("[alembic]", "[alembic]\nrevision_environment = true"))
+        ended = small_project.inv("db.revision", "--empty", "--message", "Move rooms", ALEMBIC_CONFIG=str(ini))
+        assert (ended.code, "move_rooms.py" in ended.out) == (0, True), ended
 
     def test_an_upgrade_goes_to_the_database_of_the_application_only(
         self, home: Path, small_project: SmallProject
