@@ -12,6 +12,7 @@ from dormatory.checks.roundtrip import finding_on_extreme_rows
 from dormatory.checks.row_failures import ROWS_REFUSED, ROWS_REFUSED_HINT
 from dormatory.checks.rule import Rule
 from dormatory.errors.location import Location
+from dormatory.recording.leg import Direction
 from dormatory.recording.loss import LossKind
 from dormatory.schema.describe import object_name
 
@@ -162,8 +163,10 @@ def _losses_by_cause(losses: Sequence[Loss]) -> Iterator[list[Loss]]:
 def _loss_finding(losses: Sequence[Loss], revision: Revision, backend: str, declared: str) -> Finding:
     """Return the finding for losses of one cause."""
     loss = losses[0]
+    is_allowed_later = loss.is_refused_by_new_key and loss.direction is Direction.DOWNGRADE  # by the upgraded schema
     names = [f"column {it.table}.{it.column}" if it.column else f"table {it.table}" for it in losses]
-    message = f"{loss}, as it declares: {declared}" if declared else str(loss)
+    words = "; it assumes" if loss.is_refused_by_new_key else ", as it declares"
+    message = f"{loss}{words}: {declared}" if declared else str(loss)
     return revision_finding(
         _RULES[loss.kind.value],
         revision,
@@ -172,7 +175,7 @@ def _loss_finding(losses: Sequence[Loss], revision: Revision, backend: str, decl
         "" if declared else _hint(loss) if len(losses) == 1 else _hint_for_many(losses),
         location=Location(line=loss.line),
         object_name=", ".join(names),
-        severity=Severity.NOTE if declared else Severity.WARNING if loss.is_stated else None,
+        severity=Severity.NOTE if declared else Severity.WARNING if loss.is_stated or is_allowed_later else None,
     )
 
 
@@ -184,6 +187,8 @@ def _declaration(loss: Loss, revision: Revision, step: Step) -> str:
     """
     if loss.kind in {LossKind.COUNTER_BEHIND, LossKind.MISPLACED}:  # nothing is lost by setting them right
         return ""
+    if loss.is_refused_by_new_key and loss.direction is not Direction.DOWNGRADE and revision.assumes:
+        return revision.assumes
     text = revision.lossy
     tables = [*step.before.tables, *(step.after.tables if step.after else ())] if "." in text else []
     mentioned = [it for it in tables if f"{object_name(it)}.".lower() in text.lower()]
@@ -199,6 +204,10 @@ def _names(text: str, name: str) -> bool:
 
 def _hint(loss: Loss) -> str:
     """Return what to write; only `lossy` goes to the top of the revision."""
+    if loss.is_refused_by_new_key:
+        leg = loss.direction.value
+        reason = "" if loss.direction is Direction.DOWNGRADE else ', or write why there are none: assumes = "..."'
+        return f"correct such rows in the {leg} before this statement{reason}"
     if loss.remedy and not loss.remedy.startswith("lossy"):
         return f"write: {loss.remedy}"
     name = f"{loss.table}.{loss.column}" if loss.column else loss.table

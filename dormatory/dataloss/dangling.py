@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def detect_dangling_keys(leg: TimelineLeg, unchanged: UnchangedTables) -> Iterator[Loss]:
     """Yield the foreign keys that a leg has left with values that refer to no row.
 
-    Values that dangled before the leg do not count. Keys between unchanged tables are not checked again.
+    Values that dangled under the same key before the leg do not count; if all of them stood there without this key,
+    they are narrowed by it. Keys between unchanged tables are not checked again.
     """
     for table in leg.after.schema.tables:
         for constraint in table.constraints:
@@ -30,9 +31,8 @@ def detect_dangling_keys(leg: TimelineLeg, unchanged: UnchangedTables) -> Iterat
             if target and table.id in unchanged and target.table_id in unchanged:
                 continue
             keys, total = _dangling_keys(table, constraint, leg.after)
-            known: Sequence[object] = ()
-            if keys and _has_constraint(leg.before, table, constraint):
-                known, _ = _dangling_keys(table, constraint, leg.before)
+            earlier, _ = _dangling_keys(table, constraint, leg.before) if keys else ([], 0)
+            known = earlier if _has_constraint(leg.before, table, constraint) else []
             if count := sum(key not in known for key in keys):
                 yield Loss(
                     LossKind.DANGLING,
@@ -43,6 +43,7 @@ def detect_dangling_keys(leg: TimelineLeg, unchanged: UnchangedTables) -> Iterat
                     total,
                     f"foreign key {constraint.name}" if constraint.name else constraint.definition,
                     is_stated="NOT VALID" in constraint.definition,  # such a key declares that it checks new rows only
+                    is_narrowed=set(keys) <= set(earlier),
                 )
 
 

@@ -51,6 +51,11 @@ class Loss:
     remedy: str = ""
     is_extreme: bool = False
 
+    @property
+    def is_refused_by_new_key(self) -> bool:
+        """Whether nothing happened to the rows: a foreign key is new, and refuses what was allowed before it."""
+        return self.kind is LossKind.DANGLING and self.is_narrowed
+
     def __str__(self) -> str:
         """Return one sentence for messages."""
         details = "; ".join(filter(None, (self.example, self.evidence)))

@@ -96,9 +96,21 @@ class _Run:
             if failure and self._current:
                 self._current.fail(failure)
                 self._on_step(self._current.step())
-            elif self._is_finished and self._plan.reaches_end and self._current and self._current.after:
+            elif self._reaches_end() and self._current and self._current.after:
                 routes, one_run_schema = self._final_routes(self._current.after)
         return RunResult(server, routes, self._unfilled_tables(), one_run_schema, self._session.env_pass)
+
+    def _reaches_end(self) -> bool:
+        """Return whether the database is at the end of the segment; after a rollback, it goes there without rows."""
+        if not self._is_finished or not self._plan.reaches_end:
+            return False
+        session = self._session
+        return not session.is_rolled_back or self._apply_again()
+
+    def _apply_again(self) -> bool:
+        """Apply the revisions of the plan once more; return whether they are there."""
+        failure = self._session.run(lambda: self._session.plain_steps(self._plan.played))
+        return failure is None and not self._session.is_rolled_back
 
     def _unfilled_tables(self) -> tuple[tuple[str, str], ...]:
         return tuple((table, without_secrets(reason)) for table, reason in sorted(self._filler.unfilled.items()))

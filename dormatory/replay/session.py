@@ -72,6 +72,7 @@ class ReplaySession:
         self._is_scratch = is_scratch
         self._backend = backend_for(target)
         self.revision = ""
+        self.is_rolled_back = False
         self.seconds = 0.0
         self.statements: tuple[Statement, ...] = ()
         self.written_tables: Collection[TableId] | None = None
@@ -100,13 +101,16 @@ class ReplaySession:
     def run(self, steps: Steps) -> Failure | None:
         """Play the steps in one run of env.py; return the failure of a revision, which ends the run.
 
-        An error outside of a revision is raised, unless our own env.py refuses at its end what is only generated rows.
+        An error outside of a revision is raised, unless our own env.py refuses at its end what is only generated rows:
+        then `is_rolled_back` says that nothing of the run is left.
         """
+        self.is_rolled_back = False
         try:
             self.runner.run_steps(lambda script, context: self._enter(script, context, steps))
         except DormatoryError as error:
             if not self.revision:
                 if self._is_scratch and isinstance(error, DanglingRowsError):
+                    self.is_rolled_back = True
                     return None  # the trip of the revision that left them has shown them
                 raise
             self.seconds, self.statements = perf_counter() - self._began, self._recorder.stop()

@@ -25,9 +25,10 @@ MAIL = Loss(LossKind.REENCODED, Direction.UPGRADE, "guest", "mail", 1, 2)
 ROWS = Loss(LossKind.ROWS_DELETED, Direction.UPGRADE, "guest", "", 1, 2)
 
 
-def findings(*losses: Loss, lossy: str = "", drops: tuple[Loss, ...] = ()) -> list[Finding]:
+def findings(*losses: Loss, lossy: str = "", assumes: str = "", drops: tuple[Loss, ...] = ()) -> list[Finding]:
     played = replace(step(), before=GUESTS, after=GUESTS, losses=losses, drops=drops)
-    return list(check_data_loss(*recorded_history(played, revision=replace(SECOND, lossy=lossy))))
+    revision = replace(SECOND, lossy=lossy, assumes=assumes)
+    return list(check_data_loss(*recorded_history(played, revision=revision)))
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,24 @@ def test_keys_that_one_leg_leaves_without_rows_are_one_finding() -> None:
     key = replace(NAME, kind=LossKind.DANGLING, line=0)
     (found,) = findings(key, replace(key, table="room", column="guest"))
     assert found.object == "column guest.name, column room.guest"
+
+
+REFUSED_KEY = replace(NAME, kind=LossKind.DANGLING, line=0, is_narrowed=True)
+
+
+def test_rows_that_a_new_key_refuses_are_an_error_unless_the_revision_assumes_that_there_are_none() -> None:
+    (found,), (assumed,) = findings(REFUSED_KEY), findings(REFUSED_KEY, assumes="all guests are known")
+    assert (found.severity, assumed.severity) == (Severity.ERROR, Severity.NOTE)
+    assert found.hint.endswith('write why there are none: assumes = "..."')
+    assert assumed.message.endswith("; it assumes: all guests are known")
+
+
+def test_rows_that_only_the_upgraded_schema_allows_are_a_warning_on_the_way_back() -> None:
+    (found,) = findings(replace(REFUSED_KEY, direction=Direction.DOWNGRADE), assumes="all guests are known")
+    assert (found.severity, found.hint) == (
+        Severity.WARNING,
+        "correct such rows in the downgrade before this statement",
+    )
 
 
 @pytest.mark.parametrize("lossy", ["", "the sizes"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.checks.data import check_data_loss
 from dormatory.checks.finding import Severity
 from dormatory.checks.roundtrip import check_round_trip
 from dormatory.checks.row_failures import check_assumptions
@@ -177,3 +178,33 @@ def alter(column: str, *, nullable: bool) -> str:
     """Return code that lets a text column hold NULL, or not."""
     change = f"batch.alter_column({column!r}, existing_type=sa.Text(), nullable={nullable})"
     return f"with op.batch_alter_table('member') as batch: {change}"
+
+
+REFER = "with op.batch_alter_table('child') as batch: batch.create_foreign_key('fk_p', 'parent', ['p'], ['id'])"
+REFER_NO_MORE = "with op.batch_alter_table('child') as batch: batch.drop_constraint('fk_p', type_='foreignkey')"
+FAMILY = (
+    "for name in ('parent', 'child'):\n"
+    "    op.create_table(name, sa.Column('id', sa.Integer, primary_key=True), sa.Column('p', sa.Integer))"
+)
+
+
+@pytest.mark.parametrize("assumption", ["", "all parents are there"])
+def test_a_key_that_rows_do_not_meet_is_the_same_in_kind_on_each_backend(
+    small_project: SmallProject, maker: ScratchMaker, assumption: str
+) -> None:
+    """PostgreSQL refuses such rows; on SQLite they are there, and our env.py refuses them at its end."""
+    small_project.write_revision("001", FAMILY, "op.drop_table('child'); op.drop_table('parent')")
+    small_project.write_revision("002", REFER, REFER_NO_MORE, extra=f"assumes = {assumption!r}")
+    small_project.write_revision("003", REFER_NO_MORE, REFER)
+    project, history = small_project.project, History.read(small_project.project)
+
+    found = [
+        (it.revision, it.severity)
+        for revision in ("002", "003")
+        for recording in [replay_history(project, maker, only={revision})]
+        for check in (check_round_trip, check_data_loss)
+        for it in check(recording, history)
+    ]
+
+    assert found == [("002", Severity.NOTE if assumption else Severity.ERROR), ("003", Severity.WARNING)]
+    assert not list(check_assumptions([replay_history(project, maker, only={"002"})], history))
