@@ -17,9 +17,10 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.queries import VERSION_TABLE, VERSIONS_QUERY
 from dormatory.backends.registry import backend_by_name, backend_for
-from dormatory.errors import DatabaseFailedError, MissingDatabaseError
+from dormatory.errors import DatabaseFailedError
 from dormatory.project.checksum_update import add_checksums_with
 from dormatory.project.project import TARGET_ATTRIBUTE, Project
 from dormatory.runtime import autogenerate, guards, numbering, sqlite_batch
@@ -85,7 +86,7 @@ def _run_online(target: Target, metadata: MetaData, settings: Settings) -> None:
     backend, wait = backend_for(target), settings.lock_wait
     is_moving = _is_moving()
     if not is_moving and not backend.exists(target):
-        raise MissingDatabaseError(str(target))
+        raise missing_database(target)
     is_writing = is_moving and not _is_at_destination(target, backend)
     applied: dict[str, set[str]] = {}
     with (

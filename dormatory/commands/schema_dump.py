@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.registry import backend_for
 from dormatory.errors import (
     DatabaseNotEmptyError,
     DumpMismatchError,
     DumpNotWrittenError,
-    MissingDatabaseError,
     MissingDumpError,
 )
 from dormatory.runtime import scratch
@@ -74,7 +74,7 @@ def fresh_dump(project: Project, maker: ScratchMaker) -> str:
 def live_dump(project: Project, target: Target) -> str:
     """Return the dump of the target itself; raises MissingDatabaseError."""
     if not backend_for(target).exists(target):
-        raise MissingDatabaseError(str(target))
+        raise missing_database(target)
     return _dump(project, target)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dormatory.backends.driver import explained_connection
+from dormatory.backends.missing_database import missing_directory
 from dormatory.backends.queries import VERSION_TABLE
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.errors import DatabaseFailedError, DormatoryError, RevisionNotInCheckoutError
@@ -35,7 +36,7 @@ class Status:
     the checkout does not have; with one of them, `pending` is empty because it cannot be computed. `overlapping` are
     current revisions that another one builds on: the version table should not name them. `by_hand` is None if the
     database does not exist, and while a migration is `running`: who, since when, and what. `locked` says why `current`
-    could not be read then.
+    could not be read then. `missing_directory` is that of a file that does not exist, if it does not exist either.
     """
 
     target: str
@@ -52,6 +53,7 @@ class Status:
     by_hand: ChangesByHand | None
     running: str = ""
     locked: str = ""
+    missing_directory: str = ""
 
 
 def read_status(project: Project, target: Target) -> Status:
@@ -63,7 +65,11 @@ def read_status(project: Project, target: Target) -> Status:
     backend = backend_for(target)
     if not backend.exists(target):
         pending = history.pending(())
-        return Status(str(target), backend.is_file, "", "", False, (), history.heads, (), (), pending, {}, None)
+        place = missing_directory(target)
+        return Status(
+            str(target), backend.is_file, "", "", False, (), history.heads, (), (), pending, {}, None,
+            missing_directory=place,
+        )  # fmt: skip
     locked, server, environment = "", "", ""
     current, version_tables = tuple[str, ...](), tuple[str, ...]()
     running = backend.running_migration(target, VERSION_TABLE)

@@ -40,11 +40,15 @@ class DatabaseFailedError(DormatoryError):
 
 
 class MissingDatabaseError(DatabaseFailedError):
-    """The server was reached, but it has no such database."""
+    """There is no such database on the server, no such file, or not even the directory for it."""
 
-    def __init__(self, masked_url: str) -> None:
+    def __init__(self, masked_url: str, missing_directory: str = "") -> None:
         super().__init__(
-            f"{masked_url} does not exist", why="it was not created yet", fix="create it with: inv db.create"
+            f"{masked_url} does not exist",
+            why="its directory is not there" if missing_directory else "it was not created yet",
+            fix=f"create {missing_directory}, or correct DATABASE_URL"
+            if missing_directory
+            else "create it with: inv db.create",
         )
 
 

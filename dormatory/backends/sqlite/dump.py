@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.queries import VERSION_TABLE, version_inserts
 from dormatory.backends.sqlite.dialect import DIALECT
 from dormatory.backends.sqlite.engine import sqlite_driver_connection
-from dormatory.errors import DatabaseNotEmptyError, MissingDatabaseError
+from dormatory.errors import DatabaseNotEmptyError
 from dormatory.sql.lexer import COMMENT_GROUPS, lexemes
 from dormatory.sql.split import SpanKind, text_spans, without_trailing_space
 
@@ -35,7 +36,7 @@ def dump_schema(target: Target, *version_tables: str) -> str:
     """
     names = {name.lower() for name in version_tables or (VERSION_TABLE,)}
     if not target.path.exists():  # to open it would create it
-        raise MissingDatabaseError(str(target))
+        raise missing_database(target)
     with sqlite_driver_connection(target, writing=False) as driver:
         found = sorted(driver.execute(_STATEMENTS), key=lambda row: (_KIND_ORDER[row[0]], row[1]))
         owners = {name.lower(): (kind == "view", name) for kind, name, _, _ in found if kind in {"table", "view"}}

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.replica import ReplicaInfo
 from dormatory.backends.sqlite import sampling
 from dormatory.backends.sqlite.connection import (
@@ -22,7 +23,7 @@ from dormatory.backends.sqlite.explanations import explain_sqlite_error
 from dormatory.backends.sqlite.integrity import refuse_damaged_copy
 from dormatory.backends.sqlite.scratch import copy_file, scratch_sqlite
 from dormatory.backends.sqlite.write_lock import wait_until_readable
-from dormatory.errors import DatabaseLockedError, MissingDatabaseError, TargetModifiedError
+from dormatory.errors import DatabaseLockedError, TargetModifiedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ _PAGES_PER_STEP = 4096  # copied at once; between two such portions Ctrl-C is no
 def open_replica_source(target: Target) -> Iterator[SQLiteReplicaSource]:
     """Open the target for reading; raises MissingDatabaseError, DatabaseFailedError."""
     if not is_existing_file(target):
-        raise MissingDatabaseError(str(target))
+        raise missing_database(target)
     yield SQLiteReplicaSource(target)
 
 
