@@ -36,7 +36,7 @@ class ReportTarget:
         return (chosen_format("") if self.output else self.format_name) == "text"
 
     def write(self, outcome: Outcome) -> None:
-        """Write an outcome; raises ReportNotWrittenError."""
+        """Write an outcome; raises UnwritableFileError."""
         from dormatory.report.formats import write_report
 
         file = Path(self.output).absolute() if self.output else None

@@ -10,8 +10,8 @@ from dormatory.backends.registry import backend_for
 from dormatory.errors import (
     DatabaseNotEmptyError,
     DumpMismatchError,
-    DumpNotWrittenError,
     MissingDumpError,
+    UnwritableFileError,
 )
 from dormatory.runtime import scratch
 from dormatory.schema.diff import diff
@@ -132,7 +132,7 @@ def _dump(project: Project, target: Target) -> str:
 def write_dump(path: Path, text: str) -> bool:
     """Write a dump to a file, and return whether that changed it; an error leaves the old file as it was.
 
-    Raises DumpNotWrittenError.
+    Raises UnwritableFileError.
     """
     data, path = text.encode(), path.resolve()  # a link stays a link
     try:
@@ -141,5 +141,5 @@ def write_dump(path: Path, text: str) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, data)
     except OSError as error:
-        raise DumpNotWrittenError(str(path), error.strerror or str(error)) from error
+        raise UnwritableFileError(str(path), error.strerror or str(error)) from error
     return True

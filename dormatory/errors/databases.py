@@ -165,15 +165,6 @@ class InvalidIndexError(DatabaseFailedError):
         )
 
 
-class UnwritableFileError(DormatoryError):
-    """A file of the project could not be written."""
-
-    is_failure = True
-
-    def __init__(self, path: Path | str, why: str) -> None:
-        super().__init__(f"{path} cannot be written", why=why, fix="check owner, mode and free space there")
-
-
 class ProtectedDatabaseError(DormatoryError):
     """A destructive command was refused: its target is not marked as a database that may be destroyed."""
 

@@ -18,7 +18,7 @@ class DatabaseNotEmptyError(DormatoryError):
     def __init__(self, masked_url: str) -> None:
         super().__init__(
             f"{masked_url} is not empty",
-            why="a dump is loaded into an empty database only, and it is not what the dump says",
+            why="it holds something else than the schema file, which is loaded into an empty database only",
             fix="name a new database in DATABASE_URL, or bring this one to head with: inv db.upgrade",
         )
 
@@ -83,17 +83,16 @@ class HardLinksError(DatabaseFailedError):
         )
 
 
-class DumpNotWrittenError(DormatoryError):
-    """A file of the dump could not be replaced; the old one is unchanged."""
+class UnwritableFileError(DormatoryError):
+    """A file of the project, or one that the user named, could not be written; what was there is unchanged."""
 
     is_failure = True
 
-    def __init__(self, path: str, reason: str) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, why: str) -> None:
         super().__init__(
-            f"{path} was not written",
-            why=reason,
-            fix="check that its directory is writable and has free space",
+            f"{path} cannot be written",
+            why=why,
+            fix="check that its directory exists, and owner, mode and free space there",
         )
 
 
@@ -119,18 +118,10 @@ class ComparisonFailedError(DatabaseFailedError):
     """Two schemas could not be compared; this does not mean that they are equal."""
 
     def __init__(self, masked_url: str, why: str) -> None:
-        super().__init__(f"{masked_url} was not compared", why=why, fix="remove that cause and try again")
-
-
-class ReportNotWrittenError(DormatoryError):
-    """The report could not be written to the file that the user named."""
-
-    is_failure = True
-
-    def __init__(self, path: str, reason: str) -> None:
-        self.path = path
         super().__init__(
-            f"{path} was not written", why=reason, fix="check that its directory exists, is writable and has free space"
+            f"{masked_url} was not compared",
+            why=why,
+            fix="nothing is said of it; once that is settled, run the command again",
         )
 
 

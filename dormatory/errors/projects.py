@@ -207,7 +207,7 @@ class AlembicRefusedError(DormatoryError):
     """Alembic or SQLAlchemy refused the command."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("Alembic refused", why=reason, fix="see inv db.status and inv db.history")
+        super().__init__("Alembic refused", why=reason, fix="see where the database is with: inv db.history")
 
 
 class SeveralDatabasesError(DormatoryError):
@@ -268,7 +268,11 @@ class BaselineFailedError(DormatoryError):
     is_failure = True
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"the baseline {name} failed", why=reason, fix="correct baseline in [dormatory], or the file")
+        super().__init__(
+            f"the baseline {name} failed",
+            why=reason,
+            fix=f"correct {name}, or name another one below [dormatory]: baseline = ...",
+        )
 
 
 class ModelsFailedError(DormatoryError):

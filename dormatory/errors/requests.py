@@ -18,7 +18,8 @@ class MultipleHeadsError(DormatoryError):
         super().__init__(
             f"the history has {len(self.heads)} heads: {', '.join(self.heads)}",
             why="two revisions were written on top of the same parent",
-            fix=f"re-parent the newer one, or join them with: alembic merge {' '.join(self.heads)}",
+            fix="name the other one as down_revision in the newer one, or join them with: "
+            f'alembic merge -m "Join the branches" {" ".join(self.heads)}',
         )
 
 
@@ -51,7 +52,7 @@ class UnknownFormatError(DormatoryError):
         super().__init__(
             f"there is no format {name}",
             why=f"the formats are {', '.join(self.known)}",
-            fix="ask for one of these",
+            fix=f"ask for one of these, such as: --format {self.known[0]}",
         )
 
 
@@ -61,7 +62,9 @@ class UnknownFamilyError(DormatoryError):
     def __init__(self, name: str, *, known: Sequence[str]) -> None:
         self.name, self.known = name, tuple(known)
         super().__init__(
-            f"there is no family of rules {name}", why=f"they are {', '.join(self.known)}", fix="name one of these"
+            f"there is no family of rules {name}",
+            why=f"they are {', '.join(self.known)}",
+            fix=f"name some of these, with commas between them: {','.join(self.known[:2])}",
         )
 
 
@@ -73,7 +76,7 @@ class UnknownRuleError(DormatoryError):
         super().__init__(
             f"there is no rule {name}",
             why=f"the nearest are {', '.join(similar_names)}" if similar_names else "none has a name like that",
-            fix="inv db.check shows the names of rules in brackets",
+            fix="inv db.check names the rule at the end of each finding",
         )
 
 
@@ -95,8 +98,8 @@ class UnknownReferenceError(DormatoryError):
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(
             f"git knows no {reference} here",
-            why=reason.removeprefix("fatal: ") or "git said nothing",
-            fix="name a branch, a tag or a commit; a shallow clone may have to fetch it first",
+            why=reason.removeprefix("fatal: ") or "no branch, tag or commit has that name",
+            fix="see what there is with: git branch --all; in a shallow clone, fetch it first: git fetch --unshallow",
         )
 
 
@@ -131,7 +134,7 @@ class InvalidRowCountError(DormatoryError):
         super().__init__(
             f"--{option} {given} is no number of rows",
             why="it is a whole number from 1 on",
-            fix="give one, or leave it out",
+            fix=f"write --{option} 1000, or leave it out",
         )
 
 
@@ -178,7 +181,8 @@ class RevisionNotInCheckoutError(DormatoryError):
         super().__init__(
             f"{masked_url} is at revision {', '.join(self.ids)}, which this checkout does not have",
             why="it was migrated from another branch or a newer version",
-            fix="check that version out, or downgrade there first",
+            fix=f"find its branch with: git log --all --oneline -- '*{self.ids[0]}*'; check that out and go back from "
+            "there with: inv db.downgrade; or begin anew here with: inv db.reset",
         )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dormatory.errors import ReportNotWrittenError, UnknownFormatError
+from dormatory.errors import UnknownFormatError, UnwritableFileError
 from dormatory.report.github import MAX_SUMMARY_BYTES, github_commands, job_summary
 from dormatory.report.gitlab import gitlab_report
 from dormatory.report.json_document import json_document
@@ -50,7 +50,7 @@ def write_report(outcome: Outcome, format_name: str = "", output: Path | None = 
     """Write an outcome in a format to standard output, or to a file and a readable form to standard output.
 
     With `verbose`, a text on standard output shows every finding in full; one in a file always does.
-    Raises UnknownFormatError, ReportNotWrittenError.
+    Raises UnknownFormatError, UnwritableFileError.
     """
     root = repository_root(outcome.configuration, os.environ)
     outcome = outcome if outcome.manual else replace(outcome, manual=manual_url(os.environ))
@@ -91,4 +91,4 @@ def _write_file(file: Path, content: str, *, mode: str) -> None:
         with file.open(mode, encoding="utf-8", newline="\n") as stream:
             stream.write(content)
     except OSError as error:
-        raise ReportNotWrittenError(str(file), error.strerror or str(error)) from error
+        raise UnwritableFileError(str(file), error.strerror or str(error)) from error

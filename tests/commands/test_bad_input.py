@@ -364,7 +364,8 @@ class TestRevision:
             "",
             f"error: {url} is at revision 002, which this checkout does not have "
             "(it was migrated from another branch or a newer version); "
-            "check that version out, or downgrade there first\n",
+            "find its branch with: git log --all --oneline -- '*002*'; check that out and go back from there with: "
+            "inv db.downgrade; or begin anew here with: inv db.reset\n",
         )
         assert file_contents(small_project.root) == before
 
@@ -418,7 +419,8 @@ class TestHistory:
                 inv,
                 task,
                 "the history has 2 heads: 002, 003 (two revisions were written on top of the same parent); "
-                "re-parent the newer one, or join them with: alembic merge 002 003",
+                "name the other one as down_revision in the newer one, or join them with: "
+                'alembic merge -m "Join the branches" 002 003',
             )
 
     @pytest.mark.parametrize(
@@ -627,7 +629,7 @@ class TestModes:
             3,
             "",
             f"error: {small_project.root}/{file} cannot be written (Permission denied); "
-            "check owner, mode and free space there\n",
+            "check that its directory exists, and owner, mode and free space there\n",
         )
 
     def test_a_read_only_directory_is_named(self, small_project: SmallProject, ordinary: UnprivilegedUser) -> None:

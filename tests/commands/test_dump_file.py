@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dormatory.commands.schema_dump import write_dump
-from dormatory.errors import DumpNotWrittenError
+from dormatory.errors import UnwritableFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +84,7 @@ def test_an_interrupted_write_leaves_the_old_file(
 
     monkeypatch.setattr(step, raise_failure)
 
-    with pytest.raises((KeyboardInterrupt, DumpNotWrittenError)):
+    with pytest.raises((KeyboardInterrupt, UnwritableFileError)):
         write_dump(file, "new\n")
 
     assert file.read_bytes() == b"old\n"
@@ -95,9 +95,9 @@ def test_an_unwritable_path_is_reported_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "sqlite.sql"
 
-    with pytest.raises(DumpNotWrittenError) as caught:
+    with pytest.raises(UnwritableFileError) as caught:
         write_dump(path, "new\n")
 
     assert str(caught.value) == (
-        f"{path} was not written (File exists); check that its directory is writable and has free space"
+        f"{path} cannot be written (File exists); check that its directory exists, and owner, mode and free space there"
     )

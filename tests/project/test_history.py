@@ -68,7 +68,7 @@ class TestGraph:
         small_project.write_table_revisions("a")
         small_project.write_revision("002", after="001")
         small_project.write_revision("003", after="001")
-        with pytest.raises(MultipleHeadsError, match="alembic merge 002 003"):
+        with pytest.raises(MultipleHeadsError, match=r"alembic merge .* 002 003"):
             read_history(small_project).get("head")
 
     def test_it_agrees_with_alembic_on_heads_and_order(self, small_project: SmallProject) -> None:

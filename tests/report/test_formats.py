@@ -13,7 +13,7 @@ import pytest
 
 from dormatory.checks.finding import Finding, Severity
 from dormatory.checks.outcome import CheckedServer, Outcome
-from dormatory.errors import ReportNotWrittenError, UnknownFormatError
+from dormatory.errors import UnknownFormatError, UnwritableFileError
 from dormatory.errors.location import Location
 from dormatory.report.formats import FORMATS, chosen_format, repository_root, write_report
 
@@ -78,7 +78,8 @@ def test_an_unknown_format_is_refused(outcome: Outcome) -> None:
         write_report(outcome, "yaml")
 
     assert str(caught.value) == (
-        "there is no format yaml (the formats are text, json, github, gitlab, sarif, junit); ask for one of these"
+        "there is no format yaml (the formats are text, json, github, gitlab, sarif, junit); ask for one of these,"
+        " such as: --format text"
     )
 
 
@@ -119,12 +120,12 @@ def test_a_file_without_a_format_holds_text(
 
 
 def test_a_file_that_cannot_be_written_is_an_error_of_its_own(outcome: Outcome, tmp_path: Path) -> None:
-    with pytest.raises(ReportNotWrittenError) as caught:
+    with pytest.raises(UnwritableFileError) as caught:
         write_report(outcome, "json", tmp_path / "nowhere" / "found.json")
 
     assert str(caught.value) == (
-        f"{tmp_path}/nowhere/found.json was not written (No such file or directory);"
-        " check that its directory exists, is writable and has free space"
+        f"{tmp_path}/nowhere/found.json cannot be written (No such file or directory);"
+        " check that its directory exists, and owner, mode and free space there"
     )
 
 
