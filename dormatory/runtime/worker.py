@@ -71,10 +71,11 @@ def call_in_parallel(
     """Call a function once for each name, in parallel worker processes, and return the result of each call.
 
     `arguments(name)` is called while the processes load. `on_message(name, value)` receives the messages of a worker. A
-    single call stays in this process. When all have ended, the DormatoryError of the first name that raised one passes
-    through.
+    single call stays in this process if it starts workers itself, for an env.py that is not ours: a revision may end
+    its process, or print when it is done. When all have ended, the DormatoryError of the first name that raised one
+    passes through.
     """
-    if len(names) == 1:
+    if len(names) == 1 and not project.has_our_environment:
         (name,) = names
         return {name: function(*arguments(name), lambda value: on_message(name, value))}
     messages: SimpleQueue[tuple[_K, str, Any]] = SimpleQueue()
@@ -145,7 +146,8 @@ def _result_or_raise(kind: str, value: Any) -> Any:
         raise value
     if kind == "crashed":
         raise RuntimeError(value)
-    raise EnvironmentFailedError(None, f"the process ended with exit code {value}")
+    ended = f"was killed by signal {-value}" if value < 0 else f"ended with exit code {value}"
+    raise EnvironmentFailedError(None, f"the process {ended}")
 
 
 def run_worker() -> None:

@@ -388,3 +388,31 @@ def test_a_failure_before_the_chosen_revision_is_an_error_there(small_project: S
     )
     assert outcome.is_failed
     assert [it.name for it in outcome.unchecked] == ["003"]
+
+
+LATE_THREAD = (
+    "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.3), print('late', flush=True))).start()"
+)
+
+
+def test_what_a_thread_prints_after_its_revision_is_not_in_the_document(small_project: SmallProject) -> None:
+    small_project.write_revision("001", LATE_THREAD)
+    ended = small_project.inv("db.check", "--only=roundtrip", "--backend=sqlite", "--format=json")
+    assert json.loads(ended.out)["verdict"]["errors"] == 0
+    assert "late" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "was killed by signal 9"),
+        ("import ctypes; ctypes.CDLL(None).exit(0)", "ended with exit code 0"),
+    ],
+)
+def test_a_revision_that_ends_the_process_is_a_finding_in_the_document(
+    small_project: SmallProject, code: str, end: str
+) -> None:
+    small_project.write_revision("001", code)
+    ended = small_project.inv("db.check", "--only=roundtrip", "--backend=sqlite", "--format=json")
+    (found,) = json.loads(ended.out)["findings"]
+    assert (ended.code, end in found["message"]) == (3, True)

@@ -345,7 +345,7 @@ class TestErrorsOfTheProject:
             ("x = 1\nx =", "scripts/env.py:2 (SyntaxError: invalid syntax)"),
             ("raise SystemExit(3)", "it called sys.exit(3)"),
             ("import os; os._exit(4)", "it called os._exit(4)"),
-            ("import os; os.kill(os.getpid(), 9)", "the process ended with exit code -9"),
+            ("import os; os.kill(os.getpid(), 9)", "the process was killed by signal 9"),
         ],
         ids=["raises", "does not parse", "sys.exit", "os._exit", "dies"],
     )
