@@ -1,12 +1,15 @@
 """A separate program: prints the columns in the models of a project, as its env.py gives them to Alembic.
 
 It runs on a copy of another state of the project, and imports nothing of this package: what env.py imports must come
-from the copy. Arguments: the ini file, the directory of the copy, the directory of the original. It prints JSON, a list
-of columns for each table, or nothing if the models came from the original.
+from the copy. Arguments: the ini file, the directory of the copy, the directory of the original, what env.py needs as
+JSON. It prints JSON, a list of columns for each table, or nothing if the models came from the original.
 """
 
+import argparse
+import contextlib
 import json
 import os
+import runpy
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,36 +17,58 @@ from typing import Any, NoReturn
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
 
 
 class _MetadataCapturedError(BaseException):
     """Ends env.py when it passes its metadata; a BaseException, so that no handler of env.py catches it."""
 
-    def __init__(self, columns: dict[str, list[str]]) -> None:
-        self.columns = columns
+
+class _ConfigureCapture:
+    """Replaces Alembic's configure(): keeps the columns of the metadata, and lets nothing after it run."""
+
+    columns: dict[str, list[str]] | None = None
+
+    def __call__(self, *_: Any, target_metadata: Any = None, **__: Any) -> NoReturn:
+        """Keep the columns, by table, and end env.py."""
+        several = target_metadata if isinstance(target_metadata, (list, tuple)) else (target_metadata,)
+        tables = [table for metadata in several if metadata is not None for table in metadata.tables.values()]
+        self.columns = {table.name: [column.name for column in table.columns] for table in tables}
+        raise _MetadataCapturedError
 
 
-def _capture_metadata(*_: Any, target_metadata: Any = None, **__: Any) -> NoReturn:
-    """Replace Alembic's configure(): nothing after it may run."""
-    several = target_metadata if isinstance(target_metadata, (list, tuple)) else (target_metadata,)
-    tables = [table for metadata in several if metadata is not None for table in metadata.tables.values()]
-    raise _MetadataCapturedError({table.name: [column.name for column in table.columns] for table in tables})
-
-
-def print_columns(ini: str, copy: str, original: str) -> None:
+def print_columns(ini: str, copy: str, original: str, needs: str) -> None:
     """Print the columns in the models of the copy."""
-    sys.path[:] = [*_paths_in_copy(sys.path, copy, original), *sys.path]
-    config = Config(ini)
-    config.set_main_option("sqlalchemy.url", os.environ["DATABASE_URL"].replace("%", "%%"))
+    given = json.loads(needs)
+    sys.path[:] = [*given["paths"], *_paths_in_copy(sys.path, copy, original), *sys.path]
+    config = _configuration(ini, **given["configuration"])
     script = ScriptDirectory.from_config(config)
     stdout, sys.stdout = sys.stdout, sys.stderr  # what env.py prints is no result
+    run_with_needs = runpy.run_path(str(Path(__file__).with_name("env_needs.py")))["run_with_needs"]
+    event.listen(Engine, "do_connect", _refuse_other_databases)
     with EnvironmentContext(config, script, as_sql=True) as environment:
-        environment.configure = _capture_metadata  # type: ignore[method-assign]  # env.py reaches it through this very object
-        try:
-            script.run_env()
-        except _MetadataCapturedError as captured:
-            if not _is_loaded_from(original, copy):
-                json.dump(captured.columns, stdout)
+        environment.configure = capture = _ConfigureCapture()  # type: ignore[method-assign]  # env.py reaches it through this very object
+        with contextlib.suppress(_MetadataCapturedError):
+            run_with_needs(script.run_env, **given["around"])
+    if capture.columns is not None and not _is_loaded_from(original, copy):
+        json.dump(capture.columns, stdout)
+
+
+def _configuration(ini: str, *, options: dict[str, str], x: list[str]) -> Config:
+    """Return the configuration of a project, with options and arguments `-x` as its other commands give them."""
+    is_toml = ini.endswith(".toml")
+    config = Config(None if is_toml else ini, cmd_opts=argparse.Namespace(x=x, quiet=True))
+    if is_toml:
+        config.toml_file_name = ini
+    for name, value in options.items():
+        config.set_main_option(name, value.replace("%", "%%"))
+    return config
+
+
+def _refuse_other_databases(dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
+    """Raise for each database but the one that was given: env.py may know the URL of one that is in use."""
+    if dialect.name != "sqlite" or os.environ["DATABASE_URL"].rpartition("/")[2] not in str(arguments[:1]):
+        raise ConnectionRefusedError("models are read without a database")
 
 
 def _paths_in_copy(paths: list[str], copy: str, original: str) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
-import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from sqlalchemy import Engine, event
 from dormatory.backends.registry import backend_for
 from dormatory.backends.url import URL_VARIABLE
 from dormatory.errors import EnvironmentFailedError
+from dormatory.project.env_needs import is_flask, run_with_needs
 from dormatory.runtime.driver_name import driver_name
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
-_FLASK = re.compile(r"^\s*from flask import .*\bcurrent_app\b", re.MULTILINE)
 # What drivers call the place and the user of a database; other arguments of a connection stay as env.py gave them.
 _ADDRESS_ARGUMENTS = frozenset(
     {"host", "hostaddr", "port", "user", "password", "passfile", "dbname", "database", "dsn", "service", "uri"}
@@ -42,32 +40,20 @@ def run_env(run: Callable[[], object], project: Project, target: Target, *, is_g
 
     If a connection `is_given`, what Flask's application opens goes to the target, whatever its URL.
     """
-    is_flask = _is_flask(project)
-    with contextlib.ExitStack() as stack:
-        if is_given and (is_flask or project.settings.redirect):
-            stack.enter_context(_redirect_connections(target))
-        for name in project.settings.prelude:
-            importlib.import_module(name)
-        if is_flask and not project.settings.wrapper:
-            stack.enter_context(_flask_application())
-        _run_wrapped(run, project.settings.wrapper)
-
-
-def _run_wrapped(run: Callable[[], object], wrapper: str) -> None:
-    """Call the function of the setting `wrapper`, which calls `run`."""
-    if not wrapper:
-        run()
-        return
-    module, _, function = wrapper.partition(":")
+    settings, needs_flask = project.settings, is_flask(project.script_location / "env.py")
+    is_redirected = is_given and (needs_flask or settings.redirect)
     calls: list[None] = []
 
     def run_and_count() -> None:
         calls.append(None)
         run()
 
-    getattr(importlib.import_module(module), function)(run_and_count)
+    with _redirect_connections(target) if is_redirected else contextlib.nullcontext():
+        run_with_needs(run_and_count, prelude=settings.prelude, wrapper=settings.wrapper, needs_flask=needs_flask)
     if not calls:
-        raise EnvironmentFailedError(None, f"the wrapper {wrapper} did not call the function that it was given")
+        raise EnvironmentFailedError(
+            None, f"the wrapper {settings.wrapper} did not call the function that it was given"
+        )
 
 
 @contextlib.contextmanager
@@ -96,21 +82,6 @@ def provide_url(project: Project, target: Target, config: Config) -> Iterator[No
         for name in names:
             os.environ.pop(name, None)
         os.environ.update(before)
-
-
-def _is_flask(project: Project) -> bool:
-    """Return whether env.py asks Flask for the current application."""
-    file = project.script_location / "env.py"
-    return file.exists() and bool(_FLASK.search(file.read_text(encoding="utf-8", errors="replace")))
-
-
-@contextlib.contextmanager
-def _flask_application() -> Iterator[None]:
-    """Enter the context of the application that the command `flask` finds: FLASK_APP, wsgi.py or app.py."""
-    cli: Any = importlib.import_module("flask.cli")
-    cli.load_dotenv()
-    with cli.ScriptInfo(os.environ.get("FLASK_APP")).load_app().app_context():
-        yield
 
 
 def _redirect_connections(target: Target) -> AbstractContextManager[None]:

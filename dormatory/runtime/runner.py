@@ -19,7 +19,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, asbool
 from sqlalchemy.exc import SAWarning
 
-from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError
+from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFileError, WrongDatabaseError
 from dormatory.project.history import History
 from dormatory.project.project import TARGET_ATTRIBUTE
 from dormatory.runtime import env_call, external_env, guards, numbering
@@ -152,10 +152,23 @@ class Runner:
         self._run_env(lambda heads, _: self.script._stamp_revs(to, heads), destination_rev=to, purge=purge)  # noqa: SLF001  # as alembic.command does
 
     def sql(self, span: str) -> str:
-        """Return the SQL of an upgrade; `span` is a revision or `from:to`."""
+        """Return the SQL of an upgrade; `span` is a revision or `from:to`.
+
+        Raises WrongDatabaseError if env.py writes it for another kind of database.
+        """
         self.config.output_buffer = StringIO()
+        start, _, to = span.rpartition(":")
+
+        def steps(heads: tuple[str, ...], context: MigrationContext) -> list[Any]:
+            if self.target is not None and context.dialect.name != self.target.backend_name:
+                why = f"it writes SQL for {context.dialect.name}"
+                raise WrongDatabaseError(str(self.target), why, other_backend=context.dialect.name)
+            return self.script._upgrade_revs(to, cast("Any", heads))  # noqa: SLF001  # as alembic.command does
+
         with self._explain_errors(), self._provide_url():
-            command.upgrade(self.config, span, sql=True)
+            options: dict[str, Any] = {"as_sql": True, "starting_rev": start or None, "destination_rev": to}
+            with EnvironmentContext(self.config, self.script, fn=steps, **options):
+                self._call_env(self.script.run_env)
         return self.config.output_buffer.getvalue()
 
     def current(self) -> tuple[str, ...]:
@@ -241,12 +254,16 @@ class Runner:
             scripts = command.revision(self.config, message, **options)
             written.extend(scripts if isinstance(scripts, list) else [scripts])
 
+        self._call_env(run)
+        return [it for it in written if it]
+
+    def _call_env(self, run: Callable[[], object]) -> None:
+        """Call the function that runs env.py, with what that of another project needs."""
         if self.project.has_our_environment or self.target is None:
             run()
         else:
             self.script  # noqa: B018  # loading it puts prepend_sys_path before sys.path
-            env_call.run_env(run, self.project, self.target, is_given=True)
-        return [it for it in written if it]
+            env_call.run_env(run, self.project, self.target, is_given=self.connection is not None)
 
     def _move(
         self,

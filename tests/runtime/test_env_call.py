@@ -17,6 +17,7 @@ from dormatory.backends.sqlite.scratch import scratch_sqlite
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.errors import EnvironmentFailedError, WrongDatabaseError
 from dormatory.project.project import Project
+from dormatory.project.published_models import published_columns
 from dormatory.replay.replay import replay_history
 from tests.runtime.external_project import ENGINE_FROM_INI, engine_code, env_code
 
@@ -139,6 +140,21 @@ class TestWrapper:
             played(external_project)
 
 
+def needy_project(project: ExternalProject, need: str, *lines: str) -> None:
+    """Write a project whose env.py fails without one of the settings."""
+    setting, code = NEEDED[need]
+    project.ini(
+        "script_location = scripts", "prepend_sys_path = .", *lines, "[dormatory]", setting, "backends = sqlite"
+    )
+    project.write("their_wrapper.py", WRAPPER)
+    project.write("their_prelude.py", "")
+    code = code.replace("FILE", "__import__('sqlalchemy').text('PRAGMA database_list')")
+    source = engine_code(f'"sqlite:///{project.root}/their.db"') if need == "redirect" else ENGINE_FROM_INI
+    project.env(env_code(source, first=code))
+    project.write("scripts/script.py.mako", _TEMPLATE.read_text())
+    project.tables("a")
+
+
 NEEDED = {
     "wrapper": ("wrapper = their_wrapper:in_loop", "__import__('their_wrapper').require_loop()"),
     "prelude": ("prelude = their_prelude", "assert 'their_prelude' in __import__('sys').modules"),
@@ -154,22 +170,62 @@ class TestRevisionWithoutComparison:
     def test_env_runs_with_its_settings_on_a_scratch_database(
         self, external_project: ExternalProject, small_project: SmallProject, need: str, form: str
     ) -> None:
-        setting, code = NEEDED[need]
-        ini = ("script_location = scripts", "prepend_sys_path = .", "revision_environment = true")
-        external_project.ini(*ini, "[dormatory]", setting, "backends = sqlite")
-        external_project.write("their_wrapper.py", WRAPPER)
-        external_project.write("their_prelude.py", "")
-        code = code.replace("FILE", "__import__('sqlalchemy').text('PRAGMA database_list')")
-        source = engine_code(f'"sqlite:///{external_project.root}/their.db"') if need == "redirect" else ENGINE_FROM_INI
-        external_project.env(env_code(source, first=code))
-        external_project.write("scripts/script.py.mako", _TEMPLATE.read_text())
-        external_project.tables("a")
+        needy_project(external_project, need, "revision_environment = true")
 
         configuration = {"ALEMBIC_CONFIG": str(external_project.root / "alembic.ini")}
         ended = small_project.inv("db.revision", form, "--message", "Move the rooms", **configuration)
 
         assert (ended.code, len(list(external_project.scripts.glob("versions/*_move_the_rooms.py")))) == (0, 1), ended
         assert not list(external_project.root.rglob("*.db"))
+
+
+MODELS = """
+    import sqlalchemy as sa
+    from alembic import context
+    {first}
+    metadata = sa.MetaData()
+    sa.Table("a", metadata, sa.Column("old", sa.Text))
+    context.configure(url="sqlite://", target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+class TestWithoutDatabase:
+    """What reads env.py without a database gives it the same: SQL that is only written, models of a git reference."""
+
+    @pytest.mark.parametrize("need", ["wrapper", "prelude"])
+    def test_sql_is_written_with_its_settings(
+        self, external_project: ExternalProject, small_project: SmallProject, need: str
+    ) -> None:
+        needy_project(external_project, need)
+        external_project.env(textwrap.dedent(MODELS).format(first=NEEDED[need][1]))
+        configuration = {"ALEMBIC_CONFIG": str(external_project.root / "alembic.ini")}
+        ended = small_project.inv("db.upgrade", "--sql", url="sqlite:///x.db", **configuration)
+        assert (ended.code, "CREATE TABLE a" in ended.out) == (0, True), ended
+        other = small_project.inv("db.upgrade", "--sql", url="postgresql://a@db.invalid/b", **configuration)
+        assert (other.code, "it writes SQL for sqlite" in other.err) == (3, True), other
+
+    @pytest.mark.parametrize("need", ["wrapper", "prelude"])
+    def test_published_models_are_read_with_its_settings(self, external_project: ExternalProject, need: str) -> None:
+        needy_project(external_project, need)
+        external_project.env(textwrap.dedent(MODELS).format(first=NEEDED[need][1]))
+        commit(external_project.root)
+        assert published_columns(external_project.project, "HEAD") == {"a": frozenset({"old"})}
+
+    def test_published_models_are_read_without_any_database(self, external_project: ExternalProject) -> None:
+        database = external_project.root / "their.db"
+        external_project.env(env_code(engine_code(f'"sqlite:///{database}"')))
+        commit(external_project.root)
+        assert published_columns(external_project.project, "HEAD") is None
+        assert not database.exists()
+
+
+def commit(root: Path) -> None:
+    """Commit all files of a new git repository."""
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for command in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-qm", "x")):
+        subprocess.run(["git", *command], cwd=root, check=True)
 
 
 class TestFlaskMigrate:
@@ -228,6 +284,13 @@ class TestFlaskMigrate:
         ini.write_text(ini.read_text().replace("[alembic]", "[alembic]\nrevision_environment = true"))
         ended = small_project.inv("db.revision", "--empty", "--message", "Move rooms", ALEMBIC_CONFIG=str(ini))
         assert (ended.code, "move_rooms.py" in ended.out) == (0, True), ended
+
+    def test_sql_and_published_models_come_from_its_application(self, home: Path, small_project: SmallProject) -> None:
+        ini = str(home / "migrations" / "alembic.ini")
+        ended = small_project.inv("db.upgrade", "--sql", url="sqlite:///x.db", ALEMBIC_CONFIG=ini)
+        assert (ended.code, "CREATE TABLE room" in ended.out) == (0, True), ended
+        commit(home)
+        assert published_columns(Project.locate(home, {}), "HEAD") == {"room": frozenset({"id"})}
 
     def test_an_upgrade_goes_to_the_database_of_the_application_only(
         self, home: Path, small_project: SmallProject
