@@ -32,6 +32,30 @@ DEPENDS_ON_ENVIRONMENT = Rule(
     """,
 )
 
+PASSES_NOT_PLAYED = Rule(
+    "passes-not-played",
+    "roundtrip",
+    Severity.WARNING,
+    meaning="env.py may make passes that a scratch database does not show, such as one for each row of a table",
+    why="""What the revisions do in these passes was not played, so nothing is said about it. A database that has such
+    tenants shows them: a rehearsal plays each one on a copy.""",
+    recipe="inv db.rehearse",
+)
+
+
+def check_passes(recording: Recording) -> Iterator[Finding]:
+    """Report that env.py may make more passes than those that were played; the first of them says it for all."""
+    tables = ", ".join(recording.empty_tables_of_env)
+    if not tables and recording.most_passes <= recording.pass_count:
+        return
+    played = f"{recording.pass_count} pass{'es' * (recording.pass_count > 1)}"
+    why = f"env.py reads {tables}, where a scratch database has no rows"
+    if not tables:
+        why = f"env.py makes {recording.most_passes} on a database with rows"
+    message = f"the revisions were played in {played} of env.py: {why}"
+    hint = "if it migrates once more for each of them: inv db.rehearse, on a database that has some"
+    yield PASSES_NOT_PLAYED.finding(message, hint, backend=recording.backend, object_name=tables)
+
 
 def check_environment(recording: Recording, history: History) -> Iterator[Finding]:
     """Report what the upgrade of a revision makes differently with another time zone, locale, user or order of sets."""

@@ -16,7 +16,7 @@ from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_drift
 from dormatory.checks.dump import check_dump
 from dormatory.checks.engine_errors import broken_history_finding
-from dormatory.checks.environment import check_environment
+from dormatory.checks.environment import check_environment, check_passes
 from dormatory.checks.finding import with_version_table
 from dormatory.checks.graph import check_graph
 from dormatory.checks.integrity import check_integrity
@@ -248,6 +248,8 @@ def _backend_findings(item: Evidence, history: History, families: Collection[str
         yield from check_privileges(item.recording, history)
         yield from check_recreated(item.recording, history)
         yield from check_environment(item.recording, history)
+        if not item.version_table:
+            yield from check_passes(item.recording)
     if item.comparison and "drift" in families:
         yield from check_drift(item.comparison)
     if item.dump:

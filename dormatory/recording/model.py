@@ -143,7 +143,9 @@ class Recording:
     """A whole history, replayed on a scratch database of one backend.
 
     `unreached` are the revisions after one whose upgrade failed; `unfilled` are tables that could not be filled with
-    rows, each with the reason. `version_table` is that of the pass of env.py that was replayed, one of `pass_count`.
+    rows, each with the reason. `version_table` is that of the pass of env.py that was replayed, one of `pass_count`;
+    `most_passes` is how many env.py ever made in one run, on a database with rows. `empty_tables_of_env` are tables of
+    the project that env.py itself reads from, and that never had rows then.
     """
 
     backend: str
@@ -154,6 +156,8 @@ class Recording:
     unfilled: tuple[tuple[str, str], ...] = ()
     version_table: str = ""
     pass_count: int = 1
+    most_passes: int = 1
+    empty_tables_of_env: tuple[str, ...] = ()
 
     @property
     def last_played(self) -> str:

@@ -64,7 +64,15 @@ def replay_history(
     steps = tuple(played.steps[name] for name in order if name in played.steps)
     unfilled = tuple(sorted(played.unfilled.items()))
     return Recording(
-        played.backend, played.server, steps, tuple(routes), played.unreached_revisions, unfilled, *played.env_pass
+        played.backend,
+        played.server,
+        steps,
+        tuple(routes),
+        played.unreached_revisions,
+        unfilled,
+        *played.env_pass,
+        most_passes=played.most_passes,
+        empty_tables_of_env=played.empty_tables_of_env,
     )
 
 

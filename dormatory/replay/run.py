@@ -52,7 +52,8 @@ class RunResult:
     """What a run recorded apart from its steps.
 
     `one_run_schema` is the structure after an upgrade of the whole history in one run, None if there was none.
-    `env_pass` is the version table of the pass of env.py, and how many passes there are.
+    `env_pass` is the version table of the pass of env.py, and how many passes there are; `most_passes` is how many
+    there ever were. `env_reads` are the project's tables that env.py itself reads from, each with whether it had rows.
     """
 
     server: str
@@ -60,6 +61,8 @@ class RunResult:
     unfilled: tuple[tuple[str, str], ...]
     one_run_schema: Snapshot | None = None
     env_pass: tuple[str, int] = ("", 1)
+    most_passes: int = 1
+    env_reads: tuple[tuple[str, bool], ...] = ()
 
 
 def run_segment(project: Project, target: Target, plan: RunPlan, on_step: Callable[[Step], None]) -> RunResult:
@@ -98,7 +101,21 @@ class _Run:
                 self._on_step(self._current.step())
             elif self._reaches_end() and self._current and self._current.after:
                 routes, one_run_schema = self._final_routes(self._current.after)
-        return RunResult(server, routes, self._unfilled_tables(), one_run_schema, self._session.env_pass)
+        return RunResult(
+            server,
+            routes,
+            self._unfilled_tables(),
+            one_run_schema,
+            self._session.env_pass,
+            self._session.most_passes,
+            self._tables_read_by_env(),
+        )
+
+    def _tables_read_by_env(self) -> tuple[tuple[str, bool], ...]:
+        last = self._current.after if self._current else None
+        schemas = [*self._schemas_before, *([last] if last else [])]
+        known = {table.name.lower() for schema in schemas for table in schema.tables}
+        return tuple((name, rows) for name, rows in self._session.env_reads.has_rows.items() if name in known)
 
     def _reaches_end(self) -> bool:
         """Return whether the database is at the end of the segment; after a rollback, it goes there without rows."""

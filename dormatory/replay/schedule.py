@@ -88,6 +88,17 @@ class Schedule:
         return self._segments[-1].env_pass
 
     @property
+    def most_passes(self) -> int:
+        """How many passes env.py ever made in one run."""
+        return max(segment.most_passes for segment in self._segments)
+
+    @property
+    def empty_tables_of_env(self) -> tuple[str, ...]:
+        """The tables that env.py itself reads from, if they never had rows."""
+        reads = [item for segment in self._segments for item in segment.env_reads.items()]
+        return tuple(sorted({name for name, _ in reads} - {name for name, has_rows in reads if has_rows}))
+
+    @property
     def unfilled(self) -> dict[str, str]:
         """The tables that could not be filled, each with the reason."""
         return {table: reason for segment in self._segments for table, reason in segment.unfilled.items()}

@@ -58,6 +58,8 @@ class Segment:
         self.one_run_schema: Snapshot | None = None
         self.server = ""
         self.env_pass = "", 1
+        self.most_passes = 1
+        self.env_reads: dict[str, bool] = {}
         self._order, self._chosen = order, chosen
         self._first, self._end = first, end
         self._next_index = first  # after the last final step
@@ -110,6 +112,8 @@ class Segment:
         """Record that a run has ended; the segment is finished if it got no further than the run before it."""
         self.server = result.server
         self.env_pass = result.env_pass
+        self.most_passes = max(self.most_passes, result.most_passes)
+        self.env_reads |= {name: rows or self.env_reads.get(name, False) for name, rows in result.env_reads}
         self.unfilled |= dict(result.unfilled)
         self.routes += result.routes
         self.one_run_schema = result.one_run_schema or self.one_run_schema

@@ -6,7 +6,7 @@ Alembic runs each step that a generator yields before it takes the next one, so 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from dormatory.errors import (
 )
 from dormatory.errors.location import Location
 from dormatory.recording.leg import Direction, Failure
+from dormatory.replay.env_reads import EnvReads
 from dormatory.replay.offending_rows import offending_rows_of
 from dormatory.replay.statement_recorder import StatementRecorder
 from dormatory.runtime.explain import explain_error
@@ -36,6 +37,7 @@ from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -54,7 +56,8 @@ if TYPE_CHECKING:
 class ReplaySession:
     """A database, opened with the project's own env.py, and the revision that is being played on it.
 
-    `revision` is "" between two steps. `seconds` and `statements` belong to the last recorded step; `written_tables`
+    `revision` is "" between two steps. `env_reads` are the tables that env.py itself reads from, `most_passes` is how
+    many passes it made in one run. `seconds` and `statements` belong to the last recorded step; `written_tables`
     are the tables whose rows it wrote, as the database reports them, None if it does not. The given `failure_of` turns
     an error into a failure that may be shown. `is_scratch`: the database is a scratch one, where statements may be
     tried.
@@ -73,6 +76,7 @@ class ReplaySession:
         self._backend = backend_for(target)
         self.revision = ""
         self.is_rolled_back = False
+        self.env_reads, self.most_passes = EnvReads(), 1
         self.seconds = 0.0
         self.statements: tuple[Statement, ...] = ()
         self.written_tables: Collection[TableId] | None = None
@@ -106,7 +110,9 @@ class ReplaySession:
         """
         self.is_rolled_back = False
         try:
-            self.runner.run_steps(lambda script, context: self._enter(script, context, steps))
+            with self._listen_to_env():
+                self.runner.run_steps(lambda script, context: self._enter(script, context, steps))
+            self.most_passes = max(self.most_passes, self.env_pass[1])
         except DormatoryError as error:
             if not self.revision:
                 if self._is_scratch and isinstance(error, DanglingRowsError):
@@ -275,7 +281,14 @@ class ReplaySession:
             raise AssertionError
         return self._context.connection
 
+    def _listen_to_env(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.project.has_our_environment else self.env_reads.listen()
+
     def _enter(self, script: ScriptDirectory, context: MigrationContext, steps: Steps) -> Iterator[RevisionStep]:
+        with self.env_reads.pause():
+            yield from self._steps(script, context, steps)
+
+    def _steps(self, script: ScriptDirectory, context: MigrationContext, steps: Steps) -> Iterator[RevisionStep]:
         self._script, self._context = script, context
         table, namespace = context.version_table, context.version_table_schema
         self.version_table = f"{namespace}.{table}" if namespace else table

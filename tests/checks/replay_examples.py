@@ -10,7 +10,7 @@ from dormatory.checks.data import check_data_loss
 from dormatory.checks.drift import check_changes_by_hand, check_drift
 from dormatory.checks.dump import check_dump
 from dormatory.checks.engine_errors import unsupported_backend_finding
-from dormatory.checks.environment import check_environment
+from dormatory.checks.environment import check_environment, check_passes
 from dormatory.checks.finding import LinterMessage
 from dormatory.checks.locks import check_locks
 from dormatory.checks.parity import check_parity
@@ -516,7 +516,13 @@ def check_other_environment(dependences: tuple[EnvironmentDependence, ...]) -> I
     return check_environment(*recorded_history(step))
 
 
+def check_env_passes(more: Mapping[str, Any]) -> Iterable[Finding]:
+    """Check what is known of the passes of an env.py."""
+    return check_passes(recorded_history(step(), **more)[0])
+
+
 ENVIRONMENT: Mapping[str, RulePair] = {
+    "passes-not-played": RulePair(check_env_passes, {"empty_tables_of_env": ("tenant",)}, {"most_passes": 1}),
     "depends-on-environment": RulePair(
         check_other_environment, (EnvironmentDependence("column a.word", "the values of a.word", 7),), ()
     ),

@@ -1,4 +1,4 @@
-"""Rehearsals where env.py reads from the database for which schemas or version tables it runs the migrations."""
+"""Rehearsals and replays where env.py reads from the database for which version tables it runs the migrations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from dormatory.backends.registry import backend_for
+from dormatory.checks.environment import check_passes
 from dormatory.rehearsal.rehearse import RehearsalRequest, rehearse
+from dormatory.replay.replay import replay_history
 from dormatory.runtime import scratch
 from tests.runtime.external_project import ENGINE_FROM_INI, ExternalProject
 from tests.scratch import BACKENDS, scratch_maker
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from dormatory.backends.parts import ScratchMaker
     from dormatory.backends.url import Target
 
 ENV = f"""
@@ -31,6 +34,22 @@ with {ENGINE_FROM_INI}.begin() as connection:
         context.configure(connection=connection, version_table="versions_" + part)
         with context.begin_transaction():
             context.run_migrations(part=part)
+"""
+
+
+READ_BEHIND = f"""
+import sqlalchemy as sa
+from alembic import context
+from sqlalchemy import NullPool, engine_from_config
+def run(part):
+    context.configure(connection=connection, version_table="versions_" + part)
+    with context.begin_transaction():
+        context.run_migrations(part=part)
+with {ENGINE_FROM_INI}.begin() as connection:
+    run("shared")
+    if sa.inspect(connection).has_table("tenant"):
+        for part in connection.execute(sa.text("SELECT name FROM tenant ORDER BY name")).scalars().all():
+            run(part)
 """
 
 
@@ -88,3 +107,35 @@ def test_a_tenant_that_is_behind_is_rehearsed_by_itself(tenants: ExternalProject
     assert [(table.rpartition(".")[2], names) for table, names in rehearsed(tenants, target)] == [
         ("versions_c", ["a2"])
     ]
+
+
+def found_passes(project: ExternalProject, maker: ScratchMaker) -> list[tuple[str, str]]:
+    """Return the tables for whose rows no pass was played, with the message, of a replay."""
+    return [(it.object, it.message) for it in check_passes(replay_history(project.project, maker))]
+
+
+class TestReplay:
+    """A replay begins with an empty database, so it says which tenants it does not know."""
+
+    @pytest.fixture(params=BACKENDS)
+    def backend(self, request: pytest.FixtureRequest) -> str:
+        """Each backend."""
+        return str(request.param)
+
+    def test_it_says_which_table_env_reads_that_is_empty(
+        self, tenants: ExternalProject, request: pytest.FixtureRequest, backend: str
+    ) -> None:
+        ((table, message),) = found_passes(tenants, scratch_maker(backend, request))
+        assert table == "tenant"
+        assert message.startswith("the revisions were played in 1 pass of env.py")
+
+    def test_tenants_that_a_revision_writes_and_env_reads_behind_it_are_played(
+        self, tenants: ExternalProject, request: pytest.FixtureRequest, backend: str
+    ) -> None:
+        with_row = "\n    part == 'shared' and op.execute(\"INSERT INTO tenant VALUES ('b')\")"
+        file = next((tenants.scripts / "versions").glob("a1*"))
+        file.write_text(file.read_text().replace("def downgrade", f"{with_row}\ndef downgrade"))
+        (found,) = found_passes(tenants, scratch_maker(backend, request))
+        assert found[1].endswith("env.py makes 2 on a database with rows")
+        tenants.env(READ_BEHIND)
+        assert found_passes(tenants, scratch_maker(backend, request)) == []
