@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dormatory.cli.child import DEBUG_VARIABLE
 from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
+from dormatory.cli.next_step import say_next
 from dormatory.errors import EmptyDestinationError
 from dormatory.system.standard_streams import open_missing_streams
 from dormatory.system.tuning import tune_process
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.commands.upgrade import MoveResult
     from dormatory.project.project import Project
+
+_NEXT_STEPS = {
+    "downgrade": "inv db.upgrade goes up again, inv db.undo puts the backup back",
+    "stamp": "inv db.check --live compares the tables with that revision",
+}
 
 
 def main(arguments: list[str] | None = None) -> ExitCode:
@@ -54,7 +60,10 @@ def _run_command(options: argparse.Namespace) -> None:
     is_special = options.verbose or options.rebuild_indexes or options.from_empty
     is_plain_upgrade = (options.command, options.to, is_special) == ("upgrade", "head", False)
     result = find_nothing_to_do(project, target) if is_plain_upgrade else None
-    print(move_result_line(result or _move(options, project, target)))
+    result = result or _move(options, project, target)
+    print(move_result_line(result))
+    if result.moved and options.command in _NEXT_STEPS:
+        say_next(_NEXT_STEPS[options.command])
 
 
 def _move(options: argparse.Namespace, project: Project, target: Target) -> MoveResult:

@@ -1,4 +1,4 @@
-"""The address of the manual, whose headings are the ids of the rules."""
+"""The address of the page of rules, whose headings are their ids."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MANUAL_FILE = Path(__file__).resolve().parents[2] / "MIGRATIONS.md"
+RULES_FILE = Path(__file__).resolve().parents[2] / "RULES.md"
 
 
-def manual_url(environ: Mapping[str, str], manual: Path = MANUAL_FILE) -> str:
-    """Return where a reader of a report finds the manual, "" where it is not installed.
+def manual_url(environ: Mapping[str, str], manual: Path = RULES_FILE) -> str:
+    """Return where a reader of a report finds the page of rules, "" where it is not installed.
 
     In GitHub Actions and GitLab CI/CD this is the page of the commit that is checked, elsewhere the file itself.
     """

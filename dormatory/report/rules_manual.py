@@ -1,38 +1,43 @@
-"""The chapter on rules in MIGRATIONS.md: `python -m dormatory.report.rules_manual` writes it from the registry."""
+"""RULES.md, the catalogue of rules: `python -m dormatory.report.rules_manual` writes it from the registry."""
 
 from __future__ import annotations
 
+import re
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
 
 from dormatory.checks.registry import FAMILIES, RULES
-from dormatory.report.manual_url import MANUAL_FILE
+from dormatory.report.manual_url import RULES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dormatory.checks.rule import Rule
 
-CHAPTER_BEGIN, CHAPTER_END = "<!-- rules: made by python -m dormatory.report.rules_manual -->", "<!-- end of rules -->"
 _WIDTH = 120
+_FIRST_CLAUSE = re.compile(r"[.:;](?:\s|$)")
+_INTRODUCTION = """# Rules
+
+What `inv db.check` looks for, by family. An error breaks or loses something, now or later; a warning blocks writers or
+is questionable; a note is worth knowing. `inv db.check --explain RULE` prints the section of a rule.
+[MIGRATIONS.md](MIGRATIONS.md#findings-that-stay) says how to give a rule another severity, and how to keep a finding.
+
+This page is written from the rules themselves, by `python -m dormatory.report.rules_manual`.
+"""
 
 
-def rules_chapter() -> str:
-    """Return the chapter: for each family a table of its rules, then the reason and the recipe of each."""
-    return "\n".join([CHAPTER_BEGIN, *(line for family in FAMILIES for line in _family_section(family)), CHAPTER_END])
-
-
-def updated_manual(manual: str) -> str:
-    """Return the manual with the chapter made from today's rules."""
-    before, _, rest = manual.partition(CHAPTER_BEGIN)
-    return before + rules_chapter() + rest.partition(CHAPTER_END)[2]
+def rules_page() -> str:
+    """Return the page: for each family a table of its rules, then the reason and the recipe of each."""
+    contents = [f"- [{family}](#family-{family}): {_FIRST_CLAUSE.split(FAMILIES[family])[0]}" for family in FAMILIES]
+    sections = (line for family in FAMILIES for line in _family_section(family))
+    return "\n".join([_INTRODUCTION, *contents, *sections, ""])
 
 
 def _family_section(family: str) -> Iterator[str]:
     rules = [rule for rule in RULES.values() if rule.family == family]
     yield from (
         "",
-        f"### Family {family}",
+        f"## Family {family}",
         "",
         FAMILIES[family],
         "",
@@ -45,9 +50,9 @@ def _family_section(family: str) -> Iterator[str]:
 
 
 def _rule_section(rule: Rule) -> Iterator[str]:
-    yield from ("", f"#### {rule.id}", "", fill(rule.why, _WIDTH, break_on_hyphens=False, break_long_words=False), "")
+    yield from ("", f"### {rule.id}", "", fill(rule.why, _WIDTH, break_on_hyphens=False, break_long_words=False), "")
     yield indent(rule.recipe, "    ")
 
 
 if __name__ == "__main__":
-    MANUAL_FILE.write_text(updated_manual(MANUAL_FILE.read_text(encoding="utf-8")), encoding="utf-8")
+    RULES_FILE.write_text(rules_page(), encoding="utf-8")

@@ -21,7 +21,7 @@ from dormatory.system.signals import TerminatedError
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
-    from tests.conftest import SmallProject
+    from tests.conftest import Inv, SmallProject
 
 
 def exit_error_for(error: BaseException, *, debugging: bool = False) -> EarlyExitError:
@@ -157,3 +157,18 @@ def test_closed_standard_streams_change_no_exit_code(small_project: SmallProject
     environ = small_project.command_environment(f"sqlite:///{small_project.root}/x.db", {})
     ended = subprocess.run(["sh", "-c", command], cwd=REPOSITORY, env=environ, check=False)
     assert ended.returncode == ExitCode.SUCCESS
+
+
+def test_what_succeeds_says_what_to_type_next(small_project: SmallProject, inv: Inv) -> None:
+    small_project.write_table_revisions("a", "b")
+    url = f"sqlite:///{small_project.root}/x.db"
+    ended = [
+        inv(*task.split(), url=url).err.splitlines()[-1:]
+        for task in ("db.create", "db.rehearse", "db.upgrade", "db.downgrade", "db.downgrade --to 001", "db.sum")
+    ]
+    assert ended[0] == ["next: inv db.upgrade"]
+    assert ended[1] == ["next: inv db.upgrade"]
+    assert "next" not in str(ended[2])
+    assert ended[3] == ["next: inv db.upgrade goes up again, inv db.undo puts the backup back"]
+    assert ended[4] == []  # there was nothing to do
+    assert ended[5] == ["next: inv db.check"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from invoke.parser.argument import Argument
 
 ROOT = Path(__file__).resolve().parents[2]
-README, MIGRATIONS, CHANGELOG = (ROOT / f"{name}.md" for name in ("README", "MIGRATIONS", "CHANGELOG"))
+README, MIGRATIONS, CHANGELOG, RULES = (ROOT / f"{name}.md" for name in ("README", "MIGRATIONS", "CHANGELOG", "RULES"))
 CONTRIBUTING, TESTS = ROOT / "CONTRIBUTING.md", ROOT / "tests" / "README.md"
 SETUP, TEST = (f"pip install -e '.[dev]' && {command}" for command in ("inv db.upgrade", "nox"))
 
@@ -136,7 +136,7 @@ def test_every_file_that_a_page_for_contributors_names_exists(document: Path) ->
     assert [name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "dormatory"))] == []
 
 
-@pytest.mark.parametrize("document", [README, MIGRATIONS, CHANGELOG], ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", [README, MIGRATIONS, CHANGELOG, RULES], ids=lambda path: path.stem)
 def test_every_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
         path, _, anchor = target.partition("#")

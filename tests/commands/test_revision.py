@@ -117,7 +117,10 @@ class TestTask:
         small_project.write_env(*MODELS, "environment.run(metadata)")
         ended = inv("db.create", "--message", "Migrate user data", url=f"sqlite:///{small_project.root}/x.db")
         assert (ended.code, Path(ended.out.splitlines()[-1]).name) == (0, "002_migrate_user_data.py")
-        assert ended.err == "no change found: this revision is empty, to be filled by hand\n"
+        assert ended.err.splitlines() == [
+            "no change found: this revision is empty, to be filled by hand",
+            "next: fill it, then inv db.check",
+        ]
 
     def test_revisions_written_at_once_get_different_numbers_and_one_line(self, small_project: SmallProject) -> None:
         small_project.write_table_revisions("a")

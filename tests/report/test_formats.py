@@ -228,4 +228,4 @@ def test_sarif_links_each_rule_to_its_heading_in_the_manual(
     write_report(outcome, "sarif")
 
     (rule,) = json.loads(capsys.readouterr().out)["runs"][0]["tool"]["driver"]["rules"]
-    assert rule["helpUri"].endswith("/MIGRATIONS.md#upgrade-fails")
+    assert rule["helpUri"].endswith("/RULES.md#upgrade-fails")

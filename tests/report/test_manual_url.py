@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dormatory.report.manual_url import MANUAL_FILE, manual_url
+from dormatory.report.manual_url import RULES_FILE, manual_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def manual(tmp_path: Path) -> Path:
-    file = tmp_path / "shop" / "MIGRATIONS.md"
+    file = tmp_path / "shop" / "RULES.md"
     file.parent.mkdir()
     file.touch()
     return file
 
 
 def test_the_manual_is_that_of_the_project() -> None:
-    assert manual_url({}) == MANUAL_FILE.as_uri()
-    assert MANUAL_FILE.is_file()
+    assert manual_url({}) == RULES_FILE.as_uri()
+    assert RULES_FILE.is_file()
 
 
 def test_in_github_actions_it_is_the_page_of_the_commit(manual: Path) -> None:
@@ -32,7 +32,7 @@ def test_in_github_actions_it_is_the_page_of_the_commit(manual: Path) -> None:
         "GITHUB_SHA": "0f3c",
         "GITHUB_WORKSPACE": str(manual.parent.parent),
     }
-    assert manual_url(github, manual) == "https://github.com/you/shop/blob/0f3c/shop/MIGRATIONS.md"
+    assert manual_url(github, manual) == "https://github.com/you/shop/blob/0f3c/shop/RULES.md"
 
 
 def test_in_gitlab_it_is_the_page_of_the_commit(manual: Path) -> None:
@@ -41,7 +41,7 @@ def test_in_gitlab_it_is_the_page_of_the_commit(manual: Path) -> None:
         "CI_COMMIT_SHA": "0f3c",
         "CI_PROJECT_DIR": str(manual.parent),
     }
-    assert manual_url(gitlab, manual) == "https://gitlab.com/you/shop/-/blob/0f3c/MIGRATIONS.md"
+    assert manual_url(gitlab, manual) == "https://gitlab.com/you/shop/-/blob/0f3c/RULES.md"
 
 
 def test_a_manual_outside_of_the_checkout_is_a_file(manual: Path, tmp_path: Path) -> None:
@@ -50,4 +50,4 @@ def test_a_manual_outside_of_the_checkout_is_a_file(manual: Path, tmp_path: Path
 
 
 def test_without_the_manual_there_is_no_address(tmp_path: Path) -> None:
-    assert manual_url({}, tmp_path / "MIGRATIONS.md") == ""
+    assert manual_url({}, tmp_path / "RULES.md") == ""

@@ -105,9 +105,9 @@ def test_rules_carry_what_the_catalogue_knows() -> None:
 
 
 def test_a_help_address_leads_to_the_section_of_the_manual() -> None:
-    (rule,) = sarif_run(replace(BOTH_BACKENDS, manual="https://example.org/MIGRATIONS.md"))["tool"]["driver"]["rules"]
+    (rule,) = sarif_run(replace(BOTH_BACKENDS, manual="https://example.org/RULES.md"))["tool"]["driver"]["rules"]
 
-    assert rule["helpUri"] == "https://example.org/MIGRATIONS.md#upgrade-fails"
+    assert rule["helpUri"] == "https://example.org/RULES.md#upgrade-fails"
 
 
 def test_each_result_points_at_its_rule() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from dormatory.cli.current_project import current_project
+from dormatory.cli.next_step import say_next
 from dormatory.cli.options import (
     BACKENDS_HELP,
     FORMAT_HELP,
@@ -158,4 +159,6 @@ def rehearse(
     print_lines(rehearsal_lines(rehearsal))
     if rehearsal.recordings:
         write_report(outcome, "text", verbose=True)
+        if not outcome.is_failed:
+            say_next("inv db.upgrade")
     return findings_exit_code(has_findings=outcome.is_failed)

@@ -9,6 +9,7 @@ from invoke.tasks import task
 
 from dormatory.cli.child import enabled_flags, run_in_child
 from dormatory.cli.current_project import current_project, task_home
+from dormatory.cli.next_step import say_next
 from dormatory.cli.options import CONFIRM_HELP, X_HELP, selected_backends
 from dormatory.cli.reporting import print_lines, reported
 from dormatory.cli.tasks.revisions import report_new_revision
@@ -28,7 +29,10 @@ def init(context: Context) -> None:
     for path, is_new in create_scaffold(task_home(context)):
         print(created_line(path, is_new=is_new))
     target = current_project(context).target()
-    print(created_line(target, is_new=create_database(target)))
+    is_new = create_database(target)
+    print(created_line(target, is_new=is_new))
+    if is_new:
+        say_next("inv db.upgrade")
 
 
 @task(
@@ -60,6 +64,8 @@ def create(
         with show_progress() as progress:
             fill_from_dump(project, target, progress, is_new=is_new, confirmed=confirm)
         print(f"{target} filled from the schema file")
+    elif is_new and not message:
+        say_next("inv db.upgrade")
     if message:
         return report_new_revision(project, message, selected_backends(""), empty=False, has_proof=True, or_empty=True)
     return None

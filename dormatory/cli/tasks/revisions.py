@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from invoke.tasks import task
 
 from dormatory.cli.current_project import current_project
+from dormatory.cli.next_step import say_next
 from dormatory.cli.options import BACKENDS_HELP, X_HELP, selected_backends
 from dormatory.cli.reporting import print_lines, reported
 
@@ -105,6 +106,7 @@ def report_new_revision(
     if file is None and or_empty:
         print(write_revision(project, message, empty=True))
         print("no change found: this revision is empty, to be filled by hand", file=sys.stderr)
+        say_next("fill it, then inv db.check")
         return 0
     if file is None:
         with show_progress() as progress:
@@ -116,11 +118,13 @@ def report_new_revision(
         return findings_exit_code(has_findings=outcome.is_failed)
     print(file)
     if not has_proof:
+        say_next(f"{'fill' if empty else 'read'} it, then inv db.check")
         return 0
     with show_progress() as progress:
         proof = prove_revision(project, file, backends, progress)
     print_lines(line for sql in proof.executed for line in executed_sql_lines(sql))
     write_report(proof.outcome, "text", None)
+    say_next("correct it, then inv db.check" if proof.outcome.is_failed else "read it, then inv db.upgrade")
     return findings_exit_code(has_findings=proof.outcome.is_failed)
 
 
@@ -201,8 +205,10 @@ def schema_dump(
         print("".join(diffs), end="")
         return findings_exit_code(has_findings=any(diffs))
     else:
-        for file, is_changed in dumps.write_dumps(project, names, Path(output).absolute() if output else None):
-            print(written_line(file, is_changed=is_changed))
+        written = dict(dumps.write_dumps(project, names, Path(output).absolute() if output else None))
+        print_lines(written_line(file, is_changed=is_changed) for file, is_changed in written.items())
+        if any(written.values()) and not output:
+            say_next("read what changed in them, then inv db.check")
     return None
 
 
@@ -257,3 +263,4 @@ def sum_(context: Context, reason: str = "", base: str = "") -> None:
     from dormatory.project.checksum_update import write_checksums
 
     print(write_checksums(current_project(context), reason=reason, reference=base))
+    say_next("inv db.check")
