@@ -41,6 +41,11 @@ def sql_state(error: BaseException | None) -> str:
     return str(getattr(error, "pgcode", None) or getattr(error, "sqlstate", None) or "")
 
 
+def is_transaction_aborted(error: BaseException | None) -> bool:
+    """Return whether a statement was refused because an earlier one of its transaction has failed."""
+    return sql_state(error) == "25P02"
+
+
 @contextlib.contextmanager
 def raw_connection(engine: Engine, explain: Callable[[BaseException], DormatoryError]) -> Iterator[Any]:
     """Open a connection of the driver, and close it at the end: what was not committed is rolled back.

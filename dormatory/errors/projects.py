@@ -129,16 +129,22 @@ class UnstampedDatabaseError(DormatoryError):
 
 
 class SwallowedErrorError(DormatoryError):
-    """A revision caught the error of a statement and went on, in a transaction that accepts nothing any more."""
+    """A revision caught the error of a statement, and went on without it."""
 
     is_failure = True
 
-    def __init__(self, location: Location, reason: str) -> None:
+    def __init__(
+        self,
+        location: Location,
+        reason: str,
+        *,
+        why: str = "it catches the error, after which the transaction accepts nothing any more",
+    ) -> None:
         self.location = location
         first_line = reason.partition("\n")[0]
         super().__init__(
             f"the revision went on after a statement that failed at {location}",
-            why=f"it catches the error, after which the transaction accepts nothing any more: {first_line}",
+            why=f"{why}: {first_line}",
             fix="let the error pass, or keep the statement apart: with op.get_bind().begin_nested(): ...",
         )
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.runtime.migration import MigrationStep
 from sqlalchemy import NullPool, create_engine
-from sqlalchemy.exc import DBAPIError
 
 from dormatory.backends.driver import explained_connection
 from dormatory.backends.registry import backend_for, dialect_by_name
@@ -33,6 +32,7 @@ from dormatory.runtime.explain import explain_error
 from dormatory.runtime.runner import Runner
 from dormatory.runtime.step_guard import guard_step
 from dormatory.schema.alignment import Equivalence, align_spelling
+from dormatory.sql.names import BATCH_TABLE_PREFIX
 from dormatory.system.tuning import reduce_garbage_collection
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class ReplaySession:
                 if step.is_upgrade or self._recorder.stop():
                     raise
                 refused.append(error)
-            self._refuse_aborted_transaction(connection)
+            self._refuse_dependence_on_rows()
             if is_whole and connection.in_transaction():
                 with self._recorder.pause():
                     self._schema_tracker.end(connection)
@@ -188,18 +188,13 @@ class ReplaySession:
             return Failure.from_error(known)
         return None
 
-    def _refuse_aborted_transaction(self, connection: Connection) -> None:
-        """Raise SwallowedErrorError if a statement failed, the revision went on, and the transaction is of no use."""
+    def _refuse_dependence_on_rows(self) -> None:
+        """Raise SwallowedErrorError if a change of the schema failed on rows and the revision went on without it."""
         failed = self._recorder.failed
-        if failed is None or not connection.in_transaction():
-            return
-        try:
-            with self._recorder.pause():
-                connection.exec_driver_sql("SELECT 1")
-        except DBAPIError:
-            raise SwallowedErrorError(
-                failed.location, f"{type(failed.error).__name__}: {failed.error}"
-            ) from failed.error
+        on_rows = self._env_connection().dialect.loaded_dbapi.IntegrityError
+        if failed and isinstance(error := failed.error, on_rows) and _changes_schema(failed.sql):
+            why = "it catches the error, and then has another schema than without such rows"
+            raise SwallowedErrorError(failed.location, f"{type(error).__name__}: {error}", why=why) from error
 
     def stamp_step(self, revision: str) -> Iterator[RevisionStep]:
         """Stamp a revision as applied, without running it."""
@@ -312,8 +307,14 @@ class ReplaySession:
         if up and not hasattr(self._revision_script(revision).module, "upgrade"):
             raise MissingUpgradeError(Location(self.revision_file(revision)))
         make = MigrationStep.upgrade_from_script if up else MigrationStep.downgrade_from_script
-        return guard_step(make(self._script.revision_map, self._revision_script(revision)), self._context.connection)
+        step = make(self._script.revision_map, self._revision_script(revision))
+        return guard_step(step, self._context.connection, self.project.root)
 
     def _revision_script(self, revision: str) -> Any:
         """Return Alembic's own object for a revision."""
         return self._script.get_revision(revision)
+
+
+def _changes_schema(sql: str) -> bool:
+    """Return whether a statement changes the schema, or copies the rows of a table that a batch rebuilds."""
+    return sql.split(None, 1)[0].upper() in {"ALTER", "CREATE"} or BATCH_TABLE_PREFIX in sql

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
+from dormatory.backends.driver import is_transaction_aborted
 from dormatory.backends.registry import backend_by_name
 from dormatory.backends.tracer import NO_EFFECTS
 from dormatory.errors.location import Location
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class StatementRecorder:
-    """Records the statements of one connection between `start` and `stop`; `failed` is the last one that failed."""
+    """Records the statements of one connection between `start` and `stop`; `failed` is the last failed one."""
 
     def __init__(self, connection: Connection, project: Project, *, is_scratch: bool = False) -> None:
         self._connection = connection
@@ -108,7 +109,8 @@ class StatementRecorder:
         """Record a statement that failed; after the error, the server has released its locks."""
         if self._is_recording and context.connection is self._connection and context.execution_context is not None:
             self._record(context.statement or "", context.parameters, perf_counter() - self._began, None)
-            self._record_failure(context)
+            if not is_transaction_aborted(context.original_exception):
+                self._record_failure(context)
 
     def _record_failure(self, context: ExceptionContext) -> None:
         error, sql = context.original_exception, context.statement or ""

@@ -289,7 +289,7 @@ class Runner:
             for step, move in planned:
                 progress(MoveStarted(move))
                 began = perf_counter()
-                yield guard_step(step, context.connection)
+                yield guard_step(step, context.connection, self.project.root)
                 # Now the step is done, and committed if each one commits.
                 progress(MoveFinished(move, perf_counter() - began))
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from dormatory.errors import RevisionFailedError
 from dormatory.errors.location import Location
+from dormatory.runtime.swallowed_errors import refuse_swallowed_errors
 from dormatory.system.signals import is_interruption, keep_handlers
 from dormatory.system.standard_streams import redirect_output_to_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from alembic.runtime.migration import RevisionStep
     from sqlalchemy import Connection
@@ -53,8 +55,11 @@ def contain_code() -> Iterator[None]:
         _end_child_of(process, 0)
 
 
-def guard_step(step: RevisionStep, connection: Connection | None) -> RevisionStep:
-    """Let a step fail where its revision ends the process or closes the connection, and return it."""
+def guard_step(step: RevisionStep, connection: Connection | None, root: Path) -> RevisionStep:
+    """Let a step fail where its revision ends the process, closes the connection or goes on after a failed statement.
+
+    Return the step. `root` is the directory that places are relative to.
+    """
     migrate = step.migration_fn
 
     def refuse_close() -> None:
@@ -62,11 +67,12 @@ def guard_step(step: RevisionStep, connection: Connection | None) -> RevisionSte
 
     @wraps(migrate)  # Alembic's log reads the direction from its name
     def run(**arguments: Any) -> None:
-        if connection is None:
-            kept: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-        else:
-            kept = _with_function(connection, "close", refuse_close)
-        with contain_code(), kept:
+        with contextlib.ExitStack() as stack:
+            if connection is not None:
+                stack.enter_context(refuse_swallowed_errors(connection, str(step.revision.path), root))
+            stack.enter_context(contain_code())
+            if connection is not None:
+                stack.enter_context(_with_function(connection, "close", refuse_close))
             migrate(**arguments)
         if connection is not None and _is_closed(connection):
             connection.invalidate()  # nothing can be rolled back on it any more
