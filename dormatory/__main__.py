@@ -17,10 +17,12 @@ from dormatory.cli.child import DEBUG_VARIABLE
 from dormatory.cli.exit import EarlyExitError, ExitCode, convert_errors
 from dormatory.cli.next_step import say_next
 from dormatory.errors import EmptyDestinationError
-from dormatory.system.standard_streams import open_missing_streams
+from dormatory.system.standard_streams import claim_standard_output, open_missing_streams
 from dormatory.system.tuning import tune_process
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from dormatory.backends.url import Target
     from dormatory.commands.upgrade import MoveResult
     from dormatory.project.project import Project
@@ -31,12 +33,12 @@ _NEXT_STEPS = {
 }
 
 
-def main(arguments: list[str] | None = None) -> ExitCode:
-    """Run one command and return its exit code; the message of an error goes to standard error."""
+def main(arguments: list[str] | None = None, output: TextIO | None = None) -> ExitCode:
+    """Run one command and return its exit code; its result goes to `output`, the message of an error to stderr."""
     options = _parser().parse_args(arguments)
     try:
         with convert_errors(debug=bool(os.environ.get(DEBUG_VARIABLE))):
-            _run_command(options)
+            _run_command(options, output)
     except EarlyExitError as ended:
         if ended.message:
             print(ended.message, file=sys.stderr)
@@ -44,7 +46,7 @@ def main(arguments: list[str] | None = None) -> ExitCode:
     return ExitCode.SUCCESS
 
 
-def _run_command(options: argparse.Namespace) -> None:
+def _run_command(options: argparse.Namespace, output: TextIO | None) -> None:
     # Imported here, where Ctrl-C and SIGTERM have their exit codes: loading takes a while.
     from dormatory.commands.upgrade import find_nothing_to_do, upgrade_sql
     from dormatory.project.project import Project
@@ -55,13 +57,13 @@ def _run_command(options: argparse.Namespace) -> None:
     project = Project.locate(Path.cwd()).with_x_arguments(options.x)
     target = project.target()
     if options.sql:
-        print(upgrade_sql(project, target, options.to), end="")
+        print(upgrade_sql(project, target, options.to), end="", file=output, flush=True)
         return
     is_special = options.verbose or options.rebuild_indexes or options.from_empty
     is_plain_upgrade = (options.command, options.to, is_special) == ("upgrade", "head", False)
     result = find_nothing_to_do(project, target) if is_plain_upgrade else None
     result = result or _move(options, project, target)
-    print(move_result_line(result))
+    print(move_result_line(result), file=output, flush=True)
     if result.moved and options.command in _NEXT_STEPS:
         say_next(_NEXT_STEPS[options.command])
 
@@ -117,4 +119,4 @@ if __name__ == "__main__":
     open_missing_streams()
     tune_process()
     signal.signal(signal.SIGINT, sigint_handler)
-    sys.exit(main())
+    sys.exit(main(output=claim_standard_output()))

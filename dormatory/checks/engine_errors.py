@@ -12,6 +12,7 @@ from dormatory.checks.rule import Rule
 from dormatory.checks.source.transaction_ends import TRANSACTION_ENDED
 from dormatory.errors import (
     BaselineFailedError,
+    EndedInRevisionError,
     EnvironmentFailedError,
     ModelsFailedError,
     RepeatedVersionTableError,
@@ -96,6 +97,7 @@ NOT_CHECKED = Rule(
 # Errors in the project itself, which keep its history from being replayed: each is a finding, and the check goes on.
 _RULE_BY_ERROR: Mapping[type[DormatoryError], Rule] = {
     RevisionFailedError: UPGRADE_FAILS,
+    EndedInRevisionError: UPGRADE_FAILS,
     RevisionImportError: UPGRADE_FAILS,
     ModelsFailedError: MODELS_FAIL,
     BaselineFailedError: BASELINE_FAILS,

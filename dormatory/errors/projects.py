@@ -114,6 +114,16 @@ class RevisionFailedError(DormatoryError):
         super().__init__(f"the revision failed at {location}", why=reason, fix=fix)
 
 
+class EndedInRevisionError(RevisionFailedError):
+    """A process ended in a revision, without a word: something in it, or from outside, ended it."""
+
+    def __init__(self, location: Location, code: int) -> None:
+        self.code = code
+        ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        fix = "unless you ended it or memory ran out, something that it calls did; what is committed: inv db.status"
+        super().__init__(location, f"the process {ended} in it", fix=fix)
+
+
 class UnstampedDatabaseError(DormatoryError):
     """A revision failed in a database that has tables and no revision, as `create_all` makes it."""
 

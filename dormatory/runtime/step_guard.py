@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dormatory.errors import RevisionFailedError
 from dormatory.errors.location import Location
 from dormatory.runtime.swallowed_errors import refuse_swallowed_errors
+from dormatory.system.position_file import at_position
 from dormatory.system.signals import is_interruption, keep_handlers
 from dormatory.system.standard_streams import redirect_output_to_errors
 
@@ -68,6 +69,7 @@ def guard_step(step: RevisionStep, connection: Connection | None, root: Path) ->
     @wraps(migrate)  # Alembic's log reads the direction from its name
     def run(**arguments: Any) -> None:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(at_position(_location_of(step, root)))
             if connection is not None:
                 stack.enter_context(refuse_swallowed_errors(connection, str(step.revision.path), root))
             stack.enter_context(contain_code())
@@ -76,17 +78,19 @@ def guard_step(step: RevisionStep, connection: Connection | None, root: Path) ->
             migrate(**arguments)
         if connection is not None and _is_closed(connection):
             connection.invalidate()  # nothing can be rolled back on it any more
-            raise RevisionFailedError(_location_of(step), _CLOSES, fix="leave it open: Alembic needs it, and closes it")
+            raise RevisionFailedError(
+                _location_of(step, root), _CLOSES, fix="leave it open: Alembic needs it, and closes it"
+            )
 
     step.migration_fn = run
     return step
 
 
-def _location_of(step: RevisionStep) -> Location:
+def _location_of(step: RevisionStep, root: Path) -> Location:
     script: Any = step.revision
-    function = getattr(script.module, "upgrade" if step.is_upgrade else "downgrade")
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return Location(str(script.path), code.co_firstlineno if code else 0)
+    function = getattr(script.module, "upgrade" if step.is_upgrade else "downgrade", None)
+    code = getattr(inspect.unwrap(function), "__code__", None) if function else None
+    return Location(str(script.path).removeprefix(f"{root}/"), code.co_firstlineno if code else 0)
 
 
 def _is_closed(connection: Connection) -> bool:

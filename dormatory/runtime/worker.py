@@ -14,12 +14,14 @@ import sys
 import traceback
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from dormatory.errors import DormatoryError, EnvironmentFailedError
+from dormatory.errors import DormatoryError, EndedInRevisionError, EnvironmentFailedError
+from dormatory.system.position_file import POSITION_VARIABLE, position_file, position_in
 from dormatory.system.process import piped_process
 from dormatory.system.signals import raise_on_signals
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from subprocess import Popen
     from typing import TextIO
 
+    from dormatory.errors.location import Location
     from dormatory.project.project import Project
 
 _MESSAGE = "message"
@@ -101,40 +104,51 @@ def call_in_parallel(
     return results
 
 
-def _forward_messages(name: _K, child: Popen[str], messages: SimpleQueue[tuple[_K, str, Any]]) -> None:
+def _forward_messages(name: _K, child: _Worker, messages: SimpleQueue[tuple[_K, str, Any]]) -> None:
     for kind, value in _messages(child):
         messages.put((name, kind, value))
 
 
 @contextmanager
-def _start_worker(project: Project, function: Callable[..., Any], *, sends_messages: bool) -> Iterator[Popen[str]]:
+def _start_worker(project: Project, function: Callable[..., Any], *, sends_messages: bool) -> Iterator[_Worker]:
     """Start a worker, which loads the module of the function while its arguments are being made."""
     command = [sys.executable, "-P", "-c", _WORKER_CODE, _IMPORT_ROOT]
-    with piped_process(command, env=os.environ, cwd=project.root) as child:
-        stdin = cast("TextIO", child.stdin)
+    with ExitStack() as stack:
+        position = stack.enter_context(position_file())
+        env = os.environ | {POSITION_VARIABLE: str(position)}
+        process = stack.enter_context(piped_process(command, env=env, cwd=project.root))
+        stdin = cast("TextIO", process.stdin)
         pickle.dump((function, sends_messages), stdin.buffer)
         stdin.flush()
-        yield child
+        yield _Worker(process, position)
 
 
-def _send_arguments(child: Popen[str], arguments: Sequence[Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker process, and the file that says where it is."""
+
+    process: Popen[str]
+    position: Path
+
+
+def _send_arguments(child: _Worker, arguments: Sequence[Any]) -> None:
     """Send the arguments, so that the worker makes its call; if it has ended, reading its messages reports that."""
-    with suppress(BrokenPipeError), cast("TextIO", child.stdin) as stdin:
+    with suppress(BrokenPipeError), cast("TextIO", child.process.stdin) as stdin:
         pickle.dump(tuple(arguments), stdin.buffer)
 
 
-def _messages(child: Popen[str]) -> Iterator[tuple[str, Any]]:
+def _messages(child: _Worker) -> Iterator[tuple[str, Any]]:
     """Yield the messages of a worker, and last how it ended.
 
     One unpickler reads them all, so that a repeated value, such as a table that no step changed, is sent once.
     """
-    reader = pickle.Unpickler(cast("TextIO", child.stdout).buffer)  # noqa: S301  # our own child wrote it
+    reader = pickle.Unpickler(cast("TextIO", child.process.stdout).buffer)  # noqa: S301  # our own child wrote it
     kind = _MESSAGE
     while kind == _MESSAGE:
         try:
             kind, value = reader.load()
         except (EOFError, pickle.UnpicklingError):
-            kind, value = "ended", child.wait()
+            kind, value = "ended", _end_error(child.process.wait(), position_in(child.position))
         yield kind, value
 
 
@@ -142,12 +156,15 @@ def _result_or_raise(kind: str, value: Any) -> Any:
     """Return the result of a call, or raise its error."""
     if kind == "returned":
         return value
-    if kind == "raised":
-        raise value
-    if kind == "crashed":
-        raise RuntimeError(value)
-    ended = f"was killed by signal {-value}" if value < 0 else f"ended with exit code {value}"
-    raise EnvironmentFailedError(None, f"the process {ended}")
+    raise value if kind in {"raised", "ended"} else RuntimeError(value)
+
+
+def _end_error(code: int, position: Location | None) -> DormatoryError:
+    """Return the error of a worker that has ended without a result."""
+    if position:
+        return EndedInRevisionError(position, code)
+    ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return EnvironmentFailedError(None, f"the process {ended}")
 
 
 def run_worker() -> None:

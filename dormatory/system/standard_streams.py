@@ -49,6 +49,17 @@ def open_missing_streams() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # until the process ends
 
 
+def claim_standard_output() -> TextIO:
+    """Return standard output, which nothing else of this process reaches any more: it all goes to standard error.
+
+    A thread that a project's code has started may print until the process ends.
+    """
+    sys.stdout.flush()
+    stream = open(os.dup(_OUTPUT), "w", encoding=sys.stdout.encoding, errors=_REPLACE)  # noqa: PTH123, SIM115  # until the process ends
+    os.dup2(_ERRORS, _OUTPUT)
+    return stream
+
+
 def write_any_character(stream: TextIO | None) -> None:
     """Let a stream replace what its encoding lacks: our signs by plain ones, another character by its escape."""
     if isinstance(stream, io.TextIOWrapper):

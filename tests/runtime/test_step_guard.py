@@ -182,3 +182,43 @@ def test_the_sql_of_an_upgrade_is_all_or_nothing(small_project: SmallProject, in
     ended = inv("db.upgrade", "--sql", url=url)
     assert (ended.code, ended.out) == (3, "")
     assert f"{place_of(code, file)} (RuntimeError: it called sys.exit(0)" in ended.err
+
+
+FATAL = {
+    "kill": ("import os; os.kill(os.getpid(), 9)", "was killed by signal 9"),
+    "abort": ("import os; os.abort()", "was killed by signal 6"),
+    "exit of C": ("import ctypes; ctypes.CDLL(None).exit(0)", "ended with exit code 0"),
+}
+
+
+@pytest.mark.parametrize(("code", "end"), FATAL.values(), ids=FATAL)
+def test_what_nothing_can_catch_is_said_at_the_revision(
+    small_project: SmallProject, backend: str, url: str, code: str, end: str
+) -> None:
+    small_project.write_table_revisions("a")
+    file = small_project.write_revision("002", code)
+    lines = file.read_text().splitlines()
+    place = f"scripts/versions/{file.name}:{1 + next(at for at, it in enumerate(lines) if 'def upgrade' in it)}"
+    ended = small_project.inv("db.upgrade", url=url)
+    assert (ended.code, ended.out) == (3, "")
+    assert f"error: the revision failed at {place} (the process {end} in it)" in ended.err
+    ended = small_project.inv("db.check", "--only=roundtrip", f"--backend={backend}", "--format=json")
+    (found,) = json.loads(ended.out)["findings"]
+    assert (ended.code, f"{found['file']}:{found['line']}", end in found["message"]) == (3, place, True)
+
+
+def test_what_a_thread_prints_until_the_process_ends_is_no_result(small_project: SmallProject, url: str) -> None:
+    small_project.write_revision(
+        "001",
+        "import os, threading, time\n"
+        "def run():\n"
+        "    for _ in range(50):\n"
+        "        time.sleep(0.01)\n"
+        "        print('FOREIGN', flush=True)\n"
+        "        os.write(1, b'FOREIGN')\n"
+        "threading.Thread(target=run).start()",
+    )
+    ended = small_project.inv("db.upgrade", url=url)
+    assert (ended.code, ended.out.endswith(" is at 001\n"), ended.out.count("\n")) == (0, True, 1), ended
+    assert "FOREIGN" in ended.err
+    assert "FOREIGN" not in ended.out
