@@ -24,6 +24,7 @@ from dormatory.errors import DatabaseFailedError
 from dormatory.project.checksum_update import add_checksums_with
 from dormatory.project.project import TARGET_ATTRIBUTE, Project
 from dormatory.runtime import autogenerate, guards, numbering, sqlite_batch
+from dormatory.runtime import quoted_defaults as _quoted_defaults  # noqa: F401  # importing it makes Alembic use it
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.lock_retry import with_lock_retries
 from dormatory.runtime.progress import Notice

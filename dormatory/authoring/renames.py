@@ -16,7 +16,7 @@ from dormatory.dataloss.renames import SUSPECTED, is_similar_name, rename_facts,
 from dormatory.schema.renames import is_same_column, name_pairs, renamed_columns, renamed_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dormatory.authoring.source_edits import NameReplacement, SourceEdits
     from dormatory.schema.snapshot import Column, Snapshot, Table, TableId
@@ -176,10 +176,11 @@ class _Likeness:
         is_similar = is_spelt or is_close or is_similar_name(old.name, new.name)
         name = "another spelling" if is_spelt else "a similar name" if is_similar else ""
         edits = str(replacement) if replacement.replaced else ""
-        if old.type != new.type:
-            is_like = is_similar and _type_family(old) == _type_family(new)
-            return cls(_LIKENESS * is_like, _listing(f"type {old.type} becomes {new.type}", name, edits))
         facts = rename_facts(before, after, old, new)
+        if old.type != new.type:
+            rank = cls._of_other_type(facts, replacement, name) if _type_family(old) == _type_family(new) else 0
+            words = [it for it in dict.fromkeys(facts) if it not in {"a similar name", "the same size"}]
+            return cls(rank, _listing(f"type {old.type} becomes {new.type}", name, *words, edits))
         is_same = is_in_place or is_same_column(old, new, name_pairs([(old.name, new.name)]), before, after)
         words = [it for it in dict.fromkeys(facts) if it != "a similar name"]
         words += ["the same place"] * (is_in_place and "the same place" not in words)
@@ -190,6 +191,14 @@ class _Likeness:
             return cls(_LIKENESS, evidence)
         is_suspect = (is_in_place or len(facts) >= SUSPECTED) and not replacement.is_apart
         return cls(_SUSPICION * is_suspect, evidence)
+
+    @staticmethod
+    def _of_other_type(facts: Sequence[str], replacement: NameReplacement, name: str) -> int:
+        """Return the rank where the type is of the same family, but another one: never sure."""
+        others = {*facts} - {"a similar name", "the same size"}
+        if name or replacement.replaced or "the same constraints or indexes" in others:
+            return _LIKENESS
+        return _SUSPICION * (len(others) >= SUSPECTED and not replacement.is_apart)
 
 
 def _type_family(column: Column) -> str:

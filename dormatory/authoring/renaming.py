@@ -14,6 +14,7 @@ from dormatory.authoring.divergence import Divergence
 from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn, RenameObject
 from dormatory.authoring.part_names import wanted_names
 from dormatory.authoring.renames import ProbableRename, probable_renames
+from dormatory.backends.driver import execute_verbatim
 from dormatory.backends.registry import backend_for
 from dormatory.runtime import scratch
 from dormatory.schema.alteration import AlterStatement
@@ -151,7 +152,7 @@ def _with_part_names(renaming: Renaming) -> Renaming:
             backend = backend_for(divergence.target)
             with backend.engine(divergence.target, writing=True).begin() as connection:
                 for statement in statements:
-                    connection.exec_driver_sql(statement.sql)
+                    execute_verbatim(connection, statement.sql)
             upgrade.append(OnlyOn(backend.name, [ExecuteSql(statements)]))
             downgrade.insert(0, OnlyOn(backend.name, [ExecuteSql(back)]))
             moved = _read_again(divergence)

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event
 
 from dormatory.authoring.extra_operations import Undecided
+from dormatory.backends.driver import execute_verbatim
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for, dialect_by_name
 from dormatory.sql.operations import OperationKind, parse_operations
@@ -78,7 +79,7 @@ class DraftTrial:
             with engine.connect() as connection:
                 if statement.is_online:
                     connection.execution_options(isolation_level="AUTOCOMMIT")
-                connection.exec_driver_sql(statement.sql)
+                execute_verbatim(connection, statement.sql)
                 connection.commit()
 
     def _attempt(

@@ -26,6 +26,11 @@ def open_cursor(connection: Connection) -> Any:
     return connection.connection.cursor()
 
 
+def execute_verbatim(connection: Connection, statement: str) -> None:
+    """Execute a statement as it is: SQLAlchemy's drivers would take a percent sign in it for a parameter."""
+    connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
 def fetch_rows(cursor: Any, query: str, *parameters: Any) -> Sequence[Any]:
     """Return the rows of a query on a cursor of the driver, and close the cursor."""
     try:

@@ -23,6 +23,7 @@ from dormatory.runtime.placement import DEFAULT_PLACEMENT
 from dormatory.runtime.runner import Runner
 from dormatory.system.file_lock import directory_lock
 from dormatory.system.process import run_program
+from dormatory.system.quiet_logging import quiet_logging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,8 @@ def write_revision(
     title = numbering.checked_title(message)
     if not placement.head:
         History.read(project).refuse_branches()
-    with directory_lock(project.script_location):  # another run would take the same number and the same parent
+    # Another run would take the same number and the same parent; env.py runs often, and logs what nobody asked for.
+    with directory_lock(project.script_location), quiet_logging():
         file = _write_empty(project, title, placement) if empty else _write_differences(project, title, placement, ask)
         if file is not None:
             if is_data:

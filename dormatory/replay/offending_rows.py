@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
+from dormatory.backends.driver import execute_verbatim
 from dormatory.backends.registry import backend_by_name, dialect_by_name
 from dormatory.backends.violation import unquoted_name
 from dormatory.recording.offending_rows import OffendingRows
@@ -69,7 +70,7 @@ def delete_offending_rows(connection: Connection, schema: Snapshot, offending: S
         try:
             with connection.begin_nested():
                 for statement in _delete_statements(schema, dialect, rows.source, rows.condition):
-                    connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+                    execute_verbatim(connection, statement)
         except DBAPIError:
             continue
 

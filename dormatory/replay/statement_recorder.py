@@ -39,6 +39,7 @@ class StatementRecorder:
         self._tracer = self._driver.statement_tracer(connection, is_scratch=is_scratch)
         self._records: list[tuple[Statement, float, StatementEffects]] = []
         self._transactions = _TransactionCounter()
+        self._doubles_percent_signs = connection.dialect.paramstyle in {"format", "pyformat"}
         self._is_recording = False
         self.failed: StatementFailure | None = None
         self.transaction_ends: list[TransactionEnd] = []
@@ -132,7 +133,7 @@ class StatementRecorder:
                 self._tracer.unknown_effects() if rows is None else self._tracer.after_statement(sql, is_open=is_open)
             )
         statement = Statement(
-            sql.strip(),
+            (sql.replace("%%", "%") if self._doubles_percent_signs else sql).strip(),
             _parameter_types(parameters),
             file,
             line,

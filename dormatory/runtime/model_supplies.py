@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dormatory.backends.driver import execute_verbatim
 from dormatory.backends.introspection import read_snapshot
 from dormatory.backends.registry import backend_for, dialect_by_name
 
@@ -27,7 +28,7 @@ def copy_supplies(migrated: Target, target: Target, *version_tables: str) -> Sna
     dialect = dialect_by_name(target.backend_name)
     with backend.engine(target, writing=True).begin() as connection:
         for statement in _drop_statements(read_snapshot(connection), dialect):
-            connection.exec_driver_sql(statement)
+            execute_verbatim(connection, statement)
         return without_supplies(read_snapshot(connection), empty)
 
 

@@ -23,7 +23,8 @@ from dormatory.errors import AlembicRefusedError, DormatoryError, UnwritableFile
 from dormatory.project.history import History
 from dormatory.project.project import TARGET_ATTRIBUTE
 from dormatory.runtime import env_call, external_env, guards, numbering
-from dormatory.runtime import sqlite_batch as _sqlite_batch  # noqa: F401  # importing it makes Alembic use it
+from dormatory.runtime import quoted_defaults as _quoted_defaults  # noqa: F401  # importing it makes Alembic use it
+from dormatory.runtime import sqlite_batch as _sqlite_batch  # noqa: F401  # as above
 from dormatory.runtime.env_passes import EnvPasses
 from dormatory.runtime.explain import explain_error
 from dormatory.runtime.placement import DEFAULT_PLACEMENT

@@ -6,7 +6,6 @@ would get those of the first. A project whose env.py is ours keeps nothing and i
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import signal
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from dormatory.errors import DormatoryError, EndedInRevisionError, EnvironmentFailedError
 from dormatory.system.position_file import POSITION_VARIABLE, position_file, position_in
 from dormatory.system.process import piped_process
+from dormatory.system.quiet_logging import quiet_logging
 from dormatory.system.signals import raise_on_signals
 
 if TYPE_CHECKING:
@@ -181,7 +181,6 @@ def run_worker() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with os.fdopen(os.dup(1), "wb") as channel:
         os.dup2(2, 1)
-        logging.disable(logging.WARNING)
         warnings.simplefilter("ignore")
         writer = pickle.Pickler(channel)
 
@@ -190,7 +189,7 @@ def run_worker() -> None:
             channel.flush()
 
         try:
-            with raise_on_signals():
+            with raise_on_signals(), quiet_logging():
                 more = [lambda value: send(_MESSAGE, value)] if sends_messages else []
                 send("returned", function(*arguments, *more))
         except (DormatoryError, KeyboardInterrupt) as error:

@@ -245,7 +245,7 @@ nullability = st.one_of(
 defaults = st.one_of(
     _edits("default", "Object", 'sa.text("1")', 'sa.text("2")'),
     _edits("default removed", "Object", 'server_default=sa.text("1")', ""),
-    _edits("default", "Object", "mapped_column(sa.String(100))", "mapped_column(sa.String(100), server_default='it: %')"),
+    _edits("default", "Object", "mapped_column(sa.String(100))", "mapped_column(sa.String(100), server_default=\"it's: %\")"),
     _edits("default", "Permission", "server_default=PermissionLevel.READ.value", "server_default=PermissionLevel.WRITE.value"),
     _edits("default removed", "Permission", ", server_default=PermissionLevel.READ.value", ""),
 )  # fmt: skip

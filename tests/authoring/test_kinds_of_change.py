@@ -108,6 +108,7 @@ sa.Index("ix_person_old", person.c.joined, sqlite_where=old, postgresql_where=ol
         'sa.Column("pet", sa.ForeignKey("pet.id", use_alter=True, name="fk_person_favourite")),',
     ),
     "server default": ('sa.text("0")', 'sa.text("10")'),
+    "server default with signs": ("sa.String(120)", 'sa.String(120), server_default="it\'s: 5%"'),
     "type widened": ('"age", sa.Integer', '"age", sa.BigInteger'),
     "text longer": ("sa.String(120)", "sa.String(200)"),
     "comments": ("# more", 'person.comment, person.c.email.comment = "who it is", "where to write to"'),

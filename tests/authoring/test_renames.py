@@ -122,6 +122,22 @@ class TestColumns:
     def test_what_differs_in_more_than_its_name_is_never_sure(self, old: Column, new: Column, expected: str) -> None:
         assert verdict(old, new, edits(old.name, new.name, USE, DEFINITION)) == expected
 
+    @pytest.mark.parametrize(
+        ("change", "expected"), [("index", "asked"), ("place", "asked"), ("end", "new"), ("number", "new")]
+    )
+    def test_another_name_and_another_type_at_once_are_asked_about(self, change: str, expected: str) -> None:
+        """What hangs on the column, or its place, says that it may be the same one."""
+        kind = "INTEGER" if change == "number" else "VARCHAR(30)"
+        columns = Column("code", "VARCHAR(20)", nullable=False), Column("sku", kind, nullable=False)
+
+        def with_index(column: Column) -> Snapshot:
+            index = Index(f"ix_{column.name}", f"({column.name})", keys=(column.name,))
+            order = (ID, NOTE, column) if change in {"end", "index"} else (ID, column, NOTE)
+            return person(*order, indexes=(index,) if change in {"index", "number"} else ())
+
+        found = verdicts(with_index(columns[0]), with_index(columns[1]))
+        assert found == ([("code", "sku", False)] if expected == "asked" else [])
+
     def test_a_foreign_key_to_another_table_is_a_doubt(self) -> None:
         def with_key(column: str, table: str) -> Snapshot:
             text = f"FOREIGN KEY ({column}) REFERENCES {table} (id)"

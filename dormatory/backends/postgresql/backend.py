@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from dormatory.backends.base import Backend, DatabaseSummary
-from dormatory.backends.driver import open_cursor, sql_state
+from dormatory.backends.driver import execute_verbatim, open_cursor, sql_state
 from dormatory.backends.postgresql import advisory_lock
 from dormatory.backends.postgresql.blockers import SessionMonitor
 from dormatory.backends.postgresql.connection import connection_error, has_dedicated_session, postgresql_connection
@@ -268,7 +268,7 @@ class PostgreSQLBackend(Backend):
         )
         point = connection.begin_nested()
         try:
-            connection.exec_driver_sql(f"CREATE TEMPORARY TABLE stored ({', '.join(columns)})")
+            execute_verbatim(connection, f"CREATE TEMPORARY TABLE stored ({', '.join(columns)})")
             connection.exec_driver_sql("INSERT INTO stored DEFAULT VALUES")
             query = "SELECT a::text IS NOT DISTINCT FROM b::text FROM stored"  # as text: 'a' and 'A' are one citext
             return bool(connection.exec_driver_sql(query).scalar())
