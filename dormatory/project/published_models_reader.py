@@ -67,7 +67,8 @@ def _configuration(ini: str, *, options: dict[str, str], x: list[str]) -> Config
 
 def _refuse_other_databases(dialect: Any, _record: Any, arguments: list[Any], _options: dict[str, Any]) -> None:
     """Raise for each database but the one that was given: env.py may know the URL of one that is in use."""
-    if dialect.name != "sqlite" or os.environ["DATABASE_URL"].rpartition("/")[2] not in str(arguments[:1]):
+    url = os.environ["DATABASE_URL"]
+    if not url.startswith(dialect.name) or url.rpartition("/")[2] not in str(arguments[:1]):
         raise ConnectionRefusedError("models are read without a database")
 
 
