@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dormatory.backends.missing_database import missing_database
 from dormatory.backends.registry import backend_for
 from dormatory.checks.drift import check_changes_by_hand
 from dormatory.checks.outcome import CheckedServer, Outcome
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def check_live_database(project: Project) -> Outcome:
-    """Compare the target with the history; raises ComparisonFailedError where they cannot be compared."""
+    """Compare the target with the history.
+
+    Raises MissingDatabaseError, or ComparisonFailedError where they cannot be compared.
+    """
     target = project.target()
     backend = backend_for(target)
+    if not backend.exists(target):
+        raise missing_database(target)
     backend.refuse_damage(target, wait_seconds=project.settings.lock_wait)
     found = changes_by_hand(project, target)
     if found.problem:

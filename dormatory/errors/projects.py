@@ -261,6 +261,10 @@ _MISSING_SURROUNDINGS = (
         r"no (running|current) event loop|AnyIO worker thread|outside of application context|No active .*context",
         "name a function that calls what it is given there, below [dormatory]: wrapper = module:function",
     ),
+    (
+        r"requires an async driver",
+        "install one, and name it below [dormatory]: drivers = postgresql+asyncpg, sqlite+aiosqlite",
+    ),
 )
 
 

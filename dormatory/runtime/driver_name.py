@@ -24,11 +24,13 @@ def driver_name(project: Project, target: Target) -> str:
     if target.driver != target.url.drivername:  # that of a scratch database, which no project has chosen
         return target.driver
     declared = (project.declared_url() or "").partition(":")[0].replace("postgres+", "postgresql+")
-    if declared.partition("+")[0] == backend.name and find_spec(backend.driver_module(declared.partition("+")[2])):
+    dialect, _, driver = declared.partition("+")
+    is_usable = dialect == backend.name and find_spec(backend.driver_module(driver)) is not None
+    if is_usable and driver:
         return declared
     file = project.script_location / "env.py"
     text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    if _ASYNC_NAMES.search(text) or declared.partition("+")[2] in ("aiosqlite", "asyncpg"):
+    if _ASYNC_NAMES.search(text) or driver in ("aiosqlite", "asyncpg"):
         installed = (f"{backend.name}+{name}" for name in backend.async_drivers if find_spec(name))
         return next(installed, target.driver)
-    return target.driver
+    return declared if is_usable else target.driver

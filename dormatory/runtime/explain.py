@@ -57,7 +57,16 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
         return _command_error(error, project)
     if isinstance(error, DBAPIError) and target is not None:
         return _database_error(error, target, project)
-    return AlembicRefusedError(_first_line(error, target)) if isinstance(error, SQLAlchemyError) else None
+    is_refused = isinstance(error, SQLAlchemyError) and not _is_raised_by_env(error, project)
+    return AlembicRefusedError(_first_line(error, target)) if is_refused else None
+
+
+def _is_raised_by_env(error: BaseException, project: Project) -> bool:
+    """Return whether another project's env.py got an error from what it calls itself, not from Alembic's run."""
+    stack = traceback.extract_tb(error.__traceback__)
+    at = [number for number, frame in enumerate(stack) if frame.filename == f"{project.script_location}/env.py"]
+    is_theirs = bool(at) and not project.has_our_environment
+    return is_theirs and not any("/alembic/" in frame.filename for frame in stack[at[-1] :])
 
 
 def _interruption(error: BaseException) -> BaseException | None:

@@ -38,15 +38,15 @@ def refuse_swallowed_errors(connection: Connection, script: str, root: Path) -> 
         yield
     except Exception as error:
         if failures and is_transaction_aborted(getattr(error, "orig", None)):
-            raise _swallowed(*failures[-1]) from failures[-1][1]
+            raise _error_at(*failures[-1]) from failures[-1][1]
         raise
     finally:
         event.remove(connection.dialect, "handle_error", note)
     if failures and _is_aborted(connection):
-        raise _swallowed(*failures[-1]) from failures[-1][1]
+        raise _error_at(*failures[-1]) from failures[-1][1]
 
 
-def _swallowed(location: Location, error: BaseException) -> SwallowedErrorError:
+def _error_at(location: Location, error: BaseException) -> SwallowedErrorError:
     return SwallowedErrorError(location, f"{type(error).__name__}: {error}")
 
 

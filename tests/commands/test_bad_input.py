@@ -716,7 +716,10 @@ class TestPrograms:
 
 @pytest.mark.parametrize(
     "task",
-    ["db.current", "db.backup", "db.rehearse", "db.downgrade", "db.schema-dump --live", "db.reset", "db.upgrade"],
+    [
+        *("db.current", "db.backup", "db.rehearse", "db.downgrade", "db.schema-dump --live", "db.reset", "db.upgrade"),
+        "db.check --live",
+    ],
 )
 def test_of_a_file_whose_directory_is_missing_that_is_said(inv: Inv, small_project: SmallProject, task: str) -> None:
     small_project.write_table_revisions("a")

@@ -166,12 +166,25 @@ class TestAsynchronous:
             assert driver_name(external_project.project, target) == "sqlite"
             external_project.env(self.ENV)
             assert driver_name(external_project.project, target) == "sqlite+aiosqlite"
+            monkeypatch.setenv("DATABASE_URL", "sqlite:///x.db")  # it chooses no driver
+            assert driver_name(external_project.project, target) == "sqlite+aiosqlite"
             monkeypatch.setenv("DATABASE_URL", "sqlite+pysqlite:///x.db")
             assert driver_name(external_project.project, target) == "sqlite+pysqlite"
             external_project.ini(
                 "script_location = scripts", "[dormatory]", "drivers = postgresql+asyncpg, sqlite+other"
             )
             assert driver_name(external_project.project, target) == "sqlite+other"
+
+    @pytest.mark.usefixtures("in_this_process")
+    def test_a_driver_that_is_not_asynchronous_is_named_with_the_setting(
+        self, external_project: ExternalProject
+    ) -> None:
+        external_project.ini("script_location = scripts", "[dormatory]", "drivers = sqlite+pysqlite")
+        external_project.env(self.ENV)
+        external_project.tables("a")
+        with pytest.raises(EnvironmentFailedError, match=r"env\.py:\d+ .*drivers = postgresql\+asyncpg") as caught:
+            replay_on_sqlite(external_project)
+        assert "requires an async driver" in caught.value.why
 
 
 class TestFileLocations:
