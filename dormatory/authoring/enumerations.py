@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dormatory.authoring.extra_operations import ExecuteSql, OnlyOn, Undecided
@@ -62,18 +62,24 @@ class ValueChange:
         """The column as people call it."""
         return ".".join(filter(None, self.key))
 
-    def is_renaming(self, members: Mapping[str, str]) -> bool:
-        """Return whether one value surely got another name: same place, and the same member of Python's or spelling.
+    def renames(self, members: Mapping[str, str]) -> dict[str, str]:
+        """Return the values that surely got another name: same order, and the same member of Python's or spelling.
 
         `members` are the names of the members by the values of the models.
         """
-        if len(self.removed) != 1 or len(self.added) != 1:
-            return False
-        old, new = self.removed[0], self.added[0]
-        if tuple(new if value == old else value for value in self.before) != self.after:
-            return False
-        names = {_letters(members.get(old, old)), _letters(old)}
-        return not names.isdisjoint({_letters(members.get(new, new)), _letters(new)}) or _is_other_spelling(old, new)
+        pairs = [(old, new) for old in self.removed for new in self.added if _is_same_value(old, new, members)]
+        found = {
+            old: new
+            for old, new in pairs
+            if sum(it[0] == old for it in pairs) == sum(it[1] == new for it in pairs) == 1
+        }
+        common = [value for value in self.after if value in self.before or value in found.values()]
+        kept = [found.get(value, value) for value in self.before if value in found or value in self.after]
+        return found if kept == common else {}
+
+    def without(self, renames: Mapping[str, str]) -> ValueChange:
+        """Return the change once values have got their new names."""
+        return replace(self, before=tuple(renames.get(value, value) for value in self.before))
 
 
 @dataclass(slots=True)
@@ -95,12 +101,14 @@ def value_answers(transitions: Sequence[Transition], values: ModelValues, *, is_
     for change in value_changes(transitions):
         if not change.removed:
             continue
-        if change.is_renaming(values.member_names(change.key)):
-            _rename(change, transitions, answers, renamed_types)
-        elif change.added:
-            _ask_in_place(change, transitions, answers)
-        else:
-            _map_first(change, transitions, answers, is_downgrade=is_downgrade)
+        renames = change.renames(values.member_names(change.key))
+        if renames:
+            _rename(change, renames, transitions, answers, renamed_types)
+        left = change.without(renames)
+        if left.removed and left.added:
+            _ask_in_place(left, renames, transitions, answers)
+        elif left.removed:
+            _map_first(left, renames, transitions, answers, is_downgrade=is_downgrade)
     return answers
 
 
@@ -148,32 +156,34 @@ def _checked_values(table: Table, column: str, dialect: Dialect) -> tuple[str, .
 
 def _rename(
     change: ValueChange,
+    renames: Mapping[str, str],
     transitions: Sequence[Transition],
     answers: ValueAnswers,
     renamed_types: set[tuple[str, str | None, str]],
 ) -> None:
-    """Give the rows of a renamed value its new name; a type of the server gives it to them by itself."""
-    ((old,), (new,)) = change.removed, change.added
+    """Give the rows of renamed values their new names; a type of the server gives it to them by itself."""
+    literals = [(quote_literal(old), quote_literal(new)) for old, new in renames.items()]
     for transition in transitions:
-        known = change.on_backends.get(transition.backend)
+        known, statements = change.on_backends.get(transition.backend), list[str]()
         if known is None:
-            sql = update_statement(transitions, change.key, quote_literal(new), f"{{}} = {quote_literal(old)}")
-            answers.operations.append(OnlyOn(transition.backend, [ExecuteSql([AlterStatement(sql)])]))
-        elif known[0].type is None or known[1].type is None:
-            answers.convert(transition.backend, known[1].id, _mapping(transition, known[0], {old: new}))
+            statements = [update_statement(transitions, change.key, new, f"{{}} = {old}") for old, new in literals]
+        elif (enum := known[0].type) is None or known[1].type is None:
+            answers.convert(transition.backend, known[1].id, _mapping(transition, known[0], renames))
         else:
-            enum = known[0].type
             key = transition.backend, enum.namespace, enum.name
             if key not in renamed_types:
                 renamed_types.add(key)
                 name = transition.dialect.qualified_name(
                     None if enum.namespace == "public" else enum.namespace, enum.name
                 )
-                sql = f"ALTER TYPE {name} RENAME VALUE {quote_literal(old)} TO {quote_literal(new)}"
-                answers.operations.append(OnlyOn(transition.backend, [ExecuteSql([AlterStatement(sql)])]))
+                statements = [f"ALTER TYPE {name} RENAME VALUE {old} TO {new}" for old, new in literals]
+        for sql in statements:
+            answers.operations.append(OnlyOn(transition.backend, [ExecuteSql([AlterStatement(sql)])]))
 
 
-def _ask_in_place(change: ValueChange, transitions: Sequence[Transition], answers: ValueAnswers) -> None:
+def _ask_in_place(
+    change: ValueChange, renames: Mapping[str, str], transitions: Sequence[Transition], answers: ValueAnswers
+) -> None:
     """Ask which value rows get where new values come, too: only the statement that changes the list can write one."""
     removed = ", ".join(map(quote_literal, change.removed))
     added = ", ".join(map(quote_literal, change.added))
@@ -187,6 +197,8 @@ def _ask_in_place(change: ValueChange, transitions: Sequence[Transition], answer
         known = change.on_backends.get(transition.backend)
         if known:
             mapping = {value: value for value in change.removed}
+            if _has_check(change, transition):
+                mapping |= renames
             answers.convert(transition.backend, known[1].id, _mapping(transition, known[0], mapping))
         else:
             for value in map(quote_literal, change.removed):
@@ -195,9 +207,18 @@ def _ask_in_place(change: ValueChange, transitions: Sequence[Transition], answer
 
 
 def _map_first(
-    change: ValueChange, transitions: Sequence[Transition], answers: ValueAnswers, *, is_downgrade: bool
+    change: ValueChange,
+    renames: Mapping[str, str],
+    transitions: Sequence[Transition],
+    answers: ValueAnswers,
+    *,
+    is_downgrade: bool,
 ) -> None:
-    """Replace removed values before the list is changed: by the column's default on the way back, else as answered."""
+    """Replace removed values before the list is changed: by the column's default on the way back, else as answered.
+
+    Where only the change of the list gives a renamed value its name, it still has the old one here.
+    """
+    old_names = {new: old for old, new in renames.items()}
     defaults = {
         string_value(token.text)
         for one, other in change.on_backends.values()
@@ -208,7 +229,12 @@ def _map_first(
     default = next(iter(defaults)) if len(defaults) == 1 else None
     for value in change.removed:
         new = default or change.after[0]
-        statements = {it.backend: _replacement(change, transitions, it.backend, value, new) for it in transitions}
+        statements = {
+            it.backend: _replacement(
+                change, transitions, it.backend, value, old_names.get(new, new) if _has_check(change, it) else new
+            )
+            for it in transitions
+        }
         if default and is_downgrade:
             answers.operations += on_each_backend(statements, len(transitions))
         else:
@@ -220,6 +246,11 @@ def _map_first(
                     f'op.execute("{next(iter(statements.values()))}")'
                 )
             )
+
+
+def _has_check(change: ValueChange, transition: Transition) -> bool:
+    """Return whether a backend keeps the list of values in a CHECK, before the change or after it."""
+    return any(it.type is None for it in change.on_backends.get(transition.backend, ()))
 
 
 def _replacement(change: ValueChange, transitions: Sequence[Transition], backend: str, old: str, new: str) -> str:
@@ -236,6 +267,12 @@ def _mapping(transition: Transition, column: EnumeratedColumn, mapping: Mapping[
     text = f"{name}::text" if column.type else name
     cases = " ".join(f"WHEN {quote_literal(old)} THEN {quote_literal(new)}" for old, new in mapping.items())
     return f"CASE {text} {cases} ELSE {text} END"
+
+
+def _is_same_value(old: str, new: str, members: Mapping[str, str]) -> bool:
+    """Return whether two values are the same member of Python's, or the same word in another spelling."""
+    names = {_letters(members.get(old, old)), _letters(old)}
+    return not names.isdisjoint({_letters(members.get(new, new)), _letters(new)}) or _is_other_spelling(old, new)
 
 
 def _letters(value: str) -> str:

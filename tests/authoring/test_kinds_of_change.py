@@ -44,7 +44,8 @@ pet = sa.Table(
     "pet", metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("owner", sa.ForeignKey("person.id"), nullable=False),
-    sa.Column("kind", sa.Enum("cat", "dog", name="pet_kind", create_constraint=True), nullable=False),
+    sa.Column("kind", sa.Enum("cat", "dog", name="pet_kind", create_constraint=True), nullable=False,
+              server_default="dog"),
     sa.Column("label", sa.String(40)),
     sa.UniqueConstraint("owner", "label"),
     sa.Index("ix_pet_label", "label"),
@@ -77,6 +78,8 @@ KINDS: dict[str, tuple[str, str]] = {
         )""",
     ),
     "enumeration column": ("# pet", 'sa.Column("size", sa.Enum("small", "big", name="pet_size")),'),
+    "enumeration value added": ('"cat", "dog"', '"cat", "dog", "bird"'),
+    "enumeration values added and renamed": ('"cat", "dog"', '"CAT", "dog", "bird", "fish"'),
     "CHECK": ("# person", 'sa.CheckConstraint("age >= 0", name="age_positive"),'),
     "CHECK changed": ("name <> ''", "length(name) > 0"),
     "computed column": ("# person", 'sa.Column("next_age", sa.Integer, sa.Computed("age + 1", persisted=True)),'),
@@ -119,8 +122,16 @@ sa.Index("ix_person_old", person.c.joined, sqlite_where=old, postgresql_where=ol
     ),
 }
 # A name that only a naming convention gives is nobody's choice: the one that the history has stays. What narrows a
-# type asks what becomes of values that do not fit.
-ONE_WAY = frozenset({"unique constraint renamed", "type widened", "text longer"})
+# type or a list asks what becomes of values that do not fit.
+ONE_WAY = frozenset(
+    {
+        "enumeration value added",
+        "enumeration values added and renamed",
+        "unique constraint renamed",
+        "type widened",
+        "text longer",
+    }
+)
 
 
 @pytest.fixture(scope="module")
