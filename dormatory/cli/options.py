@@ -51,4 +51,20 @@ def _refuse(machine: ParseMachine, msg: str) -> NoReturn:
 
     task = machine.context.name if machine.context else None
     hint = f"options are flags, such as --to 003; see: inv --help {task}" if task else "see: inv --list"
+    if near := _nearest(machine, msg):
+        hint = f"did you mean inv {near}?"
     raise Exit(f"error: {msg.rstrip('!')}; {hint}", code=int(ExitCode.USAGE))
+
+
+def _nearest(machine: ParseMachine, msg: str) -> str:
+    """Return the task, or the task with the option, that an unknown word is probably meant for; "" if none is near."""
+    from difflib import get_close_matches
+
+    word = msg.partition("'")[2].partition("'")[0]
+    task = machine.context.name if machine.context else ""
+    if task:
+        known = {name: f"{task} {name}" for name in machine.context.flags if name.startswith("--")}
+        known = known if word.startswith("--") else {}
+    else:
+        known = {name.rpartition(".")[2]: name for name in machine.contexts} | {name: name for name in machine.contexts}
+    return next((known[name] for name in get_close_matches(word, known, n=1, cutoff=0.7)), "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dormatory.cli.task_list import GROUPS
 from dormatory.system import process
 
 if TYPE_CHECKING:
@@ -79,10 +80,19 @@ def test_the_list_has_one_line_for_each_documented_task(project: Path) -> None:
 
     listed = inv("--list", cwd=project)
 
-    heading, _, *lines = listed.stdout.rstrip().splitlines()
-    assert (heading, listed.code, listed.stderr) == ("Available tasks:", 0, "")
-    found = [re.fullmatch(r"  (db\.[\w-]+)  +[A-Z].*\.", line) for line in lines]
-    assert [match and match[1] for match in found] == sorted(manual)
+    lines = listed.stdout.rstrip().splitlines()
+    assert (listed.code, listed.stderr) == (0, "")
+    assert [line for line in lines if line and line[0] != " "] == [f"{group}:" for group in GROUPS]
+    found = [re.fullmatch(r"  (db\.[\w-]+)  +[A-Z].*\.", line) for line in lines if line.startswith(" ")]
+    assert sorted(match[1] if match else "" for match in found) == sorted(manual)
+
+
+def test_the_list_of_another_project_has_its_own_tasks_too(other_project: Path) -> None:
+    greeting = "@task\ndef greet(_):\n    'Say good morning.'\n\nnamespace.add_task(greet)\n"
+    text = (other_project / "tasks.py").read_text()
+    (other_project / "tasks.py").write_text(f"{text}\nfrom invoke.tasks import task\n\n{greeting}")
+    listed = inv("--list", cwd=other_project).stdout
+    assert listed.endswith("Other tasks:\n\n  greet            Say good morning.\n\n")
 
 
 def test_the_list_loads_no_database_library(project: Path, project_at_head: Path) -> None:
@@ -125,6 +135,9 @@ def test_reading_does_not_create_a_missing_database(project: Path, use: str, cod
     [
         ("db.upgrade 003", "No idea what '003' is; options are flags, such as --to 003; see: inv --help db.upgrade"),
         ("db.nothing", "No idea what 'db.nothing' is; see: inv --list"),
+        ("db.upgrde", "No idea what 'db.upgrde' is; did you mean inv db.upgrade?"),
+        ("upgrade", "No idea what 'upgrade' is; did you mean inv db.upgrade?"),
+        ("db.upgrade --bakup", "No idea what '--bakup' is; did you mean inv db.upgrade --backup?"),
     ],
 )
 def test_a_bare_word_is_wrong_use_and_touches_nothing(project: Path, use: str, message: str) -> None:

@@ -6,5 +6,7 @@ What a command needs is imported when it runs, so that `inv --list` and completi
 from __future__ import annotations
 
 from dormatory.cli.options import install_usage_errors
+from dormatory.cli.task_list import install_task_groups
 
 install_usage_errors()
+install_task_groups()
