@@ -85,6 +85,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def authoring(session: nox.Session) -> None:
+    """Write and prove revisions for 300 random changes of the models, each of one to three; hours on two cores."""
+    session.install("-e.[dev]")
+    env = {"DORMATORY_EXAMPLES": "300", "DORMATORY_EDITS": "3"}
+    session.run("pytest", "-q", "tests/authoring/test_random_edits.py", *session.posargs, env=env)
+
+
+@nox.session(default=False)
 def torture(session: nox.Session) -> None:
     """Interrupt commands at random moments, for ten minutes; options: --seed, --seconds, --every."""
     session.install("-e.[dev]")

@@ -36,9 +36,8 @@ _ENV = (
     "from tests.authoring.model_edits import load_models",
     ("environment.run(load_models(Path(__file__).with_name('models.txt')))"),
 )
-# A long run: DORMATORY_EXAMPLES=300; a failure is repeated with the seed of its run.
+# A long run: `nox -s authoring`; a failure is repeated with the seed of its run.
 EXAMPLES, SEED = int(os.environ.get("DORMATORY_EXAMPLES", "8")), int(os.environ.get("DORMATORY_SEED", "1"))
-# Several at a time still find combinations that are not right, such as a value added to an enumeration and one renamed.
 EDITS = int(os.environ.get("DORMATORY_EDITS", "1"))
 HISTORY = REPOSITORY / "alembic" / "versions"
 _EXAMPLE = re.compile(r'op\.execute\("(.*)"\)', re.DOTALL)
