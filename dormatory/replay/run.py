@@ -95,6 +95,9 @@ class _Run:
         routes: tuple[Route, ...] = ()
         one_run_schema: Snapshot | None = None
         with self._session.connect() as server:
+            if not self._session.project.has_our_environment:
+                # What env.py itself creates for a later pass, such as the schema of a tenant, belongs to no revision.
+                self._session.run(lambda: iter(()))
             failure = self._session.run(self._steps)
             if failure and self._current:
                 self._current.fail(failure)

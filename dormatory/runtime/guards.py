@@ -107,12 +107,17 @@ def with_transaction_check(step: RevisionStep, context: MigrationContext) -> Cal
 
 @contextmanager
 def mark_kept_work(context: MigrationContext) -> Iterator[None]:
-    """Mark an error of a revision that had committed something before: `has_kept_work` returns true for it."""
+    """Mark an error of a revision that may have committed something before: `has_kept_work` returns true for it.
+
+    Without a transaction around it, as with SQLite's driver and most env.py files, each change of the schema is kept.
+    """
     before = context._transaction  # noqa: SLF001  # a new one after autocommit_block()
+    options = context.connection.get_execution_options() if context.connection is not None else {}
+    is_unprotected = not context.impl.transactional_ddl or options.get("isolation_level") == "AUTOCOMMIT"
     try:
         yield
     except Exception as error:
-        if before is not None and context._transaction is not before:  # noqa: SLF001
+        if is_unprotected or (before is not None and context._transaction is not before):  # noqa: SLF001
             error.add_note(_KEPT_WORK)
         raise
 

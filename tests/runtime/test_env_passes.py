@@ -9,11 +9,13 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from dormatory.backends.postgresql.server.throwaway import scratch_postgresql
 from dormatory.backends.sqlite.connection import sqlite_connection
 from dormatory.commands.check import CheckRequest, check_project
 from dormatory.errors import SeveralDatabasesError
 from dormatory.project.project import Project
-from tests.runtime.external_project import ENGINE_FROM_INI
+from dormatory.replay.replay import replay_history
+from tests.runtime.external_project import ENGINE_FROM_INI, env_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -197,3 +199,32 @@ class TestSeveralDatabases:
         multidb.write_text(multidb.read_text() + "\n[dormatory]\ndatabase = engine1\nbackends = sqlite\n")
         assert [rule for rule, _ in found_rules(Project.read(multidb))] == ["no-models"]
         assert not (multidb.parent / "two.db").exists()
+
+
+def test_a_schema_that_env_creates_for_a_later_pass_belongs_to_no_revision(
+    external_project: ExternalProject, postgres_server: Server
+) -> None:
+    create = "connection.execute(sa.text('CREATE SCHEMA IF NOT EXISTS ' + part)); connection.commit()"
+    external_project.env(env_with_passes(create, "version_table_schema=part"))
+    table = "op.create_table('thing', sa.Column('id', sa.BigInteger, primary_key=True), schema=part)"
+    write_revision(external_project, "a1", table, "op.drop_table('thing', schema=part)")
+    recording = replay_history(external_project.project, lambda: scratch_postgresql(postgres_server))
+    assert recording.pass_count == 2
+    assert [leg.is_clean for step in recording.steps for leg in step.legs] == [True] * 3
+    assert [route.trace for route in recording.routes] == [()] * len(recording.routes)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_what_no_transaction_protects_is_said_to_be_kept(
+    external_project: ExternalProject, inv: Inv, request: pytest.FixtureRequest, backend: str
+) -> None:
+    connect = "connect().execution_options(isolation_level='AUTOCOMMIT')" if backend == "postgresql" else "connect()"
+    external_project.env(env_code(enter=f"connectable.{connect}"))
+    external_project.tables("a")
+    kept_and_failing = "op.create_table('b', sa.Column('id', sa.Integer))\nop.execute('no SQL')"
+    external_project.revision("b", kept_and_failing, after="a")
+    url = f"sqlite:///{external_project.root}/x.db"
+    if backend == "postgresql":
+        url = request.getfixturevalue("postgres_server").create_database().url.render()
+    ended = inv("db.upgrade", url=url, ALEMBIC_CONFIG=str(external_project.root / "alembic.ini"))
+    assert (ended.code, "what it committed before that is kept" in ended.err) == (3, True), ended
