@@ -87,6 +87,7 @@ class DraftTrial:
     ) -> _Attempt:
         worked, slow = set[int](), set[int]()
         with self._backend.engine(self._divergence.target, writing=True).connect() as connection:
+            self._backend.alter.occupy_tables(connection, self._divergence.found.tables)
             executed = _record_statements(connection)
             for place in sorted(chosen):
                 if isinstance(pieces[place].operation, Undecided):

@@ -132,6 +132,9 @@ class Alter(Protocol):
     def type_conversion(self, table: Table, column: str, new_type: str) -> TypeConversion | None:
         """Return how a column takes another type without wrong values, None where the server sees to it."""
 
+    def occupy_tables(self, connection: Connection, tables: Iterable[Table]) -> None:
+        """Give tables a row for a trial of statements, where the backend lets some pass only on empty ones."""
+
 
 class Dump(Protocol):
     """Part `dump`: the structure and the revision of a database as SQL that loads into an empty one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -181,3 +183,28 @@ def _downgrade(project: Project, target: Target) -> None:
     with backend_for(target).engine(target, writing=True).connect() as connection:
         Runner(project, target=target, connection=connection).downgrade("-1")
         connection.commit()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        'sa.Column("next_age", sa.Integer, sa.Computed("age + 1", persisted=True)),',
+        'sa.Column("seen", sa.DateTime, server_default=sa.func.now()),',
+    ],
+    ids=["stored", "now"],
+)
+def test_what_sqlite_takes_only_while_a_table_is_empty_is_written_for_tables_with_rows(
+    small_project: SmallProject, first_revision: str, column: str
+) -> None:
+    (small_project.versions / "001_create_the_tables.py").write_text(first_revision)
+    small_project.write_env(MODELS.replace("# person", column), "environment.run(metadata)")
+    assert write_revision(small_project.project, "Add the column", empty=False)
+    url = f"sqlite:///{small_project.root}/x.db"
+    small_project.upgrade(url, "001")
+    with closing(sqlite3.connect(small_project.root / "x.db")) as connection, connection:
+        connection.execute("INSERT INTO person (name, age) VALUES ('Ada', 36)")
+
+    small_project.upgrade(url)
+
+    with closing(sqlite3.connect(small_project.root / "x.db")) as connection:
+        assert connection.execute("SELECT name FROM person").fetchall() == [("Ada",)]

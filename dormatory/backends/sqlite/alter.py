@@ -14,6 +14,7 @@ from dormatory.backends.sqlite.column_change import find_column_change, without_
 from dormatory.backends.sqlite.conversion import type_conversion
 from dormatory.backends.sqlite.definitions import create_index, create_table, create_trigger, create_view
 from dormatory.backends.sqlite.dialect import DIALECT
+from dormatory.backends.sqlite.occupied_tables import occupy_tables
 from dormatory.backends.sqlite.rebuild import rebuild_statements
 from dormatory.schema.alteration import AlterStatement
 from dormatory.sql.lexer import tokenize
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dormatory.schema.alteration import ColumnId, Conversions
     from dormatory.schema.snapshot import Snapshot, Table, Trigger, View
 
-__all__ = ["alter_statements", "type_conversion"]
+__all__ = ["alter_statements", "occupy_tables", "type_conversion"]
 
 _NO_CONVERSIONS: Mapping[ColumnId, str] = {}
 _quote = DIALECT.quote_identifier

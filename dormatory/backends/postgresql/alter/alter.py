@@ -21,8 +21,10 @@ from dormatory.schema.alteration import AlterStatement
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from sqlalchemy import Connection
+
     from dormatory.schema.alteration import Conversions
-    from dormatory.schema.snapshot import Snapshot, TableId
+    from dormatory.schema.snapshot import Snapshot, Table, TableId
 
 _NO_CONVERSIONS: Conversions = MappingProxyType({})
 
@@ -46,6 +48,10 @@ def alter_statements(
     steps += annotation_steps(before, after, made)
     steps.sort(key=lambda step: step.phase)
     return tuple(AlterStatement(step.sql, step.is_online) for step in _without_held_locks(steps))
+
+
+def occupy_tables(connection: Connection, tables: Iterable[Table]) -> None:
+    """Do nothing: PostgreSQL takes the same statements with rows and without, apart from what the rows violate."""
 
 
 def _namespace_steps(snapshots: SnapshotPair) -> Iterator[AlterStep]:
