@@ -134,10 +134,14 @@ def test_reading_does_not_create_a_missing_database(project: Path, use: str, cod
     ("use", "message"),
     [
         ("db.upgrade 003", "No idea what '003' is; options are flags, such as --to 003; see: inv --help db.upgrade"),
-        ("db.nothing", "No idea what 'db.nothing' is; see: inv --list"),
-        ("db.upgrde", "No idea what 'db.upgrde' is; did you mean inv db.upgrade?"),
-        ("upgrade", "No idea what 'upgrade' is; did you mean inv db.upgrade?"),
-        ("db.upgrade --bakup", "No idea what '--bakup' is; did you mean inv db.upgrade --backup?"),
+        ("db.nothing", "there is no task db.nothing; see: inv --list"),
+        ("db.upgrde", "there is no task db.upgrde; did you mean inv db.upgrade?"),
+        ("upgrade", "there is no task upgrade; did you mean inv db.upgrade?"),
+        ("db.heads db.upgrde", "there is no task db.upgrde; did you mean inv db.upgrade?"),
+        ("db.upgrade --bakup", "db.upgrade has no option --bakup; did you mean inv db.upgrade --backup?"),
+        ("db.upgrade -q", "db.upgrade has no option -q; see: inv --help db.upgrade"),
+        ("db.upgrade --to", "--to needs a value, such as --to=VALUE; see: inv --help db.upgrade"),
+        ("db.show", "db.show needs REV; see: inv --help db.show"),
     ],
 )
 def test_a_bare_word_is_wrong_use_and_touches_nothing(project: Path, use: str, message: str) -> None:

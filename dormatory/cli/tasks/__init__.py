@@ -5,8 +5,8 @@ What a command needs is imported when it runs, so that `inv --list` and completi
 
 from __future__ import annotations
 
-from dormatory.cli.options import install_usage_errors
 from dormatory.cli.task_list import install_task_groups
+from dormatory.cli.usage import install_usage_errors
 
 install_usage_errors()
 install_task_groups()
