@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_NO_SUCH_NAME = "no branch, tag or commit has that name"  # git's own words say less
+
+
 class MultipleHeadsError(DormatoryError):
     """The history ends in more than one head, so "head" is ambiguous."""
 
@@ -98,7 +101,7 @@ class UnknownReferenceError(DormatoryError):
     def __init__(self, reference: str, reason: str) -> None:
         super().__init__(
             f"git knows no {reference} here",
-            why=reason.removeprefix("fatal: ") or "no branch, tag or commit has that name",
+            why=reason.removeprefix("fatal: ").replace("Needed a single revision", _NO_SUCH_NAME) or _NO_SUCH_NAME,
             fix="see what there is with: git branch --all; in a shallow clone, fetch it first: git fetch --unshallow",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from alembic.util import CommandError
@@ -15,6 +16,8 @@ from dormatory.errors import (
     DatabaseNotAtHeadError,
     DormatoryError,
     EnvironmentFailedError,
+    MissingDowngradeError,
+    MissingUpgradeError,
     MultipleHeadsError,
     RevisionFailedError,
     RevisionImportError,
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
+_MISSING_FUNCTIONS = {"upgrade": MissingUpgradeError, "downgrade": MissingDowngradeError}
+
 
 def explain_error(error: BaseException, *, target: Target | None, project: Project) -> DormatoryError | None:
     """Return the error in the user's words, or None if it is a programming error outside of revisions.
@@ -46,7 +51,7 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
         raise interruption from None
     if isinstance(error, PendingRollbackError):  # the connection was lost earlier, inside the block
         error = next((one for one in _earlier_errors(error) if isinstance(one, DBAPIError)), error)
-    for known in (error, error.__cause__):
+    for known in (error, error.__cause__, _missing_function(error, project)):
         if isinstance(known, DormatoryError):
             return known
     if target and isinstance(error, DBAPIError) and backend_for(target).is_system_failure(error):
@@ -59,6 +64,15 @@ def explain_error(error: BaseException, *, target: Target | None, project: Proje
         return _database_error(error, target, project)
     is_refused = isinstance(error, SQLAlchemyError) and not _is_raised_by_env(error, project)
     return AlembicRefusedError(_first_line(error, target)) if is_refused else None
+
+
+def _missing_function(error: BaseException, project: Project) -> DormatoryError | None:
+    """Return the error for a revision without the function that Alembic has just looked for, None for another error."""
+    module = error.obj if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType) else None
+    name = error.name if isinstance(error, AttributeError) else ""
+    if module is None or name not in _MISSING_FUNCTIONS or not hasattr(module, "revision"):
+        return None
+    return _MISSING_FUNCTIONS[name](Location(str(module.__file__).removeprefix(f"{project.root}/")))
 
 
 def _is_raised_by_env(error: BaseException, project: Project) -> bool:

@@ -18,6 +18,7 @@ from dormatory.backends.postgresql.server import postmaster
 from dormatory.backends.registry import backend_for
 from dormatory.errors import ProgramMissingError
 from tests.conftest import REPOSITORY, CommandResult
+from tests.runtime.external_project import env_code
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -736,3 +737,21 @@ def test_the_status_of_a_file_whose_directory_is_missing_does_not_advise_to_upgr
     shown = inv("db.status", url=f"sqlite:///{small_project.root}/none/x.db").out
     assert f"nothing: its directory {small_project.root}/none does not exist yet" in " ".join(shown.split())
     assert "next      create that directory, or correct DATABASE_URL" in shown
+
+
+@pytest.mark.parametrize("function", ["upgrade", "downgrade"])
+@pytest.mark.parametrize("is_ours", [True, False], ids=["our env.py", "another env.py"])
+def test_a_revision_without_its_function_is_named(
+    inv: Inv, small_project: SmallProject, function: str, *, is_ours: bool
+) -> None:
+    small_project.write_table_revisions("a")
+    if not is_ours:
+        (small_project.root / "scripts" / "env.py").write_text(env_code())
+    file = small_project.versions / "001_x.py"
+    file.write_text(file.read_text().replace(f"def {function}()", "def something()"))
+    url = f"sqlite:///{small_project.root}/x.db"
+    codes = [inv(f"db.{name}", url=url) for name in ("upgrade", "downgrade")]
+    refused = codes[function == "downgrade"]
+    assert (refused.code, refused.out) == (2, "")
+    error = refused.err.splitlines()[-1]
+    assert error.startswith(f"error: scripts/versions/001_x.py has no {function} (the file defines no such function); ")
