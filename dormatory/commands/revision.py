@@ -16,6 +16,7 @@ from dormatory.authoring.source_edits import read_source_edits
 from dormatory.commands.data_template import write_data_template
 from dormatory.commands.declared_losses import declare_losses
 from dormatory.commands.declared_parity import declare_parity
+from dormatory.errors import MissingModelsError
 from dormatory.project.checksum_update import add_checksums
 from dormatory.project.history import History
 from dormatory.runtime import numbering, scratch
@@ -79,6 +80,8 @@ def _write_differences(project: Project, title: str, placement: RevisionPlacemen
     with ExitStack() as servers:
         divergences = read_divergences(project, servers)
         if all(it.is_none for it in divergences):
+            if not any(it.found.tables for it in divergences) and not History.read(project).revisions:
+                raise MissingModelsError("the models that env.py passes have no table, and there is no revision yet")
             return None
         target = divergences[0].target
         drafts = list[Draft]()

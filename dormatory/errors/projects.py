@@ -66,6 +66,18 @@ class EmptyHistoryError(DormatoryError):
         )
 
 
+class MissingModelsError(DormatoryError):
+    """env.py passes no models, or models without a table, so that there is nothing to write a revision from."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "there are no models to write a revision from",
+            why=why,
+            fix="let env.py import the modules of the models and pass their metadata, such as target_metadata ="
+            ' Base.metadata; or write an empty revision with: inv db.revision --empty --message "..."',
+        )
+
+
 class BrokenHistoryError(DormatoryError):
     """The revision files do not form a history."""
 
@@ -223,7 +235,9 @@ class AlembicRefusedError(DormatoryError):
     """Alembic or SQLAlchemy refused the command."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("Alembic refused", why=reason, fix="see where the database is with: inv db.history")
+        super().__init__(
+            "Alembic refused", why=reason, fix="see where the database is in the history with: inv db.history"
+        )
 
 
 class SeveralDatabasesError(DormatoryError):

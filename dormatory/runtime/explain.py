@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from dormatory.errors import (
     DormatoryError,
     EnvironmentFailedError,
     MissingDowngradeError,
+    MissingModelsError,
     MissingUpgradeError,
     MultipleHeadsError,
     RevisionFailedError,
@@ -33,11 +35,16 @@ from dormatory.runtime.guards import has_kept_work
 from dormatory.system.signals import TerminatedError, is_interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dormatory.backends.url import Target
     from dormatory.project.project import Project
 
+# What Alembic says, and the error that it means.
+_PLAIN_REFUSALS: dict[str, Callable[[], DormatoryError]] = {
+    "not up to date": DatabaseNotAtHeadError,
+    "does not provide a MetaData object": partial(MissingModelsError, "env.py passes no target_metadata"),
+}
 _MISSING_FUNCTIONS = {"upgrade": MissingUpgradeError, "downgrade": MissingDowngradeError}
 
 
@@ -173,8 +180,8 @@ def _command_error(error: CommandError, project: Project) -> DormatoryError:
         return UnknownRevisionError(match[1], known=[item.id for item in history.revisions])
     if match := re.search(r"Relative revision (\S+) didn't produce", message):
         return TooManyStepsError(match[1])
-    if "not up to date" in message:
-        return DatabaseNotAtHeadError()
+    if plain := next((make for words, make in _PLAIN_REFUSALS.items() if words in message), None):
+        return plain()
     if len(history.heads) > 1 and "head" in message and "--splice" not in message:
         return MultipleHeadsError(history.heads)
     return AlembicRefusedError(message)

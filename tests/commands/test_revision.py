@@ -294,3 +294,15 @@ def test_numbering_leaves_other_files_alone(changed_project: SmallProject, tmp_p
     assert tmp_path.exists()
     assert changed_project.alembic("revision", "-m", "Add something new", url=UNREACHABLE_URL).code == 0
     assert "002_add_something_new.py" in revision_file_names(changed_project)
+
+
+@pytest.mark.parametrize(("metadata", "why"), [("None", "no target_metadata"), ("sa.MetaData()", "have no table")])
+def test_a_first_revision_without_models_says_what_is_missing(
+    inv: Inv, small_project: SmallProject, metadata: str, why: str
+) -> None:
+    small_project.write_env("import sqlalchemy as sa", f"environment.run({metadata})")
+    refused = inv("db.revision", "--message", "Create the tables")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("error: there are no models to write a revision from (")
+    assert why in refused.err
+    assert not list(small_project.versions.glob("*.py"))
