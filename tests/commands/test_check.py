@@ -331,6 +331,7 @@ def test_names_that_published_models_use_are_reported(small_project: SmallProjec
     create = f'op.create_table("a", sa.Column("id", sa.Integer, primary_key=True), {COLUMNS})'
     small_project.write_revision("001", create, 'op.drop_table("a")')
     write_models(small_project, "sa.Column('used', sa.Text)")
+    (small_project.root / ".gitignore").write_text("__pycache__/\n")
     small_project.git("init", "-q")
     small_project.commit()
     small_project.git("checkout", "-qb", "ours")

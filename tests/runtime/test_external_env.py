@@ -272,8 +272,9 @@ class TestVariants:
         for before, name in ((None, "a"), ("a", "b"), ("b", "c")):
             external_project.revision(name, CREATE_TABLE.format(name), None, after=before)
         assert [rule for rule, _ in rules_and_messages(external_project)] == ["no-downgrades"]
-        # For the seed rows, for the replay, for the name of the version table, and for the one run.
-        assert len((external_project.root / "runs").read_text()) == 4
+        # For the seed rows, for what env.py itself creates, for the replay, for the name of the version table, and for
+        # the one run.
+        assert len((external_project.root / "runs").read_text()) == 5
 
     def test_one_transaction_over_the_whole_run(self, external_project: ExternalProject) -> None:
         external_project.env(env_code(enter="connectable.begin()"))
