@@ -86,9 +86,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def authoring(session: nox.Session) -> None:
-    """Write and prove revisions for 300 random changes of the models, each of one to three; hours on two cores."""
+    """Write and prove revisions for 300 random sets of one to three changes of the models; it takes long."""
     session.install("-e.[dev]")
-    env = {"DORMATORY_EXAMPLES": "300", "DORMATORY_EDITS": "3"}
+    usual = {"DORMATORY_EXAMPLES": "300", "DORMATORY_EDITS": "3"}
+    env = {name: os.environ.get(name, value) for name, value in usual.items()}
     session.run("pytest", "-q", "tests/authoring/test_random_edits.py", *session.posargs, env=env)
 
 
